@@ -1,0 +1,36 @@
+"""Install a hashed lock and this project into .venv, then leave a stamp. Standard library only.
+
+Knows nothing of the service; `make` calls it when a lock is newer than the stamp.
+"""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+OLDEST = (3, 11)
+
+
+def main(lock: str, *stamps: str) -> None:
+    """Install what *lock* names, with hashes demanded, and touch *stamps*."""
+    if sys.version_info < OLDEST:
+        sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; try: make PYTHON=python3.12 …")
+    home = Path(".venv")
+    python = home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    if not python.exists():
+        print("making .venv …", flush=True)
+        venv.create(home, with_pip=True)
+    print(f"installing {lock} …", flush=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--require-hashes", "--requirement", lock], check=True)
+    # Everything the build needs is in the lock, so nothing unhashed is fetched here.
+    subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)
+    for stamp in stamps:
+        Path(stamp).touch()
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except subprocess.CalledProcessError as failed:
+        sys.exit(f"the install stopped: {' '.join(failed.cmd[1:4])} ended with {failed.returncode}")

@@ -1,0 +1,23 @@
+"""Renew requirements.lock and requirements-dev.lock from pyproject.toml, hashed and without any host name."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+COMPILE = [
+    *("uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--universal", "--python-version", "3.11"),
+    *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--upgrade", "--quiet"),
+]
+
+
+def main() -> None:
+    """Write both locks; refuse one that names a place to download from."""
+    for lock, group in (("requirements.lock", "build"), ("requirements-dev.lock", "dev")):
+        command = [str(Path(sys.executable).with_name(COMPILE[0])), *COMPILE[1:]]
+        subprocess.run([*command, "--group", group, "--output-file", lock], check=True)
+        if "://" in Path(lock).read_text():
+            sys.exit(f"{lock} names a host; look at the pip and uv configuration of this machine")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""Which API answers which path: the dialects by their own paths, the site all others."""
+
+from collections.abc import Iterable
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mailsettings.web.access_log import AccessLog
+from mailsettings.web.dialect import Dialect
+
+
+class PathSwitch:
+    """Hands a request to the application it belongs to; start and end of the program go to the site.
+
+    Starlette's mounts would do it too, but match a path as it is written, and one vendor's clients write
+    theirs in any case and with doubled slashes.
+    """
+
+    def __init__(self, dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI) -> None:
+        self._apps = [(dialect.own_path, app) for dialect, app in dialects]
+        self._site = site
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with its path as the chosen application spells it."""
+        if scope["type"] == "http":
+            for own_path, app in self._apps:
+                path = own_path(scope["path"])
+                if path is not None:
+                    scope["path"] = path
+                    await app(scope, receive, send)
+                    return
+        await self._site(scope, receive, send)
+
+
+def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI) -> ASGIApp:
+    """The whole service as one ASGI application."""
+    return AccessLog(PathSwitch(dialects, site))

@@ -1,0 +1,106 @@
+"""The commands themselves, except those about accounts."""
+
+import asyncio
+import sys
+
+import click
+import uvicorn
+
+from mailsettings import __version__, logs, settings
+from mailsettings.bootstrap import GRANTS, create_backend, prepare
+from mailsettings.cli.accounts import user
+from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.first_start import greet, make_first_admin
+from mailsettings.cli.report import render
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.store import migrations
+
+GRACE_SECONDS = 30
+KEEP_ALIVE_SECONDS = 5
+
+permission_option = click.option(
+    "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
+)
+
+
+@click.group()
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def main() -> None:
+    """Keep an organisation's outgoing-mail settings, and prove that they work."""
+
+
+main.add_command(user)
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--dev", is_flag=True, help="Readable logs; connection tests may reach loopback and any port.")
+@one_sentence
+def serve(host: str, port: int, workers: int, *, dev: bool) -> None:
+    """Serve the APIs and the documentation page."""
+    if dev:
+        settings.in_dev_mode()
+    chosen = settings.read()
+    logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
+    prepare(chosen)
+    password = asyncio.run(make_first_admin(chosen))
+    greet(chosen, host, port, password)
+    uvicorn.run(
+        "mailsettings.bootstrap:service_from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_config=None,
+        access_log=False,  # ours leaves out the query, where a token may stand
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+@main.command()
+@one_sentence
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    migrations.migrate(settings.read().database)
+
+
+@main.command()
+@click.option("--subject", default="operator", show_default=True, metavar="NAME")
+@permission_option
+@click.option("--expires-in", default=3600, show_default=True, type=click.IntRange(1), metavar="SECONDS")
+@one_sentence
+def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
+    """Print an access token for both APIs."""
+    backend = create_backend(settings.read())
+    click.echo(backend.issuer.issue(subject, permissions, expires_in).text)
+
+
+@main.command()
+@click.option("--api", type=click.Choice(["oracle"]), help="Test the mail server of this API (the default).")
+@click.option("--id", "server_id", type=click.IntRange(1), help="Test the SMTP settings of this id.")
+@click.option(
+    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
+)
+@one_sentence
+def test_connection(api: str | None, server_id: int | None, recipient: str | None) -> None:
+    """Test stored settings and print what happened, stage by stage."""
+    if api and server_id:
+        raise click.UsageError("--api and --id do not go together.")
+    report = asyncio.run(_probe_stored(settings.read(), server_id, recipient))
+    click.echo(render(report))
+    sys.exit(0 if report.succeeded else 1)
+
+
+async def _probe_stored(
+    chosen: settings.Settings, server_id: int | None, recipient: str | None
+) -> ProbeReport:
+    backend = create_backend(chosen)
+    try:
+        return await backend.use_cases.probes.stored(OPERATOR, server_id, recipient)
+    finally:
+        await backend.close()

@@ -1,0 +1,32 @@
+"""Errors on the command line: one sentence on standard error, exit code 1; click says 2 for wrong usage."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import click
+
+from mailsettings.auth.signing_key import SigningKeyUnusable
+from mailsettings.domain.errors import MailSettingsError
+from mailsettings.settings import SettingsInvalid
+from mailsettings.store.key_file import KeyFileUnusable
+from mailsettings.store.migrations import SchemaError
+from mailsettings.store.sql_store import WrongKey
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+EXPECTED = (MailSettingsError, SettingsInvalid, SchemaError, KeyFileUnusable, SigningKeyUnusable, WrongKey)
+
+
+def one_sentence(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Turn what can be expected to go wrong into a `ClickException`."""
+
+    @functools.wraps(command)
+    def tell(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return command(*arguments, **options)
+        except EXPECTED as error:
+            raise click.ClickException(str(error)) from None
+
+    return tell

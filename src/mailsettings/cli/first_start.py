@@ -1,0 +1,47 @@
+"""What the first start makes, and what every start says."""
+
+import secrets
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from mailsettings.bootstrap import create_backend
+from mailsettings.domain.access import Account
+from mailsettings.settings import PREFIX, Settings
+
+ADMIN = Account("admin", frozenset({"manage-system-settings"}))
+
+
+async def make_first_admin(settings: Settings) -> str | None:
+    """Make the first account if there is none; its password if it is a random one that has to be told."""
+    given = settings.admin_password
+    password = given.get_secret_value() if given else secrets.token_urlsafe(18)
+    backend = create_backend(settings)
+    try:
+        await backend.store.admit_key()
+        if await backend.use_cases.accounts.list():
+            return None
+        made = await backend.use_cases.accounts.add_first(ADMIN, password)
+    finally:
+        await backend.close()
+    return password if made and given is None else None
+
+
+def greet(settings: Settings, host: str, port: int, password: str | None) -> None:
+    """Say where everything is. *password* is said once, on the start that made it."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    if password is not None:
+        click.echo(f"First account: {ADMIN.name}   password: {password}   (not shown again)")
+    click.echo(f"Documentation: {url}/docs")
+    click.echo(f"Try:           {_curl(settings, url)}")
+    sys.stdout.flush()
+
+
+def _curl(settings: Settings, url: str) -> str:
+    """A line that works when pasted into a shell on this machine; it holds no secret."""
+    program = Path(sys.argv[0]).absolute()
+    directory = shlex.quote(f"{PREFIX}DATA_DIR={settings.data_dir.absolute()}")
+    make_token = f"env {directory} {shlex.quote(str(program))} token --permission view-mail-settings"
+    return f'curl -i -H "Authorization: Bearer $({make_token})" {url}/cxrestapi/auth/SMTPSettings'

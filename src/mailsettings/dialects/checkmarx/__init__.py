@@ -1,0 +1,47 @@
+"""Checkmarx Access Control's REST API, as far as it is about SMTP settings, and the login of its clients.
+
+A collection with integer ids, lenient reading, errors as `{"message"}`.
+Source: the vendor's page "Access Control (REST) API - SMTP Settings", and three of its clients.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from fastapi import APIRouter
+
+from mailsettings.dialects.checkmarx import routes, token
+from mailsettings.dialects.checkmarx.errors import STYLE
+from mailsettings.dialects.checkmarx.paths import TOKEN, own_path
+from mailsettings.domain.access import Permission
+from mailsettings.web.dialect import Dialect
+
+_GRANTS = {
+    # "Sast > System Configuration > Manage System Settings", which the vendor demands for each operation.
+    "manage-system-settings": frozenset(Permission),
+    "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
+}
+
+
+def _token_claims(grants: Iterable[str]) -> Mapping[str, object]:
+    """The two lists of permissions that the vendor's clients decode."""
+    return {
+        "sast-permissions": [grant for grant in grants if grant in _GRANTS],
+        "access-control-permissions": [],
+    }
+
+
+_router = APIRouter()
+_router.include_router(routes.router)
+_router.include_router(token.router)
+
+CHECKMARX = Dialect(
+    name="checkmarx",
+    title="Checkmarx Access Control style",
+    description="The SMTP settings of the Checkmarx Access Control REST API, version 1.0.",
+    router=_router,
+    errors=STYLE,
+    own_path=own_path,
+    grants=_GRANTS,
+    token_claims=_token_claims,
+    token_path=TOKEN,
+    takes_untyped_bodies=True,
+)

@@ -1,0 +1,41 @@
+"""What each error is in Checkmarx Access Control's API: a status, and a message."""
+
+from mailsettings.dialects.checkmarx.translate import FIELDS
+from mailsettings.dialects.checkmarx.version import MEDIA_TYPE
+from mailsettings.domain import errors
+from mailsettings.web import refusals
+from mailsettings.web.errors import Answer, ErrorStyle
+
+
+def _body(answer: Answer, message: str) -> dict[str, object]:
+    """`code` is given for errors whose sample from the vendor holds one beside the message."""
+    if answer.code:
+        return {"message": message, "error": {"code": answer.code, "message": message}}
+    return {"message": message}
+
+
+STYLE = ErrorStyle(
+    answers={
+        errors.NotAuthenticated: Answer(401),
+        errors.LoginRefused: Answer(400),
+        errors.PermissionDenied: Answer(403),
+        errors.InvalidSetting: Answer(400),
+        errors.NotFound: Answer(404),
+        errors.AccountExists: Answer(409),
+        errors.SecretUnreadable: Answer(400),
+        errors.StoreUnavailable: Answer(503),
+        refusals.AmbiguousCredentials: Answer(400),
+        refusals.BodyTooLarge: Answer(413),
+        refusals.MalformedBody: Answer(400),
+        refusals.MethodNotAllowed: Answer(405),
+        refusals.NoSuchPath: Answer(404),
+        refusals.ParameterInvalid: Answer(400),
+        refusals.ParameterMissing: Answer(400),
+        refusals.UnsupportedContentType: Answer(415),
+        refusals.UnsupportedVersion: Answer(400, "UnsupportedApiVersion"),
+        Exception: Answer(500),
+    },
+    body=_body,
+    fields=FIELDS,
+    media_type=MEDIA_TYPE,
+)

@@ -1,0 +1,15 @@
+"""Paths as ASP.NET takes them: in any case, with doubled slashes, with or without a last one."""
+
+PREFIX = "/cxrestapi"
+SETTINGS = "/cxrestapi/auth/SMTPSettings"
+TOKEN = "/cxrestapi/auth/identity/connect/token"  # noqa: S105  # a path, not a token
+
+_SPELLINGS = {"smtpsettings": "SMTPSettings"}
+
+
+def own_path(path: str) -> str | None:
+    """*path* as the routes spell it, or None when it is not below `/cxrestapi`."""
+    segments = [segment.lower() for segment in path.split("/") if segment]
+    if segments[:1] != [PREFIX[1:]]:
+        return None
+    return "/" + "/".join(_SPELLINGS.get(segment, segment) for segment in segments)

@@ -1,0 +1,108 @@
+"""Between Checkmarx's words and the domain's; pure."""
+
+from mailsettings.dialects.checkmarx import schemas as wire
+from mailsettings.domain.errors import InvalidSetting
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Authentication,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+    StoredMailServer,
+)
+from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
+
+FIELDS = {
+    Setting.AUTHENTICATION: "useDefaultCredentials",
+    Setting.CERTIFICATE: "certificate",
+    Setting.CLIENT_ID: "clientId",
+    Setting.CLIENT_SECRET: "clientSecret",
+    Setting.HOST: "host",
+    Setting.PASSWORD: "password",
+    Setting.PORT: "port",
+    Setting.RECIPIENT: "recieverEmail",
+    Setting.SECURITY: "encryptionType",
+    Setting.SENDER_ADDRESS: "fromAddress",
+    Setting.SENDER_NAME: "displayName",
+    Setting.TENANT: "tenant",
+    Setting.USERNAME: "username",
+}
+"""This API's name for each setting; it has no member for certificate, client id, client secret and tenant."""
+
+# The page lists "SSL, TLS or None" and means nothing by them; clients come from .NET, where SSL is encryption
+# from the first byte and TLS the upgrade.
+_SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
+    "None": ConnectionSecurity.NONE,
+    "Ssl": ConnectionSecurity.IMPLICIT_TLS,
+    "Tls": ConnectionSecurity.STARTTLS,
+}
+_ENCRYPTION_TYPE = {security: name for name, security in _SECURITY.items()}
+
+
+def to_domain(model: wire.SMTPSettingsModel) -> MailServer:
+    """The server as it was sent. Raises `InvalidSetting`."""
+    return MailServer(
+        host=model.host.strip(),
+        port=model.port,
+        security=_SECURITY[model.encryption_type],
+        sender=Sender(model.from_address, model.display_name or None),
+        authentication=_authentication(model),
+    )
+
+
+def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
+    """What a PUT wants stored: no password keeps the stored one, an empty string clears it."""
+    server = to_domain(model)
+    logs_in = isinstance(server.authentication, PasswordAuthentication)
+    unsaid = logs_in and model.password is None
+    # A certificate of the server's own can be set by another API only, so this one does not take it away.
+    return Replacement(server, SecretChange.UNSAID if unsaid else SecretChange.GIVEN, keeps_trust=True)
+
+
+def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
+    """What a GET shows."""
+    server = stored.server
+    return wire.SMTPSettingsViewModel(
+        id=stored.id,
+        host=server.host,
+        port=server.port,
+        encryption_type=_ENCRYPTION_TYPE[server.security],
+        from_address=server.sender.address,
+        use_default_credentials=isinstance(server.authentication, AmbientCredentials),
+        username=_username(server.authentication),
+        display_name=server.sender.display_name,
+    )
+
+
+def recipient(model: wire.TestConnectionModel) -> str | None:
+    """Who gets the test mail: the clients' spelling counts before the page's; empty means nobody."""
+    return model.reciever_email or model.receiver_email or None
+
+
+def _authentication(model: wire.SMTPSettingsModel) -> Authentication:
+    password = model.password.get_secret_value() if model.password else ""
+    if model.use_default_credentials:
+        # As .NET's SmtpClient has it: the default credentials take the place of those given.
+        return AmbientCredentials(model.username or None)
+    if model.username:
+        return PasswordAuthentication(model.username, Secret(password) if password else None)
+    if password:
+        raise InvalidSetting(Setting.USERNAME, "is needed where a password is given.")
+    return NoAuthentication()
+
+
+def _username(authentication: Authentication) -> str | None:
+    match authentication:
+        case NoAuthentication():
+            return None
+        case (
+            AmbientCredentials(username=name)
+            | PasswordAuthentication(username=name)
+            | OAuth2ClientCredentials(username=name)
+        ):
+            return name

@@ -1,0 +1,28 @@
+"""Oracle Analytics Cloud's REST API, version 20210901, as far as it is about the mail server.
+
+One mail server, discriminated unions for its login and its encryption, errors as `{code, message}`.
+Source: "System: Mail Server" in the vendor's REST API reference.
+"""
+
+from mailsettings.dialects.oracle_analytics.errors import STYLE
+from mailsettings.dialects.oracle_analytics.routes import router
+from mailsettings.domain.access import Permission
+from mailsettings.web.dialect import Dialect
+
+_PREFIX = "/api/20210901"
+
+
+def _own_path(path: str) -> str | None:
+    return path if path == _PREFIX or path.startswith(f"{_PREFIX}/") else None
+
+
+ORACLE_ANALYTICS = Dialect(
+    name="oracle-analytics",
+    title="Oracle Analytics style",
+    description="The mail server settings of the Oracle Analytics Cloud REST API, version 20210901.",
+    router=router,
+    errors=STYLE,
+    own_path=_own_path,
+    # The vendor asks for the application role BI Service Administrator for everything below /system.
+    grants={"bi-service-administrator": frozenset(Permission)},
+)

@@ -1,0 +1,80 @@
+"""The path operations of the one mail server: parse, call, translate, answer."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request, Response
+
+from mailsettings.dialects.oracle_analytics import schemas as wire
+from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUTH
+from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire
+from mailsettings.domain.access import Permission
+from mailsettings.web.dialect import use_cases
+from mailsettings.web.principal import caller
+from mailsettings.web.routing import StrictRoute, needs
+
+PATH = "/api/20210901/system/mail/server"
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": wire.Error, "description": "Something in the request is wrong; the message says what."},
+    401: {"model": wire.Error, "description": "No access token, or one that is not good."},
+    403: {"model": wire.Error, "description": "The access token does not allow this."},
+    "default": {"model": wire.Error, "description": "Any other refusal, in the same shape."},
+}
+_NOT_FOUND: dict[int | str, dict[str, Any]] = {
+    404: {"model": wire.Error, "description": "No mail server is configured."}
+}
+_FOUND: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Successful operation.", "content": {"application/json": {"example": NO_AUTH}}}
+}
+
+router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server"], responses=_ERRORS)
+
+
+@router.get(
+    PATH,
+    summary="Get mail server settings",
+    response_model=wire.MailServer,
+    responses={**_FOUND, **_NOT_FOUND},
+)
+@needs(Permission.MAIL_SERVERS_READ)
+async def get_mail_server(request: Request) -> Response:
+    """The configuration of the mail server. Passwords and client secrets are shown as ten asterisks."""
+    stored = await use_cases(request).mail_servers.get_default(caller(request))
+    body = to_wire(stored.server).model_dump_json(by_alias=True)
+    return Response(body, media_type="application/json", headers=_NO_STORE)
+
+
+@router.put(
+    PATH,
+    summary="Configure a mail server",
+    response_class=Response,
+    response_description="The mail server is configured as sent.",
+)
+@needs(Permission.MAIL_SERVERS_WRITE)
+async def put_mail_server(
+    request: Request, server: Annotated[wire.MailServer, Body(openapi_examples=MAIL_SERVERS)]
+) -> Response:
+    """Create the mail server or replace all of it.
+
+    A password or client secret of ten asterisks, as GET shows it, keeps the stored one, as long as host,
+    port, connection security, certificate, authentication type, user name, client id and tenant stay.
+    """
+    await use_cases(request).mail_servers.put_default(caller(request), to_domain(server))
+    return Response()
+
+
+@router.delete(
+    PATH,
+    summary="Delete mail server settings",
+    response_class=Response,
+    response_description="The mail server is no longer configured.",
+    responses=_NOT_FOUND,
+)
+@needs(Permission.MAIL_SERVERS_WRITE)
+async def delete_mail_server(request: Request) -> Response:
+    """Remove the mail server."""
+    await use_cases(request).mail_servers.delete_default(caller(request))
+    return Response()
+
+
+_NO_STORE = {"Cache-Control": "no-store"}

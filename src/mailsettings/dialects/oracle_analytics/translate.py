@@ -1,0 +1,146 @@
+"""Between Oracle Analytics' words and the domain's; pure."""
+
+from pydantic import SecretStr
+
+from mailsettings.dialects.oracle_analytics import schemas as wire
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Authentication,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.secret import MASK, Secret
+from mailsettings.domain.setting import Setting
+from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
+
+FIELDS = {
+    Setting.AUTHENTICATION: "auth.authType",
+    Setting.CERTIFICATE: "connectionSecurity.tlsCertificateDetails.certificate",
+    Setting.CLIENT_ID: "auth.oAuth2Details.clientId",
+    Setting.CLIENT_SECRET: "auth.oAuth2Details.secret",
+    Setting.HOST: "host",
+    Setting.PASSWORD: "auth.password",
+    Setting.PORT: "port",
+    Setting.RECIPIENT: "recipient",
+    Setting.SECURITY: "connectionSecurity.connectionSecurityType",
+    Setting.SENDER_ADDRESS: "sender.emailAddress",
+    Setting.SENDER_NAME: "sender.displayName",
+    Setting.TENANT: "auth.oAuth2Details.tenant",
+    Setting.USERNAME: "auth.username",
+}
+"""This API's name for each setting."""
+
+
+def to_domain(model: wire.MailServer) -> Replacement:
+    """What a PUT wants stored. Raises `InvalidSetting`."""
+    authentication, secret = _authentication(model)
+    server = MailServer(
+        host=model.host.strip(),
+        port=model.port,
+        security=_SECURITY[model.connection_security.connection_security_type],
+        sender=Sender(model.sender.email_address, model.sender.display_name),
+        authentication=authentication,
+        trust=_trust(model),
+    )
+    return Replacement(server, secret)
+
+
+def to_wire(server: MailServer) -> wire.MailServer:
+    """What a GET shows: valid under the vendor's schema, secrets as a mask."""
+    return wire.MailServer(
+        auth=_auth(server.authentication),
+        connection_security=_connection_security(server),
+        host=server.host,
+        port=server.port,
+        sender=wire.MailSender(
+            # Required here, unknown to the other API: without a display name mails show the address.
+            display_name=server.sender.display_name or server.sender.address,
+            email_address=server.sender.address,
+        ),
+    )
+
+
+_SECURITY = {
+    "NO_CONNECTION_SECURITY": ConnectionSecurity.NONE,
+    "SSL_TLS_CONNECTION_SECURITY": ConnectionSecurity.IMPLICIT_TLS,
+    "START_TLS_CONNECTION_SECURITY": ConnectionSecurity.STARTTLS,
+}
+
+
+def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretChange]:
+    match model.auth:
+        case wire.MailServerUsernamePasswordAuth() as auth:
+            secret, change = _secret(auth.password)
+            return PasswordAuthentication(auth.username, secret), change
+        case wire.MailServerOAuth2Auth(o_auth2_details=details):
+            secret, change = _secret(details.secret)
+            login = OAuth2ClientCredentials(details.username, details.client_id, details.tenant, secret)
+            return login, change
+        case _:
+            return NoAuthentication(), SecretChange.GIVEN
+
+
+def _secret(given: SecretStr) -> tuple[Secret | None, SecretChange]:
+    text = given.get_secret_value()
+    return (None, SecretChange.KEPT) if text == MASK else (Secret(text), SecretChange.GIVEN)
+
+
+def _trust(model: wire.MailServer) -> Trust:
+    match model.connection_security:
+        case (
+            wire.SslTlsConnectionSecurity(tls_certificate_details=wire.CustomTlsCertificate(certificate=pem))
+            | wire.StartTlsConnectionSecurity(
+                tls_certificate_details=wire.CustomTlsCertificate(certificate=pem)
+            )
+        ):
+            return GivenCertificates.parse(pem)
+        case _:
+            return SystemTrust()
+
+
+def _auth(authentication: Authentication) -> wire.Auth:
+    match authentication:
+        case PasswordAuthentication(username=username):
+            return wire.MailServerUsernamePasswordAuth(
+                auth_type="USERNAME_PASSWORD_AUTH", username=username, password=SecretStr(MASK)
+            )
+        case OAuth2ClientCredentials() as login:
+            details = wire.MailServerMSOAuth2(
+                client_id=login.client_id,
+                secret=SecretStr(MASK),
+                tenant=login.tenant,
+                username=login.username,
+            )
+            return wire.MailServerOAuth2Auth(o_auth2_details=details)
+        case NoAuthentication() | AmbientCredentials():
+            # This API has no word for the machine's own login; no login is what it comes to on the wire.
+            return wire.MailServerNoAuth(auth_type="NO_AUTH")
+
+
+def _connection_security(server: MailServer) -> wire.Security:
+    match server.security:
+        case ConnectionSecurity.NONE:
+            return wire.NoConnectionSecurity(connection_security_type="NO_CONNECTION_SECURITY")
+        case ConnectionSecurity.IMPLICIT_TLS:
+            return wire.SslTlsConnectionSecurity(
+                connection_security_type="SSL_TLS_CONNECTION_SECURITY",
+                tls_certificate_details=_certificate_details(server.trust),
+            )
+        case ConnectionSecurity.STARTTLS:
+            return wire.StartTlsConnectionSecurity(
+                connection_security_type="START_TLS_CONNECTION_SECURITY",
+                tls_certificate_details=_certificate_details(server.trust),
+            )
+
+
+def _certificate_details(trust: Trust) -> wire.TlsCertificateDetails:
+    match trust:
+        case GivenCertificates(pem=pem):
+            return wire.CustomTlsCertificate(certificate_type="CUSTOM_TLS_CERTIFICATE", certificate=pem)
+        case SystemTrust():
+            return wire.DefaultTlsCertificate(certificate_type="DEFAULT_TLS_CERTIFICATE")

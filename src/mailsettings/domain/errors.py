@@ -1,0 +1,103 @@
+"""Everything that can go wrong in the words of the domain; what it means over HTTP is a dialect's business.
+
+MailSettingsError
+├── NotAuthenticated        no access token, or one that is not good
+├── LoginRefused            wrong name or password
+├── PermissionDenied        a good token that does not allow this
+├── InvalidSetting          a value that cannot be stored or tested
+│   └── SecretNeededAgain   the stored secret was given for another destination
+├── NotFound
+│   ├── MailServerNotFound
+│   └── AccountNotFound
+├── AccountExists
+├── SecretUnreadable        a sealed secret that does not open with our key
+└── StoreUnavailable        the database is away; trying again later may help
+"""
+
+from mailsettings.domain.setting import Setting
+
+
+class MailSettingsError(Exception):
+    """Base of all facts the domain reports as errors; `str()` is one sentence that holds no secret."""
+
+
+class NotAuthenticated(MailSettingsError):
+    """The caller showed no access token (`presented` is false) or one that is not good."""
+
+    def __init__(self, problem: str, *, presented: bool) -> None:
+        super().__init__(problem)
+        self.presented = presented
+
+
+class LoginRefused(MailSettingsError):
+    """The name is unknown or the password wrong; which of the two is never said."""
+
+    def __init__(self) -> None:
+        super().__init__("The user name or the password is wrong.")
+
+
+class PermissionDenied(MailSettingsError):
+    """The principal is known and may not do this."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"This needs the permission {permission}.")
+        self.permission = permission
+
+
+class InvalidSetting(MailSettingsError):
+    """One setting has a value that cannot be stored or tested; `problem` completes "<setting> …"."""
+
+    def __init__(self, setting: Setting, problem: str) -> None:
+        super().__init__(f"{setting} {problem}")
+        self.setting = setting
+        self.problem = problem
+
+
+class SecretNeededAgain(InvalidSetting):
+    """A change would send the stored secret to a destination it was not given for."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(
+            setting,
+            "has to be sent again: the stored one is kept only while host, port, connection security, "
+            "certificate, authentication type, user name, client id and tenant stay as they are.",
+        )
+
+
+class NotFound(MailSettingsError):
+    """Something named by the caller does not exist."""
+
+
+class MailServerNotFound(NotFound):
+    """No mail server is stored under this id, or none at all."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such mail server.")
+
+
+class AccountNotFound(NotFound):
+    """No account has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is no account named {name}.")
+
+
+class AccountExists(MailSettingsError):
+    """An account of this name exists already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"An account named {name} exists already.")
+
+
+class SecretUnreadable(MailSettingsError):
+    """A sealed secret does not open: damaged, moved to another place, or sealed with another key."""
+
+    def __init__(self) -> None:
+        super().__init__("The stored secret cannot be read with this key; send it again.")
+
+
+class StoreUnavailable(MailSettingsError):
+    """The database does not answer, or not in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The settings store is not available right now.")

@@ -1,0 +1,162 @@
+"""The settings of one outgoing mail server, valid from the moment they exist."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from mailsettings.domain.errors import InvalidSetting
+from mailsettings.domain.secret import Secret, is_mask
+from mailsettings.domain.setting import Setting
+from mailsettings.domain.text import normalised_host, require_host, require_printable
+from mailsettings.domain.trust import SystemTrust, Trust
+
+HIGHEST_PORT = 65535
+LONGEST_NAME = 320
+LONGEST_SECRET = 255
+LONGEST_CLIENT_ID = 255
+
+
+class ConnectionSecurity(StrEnum):
+    """How the connection is protected. STARTTLS is a demand, never an offer to go on without."""
+
+    NONE = "none"
+    STARTTLS = "starttls"
+    IMPLICIT_TLS = "implicit-tls"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who a mail is from: the `From:` header, and the envelope sender."""
+
+    address: str
+    display_name: str | None = None
+
+    def __post_init__(self) -> None:
+        _require_text(Setting.SENDER_ADDRESS, self.address, LONGEST_NAME)
+        if self.display_name is not None:
+            _require_text(Setting.SENDER_NAME, self.display_name, LONGEST_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAuthentication:
+    """The server takes mail from us without a login."""
+
+
+@dataclass(frozen=True, slots=True)
+class AmbientCredentials:
+    """The login of the machine itself (.NET's default credentials); `username` is kept, never sent."""
+
+    username: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.username is not None:
+            _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordAuthentication:
+    """A user name and a password; no password is stored where `password` is None."""
+
+    username: str
+    password: Secret | None
+
+    def __post_init__(self) -> None:
+        _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
+        _require_secret(Setting.PASSWORD, self.password)
+
+
+@dataclass(frozen=True, slots=True)
+class OAuth2ClientCredentials:
+    """A Microsoft Entra application that may send as `username`."""
+
+    username: str
+    client_id: str
+    tenant: str
+    client_secret: Secret | None
+
+    def __post_init__(self) -> None:
+        _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
+        _require_text(Setting.CLIENT_ID, self.client_id, LONGEST_CLIENT_ID)
+        _require_text(Setting.TENANT, self.tenant, LONGEST_CLIENT_ID)
+        if not self.tenant.replace("-", "").replace(".", "").isalnum() or not self.tenant.isascii():
+            raise InvalidSetting(Setting.TENANT, "must be a tenant id or a domain name.")
+        _require_secret(Setting.CLIENT_SECRET, self.client_secret)
+
+
+Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication | OAuth2ClientCredentials
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """What is needed to hand a message to one SMTP server."""
+
+    host: str
+    port: int
+    security: ConnectionSecurity
+    sender: Sender
+    authentication: Authentication = NoAuthentication()
+    trust: Trust = SystemTrust()
+
+    def __post_init__(self) -> None:
+        require_host(self.host)
+        if not 1 <= self.port <= HIGHEST_PORT:
+            raise InvalidSetting(Setting.PORT, f"must be between 1 and {HIGHEST_PORT}.")
+
+    @property
+    def secret(self) -> Secret | None:
+        """What the server is shown at login, if anything."""
+        match self.authentication:
+            case PasswordAuthentication(password=secret) | OAuth2ClientCredentials(client_secret=secret):
+                return secret
+            case _:
+                return None
+
+    def with_secret(self, secret: Secret | None) -> "MailServer":
+        """The same server with another secret; unchanged when its login needs none."""
+        match self.authentication:
+            case PasswordAuthentication() as login:
+                return replace(self, authentication=replace(login, password=secret))
+            case OAuth2ClientCredentials() as login:
+                return replace(self, authentication=replace(login, client_secret=secret))
+            case _:
+                return self
+
+    def destination(self) -> tuple[object, ...]:
+        """Everything that decides who gets to see the secret; equal means the same place and login."""
+        login = self.authentication
+        return (
+            normalised_host(self.host),
+            self.port,
+            self.security,
+            self.trust,
+            type(login),
+            getattr(login, "username", None),
+            getattr(login, "client_id", None),
+            getattr(login, "tenant", None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMailServer:
+    """A mail server under its id; `version` counts its changes from 1."""
+
+    id: int
+    version: int
+    server: MailServer
+
+
+def _require_text(setting: Setting, text: str, longest: int) -> None:
+    if not text:
+        raise InvalidSetting(setting, "must not be empty.")
+    if len(text) > longest:
+        raise InvalidSetting(setting, f"must not be longer than {longest} characters.")
+    require_printable(setting, text)
+
+
+def _require_secret(setting: Setting, secret: Secret | None) -> None:
+    """Look at a secret that a caller just gave; a sealed one was looked at when it was stored."""
+    if secret is None or secret.is_sealed:
+        return
+    text = secret.reveal()
+    _require_text(setting, text, LONGEST_SECRET)
+    if is_mask(text):
+        raise InvalidSetting(setting, "is a mask, not a secret; send the real one.")

@@ -1,0 +1,65 @@
+"""What text may be in a setting: no control characters anywhere, host names and addresses by their syntax.
+
+Values end in SMTP commands, mail headers and DNS questions. The libraries below repair or half-send what they
+do not like, so everything doubtful is refused here, before any of them sees it.
+"""
+
+import ipaddress
+import re
+import unicodedata
+
+from mailsettings.domain.errors import InvalidSetting
+from mailsettings.domain.setting import Setting
+
+LONGEST_HOST = 253  # RFC 1035 2.3.4, in its text form
+LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, less the angle brackets
+LONGEST_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"  # RFC 5322 3.2.3
+_ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
+
+
+def require_printable(setting: Setting, text: str) -> None:
+    """Refuse control and line-separating characters and lone surrogates, in any setting."""
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise InvalidSetting(setting, "must not contain control characters or line breaks.")
+
+
+def require_host(host: str) -> None:
+    """Refuse what is not a host name (RFC 1123, in ASCII), an IPv4 address or an IPv6 address.
+
+    A name that ends in a number is an IPv4 address in one of its loose forms (127.1, 0x7f.1, 2130706433) to
+    the system's resolver, and a way around address checks; only the four-number form is taken.
+    """
+    if _is_ip_address(host):
+        return
+    if not host.isascii():
+        raise InvalidSetting(Setting.HOST, "must be in ASCII; write an international name in its xn-- form.")
+    if len(host) > LONGEST_HOST or not _HOST_NAME.fullmatch(host):
+        raise InvalidSetting(Setting.HOST, "is not a host name or IP address.")
+    if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+        raise InvalidSetting(Setting.HOST, "must be a host name or an IP address in its usual form.")
+
+
+def require_mail_address(setting: Setting, address: str) -> None:
+    """Refuse what cannot stand in MAIL FROM and RCPT TO as it is: no quoted local part, no literal, ASCII."""
+    match = _ADDRESS.fullmatch(address)
+    if match is None or len(address) > LONGEST_ADDRESS or len(match[1]) > LONGEST_LOCAL_PART:
+        raise InvalidSetting(setting, "is not a plain mail address like name@example.org.")
+
+
+def normalised_host(host: str) -> str:
+    """The form in which two spellings of one host are equal: lower case, no final dot, shortest IPv6."""
+    if _is_ip_address(host):
+        return str(ipaddress.ip_address(host))
+    return host.lower().removesuffix(".")
+
+
+def _is_ip_address(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host) is not None and "%" not in host
+    except ValueError:
+        return False

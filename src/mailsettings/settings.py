@@ -1,0 +1,152 @@
+"""The settings of this program itself, read from the environment here and nowhere else."""
+
+import ipaddress
+import os
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from platformdirs import user_data_path
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "MAILSETTINGS_"
+SHORTEST_PASSWORD = 8
+
+
+class SettingsInvalid(Exception):
+    """A setting is unknown or malformed; `str()` names it and does not repeat its value."""
+
+
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
+Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
+
+
+class Settings(BaseSettings):
+    """Each field is the environment variable of its name in capitals, with `MAILSETTINGS_` before it."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("mailsettings", appauthor=False),
+        description="Where the embedded database and the key files are; by default the platform's user data "
+        "directory.",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the data "
+        "directory.",
+    )
+    admin_password: SecretStr | None = Field(
+        default=None,
+        description="Password of the account `admin` that the first start makes; by default a random one, "
+        "printed once.",
+    )
+    public_url: str | None = Field(
+        default=None, description="How callers reach this service, for `Location`; by default as they did."
+    )
+    smtp_allowed_networks: Networks = Field(
+        default=(),
+        description="Networks in CIDR form, with commas between, that connection tests may reach although they "
+        "are loopback, link-local or the like.",
+    )
+    smtp_allowed_ports: Ports = Field(
+        default=(25, 465, 587, 1025, 2465, 2525, 2587),
+        description="Ports that connection tests may use, with commas between.",
+    )
+    smtp_ehlo_name: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="The name given to mail servers in EHLO; by default the address we connect from.",
+    )
+    smtp_deadline_seconds: float = Field(
+        default=15, gt=0, le=120, description="How long a whole connection test may take."
+    )
+    smtp_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of authorities that mail servers are trusted by, beside the system's.",
+    )
+    smtp_cleartext_login: bool = Field(
+        default=False,
+        description="Whether a connection test may send a password over an unencrypted connection.",
+    )
+    oauth2_authority: str = Field(
+        default="https://login.microsoftonline.com",
+        pattern=r"^https://[^\s?#]+$",
+        description="Where Microsoft access tokens are had; other clouds have another address.",
+    )
+    token_lifetime_seconds: int = Field(
+        default=3600, ge=600, le=86400, description="How long an access token is good for."
+    )
+    client_secret: SecretStr | None = Field(
+        default=None,
+        description="What OAuth2 clients must show at the token endpoint; by default any secret will do.",
+    )
+    log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`."
+    )
+    dev: bool = Field(
+        default=False,
+        description="As `serve --dev`: readable logs; connection tests may reach loopback addresses and any port.",
+    )
+
+    @field_validator("admin_password")
+    @classmethod
+    def _long_enough(cls, password: SecretStr | None) -> SecretStr | None:
+        if password is not None and len(password.get_secret_value()) < SHORTEST_PASSWORD:
+            raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+        return password
+
+    @property
+    def database(self) -> str:
+        """The URL of the database, without a driver's name."""
+        return (
+            self.database_url.get_secret_value()
+            or f"sqlite:///{self.data_dir.absolute() / 'mailsettings.db'}"
+        )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a file of ours rather than a server."""
+        return self.database.startswith("sqlite:")
+
+    @property
+    def tested_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """The networks that are open to connection tests beyond the rule."""
+        loopback = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
+        return (*self.smtp_allowed_networks, *loopback) if self.dev else self.smtp_allowed_networks
+
+    @property
+    def tested_ports(self) -> frozenset[int] | None:
+        """The ports that are open to connection tests; None for any."""
+        return None if self.dev else frozenset(self.smtp_allowed_ports)
+
+
+def read() -> Settings:
+    """The settings in the environment. Raises `SettingsInvalid` for a name or value that is not taken."""
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsInvalid(f"{name} is not a setting of mailsettings; see the table in the README.")
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        raise SettingsInvalid(_sentence(invalid.errors()[0])) from None
+
+
+def in_dev_mode() -> None:
+    """Let this process and those it starts read `dev` as true."""
+    os.environ[f"{PREFIX}DEV"] = "true"
+
+
+def _sentence(finding: Any) -> str:
+    name = f"{PREFIX}{finding['loc'][0]}".upper()
+    return f"{name} is not valid: {finding['msg'].removeprefix('Value error, ')}."

@@ -1,0 +1,1 @@
+"""What belongs to us and to no vendor: the documentation page, the OpenAPI documents, the health check."""

@@ -1,0 +1,86 @@
+"""The site itself: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI, HTTPException, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Lifespan
+
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.site.openapi import Document, merged
+
+_SWAGGER_UI = files("fastapi_swagger") / "resources"
+_OWN = files("mailsettings.site") / "static"
+_ASSETS: Mapping[str, tuple[Any, str]] = {
+    "docs.html": (_OWN / "docs.html", "text/html; charset=utf-8"),
+    "docs.js": (_OWN / "docs.js", "text/javascript; charset=utf-8"),
+    "swagger-ui-bundle.js": (_SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    "swagger-ui.css": (_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
+    "favicon.png": (_SWAGGER_UI / "favicon-32x32.png", "image/png"),
+}
+# Swagger UI sets styles from its script; everything else on the page comes from us, and from us alone.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def create_site(
+    documents: Mapping[str, Document], ready: Callable[[], Awaitable[None]], lifespan: Lifespan[FastAPI]
+) -> FastAPI:
+    """The site; *documents* by the name of their API, *ready* raises `StoreUnavailable` when we are not."""
+    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    served = {
+        "openapi": merged(documents.values()),
+        **{f"openapi/{name}": doc for name, doc in documents.items()},
+    }
+
+    @site.get("/")
+    async def index() -> Response:
+        return RedirectResponse("docs")
+
+    @site.get("/docs")
+    async def docs() -> Response:
+        return _asset("docs.html")
+
+    @site.get("/docs/{name}")
+    async def docs_asset(name: str) -> Response:
+        return _asset(name)
+
+    @site.get("/{name:path}.json")
+    async def openapi(name: str) -> Response:
+        if name not in served:
+            raise HTTPException(404)
+        return JSONResponse(served[name])
+
+    @site.get("/health/live")
+    async def live() -> Response:
+        return JSONResponse({"status": "live"})
+
+    @site.get("/health/ready")
+    async def is_ready() -> Response:
+        try:
+            await ready()
+        except StoreUnavailable as away:
+            return JSONResponse({"status": "not ready", "message": str(away)}, 503, {"Retry-After": "5"})
+        return JSONResponse({"status": "ready"})
+
+    @site.exception_handler(404)
+    async def nothing_here(_request: Request, _error: Exception) -> Response:
+        return JSONResponse({"message": "There is nothing at this path; see /docs."}, 404)
+
+    return site
+
+
+def _asset(name: str) -> Response:
+    if name not in _ASSETS:
+        raise HTTPException(404)
+    file, media_type = _ASSETS[name]
+    headers = {
+        "Content-Security-Policy": _POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "Cache-Control": "no-cache",
+    }
+    return Response(file.read_bytes(), media_type=media_type, headers=headers)

@@ -1,0 +1,1 @@
+"""HTTP plumbing that every API may use. Knows no vendor's path, word or error shape."""

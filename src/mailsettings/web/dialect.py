@@ -1,0 +1,73 @@
+"""What a vendor's API is to the rest of the service: a folder that offers one `Dialect`."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.middleware import Middleware
+
+from mailsettings.auth.tokens import IssuedToken
+from mailsettings.domain.access import Account, Grants
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.ports import TokenVerifier
+from mailsettings.web.errors import ErrorStyle
+from mailsettings.web.principal import BearerGate
+
+
+@dataclass(frozen=True, slots=True)
+class UseCases:
+    """All that an API is built upon; `client_secret` is what OAuth2 clients must show, None for anything."""
+
+    mail_servers: KeepMailServers
+    probes: ProbeMailServers
+    accounts: KeepAccounts
+    tokens: TokenVerifier
+    issue_token: Callable[[Account], IssuedToken]
+    public_url: str | None = None
+    client_secret: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One vendor's API.
+
+    `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
+    `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
+    `token_path` where a token is to be had, if here. `takes_untyped_bodies`: JSON without a Content-Type.
+    """
+
+    name: str
+    title: str
+    description: str
+    router: APIRouter
+    errors: ErrorStyle
+    own_path: Callable[[str], str | None]
+    grants: Grants
+    token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
+    token_path: str | None = None
+    takes_untyped_bodies: bool = False
+
+    def build(self, use_cases: UseCases) -> FastAPI:
+        """This API as an application of its own, so that every answer of it has its error shape."""
+        open_paths = {self.token_path} if self.token_path else set[str]()
+        gate = Middleware(BearerGate, use_cases.tokens, open_paths, self.errors.response)
+        app = FastAPI(
+            title=self.title,
+            description=self.description,
+            openapi_url=None,
+            middleware=[gate],
+            redirect_slashes=False,
+            strict_content_type=not self.takes_untyped_bodies,
+        )
+        app.state.use_cases = use_cases
+        app.include_router(self.router)
+        self.errors.install(app)
+        return app
+
+
+def use_cases(request: Request) -> UseCases:
+    """What the API that *request* came in by is built upon."""
+    found: UseCases = request.app.state.use_cases
+    return found

@@ -1,0 +1,83 @@
+"""From errors to answers: each API brings a table of them, its body and its names of the settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from mailsettings.domain.errors import InvalidSetting, MailSettingsError, NotAuthenticated, PermissionDenied
+from mailsettings.domain.setting import Setting
+from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused
+from mailsettings.web.validation import first_problem
+
+RETRY_AFTER_SECONDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The status of an error, and its code in APIs that have one."""
+
+    status: int
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorStyle:
+    """How one API says what went wrong. Of the classes in `answers` the most specific one counts."""
+
+    answers: Mapping[type[Exception], Answer]
+    body: Callable[[Answer, str], Mapping[str, object]]
+    fields: Mapping[Setting, str]
+    media_type: str = "application/json"
+
+    def response(self, error: Exception) -> Response:
+        """The whole answer to *error*, in this API's shape."""
+        answer = next(self.answers[kind] for kind in type(error).__mro__ if kind in self.answers)
+        return JSONResponse(
+            self.body(answer, self._message(error)), answer.status, _headers(error, answer), self.media_type
+        )
+
+    def _message(self, error: Exception) -> str:
+        if isinstance(error, InvalidSetting):
+            return f"{self.fields[error.setting]} {error.problem}"
+        if isinstance(error, MailSettingsError | RequestRefused):
+            return str(error)
+        return "Something went wrong on our side."
+
+    def install(self, app: FastAPI) -> None:
+        """Answer every error that leaves a route or the router of *app* in this style."""
+
+        async def render(_request: Request, error: Exception) -> Response:
+            return self.response(_translated(error))
+
+        for kind in (MailSettingsError, RequestRefused, RequestValidationError, HTTPException, Exception):
+            app.add_exception_handler(kind, render)
+
+
+def _translated(error: Exception) -> Exception:
+    """FastAPI's and Starlette's own errors as ours; FastAPI's would repeat the request's values."""
+    match error:
+        case RequestValidationError():
+            return first_problem(error)
+        case HTTPException(status_code=404):
+            return NoSuchPath()
+        case HTTPException(status_code=405):
+            return MethodNotAllowed((error.headers or {}).get("Allow", ""))
+        case HTTPException():
+            return ParameterInvalid("The request cannot be read.")
+        case _:
+            return error
+
+
+def _headers(error: Exception, answer: Answer) -> dict[str, str]:
+    """The headers that RFC 6750 and RFC 9110 want beside the body."""
+    if isinstance(error, NotAuthenticated):
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
+    if isinstance(error, PermissionDenied):
+        return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if isinstance(error, RequestRefused):
+        return dict(error.headers)
+    return {"Retry-After": str(RETRY_AFTER_SECONDS)} if answer.status == 503 else {}  # noqa: PLR2004  # named by RFC 9110

@@ -1,0 +1,80 @@
+"""JSON that can mean only one thing (RFC 8259 with RFC 7493's demands), bounded in depth.
+
+Python's own reader takes duplicate keys, NaN, numbers beyond all bounds and lone surrogates; each of them has
+turned into a wrong value, or into an answer that cannot be sent, somewhere further in.
+"""
+
+import json
+import math
+from collections.abc import Iterator
+from typing import NoReturn
+
+from mailsettings.web.refusals import MalformedBody
+
+DEEPEST = 16
+
+
+def parse(body: bytes) -> object:
+    """The value in *body*. Raises `MalformedBody`; its sentence names the member, never the value."""
+    try:
+        value = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_object,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except UnicodeDecodeError:
+        raise MalformedBody("The body must be encoded as UTF-8.") from None
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError:  # JSONDecodeError, and integers of thousands of digits
+        raise MalformedBody("The body is not valid JSON.") from None
+    for path, text in _texts(value, "", 1):
+        _require_sound(path, text)
+    return value
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise MalformedBody("The body has an object with a member that appears twice.")
+    return members
+
+
+def _refuse_constant(_name: str) -> NoReturn:
+    raise MalformedBody("The body is not valid JSON: NaN and Infinity are not numbers in it.")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise MalformedBody("The body has a number that is too large.")
+    return number
+
+
+def _texts(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+    """Every string below *value*, keys included, with the path of the member it belongs to."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict | list):
+        if depth > DEEPEST:
+            raise _too_deep()
+        if isinstance(value, dict):
+            for key, member in value.items():
+                yield path, key
+                yield from _texts(member, f"{path}.{key}" if path else key, depth + 1)
+        else:
+            for member in value:
+                yield from _texts(member, path, depth + 1)
+
+
+def _require_sound(path: str, text: str) -> None:
+    where = f"{path} has" if path.isascii() and path.isidentifier() else "The body has a member with"
+    if "\0" in text:
+        raise MalformedBody(f"{where} a NUL character in it.")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise MalformedBody(f"{where} half of a surrogate pair in it.")
+
+
+def _too_deep() -> MalformedBody:
+    return MalformedBody(f"The body must not be nested deeper than {DEEPEST} levels.")
