@@ -41,8 +41,8 @@ class Settings(BaseSettings):
     )
     database_url: SecretStr = Field(
         default=SecretStr(""),
-        description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the data "
-        "directory.",
+        description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the "
+        "data directory.",
     )
     admin_password: SecretStr | None = Field(
         default=None,
@@ -54,8 +54,8 @@ class Settings(BaseSettings):
     )
     smtp_allowed_networks: Networks = Field(
         default=(),
-        description="Networks in CIDR form, with commas between, that connection tests may reach although they "
-        "are loopback, link-local or the like.",
+        description="Networks in CIDR form, with commas between, that connection tests may reach although "
+        "they are loopback, link-local or the like.",
     )
     smtp_allowed_ports: Ports = Field(
         default=(25, 465, 587, 1025, 2465, 2525, 2587),
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     )
     dev: bool = Field(
         default=False,
-        description="As `serve --dev`: readable logs; connection tests may reach loopback addresses and any port.",
+        description="As `serve --dev`: readable logs; connection tests may reach loopback and any port.",
     )
 
     @field_validator("admin_password")

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match
 
 from mailsettings.domain.errors import InvalidSetting, MailSettingsError, NotAuthenticated, PermissionDenied
 from mailsettings.domain.setting import Setting
@@ -14,6 +15,7 @@ from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInv
 from mailsettings.web.validation import first_problem
 
 RETRY_AFTER_SECONDS = 5
+_METHODS = ("GET", "PUT", "POST", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,14 @@ class ErrorStyle:
     def install(self, app: FastAPI) -> None:
         """Answer every error that leaves a route or the router of *app* in this style."""
 
-        async def render(_request: Request, error: Exception) -> Response:
-            return self.response(_translated(error))
+        async def render(request: Request, error: Exception) -> Response:
+            return self.response(_translated(request, error))
 
         for kind in (MailSettingsError, RequestRefused, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(kind, render)
 
 
-def _translated(error: Exception) -> Exception:
+def _translated(request: Request, error: Exception) -> Exception:
     """FastAPI's and Starlette's own errors as ours; FastAPI's would repeat the request's values."""
     match error:
         case RequestValidationError():
@@ -65,11 +67,21 @@ def _translated(error: Exception) -> Exception:
         case HTTPException(status_code=404):
             return NoSuchPath()
         case HTTPException(status_code=405):
-            return MethodNotAllowed((error.headers or {}).get("Allow", ""))
+            return MethodNotAllowed(", ".join(_allowed(request)))
         case HTTPException():
             return ParameterInvalid("The request cannot be read.")
         case _:
             return error
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the path has routes for; Starlette's own Allow header knows the first route only."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _headers(error: Exception, answer: Answer) -> dict[str, str]:

@@ -36,11 +36,16 @@ def first_problem(invalid: RequestValidationError) -> RequestRefused:
     """The first finding as a refusal; one at a time is enough to act on and gives the least away."""
     finding = invalid.errors()[0]
     context = finding.get("ctx", {})
-    where = _member(finding["loc"], str(context.get("discriminator", "")).strip("'"))
+    where = _member(finding["loc"], _discriminator(context))
     if finding["type"] in {"missing", "union_tag_not_found"}:
         return ParameterMissing(f"{where} is missing.")
     sentence = _SENTENCES.get(finding["type"], "has a value that is not taken.")
     return ParameterInvalid(f"{where} {sentence.format_map(context)}")
+
+
+def _discriminator(context: Mapping[str, Any]) -> str:
+    """The member that tells union variants apart, by its name on the wire: pydantic has "'a_b' | 'aB'"."""
+    return str(context.get("discriminator", "")).rpartition(" ")[2].strip("'")
 
 
 def _member(location: tuple[Any, ...], discriminator: str) -> str:

@@ -67,7 +67,7 @@ class SMTPSettingsModel(Wire):
     ] = None
     host: Annotated[str, Field(min_length=1, description="SMTP server host")]
     port: Annotated[
-        StrictInt, BeforeValidator(_read_port), Field(ge=1, le=65535, description="Port for sending emails")
+        StrictInt, Field(ge=1, le=65535, description="Port for sending emails"), BeforeValidator(_read_port)
     ]
     encryption_type: Annotated[
         EncryptionType,

@@ -1,0 +1,142 @@
+"""A stored secret is only ever sent to the destination it was given for, whatever is changed around it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailsettings.domain.errors import SecretNeededAgain
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
+from mailsettings.domain.trust import GivenCertificates, SystemTrust
+
+from certificates import authority_pem
+
+STORED_SECRET = Secret("the stored one")
+CERTIFICATES = [GivenCertificates.parse(authority_pem()), GivenCertificates.parse(authority_pem())]
+
+logins = st.one_of(
+    st.builds(PasswordAuthentication, st.sampled_from(["alice", "bob"]), st.none()),
+    st.builds(
+        OAuth2ClientCredentials,
+        st.sampled_from(["alice", "bob"]),
+        st.sampled_from(["client-1", "client-2"]),
+        st.sampled_from(["tenant-1", "tenant-2"]),
+        st.none(),
+    ),
+)
+servers = st.builds(
+    MailServer,
+    st.sampled_from(["example.com", "example.co", "mail.example.com", "10.0.0.1"]),
+    st.sampled_from([25, 465, 587]),
+    st.sampled_from(ConnectionSecurity),
+    st.builds(Sender, st.sampled_from(["a@example.com", "b@example.com"])),
+    logins,
+    st.sampled_from([SystemTrust(), *CERTIFICATES]),
+)
+STARTTLS = MailServer(
+    "example.com",
+    587,
+    ConnectionSecurity.STARTTLS,
+    Sender("a@example.com"),
+    PasswordAuthentication("alice", STORED_SECRET),
+    CERTIFICATES[0],
+)
+
+
+def told_apart(server: MailServer) -> tuple[Any, ...]:
+    """The eight settings that decide who sees the secret, spelled out once more and apart from the code."""
+    login = server.authentication
+    names = ("username", "client_id", "tenant")
+    return (
+        *(server.host, server.port, server.security, server.trust, type(login).__name__),
+        *(getattr(login, name, None) for name in names),
+    )
+
+
+@given(stored=servers, wanted=servers, change=st.sampled_from([SecretChange.KEPT, SecretChange.UNSAID]))
+def test_the_stored_secret_survives_exactly_when_nothing_decisive_changed(
+    stored: MailServer, wanted: MailServer, change: SecretChange
+) -> None:
+    stored = stored.with_secret(STORED_SECRET)
+    if told_apart(stored) == told_apart(wanted):
+        assert Replacement(wanted, change).onto(stored) == wanted.with_secret(STORED_SECRET)
+        return
+    with pytest.raises(SecretNeededAgain):
+        Replacement(wanted, change).onto(stored)
+
+
+@given(stored=st.none() | servers, wanted=servers)
+def test_a_secret_that_is_given_is_the_one_that_is_stored(
+    stored: MailServer | None, wanted: MailServer
+) -> None:
+    new = wanted.with_secret(Secret("a new one"))
+
+    assert Replacement(new).onto(stored) == new
+
+
+@pytest.mark.parametrize("host", ["EXAMPLE.com", "example.com."])
+def test_another_spelling_of_the_same_host_keeps_the_secret(host: str) -> None:
+    wanted = replace(STARTTLS.with_secret(None), host=host)
+
+    assert Replacement(wanted, SecretChange.KEPT).onto(STARTTLS).secret == STORED_SECRET
+
+
+def test_a_change_of_the_sender_keeps_the_secret() -> None:
+    wanted = replace(STARTTLS.with_secret(None), sender=Sender("other@example.com", "Other"))
+
+    assert Replacement(wanted, SecretChange.KEPT).onto(STARTTLS).secret == STORED_SECRET
+
+
+@pytest.mark.parametrize(
+    ("login", "setting"),
+    [
+        (PasswordAuthentication("alice", None), Setting.PASSWORD),
+        (OAuth2ClientCredentials("alice", "c", "t", None), Setting.CLIENT_SECRET),
+    ],
+    ids=["password", "client secret"],
+)
+def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, setting: Setting) -> None:
+    with pytest.raises(SecretNeededAgain) as refused:
+        Replacement(replace(STARTTLS, authentication=login), SecretChange.KEPT).onto(None)
+
+    assert refused.value.setting is setting
+
+
+@pytest.mark.parametrize(
+    "stored", [None, replace(STARTTLS, authentication=NoAuthentication())], ids=["none", "no login"]
+)
+def test_saying_nothing_of_a_secret_is_fine_where_none_is_stored(stored: MailServer | None) -> None:
+    wanted = STARTTLS.with_secret(None)
+
+    assert Replacement(wanted, SecretChange.UNSAID).onto(stored) == wanted
+
+
+def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_login() -> None:
+    stored = STARTTLS.with_secret(None)
+    masked = Replacement(stored, SecretChange.KEPT)
+
+    assert masked.onto(stored) == stored
+    with pytest.raises(SecretNeededAgain):
+        masked.onto(replace(stored, authentication=AmbientCredentials("alice")))
+
+
+def test_an_api_without_a_word_for_trust_leaves_it_as_it_is_while_there_is_tls() -> None:
+    wanted = replace(STARTTLS.with_secret(None), trust=SystemTrust())
+
+    assert Replacement(wanted, SecretChange.UNSAID, keeps_trust=True).onto(STARTTLS) == STARTTLS
+    clear = replace(wanted, security=ConnectionSecurity.NONE, authentication=NoAuthentication())
+    assert Replacement(clear, keeps_trust=True).onto(STARTTLS).trust == SystemTrust()
+    assert Replacement(wanted, keeps_trust=True).onto(None).trust == SystemTrust()

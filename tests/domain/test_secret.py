@@ -1,0 +1,71 @@
+"""A secret shows itself to nobody who does not ask for it."""
+
+import copy
+import pickle
+import traceback
+from collections.abc import Callable
+
+import pytest
+
+from mailsettings.domain.mail_server import PasswordAuthentication
+from mailsettings.domain.secret import MASK, Secret, is_mask
+
+CANARY = "CANARY-8c1b1f52"
+
+
+def test_a_secret_is_not_in_any_text_made_of_it() -> None:
+    secret = Secret(CANARY)
+    login = PasswordAuthentication("alice", secret)
+
+    shown = f"{secret} {secret!r} {login} {[secret]} {vars(type(secret))}"
+
+    assert CANARY not in shown
+    assert MASK in shown
+
+
+def test_a_secret_is_not_in_a_traceback() -> None:
+    def fail(_secret: Secret) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError) as failed:
+        fail(Secret(CANARY))
+    text = "".join(traceback.TracebackException.from_exception(failed.value, capture_locals=True).format())
+
+    assert CANARY not in text.replace(repr(CANARY), "")
+
+
+@pytest.mark.parametrize(
+    "take_out", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
+)
+def test_a_secret_is_not_copied_out_of_the_process(take_out: Callable[[Secret], object]) -> None:
+    with pytest.raises(TypeError, match="not copied"):
+        take_out(Secret(CANARY))
+
+
+def test_a_sealed_secret_is_opened_only_when_asked_for() -> None:
+    opened: list[str] = []
+
+    def opener() -> str:
+        opened.append("once")
+        return CANARY
+
+    secret = Secret.sealed(opener)
+
+    assert opened == []
+    assert secret.reveal() == CANARY
+    assert opened == ["once"]
+
+
+def test_secrets_are_equal_by_their_text() -> None:
+    assert Secret("a") == Secret.sealed(lambda: "a")
+    assert Secret("a") != Secret("b")
+    assert Secret("a") != "a"
+    assert len({Secret("a"), Secret("a")}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [("*" * 10, True), ("***", True), ("•••••", True), ("", False), ("*a*", False), ("p•*", False)],
+)
+def test_a_mask_is_known_as_one(text: str, masked: bool) -> None:
+    assert masked == is_mask(text)
