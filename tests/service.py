@@ -1,0 +1,108 @@
+"""The whole service in one process, on any store and prober, and a client that speaks to it byte for byte."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from fakes import NamesAsTokens, PlainPasswords, ScriptedProber
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from mailsettings.app import create_app
+from mailsettings.auth.tokens import IssuedToken
+from mailsettings.dialects import DIALECTS
+from mailsettings.domain.access import Account
+from mailsettings.site.openapi import document
+from mailsettings.site.pages import create_site
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.ports import Store
+from mailsettings.web.dialect import UseCases
+
+BASE_URL = "http://service.test"
+MAIL_SERVER = "/api/20210901/system/mail/server"
+SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
+TOKEN = "/cxrestapi/auth/identity/connect/token"
+
+
+@asynccontextmanager
+async def _no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    yield
+
+
+async def _ready() -> None:
+    return None
+
+
+def build_service(store: Store, prober: ScriptedProber, client_secret: str | None = None) -> ASGIApp:
+    """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
+    mail_servers = KeepMailServers(store)
+    use_cases = UseCases(
+        mail_servers=mail_servers,
+        probes=ProbeMailServers(mail_servers, prober),
+        accounts=KeepAccounts(store, PlainPasswords()),
+        tokens=NamesAsTokens(),
+        issue_token=lambda account: IssuedToken(account.name, 3600),
+        client_secret=client_secret,
+    )
+    dialects = [(dialect, dialect.build(use_cases)) for dialect in DIALECTS]
+    documents = {dialect.name: document(app, TOKEN) for dialect, app in dialects}
+    return create_app(dialects, create_site(documents, _ready, _no_lifespan))
+
+
+@dataclass
+class Caller:
+    """Sends requests with one bearer token, or with none."""
+
+    http: httpx.AsyncClient
+    token: str | None = "admin"
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: object = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        data: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """`json` is sent as application/json; `content` as it is, with no Content-Type but that in *headers*."""
+        credentials = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        # An absolute address, so that a path that begins with two slashes is sent as such.
+        request = self.http.build_request(
+            method,
+            BASE_URL + path,
+            json=json,
+            content=content,
+            data=data,
+            headers={**credentials, **(headers or {})},
+        )
+        return await self.http.send(request)
+
+    def __call__(self, token: str | None) -> "Caller":
+        """The same client with another token."""
+        return Caller(self.http, token)
+
+
+@pytest.fixture
+def prober() -> ScriptedProber:
+    """What answers connection tests; set `report`, look at `asked`."""
+    return ScriptedProber()
+
+
+@pytest.fixture
+async def api(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
+    """The admin's client. `api(None)` has no token, `api("reader")` may read, `api("stranger")` nothing.
+
+    The account `admin` has the password `correct horse`.
+    """
+    await KeepAccounts(store, PlainPasswords()).add(
+        Account("admin", frozenset({"manage-system-settings"})), "correct horse"
+    )
+    transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, headers={"Accept": "*/*"}) as http:
+        yield Caller(http)
