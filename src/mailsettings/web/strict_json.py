@@ -6,12 +6,14 @@ turned into a wrong value, or into an answer that cannot be sent, somewhere furt
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
 from mailsettings.web.refusals import MalformedBody
 
 DEEPEST = 16
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9]{1,40}(\.[A-Za-z0-9]{1,40}){0,5}")
 
 
 def parse(body: bytes) -> object:
@@ -69,7 +71,7 @@ def _texts(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
 
 
 def _require_sound(path: str, text: str) -> None:
-    where = f"{path} has" if path.isascii() and path.isidentifier() else "The body has a member with"
+    where = f"{path} has" if _PLAIN_PATH.fullmatch(path) else "The body has a member with"
     if "\0" in text:
         raise MalformedBody(f"{where} a NUL character in it.")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):

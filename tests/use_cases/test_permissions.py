@@ -1,0 +1,60 @@
+"""Every use case asks for its permission before it does anything."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.access import OPERATOR, Permission, Principal
+from mailsettings.domain.errors import PermissionDenied
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.replacement import Replacement
+from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.mail_servers import KeepMailServers
+
+from fakes import InMemoryStore, ScriptedProber
+
+SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+WANTED = Replacement(SERVER)
+
+USE_CASES: dict[
+    str, tuple[Permission, Callable[[KeepMailServers, ProbeMailServers, Principal], Awaitable[Any]]]
+] = {
+    "list": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.list(who)),
+    "get": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.get(who, 1)),
+    "get default": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.get_default(who)),
+    "create": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.create(who, WANTED)),
+    "replace": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.replace(who, 1, WANTED)),
+    "put default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.put_default(who, WANTED)),
+    "delete": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.delete(who, 1)),
+    "delete default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.delete_default(who)),
+    "test given": (Permission.MAIL_SERVERS_TEST, lambda _, probe, who: probe.given(who, SERVER, None)),
+    "test stored": (Permission.MAIL_SERVERS_TEST, lambda _, probe, who: probe.stored(who, 1, None)),
+}
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> None:
+    permission, use = USE_CASES[name]
+    store, prober = InMemoryStore(), ScriptedProber()
+    keep = KeepMailServers(store)
+    await keep.create(OPERATOR, WANTED)
+    everything_else = Principal("almost", frozenset(Permission) - {permission})
+
+    with pytest.raises(PermissionDenied, match=permission):
+        await use(keep, ProbeMailServers(keep, prober), everything_else)
+
+    assert [stored.version for stored in await keep.list(OPERATOR)] == [1]
+    assert prober.asked == []
+
+
+@pytest.mark.parametrize("server_id", [1, None], ids=["by id", "the default"])
+async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) -> None:
+    prober = ScriptedProber()
+    keep = KeepMailServers(InMemoryStore())
+    await keep.create(OPERATOR, WANTED)
+
+    report = await ProbeMailServers(keep, prober).stored(OPERATOR, server_id, "to@example.org")
+
+    assert report.succeeded
+    assert prober.asked == [(SERVER, "to@example.org")]

@@ -1,0 +1,75 @@
+"""JSON that can mean only one thing."""
+
+import json
+
+import pytest
+
+from mailsettings.web.refusals import MalformedBody
+from mailsettings.web.strict_json import DEEPEST, parse
+
+CANARY = "CANARY-b95b13a2"
+
+
+def _nested(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        [],
+        "text",
+        1,
+        1.5,
+        None,
+        True,
+        {"a": [1, {"b": '👍 ü \\ " \n'}]},
+        {"a": {"x": 1}, "b": {"x": 2}},
+    ],
+    ids=str,
+)
+def test_what_is_sound_is_read_as_it_is(value: object) -> None:
+    assert value == parse(json.dumps(value).encode())
+    assert value == parse(json.dumps(value, ensure_ascii=False).encode())
+
+
+def test_the_deepest_nesting_is_still_read() -> None:
+    assert parse(_nested(DEEPEST)) == json.loads(_nested(DEEPEST))
+
+
+BAD_BODIES = {
+    "not JSON": b"{",
+    "trailing": b"{} {}",
+    "duplicate": b'{"host":"a","host":"b"}',
+    "nested duplicate": b'{"auth":{"a":1,"a":2}}',
+    "NaN": b'{"port":NaN}',
+    "Infinity": b'{"port":-Infinity}',
+    "overflow": b'{"port":1e400}',
+    "digits": b'{"port":' + b"9" * 5000 + b"}",
+    "NUL": b'{"host":"a\\u0000b"}',
+    "surrogate": b'{"host":"\\ud800"}',
+    "surrogate key": b'{"\\udfff":1}',
+    "deep": _nested(DEEPEST + 1),
+    "deeper": _nested(1100),
+    "deepest": _nested(30000),
+    "UTF-16": '{"host":"a"}'.encode("utf-16"),
+    "BOM": b'\xef\xbb\xbf{"host":"a"}',
+    "not UTF-8": b'{"host":"\xff"}',
+    "line feed": b'{"host":"a\nb"}',
+    "comment": b'{"host":"a"} // x',
+}
+
+
+@pytest.mark.parametrize("body", BAD_BODIES.values(), ids=BAD_BODIES.keys())
+def test_what_is_not_is_refused_without_repeating_it(body: bytes) -> None:
+    with pytest.raises(MalformedBody) as refused:
+        parse(body.replace(b'"a', f'"{CANARY}'.encode()))
+
+    assert CANARY not in str(refused.value)
+
+
+@pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"], ids=["NUL", "surrogate"])
+def test_the_member_is_named_where_it_has_a_sound_name(bad: str) -> None:
+    with pytest.raises(MalformedBody, match=r"^auth\.password has"):
+        parse(f'{{"auth":{{"password":"{bad}"}}}}'.encode())
