@@ -4,7 +4,8 @@ from typing import Any
 
 BODY = (
     b'{"auth":{"authType":"NO_AUTH"},"connectionSecurity":{"connectionSecurityType":"NO_CONNECTION_SECURITY"},'
-    b'"host":"mail-server.com","port":25,"sender":{"displayName":"John Smith","emailAddress":"john.smith@myorg.com"}}'
+    b'"host":"mail-server.com","port":25,'
+    b'"sender":{"displayName":"John Smith","emailAddress":"john.smith@myorg.com"}}'
 )
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
 

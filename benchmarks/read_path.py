@@ -6,7 +6,7 @@
 Three servers, each one uvicorn worker (uvloop, httptools) of its own, answer the same JSON:
 (a) a bare ASGI application with a constant; (b) a bare FastAPI route that returns the model;
 (ours) `GET /api/20210901/system/mail/server` with a signed token checked and the settings in SQLite.
-They take turns, in reversed order every other round, so that a slow moment of the machine hits all of them; the
+They take turns, in reversed order every other round, so that a slow moment of the machine hits all; the
 figures are medians over the rounds, the ratios medians of the ratios within a round. Only ratios carry over.
 
 Before anything is measured a second process changes the settings, and the very next read must show it.

@@ -5,7 +5,16 @@ import sys
 from pathlib import Path
 
 COMPILE = [
-    *("uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--universal", "--python-version", "3.11"),
+    *(
+        "uv",
+        "pip",
+        "compile",
+        "pyproject.toml",
+        "--generate-hashes",
+        "--universal",
+        "--python-version",
+        "3.11",
+    ),
     *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--upgrade", "--quiet"),
 ]
 

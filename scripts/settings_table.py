@@ -1,0 +1,38 @@
+"""Write the table of settings into README.md, from the descriptions in the code."""
+
+import re
+from pathlib import Path
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from mailsettings.settings import PREFIX, Settings
+
+README = Path(__file__).parents[1] / "README.md"
+_BETWEEN = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
+
+
+def table() -> str:
+    """One row for each setting, in the order of the code."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_table(readme: str) -> str:
+    """*readme* with its table renewed."""
+    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], readme)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if field.default_factory is not None or value is None or isinstance(value, SecretStr) or value == ():
+        return ""
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value))
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
