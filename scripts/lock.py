@@ -5,17 +5,9 @@ import sys
 from pathlib import Path
 
 COMPILE = [
-    *(
-        "uv",
-        "pip",
-        "compile",
-        "pyproject.toml",
-        "--generate-hashes",
-        "--universal",
-        "--python-version",
-        "3.11",
-    ),
-    *("--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links", "--upgrade", "--quiet"),
+    *("uv", "pip", "compile", "pyproject.toml", "--generate-hashes", "--universal", "--upgrade", "--quiet"),
+    *("--python-version", "3.11", "--no-header", "--no-annotate"),
+    *("--no-emit-index-url", "--no-emit-find-links"),
 ]
 
 

@@ -1,6 +1,7 @@
 """Fixtures of all tests; each plugin is a module of this folder."""
 
 import pytest
+
 from fakes import InMemoryStore
 
 pytest_plugins = ["service"]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
-from fakes import NamesAsTokens, PlainPasswords, ScriptedProber
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
@@ -21,6 +20,8 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.ports import Store
 from mailsettings.web.dialect import UseCases
+
+from fakes import NamesAsTokens, PlainPasswords, ScriptedProber
 
 BASE_URL = "http://service.test"
 MAIL_SERVER = "/api/20210901/system/mail/server"
@@ -70,7 +71,7 @@ class Caller:
         headers: dict[str, str] | None = None,
         data: dict[str, str] | None = None,
     ) -> httpx.Response:
-        """`json` is sent as application/json; `content` as it is, with no Content-Type but that in *headers*."""
+        """`json` is sent as application/json; `content` as it is, with no Content-Type but in *headers*."""
         credentials = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         # An absolute address, so that a path that begins with two slashes is sent as such.
         request = self.http.build_request(

@@ -183,6 +183,7 @@ def test_asking_is_no_failure(run: Run, arguments: list[str]) -> None:
         assert asked.stdout == f"mailsettings {__version__}\n"
 
 
+AWAY = f"postgresql://u:{CANARY}@127.0.0.1:1/d"
 FAILURES = {
     "unknown setting": (1, ["migrate"], {"NONSENSE": "1"}, "MAILSETTINGS_NONSENSE is not a setting"),
     "malformed setting": (1, ["migrate"], {"LOG_LEVEL": "loud"}, "MAILSETTINGS_LOG_LEVEL is not valid"),
