@@ -64,8 +64,8 @@ def prepare(settings: Settings) -> None:
 
 def create_backend(settings: Settings) -> Backend:
     """Everything but HTTP; nothing is connected yet."""
-    key = signing_key.read_or_create(settings.data_dir / "signing-key.pem")
-    store = SQLStore(settings.database, Sealer(key_file.read_or_create(settings.data_dir / "sealing-key")))
+    key = signing_key.load(key_file.read_or_create(settings.data_dir / "signing-key.pem", signing_key.make))
+    store = SQLStore(settings.database, Sealer(key_file.sealing_key(settings.data_dir / "sealing-key")))
     passwords = Argon2Passwords()
     prober = _prober(settings)
     issuer = TokenIssuer(key, ISSUER, [dialect.token_claims for dialect in DIALECTS])

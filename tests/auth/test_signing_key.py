@@ -1,45 +1,18 @@
 """The key that signs tokens."""
 
-import os
-import stat
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailsettings.auth.signing_key import SigningKeyUnusable, read_or_create
+from mailsettings.auth import signing_key
 
 
-def _numbers(key: ec.EllipticCurvePrivateKey) -> int:
-    return key.private_numbers().private_value
-
-
-def test_the_first_start_makes_a_key_that_only_its_owner_reads(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "signing-key.pem"
-    before = os.umask(0)
-    try:
-        made = read_or_create(path)
-    finally:
-        os.umask(before)
-
-    assert _numbers(made) == _numbers(read_or_create(path))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert [path] == list(path.parent.iterdir())
-
-
-def test_first_starts_side_by_side_end_up_with_one_key(tmp_path: Path) -> None:
-    path = tmp_path / "signing-key.pem"
-    with ThreadPoolExecutor(8) as threads:
-        keys = list(threads.map(lambda _: _numbers(read_or_create(path)), range(16)))
-
-    assert len(set(keys)) == 1
+def test_a_new_key_can_be_loaded() -> None:
+    assert signing_key.load(signing_key.make()).curve.name == "secp256r1"
 
 
 @pytest.mark.parametrize(
-    "content",
+    "pem",
     [
         b"",
         b"garbage",
@@ -49,11 +22,6 @@ def test_first_starts_side_by_side_end_up_with_one_key(tmp_path: Path) -> None:
     ],
     ids=["empty", "garbage", "another curve"],
 )
-def test_a_file_that_holds_no_such_key_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "signing-key.pem"
-    path.write_bytes(content)
-
-    with pytest.raises(SigningKeyUnusable, match="signing-key"):
-        read_or_create(path)
-
-    assert content == path.read_bytes()
+def test_anything_else_is_refused(pem: bytes) -> None:
+    with pytest.raises(signing_key.SigningKeyUnusable):
+        signing_key.load(pem)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import click
 
 from mailsettings import settings
-from mailsettings.bootstrap import GRANTS, create_backend
+from mailsettings.bootstrap import GRANTS, create_backend, prepare
 from mailsettings.cli.failures import one_sentence
 from mailsettings.domain.access import Account
 from mailsettings.use_cases.accounts import KeepAccounts
@@ -65,7 +65,9 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
 def _run(use: Callable[[KeepAccounts], Awaitable[Result]]) -> Result:
     async def run() -> Result:
-        backend = create_backend(settings.read())
+        chosen = settings.read()
+        prepare(chosen)
+        backend = create_backend(chosen)
         try:
             return await use(backend.use_cases.accounts)
         finally:

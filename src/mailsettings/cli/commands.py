@@ -99,6 +99,7 @@ def test_connection(api: str | None, server_id: int | None, recipient: str | Non
 async def _probe_stored(
     chosen: settings.Settings, server_id: int | None, recipient: str | None
 ) -> ProbeReport:
+    prepare(chosen)
     backend = create_backend(chosen)
     try:
         return await backend.use_cases.probes.stored(OPERATOR, server_id, recipient)

@@ -9,6 +9,7 @@ import click
 from mailsettings.auth.signing_key import SigningKeyUnusable
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.settings import SettingsInvalid
+from mailsettings.store.engine import DatabaseUnsupported
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.migrations import SchemaError
 from mailsettings.store.sql_store import WrongKey
@@ -16,7 +17,10 @@ from mailsettings.store.sql_store import WrongKey
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-EXPECTED = (MailSettingsError, SettingsInvalid, SchemaError, KeyFileUnusable, SigningKeyUnusable, WrongKey)
+EXPECTED = (
+    *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
+    *(KeyFileUnusable, SigningKeyUnusable, WrongKey),
+)
 
 
 def one_sentence(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:

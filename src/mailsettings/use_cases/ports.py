@@ -9,7 +9,7 @@ from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.probe import ProbeReport
 
 
-class MailServers(Protocol):
+class MailServerReads(Protocol):
     """The stored mail servers. The *default* one is what an API that knows a single server shows."""
 
     async def list(self) -> Sequence[StoredMailServer]:
@@ -24,6 +24,10 @@ class MailServers(Protocol):
         """The default one."""
         ...
 
+
+class MailServers(MailServerReads, Protocol):
+    """The same, to be changed."""
+
     async def add(self, server: MailServer) -> int:
         """Store a new one and return its id, never used before; it is the default if there is no other."""
         ...
@@ -37,7 +41,7 @@ class MailServers(Protocol):
         ...
 
 
-class Accounts(Protocol):
+class AccountReads(Protocol):
     """Those who can log in here."""
 
     async def list(self) -> Sequence[Account]:
@@ -47,6 +51,10 @@ class Accounts(Protocol):
     async def find(self, name: str) -> Credentials | None:
         """The account of this name, with its password hash."""
         ...
+
+
+class Accounts(AccountReads, Protocol):
+    """The same, to be changed."""
 
     async def add(self, credentials: Credentials) -> None:
         """Store a new account. Raises `AccountExists`."""
@@ -58,6 +66,20 @@ class Accounts(Protocol):
 
     async def remove(self, name: str) -> None:
         """Raises `AccountNotFound`."""
+        ...
+
+
+class View(Protocol):
+    """The last committed state."""
+
+    @property
+    def mail_servers(self) -> MailServerReads:
+        """The mail servers."""
+        ...
+
+    @property
+    def accounts(self) -> AccountReads:
+        """The accounts."""
         ...
 
 
@@ -78,8 +100,8 @@ class UnitOfWork(Protocol):
 class Store(Protocol):
     """Where everything is kept. Both raise `StoreUnavailable` when the database is away."""
 
-    def reading(self) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A view of the last committed state; nothing done in it is kept."""
+    def reading(self) -> AbstractAsyncContextManager[View]:
+        """The last committed state; two questions may be answered from two moments."""
         ...
 
     def writing(self) -> AbstractAsyncContextManager[UnitOfWork]:

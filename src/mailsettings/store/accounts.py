@@ -1,0 +1,63 @@
+"""Accounts as rows, and back."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.access import Account, Credentials
+from mailsettings.domain.errors import AccountExists, AccountNotFound
+from mailsettings.store.tables import accounts as table
+
+
+class SQLAccounts:
+    """The accounts, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def list(self) -> Sequence[Account]:
+        """All of them, by name."""
+        rows = await self._connection.execute(select(table).order_by(table.c.name))
+        return [_account(row) for row in rows]
+
+    async def find(self, name: str) -> Credentials | None:
+        """The account of exactly this name, with its password hash."""
+        rows = await self._connection.execute(select(table).where(table.c.name == name))
+        row = rows.one_or_none()
+        return None if row is None else Credentials(_account(row), row.password_hash)
+
+    async def add(self, credentials: Credentials) -> None:
+        """Store a new account. Raises `AccountExists`."""
+        account = credentials.account
+        new = {
+            "name": account.name,
+            "password_hash": credentials.password_hash,
+            "grants": json.dumps(sorted(account.grants)),
+            "created_at": datetime.now(UTC),
+        }
+        try:
+            await self._connection.execute(insert(table).values(new))
+        except IntegrityError:
+            raise AccountExists(account.name) from None
+
+    async def set_password_hash(self, name: str, password_hash: str) -> None:
+        """Raises `AccountNotFound`."""
+        changed = update(table).where(table.c.name == name).values(password_hash=password_hash)
+        await self._change(name, changed)
+
+    async def remove(self, name: str) -> None:
+        """Raises `AccountNotFound`."""
+        await self._change(name, delete(table).where(table.c.name == name))
+
+    async def _change(self, name: str, statement: Any) -> None:
+        if (await self._connection.execute(statement)).rowcount == 0:
+            raise AccountNotFound(name)
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(row.name, frozenset(json.loads(row.grants)))

@@ -1,0 +1,125 @@
+"""Engines for our two databases, and what each of them has to be told. Plain URLs in, no driver's name."""
+
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+WRITES = {"mailsettings_writes": True}
+"""Execution options of a connection that is going to write."""
+
+_BUSY_SECONDS = 5
+# One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
+_WRITER_LOCK = 7_225_348_612
+_POSTGRESQL_SESSION = (
+    "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
+)
+
+
+class DatabaseUnsupported(ValueError):
+    """The URL is none of `sqlite:///…` and `postgresql://…`; `str()` does not repeat it."""
+
+    def __init__(self) -> None:
+        super().__init__("The database URL must begin with sqlite:/// or postgresql://.")
+
+
+def async_engine(url: str) -> AsyncEngine:
+    """For the service. Raises `DatabaseUnsupported`."""
+    parsed = _parsed(url)
+    if is_sqlite(url):
+        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+    else:
+        engine = create_async_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,
+            pool_pre_ping=True,
+            pool_timeout=3,
+            connect_args={"connect_timeout": 3, "options": _POSTGRESQL_SESSION},
+        )
+    _teach(engine.sync_engine)
+    return engine
+
+
+def sync_engine(url: str) -> Engine:
+    """For migrations, which take as long as they take. Raises `DatabaseUnsupported`."""
+    parsed = _parsed(url)
+    name = "sqlite+pysqlite" if is_sqlite(url) else "postgresql+psycopg"
+    arguments = {} if is_sqlite(url) else {"connect_timeout": 3}
+    engine = create_engine(parsed.set(drivername=name), hide_parameters=True, connect_args=arguments)
+    _teach(engine)
+    return engine
+
+
+def is_sqlite(url: str) -> bool:
+    """Whether the database is a file."""
+    return _parsed(url).drivername == "sqlite"
+
+
+def sqlite_file(url: str) -> Path:
+    """The file of an SQLite database."""
+    return Path(_parsed(url).database or "")
+
+
+def make_private(file: Path) -> None:
+    """Let the database file exist for its owner only; SQLite gives its journals the same mode."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseUnsupported from None
+    if parsed.drivername not in {"sqlite", "postgresql"} or not parsed.database:
+        raise DatabaseUnsupported
+    return parsed
+
+
+def _teach(engine: Engine) -> None:
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine, "begin", _begin_postgresql)
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    # SQLAlchemy begins transactions itself, below; Python's own guessing breaks transactional DDL.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA secure_delete = ON")  # no old secret stays behind in free pages
+    if wal_is_sound(sqlite3.sqlite_version_info):
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")  # NORMAL acknowledges commits that are not on the disk
+    else:
+        cursor.execute("PRAGMA journal_mode = DELETE")
+        cursor.execute("PRAGMA synchronous = EXTRA")
+    cursor.close()
+
+
+def wal_is_sound(version: tuple[int, int, int]) -> bool:
+    """Whether this SQLite has the repair of the WAL-reset bug (sqlite.org/changes.html, 3.51.3)."""
+    fixed_later = version >= (3, 51, 3) and version != (3, 52, 0)
+    fixed_before = (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+    return fixed_later or fixed_before
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once when another has committed in between
+    # (SQLITE_BUSY_SNAPSHOT, which no timeout waits for); one that is to write takes its turn at the start.
+    writes = connection.get_execution_options().get("mailsettings_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Held until the end of the transaction. See docs/decisions/0002-one-writer-at-a-time.md.
+    if connection.get_execution_options().get("mailsettings_writes", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")

@@ -1,0 +1,60 @@
+"""What was read, kept while nobody has committed since. For SQLite, which can tell that in microseconds.
+
+`PRAGMA data_version` on a connection changes whenever another connection, of this process or any other,
+has committed. So a value is as good as a fresh read while the number is the one seen *before* it was loaded.
+"""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class DataVersion:
+    """Watches one database file through a connection of its own that never writes."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._connection: sqlite3.Connection | None = None
+
+    def current(self) -> int | None:
+        """A number that moves with every commit, or None when it cannot be told right now.
+
+        Waits for nothing: it is called on the event loop, and a file that is locked is read the long way.
+        """
+        try:
+            if self._connection is None:
+                self._connection = sqlite3.connect(
+                    f"{self._file.absolute().as_uri()}?mode=ro", timeout=0, uri=True
+                )
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:
+            self.close()
+            return None
+        return int(version)
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class FreshValue(Generic[Value]):
+    """One value, loaded again whenever something was committed; each time where versions cannot be told."""
+
+    def __init__(self, version: DataVersion | None) -> None:
+        self._version = version
+        self._kept: tuple[int, Value] | None = None
+
+    async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
+        """The value as it is in the database right now."""
+        version = self._version.current() if self._version else None
+        if version is not None and self._kept is not None and self._kept[0] == version:
+            return self._kept[1]
+        value = await load()
+        if version is not None:
+            self._kept = (version, value)
+        return value

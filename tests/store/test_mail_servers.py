@@ -1,0 +1,168 @@
+"""Mail servers in the database: the same promises on SQLite and PostgreSQL."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+    StoredMailServer,
+)
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+
+from certificates import authority_pem
+from databases import KEY
+
+UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
+RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+
+
+def with_login(login: Any) -> MailServer:
+    return replace(RELAY, authentication=login)
+
+
+async def add(store: SQLStore, server: MailServer) -> int:
+    async with store.writing() as work:
+        return await work.mail_servers.add(server)
+
+
+async def find(store: SQLStore, server_id: int) -> StoredMailServer:
+    async with store.reading() as view:
+        found = await view.mail_servers.find(server_id)
+    assert found is not None
+    return found
+
+
+VARIANTS = {
+    "no login": RELAY,
+    "ambient": with_login(AmbientCredentials(UNUSUAL)),
+    "password": with_login(PasswordAuthentication(UNUSUAL, Secret(UNUSUAL))),
+    "long password": with_login(PasswordAuthentication("u", Secret("🔑" * 255))),
+    "no password": with_login(PasswordAuthentication("u", None)),
+    "oauth2": with_login(OAuth2ClientCredentials("u", "client", "tenant.example", Secret(UNUSUAL))),
+    "starttls": replace(RELAY, security=ConnectionSecurity.STARTTLS, port=65535),
+    "certificate": replace(
+        RELAY, security=ConnectionSecurity.IMPLICIT_TLS, trust=GivenCertificates.parse(authority_pem())
+    ),
+    "unusual sender": replace(RELAY, sender=Sender("not an address", UNUSUAL)),
+    "IPv6": replace(RELAY, host="2001:db8::7"),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+async def test_what_is_stored_comes_back_as_it_was(store: SQLStore, name: str) -> None:
+    server = VARIANTS[name]
+
+    added = await find(store, await add(store, server))
+    other = await add(store, RELAY)
+    async with store.writing() as work:
+        await work.mail_servers.replace(other, server)
+    replaced = await find(store, other)
+
+    assert (1, server) == (added.version, added.server)
+    assert (2, server) == (replaced.version, replaced.server)
+
+
+async def test_ids_begin_at_1_and_are_never_used_again(store: SQLStore, database_url: str) -> None:
+    given = [await add(store, RELAY), await add(store, RELAY)]
+    for server_id in given:
+        async with store.writing() as work:
+            await work.mail_servers.delete(server_id)
+    await store.close()
+    reopened = SQLStore(database_url, Sealer(KEY))
+    given.append(await add(reopened, RELAY))
+    await reopened.close()
+
+    assert given == [1, 2, 3]
+
+
+async def test_the_first_server_is_the_default_until_it_is_deleted_and_the_next_new_one_follows(
+    store: SQLStore,
+) -> None:
+    async def default() -> int | None:
+        async with store.reading() as view:
+            found = await view.mail_servers.find_default()
+        return found.id if found else None
+
+    seen = [await default()]
+    first, second = await add(store, RELAY), await add(store, RELAY)
+    seen.append(await default())
+    async with store.writing() as work:
+        await work.mail_servers.delete(first)
+    seen.append(await default())
+    third = await add(store, RELAY)
+    seen.append(await default())
+
+    assert seen == [None, first, None, third]
+    assert second not in seen
+
+
+async def test_all_are_listed_by_id(store: SQLStore) -> None:
+    hosts = ["c", "a", "b"]
+    for host in hosts:
+        await add(store, replace(RELAY, host=host))
+
+    async with store.reading() as view:
+        listed = await view.mail_servers.list()
+
+    assert [(stored.id, stored.server.host) for stored in listed] == [(1, "c"), (2, "a"), (3, "b")]
+
+
+async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:
+    kept = await add(store, RELAY)
+
+    async def fail_half_way() -> None:
+        async with store.writing() as work:
+            await work.mail_servers.add(RELAY)
+            await work.mail_servers.replace(kept, replace(RELAY, host="changed"))
+            raise MailServerNotFound
+
+    with pytest.raises(MailServerNotFound):
+        await fail_half_way()
+
+    async with store.reading() as view:
+        assert [StoredMailServer(kept, 1, RELAY)] == await view.mail_servers.list()
+
+
+async def test_writers_side_by_side_lose_nothing(store: SQLStore, database_url: str) -> None:
+    """Each reads the port and writes one more; with a lost update the last port would be too low."""
+    server_id = await add(store, replace(RELAY, port=1))
+    other = SQLStore(database_url, Sealer(KEY))
+
+    async def count_up(through: SQLStore) -> None:
+        async with through.writing() as work:
+            stored = await work.mail_servers.find(server_id)
+            assert stored is not None
+            await work.mail_servers.replace(server_id, replace(stored.server, port=stored.server.port + 1))
+
+    await asyncio.gather(*(count_up(each) for _ in range(10) for each in (store, other)))
+    await other.close()
+
+    stored = await find(store, server_id)
+    assert (stored.server.port, stored.version) == (21, 21)
+
+
+async def test_first_servers_stored_side_by_side_leave_one_default(store: SQLStore) -> None:
+    ids = await asyncio.gather(*(add(store, RELAY) for _ in range(8)))
+
+    async with store.reading() as view:
+        default = await view.mail_servers.find_default()
+
+    assert default is not None
+    assert sorted(ids) == list(range(1, 9))
+    assert default.id == 1
+    assert {server_id: (await find(store, server_id)).version for server_id in ids} == dict.fromkeys(ids, 1)
+    assert default.server.trust == SystemTrust()
+    assert default.server.authentication == NoAuthentication()
