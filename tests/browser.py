@@ -29,7 +29,7 @@ _ROOT_FLAGS = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 
 
 @contextmanager
 def running_browser() -> Iterator["Browser"]:
-    """One browser with a profile of its own, ended by its own process id; skips the test where there is none."""
+    """One browser with a profile of its own, ended by its process id; skips the test where none is."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
         pytest.skip("needs a browser: install the package chromium")
@@ -39,7 +39,11 @@ def running_browser() -> Iterator["Browser"]:
         with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
             try:
                 with connect(_page_address(Path(profile)), proxy=None, max_size=None) as socket:
-                    yield Browser(socket)
+                    browser = Browser(socket)
+                    yield browser
+                    # Asked, it waits for its children, which otherwise still write to the profile.
+                    browser.close()
+                    process.wait(DEADLINE_SECONDS)
             finally:
                 process.terminate()
 
@@ -65,7 +69,7 @@ class Browser:
         self.wait(f"location.href !== 'about:blank' && document.readyState === 'complete' /* {url} */")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression, which has to be JSON. Raises `AssertionError` if it throws."""
+        """The value of a JavaScript expression, which has to be JSON. Raises `AssertionError`."""
         answer = self._command("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
@@ -95,6 +99,10 @@ class Browser:
         """Write the whole page, not just what fits the window, as PNG."""
         shot = self._command("Page.captureScreenshot", format="png", captureBeyondViewport=True)
         file.write_bytes(b64decode(shot["data"]))
+
+    def close(self) -> None:
+        """Let the whole browser end."""
+        self._command("Browser.close")
 
     def _command(self, method: str, **params: object) -> Any:
         self._last_id += 1

@@ -108,10 +108,7 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The URL of the database, without a driver's name."""
-        return (
-            self.database_url.get_secret_value()
-            or f"sqlite:///{self.data_dir.absolute() / 'mailsettings.db'}"
-        )
+        return self.database_url.get_secret_value() or f"sqlite:///{self.data_dir.absolute() / 'mailsettings.db'}"
 
     @property
     def embedded(self) -> bool:

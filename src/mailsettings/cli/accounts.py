@@ -15,9 +15,7 @@ from mailsettings.use_cases.accounts import KeepAccounts
 
 Result = TypeVar("Result")
 
-password_option = click.option(
-    "--password-stdin", is_flag=True, help="Read the password from standard input."
-)
+password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
 @click.group()

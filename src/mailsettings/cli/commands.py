@@ -83,9 +83,7 @@ def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
 @main.command()
 @click.option("--api", type=click.Choice(["oracle"]), help="Test the mail server of this API (the default).")
 @click.option("--id", "server_id", type=click.IntRange(1), help="Test the SMTP settings of this id.")
-@click.option(
-    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
-)
+@click.option("--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent.")
 @one_sentence
 def test_connection(api: str | None, server_id: int | None, recipient: str | None) -> None:
     """Test stored settings and print what happened, stage by stage."""
@@ -96,9 +94,7 @@ def test_connection(api: str | None, server_id: int | None, recipient: str | Non
     sys.exit(0 if report.succeeded else 1)
 
 
-async def _probe_stored(
-    chosen: settings.Settings, server_id: int | None, recipient: str | None
-) -> ProbeReport:
+async def _probe_stored(chosen: settings.Settings, server_id: int | None, recipient: str | None) -> ProbeReport:
     prepare(chosen)
     backend = create_backend(chosen)
     try:

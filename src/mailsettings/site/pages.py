@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
-from typing import Any
+from importlib.resources.abc import Traversable
 
 from fastapi import FastAPI, HTTPException, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -13,8 +13,9 @@ from mailsettings.site.openapi import Document, merged
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
 _OWN = files("mailsettings.site") / "static"
-_ASSETS: Mapping[str, tuple[Any, str]] = {
-    "docs.html": (_OWN / "docs.html", "text/html; charset=utf-8"),
+_PAGE = (_OWN / "docs.html", "text/html; charset=utf-8")
+_ASSETS: Mapping[str, tuple[Traversable, str]] = {
+    "docs.css": (_OWN / "docs.css", "text/css; charset=utf-8"),
     "docs.js": (_OWN / "docs.js", "text/javascript; charset=utf-8"),
     "swagger-ui-bundle.js": (_SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     "swagger-ui.css": (_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
@@ -43,7 +44,7 @@ def create_site(
 
     @site.get("/docs")
     async def docs() -> Response:
-        return _asset("docs.html")
+        return _file(*_PAGE)
 
     @site.get("/docs/{name}")
     async def docs_asset(name: str) -> Response:
@@ -77,7 +78,10 @@ def create_site(
 def _asset(name: str) -> Response:
     if name not in _ASSETS:
         raise HTTPException(404)
-    file, media_type = _ASSETS[name]
+    return _file(*_ASSETS[name])
+
+
+def _file(file: Traversable, media_type: str) -> Response:
     headers = {
         "Content-Security-Policy": _POLICY,
         "X-Content-Type-Options": "nosniff",

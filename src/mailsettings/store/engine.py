@@ -16,9 +16,7 @@ WRITES = {"mailsettings_writes": True}
 _BUSY_SECONDS = 5
 # One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
 _WRITER_LOCK = 7_225_348_612
-_POSTGRESQL_SESSION = (
-    "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
-)
+_POSTGRESQL_SESSION = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
 
 
 class DatabaseUnsupported(ValueError):

@@ -10,7 +10,7 @@ VIEW: dict[str, Any] = {
     "fromAddress": "sender@example.com",
     "useDefaultCredentials": False,
     "username": "sender@example.com",
-    "displayName": None,
+    "displayName": "Scan results",
 }
 STARTTLS: dict[str, Any] = {
     "host": "pod55017.outlook.com",

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
+from pydantic import WithJsonSchema
 
 from mailsettings.dialects.checkmarx import examples, translate
 from mailsettings.dialects.checkmarx import schemas as wire
@@ -20,7 +21,7 @@ from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.routing import StrictRoute, needs
 
 HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
-_NUMBER = re.compile(r"[0-9]+")
+_NUMBER = re.compile(r"0|[1-9][0-9]*")
 _NO_STORE = {"Cache-Control": "no-store"}
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": wire.ErrorViewModel, "description": "Something in the request is wrong."},
@@ -40,7 +41,15 @@ router = APIRouter(
 )
 
 
-def _settings_id(id: Annotated[str, Path(description="Unique Id of the SMTP settings")]) -> int:  # noqa: A002  # the vendor's name
+_IdText = Annotated[
+    str,
+    Path(description="Unique Id of the SMTP settings"),
+    # Documented as what it is; read as text, so that +1, 1.0 and 01 are not taken for it.
+    WithJsonSchema({"type": "integer", "format": "int32", "minimum": 1, "maximum": HIGHEST_ID}),
+]
+
+
+def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
     if not _NUMBER.fullmatch(id):
         raise ParameterInvalid("id must be a whole number.")
     if len(id) > len(str(HIGHEST_ID)) or not 1 <= int(id) <= HIGHEST_ID:

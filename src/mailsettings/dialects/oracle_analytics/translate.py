@@ -94,9 +94,7 @@ def _trust(model: wire.MailServer) -> Trust:
     match model.connection_security:
         case (
             wire.SslTlsConnectionSecurity(tls_certificate_details=wire.CustomTlsCertificate(certificate=pem))
-            | wire.StartTlsConnectionSecurity(
-                tls_certificate_details=wire.CustomTlsCertificate(certificate=pem)
-            )
+            | wire.StartTlsConnectionSecurity(tls_certificate_details=wire.CustomTlsCertificate(certificate=pem))
         ):
             return GivenCertificates.parse(pem)
         case _:

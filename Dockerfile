@@ -1,0 +1,26 @@
+# The service as an image: built with everything, run with nothing but Python and the service.
+
+FROM python:3.13-slim AS build
+WORKDIR /build
+RUN python -m venv /opt/mailsettings
+ENV PATH=/opt/mailsettings/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# The libraries first: they change less often than the project does.
+COPY requirements.lock ./
+RUN pip install --require-hashes --requirement requirements.lock
+COPY pyproject.toml README.md LICENSE ./
+COPY src src
+COPY alembic alembic
+# The lock holds what the build needs too, so nothing without a hash is fetched here.
+RUN pip install --no-deps --no-build-isolation .
+
+FROM python:3.13-slim
+COPY --from=build /opt/mailsettings /opt/mailsettings
+ENV PATH=/opt/mailsettings/bin:$PATH PYTHONUNBUFFERED=1 MAILSETTINGS_DATA_DIR=/data
+# A new volume takes over the owner of the directory it is mounted on. The user has a number only, so that an
+# orchestrator can see that it is not root.
+RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
+USER 10001:10001
+WORKDIR /data
+EXPOSE 8080
+ENTRYPOINT ["mailsettings"]
+CMD ["serve", "--host", "0.0.0.0"]

@@ -1,0 +1,65 @@
+"""The mail that a connection test sends: a proper one (RFC 5322) that tells its reader what it is.
+
+It is put together from checked parts and read again before it is sent. The standard library's newer classes
+parse header values and write them anew, and on many a Python version a display name of encoded words gets line
+breaks into the header that way (CVE-2024-6923, CVE-2026-1299); so no header goes through them here.
+"""
+
+import base64
+import email.parser
+import email.policy
+import uuid
+from datetime import datetime
+from email.header import Header
+from email.utils import format_datetime
+
+from mailsettings.domain.mail_server import Sender
+
+_PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_")
+_LINE = 76  # RFC 2045 6.8
+_TEXT = """\
+This is a test of mail settings.
+
+Somebody who looks after them asked mail-settings to send it through the server {host} at {time}.
+That you can read it means that the settings work. Nothing has to be done, and nobody waits for an answer.
+"""
+
+
+def compose(sender: Sender, recipient: str, host: str, now: datetime) -> bytes:
+    """The whole message, with CRLF at line ends. *sender* and *recipient* are plain mail addresses."""
+    text = _TEXT.format(host=host, time=now.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    headers = {
+        "From": _mailbox(sender),
+        "To": recipient,
+        "Subject": "Test of mail settings",
+        "Date": format_datetime(now),
+        "Message-ID": f"<{uuid.uuid4()}@{sender.address.rpartition('@')[2]}>",
+        "MIME-Version": "1.0",
+        "Content-Type": 'text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding": "base64",
+        "Auto-Submitted": "auto-generated",  # RFC 3834 5: holiday notices shall not answer
+    }
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    encoded = base64.b64encode(text.encode()).decode()
+    lines = [encoded[start : start + _LINE] for start in range(0, len(encoded), _LINE)]
+    message = (head + "\r\n" + "\r\n".join(lines) + "\r\n").encode("ascii")
+    _require_only(list(headers), message)
+    return message
+
+
+def _mailbox(sender: Sender) -> str:
+    name = sender.display_name
+    if not name:
+        return sender.address
+    if set(name) <= _PLAIN_NAME:
+        return f'"{name}" <{sender.address}>'
+    # Encoded whatever it is, so that a name which looks like an encoded word is shown and not decoded.
+    words = Header(name, "utf-8", header_name="From", maxlinelen=_LINE).encode(linesep="\r\n")
+    return f"{words}\r\n <{sender.address}>"
+
+
+def _require_only(names: list[str], message: bytes) -> None:
+    """The last line of defence against an injected header: what a reader finds is what was meant."""
+    found = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(message, headersonly=True)
+    if found.keys() != names:
+        raise ValueError("the headers of the test message are not the intended ones")

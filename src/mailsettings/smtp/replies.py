@@ -1,0 +1,52 @@
+"""What servers say, made fit to be shown: one line, printable, bounded, without our own credentials."""
+
+import base64
+import re
+import unicodedata
+from collections.abc import Sequence
+
+from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
+from mailsettings.domain.probe import SMTPReply
+from mailsettings.domain.secret import MASK
+
+LONGEST_TEXT = 200
+_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
+
+
+def reply(code: int, message: str, hidden: Sequence[str] = ()) -> SMTPReply:
+    """A reply as we show it; none of *hidden* is in its text."""
+    enhanced_code: str | None = None
+    lines: list[str] = []
+    for line in message.splitlines():
+        match = _ENHANCED.match(line)
+        enhanced_code = enhanced_code or (match[1] if match else None)
+        lines.append(line[match.end() :] if match else line)
+    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden))
+
+
+def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
+    """Every form in which we send the server's secret, longest first; servers do repeat them."""
+    secret = server.secret
+    texts = {token, secret.reveal() if secret else ""} - {""}
+    forms = {form for text in texts for form in (text, _base64(text))}
+    login = server.authentication
+    if isinstance(login, PasswordAuthentication) and login.password is not None:
+        forms.add(_base64(f"\0{login.username}\0{login.password.reveal()}"))
+    if token:
+        forms.add(_base64(f"user={getattr(login, 'username', '')}\x01auth=Bearer {token}\x01\x01"))
+    return sorted(forms, key=len, reverse=True)
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def shown(text: str, hidden: Sequence[str]) -> str:
+    """*text* as one printable, bounded line with none of *hidden* in it."""
+    for form in hidden:
+        text = text.replace(form, MASK)
+    printable = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
+        for character in " ".join(text.split())
+    )
+    return printable if len(printable) <= LONGEST_TEXT else printable[: LONGEST_TEXT - 1] + "…"

@@ -1,0 +1,52 @@
+"""The service behind a real socket, a browser to look at it, and an option that renews documents."""
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import uvicorn
+
+from browser import Browser, running_browser
+from mailsettings.domain.access import Account
+from mailsettings.use_cases.accounts import KeepAccounts
+from service import build_service
+
+from fakes import InMemoryStore, PlainPasswords, ScriptedProber
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--renew-openapi", action="store_true", help="write docs/openapi/*.json anew")
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    """The pages do not depend on where the settings are kept, so memory will do."""
+    return InMemoryStore()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as started:
+        yield started
+
+
+@pytest.fixture
+def origin(store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
+    """Where uvicorn serves the service, which has the account `admin` with the password `correct horse`."""
+    admin = Account("admin", frozenset({"manage-system-settings"}))
+    asyncio.run(KeepAccounts(store, PlainPasswords()).add(admin, "correct horse"))
+    server = uvicorn.Server(uvicorn.Config(build_service(store, prober), log_config=None, access_log=False))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            while not server.started:
+                assert thread.is_alive(), "the service did not start"
+                time.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,216 @@
+"""The OpenAPI documents: valid, ours alone, true to their own schemas, and the same as the committed ones."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from service import TOKEN, Caller
+
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi"
+EVERYTHING = "openapi"
+ORACLE = "openapi/oracle-analytics"
+CHECKMARX = "openapi/checkmarx"
+NAMES = (EVERYTHING, ORACLE, CHECKMARX)
+ERRORS = {ORACLE: {"Error"}, CHECKMARX: {"ErrorViewModel", "TokenErrorModel"}}
+METHODS = {"get", "put", "post", "delete"}
+
+Json = Mapping[str, Any]
+
+every_document = pytest.mark.parametrize("name", NAMES)
+every_vendor = pytest.mark.parametrize("name", sorted(ERRORS))
+
+
+async def served(api: Caller, name: str) -> Json:
+    found: Json = (await api(None).send("GET", f"/{name}.json")).json()
+    return found
+
+
+def operations(of: Json) -> Iterator[tuple[str, Json]]:
+    for path, item in of["paths"].items():
+        for method, operation in item.items():
+            if method in METHODS:
+                yield f"{method} {path}", operation
+
+
+def contents(of: Json) -> Iterator[tuple[str, Json]]:
+    """Every body of every request and response, with a word on where it is."""
+    for where, operation in operations(of):
+        bodies = {"request": operation.get("requestBody", {}), **operation["responses"]}
+        for role, body in bodies.items():
+            for content in body.get("content", {}).values():
+                yield f"{where} {role}", content
+
+
+def nodes(node: Any) -> Iterator[Json]:
+    """Every object inside *node*, itself included."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(child)
+
+
+def examples(content: Json) -> list[Any]:
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return [*named, content["example"]] if "example" in content else named
+
+
+def problems(of: Json, schema: Json, example: Any) -> list[str]:
+    """What keeps *example* from being what *schema* asks for."""
+    validator = Draft202012Validator({**schema, "components": of["components"]})
+    return [error.message for error in validator.iter_errors(example)]
+
+
+@every_document
+async def test_the_committed_document_is_the_served_one(
+    api: Caller, name: str, request: pytest.FixtureRequest
+) -> None:
+    text = json.dumps(await served(api, name), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    file = COMMITTED / f"{name.removeprefix('openapi/')}.json"
+    if request.config.getoption("renew_openapi", default=False):
+        file.write_text(text, encoding="utf-8")
+
+    assert text == file.read_text(encoding="utf-8"), (
+        f"The API has changed and docs/openapi/{file.name} has not. If the change is meant, run "
+        "`python -m pytest tests/site --renew-openapi` and commit what it writes."
+    )
+
+
+@every_document
+async def test_the_document_is_valid_openapi_3_1(api: Caller, name: str) -> None:
+    document = await served(api, name)
+
+    assert document["openapi"] == "3.1.0"
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+
+
+@every_document
+async def test_nothing_of_the_frameworks_own_errors_is_left(api: Caller, name: str) -> None:
+    text = json.dumps(await served(api, name))
+
+    assert [word for word in ('"422"', "HTTPValidationError", "ValidationError") if word in text] == []
+
+
+@every_vendor
+async def test_every_refusal_has_the_shape_of_its_vendor(api: Caller, name: str) -> None:
+    document = await served(api, name)
+    refusals = [
+        content["schema"]["$ref"].rpartition("/")[2]
+        for _, operation in operations(document)
+        for status, response in operation["responses"].items()
+        if not status.startswith("2")
+        for content in response["content"].values()
+    ]
+
+    assert ERRORS[name] == set(refusals)
+
+
+@every_document
+async def test_every_operation_documents_its_refusals_and_the_rest_of_them_last(
+    api: Caller, name: str
+) -> None:
+    statuses = [list(op["responses"]) for _, op in operations(await served(api, name))]
+
+    assert [[*sorted(found[:-1]), "default"] for found in statuses] == statuses
+
+
+@every_document
+async def test_every_example_is_valid_by_its_own_schema(api: Caller, name: str) -> None:
+    document = await served(api, name)
+    wrong = [
+        (where, problem)
+        for where, content in contents(document)
+        for example in examples(content)
+        for problem in problems(document, content["schema"], example)
+    ]
+
+    assert wrong == []
+
+
+@every_vendor
+async def test_every_json_request_and_every_answer_has_an_example(api: Caller, name: str) -> None:
+    bodies = [
+        (where, content)
+        for where, content in contents(await served(api, name))
+        if where.endswith((" request", " 200")) and TOKEN not in where
+    ]
+
+    assert [where for where, content in bodies if not examples(content)] == []
+
+
+async def test_every_variant_of_every_union_has_an_example(api: Caller) -> None:
+    document = await served(api, ORACLE)
+    unions = [node["discriminator"] for node in nodes(document) if "discriminator" in node]
+    expected = {(union["propertyName"], value) for union in unions for value in union["mapping"]}
+    shown = {
+        item
+        for _, content in contents(document)
+        for example in examples(content)
+        for node in nodes(example)
+        for item in node.items()
+        if isinstance(item[1], str)
+    }
+
+    assert expected
+    assert set() == expected - shown
+
+
+async def test_every_encryption_type_has_an_example(api: Caller) -> None:
+    document = await served(api, CHECKMARX)
+    types = document["components"]["schemas"]["CreateSMTPSettingsModel"]["properties"]["encryptionType"]
+    content = document["paths"]["/cxrestapi/auth/SMTPSettings"]["post"]["requestBody"]["content"]
+
+    assert set(types["enum"]) == {ex["encryptionType"] for ex in examples(content["application/json"])}
+
+
+@pytest.mark.parametrize(
+    "schema", ["MailServer", "CreateSMTPSettingsModel", "UpdateSMTPSettingsModel", "TestConnectionModel"]
+)
+async def test_the_bounds_of_a_port_are_part_of_its_schema(api: Caller, schema: str) -> None:
+    port = (await served(api, EVERYTHING))["components"]["schemas"][schema]["properties"]["port"]
+
+    assert {"type": "integer", "minimum": 1, "maximum": 65535}.items() <= port.items()
+    assert (int, int) == (type(port["minimum"]), type(port["maximum"]))
+
+
+async def test_the_bounds_of_an_id_are_part_of_its_schema(api: Caller) -> None:
+    by_id = (await served(api, CHECKMARX))["paths"]["/cxrestapi/auth/SMTPSettings/{id}"]
+    schemas = [operation["parameters"][0]["schema"] for operation in by_id.values()]
+    expected = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
+
+    assert len(schemas) == 3
+    assert [schema for schema in schemas if not expected.items() <= schema.items()] == []
+
+
+@every_document
+async def test_a_token_opens_every_operation_and_may_be_had_by_password(api: Caller, name: str) -> None:
+    document = await served(api, name)
+    schemes = document["components"]["securitySchemes"]
+
+    assert {"type": "http", "scheme": "bearer"}.items() <= schemes["token"].items()
+    assert schemes["account"]["flows"]["password"]["tokenUrl"] == TOKEN
+    assert document["security"] == [{"account": []}, {"token": []}]
+
+
+async def test_only_the_token_endpoint_is_open(api: Caller) -> None:
+    document = await served(api, EVERYTHING)
+
+    assert [f"post {TOKEN}"] == [where for where, op in operations(document) if op.get("security") == []]
+
+
+@every_document
+async def test_operations_have_names_of_their_own(api: Caller, name: str) -> None:
+    names = [operation["operationId"] for _, operation in operations(await served(api, name))]
+
+    assert len(names) == len(set(names))
+
+
+async def test_the_whole_document_is_all_of_its_parts(api: Caller) -> None:
+    whole = await served(api, EVERYTHING)
+    parts = [await served(api, name) for name in (ORACLE, CHECKMARX)]
+
+    assert parts[0]["paths"] | parts[1]["paths"] == whole["paths"]
