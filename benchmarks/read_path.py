@@ -210,8 +210,7 @@ def _print(rounds: dict[str, list[Round]]) -> None:
     for name, measured in rounds.items():
         to_a, to_b = (_ratios(measured, rounds[base]) for base in ("(a) bare ASGI", "(b) bare FastAPI"))
         medians = (
-            statistics.median(getattr(each, field) for each in measured)
-            for field in ("per_second", "p50", "p99")
+            statistics.median(getattr(each, field) for each in measured) for field in ("per_second", "p50", "p99")
         )
         speed, p50, p99 = medians
         print(

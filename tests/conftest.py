@@ -1,3 +1,3 @@
 """Fixtures of all tests; each plugin is a module of this folder."""
 
-pytest_plugins = ["databases", "service"]
+pytest_plugins = ["databases", "service", "smtp_server"]

@@ -195,6 +195,4 @@ def test_the_build_is_given_everything_that_the_wheel_is_made_of() -> None:
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     named = [project["project"]["readme"], *project["project"]["license-files"], *wheel["force-include"]]
 
-    assert set() == {*named, "pyproject.toml", *(path.split("/")[0] for path in wheel["packages"])} - {
-        *copied()
-    }
+    assert set() == {*named, "pyproject.toml", *(path.split("/")[0] for path in wheel["packages"])} - {*copied()}

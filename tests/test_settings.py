@@ -25,9 +25,7 @@ def test_the_readme_has_a_row_for_each_setting_as_the_code_describes_it() -> Non
         check=True,
     )
 
-    assert written.stdout == (ROOT / "README.md").read_text(), (
-        "run: .venv/bin/python scripts/settings_table.py"
-    )
+    assert written.stdout == (ROOT / "README.md").read_text(), "run: .venv/bin/python scripts/settings_table.py"
 
 
 def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,9 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_mail_servers"),
         sa.CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
         sa.CheckConstraint("security IN ('none', 'starttls', 'implicit-tls')", name="security"),
-        sa.CheckConstraint(
-            "authentication IN ('none', 'ambient', 'password', 'oauth2')", name="authentication"
-        ),
+        sa.CheckConstraint("authentication IN ('none', 'ambient', 'password', 'oauth2')", name="authentication"),
         sqlite_autoincrement=True,
     )
     op.create_index(

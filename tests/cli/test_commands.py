@@ -86,9 +86,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) 
     pytest.fail(f"the server did not get ready:\n{output.read_text()}")
 
 
-def test_a_first_start_makes_everything_and_a_second_keeps_it(
-    environment: dict[str, str], data_dir: Path
-) -> None:
+def test_a_first_start_makes_everything_and_a_second_keeps_it(environment: dict[str, str], data_dir: Path) -> None:
     body = {
         "host": "mail-server.com",
         "port": 587,

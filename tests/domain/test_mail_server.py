@@ -69,9 +69,7 @@ def test_a_port_is_one_that_exists(port: int) -> None:
         "secret",
     ],
 )
-@pytest.mark.parametrize(
-    "text", ["", "a\r\nb", "\0", "x" * 400], ids=["empty", "line break", "NUL", "too long"]
-)
+@pytest.mark.parametrize("text", ["", "a\r\nb", "\0", "x" * 400], ids=["empty", "line break", "NUL", "too long"])
 def test_every_text_is_bounded_and_printable(make: Any, setting: Setting, text: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         make(text)

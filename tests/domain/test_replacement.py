@@ -79,9 +79,7 @@ def test_the_stored_secret_survives_exactly_when_nothing_decisive_changed(
 
 
 @given(stored=st.none() | servers, wanted=servers)
-def test_a_secret_that_is_given_is_the_one_that_is_stored(
-    stored: MailServer | None, wanted: MailServer
-) -> None:
+def test_a_secret_that_is_given_is_the_one_that_is_stored(stored: MailServer | None, wanted: MailServer) -> None:
     new = wanted.with_secret(Secret("a new one"))
 
     assert Replacement(new).onto(stored) == new

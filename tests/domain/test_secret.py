@@ -34,9 +34,7 @@ def test_a_secret_is_not_in_a_traceback() -> None:
     assert CANARY not in text.replace(repr(CANARY), "")
 
 
-@pytest.mark.parametrize(
-    "take_out", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
-)
+@pytest.mark.parametrize("take_out", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_a_secret_is_not_copied_out_of_the_process(take_out: Callable[[Secret], object]) -> None:
     with pytest.raises(TypeError, match="not copied"):
         take_out(Secret(CANARY))

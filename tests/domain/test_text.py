@@ -65,9 +65,7 @@ def test_anything_else_is_no_host(host: str) -> None:
     assert refused.value.setting is Setting.HOST
 
 
-@pytest.mark.parametrize(
-    "address", ["a@b", "name@example.org", "o'neil+tag@mail.example.org", "a.b@localhost"]
-)
+@pytest.mark.parametrize("address", ["a@b", "name@example.org", "o'neil+tag@mail.example.org", "a.b@localhost"])
 def test_a_plain_mail_address_is_taken(address: str) -> None:
     require_mail_address(Setting.RECIPIENT, address)
 
@@ -115,9 +113,7 @@ def test_control_characters_and_half_surrogates_are_refused_anywhere(text: str) 
         require_printable(Setting.USERNAME, text)
 
 
-@pytest.mark.parametrize(
-    "text", [" leading and trailing ", "“quotes”", "naïve", "日本語", "👍🏽", "a'b\"c\\d"]
-)
+@pytest.mark.parametrize("text", [" leading and trailing ", "“quotes”", "naïve", "日本語", "👍🏽", "a'b\"c\\d"])
 def test_any_other_text_is_taken(text: str) -> None:
     require_printable(Setting.PASSWORD, text)
 

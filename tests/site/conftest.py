@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from browser import Browser, running_browser
 from mailsettings.domain.access import Account
 from mailsettings.use_cases.accounts import KeepAccounts
-from service import build_service
 
+from browser import Browser, running_browser
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from service import build_service
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from browser import Browser
 from mailsettings.dialects.checkmarx import examples as checkmarx
 from mailsettings.dialects.oracle_analytics import examples as oracle
 
+from browser import Browser
 from fakes import InMemoryStore
 
 OPERATIONS = {
@@ -97,9 +97,7 @@ def test_the_page_loads_without_any_other_server_and_without_complaint(page: Bro
     assert page.complaints == []
 
 
-def test_calls_tried_after_a_login_on_the_page_succeed(
-    page: Browser, origin: str, store: InMemoryStore
-) -> None:
+def test_calls_tried_after_a_login_on_the_page_succeed(page: Browser, origin: str, store: InMemoryStore) -> None:
     log_in(page)
     open_operation(page, LIST_SETTINGS)
     listed = execute(page, LIST_SETTINGS)
@@ -122,9 +120,7 @@ def test_calls_tried_after_a_login_on_the_page_succeed(
         pytest.param(TEST_CONNECTION, checkmarx.TESTS, id="checkmarx-test"),
     ],
 )
-def test_each_example_can_be_chosen(
-    page: Browser, operation: str, examples: dict[str, dict[str, object]]
-) -> None:
+def test_each_example_can_be_chosen(page: Browser, operation: str, examples: dict[str, dict[str, object]]) -> None:
     open_operation(page, operation)
     chosen = {name: choose_example(page, operation, name) for name in examples}
 

@@ -110,9 +110,7 @@ async def test_every_refusal_has_the_shape_of_its_vendor(api: Caller, name: str)
 
 
 @every_document
-async def test_every_operation_documents_its_refusals_and_the_rest_of_them_last(
-    api: Caller, name: str
-) -> None:
+async def test_every_operation_documents_its_refusals_and_the_rest_of_them_last(api: Caller, name: str) -> None:
     statuses = [list(op["responses"]) for _, op in operations(await served(api, name))]
 
     assert [[*sorted(found[:-1]), "default"] for found in statuses] == statuses

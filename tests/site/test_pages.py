@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.pages import create_site
+
 from service import Caller
 
 

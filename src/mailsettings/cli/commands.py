@@ -24,8 +24,8 @@ permission_option = click.option(
 )
 
 
-@click.group()
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.group(name="mailsettings")
+@click.version_option(__version__, message="mailsettings %(version)s")
 def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 

@@ -3,7 +3,6 @@
 import secrets
 import shlex
 import sys
-from pathlib import Path
 
 import click
 
@@ -41,7 +40,7 @@ def greet(settings: Settings, host: str, port: int, password: str | None) -> Non
 
 def _curl(settings: Settings, url: str) -> str:
     """A line that works when pasted into a shell on this machine; it holds no secret."""
-    program = Path(sys.argv[0]).absolute()
     directory = shlex.quote(f"{PREFIX}DATA_DIR={settings.data_dir.absolute()}")
-    make_token = f"env {directory} {shlex.quote(str(program))} token --permission view-mail-settings"
+    program = f"{shlex.quote(sys.executable)} -m mailsettings"
+    make_token = f"env {directory} {program} token --permission view-mail-settings"
     return f'curl -i -H "Authorization: Bearer $({make_token})" {url}/cxrestapi/auth/SMTPSettings'

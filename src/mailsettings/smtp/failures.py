@@ -151,5 +151,5 @@ def _lost_reason(stage: ProbeStage) -> Reason:
         return FailureCode.DELIVERY_UNKNOWN, explanation, "See whether the mail arrives before trying again.", None
     setting = Setting.SECURITY if stage in {ProbeStage.GREET, ProbeStage.SECURE} else None
     explanation = "the server closed the connection."
-    advice = "Check port and connection security; a server may also close on callers it does not want."
+    advice = "Check port and connection security (TLS 1.2 is the oldest we speak), and whether it wants us at all."
     return FailureCode.CONNECTION_LOST, explanation, advice, setting

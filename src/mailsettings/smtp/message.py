@@ -16,6 +16,7 @@ from email.utils import format_datetime
 from mailsettings.domain.mail_server import Sender
 
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_")
+LONGEST_PLAIN_NAME = 60  # so that the line stays short (RFC 5322 2.1.1)
 _LINE = 76  # RFC 2045 6.8
 _TEXT = """\
 This is a test of mail settings.
@@ -51,8 +52,8 @@ def _mailbox(sender: Sender) -> str:
     name = sender.display_name
     if not name:
         return sender.address
-    if set(name) <= _PLAIN_NAME:
-        return f'"{name}" <{sender.address}>'
+    if set(name) <= _PLAIN_NAME and len(name) <= LONGEST_PLAIN_NAME:
+        return f'"{name}"\r\n <{sender.address}>'
     # Encoded whatever it is, so that a name which looks like an encoded word is shown and not decoded.
     words = Header(name, "utf-8", header_name="From", maxlinelen=_LINE).encode(linesep="\r\n")
     return f"{words}\r\n <{sender.address}>"

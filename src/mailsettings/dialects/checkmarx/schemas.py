@@ -63,7 +63,7 @@ class SMTPSettingsModel(Wire):
 
     password: Annotated[
         SecretStr | None,
-        Field(description="Sender password. Never returned. Left out on update: the stored one is kept."),
+        Field(description="Sender password; never returned."),
     ] = None
     host: Annotated[str, Field(min_length=1, description="SMTP server host")]
     port: Annotated[

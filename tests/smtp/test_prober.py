@@ -1,0 +1,268 @@
+"""Connection tests against a real server: what works arrives, what fails says where and why."""
+
+import email
+import email.policy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import trustme
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    ConnectionSecurity,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.probe import FailureCode, Outcome, ProbeStage
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
+from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.tls import TLSTrust
+
+from smtp_server import AUTHORITY_PEM, HOST, SENDER, USERNAME, Behaviour, real_server
+
+CANARY = "canary-password"
+TO = "receiver@example.com"
+LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
+SECURITIES = list(ConnectionSecurity)
+ENCRYPTED = [ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS]
+
+
+def outcomes(report: Any) -> dict[ProbeStage, Outcome]:
+    return {stage.stage: stage.outcome for stage in report.stages}
+
+
+@pytest.mark.parametrize("security", SECURITIES)
+async def test_a_mail_is_received(prober: SMTPProber, security: ConnectionSecurity) -> None:
+    async with real_server(Behaviour(security)) as server:
+        report = await prober.probe(server.settings(security), TO)
+
+    assert report.failure is None
+    assert outcomes(report)[ProbeStage.CONTENT] is Outcome.PASSED
+    mail = email.message_from_bytes(server.messages[0], policy=email.policy.default)
+    assert (mail["To"], mail["From"]) == (TO, f"{SENDER.display_name} <{SENDER.address}>")
+    assert len(server.messages) == server.connections == 1
+
+
+@pytest.mark.parametrize("security", SECURITIES)
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "CRAM-MD5"])
+async def test_every_mechanism_logs_in_with_one_attempt(
+    prober: SMTPProber, security: ConnectionSecurity, mechanism: str
+) -> None:
+    async with real_server(Behaviour(security, CANARY, [mechanism])) as server:
+        report = await prober.probe(server.settings(security, LOGIN), TO)
+
+    assert report.failure is None
+    assert server.attempts == [mechanism]
+    assert len(server.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("security", "mechanism"), [(ConnectionSecurity.NONE, "CRAM-MD5"), *((one, "PLAIN") for one in ENCRYPTED)]
+)
+async def test_a_wrong_password_is_tried_once_by_the_mechanism_that_fits(
+    prober: SMTPProber, security: ConnectionSecurity, mechanism: str
+) -> None:
+    async with real_server(Behaviour(security, "another one")) as server:
+        report = await prober.probe(server.settings(security, LOGIN), TO)
+
+    failure = report.failure
+    assert failure is not None
+    assert (failure.code, failure.stage) == (FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
+    assert failure.reply is not None
+    assert (failure.reply.code, failure.reply.enhanced_code) == (535, "5.7.8")
+    assert server.attempts == [mechanism]
+    assert server.messages == []
+
+
+@pytest.mark.parametrize("login", [None, AmbientCredentials(USERNAME)], ids=["none", "ambient"])
+async def test_without_a_login_in_the_settings_none_is_tried(prober: SMTPProber, login: Any) -> None:
+    async with real_server(Behaviour(password=CANARY)) as server:
+        report = await prober.probe(server.settings(login=login), TO)
+
+    assert outcomes(report)[ProbeStage.AUTHENTICATE] is Outcome.SKIPPED
+    assert server.attempts == []
+
+
+async def test_without_a_recipient_nothing_is_sent_and_the_report_says_so(prober: SMTPProber) -> None:
+    async with real_server(Behaviour(password=CANARY)) as server:
+        report = await prober.probe(server.settings(login=LOGIN), None)
+
+    assert report.succeeded
+    assert server.messages == []
+    assert outcomes(report)[ProbeStage.SENDER] is Outcome.PASSED
+    assert outcomes(report)[ProbeStage.CONTENT] is Outcome.SKIPPED
+    assert "no mail was sent" in report.stages[-1].note
+
+
+REFUSALS = {
+    "sender": (
+        Behaviour(sender_reply="550 5.7.60 SendAsDenied"),
+        FailureCode.SENDER_REFUSED,
+        ProbeStage.SENDER,
+        "5.7.60",
+    ),
+    "recipient": (
+        Behaviour(recipient_reply="550 5.1.1 Unknown"),
+        FailureCode.RECIPIENT_REFUSED,
+        ProbeStage.RECIPIENT,
+        "5.1.1",
+    ),
+    "content": (Behaviour(content_reply="554 Spam"), FailureCode.MESSAGE_REFUSED, ProbeStage.CONTENT, None),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+async def test_a_refusal_is_reported_with_its_stage_and_reply(prober: SMTPProber, name: str) -> None:
+    behaviour, code, stage, enhanced_code = REFUSALS[name]
+    async with real_server(behaviour) as server:
+        report = await prober.probe(server.settings(), TO)
+
+    failure = report.failure
+    assert failure is not None
+    assert failure.reply is not None
+    assert (failure.code, failure.stage, failure.reply.enhanced_code) == (code, stage, enhanced_code)
+    assert (report.stages[-1].stage, report.stages[-1].outcome) == (stage, Outcome.FAILED)
+    assert server.messages == []
+
+
+CERTIFICATES = {
+    "wrong name": (trustme.CA(), "elsewhere.example", True),
+    "another authority": (trustme.CA(), HOST, False),
+}
+
+
+@pytest.mark.parametrize("security", ENCRYPTED)
+@pytest.mark.parametrize("name", CERTIFICATES)
+async def test_a_certificate_that_does_not_fit_gets_no_login(
+    prober: SMTPProber, security: ConnectionSecurity, name: str
+) -> None:
+    authority, issued_for, trusted = CERTIFICATES[name]
+    behaviour = Behaviour(security, CANARY, certificate=authority.issue_cert(issued_for))
+    async with real_server(behaviour) as server:
+        pem = authority.cert_pem.bytes().decode() if trusted else AUTHORITY_PEM
+        settings = replace(server.settings(security, LOGIN), trust=GivenCertificates(pem))
+        report = await prober.probe(settings, TO)
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (
+        FailureCode.TLS_CERTIFICATE_INVALID,
+        ProbeStage.SECURE,
+    )
+    assert server.attempts == []
+
+
+@pytest.mark.parametrize("security", ENCRYPTED)
+async def test_old_tls_is_refused(prober: SMTPProber, security: ConnectionSecurity) -> None:
+    async with real_server(Behaviour(security, CANARY, oldest_tls=True)) as server:
+        report = await prober.probe(server.settings(security, LOGIN), TO)
+
+    assert report.failure is not None
+    # A server that knows only old versions closes in the middle of the handshake, without an alert.
+    assert (report.failure.code, report.failure.stage) == (FailureCode.CONNECTION_LOST, ProbeStage.SECURE)
+    assert server.attempts == []
+
+
+async def test_the_systems_trust_does_not_take_a_private_authority_until_it_is_given(
+    make_prober: Any, tmp_path: Any
+) -> None:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text(AUTHORITY_PEM)
+    security = ConnectionSecurity.IMPLICIT_TLS
+    async with real_server(Behaviour(security)) as server:
+        settings = replace(server.settings(security), trust=SystemTrust())
+        without = await make_prober().probe(settings, None)
+        with_it = await make_prober(trust=TLSTrust(ca_file)).probe(settings, None)
+
+    assert without.failure is not None
+    assert without.failure.code is FailureCode.TLS_CERTIFICATE_INVALID
+    assert with_it.succeeded
+
+
+async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProber) -> None:
+    leaf = trustme.CA().issue_cert(HOST)
+    security = ConnectionSecurity.STARTTLS
+    async with real_server(Behaviour(security, certificate=leaf)) as server:
+        trust = GivenCertificates(leaf.cert_chain_pems[0].bytes().decode())
+        report = await prober.probe(replace(server.settings(security), trust=trust), None)
+
+    assert report.succeeded
+
+
+async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_prober: Any) -> None:
+    async with real_server(Behaviour(password=CANARY)) as server:
+        report = await make_prober(allow_cleartext_credentials=False).probe(server.settings(login=LOGIN), TO)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.CLEARTEXT_CREDENTIALS
+    assert "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN" in report.failure.advice
+    assert server.connections == 0
+
+
+async def test_a_server_without_a_fitting_mechanism_is_not_logged_in_to(prober: SMTPProber) -> None:
+    async with real_server(Behaviour(password=CANARY, mechanisms=["XOAUTH2"])) as server:
+        report = await prober.probe(server.settings(login=LOGIN), TO)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.AUTHENTICATION_NOT_OFFERED
+    assert server.attempts == []
+
+
+def _damaged() -> str:
+    raise SecretUnreadable
+
+
+Changes = dict[str, Any]
+INVALID: dict[str, tuple[Changes, str, ProbeStage, FailureCode, Setting]] = {
+    "recipient": (
+        {},
+        "a@b>\r\nRCPT TO:<evil@x",
+        ProbeStage.RECIPIENT,
+        FailureCode.SETTING_INVALID,
+        Setting.RECIPIENT,
+    ),
+    "sender": (
+        {"sender": Sender("no address")},
+        TO,
+        ProbeStage.SENDER,
+        FailureCode.SETTING_INVALID,
+        Setting.SENDER_ADDRESS,
+    ),
+    "no password": (
+        {"authentication": PasswordAuthentication("u", None)},
+        TO,
+        ProbeStage.AUTHENTICATE,
+        FailureCode.SETTING_INVALID,
+        Setting.PASSWORD,
+    ),
+    "damaged": (
+        {"authentication": PasswordAuthentication("u", Secret.sealed(_damaged))},
+        TO,
+        ProbeStage.AUTHENTICATE,
+        FailureCode.SECRET_UNREADABLE,
+        Setting.PASSWORD,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", INVALID)
+async def test_settings_that_cannot_work_are_told_before_anything_connects(prober: SMTPProber, name: str) -> None:
+    changes, recipient, stage, code, setting = INVALID[name]
+    async with real_server(Behaviour()) as server:
+        report = await prober.probe(replace(server.settings(), **changes), recipient)
+
+    assert report.failure is not None
+    assert (report.failure.stage, report.failure.code, report.failure.setting) == (stage, code, setting)
+    assert server.connections == 0
+
+
+async def test_the_greeting_names_us_as_the_settings_say_or_by_our_address(make_prober: Any) -> None:
+    async with real_server(Behaviour()) as server:
+        await make_prober().probe(server.settings(), TO)
+        await make_prober(ehlo_name="mail-settings.example.org").probe(server.settings(), TO)
+        by_address, by_name = server.greetings
+
+    assert (by_address, by_name) == ("[127.0.0.1]", "mail-settings.example.org")
