@@ -1,5 +1,6 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,7 +108,10 @@ def service_from_environment() -> ASGIApp:
     """What uvicorn's workers start with."""
     settings = read()
     logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
-    return create_service(create_backend(settings))
+    service = create_service(create_backend(settings))
+    # What is made by now lives as long as the process; the garbage collector need not look at it again.
+    gc.freeze()
+    return service
 
 
 def _prober(settings: Settings) -> SMTPProber:

@@ -1,9 +1,10 @@
 """What a vendor's API is to the rest of the service: a folder that offers one `Dialect`."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from mailsettings.auth.tokens import IssuedToken
@@ -29,25 +30,28 @@ class UseCases:
     client_secret: str | None = None
 
 
+_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""FastAPI's own would be asked about each request, and its logs hold what validation refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One vendor's API.
 
     `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
-    `token_path` where a token is to be had, if here. `takes_untyped_bodies`: JSON without a Content-Type.
+    `token_path` where a token is to be had, if here.
     """
 
     name: str
     title: str
     description: str
-    router: APIRouter
+    routers: Sequence[APIRouter]
     errors: ErrorStyle
     own_path: Callable[[str], str | None]
     grants: Grants
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
-    takes_untyped_bodies: bool = False
 
     def build(self, use_cases: UseCases) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
@@ -59,10 +63,12 @@ class Dialect:
             openapi_url=None,
             middleware=[gate],
             redirect_slashes=False,
-            strict_content_type=not self.takes_untyped_bodies,
+            telemetry=_NO_TELEMETRY,
         )
         app.state.use_cases = use_cases
-        app.include_router(self.router)
+        # Their routes as they are: FastAPI's include_router looks each of them up anew for every request.
+        for router in self.routers:
+            app.router.routes.extend(router.routes)
         self.errors.install(app)
         return app
 

@@ -6,8 +6,6 @@ Source: the vendor's page "Access Control (REST) API - SMTP Settings", and three
 
 from collections.abc import Iterable, Mapping
 
-from fastapi import APIRouter
-
 from mailsettings.dialects.checkmarx import routes, token
 from mailsettings.dialects.checkmarx.errors import STYLE
 from mailsettings.dialects.checkmarx.paths import TOKEN, own_path
@@ -29,19 +27,14 @@ def _token_claims(grants: Iterable[str]) -> Mapping[str, object]:
     }
 
 
-_router = APIRouter()
-_router.include_router(routes.router)
-_router.include_router(token.router)
-
 CHECKMARX = Dialect(
     name="checkmarx",
     title="Checkmarx Access Control style",
     description="The SMTP settings of the Checkmarx Access Control REST API, version 1.0.",
-    router=_router,
+    routers=[routes.router, token.router],
     errors=STYLE,
     own_path=own_path,
     grants=_GRANTS,
     token_claims=_token_claims,
     token_path=TOKEN,
-    takes_untyped_bodies=True,
 )

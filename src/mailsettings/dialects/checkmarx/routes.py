@@ -35,6 +35,7 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {
 
 router = APIRouter(
     route_class=StrictRoute,
+    strict_content_type=False,  # one client sends JSON without any Content-Type
     tags=["Checkmarx: SMTP settings"],
     responses=_ERRORS,
     dependencies=[Depends(require_version)],

@@ -20,7 +20,7 @@ ORACLE_ANALYTICS = Dialect(
     name="oracle-analytics",
     title="Oracle Analytics style",
     description="The mail server settings of the Oracle Analytics Cloud REST API, version 20210901.",
-    router=router,
+    routers=[router],
     errors=STYLE,
     own_path=_own_path,
     # The vendor asks for the application role BI Service Administrator for everything below /system.

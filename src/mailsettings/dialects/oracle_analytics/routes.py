@@ -8,6 +8,7 @@ from mailsettings.dialects.oracle_analytics import schemas as wire
 from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUTH
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire
 from mailsettings.domain.access import Permission
+from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.principal import caller
 from mailsettings.web.routing import StrictRoute, needs
@@ -40,8 +41,7 @@ router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server
 async def get_mail_server(request: Request) -> Response:
     """The configuration of the mail server. Passwords and client secrets are shown as ten asterisks."""
     stored = await use_cases(request).mail_servers.get_default(caller(request))
-    body = to_wire(stored.server).model_dump_json(by_alias=True)
-    return Response(body, media_type="application/json", headers=_NO_STORE)
+    return Response(_last_body.of(stored.server), media_type="application/json", headers=_NO_STORE)
 
 
 @router.put(
@@ -77,4 +77,17 @@ async def delete_mail_server(request: Request) -> Response:
     return Response()
 
 
+class _LastBody:
+    """The body of the server that was shown last; the store gives the same object until it changes."""
+
+    def __init__(self) -> None:
+        self._made: tuple[MailServer, str] | None = None
+
+    def of(self, server: MailServer) -> str:
+        if self._made is None or self._made[0] is not server:
+            self._made = server, to_wire(server).model_dump_json(by_alias=True)
+        return self._made[1]
+
+
+_last_body = _LastBody()
 _NO_STORE = {"Cache-Control": "no-store"}
