@@ -3,7 +3,7 @@
 import pytest
 
 from mailsettings.domain.access import Account
-from mailsettings.domain.errors import AccountExists, AccountNotFound, LoginRefused
+from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting, LoginRefused
 from mailsettings.use_cases.accounts import KeepAccounts
 
 from fakes import InMemoryStore, PlainPasswords
@@ -45,6 +45,14 @@ async def test_a_removed_account_does_not_log_in(accounts: KeepAccounts) -> None
 
     with pytest.raises(LoginRefused):
         await accounts.log_in("alice", "correct horse")
+
+
+@pytest.mark.parametrize("name", ["", "a\0b", "a\nb", "x" * 256, "\ud800"], ids=ascii)
+async def test_a_name_that_cannot_be_one_is_refused(accounts: KeepAccounts, name: str) -> None:
+    with pytest.raises(InvalidSetting):
+        Account(name, frozenset())
+    with pytest.raises(LoginRefused):
+        await accounts.log_in(name, "correct horse")
 
 
 async def test_names_are_given_once_and_have_to_exist(accounts: KeepAccounts) -> None:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from mailsettings.domain.errors import PermissionDenied
+from mailsettings.domain.errors import InvalidSetting, PermissionDenied
+from mailsettings.domain.setting import Setting
+
+LONGEST_NAME = 255
 
 
 class Permission(StrEnum):
@@ -42,6 +45,11 @@ class Account:
 
     name: str
     grants: frozenset[str]
+
+    def __post_init__(self) -> None:
+        if not self.name or len(self.name) > LONGEST_NAME or not self.name.isprintable():
+            problem = f"must be 1 to {LONGEST_NAME} printable characters."
+            raise InvalidSetting(Setting.USERNAME, problem)
 
 
 @dataclass(frozen=True, slots=True)

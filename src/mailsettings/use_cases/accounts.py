@@ -47,9 +47,14 @@ class KeepAccounts:
 
     async def log_in(self, name: str, password: str) -> Account:
         """The account of *name*. Raises `LoginRefused`, after the same work whatever was wrong."""
-        async with self._store.reading() as work:
-            found = await work.accounts.find(name)
+        found = await self._find(name)
         fits = await self._passwords.verify(password, found.password_hash if found else None)
         if found is None or not fits:
             raise LoginRefused
         return found.account
+
+    async def _find(self, name: str) -> Credentials | None:
+        if not name.isprintable():  # no account has such a name, and not every database can be asked for it
+            return None
+        async with self._store.reading() as view:
+            return await view.accounts.find(name)
