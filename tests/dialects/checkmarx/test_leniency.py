@@ -57,15 +57,10 @@ async def test_a_port_may_come_as_a_string_and_is_shown_as_a_number(api: Caller,
 @pytest.mark.parametrize(
     ("sent", "shown"),
     [
-        ("Tls", "Tls"),
-        ("TLS", "Tls"),
-        ("tls", "Tls"),
-        ("SSL", "Ssl"),
-        ("ssl", "Ssl"),
-        ("None", "None"),
-        ("NONE", "None"),
-    ]
-    + [("", "None"), (None, "None"), (..., "None")],
+        *((sent, "Tls") for sent in ("Tls", "TLS", "tls")),
+        *((sent, "Ssl") for sent in ("Ssl", "SSL", "ssl")),
+        *((sent, "None") for sent in ("None", "NONE", "none", "", None, ...)),
+    ],
 )
 async def test_encryption_is_read_in_any_case(api: Caller, sent: Any, shown: str) -> None:
     assert (await create(api, encryptionType=sent))["encryptionType"] == shown

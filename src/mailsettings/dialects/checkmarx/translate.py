@@ -47,7 +47,7 @@ _ENCRYPTION_TYPE = {security: name for name, security in _SECURITY.items()}
 def to_domain(model: wire.SMTPSettingsModel) -> MailServer:
     """The server as it was sent. Raises `InvalidSetting`."""
     return MailServer(
-        host=model.host.strip(),
+        host=model.host.strip(" "),
         port=model.port,
         security=_SECURITY[model.encryption_type],
         sender=Sender(model.from_address, model.display_name or None),

@@ -40,7 +40,7 @@ def to_domain(model: wire.MailServer) -> Replacement:
     """What a PUT wants stored. Raises `InvalidSetting`."""
     authentication, secret = _authentication(model)
     server = MailServer(
-        host=model.host.strip(),
+        host=model.host.strip(" "),
         port=model.port,
         security=_SECURITY[model.connection_security.connection_security_type],
         sender=Sender(model.sender.email_address, model.sender.display_name),
