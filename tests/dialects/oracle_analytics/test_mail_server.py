@@ -244,7 +244,7 @@ REFUSED: dict[str, tuple[Any, str, Any]] = {
     "a loose address": (PASSWORD, "host", "127.1"),
     "an empty name": (PASSWORD, "sender.displayName", ""),
     "a name with a line": (PASSWORD, "sender.displayName", "a\r\nBcc: b@example.org"),
-    "another security": (PASSWORD, "connectionSecurity.connectionSecurityType", "TLS"),
+    "another security": (PASSWORD, "connectionSecurity.connectionSecurityType", "UNKNOWN_KIND"),
     "an empty certificate": (PASSWORD, CERTIFICATE, ""),
     "garbage for a certificate": (PASSWORD, CERTIFICATE, "garbage"),
     "a private key": (PASSWORD, CERTIFICATE, key_pem()),
