@@ -1,22 +1,27 @@
-"""From the database's own errors to `StoreUnavailable`, without a word of the statement or its values."""
+"""From the database's own errors to ours, without a word of the statement or its values."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from mailsettings.domain.errors import StoreUnavailable
 
 
+class StatementRefused(Exception):
+    """The database refused a statement: a mistake of ours. PostgreSQL's own text repeats the whole row."""
+
+
 @contextmanager
 def away_as_unavailable() -> Iterator[None]:
-    """Raise `StoreUnavailable` for a database that is away, busy or full; let mistakes of ours through."""
+    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, `StatementRefused` else."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout, OSError):
         raise StoreUnavailable from None
     except DBAPIError as error:
-        if error.connection_invalidated:
+        # The bare class is what SQLite has for a file that is damaged, or no database at all.
+        if error.connection_invalidated or type(error) is DatabaseError:
             raise StoreUnavailable from None
-        raise
+        raise StatementRefused(type(error.orig).__name__) from None

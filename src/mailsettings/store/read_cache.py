@@ -12,28 +12,29 @@ from typing import Generic, TypeVar
 Value = TypeVar("Value")
 
 
+Version = tuple[int, int]
+"""The connection that was asked, counted up, and its number; each connection counts from its own beginning."""
+
+
 class DataVersion:
     """Watches one database file through a connection of its own that never writes."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._connection: sqlite3.Connection | None = None
+        self._opened = 0
 
-    def current(self) -> int | None:
-        """A number that moves with every commit, or None when it cannot be told right now.
+    def current(self) -> Version | None:
+        """What moves with every commit, or None when it cannot be told right now.
 
         Waits for nothing: it is called on the event loop, and a file that is locked is read the long way.
         """
         try:
-            if self._connection is None:
-                self._connection = sqlite3.connect(
-                    f"{self._file.absolute().as_uri()}?mode=ro", timeout=0, uri=True
-                )
-            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+            (number,) = self._open().execute("PRAGMA data_version").fetchone()
         except sqlite3.Error:
             self.close()
             return None
-        return int(version)
+        return self._opened, int(number)
 
     def close(self) -> None:
         """Give the file back."""
@@ -41,13 +42,20 @@ class DataVersion:
             self._connection.close()
             self._connection = None
 
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._opened += 1
+            address = f"{self._file.absolute().as_uri()}?mode=ro"
+            self._connection = sqlite3.connect(address, timeout=0, uri=True)
+        return self._connection
+
 
 class FreshValue(Generic[Value]):
     """One value, loaded again whenever something was committed; each time where versions cannot be told."""
 
     def __init__(self, version: DataVersion | None) -> None:
         self._version = version
-        self._kept: tuple[int, Value] | None = None
+        self._kept: tuple[Version, Value] | None = None
 
     async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
         """The value as it is in the database right now."""

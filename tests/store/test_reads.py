@@ -1,0 +1,149 @@
+"""Reading: never older than the last acknowledged write of any process, clear about a database that is away."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.store import engine, migrations
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+
+from databases import KEY
+from postgres import Postgres
+
+RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
+PATIENCE_SECONDS = 15
+
+
+async def put(store: SQLStore, host: str) -> None:
+    async with store.writing() as work:
+        stored = await work.mail_servers.find_default()
+        if stored is None:
+            await work.mail_servers.add(replace(RELAY, host=host))
+        else:
+            await work.mail_servers.replace(stored.id, replace(RELAY, host=host))
+
+
+async def host(store: SQLStore) -> str | None:
+    async with store.reading() as view:
+        stored = await view.mail_servers.find_default()
+    return stored.server.host if stored else None
+
+
+async def test_a_write_is_seen_by_the_very_next_read_of_every_store(store: SQLStore, database_url: str) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    seen = []
+    for number in range(20):
+        writer, reader = (store, other) if number % 2 else (other, store)
+        await put(writer, f"h{number}")
+        seen.append((await host(reader), await host(writer), await host(reader)))
+    await other.close()
+
+    assert seen == [(f"h{number}",) * 3 for number in range(20)]
+
+
+async def test_a_write_by_another_process_is_seen_by_the_very_next_read(sqlite_url: str) -> None:
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    await put(store, "before")
+    seen = [await host(store)]
+    for name in ("first", "second"):
+        statement = f"UPDATE mail_servers SET host = '{name}', version = version + 1"
+        file = str(engine.sqlite_file(sqlite_url))
+        program = f"import sqlite3; c = sqlite3.connect({file!r}); c.execute({statement!r}); c.commit()"
+        await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=True)
+        seen.append(await host(store))
+    await store.close()
+
+    assert seen == ["before", "first", "second"]
+
+
+async def test_reads_and_writes_side_by_side_never_go_back_in_time(store: SQLStore, database_url: str) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    await put(store, "h0")
+    acknowledged = 0
+
+    async def write() -> None:
+        nonlocal acknowledged
+        for number in range(1, 31):
+            await put(other, f"h{number}")
+            acknowledged = number
+
+    async def read() -> None:
+        while acknowledged < 30:
+            least = acknowledged
+            found = await host(store)
+            assert found is not None
+            assert int(found[1:]) >= least
+            await asyncio.sleep(0)
+
+    await asyncio.gather(write(), read(), read())
+    await other.close()
+
+
+async def test_a_file_that_is_locked_is_read_the_long_way_and_not_from_memory(sqlite_url: str) -> None:
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    await put(store, "before")
+    assert await host(store) == "before"
+    blocker = sqlite3.connect(engine.sqlite_file(sqlite_url), isolation_level=None)
+    blocker.execute("BEGIN EXCLUSIVE")
+    blocker.execute("UPDATE mail_servers SET host = 'after'")
+    reading = asyncio.create_task(host(store))
+    await asyncio.sleep(0.3)
+    blocker.execute("COMMIT")
+    blocker.close()
+
+    assert await reading == "after"
+    await store.close()
+
+
+async def test_a_server_that_goes_away_is_told_soon_and_used_again_when_it_is_back(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    store = SQLStore(postgres_url, Sealer(KEY))
+    await put(store, "kept")
+    postgres.stop()
+    begun = time.monotonic()
+    try:
+        with pytest.raises(StoreUnavailable):
+            await host(store)
+        with pytest.raises(StoreUnavailable):
+            await put(store, "lost")
+        with pytest.raises(StoreUnavailable):
+            await store.ping()
+    finally:
+        took = time.monotonic() - begun
+        postgres.start()
+
+    assert took < PATIENCE_SECONDS
+    assert await host(store) == "kept"
+    await put(store, "new")
+    assert await host(store) == "new"
+    await store.close()
+
+
+async def test_a_file_that_cannot_be_read_is_told_as_unavailable(empty_sqlite_url: str) -> None:
+    file = engine.sqlite_file(empty_sqlite_url)
+    file.parent.mkdir()
+    file.write_bytes(b"this is no database, whatever its name says" * 100)
+    store = SQLStore(empty_sqlite_url, Sealer(KEY))
+
+    with pytest.raises(StoreUnavailable):
+        await host(store)
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u:canary@h/d", "sqlite://", "nonsense", "postgresql+asyncpg://u:canary@h/d", ""]
+)
+def test_another_kind_of_database_is_refused_without_repeating_its_address(url: str) -> None:
+    with pytest.raises(engine.DatabaseUnsupported) as refused:
+        migrations.migrate(url)
+
+    assert "canary" not in str(refused.value)

@@ -1,0 +1,238 @@
+"""Secrets at rest: unreadable without the key, and of no use in another place."""
+
+import base64
+import os
+import sqlite3
+import stat
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.secret import Secret
+from mailsettings.store import engine, key_file
+from mailsettings.store.failures import StatementRefused
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore, WrongKey
+from mailsettings.store.tables import mail_servers, sealing_keys
+
+from databases import KEY
+
+CANARY = "canary-2e6b7c11"
+OTHER_KEY = bytes(32)
+
+
+def with_password(password: str) -> MailServer:
+    login = PasswordAuthentication("u", Secret(password))
+    return MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@b"), login)
+
+
+async def add(store: SQLStore, password: str = CANARY) -> int:
+    async with store.writing() as work:
+        return await work.mail_servers.add(with_password(password))
+
+
+async def reveal(store: SQLStore, server_id: int) -> str:
+    async with store.reading() as view:
+        stored = await view.mail_servers.find(server_id)
+    assert stored is not None
+    assert stored.server.secret is not None
+    return stored.server.secret.reveal()
+
+
+def test_what_is_sealed_opens_in_its_place_with_its_key_only() -> None:
+    sealed = Sealer(KEY).seal(CANARY, "here")
+
+    assert Sealer(KEY).open(sealed, "here") == CANARY
+    for sealer, content, place in [
+        (Sealer(KEY), sealed, "there"),
+        (Sealer(OTHER_KEY), sealed, "here"),
+        (Sealer(KEY), sealed[:-1], "here"),
+        (Sealer(KEY), sealed[:-1] + bytes([sealed[-1] ^ 1]), "here"),
+        (Sealer(KEY), b"", "here"),
+        (Sealer(KEY), sealed[:12], "here"),
+    ]:
+        with pytest.raises(SecretUnreadable):
+            sealer.open(content, place)
+
+
+def test_one_text_is_never_sealed_alike_twice() -> None:
+    assert len({Sealer(KEY).seal(CANARY, "here") for _ in range(100)}) == 100
+
+
+async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
+    store: SQLStore, database_url: str
+) -> None:
+    first, second = await add(store), await add(store, "another one")
+    database = engine.sync_engine(database_url)
+    with database.begin() as connection:
+        sealed = connection.execute(
+            select(mail_servers.c.sealed_secret).where(mail_servers.c.id == first)
+        ).scalar_one()
+        connection.execute(update(mail_servers).where(mail_servers.c.id == second).values(sealed_secret=sealed))
+    database.dispose()
+
+    async with store.reading() as view:
+        listed = await view.mail_servers.list()
+
+    assert len(listed) == 2
+    assert await reveal(store, first) == CANARY
+    with pytest.raises(SecretUnreadable):
+        await reveal(store, second)
+
+
+async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(
+    store: SQLStore, database_url: str
+) -> None:
+    await store.admit_key()
+    await store.admit_key()
+    await add(store)
+    other = SQLStore(database_url, Sealer(OTHER_KEY))
+
+    with pytest.raises(WrongKey):
+        await other.admit_key()
+
+    await other.close()
+    database = engine.sync_engine(database_url)
+    with database.begin() as connection:
+        known = connection.execute(select(sealing_keys.c.key_id)).scalars().all()
+    database.dispose()
+    assert known == [Sealer(KEY).key_id.hex()]
+
+
+def _forms(secret: str) -> list[bytes]:
+    """As it is, and in base64 at each of its three alignments."""
+    encoded = [base64.b64encode(b"x" * shift + secret.encode())[4:-4] for shift in range(3)]
+    return [secret.encode(), *encoded]
+
+
+async def test_no_file_of_the_database_holds_a_secret_even_after_it_is_changed_and_deleted(
+    sqlite_url: str,
+) -> None:
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    found: list[bytes] = []
+
+    def look() -> None:
+        folder = engine.sqlite_file(sqlite_url).parent
+        content = b"".join(path.read_bytes() for path in folder.iterdir())
+        found.extend(form for form in _forms(CANARY) if form in content)
+
+    server_id = await add(store)
+    look()
+    async with store.writing() as work:
+        await work.mail_servers.replace(server_id, with_password("another one"))
+    look()
+    async with store.writing() as work:
+        await work.mail_servers.delete(server_id)
+    look()
+    await store.close()
+
+    assert found == []
+
+
+async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> None:
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    ids = [await add(store, f"{CANARY}{number}" * 8) for number in range(20)]
+    file = engine.sqlite_file(sqlite_url)
+    with sqlite3.connect(file) as connection:
+        sealed = [row[0] for row in connection.execute("SELECT sealed_secret FROM mail_servers")]
+    connection.close()
+    for server_id in ids:
+        async with store.writing() as work:
+            await work.mail_servers.delete(server_id)
+    await store.close()
+
+    assert len(sealed) == 20
+    assert [one for one in sealed if one[-32:] in file.read_bytes()] == []
+
+
+async def test_the_files_are_for_their_owner_only_whatever_the_umask(empty_sqlite_url: str) -> None:
+    before = os.umask(0)
+    try:
+        from mailsettings.store import migrations  # noqa: PLC0415  # under this umask from its first step
+
+        migrations.migrate(empty_sqlite_url)
+        store = SQLStore(empty_sqlite_url, Sealer(KEY))
+        await add(store)
+        folder = engine.sqlite_file(empty_sqlite_url).parent
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        await store.close()
+    finally:
+        os.umask(before)
+
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+async def test_an_error_of_the_database_does_not_repeat_what_was_to_be_stored(store: SQLStore) -> None:
+    async def break_a_rule() -> Any:
+        async with store.writing() as work:
+            await work.mail_servers._connection.execute(  # noqa: SLF001  # past all checks of ours
+                mail_servers.insert().values(host=CANARY, port=0)
+            )
+
+    with pytest.raises(StatementRefused) as failed:
+        await break_a_rule()
+
+    assert CANARY not in "".join(traceback.format_exception(failed.value))
+
+
+def test_a_key_file_is_made_once_whole_and_private(tmp_path: Path) -> None:
+    path = tmp_path / "keys" / "sealing-key"
+    before = os.umask(0)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            keys = set(threads.map(lambda _: key_file.sealing_key(path), range(16)))
+    finally:
+        os.umask(before)
+
+    assert keys == {path.read_bytes()}
+    assert len(path.read_bytes()) == 32
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("content", "mode"), [(b"short", 0o600), (b"x" * 33, 0o600), (KEY, 0o640), (KEY, 0o604)], ids=str
+)
+def test_a_key_file_that_is_unsafe_or_damaged_is_refused_and_left_alone(
+    tmp_path: Path, content: bytes, mode: int
+) -> None:
+    path = tmp_path / "sealing-key"
+    path.write_bytes(content)
+    path.chmod(mode)
+
+    with pytest.raises(key_file.KeyFileUnusable, match="sealing-key"):
+        key_file.sealing_key(path)
+
+    assert path.read_bytes() == content
+
+
+async def test_sqlite_is_durable_before_it_acknowledges(sqlite_url: str) -> None:
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    async with store.writing() as work:
+        connection = work.mail_servers._connection  # noqa: SLF001  # the pragmas of this very connection
+        journal = (await connection.execute(text("PRAGMA journal_mode"))).scalar_one()
+        synchronous = (await connection.execute(text("PRAGMA synchronous"))).scalar_one()
+        deletes = (await connection.execute(text("PRAGMA secure_delete"))).scalar_one()
+    await store.close()
+
+    assert (journal, synchronous) in {("wal", 2), ("delete", 3)}
+    assert deletes == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "sound"),
+    [
+        *((version, False) for version in [(3, 40, 1), (3, 44, 5), (3, 50, 6), (3, 51, 2), (3, 52, 0)]),
+        *((version, True) for version in [(3, 44, 6), (3, 50, 7), (3, 51, 3), (3, 53, 0), (4, 0, 0)]),
+    ],
+)
+def test_wal_is_used_only_where_its_reset_bug_is_repaired(version: tuple[int, int, int], sound: bool) -> None:
+    assert engine.wal_is_sound(version) is sound
