@@ -32,7 +32,7 @@ class OAuth2Tokens:
         self._application = lru_cache(APPLICATIONS_KEPT)(self._make_application)
 
     async def token(self, login: OAuth2ClientCredentials) -> str:
-        """A token to log in as *login* with. Raises `TokenRefused` and `OSError`."""
+        """A token to log in as *login* with. Raises `TokenRefused`."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._token, login)
 
     def close(self) -> None:
@@ -41,7 +41,12 @@ class OAuth2Tokens:
 
     def _token(self, login: OAuth2ClientCredentials) -> str:
         secret = login.client_secret or Secret("")
-        answer = self._application(login.tenant, login.client_id, secret).acquire_token_for_client([SCOPE])
+        try:
+            application = self._application(login.tenant, login.client_id, secret)
+            answer = application.acquire_token_for_client([SCOPE])
+        except (OSError, ValueError):
+            # The library raises what is below it: requests' errors, and ValueError for a tenant without an address.
+            raise TokenRefused("no_answer", "the authority does not answer as one") from None
         if "access_token" in answer:
             return str(answer["access_token"])
         raise TokenRefused(str(answer.get("error", "")), str(answer.get("error_description", "")))

@@ -1,0 +1,139 @@
+"""The whole service with nothing replaced: real database, passwords, tokens, TLS, and mails that arrive."""
+
+import email
+import email.policy
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mailsettings import settings
+from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
+from mailsettings.domain.access import OPERATOR, Account
+from mailsettings.domain.mail_server import ConnectionSecurity
+
+from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
+
+CANARY = "canary-3f6d2b90"
+ADMIN = Account("admin", frozenset({"manage-system-settings"}))
+
+
+@pytest.fixture
+async def backend(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Backend]:
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_text(AUTHORITY_PEM)
+    for name, value in {
+        "DATABASE_URL": database_url,
+        "DATA_DIR": str(tmp_path / "keys"),
+        "DEV": "true",
+        "SMTP_CA_FILE": str(ca_file),
+        "SMTP_DEADLINE_SECONDS": "5",
+        "PUBLIC_URL": "https://mail-settings.example.org/",
+    }.items():
+        monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
+    chosen = settings.read()
+    prepare(chosen)
+    backend = create_backend(chosen)
+    await backend.store.admit_key()
+    await backend.use_cases.accounts.add(ADMIN, CANARY)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def http(backend: Backend) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that has logged in as the vendor's clients do."""
+    transport = httpx.ASGITransport(create_service(backend))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+        form = {"grant_type": "password", "username": "admin", "password": CANARY, "scope": "sast_rest_api"}
+        answer = await client.post(TOKEN, data=form)
+        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        yield client
+
+
+def smtp_settings(port: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "host": HOST,
+        "port": port,
+        "encryptionType": "Tls",
+        "fromAddress": "scans@example.org",
+        "displayName": "Scän results",
+        "username": USERNAME,
+        "password": CANARY,
+    } | changes
+
+
+async def test_a_mail_arrives_by_way_of_every_layer(
+    http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with real_server(Behaviour(ConnectionSecurity.STARTTLS, CANARY)) as server:
+        body = smtp_settings(server.port, recieverEmail="receiver@example.com")
+        tested = await http.post(f"{SMTP_SETTINGS}/testconnection", json=body)
+
+    assert (tested.status_code, tested.content) == (200, b"")
+    mail = email.message_from_bytes(server.messages[0], policy=email.policy.default)
+    assert mail["From"].addresses[0].display_name == "Scän results"
+    assert mail["To"] == "receiver@example.com"
+    assert "test of mail settings" in mail.get_content()
+    assert CANARY.encode() not in server.messages[0]
+    assert CANARY not in caplog.text
+
+
+async def test_a_wrong_password_is_a_400_in_the_servers_own_words(http: httpx.AsyncClient) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.STARTTLS, "another one")) as server:
+        body = smtp_settings(server.port, recieverEmail="receiver@example.com")
+        tested = await http.post(f"{SMTP_SETTINGS}/testconnection", json=body)
+
+    assert tested.status_code == 400
+    message = tested.json()["message"]
+    assert message.startswith("Logging in failed")
+    assert "535 5.7.8 Authentication credentials invalid" in message
+    assert "(Setting: password)" in message
+    assert CANARY not in tested.text
+    assert server.messages == []
+
+
+async def test_stored_settings_of_either_api_are_tested_with_their_secret(
+    http: httpx.AsyncClient, backend: Backend
+) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS, CANARY)) as server:
+        await http.put(
+            MAIL_SERVER,
+            json={
+                "host": HOST,
+                "port": server.port,
+                "sender": {"displayName": "Reports", "emailAddress": "reports@example.org"},
+                "auth": {"authType": "USERNAME_PASSWORD_AUTH", "username": USERNAME, "password": CANARY},
+                "connectionSecurity": {
+                    "connectionSecurityType": "SSL_TLS_CONNECTION_SECURITY",
+                    "tlsCertificateDetails": {
+                        "certificateType": "CUSTOM_TLS_CERTIFICATE",
+                        "certificate": AUTHORITY_PEM,
+                    },
+                },
+            },
+        )
+        by_default = await backend.use_cases.probes.stored(OPERATOR, None, "receiver@example.com")
+        by_id = await backend.use_cases.probes.stored(OPERATOR, 1, None)
+
+    assert by_default.succeeded
+    assert by_id.succeeded
+    assert len(server.messages) == 1
+    assert CANARY not in repr((by_default, by_id))
+
+
+async def test_the_location_is_where_the_service_is_said_to_be(http: httpx.AsyncClient) -> None:
+    created = await http.post(SMTP_SETTINGS, json=smtp_settings(587))
+
+    assert created.headers["Location"] == f"https://mail-settings.example.org{SMTP_SETTINGS}/1"
+
+
+async def test_one_token_opens_both_apis(http: httpx.AsyncClient) -> None:
+    assert (await http.get(SMTP_SETTINGS)).status_code == 200
+    assert (await http.get(MAIL_SERVER)).status_code == 404
+    assert (await http.get("/health/ready")).json() == {"status": "ready"}
