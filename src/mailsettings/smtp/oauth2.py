@@ -45,7 +45,7 @@ class OAuth2Tokens:
             application = self._application(login.tenant, login.client_id, secret)
             answer = application.acquire_token_for_client([SCOPE])
         except (OSError, ValueError):
-            # The library raises what is below it: requests' errors, and ValueError for a tenant without an address.
+            # The library lets through what is below it, and has ValueError for a tenant without an address.
             raise TokenRefused("no_answer", "the authority does not answer as one") from None
         if "access_token" in answer:
             return str(answer["access_token"])
