@@ -44,3 +44,13 @@ def test_a_vendors_words_are_in_its_own_folder_only(dialect: object) -> None:
     ]
 
     assert found == []
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+def test_a_lock_has_a_hash_for_everything_and_names_no_host(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    requirements = [block for block in text.split("\n\n") for block in block.replace("\\\n", " ").splitlines()]
+
+    assert "://" not in text
+    assert len(requirements) > 40
+    assert [one for one in requirements if one and "--hash=sha256:" not in one] == []

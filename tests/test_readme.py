@@ -2,15 +2,13 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from processes import serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -34,34 +32,18 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def port(environment: dict[str, str]) -> Iterator[int]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mailsettings", "serve", "--dev", "--port", str(port)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.wait(30)
-
-
-def test_the_curl_lines_work_when_pasted(environment: dict[str, str], port: int) -> None:
+def test_the_curl_lines_work_when_pasted(environment: dict[str, str]) -> None:
     script = lines_of("Oracle") + "\n" + lines_of("Checkmarx")
-    script = script.replace("127.0.0.1:8080", f"127.0.0.1:{port}").replace(".venv/bin/", "")
+    script = script.replace(".venv/bin/", "")
     script = script.replace("export MAILSETTINGS_DATA_DIR=data ", ": ")
     script = script.replace("password=...", f"password={PASSWORD}")
     script = script.replace("curl ", "curl -sS -w '\\n<%{http_code}>\\n' ")
 
-    ran = subprocess.run(
-        ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    with serving(environment, "--dev") as (url, _):
+        script = script.replace("http://127.0.0.1:8080", url)
+        ran = subprocess.run(
+            ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
     assert ran.stderr == ""
     # Put, get, delete; log in, create, list, and a test of a server that is not there.

@@ -2,15 +2,10 @@
 
 import os
 import re
-import signal
-import socket
 import stat
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,9 +13,10 @@ import pytest
 
 from mailsettings import __version__
 
+from processes import serving
+
 CANARY = "canary-5d0f7a1e"
 MAIL_SERVER = "/api/20210901/system/mail/server"
-READY_SECONDS = 30
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,36 +50,6 @@ def run(environment: dict[str, str]) -> Run:
         )
 
     return run
-
-
-@contextmanager
-def serving(environment: dict[str, str], *options: str) -> Iterator[tuple[str, Path]]:
-    """A server on a free port; its address, and the file that its output goes to."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    output = Path(environment["MAILSETTINGS_DATA_DIR"]).with_suffix(f".{port}.log")
-    command = [sys.executable, "-m", "mailsettings", "serve", "--port", str(port), *options]
-    with output.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, process, output)
-        yield url, output
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in {0, -signal.SIGTERM}
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.05)
-    pytest.fail(f"the server did not get ready:\n{output.read_text()}")
 
 
 def test_a_first_start_makes_everything_and_a_second_keeps_it(environment: dict[str, str], data_dir: Path) -> None:

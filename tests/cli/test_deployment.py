@@ -1,0 +1,93 @@
+"""As docker-compose.yml runs it, without containers: migrate, then serve, on PostgreSQL; and the wheel."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from processes import serving
+
+ROOT = Path(__file__).parents[2]
+MAIL_SERVER = "/api/20210901/system/mail/server"
+PASSWORD = "correct-horse-battery"
+BODY = {
+    "host": "mail-server.com",
+    "port": 25,
+    "sender": {"displayName": "John Smith", "emailAddress": "john.smith@myorg.com"},
+    "auth": {"authType": "NO_AUTH"},
+    "connectionSecurity": {"connectionSecurityType": "NO_CONNECTION_SECURITY"},
+}
+
+
+@pytest.fixture
+def environment(empty_postgres_url: str, tmp_path: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
+    return clean | {
+        "MAILSETTINGS_DATABASE_URL": empty_postgres_url,
+        "MAILSETTINGS_DATA_DIR": str(tmp_path / "data"),
+        "MAILSETTINGS_ADMIN_PASSWORD": PASSWORD,
+    }
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mailsettings", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_database_server_is_migrated_by_demand_only(environment: dict[str, str]) -> None:
+    refused = run(environment, "serve")
+    migrated = run(environment, "migrate")
+
+    assert refused.returncode == 1
+    assert refused.stderr == "Error: The database is not up to date; run: mailsettings migrate\n"
+    assert (migrated.returncode, migrated.stderr) == (0, "")
+
+
+def test_two_services_share_one_database_server_and_its_keys(environment: dict[str, str]) -> None:
+    run(environment, "migrate")
+    with serving(environment) as (first, _), serving(environment) as (second, _):
+        form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+        token = httpx.post(f"{first}/cxrestapi/auth/identity/connect/token", data=form).json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        stored = httpx.put(first + MAIL_SERVER, json=BODY, headers=bearer)
+        shown = httpx.get(second + MAIL_SERVER, headers=bearer)
+        tested = httpx.post(
+            f"{second}/cxrestapi/auth/SMTPSettings/testconnection",
+            json={"host": "127.0.0.1", "port": 25, "fromAddress": "a@example.org"},
+            headers=bearer,
+        )
+
+    assert stored.status_code == 200
+    assert shown.json() == BODY
+    # Not started with --dev, so this machine is out of bounds.
+    assert tested.status_code == 400
+    assert "MAILSETTINGS_SMTP_ALLOWED_NETWORKS" in tested.json()["message"]
+
+
+def test_another_sealing_key_stops_the_start(environment: dict[str, str], tmp_path: Path) -> None:
+    run(environment, "migrate")
+    with serving(environment):
+        pass
+    moved = environment | {"MAILSETTINGS_DATA_DIR": str(tmp_path / "elsewhere")}
+
+    refused = run(moved, "serve")
+
+    assert refused.returncode == 1
+    assert "sealed with another key" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+
+
+def test_a_wheel_holds_the_migrations_and_the_pages(tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+
+    assert "mailsettings/store/alembic/env.py" in names
+    assert "mailsettings/store/alembic/versions/0001_mail_servers_and_accounts.py" in names
+    assert "mailsettings/site/static/docs.html" in names
+    assert [name for name in names if not name.startswith("mailsettings")] == []
