@@ -1,0 +1,87 @@
+"""`mailsettings test-connection`: stored settings are tested, and told stage by stage."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailsettings.store import migrations
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+
+from databases import KEY
+from smtp_server import Behaviour, real_server
+
+REFUSING = Behaviour(recipient_reply="550 5.1.1 No such user")
+
+
+async def stored(data_dir: Path, server: Any) -> None:
+    """The settings of *server*, in the database that the command line finds in *data_dir*."""
+    url = f"sqlite:///{data_dir / 'mailsettings.db'}"
+    migrations.migrate(url)
+    (data_dir / "sealing-key").write_bytes(KEY)
+    (data_dir / "sealing-key").chmod(0o600)
+    store = SQLStore(url, Sealer(KEY))
+    async with store.writing() as work:
+        await work.mail_servers.add(server)
+    await store.close()
+
+
+async def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"MAILSETTINGS_DATA_DIR": str(data_dir), "MAILSETTINGS_DEV": "true"}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "mailsettings", "test-connection", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("which", [[], ["--api", "oracle"], ["--id", "1"]], ids=" ".join)
+async def test_stored_settings_that_work_are_told_to(tmp_path: Path, which: list[str]) -> None:
+    async with real_server(Behaviour()) as server:
+        await stored(tmp_path / "data", server.settings())
+        told = await run(tmp_path / "data", *which, "--to", "receiver@example.com")
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.findall(r"^(\w+) +(\S+)", told.stdout, re.MULTILINE)[:-1] == [
+        ("resolve", "ok"),
+        ("connect", "ok"),
+        ("greet", "ok"),
+        ("secure", "-"),
+        ("authenticate", "-"),
+        ("sender", "ok"),
+        ("recipient", "ok"),
+        ("content", "ok"),
+    ]
+    assert told.stdout.endswith("The mail server works.\n")
+    assert len(server.messages) == 1
+
+
+async def test_a_failure_is_told_with_reply_and_remedy_and_exit_code_1(tmp_path: Path) -> None:
+    async with real_server(REFUSING) as server:
+        await stored(tmp_path / "data", server.settings())
+        told = await run(tmp_path / "data", "--to", "receiver@example.com")
+
+    assert (told.returncode, told.stderr) == (1, "")
+    assert re.search(r"^recipient +FAILED", told.stdout, re.MULTILINE)
+    assert "[recipient_refused]" in told.stdout
+    assert "The server replied: 550 5.1.1 No such user" in told.stdout
+
+
+async def test_without_a_receiver_the_report_says_that_nothing_was_sent(tmp_path: Path) -> None:
+    async with real_server(Behaviour()) as server:
+        await stored(tmp_path / "data", server.settings())
+        told = await run(tmp_path / "data")
+
+    assert told.returncode == 0
+    assert "no mail was sent" in told.stdout
+    assert server.messages == []
