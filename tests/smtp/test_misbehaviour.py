@@ -41,6 +41,7 @@ OK = b"250 2.0.0 OK"
 YES = b"235 2.7.0 Yes"
 GO = b"220 2.0.0 Go"
 TOO_LATE = FailureCode.DEADLINE_EXCEEDED
+UNKNOWN = FailureCode.DELIVERY_UNKNOWN
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 
 CASES: dict[str, tuple[Script, ConnectionSecurity, FailureCode, ProbeStage]] = {
@@ -53,7 +54,14 @@ CASES: dict[str, tuple[Script, ConnectionSecurity, FailureCode, ProbeStage]] = {
     "silent at AUTH": (says(HELLO, EHLO, then=stays_silent), NONE, TOO_LATE, ProbeStage.AUTHENTICATE),
     "silent at MAIL": (says(HELLO, EHLO, YES, then=stays_silent), NONE, TOO_LATE, ProbeStage.SENDER),
     "silent at RCPT": (says(HELLO, EHLO, YES, OK, then=stays_silent), NONE, TOO_LATE, ProbeStage.RECIPIENT),
-    "silent at DATA": (says(HELLO, EHLO, YES, OK, OK, then=stays_silent), NONE, TOO_LATE, ProbeStage.CONTENT),
+    # Whether the message was still to come or on its way cannot be told from here, so the worse is assumed.
+    "silent at DATA": (says(HELLO, EHLO, YES, OK, OK, then=stays_silent), NONE, UNKNOWN, ProbeStage.CONTENT),
+    "silent after the dot": (
+        says(HELLO, EHLO, YES, OK, OK, b"354 Go", then=stays_silent),
+        NONE,
+        UNKNOWN,
+        ProbeStage.CONTENT,
+    ),
     "closes at once": (says(), NONE, FailureCode.CONNECTION_LOST, ProbeStage.GREET),
     "closes after the greeting": (says(HELLO), NONE, FailureCode.CONNECTION_LOST, ProbeStage.GREET),
     "closes at STARTTLS": (says(HELLO, OFFER), STARTTLS, FailureCode.CONNECTION_LOST, ProbeStage.SECURE),

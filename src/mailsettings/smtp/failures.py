@@ -116,7 +116,11 @@ def _reason(error: BaseException, stage: ProbeStage, hidden: Sequence[str]) -> R
             return FailureCode.TLS_CERTIFICATE_INVALID, explanation, advice, Setting.CERTIFICATE
         case ssl.SSLError():
             return _tls_reason(error)
-        case aiosmtplib.SMTPServerDisconnected() | ConnectionError() if stage is not ProbeStage.CONNECT:
+        case TimeoutError() | ConnectionError() if stage is ProbeStage.CONTENT:
+            explanation = "the server did not say what became of the message; it may have taken it."
+            advice = "See whether the mail arrives before trying again."
+            return FailureCode.DELIVERY_UNKNOWN, explanation, advice, None
+        case ConnectionError() if stage is not ProbeStage.CONNECT:
             return _lost_reason(stage)
         case TimeoutError():
             explanation = "the server did not answer in time."
@@ -144,11 +148,6 @@ def _tls_reason(error: ssl.SSLError) -> Reason:
 
 
 def _lost_reason(stage: ProbeStage) -> Reason:
-    if stage is ProbeStage.CONTENT:
-        explanation = (
-            "the connection was lost after the message was sent, before the server said what became of it."
-        )
-        return FailureCode.DELIVERY_UNKNOWN, explanation, "See whether the mail arrives before trying again.", None
     setting = Setting.SECURITY if stage in {ProbeStage.GREET, ProbeStage.SECURE} else None
     explanation = "the server closed the connection."
     advice = "Check port and connection security (TLS 1.2 is the oldest we speak), and whether it wants us at all."
