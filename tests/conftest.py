@@ -1,3 +1,16 @@
-"""Fixtures of all tests; each plugin is a module of this folder."""
+"""Fixtures of all tests, each plugin a module of this folder; and the event loop that they run on."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import uvloop
 
 pytest_plugins = ["databases", "service", "smtp_server"]
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
+    """What speaks to sockets runs on the loop that the service runs on, everything else on asyncio's own."""
+    on_sockets = item.nodeid.startswith("tests/smtp/")
+    return {"uvloop": uvloop.new_event_loop} if on_sockets else {"asyncio": asyncio.new_event_loop}

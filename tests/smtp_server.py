@@ -69,6 +69,8 @@ class Behaviour:
     login_reply: str = "535 5.7.8 Authentication credentials invalid"
     certificate: trustme.LeafCert | None = None
     oldest_tls: bool = False
+    tls_1_2: bool = False
+    username: str = USERNAME
 
 
 class _Handler:
@@ -123,7 +125,8 @@ class _Server(SMTP):
     ) -> AuthResult:
         self._seen.attempts.append(mechanism)
         return self._result(
-            data.login == USERNAME.encode() and data.password == (self._behaviour.password or "").encode()
+            data.login == self._behaviour.username.encode()
+            and data.password == (self._behaviour.password or "").encode()
         )
 
     def _result(self, good: bool) -> AuthResult:
@@ -183,6 +186,8 @@ def _context(behaviour: Behaviour) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate = behaviour.certificate or AUTHORITY.issue_cert(HOST, "localhost")
     certificate.configure_cert(context)
+    if behaviour.tls_1_2:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
     if behaviour.oldest_tls:
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings():

@@ -16,6 +16,7 @@ OPERATIONS = {
     "GET /api/20210901/system/mail/server",
     "PUT /api/20210901/system/mail/server",
     "DELETE /api/20210901/system/mail/server",
+    "POST /api/20210901/system/mail/server/actions/test",
     "GET /cxrestapi/auth/SMTPSettings",
     "POST /cxrestapi/auth/SMTPSettings",
     "POST /cxrestapi/auth/SMTPSettings/testconnection",
@@ -25,7 +26,7 @@ OPERATIONS = {
 }
 LIST_SETTINGS = '[id$="list_settings"], [id*="list_settings_"]'
 CREATE_SETTINGS = '[id$="create_settings"], [id*="create_settings_"]'
-TEST_CONNECTION = '[id$="test_connection"], [id*="test_connection_"]'
+TEST_CONNECTION = '[id$="run_test_connection"], [id*="run_test_connection_"]'
 PUT_MAIL_SERVER = '[id$="put_mail_server"], [id*="put_mail_server_"]'
 
 

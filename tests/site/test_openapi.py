@@ -16,7 +16,10 @@ EVERYTHING = "openapi"
 ORACLE = "openapi/oracle-analytics"
 CHECKMARX = "openapi/checkmarx"
 NAMES = (EVERYTHING, ORACLE, CHECKMARX)
-ERRORS = {ORACLE: {"Error"}, CHECKMARX: {"ErrorViewModel", "TokenErrorModel"}}
+ERRORS = {
+    ORACLE: {"Error", "FailedTest"},
+    CHECKMARX: {"ErrorViewModel", "FailedTestModel", "TokenErrorModel"},
+}
 METHODS = {"get", "put", "post", "delete"}
 
 Json = Mapping[str, Any]

@@ -1,6 +1,6 @@
 """A prober that may reach the servers of the tests."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from typing import Any
@@ -12,29 +12,34 @@ from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
 
-MakeProber = Callable[..., SMTPProber]
-LOOPBACK = EgressPolicy((ip_network("127.0.0.0/8"), ip_network("::1/128")), None)
+
+class MakeProber:
+    """Makes probers that are closed at the end; loopback and clear text are allowed unless said otherwise."""
+
+    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+
+    def __call__(self, **changes: Any) -> SMTPProber:
+        settings: dict[str, Any] = {
+            "egress": EgressPolicy(self.loopback, None),
+            "ehlo_name": None,
+            "deadline_seconds": 10,
+            "allow_cleartext_credentials": True,
+            "trust": TLSTrust(),
+            "oauth2": OAuth2Tokens(),
+            "usual_ports": {},  # so that no test meets a mail server of the machine it runs on
+        }
+        prober = SMTPProber(**(settings | changes))
+        self._stack.push_async_callback(prober.close)
+        return prober
 
 
 @pytest.fixture
 async def make_prober() -> AsyncIterator[MakeProber]:
-    """Makes probers that are closed at the end; loopback and clear text are allowed unless said otherwise."""
     async with AsyncExitStack() as stack:
-
-        def make(**changes: Any) -> SMTPProber:
-            settings: dict[str, Any] = {
-                "egress": LOOPBACK,
-                "ehlo_name": None,
-                "deadline_seconds": 5,
-                "allow_cleartext_credentials": True,
-                "trust": TLSTrust(),
-                "oauth2": OAuth2Tokens(),
-            }
-            prober = SMTPProber(**(settings | changes))
-            stack.push_async_callback(prober.close)
-            return prober
-
-        yield make
+        yield MakeProber(stack)
 
 
 @pytest.fixture

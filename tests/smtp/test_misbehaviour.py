@@ -1,147 +1,122 @@
-"""Servers that lie, stall and stop: each ends within the deadline, with the code that says what it was."""
+"""Every way to misbehave at every step in every mode: named rightly, within the deadline, nothing left behind."""
 
 import asyncio
-import base64
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from mailsettings.domain.mail_server import (
-    ConnectionSecurity,
-    MailServer,
-    NoAuthentication,
-    PasswordAuthentication,
-)
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeStage
+from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
+from mailsettings.domain.probe import FailureCode, Outcome
 from mailsettings.domain.secret import Secret
 
-from smtp_server import (
-    HOST,
-    SENDER,
-    TRUST,
-    USERNAME,
-    Script,
-    never_stops,
-    one_byte_at_a_time,
-    says,
-    scripted_server,
-    stays_silent,
-    takes_the_message,
+from misbehaving_server import (
+    ENVELOPE,
+    IMPLICIT,
+    STAGES,
+    STEPS,
+    WITHOUT_A_REPLY,
+    Kind,
+    Step,
+    misbehaving_server,
 )
+from smtp_server import USERNAME
 
 CANARY = "canary-password-1b7e"
-TO = "receiver@example.com"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
-DEADLINE = 0.5
-OVERSHOOT = 2.0
-EHLO = b"250-mail.example.org\r\n250 AUTH PLAIN"
-OFFER = b"250-mail.example.org\r\n250-STARTTLS\r\n250 AUTH PLAIN"
-HELLO = b"220 mail.example.org ESMTP"
-OK = b"250 2.0.0 OK"
-YES = b"235 2.7.0 Yes"
-GO = b"220 2.0.0 Go"
-TOO_LATE = FailureCode.DEADLINE_EXCEEDED
-UNKNOWN = FailureCode.DELIVERY_UNKNOWN
-NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
-
-CASES: dict[str, tuple[Script, ConnectionSecurity, FailureCode, ProbeStage]] = {
-    "never greets": (stays_silent, NONE, TOO_LATE, ProbeStage.GREET),
-    "never shakes hands": (stays_silent, IMPLICIT, TOO_LATE, ProbeStage.SECURE),
-    "one byte at a time": (one_byte_at_a_time, NONE, TOO_LATE, ProbeStage.GREET),
-    "silent after the greeting": (says(HELLO, then=stays_silent), NONE, TOO_LATE, ProbeStage.GREET),
-    "silent at STARTTLS": (says(HELLO, OFFER, then=stays_silent), STARTTLS, TOO_LATE, ProbeStage.SECURE),
-    "silent in the handshake": (says(HELLO, OFFER, GO, then=stays_silent), STARTTLS, TOO_LATE, ProbeStage.SECURE),
-    "silent at AUTH": (says(HELLO, EHLO, then=stays_silent), NONE, TOO_LATE, ProbeStage.AUTHENTICATE),
-    "silent at MAIL": (says(HELLO, EHLO, YES, then=stays_silent), NONE, TOO_LATE, ProbeStage.SENDER),
-    "silent at RCPT": (says(HELLO, EHLO, YES, OK, then=stays_silent), NONE, TOO_LATE, ProbeStage.RECIPIENT),
-    # Whether the message was still to come or on its way cannot be told from here, so the worse is assumed.
-    "silent at DATA": (says(HELLO, EHLO, YES, OK, OK, then=stays_silent), NONE, UNKNOWN, ProbeStage.CONTENT),
-    "silent after the dot": (
-        says(HELLO, EHLO, YES, OK, OK, b"354 Go", then=stays_silent),
-        NONE,
-        UNKNOWN,
-        ProbeStage.CONTENT,
-    ),
-    "closes at once": (says(), NONE, FailureCode.CONNECTION_LOST, ProbeStage.GREET),
-    "closes after the greeting": (says(HELLO), NONE, FailureCode.CONNECTION_LOST, ProbeStage.GREET),
-    "closes at STARTTLS": (says(HELLO, OFFER), STARTTLS, FailureCode.CONNECTION_LOST, ProbeStage.SECURE),
-    "closes at AUTH": (says(HELLO, EHLO), NONE, FailureCode.CONNECTION_LOST, ProbeStage.AUTHENTICATE),
-    "closes at MAIL": (says(HELLO, EHLO, YES), NONE, FailureCode.CONNECTION_LOST, ProbeStage.SENDER),
-    "closes at RCPT": (says(HELLO, EHLO, YES, OK), NONE, FailureCode.CONNECTION_LOST, ProbeStage.RECIPIENT),
-    "closes after the dot": (
-        says(HELLO, EHLO, YES, OK, OK, then=takes_the_message),
-        NONE,
-        FailureCode.DELIVERY_UNKNOWN,
-        ProbeStage.CONTENT,
-    ),
-    "does not want us": (says(b"554 5.7.1 Go away"), NONE, FailureCode.SERVER_REFUSED, ProbeStage.GREET),
-    "is too busy": (says(b"421 4.3.2 Later"), NONE, FailureCode.SERVER_REFUSED, ProbeStage.GREET),
-    "never ends its greeting": (never_stops, NONE, FailureCode.NOT_SMTP, ProbeStage.GREET),
-    "speaks SSH": (says(b"SSH-2.0-canary"), NONE, FailureCode.NOT_SMTP, ProbeStage.GREET),
-    "speaks HTTP": (says(b"HTTP/1.1 400 canary\r\n\r\n<html>"), NONE, FailureCode.NOT_SMTP, ProbeStage.GREET),
-    "speaks bytes": (says(b"\xff\xfe\xfd"), NONE, FailureCode.NOT_SMTP, ProbeStage.GREET),
-    "speaks no TLS": (says(HELLO, then=stays_silent), IMPLICIT, FailureCode.TLS_FAILED, ProbeStage.SECURE),
-    "offers no STARTTLS": (says(HELLO, EHLO), STARTTLS, FailureCode.STARTTLS_NOT_OFFERED, ProbeStage.SECURE),
-    "refuses STARTTLS": (
-        says(HELLO, OFFER, b"454 4.7.0 No"),
-        STARTTLS,
-        FailureCode.STARTTLS_REFUSED,
-        ProbeStage.SECURE,
-    ),
+SILENT_DEADLINE = 0.7
+OVERSHOOT = 2.0  # for a machine that is busy; the benchmark says what it is on one that is not
+SLOW = {Kind.SILENCE, Kind.DRIP}
+HANG_UPS = {Kind.CLOSE, Kind.RESET}
+NONSENSE = {Kind.FLOOD, Kind.LONG_LINE, Kind.GARBAGE}
+REFUSALS = {
+    Step.GREETING: FailureCode.SERVER_REFUSED,
+    Step.EHLO: FailureCode.SERVER_REFUSED,
+    Step.STARTTLS: FailureCode.STARTTLS_REFUSED,
+    Step.SECOND_EHLO: FailureCode.SERVER_REFUSED,
+    Step.AUTH: FailureCode.AUTHENTICATION_FAILED,
+    Step.MAIL: FailureCode.SENDER_NOT_ALLOWED,
+    Step.RCPT: FailureCode.RECIPIENT_REFUSED,
+    Step.DATA: FailureCode.MESSAGE_REFUSED,
+    Step.DOT: FailureCode.MESSAGE_REFUSED,
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-async def test_a_misbehaviour_is_named_within_the_deadline(make_prober: Any, name: str) -> None:
-    script, security, code, stage = CASES[name]
+def expected(step: Step, kind: Kind) -> FailureCode:  # noqa: PLR0911  # a table
+    """The one code for each cell."""
+    in_doubt = step is Step.DOT and kind in SLOW | HANG_UPS | NONSENSE | {Kind.WRONG_CODE}
+    if in_doubt:
+        return FailureCode.DELIVERY_UNKNOWN
+    if kind in SLOW:
+        return FailureCode.DEADLINE_EXCEEDED
+    if kind in HANG_UPS:
+        return FailureCode.CONNECTION_LOST
+    if kind is Kind.UNAVAILABLE:
+        return FailureCode.SERVER_UNAVAILABLE
+    if kind is Kind.LATER and step in {Step.AUTH, *ENVELOPE}:
+        return FailureCode.TEMPORARY_REFUSAL
+    if kind in {Kind.REFUSE, Kind.LATER}:
+        return REFUSALS[step]
+    if step is Step.HANDSHAKE:
+        return FailureCode.WRONG_CONNECTION_SECURITY
+    if step is Step.UPGRADE:
+        return FailureCode.TLS_HANDSHAKE_FAILED
+    if step in {Step.GREETING, Step.EHLO} and kind in NONSENSE:
+        return FailureCode.NOT_SMTP
+    return FailureCode.UNEXPECTED_REPLY
+
+
+def cells() -> Iterator[Any]:
+    for security, steps in STEPS.items():
+        for step in steps:
+            for kind in Kind:
+                replies_only = {Kind.REFUSE, Kind.LATER, Kind.UNAVAILABLE, Kind.WRONG_CODE, Kind.FLOOD}
+                if step in WITHOUT_A_REPLY and kind in {*replies_only, Kind.DRIP, Kind.LONG_LINE}:
+                    continue
+                for pipelining in [False, True] if step in ENVELOPE and kind is not Kind.DRIP else [False]:
+                    code = expected(step, kind)
+                    name = f"{security} {step} {kind}{' pipelined' if pipelining else ''}"
+                    yield pytest.param(
+                        security, step, kind, pipelining, code, id=name, marks=pytest.mark.shows(code)
+                    )
+
+
+@pytest.mark.parametrize(("security", "step", "kind", "pipelining", "code"), list(cells()))
+async def test_a_misbehaviour_is_named(
+    make_prober: Any,
+    security: ConnectionSecurity,
+    step: Step,
+    kind: Kind,
+    pipelining: bool,
+    code: FailureCode,
+) -> None:
+    deadline = SILENT_DEADLINE if kind in SLOW else 10
     loop = asyncio.get_running_loop()
-    async with scripted_server(script) as server:
-        settings = MailServer(HOST, server.port, security, SENDER, LOGIN, TRUST)
+    async with misbehaving_server(security, step, kind, pipelining=pipelining) as server:
         begun = loop.time()
-        report = await make_prober(deadline_seconds=DEADLINE).probe(settings, TO)
+        report = await make_prober(deadline_seconds=deadline).probe(server.settings(LOGIN), "to@example.com")
         took = loop.time() - begun
-        await asyncio.sleep(0)
+        closed = await server.all_closed()
 
     assert report.failure is not None
-    assert (report.failure.code, report.failure.stage) == (code, stage)
-    assert (report.stages[-1].stage, report.stages[-1].outcome is Outcome.UNKNOWN) == (
-        stage,
-        code is FailureCode.DELIVERY_UNKNOWN,
+    assert (report.failure.code, report.failure.stage) == (code, STAGES[step])
+    unknown = code is FailureCode.DELIVERY_UNKNOWN
+    assert (report.stages[-1].stage, report.stages[-1].outcome) == (
+        STAGES[step],
+        Outcome.UNKNOWN if unknown else Outcome.FAILED,
     )
-    assert took < DEADLINE + OVERSHOOT
-    assert server.connections == 1
-    assert "canary" not in repr(report)
-    spoken_in_clear = b"".join(server.heard)
-    assert security is NONE or b"AUTH" not in spoken_in_clear
-
-
-@pytest.mark.parametrize(
-    "echo",
-    [
-        CANARY,
-        base64.b64encode(f"\0{USERNAME}\0{CANARY}".encode()).decode(),
-        base64.b64encode(CANARY.encode()).decode(),
-    ],
-    ids=["password", "PLAIN response", "base64"],
-)
-async def test_credentials_that_a_server_sends_back_are_not_shown(make_prober: Any, echo: str) -> None:
-    script = says(HELLO, EHLO, f"535-5.7.8 No: {echo}\r\n535 5.7.8 \x1b[31m{echo}".encode())
-    async with scripted_server(script) as server:
-        report = await make_prober().probe(MailServer(HOST, server.port, NONE, SENDER, LOGIN), TO)
-
-    assert report.failure is not None
-    assert report.failure.code is FailureCode.AUTHENTICATION_FAILED
-    assert echo not in repr(report)
+    assert took < deadline + OVERSHOOT
+    assert closed
+    assert server.logins <= 1
+    assert server.messages == (step is Step.DOT)
     assert CANARY not in repr(report)
-    assert str(report.failure.reply).startswith("535 5.7.8 No: **********")
-    assert "\x1b" not in repr(report)
+    assert "canary-bytes" not in repr(report)
+    assert security is ConnectionSecurity.NONE or not any(b"AUTH" in line for line in server.heard_in_clear)
 
 
-async def test_the_reply_after_the_dot_is_not_asked_for_twice(make_prober: Any) -> None:
-    script = says(HELLO, EHLO, OK, OK, b"354 Go", then=stays_silent)
-    async with scripted_server(script) as server:
-        settings = MailServer(HOST, server.port, NONE, SENDER, NoAuthentication())
-        await make_prober(deadline_seconds=DEADLINE).probe(settings, TO)
+@pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.SILENCE])
+async def test_a_message_whose_fate_is_unknown_is_not_sent_again(make_prober: Any, kind: Kind) -> None:
+    async with misbehaving_server(IMPLICIT, Step.DOT, kind, pipelining=True) as server:
+        await make_prober(deadline_seconds=SILENT_DEADLINE).probe(server.settings(LOGIN), "to@example.com")
 
-    assert server.connections == 1
-    assert sum(line.startswith(b"DATA") for line in server.heard) == 1
+    assert server.messages == 1

@@ -1,5 +1,6 @@
 """Microsoft client credentials, against an authority of our own: a token is fetched, kept, and logged in with."""
 
+import base64
 import json
 import ssl
 import threading
@@ -12,12 +13,24 @@ from typing import Any
 
 import pytest
 
-from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCredentials
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 
-from smtp_server import AUTHORITY, AUTHORITY_PEM, USERNAME, Behaviour, real_server
+from smtp_server import (
+    AUTHORITY,
+    AUTHORITY_PEM,
+    HOST,
+    SENDER,
+    USERNAME,
+    Behaviour,
+    RealServer,
+    real_server,
+    says,
+    scripted_server,
+)
 
 CANARY = "canary-client-secret-6a1e"
 TOKEN = "canary-token-0b9c"
@@ -28,6 +41,9 @@ class Authority:
     """A token endpoint, and the forms it was sent."""
 
     url: str = ""
+    token: str = TOKEN
+    refusal: str | None = None
+    unknown_tenant: bool = False
     forms: list[dict[str, list[str]]] = field(default_factory=list)
 
 
@@ -40,6 +56,10 @@ def authority() -> Iterator[Authority]:
             pass
 
         def do_GET(self) -> None:
+            if seen.unknown_tenant:
+                said = "AADSTS90002: Tenant 'tenant.example' not found."
+                self.answer(400, {"error": "invalid_tenant", "error_description": said})
+                return
             base = f"{seen.url}/tenant.example"
             self.answer(
                 200,
@@ -53,10 +73,10 @@ def authority() -> Iterator[Authority]:
         def do_POST(self) -> None:
             form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             seen.forms.append(form)
-            if form["client_secret"] == [CANARY]:
-                self.answer(200, {"access_token": TOKEN, "token_type": "Bearer", "expires_in": 3600})
+            if seen.refusal is None:
+                self.answer(200, {"access_token": seen.token, "token_type": "Bearer", "expires_in": 3600})
             else:
-                said = f"AADSTS7000215: Invalid client secret provided: {form['client_secret'][0]}"
+                said = f"{seen.refusal}: because of {form['client_secret'][0]}"
                 self.answer(401, {"error": "invalid_client", "error_description": said})
 
         def answer(self, status: int, content: dict[str, Any]) -> None:
@@ -106,34 +126,119 @@ async def test_a_token_is_fetched_once_and_logged_in_with(
     assert "canary" not in repr(reports)
 
 
-async def test_a_refused_client_is_told_apart_from_a_refused_login(make_prober: Any, tokens: OAuth2Tokens) -> None:
-    security = ConnectionSecurity.STARTTLS
-    prober = make_prober(oauth2=tokens, deadline_seconds=10)
-    async with real_server(Behaviour(security, TOKEN)) as server:
-        wrong_client = await prober.probe(server.settings(security, login("canary-wrong-one")), None)
-    async with real_server(Behaviour(security, "another token")) as server:
-        wrong_login = await prober.probe(server.settings(security, login()), None)
-
-    assert wrong_client.failure is not None
-    assert wrong_login.failure is not None
-    assert (wrong_client.failure.code, wrong_client.failure.stage) == (
-        FailureCode.OAUTH2_TOKEN_FAILED,
-        ProbeStage.AUTHENTICATE,
-    )
-    assert "AADSTS7000215" in wrong_client.failure.explanation
-    assert wrong_login.failure.code is FailureCode.AUTHENTICATION_FAILED
-    assert "canary" not in repr((wrong_client, wrong_login))
+REFUSALS = {
+    "AADSTS700016": FailureCode.OAUTH2_CLIENT_UNKNOWN,
+    "AADSTS7000215": FailureCode.OAUTH2_CLIENT_SECRET_WRONG,
+    "AADSTS7000222": FailureCode.OAUTH2_CLIENT_SECRET_EXPIRED,
+    "AADSTS65001": FailureCode.OAUTH2_CONSENT_MISSING,
+    "AADSTS50000": FailureCode.OAUTH2_TOKEN_REFUSED,
+    "something else": FailureCode.OAUTH2_TOKEN_REFUSED,
+}
 
 
-async def test_an_authority_that_is_away_is_told_at_the_login(make_prober: Any, tmp_path: Path) -> None:
-    security = ConnectionSecurity.STARTTLS
-    prober = make_prober(oauth2=OAuth2Tokens("https://127.0.0.1:1"), deadline_seconds=10)
-    async with real_server(Behaviour(security, TOKEN)) as server:
-        report = await prober.probe(server.settings(security, login()), None)
+@pytest.mark.parametrize(
+    ("refusal", "code"),
+    [pytest.param(*row, marks=pytest.mark.shows(row[1]), id=row[0]) for row in REFUSALS.items()],
+)
+async def test_what_the_authority_refuses_is_told_apart(
+    make_prober: Any, authority: Authority, tokens: OAuth2Tokens, refusal: str, code: FailureCode
+) -> None:
+    authority.refusal = refusal
+    failure, server = await failed(make_prober, tokens)
 
-    assert report.failure is not None
-    assert (report.failure.code, report.failure.stage) == (
-        FailureCode.OAUTH2_TOKEN_FAILED,
+    assert (failure.code, failure.stage) == (code, ProbeStage.AUTHENTICATE)
+    assert refusal in failure.explanation
+    assert "canary" not in repr(failure)
+    assert server.attempts == []
+
+
+@pytest.mark.shows(FailureCode.OAUTH2_TENANT_UNKNOWN)
+async def test_an_unknown_tenant_is_told_as_such(
+    make_prober: Any, authority: Authority, tokens: OAuth2Tokens
+) -> None:
+    authority.unknown_tenant = True
+    failure, server = await failed(make_prober, tokens)
+
+    assert failure.code is FailureCode.OAUTH2_TENANT_UNKNOWN
+    assert (failure.changes[0].setting, failure.changes[0].current) == (Setting.TENANT, "tenant.example")
+    assert server.attempts == []
+
+
+@pytest.mark.shows(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE)
+async def test_an_authority_that_is_away_is_told_at_the_login(make_prober: Any) -> None:
+    failure, server = await failed(make_prober, OAuth2Tokens("https://127.0.0.1:1"))
+
+    assert (failure.code, failure.stage) == (
+        FailureCode.OAUTH2_AUTHORITY_UNREACHABLE,
         ProbeStage.AUTHENTICATE,
     )
     assert server.attempts == []
+
+
+def jwt(**payload: Any) -> str:
+    """An access token as it looks from outside; nobody here verifies it."""
+    parts = [{"alg": "none"}, payload]
+    encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
+    return ".".join([*encoded, "canary-signature"])
+
+
+TOKENS = {
+    "opaque": (TOKEN, FailureCode.OAUTH2_LOGIN_REFUSED),
+    "with the permission": (jwt(roles=["SMTP.SendAsApp"]), FailureCode.OAUTH2_LOGIN_REFUSED),
+    "with another permission": (jwt(roles=["Mail.Read"]), FailureCode.OAUTH2_CONSENT_MISSING),
+    "with no permission": (jwt(), FailureCode.OAUTH2_CONSENT_MISSING),
+}
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [pytest.param(*row, marks=pytest.mark.shows(row[1]), id=name) for name, row in TOKENS.items()],
+)
+async def test_a_good_token_that_the_mail_server_refuses_is_explained_by_its_permissions(
+    make_prober: Any, authority: Authority, tokens: OAuth2Tokens, token: str, code: FailureCode
+) -> None:
+    authority.token = token
+    failure, server = await failed(make_prober, tokens)
+
+    assert failure.code is code
+    assert failure.reply is not None
+    assert failure.reply.code == 535
+    assert server.attempts == ["XOAUTH2"]
+    assert token not in repr(failure)
+
+
+async def test_the_challenge_of_a_refused_token_is_decoded_and_answered(
+    make_prober: Any, tokens: OAuth2Tokens
+) -> None:
+    challenge = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"canary"}')
+    offers = b"250-mail.example.org\r\n250 AUTH XOAUTH2"
+    script = says(b"220 hello", offers, b"334 " + challenge, b"535 5.7.3 Authentication unsuccessful")
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, login())
+        report = await make_prober(oauth2=tokens).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.OAUTH2_LOGIN_REFUSED
+    assert "status 401, schemes bearer" in report.failure.explanation
+    assert server.heard[-1] == b"\r\n"
+
+
+async def test_a_server_without_xoauth2_gets_no_token(make_prober: Any, authority: Authority) -> None:
+    security = ConnectionSecurity.STARTTLS
+    async with real_server(Behaviour(security, TOKEN, mechanisms=["PLAIN"])) as server:
+        report = await make_prober(oauth2=OAuth2Tokens(authority.url)).probe(
+            server.settings(security, login()), None
+        )
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.AUTHENTICATION_NOT_OFFERED
+    assert authority.forms == []
+
+
+async def failed(make_prober: Any, tokens: OAuth2Tokens) -> tuple[ProbeFailure, RealServer]:
+    """The failure of a test against a server that takes none of our tokens."""
+    security = ConnectionSecurity.STARTTLS
+    async with real_server(Behaviour(security, "another token")) as server:
+        report = await make_prober(oauth2=tokens).probe(server.settings(security, login()), None)
+    assert report.failure is not None
+    return report.failure, server

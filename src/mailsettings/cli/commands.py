@@ -11,7 +11,7 @@ from mailsettings.bootstrap import GRANTS, create_backend, prepare
 from mailsettings.cli.accounts import user
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
-from mailsettings.cli.report import render
+from mailsettings.cli.report import tell
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.store import migrations
@@ -22,6 +22,10 @@ KEEP_ALIVE_SECONDS = 5
 permission_option = click.option(
     "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
 )
+recipient_option = click.option(
+    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
 @click.group(name="mailsettings")
@@ -83,14 +87,15 @@ def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
 @main.command()
 @click.option("--api", type=click.Choice(["oracle"]), help="Test the mail server of this API (the default).")
 @click.option("--id", "server_id", type=click.IntRange(1), help="Test the SMTP settings of this id.")
-@click.option("--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent.")
+@recipient_option
+@json_option
 @one_sentence
-def test_connection(api: str | None, server_id: int | None, recipient: str | None) -> None:
+def test_connection(api: str | None, server_id: int | None, recipient: str | None, *, as_json: bool) -> None:
     """Test stored settings and print what happened, stage by stage."""
     if api and server_id:
         raise click.UsageError("--api and --id do not go together.")
     report = asyncio.run(_probe_stored(settings.read(), server_id, recipient))
-    click.echo(render(report))
+    tell(report, as_json=as_json)
     sys.exit(0 if report.succeeded else 1)
 
 

@@ -1,8 +1,10 @@
 """What a connection test found, stage by stage. Knows the stages of SMTP, not how they are spoken."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.observation import AddressAttempt, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.setting import Setting
 
 
@@ -29,65 +31,123 @@ class Outcome(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why a probe failed: stable names, meant for programs. Keep alphabetized."""
+    """Why a probe failed: stable names, meant for programs; `findings.py` says what each means."""
 
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    APP_PASSWORD_REQUIRED = "app_password_required"
+    AUTHENTICATION_DISABLED = "smtp_auth_disabled"
     AUTHENTICATION_FAILED = "smtp_auth_failed"
     AUTHENTICATION_NOT_OFFERED = "smtp_auth_not_offered"
+    AUTHENTICATION_REQUIRED = "smtp_auth_required"
     CLEARTEXT_CREDENTIALS = "cleartext_credentials_refused"
-    CONNECTION_FAILED = "connection_failed"
     CONNECTION_LOST = "connection_lost"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_TIMED_OUT = "connection_timed_out"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     DELIVERY_UNKNOWN = "delivery_unknown"
+    ENCRYPTION_REQUIRED = "encryption_required"
     HOST_NOT_FOUND = "host_not_found"
+    HOST_UNREACHABLE = "host_unreachable"
+    MECHANISM_REFUSED = "smtp_auth_mechanism_refused"
     MESSAGE_REFUSED = "message_refused"
     NOT_SMTP = "not_smtp"
-    OAUTH2_TOKEN_FAILED = "oauth2_token_failed"
+    OAUTH2_AUTHORITY_UNREACHABLE = "oauth2_authority_unreachable"
+    OAUTH2_CLIENT_SECRET_EXPIRED = "oauth2_client_secret_expired"
+    OAUTH2_CLIENT_SECRET_WRONG = "oauth2_client_secret_wrong"
+    OAUTH2_CLIENT_UNKNOWN = "oauth2_client_unknown"
+    OAUTH2_CONSENT_MISSING = "oauth2_consent_missing"
+    OAUTH2_LOGIN_REFUSED = "oauth2_login_refused"
+    OAUTH2_TENANT_UNKNOWN = "oauth2_tenant_unknown"
+    OAUTH2_TOKEN_REFUSED = "oauth2_token_refused"
     PORT_NOT_ALLOWED = "port_not_allowed"
     RECIPIENT_REFUSED = "recipient_refused"
+    RELAY_REFUSED = "relay_refused"
     SECRET_UNREADABLE = "secret_unreadable"
-    SENDER_REFUSED = "sender_refused"
+    SENDER_NOT_ALLOWED = "sender_not_allowed"
+    SENDER_NOT_VERIFIED = "sender_not_verified"
+    SENDING_LIMIT_REACHED = "sending_limit_reached"
     SERVER_REFUSED = "server_refused"
+    SERVER_UNAVAILABLE = "server_unavailable"
     SETTING_INVALID = "setting_invalid"
     STARTTLS_NOT_OFFERED = "starttls_not_offered"
     STARTTLS_REFUSED = "starttls_refused"
+    TEMPORARY_REFUSAL = "temporary_refusal"
+    TLS_CERTIFICATE_EXPIRED = "tls_certificate_expired"
     TLS_CERTIFICATE_INVALID = "tls_certificate_invalid"
-    TLS_FAILED = "tls_failed"
+    TLS_CERTIFICATE_NOT_YET_VALID = "tls_certificate_not_yet_valid"
+    TLS_CERTIFICATE_SELF_SIGNED = "tls_certificate_self_signed"
+    TLS_HANDSHAKE_FAILED = "tls_handshake_failed"
+    TLS_ISSUER_UNKNOWN = "tls_issuer_unknown"
+    TLS_NAME_MISMATCH = "tls_name_mismatch"
+    TLS_VERSION_TOO_OLD = "tls_version_too_old"
+    UNEXPECTED_REPLY = "unexpected_reply"
+    WRONG_CONNECTION_SECURITY = "wrong_connection_security"
+
+
+class WarningCode(StrEnum):
+    """What works today and deserves a look: stable names; `findings.py` says what each means."""
+
+    ADDRESS_UNREACHABLE = "address_unreachable"
+    CERTIFICATE_EXPIRES_SOON = "certificate_expires_soon"
+    CREDENTIALS_IN_CLEAR = "credentials_in_clear"
+    SENDER_DOMAIN_DIFFERS = "sender_domain_differs"
+    TLS_BELOW_1_3 = "tls_below_1_3"
+
+
+Value = ConnectionSecurity | int | str
 
 
 @dataclass(frozen=True, slots=True)
-class SMTPReply:
-    """What the server answered; `text` is cleaned, bounded and free of our credentials."""
+class Change:
+    """A setting to look at; `current` and `suggested` are None where they are secret or not known."""
 
-    code: int
-    enhanced_code: str | None
-    text: str
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (str(self.code), self.enhanced_code, self.text)))
+    setting: Setting
+    current: Value | None = None
+    suggested: Value | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailure:
-    """Why the probe failed: `explanation` in a sentence, `advice` what to do, `setting` what to change."""
+    """Why the probe failed: a title, a sentence, what to do in steps, and the settings to change."""
 
     code: FailureCode
     stage: ProbeStage
+    title: str
     explanation: str
-    advice: str
-    setting: Setting | None = None
+    steps: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
     reply: SMTPReply | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeWarning:
+    """Something that works and should not stay as it is."""
+
+    code: WarningCode
+    explanation: str
+    setting: Setting | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What was seen in one stage; `mechanism` is the login's, `note` whatever fits nowhere else."""
+
+    attempts: tuple[AddressAttempt, ...] = ()
+    greeting: ServerGreeting | None = None
+    tls: TLSSession | None = None
+    mechanism: str | None = None
+    reply: SMTPReply | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage of one probe; `note` says what was observed, in a few words."""
+    """One stage of one probe."""
 
     stage: ProbeStage
     outcome: Outcome
     milliseconds: int = 0
-    reply: SMTPReply | None = None
-    note: str = ""
+    observed: Observed = field(default_factory=Observed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +156,8 @@ class ProbeReport:
 
     stages: tuple[StageReport, ...]
     failure: ProbeFailure | None = None
+    warnings: tuple[ProbeWarning, ...] = ()
+    milliseconds: int = 0
 
     @property
     def succeeded(self) -> bool:

@@ -1,154 +1,117 @@
-"""From what libraries raise to why the test failed: one table for replies, one for everything else."""
+"""From what goes wrong on the wire to a finding: replies by one table, everything else by its kind."""
 
 import ssl
-from collections.abc import Mapping, Sequence
 
-import aiosmtplib
-
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeFailure, ProbeStage
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.probe import Change, FailureCode, Outcome, ProbeFailure, ProbeStage
 from mailsettings.domain.setting import Setting
+from mailsettings.smtp import refusals
+from mailsettings.smtp.errors import Answered, Refused
+from mailsettings.smtp.foreign import protocol_of
+from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.oauth2 import TokenRefused
+from mailsettings.smtp.racing import NotConnected
 from mailsettings.smtp.replies import reply, shown
 
-FOREIGN = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError, TokenRefused)
-"""What aiosmtplib, ssl, sockets and the token library have been seen to raise; `TimeoutError` is an `OSError`."""
+_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
+"""OpenSSL's reasons for a first answer that is no TLS at all."""
 
-Reason = tuple[FailureCode, str, str, Setting | None]
-
-# What it means when the server refuses, by the stage in which it does.
-_REFUSALS: Mapping[ProbeStage, Reason] = {
-    ProbeStage.GREET: (
-        FailureCode.SERVER_REFUSED,
-        "the server does not want to talk to us.",
-        "Ask who runs the server whether it takes mail from this address; the reply says why it does not.",
-        Setting.HOST,
-    ),
-    ProbeStage.SECURE: (
-        FailureCode.STARTTLS_REFUSED,
-        "the server offers STARTTLS and refuses it.",
-        "Try again later, use implicit TLS, or ask who runs the server.",
-        Setting.SECURITY,
-    ),
-    ProbeStage.AUTHENTICATE: (
-        FailureCode.AUTHENTICATION_FAILED,
-        "the server refused the login.",
-        "Check the user name and the password; many providers want a password made for this purpose.",
-        Setting.PASSWORD,
-    ),
-    ProbeStage.SENDER: (
-        FailureCode.SENDER_REFUSED,
-        "the server does not take mail from this sender.",
-        "Use a sender address that this login may send as, or log in if the server wants that.",
-        Setting.SENDER_ADDRESS,
-    ),
-    ProbeStage.RECIPIENT: (
-        FailureCode.RECIPIENT_REFUSED,
-        "the server does not take mail for this recipient.",
-        "Check the address; a server that forwards to other domains commonly wants a login first.",
-        Setting.RECIPIENT,
-    ),
-    ProbeStage.CONTENT: (
-        FailureCode.MESSAGE_REFUSED,
-        "the server took the addresses and refused the message.",
-        "The reply says why; often the sender address does not fit the login.",
-        Setting.SENDER_ADDRESS,
-    ),
+# OpenSSL's X509_V_ERR_ numbers, from x509_vfy.h.
+_CERTIFICATE = {
+    9: FailureCode.TLS_CERTIFICATE_NOT_YET_VALID,
+    10: FailureCode.TLS_CERTIFICATE_EXPIRED,
+    18: FailureCode.TLS_CERTIFICATE_SELF_SIGNED,
+    19: FailureCode.TLS_CERTIFICATE_SELF_SIGNED,
+    2: FailureCode.TLS_ISSUER_UNKNOWN,
+    20: FailureCode.TLS_ISSUER_UNKNOWN,
+    21: FailureCode.TLS_ISSUER_UNKNOWN,
+    62: FailureCode.TLS_NAME_MISMATCH,
+    64: FailureCode.TLS_NAME_MISMATCH,
 }
-_DEADLINE: Mapping[ProbeStage, Setting | None] = {
+_SUSPECTS = {
     ProbeStage.RESOLVE: Setting.HOST,
     ProbeStage.CONNECT: Setting.PORT,
     ProbeStage.GREET: Setting.SECURITY,
     ProbeStage.SECURE: Setting.SECURITY,
 }
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
-"""OpenSSL's reasons for a first answer that is no TLS at all."""
+"""The setting that a silence or a hang-up makes one think of."""
 
 
-class Refused(Exception):
-    """A stage, the running one unless another is named, ends in a failure of our own finding."""
-
-    def __init__(
-        self,
-        code: FailureCode,
-        explanation: str,
-        advice: str,
-        setting: Setting | None = None,
-        stage: ProbeStage | None = None,
-    ) -> None:
-        super().__init__(code)
-        self.reason: Reason = (code, explanation, advice, setting)
-        self.stage = stage
-
-
-def explain(error: Exception, stage: ProbeStage, hidden: Sequence[str]) -> ProbeFailure:
-    """What *error* means in *stage*; none of *hidden* is in the text."""
-    if isinstance(error, aiosmtplib.SMTPResponseException) and error.code > 0:
-        code, explanation, advice, setting = _REFUSALS[stage]
-        return ProbeFailure(code, stage, explanation, advice, setting, reply(error.code, error.message, hidden))
-    code, explanation, advice, setting = _reason(_cause(error), stage, hidden)
-    return ProbeFailure(code, stage, explanation, advice, setting)
-
-
-def outcome_of(failure: ProbeFailure) -> Outcome:
-    """Whether the failed stage is known to have failed."""
-    return Outcome.UNKNOWN if failure.code is FailureCode.DELIVERY_UNKNOWN else Outcome.FAILED
-
-
-def _cause(error: Exception) -> BaseException:
-    """The library wraps what goes wrong while connecting; with STARTTLS the same comes bare."""
-    wrapped = error.__cause__ if isinstance(error, aiosmtplib.SMTPConnectError) else None
-    return wrapped or error
-
-
-def _reason(error: BaseException, stage: ProbeStage, hidden: Sequence[str]) -> Reason:  # noqa: PLR0911  # a table
-    """The first row that fits."""
+def explain(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # a table
+    """What *error* means where *journal* stands; nothing that it hides is in the text."""
     match error:
         case Refused():
-            return error.reason
+            return error.failure(journal.stage)
+        case Answered():
+            return _refusal(error, journal)
+        case NotConnected():
+            return failure(error.code, journal.stage)
         case TokenRefused():
-            said = shown(f"{error.code}: {error}", hidden)
-            advice = "Check tenant, client id and client secret, and that the application may send mail."
-            explanation = f"there is no access token for this login; the authority said: {said}"
-            return FailureCode.OAUTH2_TOKEN_FAILED, explanation, advice, Setting.CLIENT_SECRET
+            return _no_token(error, journal)
         case ssl.SSLCertVerificationError():
-            explanation = f"the server's certificate is not trusted: {error.verify_message}."
-            advice = "Use the name that is in the certificate, or give the certificate of its authority."
-            return FailureCode.TLS_CERTIFICATE_INVALID, explanation, advice, Setting.CERTIFICATE
+            code = _CERTIFICATE.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
+            return failure(code, journal.stage, explanation=_verification(code, error))
         case ssl.SSLError():
-            return _tls_reason(error)
-        case TimeoutError() | ConnectionError() if stage is ProbeStage.CONTENT:
-            explanation = "the server did not say what became of the message; it may have taken it."
-            advice = "See whether the mail arrives before trying again."
-            return FailureCode.DELIVERY_UNKNOWN, explanation, advice, None
-        case ConnectionError() if stage is not ProbeStage.CONNECT:
-            return _lost_reason(stage)
-        case TimeoutError():
-            explanation = "the server did not answer in time."
-            advice = "Check host, port and connection security; a firewall or the wrong port stays silent."
-            return FailureCode.DEADLINE_EXCEEDED, explanation, advice, _DEADLINE.get(stage)
-        case OSError() if stage is ProbeStage.RESOLVE:
-            advice = "Check the spelling of the host, and that this machine's name server knows it."
-            return FailureCode.HOST_NOT_FOUND, "no address is known for the host.", advice, Setting.HOST
-        case OSError() if stage is ProbeStage.CONNECT:
-            advice = "Check host and port, and whether a firewall is in between."
-            explanation = "nothing answers on this port of the host."
-            return FailureCode.CONNECTION_FAILED, explanation, advice, Setting.PORT
+            not_tls = error.reason in _NOT_TLS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS
+            code = FailureCode.WRONG_CONNECTION_SECURITY if not_tls else FailureCode.TLS_HANDSHAKE_FAILED
+            explanation = "this port does not begin with TLS." if not_tls else ""
+            return failure(code, journal.stage, explanation=explanation)
+        case _ if journal.dot_sent:
+            return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
         case _:
-            explanation = "what answers on this port does not speak SMTP."
-            return FailureCode.NOT_SMTP, explanation, "Check host and port.", Setting.PORT
+            return failure(_kind(error, journal.stage), journal.stage, changes=_suspect(journal))
 
 
-def _tls_reason(error: ssl.SSLError) -> Reason:
-    if error.reason in _NOT_TLS:
-        explanation = "this port does not speak TLS from the first byte."
-        advice = "Use STARTTLS on this port, or the server's port for implicit TLS, commonly 465."
-        return FailureCode.TLS_FAILED, explanation, advice, Setting.SECURITY
-    explanation = "the TLS handshake failed; TLS 1.2 or newer is needed."
-    return FailureCode.TLS_FAILED, explanation, "Ask who runs the server.", Setting.SECURITY
+def outcome_of(found: ProbeFailure) -> Outcome:
+    """Whether the failed stage is known to have failed."""
+    return Outcome.UNKNOWN if found.code is FailureCode.DELIVERY_UNKNOWN else Outcome.FAILED
 
 
-def _lost_reason(stage: ProbeStage) -> Reason:
-    setting = Setting.SECURITY if stage in {ProbeStage.GREET, ProbeStage.SECURE} else None
-    explanation = "the server closed the connection."
-    advice = "Check port and connection security (TLS 1.2 is the oldest we speak), and whether it wants us at all."
-    return FailureCode.CONNECTION_LOST, explanation, advice, setting
+def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
+    """What answers is something else, known by name or not."""
+    explanation = f"what answers on this port speaks {protocol}, not SMTP." if protocol else ""
+    return failure(FailureCode.NOT_SMTP, stage, explanation=explanation)
+
+
+def _refusal(answer: Answered, journal: Journal) -> ProbeFailure:
+    if answer.code >= 0:
+        return refusals.explain(answer, reply(answer.code, answer.text, journal.hidden), journal)
+    if journal.dot_sent:
+        return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
+    if journal.stage is ProbeStage.GREET:
+        protocol = protocol_of(answer.code, answer.text)
+        journal.greeted = protocol not in {None, "TLS"}  # which settles what the port is
+        return not_smtp(journal.stage, protocol)
+    return failure(FailureCode.UNEXPECTED_REPLY, journal.stage)
+
+
+def _no_token(error: TokenRefused, journal: Journal) -> ProbeFailure:
+    meaning = failure(error.code, journal.stage)
+    said = shown(error.said, journal.hidden)
+    explanation = f"{meaning.explanation.rstrip('.')}; the authority said: {said}" if said else ""
+    return failure(error.code, journal.stage, explanation=explanation)
+
+
+def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
+    match error:
+        case TimeoutError():
+            return FailureCode.DEADLINE_EXCEEDED
+        case _ if stage is ProbeStage.RESOLVE:
+            return FailureCode.HOST_NOT_FOUND
+        case ConnectionError() | OSError():
+            return FailureCode.CONNECTION_LOST
+        case _:
+            return FailureCode.UNEXPECTED_REPLY
+
+
+def _suspect(journal: Journal) -> tuple[Change, ...]:
+    setting = _SUSPECTS.get(journal.stage)
+    return (Change(setting),) if setting else ()
+
+
+def _verification(code: FailureCode, error: ssl.SSLCertVerificationError) -> str:
+    """OpenSSL's own words where we have none; they hold the host at most."""
+    if code is FailureCode.TLS_CERTIFICATE_INVALID:
+        return f"the server's certificate is not trusted: {error.verify_message}."
+    return ""

@@ -1,19 +1,40 @@
 """What happened in one connection test so far, stage by stage."""
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
-from mailsettings.domain.probe import Outcome, ProbeFailure, ProbeReport, ProbeStage, SMTPReply, StageReport
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.observation import TLSSession
+from mailsettings.domain.probe import (
+    Observed,
+    Outcome,
+    ProbeFailure,
+    ProbeReport,
+    ProbeStage,
+    ProbeWarning,
+    StageReport,
+)
 
 
 class Journal:
-    """Stages are entered one after the other; entering the next one means that the last one passed."""
+    """Stages are entered one after the other; entering the next one means that the last one passed.
 
-    def __init__(self) -> None:
+    `hidden` is what must not be shown, `dot_sent` whether the message was sent to its end, `permissions` what
+    the access token allows where it says so, `suggestions` what was learnt while we waited.
+    """
+
+    def __init__(self, server: MailServer) -> None:
+        self.server = server
+        self.hidden: Sequence[str] = ()
+        self.greeted = False
+        self.dot_sent = False
+        self.permissions: frozenset[str] | None = None
+        self._begun = self._stage_begun = time.perf_counter()
         self._done: list[StageReport] = []
         self._stage: ProbeStage | None = None
-        self._begun = 0.0
-        self._reply: SMTPReply | None = None
-        self._note = ""
+        self._observed = Observed()
 
     @property
     def stage(self) -> ProbeStage:
@@ -21,34 +42,53 @@ class Journal:
         assert self._stage is not None  # noqa: S101  # the prober enters a stage before it does anything
         return self._stage
 
+    @property
+    def tls(self) -> TLSSession | None:
+        """How the connection is encrypted, as far as it came."""
+        return next((stage.observed.tls for stage in self._done if stage.observed.tls), None)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the running stage has brought TLS about."""
+        return self._observed.tls is not None
+
+    @property
+    def stages(self) -> Sequence[StageReport]:
+        """The stages that are over."""
+        return self._done
+
     def enter(self, stage: ProbeStage) -> None:
         """Begin *stage*."""
         self._leave(Outcome.PASSED)
-        self._stage, self._begun, self._reply, self._note = stage, time.perf_counter(), None, ""
+        self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), Observed()
 
-    def observe(self, *, reply: SMTPReply | None = None, note: str = "") -> None:
-        """Keep what was seen in the running stage."""
-        self._reply = reply or self._reply
-        self._note = note or self._note
+    def observe(self, **seen: Any) -> None:
+        """Keep what was seen in the running stage, under the names of `Observed`."""
+        self._observed = replace(self._observed, **seen)
 
     def skip(self, stage: ProbeStage, note: str) -> None:
         """Say why *stage* is left out."""
         self._leave(Outcome.PASSED)
-        self._done.append(StageReport(stage, Outcome.SKIPPED, note=note))
+        self._done.append(StageReport(stage, Outcome.SKIPPED, observed=Observed(note=note)))
 
-    def succeeded(self) -> ProbeReport:
+    def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
         """The report, all stages passed."""
         self._leave(Outcome.PASSED)
-        return ProbeReport(tuple(self._done))
+        return ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
 
     def failed(self, failure: ProbeFailure, outcome: Outcome = Outcome.FAILED) -> ProbeReport:
         """The report, ending with the stage that is running."""
-        self._reply = failure.reply or self._reply
+        if failure.reply:
+            self.observe(reply=failure.reply)
         self._leave(outcome)
-        return ProbeReport(tuple(self._done), failure)
+        return ProbeReport(tuple(self._done), failure, (), _milliseconds_since(self._begun))
 
     def _leave(self, outcome: Outcome) -> None:
         if self._stage is not None:
-            milliseconds = round((time.perf_counter() - self._begun) * 1000)
-            self._done.append(StageReport(self._stage, outcome, milliseconds, self._reply, self._note))
+            took = _milliseconds_since(self._stage_begun)
+            self._done.append(StageReport(self._stage, outcome, took, self._observed))
             self._stage = None
+
+
+def _milliseconds_since(moment: float) -> int:
+    return round((time.perf_counter() - moment) * 1000)

@@ -1,25 +1,53 @@
 """Access tokens for mail servers that want them: Microsoft's, by client credentials, through MSAL."""
 
 import asyncio
+import base64
+import json
+import re
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mailsettings.domain.mail_server import OAuth2ClientCredentials
+from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
 
 SCOPE = "https://outlook.office365.com/.default"
 TIMEOUT_SECONDS = 5
 APPLICATIONS_KEPT = 64
 
+# Source: Microsoft Learn, "Microsoft Entra authentication and authorization error codes".
+_MEANINGS: Mapping[str, FailureCode] = {
+    "AADSTS90002": FailureCode.OAUTH2_TENANT_UNKNOWN,  # the tenant was not found
+    "AADSTS900021": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is not valid
+    "AADSTS900023": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is neither a DNS name nor an external domain
+    "AADSTS700016": FailureCode.OAUTH2_CLIENT_UNKNOWN,  # the application was not found in the directory
+    "AADSTS7000215": FailureCode.OAUTH2_CLIENT_SECRET_WRONG,
+    "AADSTS7000222": FailureCode.OAUTH2_CLIENT_SECRET_EXPIRED,
+    "AADSTS65001": FailureCode.OAUTH2_CONSENT_MISSING,  # nobody has consented
+    "AADSTS500011": FailureCode.OAUTH2_CONSENT_MISSING,  # the resource is not known in the tenant
+}
+_NUMBER = re.compile(r"AADSTS\d+")
+
 
 class TokenRefused(Exception):
-    """The authority gave no token; `code` is its own, `str()` its description as it was sent."""
+    """There is no token; `code` says why, `said` is the authority's own description, not fit to be shown."""
 
-    def __init__(self, code: str, description: str) -> None:
-        super().__init__(description)
+    def __init__(self, code: FailureCode, said: str = "") -> None:
+        super().__init__(code)
         self.code = code
+        self.said = said
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """`permissions` are the roles that the token names; None when it cannot be read from outside."""
+
+    text: str = field(repr=False)
+    permissions: frozenset[str] | None
 
 
 class OAuth2Tokens:
@@ -31,9 +59,10 @@ class OAuth2Tokens:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="oauth2")
         self._application = lru_cache(APPLICATIONS_KEPT)(self._make_application)
 
-    async def token(self, login: OAuth2ClientCredentials) -> str:
+    async def token(self, login: OAuth2ClientCredentials) -> AccessToken:
         """A token to log in as *login* with. Raises `TokenRefused`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._token, login)
+        text = await asyncio.get_running_loop().run_in_executor(self._threads, self._token, login)
+        return AccessToken(text, _roles(text))
 
     def close(self) -> None:
         """Let the threads end."""
@@ -44,12 +73,16 @@ class OAuth2Tokens:
         try:
             application = self._application(login.tenant, login.client_id, secret)
             answer = application.acquire_token_for_client([SCOPE])
-        except (OSError, ValueError):
-            # The library lets through what is below it, and has ValueError for a tenant without an address.
-            raise TokenRefused("no_answer", "the authority does not answer as one") from None
+        except (OSError, KeyError, RuntimeError):
+            raise TokenRefused(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
+        except ValueError as error:
+            # The library's word for an authority that does not describe itself, or not this tenant.
+            said = str(error.__context__ or error)
+            raise _refused(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         if "access_token" in answer:
             return str(answer["access_token"])
-        raise TokenRefused(str(answer.get("error", "")), str(answer.get("error_description", "")))
+        said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
+        raise _refused(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
     def _make_application(self, tenant: str, client_id: str, secret: Secret) -> Any:
         import msal  # noqa: PLC0415  # takes 150 ms, and most never need it
@@ -67,3 +100,21 @@ class OAuth2Tokens:
             http_client=session,
             timeout=TIMEOUT_SECONDS,
         )
+
+
+def _refused(said: str, otherwise: FailureCode) -> TokenRefused:
+    number = _NUMBER.search(said)
+    return TokenRefused(_MEANINGS.get(number[0], FailureCode.OAUTH2_TOKEN_REFUSED) if number else otherwise, said)
+
+
+def _roles(token: str) -> frozenset[str] | None:
+    """The roles in a JWT's payload. It is the mail server that verifies them; this is to explain its refusal."""
+    parts = token.split(".")
+    if len(parts) != 3:  # noqa: PLR2004  # RFC 7519 3: header, payload, signature
+        return None
+    try:
+        payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+    except ValueError:
+        return None
+    roles = payload.get("roles", []) if isinstance(payload, dict) else None
+    return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else None

@@ -1,25 +1,37 @@
 """The connection test: connect, secure, log in, send one mail, within one deadline, and say how far it got.
 
-aiosmtplib speaks the protocol; the order, the single login attempt, the deadline and the checks are ours. Its
-own one-call form bounds each reply and not the whole, tries every login mechanism, and treats STARTTLS as an
-offer.
+aiosmtplib reads and writes; the order, the single login attempt, the deadline and the checks are ours. Its own
+one-call form bounds each reply and not the whole, tries every login mechanism, and treats STARTTLS as an offer.
 """
 
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
-from mailsettings.domain.setting import Setting
+from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
+from mailsettings.smtp.current_values import with_current_value
 from mailsettings.smtp.egress import NETWORKS_SETTING, PORTS_SETTING, Address, EgressPolicy
-from mailsettings.smtp.failures import FOREIGN, Refused, explain, outcome_of
+from mailsettings.smtp.errors import WIRE_ERRORS, Answered, Refused
+from mailsettings.smtp.failures import explain, outcome_of
 from mailsettings.smtp.journal import Journal
-from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
+from mailsettings.smtp.racing import NotConnected, Race
 from mailsettings.smtp.readiness import require_ready
-from mailsettings.smtp.resolving import HostLookup, Resolve, connect, resolve_by_system
+from mailsettings.smtp.resolving import HostLookup, Resolve, resolve_by_system
+from mailsettings.smtp.second_look import SecondLook
+from mailsettings.smtp.second_opinion import PATIENCE_SECONDS, USUAL_PORTS, SecondOpinion, UsualPorts
+from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSTrust
+
+LOOKS_AT_ONCE = 16
+"""Second connections of all tests together; they are short, and TLS takes 50 kB each."""
+ENDS = (Refused, Answered, NotConnected, TokenRefused, *WIRE_ERRORS)
+"""All that ends a conversation; anything else is an error of ours."""
 
 
 class SMTPProber:
@@ -35,6 +47,8 @@ class SMTPProber:
         trust: TLSTrust,
         oauth2: OAuth2Tokens,
         resolve: Resolve = resolve_by_system,
+        patience_seconds: float = PATIENCE_SECONDS,
+        usual_ports: UsualPorts = USUAL_PORTS,
     ) -> None:
         self._egress = egress
         self._ehlo_name = ehlo_name
@@ -43,6 +57,9 @@ class SMTPProber:
         self._trust = trust
         self._oauth2 = oauth2
         self._lookup = HostLookup(resolve)
+        self._patience_seconds = patience_seconds
+        self._usual_ports = {port: security for port, security in usual_ports.items() if egress.allows_port(port)}
+        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
 
     async def close(self) -> None:
         """Let the threads end."""
@@ -51,51 +68,80 @@ class SMTPProber:
 
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
         """Test *server*; without a recipient nothing is sent. Never raises for what others do."""
-        journal = Journal()
-        conversation: Conversation | None = None
+        journal = Journal(server)
+        end = asyncio.get_running_loop().time() + self._deadline_seconds
+        opinion: SecondOpinion | None = None
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout_at(end):
                 require_ready(server, recipient, cleartext_allowed=self._allow_cleartext_credentials)
-                conversation = await self._open(journal, server)
-                await conversation.hold(recipient)
-        except (Refused, *FOREIGN) as error:
-            if isinstance(error, Refused) and error.stage:
-                journal.enter(error.stage)
-            failure = explain(error, journal.stage, conversation.hidden if conversation else ())
-            return journal.failed(failure, outcome_of(failure))
-        finally:
-            if conversation is not None:
-                conversation.close()
-        return journal.succeeded()
+                addresses = await self._addresses(journal, server)
+                opinion = self._second_opinion(server, addresses)
+                await self._converse(journal, server, addresses, opinion, recipient)
+        except ENDS as error:
+            return await _report(error, journal, opinion, end)
+        return journal.succeeded(cautions(journal, datetime.now(UTC)))
 
-    async def _open(self, journal: Journal, server: MailServer) -> Conversation:
-        """A conversation over a socket that is connected to a checked address."""
-        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
+    async def _addresses(self, journal: Journal, server: MailServer) -> Sequence[Address]:
         journal.enter(ProbeStage.RESOLVE)
         self._require_port(server.port)
         addresses = await self._lookup.addresses(server.host)
         self._require_allowed(addresses)
         journal.observe(note=", ".join(map(str, addresses)))
+        return addresses
+
+    def _second_opinion(self, server: MailServer, addresses: Sequence[Address]) -> SecondOpinion:
+        look = SecondLook(addresses, server.host, self._ehlo_name, self._looks)
+        return SecondOpinion(look, server, self._usual_ports, self._patience_seconds)
+
+    async def _converse(
+        self,
+        journal: Journal,
+        server: MailServer,
+        addresses: Sequence[Address],
+        opinion: SecondOpinion,
+        recipient: str | None,
+    ) -> None:
         journal.enter(ProbeStage.CONNECT)
-        context = await asyncio.to_thread(self._trust.context, server.trust)
-        sock = await connect(addresses, server.port, deadline)
-        with suppress(OSError):
-            journal.observe(note=f"{sock.getpeername()[0]} port {server.port}")
-        return Conversation(
-            journal, server, sock=sock, context=context, oauth2=self._oauth2, ehlo_name=self._ehlo_name
-        )
+        context = await self._trust.context(server.trust)
+        race = Race(addresses, server.port)
+        try:
+            sock = await race.winner()
+        finally:
+            journal.observe(attempts=tuple(race.attempts))
+        conversation = Conversation(journal, server, context, self._oauth2)
+        try:
+            await conversation.begin(
+                lambda tls: Session.open(sock, host=server.host, context=tls, ehlo_name=self._ehlo_name),
+                opinion.impatient,
+            )
+            await conversation.go_on(recipient)
+        finally:
+            conversation.close()
 
     def _require_port(self, port: int) -> None:
         if not self._egress.allows_port(port):
-            advice = f"Use a port for mail, or let the one who runs this service add it to {PORTS_SETTING}."
             explanation = f"connection tests may not use port {port}."
-            raise Refused(FailureCode.PORT_NOT_ALLOWED, explanation, advice, Setting.PORT)
+            steps = ("Use a port for mail.", f"Or let whoever runs this service add it to {PORTS_SETTING}.")
+            raise Refused(FailureCode.PORT_NOT_ALLOWED, explanation, steps)
 
     def _require_allowed(self, addresses: Sequence[Address]) -> None:
         """One closed address closes the host: a name may not carry us past the policy."""
         if not all(self._egress.allows(address) for address in addresses):
-            advice = (
-                f"Use another host, or let the one who runs this service add its network to {NETWORKS_SETTING}."
+            steps = (
+                "Use another host.",
+                f"Or let whoever runs this service add its network to {NETWORKS_SETTING}.",
             )
-            explanation = "the host has an address that connection tests may not reach."
-            raise Refused(FailureCode.ADDRESS_NOT_ALLOWED, explanation, advice, Setting.HOST)
+            raise Refused(FailureCode.ADDRESS_NOT_ALLOWED, steps=steps)
+
+
+async def _report(error: Exception, journal: Journal, opinion: SecondOpinion | None, end: float) -> ProbeReport:
+    """What *error* means, and what a second look has to add before *end*."""
+    if isinstance(error, Refused) and error.stage:
+        journal.enter(error.stage)
+    found = explain(error, journal)
+    if opinion is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                found = await opinion.on(found, journal)
+    changes = tuple(with_current_value(change, journal.server) for change in found.changes)
+    return journal.failed(replace(found, changes=changes), outcome_of(found))

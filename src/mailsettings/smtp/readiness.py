@@ -7,10 +7,10 @@ from mailsettings.domain.mail_server import (
     OAuth2ClientCredentials,
     PasswordAuthentication,
 )
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.probe import Change, FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.text import require_mail_address
-from mailsettings.smtp.failures import Refused
+from mailsettings.smtp.errors import Refused
 
 CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN"
 
@@ -28,8 +28,8 @@ def _require_address(stage: ProbeStage, setting: Setting, address: str) -> None:
         require_mail_address(setting, address)
     except InvalidSetting as invalid:
         explanation = f"the {setting} {invalid.problem}"
-        advice = "Give another address."
-        raise Refused(FailureCode.SETTING_INVALID, explanation, advice, setting, stage) from None
+        steps = ("Give another address.",)
+        raise Refused(FailureCode.SETTING_INVALID, explanation, steps, (Change(setting),), stage) from None
 
 
 def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None:
@@ -38,19 +38,19 @@ def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None
         return
     setting = Setting.PASSWORD if isinstance(login, PasswordAuthentication) else Setting.CLIENT_SECRET
     if server.secret is None:
-        raise _refused(
-            FailureCode.SETTING_INVALID, f"there is a user name and no {setting}.", "Give one.", setting
-        )
+        explanation = f"there is a user name and no {setting}."
+        raise _refused(FailureCode.SETTING_INVALID, explanation, (f"Give a {setting}.",), Change(setting))
     try:
         server.secret.reveal()
     except SecretUnreadable:
         explanation = f"the stored {setting} cannot be read with this service's key."
-        raise _refused(FailureCode.SECRET_UNREADABLE, explanation, "Store it again.", setting) from None
+        raise _refused(FailureCode.SECRET_UNREADABLE, explanation, (), Change(setting)) from None
     if server.security is ConnectionSecurity.NONE and not cleartext_allowed:
         explanation = f"the {setting} would go over the network for everybody to read."
-        advice = f"Use STARTTLS or implicit TLS, or let the one who runs this service set {CLEARTEXT_SETTING}."
-        raise _refused(FailureCode.CLEARTEXT_CREDENTIALS, explanation, advice, Setting.SECURITY)
+        steps = ("Use STARTTLS or implicit TLS.", f"Or let whoever runs this service set {CLEARTEXT_SETTING}.")
+        change = Change(Setting.SECURITY, suggested=ConnectionSecurity.STARTTLS)
+        raise _refused(FailureCode.CLEARTEXT_CREDENTIALS, explanation, steps, change)
 
 
-def _refused(code: FailureCode, explanation: str, advice: str, setting: Setting) -> Refused:
-    return Refused(code, explanation, advice, setting, ProbeStage.AUTHENTICATE)
+def _refused(code: FailureCode, explanation: str, steps: tuple[str, ...], change: Change) -> Refused:
+    return Refused(code, explanation, steps, (change,), ProbeStage.AUTHENTICATE)

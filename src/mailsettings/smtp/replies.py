@@ -3,14 +3,16 @@
 import base64
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
-from mailsettings.domain.probe import SMTPReply
+from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.secret import MASK
 
 LONGEST_TEXT = 200
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
+_NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
 def reply(code: int, message: str, hidden: Sequence[str] = ()) -> SMTPReply:
@@ -22,6 +24,17 @@ def reply(code: int, message: str, hidden: Sequence[str] = ()) -> SMTPReply:
         enhanced_code = enhanced_code or (match[1] if match else None)
         lines.append(line[match.end() :] if match else line)
     return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden))
+
+
+def host_name(message: str) -> str:
+    """The name that a greeting or an EHLO reply begins with, or nothing."""
+    word = message.partition("\n")[0].partition(" ")[0]
+    return word if _NAME.fullmatch(word) else ""
+
+
+def keywords(words: Iterable[str]) -> tuple[str, ...]:
+    """Those of *words* that are keywords by RFC 5321, in capitals."""
+    return tuple(dict.fromkeys(word.upper() for word in words if _KEYWORD.fullmatch(word)))
 
 
 def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
@@ -37,11 +50,7 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
     return sorted(forms, key=len, reverse=True)
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-def shown(text: str, hidden: Sequence[str]) -> str:
+def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) -> str:
     """*text* as one printable, bounded line with none of *hidden* in it."""
     for form in hidden:
         text = text.replace(form, MASK)
@@ -49,4 +58,8 @@ def shown(text: str, hidden: Sequence[str]) -> str:
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
     )
-    return printable if len(printable) <= LONGEST_TEXT else printable[: LONGEST_TEXT - 1] + "…"
+    return printable if len(printable) <= longest else printable[: longest - 1] + "…"
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

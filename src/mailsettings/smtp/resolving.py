@@ -1,7 +1,7 @@
-"""From a host name to a connected socket: looked up once, checked, and connected to what was checked.
+"""From a host name to its addresses, looked up once.
 
-A name that is looked up a second time may lead elsewhere (rebinding), so the connection goes to an address that
-passed, and the certificate is verified against the name.
+A name that is looked up a second time may lead elsewhere (rebinding), so connections go to addresses that were
+checked, and the certificate is verified against the name.
 """
 
 import asyncio
@@ -40,32 +40,3 @@ class HostLookup:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-async def connect(addresses: Sequence[Address], port: int, deadline: float) -> socket.socket:
-    """A socket connected to the first address that answers before *deadline*, in the event loop's time.
-
-    Each address gets its share of what is left. Raises the last address's `OSError`, or `TimeoutError`.
-    """
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError("there is no address to connect to")
-    for number, address in enumerate(addresses):
-        share = (deadline - loop.time()) / (len(addresses) - number)
-        try:
-            return await asyncio.wait_for(_connected(address, port), share)
-        except OSError as error:  # TimeoutError is one
-            failure = error
-    raise failure
-
-
-async def _connected(address: Address, port: int) -> socket.socket:
-    family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IP's own number
-    # With the protocol named, asyncio switches Nagle's delay off, which costs STARTTLS a round trip.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        sock.settimeout(0)
-        await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
-    except BaseException:
-        sock.close()
-        raise
-    return sock

@@ -1,5 +1,6 @@
 """TLS contexts: always verifying, at least TLS 1.2. There is no way to switch verification off."""
 
+import asyncio
 import ssl
 from functools import lru_cache
 from pathlib import Path
@@ -15,10 +16,15 @@ class TLSTrust:
 
     def __init__(self, ca_file: Path | None = None) -> None:
         self._ca_file = ca_file
-        self.context = lru_cache(CONTEXTS_KEPT)(self._context)
-        """The context that verifies against a `Trust`; blocks when it is a new one."""
+        self.made = lru_cache(CONTEXTS_KEPT)(self._make)
+        self._turn = asyncio.Lock()
 
-    def _context(self, trust: Trust) -> ssl.SSLContext:
+    async def context(self, trust: Trust) -> ssl.SSLContext:
+        """The context that verifies against *trust*; tests that need the same new one wait for each other."""
+        async with self._turn:
+            return await asyncio.to_thread(self.made, trust)
+
+    def _make(self, trust: Trust) -> ssl.SSLContext:
         if isinstance(trust, GivenCertificates):
             # With cadata nothing else is loaded. A server's own certificate is an anchor too, though an
             # authority issued it.

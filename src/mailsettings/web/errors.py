@@ -10,8 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 from mailsettings.domain.errors import InvalidSetting, MailSettingsError, NotAuthenticated, PermissionDenied
+from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
-from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused
+from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused, TestFailed
+from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.validation import first_problem
 
 RETRY_AFTER_SECONDS = 5
@@ -41,6 +43,12 @@ class ErrorStyle:
         return JSONResponse(
             self.body(answer, self._message(error)), answer.status, _headers(error, answer), self.media_type
         )
+
+    def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
+        """A connection test that failed: a refusal like any other, with the report beside its message."""
+        answer = self.answers[TestFailed]
+        body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
+        return JSONResponse(body, answer.status, {"Cache-Control": "no-store"}, self.media_type)
 
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):

@@ -8,6 +8,7 @@ RequestRefused
 ├── NoSuchPath
 ├── ParameterInvalid
 ├── ParameterMissing
+├── TestFailed                a connection test, made as asked
 ├── UnsupportedContentType
 └── UnsupportedVersion        of an API that has versions
 """
@@ -63,6 +64,10 @@ class ParameterInvalid(RequestRefused):
 
 class ParameterMissing(RequestRefused):
     """A named part of the request has to be there and is not."""
+
+
+class TestFailed(RequestRefused):
+    """The connection test was made and did not succeed."""
 
 
 class UnsupportedContentType(RequestRefused):

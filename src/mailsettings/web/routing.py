@@ -40,12 +40,13 @@ class StrictRoute(APIRoute):
         handle = super().get_route_handler()
         permission: Permission | None = getattr(self.endpoint, "permission", None)
         reads_body = self.body_field is not None
+        must_be_there = reads_body and self.body_field.field_info.is_required()  # type: ignore[union-attr]
         reads_json = reads_body and not isinstance(self.body_field.field_info, Form)  # type: ignore[union-attr]
 
         async def ask_and_read(request: Request) -> Response:
             if permission is not None:
                 caller(request).require(permission)
-            if reads_json:
+            if reads_json and (must_be_there or _has_body(request)):
                 _require_json(request, optional=not self.strict_content_type)
             if reads_body:
                 request = await _read_whole(request, as_json=reads_json)
@@ -80,6 +81,11 @@ def _replay(body: bytes) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return receive
+
+
+def _has_body(request: Request) -> bool:
+    """RFC 9112 6: a request without either header has none."""
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
 def _require_json(request: Request, *, optional: bool) -> None:

@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeReport, ProbeStage, SMTPReply
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.setting import Setting
 
 from fakes import ScriptedProber
 from service import SMTP_SETTINGS, Caller
@@ -327,22 +325,3 @@ async def test_a_receiver_that_is_too_long_is_refused(api: Caller) -> None:
     )
 
     assert (refused.status_code, "recieverEmail" in refused.text) == (400, True)
-
-
-@pytest.mark.parametrize("code", FailureCode)
-async def test_a_failed_test_is_a_400_that_says_stage_reply_and_remedy(
-    api: Caller, prober: ScriptedProber, code: FailureCode
-) -> None:
-    reply = SMTPReply(535, "5.7.8", "Bad credentials")
-    failure = ProbeFailure(code, ProbeStage.AUTHENTICATE, "no.", "Do this.", Setting.SECURITY, reply)
-    prober.report = ProbeReport((), failure)
-
-    tested = await api.send("POST", f"{SMTP_SETTINGS}/testconnection", json=SETTINGS)
-
-    assert (tested.status_code, tested.json()) == (
-        400,
-        {
-            "message": "Logging in failed: no. The server replied: 535 5.7.8 Bad credentials. Do this. "
-            "(Setting: encryptionType)"
-        },
-    )

@@ -31,6 +31,7 @@ STYLE = ErrorStyle(
         refusals.NoSuchPath: Answer(404),
         refusals.ParameterInvalid: Answer(400),
         refusals.ParameterMissing: Answer(400),
+        refusals.TestFailed: Answer(400),
         refusals.UnsupportedContentType: Answer(415),
         refusals.UnsupportedVersion: Answer(400, "UnsupportedApiVersion"),
         Exception: Answer(500),

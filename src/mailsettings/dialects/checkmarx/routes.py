@@ -10,14 +10,18 @@ from mailsettings.dialects.checkmarx import examples, translate
 from mailsettings.dialects.checkmarx import schemas as wire
 from mailsettings.dialects.checkmarx.errors import STYLE
 from mailsettings.dialects.checkmarx.paths import SETTINGS
-from mailsettings.dialects.checkmarx.report import failure_message
 from mailsettings.dialects.checkmarx.version import MEDIA_TYPE, require_version
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.principal import caller
 from mailsettings.web.refusals import ParameterInvalid
+from mailsettings.web.report import report_json
+from mailsettings.web.report_example import REPORT
+from mailsettings.web.report_schema import ConnectionTestReport
 from mailsettings.web.routing import StrictRoute, needs
 
 HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
@@ -31,6 +35,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 }
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": wire.ErrorViewModel, "description": "No settings are stored under this id."}
+}
+_TEST_RESULTS: dict[int | str, dict[str, Any]] = {
+    200: {"model": ConnectionTestReport, "content": {"application/json": {"example": REPORT}}},
+    400: {"model": wire.FailedTestModel, "description": "It does not work, or the request is wrong."},
 }
 
 router = APIRouter(
@@ -99,21 +107,25 @@ async def create_settings(
     summary="Test SMTP connection",
     response_class=Response,
     response_description="It works: the mail was accepted, or the login where no receiver was given.",
+    responses=_TEST_RESULTS,
 )
 @needs(Permission.MAIL_SERVERS_TEST)
-async def test_connection(
-    request: Request, settings: Annotated[wire.TestConnectionModel, Body(openapi_examples=examples.TESTS)]
+async def run_test_connection(
+    request: Request,
+    settings: Annotated[wire.TestConnectionModel, Body(openapi_examples=examples.TESTS)],
+    prefer: Prefer = None,
 ) -> Response:
     """Connect, secure, log in, and send one mail to the receiver.
 
     The settings in the body are tested as they are; a stored password is never lent to them. A failure is a
-    400 whose message says which stage failed, what the server replied and what to change.
+    400 whose message says which stage failed, what the server replied and what to change; its report says
+    it in detail. A success has a body only if asked for by `Prefer: return=representation`.
     """
     server, receiver = translate.to_domain(settings), translate.recipient(settings)
     report = await use_cases(request).probes.given(caller(request), server, receiver)
     if report.failure is None:
-        return Response()
-    return STYLE.response(ParameterInvalid(failure_message(report.failure)))
+        return _as_preferred(report, prefer)
+    return STYLE.failed_test(report.failure, report, translate.VOCABULARY)
 
 
 @router.get(
@@ -165,6 +177,14 @@ async def delete_settings(request: Request, settings_id: SettingsId) -> Response
     """Remove the settings."""
     await use_cases(request).mail_servers.delete(caller(request), settings_id)
     return Response(status_code=204)
+
+
+def _as_preferred(report: ProbeReport, prefer: str | None) -> Response:
+    """Clients of this API read no body; a preference (RFC 7240) brings one."""
+    if not prefers_representation(prefer):
+        return Response()
+    applied = {**_NO_STORE, "Preference-Applied": "return=representation"}
+    return Response(report_json(report, translate.VOCABULARY), media_type=MEDIA_TYPE, headers=applied)
 
 
 def _json(model: wire.SMTPSettingsViewModel) -> str:

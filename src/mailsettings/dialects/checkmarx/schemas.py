@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictInt, model_validator
 from pydantic.alias_generators import to_camel
 
+from mailsettings.web.report_schema import ConnectionTestReport
+
 LONGEST_ADDRESS = 256  # the generated client's limit for the receiver
 
 EncryptionType = Literal["None", "Ssl", "Tls"]
@@ -124,6 +126,12 @@ class ErrorViewModel(BaseModel):
     """What every refusal looks like."""
 
     message: str
+
+
+class FailedTestModel(ErrorViewModel):
+    """A refusal; of a test that was made and failed, it has the report."""
+
+    report: ConnectionTestReport | None = None
 
 
 class AccessTokenModel(BaseModel):

@@ -16,6 +16,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.replacement import Replacement, SecretChange
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.web.report import Vocabulary
 
 FIELDS = {
     Setting.AUTHENTICATION: "useDefaultCredentials",
@@ -32,7 +33,8 @@ FIELDS = {
     Setting.TENANT: "tenant",
     Setting.USERNAME: "username",
 }
-"""This API's name for each setting; it has no member for certificate, client id, client secret and tenant."""
+"""This API's name for each setting; those in `_ABSENT` are put there by another API, if at all."""
+_ABSENT = {Setting.CERTIFICATE, Setting.CLIENT_ID, Setting.CLIENT_SECRET, Setting.TENANT}
 
 # The page lists "SSL, TLS or None" and means nothing by them; clients come from .NET, where SSL is encryption
 # from the first byte and TLS the upgrade.
@@ -42,6 +44,10 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Tls": ConnectionSecurity.STARTTLS,
 }
 _ENCRYPTION_TYPE = {security: name for name, security in _SECURITY.items()}
+VOCABULARY = Vocabulary(
+    {setting: name for setting, name in FIELDS.items() if setting not in _ABSENT},
+    lambda value: _ENCRYPTION_TYPE[value] if isinstance(value, ConnectionSecurity) else value,
+)
 
 
 def to_domain(model: wire.SMTPSettingsModel) -> MailServer:

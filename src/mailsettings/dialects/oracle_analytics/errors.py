@@ -27,6 +27,7 @@ STYLE = ErrorStyle(
         refusals.NoSuchPath: Answer(404, "NotFound"),
         refusals.ParameterInvalid: Answer(400, "InvalidParameter"),
         refusals.ParameterMissing: Answer(400, "MissingParameter"),
+        refusals.TestFailed: Answer(400, "MailServerTestFailed"),  # ours, as the operation is
         refusals.UnsupportedContentType: Answer(415, "UnsupportedMediaType"),
         refusals.UnsupportedVersion: Answer(400, "InvalidParameter"),
         Exception: Answer(500, "InternalServerError"),

@@ -74,3 +74,8 @@ MAIL_SERVERS: dict[str, dict[str, Any]] = {
     "Microsoft OAuth2, STARTTLS": {"value": OAUTH2},
     "TLS from the first byte, custom certificate": {"value": CUSTOM_CERTIFICATE},
 }
+
+TESTS: dict[str, dict[str, Any]] = {
+    "Send a mail": {"value": {"recipient": "me@example.com"}},
+    "As far as the login": {"value": {}},
+}

@@ -5,12 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Request, Response
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
-from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUTH
-from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire
+from mailsettings.dialects.oracle_analytics.errors import STYLE
+from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUTH, TESTS
+from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.principal import caller
+from mailsettings.web.report import report_json
+from mailsettings.web.report_example import REPORT
+from mailsettings.web.report_schema import ConnectionTestReport
 from mailsettings.web.routing import StrictRoute, needs
 
 PATH = "/api/20210901/system/mail/server"
@@ -26,6 +30,14 @@ _NOT_FOUND: dict[int | str, dict[str, Any]] = {
 }
 _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"description": "Successful operation.", "content": {"application/json": {"example": NO_AUTH}}}
+}
+_TEST_RESULTS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "It works; the report says what was seen.",
+        "content": {"application/json": {"example": REPORT}},
+    },
+    400: {"model": wire.FailedTest, "description": "It does not work, or the request is wrong."},
+    **_NOT_FOUND,
 }
 
 router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server"], responses=_ERRORS)
@@ -75,6 +87,27 @@ async def delete_mail_server(request: Request) -> Response:
     """Remove the mail server."""
     await use_cases(request).mail_servers.delete_default(caller(request))
     return Response()
+
+
+@router.post(
+    f"{PATH}/actions/test",
+    summary="Test the mail server (extension)",
+    response_model=ConnectionTestReport,
+    responses=_TEST_RESULTS,
+)
+@needs(Permission.MAIL_SERVERS_TEST)
+async def run_mail_server_test(
+    request: Request, test: Annotated[wire.MailServerTest | None, Body(openapi_examples=TESTS)] = None
+) -> Response:
+    """Connect to the stored mail server, secure, log in, and send a mail to the recipient, if one is given.
+
+    An extension of this service: the vendor's API has no such operation.
+    """
+    recipient = (test.recipient if test else None) or None
+    report = await use_cases(request).probes.stored(caller(request), None, recipient)
+    if report.failure is not None:
+        return STYLE.failed_test(report.failure, report, vocabulary(report))
+    return Response(report_json(report, vocabulary(report)), media_type="application/json", headers=_NO_STORE)
 
 
 class _LastBody:

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, WithJsonSchema, model_validator
 from pydantic.alias_generators import to_camel
 
+from mailsettings.web.report_schema import ConnectionTestReport
+
 
 class Wire(BaseModel):
     """camelCase on the wire; members that are not known are ignored."""
@@ -132,8 +134,22 @@ class MailServer(Wire):
         return {**value, "auth": {**auth, "authType": "OAUTH2_AUTH"}}
 
 
+class MailServerTest(Wire):
+    """What to test the mail server with. This is an extension: the vendor's API has no such operation."""
+
+    recipient: Annotated[
+        str | None, Field(max_length=255, description="Gets the test mail; without one, none is sent.")
+    ] = None
+
+
 class Error(BaseModel):
     """What every refusal looks like."""
 
     code: Annotated[str, Field(description="Short error code, meant for programs.")]
     message: Annotated[str, Field(description="Human-readable error string.")]
+
+
+class FailedTest(Error):
+    """A refusal; of a test that was made and failed, it has the report."""
+
+    report: ConnectionTestReport | None = None

@@ -13,10 +13,12 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
+from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement, SecretChange
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
+from mailsettings.web.report import Vocabulary
 
 FIELDS = {
     Setting.AUTHENTICATION: "auth.authType",
@@ -65,11 +67,23 @@ def to_wire(server: MailServer) -> wire.MailServer:
     )
 
 
-_SECURITY = {
+_SECURITY: dict[str, ConnectionSecurity] = {
     "NO_CONNECTION_SECURITY": ConnectionSecurity.NONE,
     "SSL_TLS_CONNECTION_SECURITY": ConnectionSecurity.IMPLICIT_TLS,
     "START_TLS_CONNECTION_SECURITY": ConnectionSecurity.STARTTLS,
 }
+
+_SECURITY_TYPE = {security: name for name, security in _SECURITY.items()}
+
+
+def vocabulary(report: ProbeReport) -> Vocabulary:
+    """The words for *report*; the user name is elsewhere when the login is by OAuth2."""
+    by_oauth2 = report.failure is not None and report.failure.code.startswith("oauth2_")
+    username = {Setting.USERNAME: "auth.oAuth2Details.username"} if by_oauth2 else {}
+    return Vocabulary(
+        {**FIELDS, **username},
+        lambda value: _SECURITY_TYPE[value] if isinstance(value, ConnectionSecurity) else value,
+    )
 
 
 def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretChange]:

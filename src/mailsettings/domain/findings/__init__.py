@@ -1,0 +1,48 @@
+"""What every failure and warning of a connection test means, in words for the one who has to mend it.
+
+The text is for people and may get better; the codes are for programs and stay. No vendor's name of a setting
+is in here: those are in a failure's changes, which each API shows in its own words.
+"""
+
+from collections.abc import Mapping
+
+from mailsettings.domain.findings import delivery, encryption, login, reaching
+from mailsettings.domain.findings.meaning import Meaning
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, WarningCode
+
+FAILURES: Mapping[FailureCode, Meaning] = {
+    **reaching.FINDINGS,
+    **encryption.FINDINGS,
+    **login.FINDINGS,
+    **delivery.FINDINGS,
+}
+WARNINGS: Mapping[WarningCode, str] = {
+    WarningCode.ADDRESS_UNREACHABLE: "the host has an address that does not answer; programs that try it wait.",
+    WarningCode.CERTIFICATE_EXPIRES_SOON: "a certificate of the server expires within 30 days.",
+    WarningCode.CREDENTIALS_IN_CLEAR: "the login goes over the network for everybody to read.",
+    WarningCode.SENDER_DOMAIN_DIFFERS: "the sender's domain is not that of the login; providers may refuse it.",
+    WarningCode.TLS_BELOW_1_3: "the server does not speak TLS 1.3, the newest version.",
+}
+
+
+def failure(  # noqa: PLR0913  # all but the first two have good defaults
+    code: FailureCode,
+    stage: ProbeStage,
+    *,
+    explanation: str = "",
+    steps: tuple[str, ...] = (),
+    changes: tuple[Change, ...] = (),
+    reply: SMTPReply | None = None,
+) -> ProbeFailure:
+    """A failure of *code* in *stage*, with the catalogue's words where none are given."""
+    meaning = FAILURES[code]
+    return ProbeFailure(
+        code,
+        stage,
+        meaning.title,
+        explanation or meaning.explanation,
+        steps or meaning.steps,
+        changes or ((Change(meaning.setting),) if meaning.setting else ()),
+        reply,
+    )

@@ -1,0 +1,95 @@
+"""Why the connection could not be encrypted."""
+
+from collections.abc import Mapping
+
+from mailsettings.domain.findings.meaning import Meaning
+from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.setting import Setting
+
+_ASK = "Ask whoever runs the server"
+
+FINDINGS: Mapping[FailureCode, Meaning] = {
+    FailureCode.WRONG_CONNECTION_SECURITY: Meaning(
+        "Wrong connection security for this port",
+        "this port expects another connection security.",
+        ("Change the connection security as suggested.",),
+        (ProbeStage.GREET, ProbeStage.SECURE),
+        Setting.SECURITY,
+    ),
+    FailureCode.STARTTLS_NOT_OFFERED: Meaning(
+        "The server offers no STARTTLS",
+        "the server does not offer STARTTLS on this port.",
+        ("Use another port of this server: 465 with implicit TLS or 587 with STARTTLS are common.",),
+        (ProbeStage.SECURE,),
+        Setting.SECURITY,
+    ),
+    FailureCode.STARTTLS_REFUSED: Meaning(
+        "The server refuses STARTTLS",
+        "the server offers STARTTLS and refuses it.",
+        ("Try again later.", "Use implicit TLS, commonly on port 465, or ask whoever runs the server."),
+        (ProbeStage.SECURE,),
+        Setting.SECURITY,
+    ),
+    FailureCode.TLS_HANDSHAKE_FAILED: Meaning(
+        "The TLS handshake failed",
+        "the server and we found no common way to encrypt.",
+        (f"{_ASK}: TLS 1.2 or newer with a usual cipher is needed.",),
+        (ProbeStage.SECURE,),
+        Setting.SECURITY,
+    ),
+    FailureCode.TLS_VERSION_TOO_OLD: Meaning(
+        "The server's TLS is too old",
+        "the server speaks no TLS newer than 1.1, which is not safe any more (RFC 8996).",
+        (f"{_ASK} to switch TLS 1.2 or 1.3 on.",),
+        (ProbeStage.SECURE,),
+        Setting.HOST,
+    ),
+    FailureCode.TLS_CERTIFICATE_EXPIRED: Meaning(
+        "The certificate has expired",
+        "a certificate of the server has expired.",
+        (f"{_ASK} to renew it.", "If it is new, see whether this machine's clock is right."),
+        (ProbeStage.SECURE,),
+        Setting.HOST,
+    ),
+    FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: Meaning(
+        "The certificate is not valid yet",
+        "a certificate of the server begins in the future.",
+        ("See whether this machine's clock is right.", f"{_ASK} for the right certificate."),
+        (ProbeStage.SECURE,),
+        Setting.HOST,
+    ),
+    FailureCode.TLS_CERTIFICATE_SELF_SIGNED: Meaning(
+        "The certificate is signed by nobody but itself",
+        "the certificate, or its authority, is the server's own and not trusted here.",
+        (
+            "Compare the certificate's SHA-256 fingerprint with what whoever runs the server says it is.",
+            "If it is the same, give the certificate as the one to trust.",
+        ),
+        (ProbeStage.SECURE,),
+        Setting.CERTIFICATE,
+    ),
+    FailureCode.TLS_ISSUER_UNKNOWN: Meaning(
+        "The certificate's issuer is not known",
+        "the certificate was issued by an authority that is neither presented nor trusted here.",
+        (
+            "If the authority is your organisation's own, give its certificate as the one to trust.",
+            "Else the server leaves out the certificates in between: ask whoever runs it to send the chain.",
+        ),
+        (ProbeStage.SECURE,),
+        Setting.CERTIFICATE,
+    ),
+    FailureCode.TLS_NAME_MISMATCH: Meaning(
+        "The certificate is for another name",
+        "the certificate is not for the host as it is written in the settings.",
+        ("Use a name that is in the certificate as the host.",),
+        (ProbeStage.SECURE,),
+        Setting.HOST,
+    ),
+    FailureCode.TLS_CERTIFICATE_INVALID: Meaning(
+        "The certificate is not acceptable",
+        "the server's certificate is not trusted.",
+        (f"{_ASK} for a certificate that can be verified.",),
+        (ProbeStage.SECURE,),
+        Setting.CERTIFICATE,
+    ),
+}

@@ -1,0 +1,129 @@
+"""Why the server did not let us in, or the authority gave no token."""
+
+from collections.abc import Mapping
+
+from mailsettings.domain.findings.meaning import ENVELOPE, Meaning
+from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.setting import Setting
+
+_ASK = "Ask whoever runs the server"
+_SUBMISSION = "Use the port for message submission: 587 with STARTTLS, or 465 with implicit TLS."
+_RENEW_CLIENT = "Make a new client secret for the application in the Microsoft Entra admin center."
+
+FINDINGS: Mapping[FailureCode, Meaning] = {
+    FailureCode.ENCRYPTION_REQUIRED: Meaning(
+        "The server wants encryption first",
+        "the server does not go on without encryption.",
+        ("Use STARTTLS on this port.",),
+        (ProbeStage.AUTHENTICATE, *ENVELOPE),
+        Setting.SECURITY,
+    ),
+    FailureCode.AUTHENTICATION_NOT_OFFERED: Meaning(
+        "The server offers no fitting login",
+        "the server offers no way to log in that fits these settings.",
+        ("Use no login if the server wants none.", _SUBMISSION),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.AUTHENTICATION,
+    ),
+    FailureCode.MECHANISM_REFUSED: Meaning(
+        "The server refuses the way of logging in",
+        "the server offers this way to log in and then does not take it.",
+        (f"{_ASK} which login is meant for programs.", _SUBMISSION),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.AUTHENTICATION,
+    ),
+    FailureCode.AUTHENTICATION_FAILED: Meaning(
+        "The login was refused",
+        "the server does not take this user name with this password.",
+        (
+            "Check the user name; many servers want the whole mail address.",
+            "Enter the password again; many providers want one made for programs.",
+        ),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.PASSWORD,
+    ),
+    FailureCode.AUTHENTICATION_DISABLED: Meaning(
+        "Login by password is switched off",
+        "the provider has switched login by password off for this account.",
+        ("Switch it on for the account, or use OAuth2.",),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.AUTHENTICATION,
+    ),
+    FailureCode.APP_PASSWORD_REQUIRED: Meaning(
+        "An app password is needed",
+        "the provider wants a password made for this program, not that of the account.",
+        ("Make an app password in the account's security settings.", "Use it in place of the password."),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.PASSWORD,
+    ),
+    FailureCode.AUTHENTICATION_REQUIRED: Meaning(
+        "The server wants a login",
+        "the server takes no mail without a login.",
+        ("Give a user name and a password.",),
+        (ProbeStage.AUTHENTICATE, *ENVELOPE),
+        Setting.AUTHENTICATION,
+    ),
+    FailureCode.OAUTH2_AUTHORITY_UNREACHABLE: Meaning(
+        "The token authority does not answer",
+        "the authority that gives out access tokens does not answer as one.",
+        ("See whether this machine reaches it by HTTPS.",),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.TENANT,
+    ),
+    FailureCode.OAUTH2_TENANT_UNKNOWN: Meaning(
+        "The tenant is not known",
+        "the authority knows no such tenant.",
+        ("Copy the directory (tenant) id from the application's overview page.",),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.TENANT,
+    ),
+    FailureCode.OAUTH2_CLIENT_UNKNOWN: Meaning(
+        "The application is not known",
+        "the tenant has no application of this client id.",
+        ("Copy the application (client) id from its overview page.", "See whether the tenant is the right one."),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.CLIENT_ID,
+    ),
+    FailureCode.OAUTH2_CLIENT_SECRET_WRONG: Meaning(
+        "The client secret is wrong",
+        "the authority does not take the client secret.",
+        ("Copy the secret's value, not its id.", f"If the value is not shown any more: {_RENEW_CLIENT}"),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.CLIENT_SECRET,
+    ),
+    FailureCode.OAUTH2_CLIENT_SECRET_EXPIRED: Meaning(
+        "The client secret has expired",
+        "the client secret was right and is too old.",
+        (_RENEW_CLIENT, "Store the new one here, and note when it expires."),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.CLIENT_SECRET,
+    ),
+    FailureCode.OAUTH2_TOKEN_REFUSED: Meaning(
+        "No access token",
+        "the authority gave no access token.",
+        ("Check tenant, client id and client secret.",),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.CLIENT_SECRET,
+    ),
+    FailureCode.OAUTH2_CONSENT_MISSING: Meaning(
+        "The application may not send mail",
+        "the access token is good and lacks the permission SMTP.SendAsApp.",
+        (
+            "Add the application permission SMTP.SendAsApp of Office 365 Exchange Online.",
+            "Let an administrator of the tenant consent to it.",
+        ),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.CLIENT_ID,
+    ),
+    FailureCode.OAUTH2_LOGIN_REFUSED: Meaning(
+        "The mail server does not take the token",
+        "the access token was had, and the mail server does not let it in.",
+        (
+            "Register the application's service principal in Exchange Online (New-ServicePrincipal).",
+            "Give it full access to the mailbox (Add-MailboxPermission).",
+            "See whether the user name is that mailbox, and SMTP AUTH is on for it.",
+        ),
+        (ProbeStage.AUTHENTICATE,),
+        Setting.USERNAME,
+    ),
+}

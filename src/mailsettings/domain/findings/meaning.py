@@ -1,0 +1,21 @@
+"""What the catalogue says of a failure in general, and how a failure is made from it."""
+
+from dataclasses import dataclass
+
+from mailsettings.domain.probe import ProbeStage
+from mailsettings.domain.setting import Setting
+
+ANY_STAGE = tuple(ProbeStage)
+ENVELOPE = (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT)
+TALKING = (ProbeStage.GREET, ProbeStage.SECURE, ProbeStage.AUTHENTICATE, *ENVELOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """A failure in general; a probe may know better and say more. `setting`: the one to look at first."""
+
+    title: str
+    explanation: str
+    steps: tuple[str, ...]
+    stages: tuple[ProbeStage, ...]
+    setting: Setting | None = None

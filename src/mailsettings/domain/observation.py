@@ -1,0 +1,78 @@
+"""What can be seen of a mail server from outside: its addresses, its words, its encryption."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+EXPIRES_SOON_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class SMTPReply:
+    """What the server answered; `text` is cleaned, bounded and free of our credentials."""
+
+    code: int
+    enhanced_code: str | None
+    text: str
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (str(self.code), self.enhanced_code, self.text)))
+
+
+@dataclass(frozen=True, slots=True)
+class AddressAttempt:
+    """One address that was tried; `problem` is empty for the one that was used, None if it was not needed."""
+
+    address: str
+    milliseconds: int
+    problem: str | None
+
+    @property
+    def connected(self) -> bool:
+        """Whether this is the address that was used."""
+        return self.problem == ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerGreeting:
+    """What the server says of itself in greeting and EHLO; `size_limit` in bytes, None if it names none."""
+
+    name: str
+    extensions: tuple[str, ...] = ()
+    mechanisms: tuple[str, ...] = ()
+    size_limit: int | None = None
+
+    def offers(self, extension: str) -> bool:
+        """Whether *extension*, in capitals, is among what EHLO listed."""
+        return extension in self.extensions
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """One certificate as it was presented, trusted or not; `sha256` in hexadecimal, `pem` to be kept."""
+
+    subject: str
+    names: tuple[str, ...]
+    issuer: str
+    not_before: datetime
+    not_after: datetime
+    sha256: str
+    pem: str
+    is_authority: bool = False
+
+    @property
+    def is_self_issued(self) -> bool:
+        """Whether it names itself as its issuer."""
+        return self.subject == self.issuer
+
+    def days_left(self, now: datetime) -> int:
+        """Whole days until it expires; negative when it has."""
+        return (self.not_after - now).days
+
+
+@dataclass(frozen=True, slots=True)
+class TLSSession:
+    """How the connection is encrypted; `chain` begins with the server's own certificate."""
+
+    version: str
+    cipher: str
+    chain: tuple[Certificate, ...] = ()

@@ -1,0 +1,73 @@
+"""From OpenSSL's view of a connection to ours: version, cipher, and the certificates that were presented."""
+
+import base64
+import hashlib
+import ssl
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Any
+
+from cryptography import x509
+
+from mailsettings.domain.observation import Certificate, TLSSession
+from mailsettings.smtp.replies import shown
+
+MOST_CERTIFICATES = 10
+MOST_NAMES = 20
+_LINE = 64  # RFC 7468 2
+
+
+def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
+    """How the connection of *ssl_object* is encrypted, and with whom; certificates that no one can read go."""
+    cipher = ssl_object.cipher()
+    chain = [certificate for der in _presented(ssl_object) if (certificate := _certificate(der))]
+    return TLSSession(ssl_object.version() or "", cipher[0] if cipher else "", tuple(chain))
+
+
+def _presented(ssl_object: Any) -> Sequence[bytes]:
+    """The DER of each certificate, the server's own first; before Python 3.13 only the inner object tells."""
+    if hasattr(ssl_object, "get_unverified_chain"):
+        return list(ssl_object.get_unverified_chain())[:MOST_CERTIFICATES]
+    inner = ssl_object._sslobj  # noqa: SLF001  # see above; a test holds it on every Python we support
+    pems = [certificate.public_bytes() for certificate in inner.get_unverified_chain() or ()]
+    return [ssl.PEM_cert_to_DER_cert(pem) for pem in pems[:MOST_CERTIFICATES]]
+
+
+def _certificate(der: bytes) -> Certificate | None:
+    try:
+        read = x509.load_der_x509_certificate(der)
+        return Certificate(
+            subject=shown(read.subject.rfc4514_string()),
+            names=_names(read),
+            issuer=shown(read.issuer.rfc4514_string()),
+            not_before=read.not_valid_before_utc.astimezone(UTC),
+            not_after=read.not_valid_after_utc.astimezone(UTC),
+            sha256=hashlib.sha256(der).hexdigest(),
+            pem=_pem(der),
+            is_authority=_is_authority(read),
+        )
+    except ValueError:  # what a hostile certificate makes of its fields
+        return None
+
+
+def _names(read: x509.Certificate) -> tuple[str, ...]:
+    """The names it is good for: subjectAltName only, as verification goes (RFC 9525)."""
+    try:
+        found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
+    return tuple(shown(name) for name in names[:MOST_NAMES])
+
+
+def _is_authority(read: x509.Certificate) -> bool:
+    try:
+        return read.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _pem(der: bytes) -> str:
+    text = base64.b64encode(der).decode()
+    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
+    return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])

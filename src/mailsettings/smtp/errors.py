@@ -1,0 +1,61 @@
+"""What ends a conversation early.
+
+Refused          a finding of our own
+Answered         a reply that does not go on
+└── TokenNotTaken
+WIRE_ERRORS      what sockets, TLS and aiosmtplib have been seen to raise
+"""
+
+from typing import Self
+
+import aiosmtplib
+
+from mailsettings.domain.findings import failure
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
+
+WIRE_ERRORS = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError)
+"""`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`."""
+
+
+class Refused(Exception):
+    """A stage, the running one unless another is named, ends in a failure of our own finding."""
+
+    def __init__(
+        self,
+        code: FailureCode,
+        explanation: str = "",
+        steps: tuple[str, ...] = (),
+        changes: tuple[Change, ...] = (),
+        stage: ProbeStage | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.stage = stage
+        self._words = (explanation, steps, changes)
+
+    @classmethod
+    def of(cls, found: ProbeFailure) -> Self:
+        """*found*, to be raised."""
+        return cls(found.code, found.explanation, found.steps, found.changes, found.stage)
+
+    def failure(self, stage: ProbeStage) -> ProbeFailure:
+        """The finding, in *stage* unless this names one."""
+        explanation, steps, changes = self._words
+        return failure(self.code, self.stage or stage, explanation=explanation, steps=steps, changes=changes)
+
+
+class Answered(Exception):
+    """The server's reply is not the one that goes on; `text` as it was sent, and not to be shown."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code)
+        self.code = code
+        self.text = text
+
+
+class TokenNotTaken(Answered):
+    """The server refused an access token; `challenge` is what it says of the token, in members we know."""
+
+    def __init__(self, code: int, text: str, challenge: str) -> None:
+        super().__init__(code, text)
+        self.challenge = challenge

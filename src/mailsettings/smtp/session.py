@@ -1,0 +1,140 @@
+"""One SMTP session over a connected socket: aiosmtplib reads and writes, what is said when is ours.
+
+Its `SMTP` class joins the TLS handshake and the greeting into one call, after which nobody can tell which of
+the two never came; so the protocol class below it is used.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Awaitable
+from typing import Self, cast
+
+from aiosmtplib import SMTPResponse, SMTPResponseException, SMTPServerDisconnected
+from aiosmtplib.esmtp import parse_esmtp_extensions
+from aiosmtplib.protocol import SMTPProtocol
+
+from mailsettings.domain.observation import ServerGreeting, TLSSession
+from mailsettings.smtp.certificates import session_of
+from mailsettings.smtp.errors import Answered
+from mailsettings.smtp.replies import host_name, keywords
+
+FAREWELL_SECONDS = 0.5
+MOST_EXTENSIONS = 50
+
+
+class Session:
+    """`greeting` and `ehlo` fill `server`; whatever raises an error ends the session for good."""
+
+    def __init__(self, protocol: SMTPProtocol, sock: socket.socket, ehlo_name: str | None) -> None:
+        self._protocol = protocol
+        self._ehlo_name = ehlo_name or _own_address(sock)
+        self._transport = _transport_of(protocol)
+        self.server = ServerGreeting("")
+
+    @classmethod
+    async def open(
+        cls, sock: socket.socket, *, host: str, context: ssl.SSLContext | None, ehlo_name: str | None
+    ) -> Self:
+        """Take *sock* over; with a *context* TLS begins with the first byte. Raises `OSError`."""
+        loop = asyncio.get_running_loop()
+        protocol = SMTPProtocol(loop)
+        # Nobody listens to what is said before TLS. And TLS is not left to create_connection, which under uvloop
+        # forgets to close the socket when a handshake fails.
+        transport, _ = await loop.create_connection(asyncio.Protocol if context else lambda: protocol, sock=sock)
+        try:
+            if context is not None:
+                await _begin_tls(transport, protocol, context, host)
+            return cls(protocol, sock, ehlo_name)
+        except BaseException:
+            transport.abort()
+            raise
+
+    @property
+    def tls(self) -> TLSSession | None:
+        """How it is encrypted, if it is."""
+        ssl_object = self._transport.get_extra_info("ssl_object")
+        return session_of(ssl_object) if ssl_object else None
+
+    async def greeting(self) -> SMTPResponse:
+        """Wait for the server's first words. Raises `Answered` if they are no welcome."""
+        answer = _expected(await _read(self._protocol.read_response()), 2)
+        self.server = ServerGreeting(host_name(answer.message))
+        return answer
+
+    async def ehlo(self) -> SMTPResponse:
+        """Learn what the server can do; a server that knows no EHLO is greeted as of old (RFC 5321 3.2)."""
+        name = self._ehlo_name.encode()
+        answer = await _read(self._protocol.execute_command(b"EHLO", name))
+        if answer.code // 100 == 5:  # noqa: PLR2004  # RFC 5321 4.2.1
+            return _expected(await _read(self._protocol.execute_command(b"HELO", name)), 2)
+        _expected(answer, 2)
+        extensions, mechanisms = parse_esmtp_extensions(answer.message)
+        size = extensions.get("size", "")
+        self.server = ServerGreeting(
+            name=host_name(answer.message) or self.server.name,
+            extensions=keywords(extensions)[:MOST_EXTENSIONS],
+            mechanisms=keywords(mechanisms)[:MOST_EXTENSIONS],
+            size_limit=int(size) if size.isascii() and size.isdigit() and len(size) < 16 and int(size) else None,  # noqa: PLR2004  # beyond any size there is
+        )
+        return answer
+
+    async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
+        """Encrypt what follows; what was offered in clear is forgotten (RFC 3207 4.2). Raises `Answered`."""
+        await _read(self._protocol.start_tls(context, server_hostname=host))
+        self._transport = _transport_of(self._protocol)
+        self.server = ServerGreeting(self.server.name)
+
+    async def say(self, *words: bytes, wanted: int) -> SMTPResponse:
+        """One command and its reply. Raises `Answered` unless the reply's first digit is *wanted*."""
+        return _expected(await _read(self._protocol.execute_command(*words)), wanted)
+
+    def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
+        """Let *protocol* read from here on; nobody else does after this."""
+        self._transport.set_protocol(protocol)
+        return self._transport
+
+    def close(self) -> None:
+        """Say QUIT if there is somebody to say it to, and close without waiting for an answer."""
+        if self._transport.is_closing():
+            return
+        self._transport.write(b"QUIT\r\n")
+        # A TLS connection waits for the other side's farewell when it is closed, for half a minute.
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._transport.abort)
+        self._transport.close()
+
+
+async def _begin_tls(
+    transport: asyncio.Transport, protocol: SMTPProtocol, context: ssl.SSLContext, host: str
+) -> None:
+    if transport.is_closing():  # to begin TLS now would wait for ever
+        raise ConnectionResetError
+    protocol.connection_made(transport)
+    loop = asyncio.get_running_loop()
+    protocol.transport = await loop.start_tls(transport, protocol, context, server_hostname=host)
+
+
+async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
+    """Await *words*, with aiosmtplib's errors about a reply as ours."""
+    try:
+        return await words
+    except SMTPResponseException as error:
+        raise Answered(error.code, error.message) from None
+
+
+def _expected(answer: SMTPResponse, wanted: int) -> SMTPResponse:
+    if answer.code // 100 != wanted:
+        raise Answered(answer.code, answer.message)
+    return answer
+
+
+def _transport_of(protocol: SMTPProtocol) -> asyncio.Transport:
+    if protocol.transport is None:
+        raise SMTPServerDisconnected("Connection lost")
+    return cast("asyncio.Transport", protocol.transport)  # uvloop's are not instances of asyncio's
+
+
+def _own_address(sock: socket.socket) -> str:
+    """The address literal of RFC 5321 4.1.3, for machines without a name that others know."""
+    address = str(sock.getsockname()[0]).partition("%")[0]
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

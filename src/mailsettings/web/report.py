@@ -1,0 +1,152 @@
+"""A connection test's report as JSON and as a sentence, with the settings in the words of the API that asked."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mailsettings.domain import observation
+from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, StageReport, Value
+from mailsettings.domain.setting import Setting
+from mailsettings.web import report_schema as schema
+
+_DOING: Mapping[ProbeStage, str] = {
+    ProbeStage.RESOLVE: "Finding the host",
+    ProbeStage.CONNECT: "Connecting",
+    ProbeStage.SECURE: "Securing the connection",
+    ProbeStage.GREET: "Greeting",
+    ProbeStage.AUTHENTICATE: "Logging in",
+    ProbeStage.SENDER: "Naming the sender",
+    ProbeStage.RECIPIENT: "Naming the receiver",
+    ProbeStage.CONTENT: "Sending the mail",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """An API's words: its name of each setting it has, and its spelling of their values."""
+
+    fields: Mapping[Setting, str]
+    value: Callable[[Value], str | int] = lambda value: value
+
+    def changes(self, failure: ProbeFailure) -> list[schema.ChangeShown]:
+        """What to change, as far as this API can say it."""
+        return [
+            schema.ChangeShown(
+                field=self.fields[change.setting],
+                current=self._said(change.current),
+                suggested=self._said(change.suggested),
+            )
+            for change in failure.changes
+            if change.setting in self.fields
+        ]
+
+    def _said(self, value: Value | None) -> str | int | None:
+        return None if value is None else self.value(value)
+
+
+def failure_sentence(failure: ProbeFailure, words: Vocabulary) -> str:
+    """What error messages have room for: the stage, why, what the server replied, what to do and to change."""
+    parts = [f"{_DOING[failure.stage]} failed: {failure.explanation}"]
+    if failure.reply:
+        parts.append(f"The server replied: {failure.reply}.")
+    parts += failure.steps
+    parts += [_advice(change) for change in words.changes(failure)]
+    return " ".join(parts)
+
+
+def _advice(change: schema.ChangeShown) -> str:
+    if change.suggested is None or "\n" in str(change.suggested):
+        return f"(Setting: {change.field})"
+    return f"(Set {change.field} to {change.suggested})"
+
+
+def report_json(report: ProbeReport, words: Vocabulary) -> str:
+    """*report* as one JSON object."""
+    return _shown(report, words).model_dump_json(by_alias=True, exclude_none=True)
+
+
+def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
+    """*report* as what an answer's body can hold."""
+    return _shown(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def _shown(report: ProbeReport, words: Vocabulary) -> schema.ConnectionTestReport:
+    now = datetime.now(UTC)
+    return schema.ConnectionTestReport(
+        succeeded=report.succeeded,
+        milliseconds=report.milliseconds,
+        stages=[_stage(stage, now) for stage in report.stages],
+        failure=_failure(report.failure, words) if report.failure else None,
+        warnings=[
+            schema.WarningShown(
+                code=warning.code,
+                explanation=warning.explanation,
+                field=words.fields.get(warning.setting) if warning.setting else None,
+            )
+            for warning in report.warnings
+        ],
+    )
+
+
+def _failure(failure: ProbeFailure, words: Vocabulary) -> schema.FailureShown:
+    return schema.FailureShown(
+        code=failure.code,
+        stage=failure.stage,
+        title=failure.title,
+        explanation=failure.explanation,
+        steps=list(failure.steps),
+        changes=words.changes(failure),
+        reply=_reply(failure.reply),
+    )
+
+
+def _stage(stage: StageReport, now: datetime) -> schema.StageShown:
+    seen = stage.observed
+    return schema.StageShown(
+        stage=stage.stage,
+        outcome=stage.outcome,
+        milliseconds=stage.milliseconds,
+        note=seen.note or None,
+        reply=_reply(seen.reply),
+        addresses=[_address(attempt) for attempt in seen.attempts] or None,
+        greeting=_greeting(seen.greeting) if seen.greeting else None,
+        tls=_tls(seen.tls, now) if seen.tls else None,
+        mechanism=seen.mechanism,
+    )
+
+
+def _reply(reply: observation.SMTPReply | None) -> schema.ReplyShown | None:
+    return (
+        schema.ReplyShown(code=reply.code, enhanced_code=reply.enhanced_code, text=reply.text) if reply else None
+    )
+
+
+def _address(attempt: observation.AddressAttempt) -> schema.AddressShown:
+    outcome = "connected" if attempt.connected else attempt.problem or "not needed"
+    return schema.AddressShown(address=attempt.address, outcome=outcome, milliseconds=attempt.milliseconds)
+
+
+def _greeting(greeting: observation.ServerGreeting) -> schema.GreetingShown:
+    return schema.GreetingShown(
+        name=greeting.name,
+        extensions=list(greeting.extensions),
+        mechanisms=list(greeting.mechanisms),
+        size_limit=greeting.size_limit,
+    )
+
+
+def _tls(tls: observation.TLSSession, now: datetime) -> schema.TLSShown:
+    chain = [
+        schema.CertificateShown(
+            subject=certificate.subject,
+            names=list(certificate.names),
+            issuer=certificate.issuer,
+            not_before=certificate.not_before,
+            not_after=certificate.not_after,
+            days_left=certificate.days_left(now),
+            sha256=certificate.sha256,
+            pem=certificate.pem,
+        )
+        for certificate in tls.chain
+    ]
+    return schema.TLSShown(version=tls.version, cipher=tls.cipher, chain=chain)

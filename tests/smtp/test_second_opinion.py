@@ -1,0 +1,203 @@
+"""What would have worked is found out and suggested: the right security of a port, the right port of a host."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
+from mailsettings.smtp.egress import EgressPolicy
+
+from smtp_server import (
+    HOST,
+    SENDER,
+    TRUST,
+    USERNAME,
+    Behaviour,
+    Script,
+    real_server,
+    says,
+    scripted_server,
+    stays_silent,
+)
+
+NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
+CANARY = "canary-password-77a0"
+LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
+HELLO = b"220 mail.example.org ESMTP"
+WRONG = FailureCode.WRONG_CONNECTION_SECURITY
+NOT_OFFERED = FailureCode.STARTTLS_NOT_OFFERED
+
+
+def suggestion(report: ProbeReport, setting: Setting) -> Change:
+    assert report.failure is not None
+    return next(change for change in report.failure.changes if change.setting is setting)
+
+
+MODES = [
+    (IMPLICIT, NONE, WRONG, ProbeStage.GREET, IMPLICIT),
+    (IMPLICIT, STARTTLS, WRONG, ProbeStage.GREET, IMPLICIT),
+    (STARTTLS, IMPLICIT, WRONG, ProbeStage.SECURE, STARTTLS),
+    (NONE, IMPLICIT, WRONG, ProbeStage.SECURE, None),
+    (NONE, STARTTLS, NOT_OFFERED, ProbeStage.SECURE, None),
+]
+
+
+@pytest.mark.shows(WRONG)
+@pytest.mark.shows(NOT_OFFERED)
+@pytest.mark.parametrize(("spoken", "configured", "code", "stage", "suggested"), MODES)
+async def test_the_security_that_the_port_speaks_is_suggested_and_no_login_is_tried(
+    make_prober: Any,
+    spoken: ConnectionSecurity,
+    configured: ConnectionSecurity,
+    code: FailureCode,
+    stage: ProbeStage,
+    suggested: ConnectionSecurity | None,
+) -> None:
+    prober = make_prober(usual_ports={}, patience_seconds=0.2)
+    async with real_server(Behaviour(spoken, CANARY)) as server:
+        report = await prober.probe(replace(server.settings(spoken, LOGIN), security=configured), None)
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (code, stage)
+    change = suggestion(report, Setting.SECURITY)
+    assert (change.current, change.suggested) == (configured, suggested)
+    assert server.attempts == []
+
+
+@pytest.mark.parametrize("configured", [IMPLICIT, STARTTLS])
+async def test_no_encryption_is_suggested_only_to_those_without_a_login(
+    make_prober: Any, configured: ConnectionSecurity
+) -> None:
+    async with real_server(Behaviour(NONE)) as server:
+        report = await make_prober(usual_ports={}).probe(replace(server.settings(), security=configured), None)
+
+    assert suggestion(report, Setting.SECURITY).suggested is NONE
+
+
+async def test_a_slow_greeting_is_waited_for_though_the_other_mode_was_tried(make_prober: Any) -> None:
+    async def greets_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.6)
+        await says(HELLO, b"250 mail.example.org", b"250 OK")(reader, writer)
+
+    async with scripted_server(greets_late) as server:
+        settings = MailServer(HOST, server.port, NONE, SENDER)
+        report = await make_prober(usual_ports={}, patience_seconds=0.1).probe(settings, None)
+
+    assert report.succeeded
+    assert server.connections > 1
+
+
+async def test_a_mode_is_named_long_before_the_deadline(make_prober: Any) -> None:
+    loop = asyncio.get_running_loop()
+    async with real_server(Behaviour(IMPLICIT)) as server:
+        begun = loop.time()
+        settings = replace(server.settings(), security=NONE)
+        report = await make_prober(usual_ports={}, deadline_seconds=60).probe(settings, None)
+        took = loop.time() - begun
+
+    assert report.failure is not None
+    assert report.failure.code is WRONG
+    assert took < 20  # three seconds on a machine that is not busy; far from a minute on any
+
+
+Respond = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def web_server(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readline()
+    writer.write(b"HTTP/1.1 400 Bad Request\r\nServer: canary\r\n\r\n")
+
+
+FOREIGN: dict[str, tuple[Script, str]] = {
+    "HTTP": (web_server, "HTTP"),
+    "HTTP at once": (says(b"HTTP/1.1 400 canary\r\n\r\n<html>"), "HTTP"),
+    "SSH": (says(b"SSH-2.0-canary"), "SSH"),
+    "FTP": (says(b"220 canary FTP server ready", b"500 canary"), "FTP"),
+    "POP3": (says(b"+OK canary ready", then=stays_silent), "POP3"),
+    "IMAP": (says(b"* OK [CAPABILITY IMAP4rev1] canary ready", then=stays_silent), "IMAP"),
+    "NNTP": (says(b"200 canary news server ready (NNTP)", then=stays_silent), "NNTP"),
+    "LMTP": (says(b"220 canary LMTP", b"500 canary"), "LMTP"),
+}
+
+
+@pytest.mark.shows(FailureCode.NOT_SMTP)
+@pytest.mark.parametrize("security", [NONE, IMPLICIT])
+@pytest.mark.parametrize("name", FOREIGN)
+async def test_another_protocol_is_named_and_not_echoed(
+    make_prober: Any, name: str, security: ConnectionSecurity
+) -> None:
+    script, protocol = FOREIGN[name]
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, security, SENDER, LOGIN, TRUST)
+        report = await make_prober(usual_ports={}, patience_seconds=0.1).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.NOT_SMTP
+    assert f"speaks {protocol}," in report.failure.explanation
+    assert "canary" not in report.failure.explanation
+    assert b"".join(server.heard).count(b"AUTH") == 0
+
+
+async def test_a_closed_port_points_to_the_best_neighbour_that_answers(make_prober: Any) -> None:
+    async with real_server(Behaviour(NONE)) as plain, real_server(Behaviour(STARTTLS)) as secured:
+        usual = {plain.port: STARTTLS, secured.port: STARTTLS}
+        settings = replace(plain.settings(NONE, LOGIN), port=1)
+        report = await make_prober(usual_ports=usual).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.CONNECTION_REFUSED
+    assert suggestion(report, Setting.PORT).suggested == secured.port
+    assert suggestion(report, Setting.SECURITY).suggested is STARTTLS
+    assert f"port {secured.port} of this host answers" in report.failure.explanation
+    assert secured.attempts == plain.attempts == []
+
+
+async def test_a_neighbour_with_implicit_tls_is_found_where_starttls_is_not_offered(make_prober: Any) -> None:
+    async with real_server(Behaviour(NONE)) as plain, real_server(Behaviour(IMPLICIT)) as secured:
+        settings = replace(plain.settings(NONE, LOGIN), security=STARTTLS)
+        report = await make_prober(usual_ports={secured.port: IMPLICIT}).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is NOT_OFFERED
+    assert suggestion(report, Setting.PORT).suggested == secured.port
+    assert suggestion(report, Setting.SECURITY).suggested is IMPLICIT
+
+
+async def test_a_silent_port_points_to_a_neighbour_when_the_time_is_over(make_prober: Any) -> None:
+    async with scripted_server(stays_silent) as silent, real_server(Behaviour(STARTTLS)) as secured:
+        prober = make_prober(usual_ports={secured.port: STARTTLS}, patience_seconds=0.1, deadline_seconds=4)
+        report = await prober.probe(MailServer(HOST, silent.port, STARTTLS, SENDER), None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.DEADLINE_EXCEEDED
+    assert suggestion(report, Setting.PORT).suggested == secured.port
+
+
+async def test_a_neighbour_on_a_port_that_is_not_allowed_is_not_looked_at(make_prober: Any) -> None:
+    async with real_server(Behaviour(STARTTLS)) as secured:
+        egress = EgressPolicy(make_prober.loopback, frozenset({1}))
+        prober = make_prober(usual_ports={secured.port: STARTTLS}, egress=egress)
+        report = await prober.probe(replace(secured.settings(), port=1), None)
+
+    assert report.failure is not None
+    assert suggestion(report, Setting.PORT).suggested is None
+    assert secured.connections == 0
+
+
+async def test_old_tls_is_named(make_prober: Any) -> None:
+    for security in (STARTTLS, IMPLICIT):
+        async with real_server(Behaviour(security, CANARY, oldest_tls=True)) as server:
+            report = await make_prober().probe(server.settings(security, LOGIN), None)
+
+        assert report.failure is not None
+        assert (report.failure.code, report.failure.stage) == (
+            FailureCode.TLS_VERSION_TOO_OLD,
+            ProbeStage.SECURE,
+        )
+        assert server.attempts == []
