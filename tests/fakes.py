@@ -1,5 +1,6 @@
 """Ports of the use cases that work, simplified: a store in memory, a prober that says what it is told."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -93,13 +94,16 @@ class InMemoryStore:
 
 @dataclass
 class ScriptedProber:
-    """Answers every probe with `report`, and keeps what it was asked."""
+    """Answers every probe with `report`, once `hold` is set if there is one, and keeps what it was asked."""
 
     report: ProbeReport = WORKS
+    hold: asyncio.Event | None = None
     asked: list[tuple[MailServer, str | None]] = field(default_factory=list)
 
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
         self.asked.append((server, recipient))
+        if self.hold is not None:
+            await self.hold.wait()
         return self.report
 
 
@@ -115,6 +119,7 @@ class PlainPasswords:
 
 PERMISSIONS = {
     "admin": frozenset(Permission),
+    "tester": frozenset({Permission.MAIL_SERVERS_TEST}),
     "reader": frozenset({Permission.MAIL_SERVERS_READ}),
     "stranger": frozenset[Permission](),
 }

@@ -16,6 +16,7 @@ from mailsettings.domain.access import Account
 from mailsettings.site.openapi import document
 from mailsettings.site.pages import create_site
 from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.ports import Store
@@ -26,6 +27,7 @@ from fakes import NamesAsTokens, PlainPasswords, ScriptedProber
 BASE_URL = "http://service.test"
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
+LIMITS = ProbeLimits(at_once=3, at_once_each=2, per_minute_each=5)
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 
 
@@ -43,7 +45,7 @@ def build_service(store: Store, prober: ScriptedProber, client_secret: str | Non
     mail_servers = KeepMailServers(store)
     use_cases = UseCases(
         mail_servers=mail_servers,
-        probes=ProbeMailServers(mail_servers, prober),
+        probes=ProbeMailServers(mail_servers, prober, LIMITS),
         accounts=KeepAccounts(store, PlainPasswords()),
         tokens=NamesAsTokens(),
         issue_token=lambda account: IssuedToken(account.name, 3600),

@@ -26,6 +26,7 @@ from mailsettings.store import key_file, migrations
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.web.dialect import UseCases
@@ -68,7 +69,7 @@ def create_backend(settings: Settings) -> Backend:
     key = signing_key.load(key_file.read_or_create(settings.data_dir / "signing-key.pem", signing_key.make))
     store = SQLStore(settings.database, Sealer(key_file.sealing_key(settings.data_dir / "sealing-key")))
     passwords = Argon2Passwords()
-    prober = _prober(settings)
+    prober = create_prober(settings, EgressPolicy(settings.tested_networks, settings.tested_ports))
     issuer = TokenIssuer(key, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     mail_servers = KeepMailServers(store)
 
@@ -77,7 +78,7 @@ def create_backend(settings: Settings) -> Backend:
 
     use_cases = UseCases(
         mail_servers=mail_servers,
-        probes=ProbeMailServers(mail_servers, prober),
+        probes=ProbeMailServers(mail_servers, prober, _probe_limits(settings)),
         accounts=KeepAccounts(store, passwords),
         tokens=TokenVerifier(key.public_key(), ISSUER, GRANTS),
         issue_token=issue_token,
@@ -114,9 +115,18 @@ def service_from_environment() -> ASGIApp:
     return service
 
 
-def _prober(settings: Settings) -> SMTPProber:
+def _probe_limits(settings: Settings) -> ProbeLimits:
+    return ProbeLimits(
+        at_once=settings.smtp_tests_at_once,
+        at_once_each=settings.smtp_tests_at_once_each,
+        per_minute_each=settings.smtp_tests_per_minute_each,
+    )
+
+
+def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
+    """What tests mail servers, as far as *egress* lets it; needs neither database nor keys."""
     return SMTPProber(
-        EgressPolicy(settings.tested_networks, settings.tested_ports),
+        egress,
         ehlo_name=settings.smtp_ehlo_name,
         deadline_seconds=settings.smtp_deadline_seconds,
         allow_cleartext_credentials=settings.smtp_cleartext_login,

@@ -69,6 +69,15 @@ class Settings(BaseSettings):
     smtp_deadline_seconds: float = Field(
         default=15, gt=0, le=120, description="How long a whole connection test may take."
     )
+    smtp_tests_at_once: int = Field(
+        default=16, ge=1, le=10000, description="How many connection tests may run at once in one process."
+    )
+    smtp_tests_at_once_each: int = Field(
+        default=4, ge=1, le=10000, description="How many of them may be one caller's."
+    )
+    smtp_tests_per_minute_each: int = Field(
+        default=30, ge=1, le=10000, description="How many connection tests a caller may begin in a minute."
+    )
     smtp_ca_file: Path | None = Field(
         default=None,
         description="PEM file of authorities that mail servers are trusted by, beside the system's.",

@@ -1,6 +1,7 @@
 """`mailsettings test-connection`: stored settings are tested, and told stage by stage."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -75,6 +76,16 @@ async def test_a_failure_is_told_with_reply_and_remedy_and_exit_code_1(tmp_path:
     assert re.search(r"^recipient +FAILED", told.stdout, re.MULTILINE)
     assert "[recipient_refused]" in told.stdout
     assert "The server replied: 550 5.1.1 No such user" in told.stdout
+
+
+async def test_the_report_is_there_as_json_too(tmp_path: Path) -> None:
+    async with real_server(REFUSING) as server:
+        await stored(tmp_path / "data", server.settings())
+        told = await run(tmp_path / "data", "--to", "receiver@example.com", "--json")
+
+    report = json.loads(told.stdout)
+    assert (told.returncode, report["failure"]["code"]) == (1, "recipient_refused")
+    assert report["failure"]["reply"] == {"code": 550, "enhancedCode": "5.1.1", "text": "No such user"}
 
 
 async def test_without_a_receiver_the_report_says_that_nothing_was_sent(tmp_path: Path) -> None:

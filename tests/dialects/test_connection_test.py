@@ -1,5 +1,6 @@
 """A connection test in each API's words: the report, the sentence, and answers that clients can live with."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from mailsettings.domain.probe import (
 from mailsettings.domain.setting import Setting
 
 from fakes import ScriptedProber
-from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
 
 NOW = datetime.now(UTC)
 CERTIFICATE = Certificate(
@@ -208,3 +209,41 @@ async def test_without_a_stored_server_there_is_nothing_to_test(api: Caller, pro
 
     assert (tested.status_code, tested.json()["code"]) == (404, "NotFound")
     assert prober.asked == []
+
+
+@DIALECTS
+async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
+    api: Caller, prober: ScriptedProber, dialect: Dialect
+) -> None:
+    for _ in range(LIMITS.per_minute_each):
+        assert (await run(api, dialect)).status_code == 200
+    refused = await run(api, dialect)
+
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 61
+    assert set(refused.json()) == dialect.members - {"report"}
+    assert refused.json().get("code", "TooManyRequests") == "TooManyRequests"
+    assert len(prober.asked) == LIMITS.per_minute_each
+
+
+@DIALECTS
+async def test_tests_of_one_caller_at_once_are_limited_and_others_are_let_in(
+    api: Caller, prober: ScriptedProber, dialect: Dialect
+) -> None:
+    prober.hold = asyncio.Event()
+    running = [asyncio.create_task(run(api, dialect)) for _ in range(LIMITS.at_once_each)]
+    await until_asked(prober, LIMITS.at_once_each)
+    refused = await run(api, dialect)
+    other = asyncio.create_task(run(api("tester"), CHECKMARX))
+    await until_asked(prober, LIMITS.at_once_each + 1)
+    prober.hold.set()
+    answers = [await task for task in (*running, other)]
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+    assert [answer.status_code for answer in answers] == [200] * len(answers)
+
+
+async def until_asked(prober: ScriptedProber, times: int) -> None:
+    async with asyncio.timeout(20):
+        while len(prober.asked) < times:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
+            await asyncio.sleep(0.01)

@@ -9,6 +9,7 @@ from mailsettings.domain.access import OPERATOR, Permission, Principal
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.domain.replacement import Replacement
+from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
 
@@ -42,7 +43,7 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
     everything_else = Principal("almost", frozenset(Permission) - {permission})
 
     with pytest.raises(PermissionDenied, match=permission):
-        await use(keep, ProbeMailServers(keep, prober), everything_else)
+        await use(keep, ProbeMailServers(keep, prober, ProbeLimits()), everything_else)
 
     assert [stored.version for stored in await keep.list(OPERATOR)] == [1]
     assert prober.asked == []
@@ -54,7 +55,7 @@ async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) 
     keep = KeepMailServers(InMemoryStore())
     await keep.create(OPERATOR, WANTED)
 
-    report = await ProbeMailServers(keep, prober).stored(OPERATOR, server_id, "to@example.org")
+    report = await ProbeMailServers(keep, prober, ProbeLimits()).stored(OPERATOR, server_id, "to@example.org")
 
     assert report.succeeded
     assert prober.asked == [(SERVER, "to@example.org")]

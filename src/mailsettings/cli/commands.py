@@ -11,7 +11,8 @@ from mailsettings.bootstrap import GRANTS, create_backend, prepare
 from mailsettings.cli.accounts import user
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
-from mailsettings.cli.report import tell
+from mailsettings.cli.probe import probe
+from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.store import migrations
@@ -22,10 +23,6 @@ KEEP_ALIVE_SECONDS = 5
 permission_option = click.option(
     "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
 )
-recipient_option = click.option(
-    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 
 
 @click.group(name="mailsettings")
@@ -35,6 +32,7 @@ def main() -> None:
 
 
 main.add_command(user)
+main.add_command(probe)
 
 
 @main.command()

@@ -16,6 +16,12 @@ _INDENT = " " * 14
 VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting})
 
 
+recipient_option = click.option(
+    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+
+
 def tell(report: ProbeReport, *, as_json: bool) -> None:
     """Print *report*; click leaves the colours out where there is no terminal."""
     click.echo(report_json(report, VOCABULARY) if as_json else render(report))

@@ -10,6 +10,7 @@ MailSettingsError
 │   ├── MailServerNotFound
 │   └── AccountNotFound
 ├── AccountExists
+├── TooManyProbes           more connection tests than are let in
 ├── SecretUnreadable        a sealed secret that does not open with our key
 └── StoreUnavailable        the database is away; trying again later may help
 """
@@ -87,6 +88,14 @@ class AccountExists(MailSettingsError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An account named {name} exists already.")
+
+
+class TooManyProbes(MailSettingsError):
+    """More connection tests than are let in at once or within a minute; nothing was tested."""
+
+    def __init__(self, problem: str, retry_after_seconds: int) -> None:
+        super().__init__(f"{problem} Try again in {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SecretUnreadable(MailSettingsError):

@@ -32,10 +32,10 @@ Impatience = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
 
 
 class Conversation:
-    """Speaks to *server* over what *open_session* opens, and notes in *journal* what it hears."""
+    """Speaks to *server*, encrypted by *context* unless it is None, and notes in *journal* what it hears."""
 
     def __init__(
-        self, journal: Journal, server: MailServer, context: ssl.SSLContext, oauth2: OAuth2Tokens
+        self, journal: Journal, server: MailServer, context: ssl.SSLContext | None, oauth2: OAuth2Tokens
     ) -> None:
         self._journal = journal
         self._server = server
@@ -86,9 +86,9 @@ class Conversation:
         self._journal.observe(greeting=self._open_session.server)
 
     async def _secure(self) -> None:
-        if self._server.security is ConnectionSecurity.NONE:
+        if self._context is None:
             self._journal.skip(ProbeStage.SECURE, "the settings say: no encryption")
-        if self._server.security is ConnectionSecurity.STARTTLS:
+        elif self._server.security is ConnectionSecurity.STARTTLS:
             self._journal.enter(ProbeStage.SECURE)
             if not self._open_session.server.offers("STARTTLS"):
                 raise Refused(FailureCode.STARTTLS_NOT_OFFERED)

@@ -49,6 +49,10 @@ class EgressPolicy:
         )
 
 
+ANYWHERE = EgressPolicy((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")), None)
+"""For whoever has a shell on this machine, and could connect anywhere without us."""
+
+
 def _forms(address: Address) -> Iterator[Address]:
     """*address*, and the IPv4 address that is inside it."""
     inner = _embedded(address) if isinstance(address, IPv6Address) else None

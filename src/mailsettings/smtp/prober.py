@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
@@ -102,7 +102,8 @@ class SMTPProber:
         recipient: str | None,
     ) -> None:
         journal.enter(ProbeStage.CONNECT)
-        context = await self._trust.context(server.trust)
+        clear = server.security is ConnectionSecurity.NONE
+        context = None if clear else await self._trust.context(server.trust)
         race = Race(addresses, server.port)
         try:
             sock = await race.winner()

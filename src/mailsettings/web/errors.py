@@ -9,7 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
-from mailsettings.domain.errors import InvalidSetting, MailSettingsError, NotAuthenticated, PermissionDenied
+from mailsettings.domain.errors import (
+    InvalidSetting,
+    MailSettingsError,
+    NotAuthenticated,
+    PermissionDenied,
+    TooManyProbes,
+)
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
 from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused, TestFailed
@@ -98,6 +104,8 @@ def _headers(error: Exception, answer: Answer) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
     if isinstance(error, PermissionDenied):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
+    if isinstance(error, TooManyProbes):
+        return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, RequestRefused):
         return dict(error.headers)
     return {"Retry-After": str(RETRY_AFTER_SECONDS)} if answer.status == 503 else {}  # noqa: PLR2004  # named by RFC 9110

@@ -1,0 +1,110 @@
+"""`mailsettings probe`: test any mail server from this machine, with no database and no running service."""
+
+import asyncio
+import sys
+from pathlib import Path
+
+import click
+
+from mailsettings import settings
+from mailsettings.bootstrap import create_prober
+from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.report import json_option, recipient_option, tell
+from mailsettings.domain.mail_server import (
+    Authentication,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
+from mailsettings.smtp.egress import ANYWHERE
+
+_PORTS = {
+    ConnectionSecurity.NONE: 25,
+    ConnectionSecurity.STARTTLS: 587,
+    ConnectionSecurity.IMPLICIT_TLS: 465,
+}
+
+
+@click.command()
+@click.argument("host")
+@click.option("--port", type=click.IntRange(1, 65535), help="By default 25, 587 or 465, as the security wants.")
+@click.option(
+    "--security",
+    type=click.Choice([security.value for security in ConnectionSecurity]),
+    help="By default implicit-tls on port 465, else starttls.",
+)
+@click.option("--username", metavar="NAME", help="Log in; the password is asked for, or read from standard input.")
+@click.option("--from", "sender", metavar="ADDRESS", help="By default the user name, or postmaster of the host.")
+@click.option(
+    "--certificate", metavar="FILE", type=click.Path(exists=True, path_type=Path), help="Trust only this."
+)
+@recipient_option
+@json_option
+@one_sentence
+def probe(  # noqa: PLR0913, PLR0917  # one for each option
+    host: str,
+    port: int | None,
+    security: str | None,
+    username: str | None,
+    sender: str | None,
+    certificate: Path | None,
+    recipient: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Test the mail server HOST from this machine and print what happened, stage by stage."""
+    chosen = _security(security, port)
+    server = MailServer(
+        host,
+        port or _PORTS[chosen],
+        chosen,
+        Sender(sender or _sender(host, username)),
+        _authentication(username),
+        _trust(certificate),
+    )
+    report = asyncio.run(_probe(server, recipient))
+    tell(report, as_json=as_json)
+    sys.exit(0 if report.succeeded else 1)
+
+
+async def _probe(server: MailServer, recipient: str | None) -> ProbeReport:
+    prober = create_prober(settings.read(), ANYWHERE)
+    try:
+        return await prober.probe(server, recipient)
+    finally:
+        await prober.close()
+
+
+def _security(security: str | None, port: int | None) -> ConnectionSecurity:
+    if security is not None:
+        return ConnectionSecurity(security)
+    implicit = port == _PORTS[ConnectionSecurity.IMPLICIT_TLS]
+    return ConnectionSecurity.IMPLICIT_TLS if implicit else ConnectionSecurity.STARTTLS
+
+
+def _sender(host: str, username: str | None) -> str:
+    if username and "@" in username:
+        return username
+    is_name = host.replace(".", "").isalnum() and not host.replace(".", "").isdigit()
+    return f"postmaster@{host}" if is_name or "-" in host else "postmaster@localhost"
+
+
+def _authentication(username: str | None) -> Authentication:
+    if username is None:
+        return NoAuthentication()
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    return PasswordAuthentication(username, Secret(password))
+
+
+def _trust(certificate: Path | None) -> Trust:
+    if certificate is None:
+        return SystemTrust()
+    return GivenCertificates.parse(certificate.read_text(encoding="utf-8", errors="replace"))

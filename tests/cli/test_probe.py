@@ -1,0 +1,91 @@
+"""`mailsettings probe`: any server, from anywhere, with no database; for people and, with --json, for programs."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailsettings.domain.mail_server import ConnectionSecurity
+
+from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server
+
+CANARY = "canary-password-2c60"
+
+
+async def run(home: Path, *arguments: str, password: str = "") -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
+    return await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "mailsettings", "probe", *arguments],
+        env=environment | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")},
+        input=f"{password}\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> str:
+    file = tmp_path / "authority.pem"
+    file.write_text(AUTHORITY_PEM)
+    return str(file)
+
+
+@pytest.mark.parametrize("security", [ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS])
+async def test_a_server_is_tested_with_a_login_and_a_mail_without_leaving_anything(
+    tmp_path: Path, certificate: str, security: ConnectionSecurity
+) -> None:
+    options = [
+        "--security",
+        security,
+        "--username",
+        USERNAME,
+        "--certificate",
+        certificate,
+        "--to",
+        "a@example.com",
+    ]
+    async with real_server(Behaviour(security, CANARY)) as server:
+        arguments = ["127.0.0.1", "--port", str(server.port), *options]
+        told = await run(tmp_path / "home", *arguments, password=CANARY)
+
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.endswith("The mail server works.\n")
+    assert re.search(r"^ +TLSv1.3 ", told.stdout, re.MULTILINE)
+    assert re.search(r"^authenticate +ok .*PLAIN", told.stdout, re.MULTILINE)
+    assert len(server.messages) == 1
+    assert CANARY not in told.stdout
+    assert not (tmp_path / "home").exists()
+
+
+async def test_the_wrong_security_is_named_with_what_to_set(tmp_path: Path) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS)) as server:
+        told = await run(tmp_path, "127.0.0.1", "--port", str(server.port), "--security", "none")
+
+    assert told.returncode == 1
+    assert "[wrong_connection_security]" in told.stdout
+    assert "-> set connection security to implicit-tls (now none)" in told.stdout
+    assert "\x1b" not in told.stdout
+
+
+async def test_json_is_for_programs(tmp_path: Path) -> None:
+    told = await run(tmp_path, "127.0.0.1", "--port", "1", "--json")
+
+    report = json.loads(told.stdout)
+    assert (told.returncode, report["succeeded"], report["failure"]["code"]) == (1, False, "connection_refused")
+    assert report["failure"]["changes"][0] | {"suggested": 0} == {"field": "port", "current": 1, "suggested": 0}
+
+
+@pytest.mark.parametrize("host", ["", "not a host", "127.1"])
+async def test_a_host_that_cannot_be_one_is_told_in_a_sentence(tmp_path: Path, host: str) -> None:
+    told = await run(tmp_path, host)
+
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("Error: host ")
