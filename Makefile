@@ -26,8 +26,10 @@ lint: .venv/dev  ## format and lint
 types: .venv/dev  ## mypy --strict
 	$(BIN)/mypy
 
-bench: .venv/dev  ## measure the read path beside bare frameworks
+bench: .venv/dev  ## measure reads, round trips of a test, and a thousand tests at once
 	$(BIN)/python benchmarks/read_path.py
+	$(BIN)/python benchmarks/probe_round_trips.py
+	$(BIN)/python benchmarks/probe_concurrency.py
 
 lock: .venv/dev  ## renew the hashed locks from pyproject.toml
 	$(BIN)/python scripts/lock.py

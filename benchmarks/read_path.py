@@ -1,6 +1,6 @@
 """How fast the mail server settings are read, beside bare frameworks that answer the same.
 
-    make bench                      5 rounds of 3 seconds
+    … read_path.py                   5 rounds of 3 seconds
     … read_path.py --rounds 9 --seconds 5
 
 Three servers, each one uvicorn worker (uvloop, httptools) of its own, answer the same JSON:

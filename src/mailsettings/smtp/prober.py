@@ -28,8 +28,8 @@ from mailsettings.smtp.second_opinion import PATIENCE_SECONDS, USUAL_PORTS, Seco
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSTrust
 
-LOOKS_AT_ONCE = 16
-"""Second connections of all tests together; they are short, and TLS takes 50 kB each."""
+OPINIONS_AT_ONCE = 16
+"""Tests that look around at the same time; each makes up to six connections, and TLS takes 50 kB each."""
 ENDS = (Refused, Answered, NotConnected, TokenRefused, *WIRE_ERRORS)
 """All that ends a conversation; anything else is an error of ours."""
 
@@ -59,7 +59,7 @@ class SMTPProber:
         self._lookup = HostLookup(resolve)
         self._patience_seconds = patience_seconds
         self._usual_ports = {port: security for port, security in usual_ports.items() if egress.allows_port(port)}
-        self._looks = asyncio.Semaphore(LOOKS_AT_ONCE)
+        self._turns = asyncio.Semaphore(OPINIONS_AT_ONCE)
 
     async def close(self) -> None:
         """Let the threads end."""
@@ -90,8 +90,8 @@ class SMTPProber:
         return addresses
 
     def _second_opinion(self, server: MailServer, addresses: Sequence[Address]) -> SecondOpinion:
-        look = SecondLook(addresses, server.host, self._ehlo_name, self._looks)
-        return SecondOpinion(look, server, self._usual_ports, self._patience_seconds)
+        look = SecondLook(addresses, server.host, self._ehlo_name)
+        return SecondOpinion(look, server, self._usual_ports, self._patience_seconds, self._turns)
 
     async def _converse(
         self,

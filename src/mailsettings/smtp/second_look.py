@@ -38,15 +38,12 @@ class Spoken:
 
 
 class SecondLook:
-    """Looks at the ports of one host, whose addresses were checked; at most as many at once as *turns* allow."""
+    """Looks at the ports of one host, whose addresses were checked."""
 
-    def __init__(
-        self, addresses: Sequence[Address], host: str, ehlo_name: str | None, turns: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, addresses: Sequence[Address], host: str, ehlo_name: str | None) -> None:
         self._addresses = addresses
         self._host = host
         self._ehlo_name = ehlo_name
-        self._turns = turns
 
     async def in_clear(self, port: int) -> Spoken:
         """What the port says without TLS."""
@@ -87,13 +84,12 @@ class SecondLook:
 
     @asynccontextmanager
     async def _session(self, port: int, context: ssl.SSLContext | None) -> AsyncIterator[Session]:
-        async with self._turns:
-            sock = await Race(self._addresses, port).winner()
-            session = await Session.open(sock, host=self._host, context=context, ehlo_name=self._ehlo_name)
-            try:
-                yield session
-            finally:
-                session.close()
+        sock = await Race(self._addresses, port).winner()
+        session = await Session.open(sock, host=self._host, context=context, ehlo_name=self._ehlo_name)
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 async def _greeted(session: Session) -> Spoken | None:

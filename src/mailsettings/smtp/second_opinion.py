@@ -43,12 +43,18 @@ class SecondOpinion:
     """About *server*, whose settings are in question. *usual_ports* are those that may be looked at."""
 
     def __init__(
-        self, look: SecondLook, server: MailServer, usual_ports: UsualPorts, patience_seconds: float
+        self,
+        look: SecondLook,
+        server: MailServer,
+        usual_ports: UsualPorts,
+        patience_seconds: float,
+        turns: asyncio.Semaphore,
     ) -> None:
         self._look = look
         self._server = server
         self._usual_ports = usual_ports
         self._patience_seconds = patience_seconds
+        self._turns = turns
         self._neighbour: tuple[int, ConnectionSecurity] | None = None
 
     async def impatient(self, stage: ProbeStage, work: Awaitable[T]) -> T:
@@ -68,10 +74,14 @@ class SecondOpinion:
 
     async def on(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         """A better failure than *found*, if a second look says more; certificates go into *journal*."""
-        if found.code in _NOBODY_THERE:
-            self._neighbour = await self._find_neighbour()
-        if self._neighbour and (found.code in _NOBODY_THERE or found.code is FailureCode.DEADLINE_EXCEEDED):
+        if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
             return self._pointing_to(self._neighbour, found)
+        async with self._turns:
+            return await self._looked_into(found, journal)
+
+    async def _looked_into(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        if found.code in _NOBODY_THERE:
+            return self._pointing_to(await self._find_neighbour(), found)
         if found.code is FailureCode.STARTTLS_NOT_OFFERED:
             return await self._without_starttls(found)
         if self._doubts_security(found, journal) and (better := await self._by_security(found.stage)):
@@ -82,13 +92,14 @@ class SecondOpinion:
 
     async def _wonder(self, stage: ProbeStage) -> None:
         """Look at the port's other modes and at its neighbours, all at once. Raises `Refused`."""
-        neighbours = asyncio.ensure_future(self._find_neighbour())
-        try:
-            if better := await self._by_security(stage):
-                raise Refused.of(better)
-            self._neighbour = await neighbours
-        finally:
-            await _stop(neighbours)
+        async with self._turns:
+            neighbours = asyncio.ensure_future(self._find_neighbour())
+            try:
+                if better := await self._by_security(stage):
+                    raise Refused.of(better)
+                self._neighbour = await neighbours
+            finally:
+                await _stop(neighbours)
 
     @property
     def _implicit(self) -> bool:
@@ -137,7 +148,7 @@ class SecondOpinion:
         if tls.security is not None:
             change = Change(Setting.SECURITY, suggested=tls.security)
             return replace(found, changes=(change,))
-        if neighbour:
+        if neighbour is not None:
             return self._pointing_to(neighbour, found)
         suggested = self._unless_it_bares(ConnectionSecurity.NONE)
         return replace(found, changes=(Change(Setting.SECURITY, suggested=suggested),))
@@ -154,7 +165,9 @@ class SecondOpinion:
         encrypted = [one for one in speaking if one[1] is not ConnectionSecurity.NONE]
         return next(iter([*encrypted, *speaking]), None)
 
-    def _pointing_to(self, neighbour: tuple[int, ConnectionSecurity], found: ProbeFailure) -> ProbeFailure:
+    def _pointing_to(self, neighbour: tuple[int, ConnectionSecurity] | None, found: ProbeFailure) -> ProbeFailure:
+        if neighbour is None:
+            return found
         port, security = neighbour
         explanation = (
             f"{found.explanation.rstrip('.')}; port {port} of this host answers, and {_BY_WORDS[security]}."
