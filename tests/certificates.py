@@ -10,7 +10,7 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 def authority_pem() -> str:
@@ -31,7 +31,7 @@ class SelfSigned:
     key: bytes
 
     @classmethod
-    def for_name(cls, name: str) -> Self:
+    def for_name(cls, name: str, purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH) -> Self:
         """Signed by nobody but itself."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -41,6 +41,7 @@ class SelfSigned:
             .not_valid_before(now - timedelta(1))
             .not_valid_after(now + timedelta(365))
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
             .sign(key, hashes.SHA256())
         )
         private = key.private_bytes(

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from mailsettings.cli.report import render
+from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.store import migrations
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
@@ -96,3 +98,14 @@ async def test_without_a_receiver_the_report_says_that_nothing_was_sent(tmp_path
     assert told.returncode == 0
     assert "no mail was sent" in told.stdout
     assert server.messages == []
+
+
+def test_on_a_terminal_outcomes_have_colours() -> None:
+    stages = (
+        StageReport(ProbeStage.RESOLVE, Outcome.PASSED),
+        StageReport(ProbeStage.CONNECT, Outcome.FAILED),
+        StageReport(ProbeStage.CONTENT, Outcome.UNKNOWN),
+    )
+    lines = render(ProbeReport(stages)).splitlines()
+
+    assert [line[13:18] for line in lines[:3]] == ["\x1b[32m", "\x1b[31m", "\x1b[33m"]

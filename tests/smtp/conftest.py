@@ -7,10 +7,28 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.findings import FAILURES
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.probe import ProbeReport
 from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
+
+
+class CheckedProber(SMTPProber):
+    """Holds what is true of every report, whatever a test is about."""
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        report = await super().probe(server, recipient)
+        if report.failure is not None:
+            assert report.failure.stage in FAILURES[report.failure.code].stages
+            assert report.failure.stage is report.stages[-1].stage
+            assert report.failure.steps
+            assert not report.warnings
+        assert len({stage.stage for stage in report.stages}) == len(report.stages)
+        assert "canary" not in repr([stage.observed for stage in report.stages if stage.observed.reply is None])
+        return report
 
 
 class MakeProber:
@@ -31,7 +49,7 @@ class MakeProber:
             "oauth2": OAuth2Tokens(),
             "usual_ports": {},  # so that no test meets a mail server of the machine it runs on
         }
-        prober = SMTPProber(**(settings | changes))
+        prober = CheckedProber(**(settings | changes))
         self._stack.push_async_callback(prober.close)
         return prober
 

@@ -155,6 +155,7 @@ async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProb
     assert report.succeeded
 
 
+@pytest.mark.shows(FailureCode.CLEARTEXT_CREDENTIALS)
 async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_prober: Any) -> None:
     async with real_server(Behaviour(password=CANARY)) as server:
         report = await make_prober(allow_cleartext_credentials=False).probe(server.settings(login=LOGIN), TO)
@@ -165,6 +166,7 @@ async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_p
     assert server.connections == 0
 
 
+@pytest.mark.shows(FailureCode.AUTHENTICATION_NOT_OFFERED)
 async def test_a_server_without_a_fitting_mechanism_is_not_logged_in_to(prober: SMTPProber) -> None:
     async with real_server(Behaviour(password=CANARY, mechanisms=["XOAUTH2"])) as server:
         report = await prober.probe(server.settings(login=LOGIN), TO)
@@ -211,7 +213,9 @@ INVALID: dict[str, tuple[Changes, str, ProbeStage, FailureCode, Setting]] = {
 }
 
 
-@pytest.mark.parametrize("name", INVALID)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.shows(row[3])) for name, row in INVALID.items()]
+)
 async def test_settings_that_cannot_work_are_told_before_anything_connects(prober: SMTPProber, name: str) -> None:
     changes, recipient, stage, code, setting = INVALID[name]
     async with real_server(Behaviour()) as server:

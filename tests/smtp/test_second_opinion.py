@@ -190,6 +190,7 @@ async def test_a_neighbour_on_a_port_that_is_not_allowed_is_not_looked_at(make_p
     assert secured.connections == 0
 
 
+@pytest.mark.shows(FailureCode.TLS_VERSION_TOO_OLD)
 async def test_old_tls_is_named(make_prober: Any) -> None:
     for security in (STARTTLS, IMPLICIT):
         async with real_server(Behaviour(security, CANARY, oldest_tls=True)) as server:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.observation import TLSSession
@@ -119,6 +120,18 @@ async def test_a_self_signed_certificate_is_offered_and_works_once_it_is_given(
     taken, _ = await probe(make_prober, security, certificate, GivenCertificates.parse(suggested))
 
     assert taken.succeeded
+
+
+@pytest.mark.shows(FailureCode.TLS_CERTIFICATE_INVALID)
+async def test_a_certificate_for_another_purpose_is_told_in_the_librarys_words(make_prober: Any) -> None:
+    certificate = SelfSigned.for_name(NAME, ExtendedKeyUsageOID.CLIENT_AUTH)
+    trust = GivenCertificates(certificate.pem.decode())
+    report, attempts = await probe(make_prober, ENCRYPTED[0], certificate, trust)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.TLS_CERTIFICATE_INVALID
+    assert "purpose" in report.failure.explanation
+    assert attempts == []
 
 
 async def test_the_name_in_the_certificate_is_suggested_as_the_host(make_prober: Any) -> None:

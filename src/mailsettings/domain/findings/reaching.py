@@ -109,14 +109,14 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "This is not a mail server",
         "what answers on this port does not speak SMTP.",
         ("Check host and port.",),
-        (ProbeStage.GREET, *ENVELOPE),
+        (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.PORT,
     ),
     FailureCode.SERVER_REFUSED: Meaning(
         "The server does not want us",
         "the server does not want to talk to us.",
         (f"{_ASK} whether it takes mail from this machine; the reply says why it does not.",),
-        (ProbeStage.GREET,),
+        (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.HOST,
     ),
 }
