@@ -35,8 +35,8 @@ class Refused(Exception):
 
     @classmethod
     def of(cls, found: ProbeFailure) -> Self:
-        """*found*, to be raised."""
-        return cls(found.code, found.explanation, found.steps, found.changes, found.stage)
+        """*found*, to be raised in its stage."""
+        return cls(found.code, found.explanation, found.steps, found.changes)
 
     def failure(self, stage: ProbeStage) -> ProbeFailure:
         """The finding, in *stage* unless this names one."""
