@@ -131,7 +131,7 @@ async def misbehaving_server(
         tasks.add(task)
         seen.open_connections += 1
         try:
-            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
                 await _Visit(seen, step, kind, pipelining, reader, writer).serve()
         finally:
             seen.open_connections -= 1

@@ -229,7 +229,7 @@ async def scripted_server(script: Script) -> AsyncIterator[ScriptedServer]:
 
         reader.readline = heard  # type: ignore[method-assign]  # so that scripts read and we hear
         try:
-            with contextlib.suppress(ConnectionError, ssl.SSLError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
                 await script(reader, writer)
         finally:
             writer.close()

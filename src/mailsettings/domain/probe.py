@@ -152,7 +152,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """The whole of one connection test, in the order in which it happened."""
+    """The whole of one connection test: every stage, in the order of the wire."""
 
     stages: tuple[StageReport, ...]
     failure: ProbeFailure | None = None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.probe import (
     Observed,
@@ -77,17 +77,32 @@ class Journal:
         return ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
 
     def failed(self, failure: ProbeFailure, outcome: Outcome = Outcome.FAILED) -> ProbeReport:
-        """The report, ending with the stage that is running."""
+        """The report: the running stage failed, and those that were not reached are told as skipped."""
         if failure.reply:
             self.observe(reply=failure.reply)
         self._leave(outcome)
-        return ProbeReport(tuple(self._done), failure, (), _milliseconds_since(self._begun))
+        done = {report.stage: report for report in self._done}
+        stages = tuple(done.get(stage, _not_reached(stage)) for stage in _order(self.server.security))
+        return ProbeReport(stages, failure, (), _milliseconds_since(self._begun))
 
     def _leave(self, outcome: Outcome) -> None:
         if self._stage is not None:
             took = _milliseconds_since(self._stage_begun)
             self._done.append(StageReport(self._stage, outcome, took, self._observed))
             self._stage = None
+
+
+def _order(security: ConnectionSecurity) -> Sequence[ProbeStage]:
+    """The order of the wire: with implicit TLS the greeting comes encrypted."""
+    first, last = ProbeStage.GREET, ProbeStage.SECURE
+    if security is ConnectionSecurity.IMPLICIT_TLS:
+        first, last = last, first
+    others = [stage for stage in ProbeStage if stage not in {first, last}]
+    return [*others[:2], first, last, *others[2:]]
+
+
+def _not_reached(stage: ProbeStage) -> StageReport:
+    return StageReport(stage, Outcome.SKIPPED, observed=Observed(note="not reached"))
 
 
 def _milliseconds_since(moment: float) -> int:

@@ -1,0 +1,107 @@
+"""Servers, and those in between, that want more than to fail: words slipped in, floods, lies about encryption."""
+
+import asyncio
+import ssl
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.secret import Secret
+
+from misbehaving_server import Kind, Step, misbehaving_server
+from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server
+
+CANARY = "canary-password-8d11"
+LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
+STARTTLS = ConnectionSecurity.STARTTLS
+MOST_BYTES = 5_000_000
+
+
+async def test_words_slipped_in_before_encryption_are_not_heard_after_it(make_prober: Any) -> None:
+    """What follows the reply to STARTTLS in clear may come from anybody (RFC 3207 4.2)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(HOST).configure_cert(context)
+    heard: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org\r\n")
+        await reader.readline()
+        writer.write(b"250-mail.example.org\r\n250 STARTTLS\r\n")
+        await reader.readline()
+        writer.write(b"220 Go ahead\r\n250-evil.example\r\n250 AUTH LOGIN\r\n250 evil\r\n")
+        await writer.drain()
+        await writer.start_tls(context)
+        for reply in (b"250-mail.example.org\r\n250 AUTH PLAIN\r\n", b"235 Yes\r\n", b"250 OK\r\n"):
+            heard.append(await reader.readline())
+            writer.write(reply)
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, LOGIN, TRUST)
+        report = await make_prober().probe(settings, None)
+
+    assert "evil" not in repr(report)
+    if report.succeeded:
+        greetings = [stage.observed.greeting for stage in report.stages if stage.observed.greeting]
+        assert greetings[-1].mechanisms == ("PLAIN",)
+        assert heard[1].startswith(b"AUTH PLAIN ")
+    else:
+        assert report.failure.stage is ProbeStage.SECURE
+        assert not any(b"AUTH" in line for line in heard)
+
+
+async def test_a_plain_greeting_before_tls_is_not_taken_for_the_encrypted_one(make_prober: Any) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(HOST).configure_cert(context)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 evil.example ESMTP\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        await writer.start_tls(context)
+        await reader.read()
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, ConnectionSecurity.IMPLICIT_TLS, SENDER, LOGIN, TRUST)
+        report = await make_prober(deadline_seconds=2).probe(settings, None)
+
+    assert not report.succeeded
+    assert "evil.example" not in repr([stage.observed for stage in report.stages])
+
+
+async def test_a_login_over_the_settings_encryption_only(make_prober: Any) -> None:
+    """A server that takes STARTTLS out of its offer gets no login (RFC 3207 6)."""
+    heard: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org\r\n")
+        while line := await reader.readline():
+            heard.append(line)
+            writer.write(b"250-mail.example.org\r\n250 AUTH PLAIN LOGIN CRAM-MD5\r\n")
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, LOGIN, TRUST)
+        report = await make_prober().probe(settings, "to@example.com")
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.STARTTLS_NOT_OFFERED
+    assert not any(b"AUTH" in line or b"MAIL" in line for line in heard)
+
+
+@pytest.mark.parametrize("kind", [Kind.FLOOD, Kind.LONG_LINE, Kind.GARBAGE])
+@pytest.mark.parametrize("step", [Step.GREETING, Step.EHLO, Step.AUTH, Step.RCPT])
+async def test_no_flood_fills_the_memory(make_prober: Any, step: Step, kind: Kind) -> None:
+    prober = make_prober()
+    async with misbehaving_server(ConnectionSecurity.NONE, step, kind, pipelining=True) as server:
+        tracemalloc.start()
+        try:
+            report = await prober.probe(server.settings(LOGIN), "to@example.com")
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+
+    assert report.failure is not None
+    assert peak < MOST_BYTES
+    assert len(repr(report)) < 20_000
