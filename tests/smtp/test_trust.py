@@ -109,10 +109,11 @@ async def test_a_certificate_that_does_not_pass_is_shown_with_the_reason(
 
 
 @pytest.mark.parametrize("security", ENCRYPTED)
-async def test_a_self_signed_certificate_is_offered_and_works_once_it_is_given(
-    make_prober: Any, security: ConnectionSecurity
+@pytest.mark.parametrize("name", ["self-signed", "another authority", "chain incomplete"])
+async def test_the_presented_certificate_is_offered_and_works_once_it_is_given(
+    make_prober: Any, security: ConnectionSecurity, name: str
 ) -> None:
-    certificate = SelfSigned.for_name(NAME)
+    certificate = CASES[name][0]
     refused, _ = await probe(make_prober, security, certificate)
     assert refused.failure is not None
     suggested = refused.failure.changes[0].suggested

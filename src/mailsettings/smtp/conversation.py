@@ -82,7 +82,7 @@ class Conversation:
         self._observe(greeting)
 
     async def _ehlo(self) -> None:
-        self._observe(await self._open_session.ehlo())
+        await self._open_session.ehlo()
         self._journal.observe(greeting=self._open_session.server)
 
     async def _secure(self) -> None:

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.observation import TLSSession
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Value
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.errors import Refused
 from mailsettings.smtp.failures import not_smtp
 from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.presented import TLS_TROUBLE, with_presented
 from mailsettings.smtp.second_look import SecondLook, Spoken
 
 PATIENCE_SECONDS = 1.0
@@ -25,11 +25,6 @@ USUAL_PORTS: UsualPorts = {
     2525: ConnectionSecurity.STARTTLS,
 }
 _NOBODY_THERE = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
-_TLS_TROUBLE = {
-    *(FailureCode.TLS_CERTIFICATE_EXPIRED, FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_NAME_MISMATCH),
-    *(FailureCode.TLS_CERTIFICATE_NOT_YET_VALID, FailureCode.TLS_CERTIFICATE_SELF_SIGNED),
-    *(FailureCode.TLS_ISSUER_UNKNOWN, FailureCode.TLS_HANDSHAKE_FAILED, FailureCode.CONNECTION_LOST),
-}
 _BY_WORDS = {
     ConnectionSecurity.NONE: "speaks without encryption",
     ConnectionSecurity.STARTTLS: "begins in clear and offers STARTTLS",
@@ -86,7 +81,7 @@ class SecondOpinion:
             return await self._without_starttls(found)
         if self._doubts_security(found, journal) and (better := await self._by_security(found.stage)):
             return better
-        if found.code in _TLS_TROUBLE and found.stage is ProbeStage.SECURE:
+        if found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE:
             return await self._on_encryption(found, journal)
         return found
 
@@ -183,43 +178,7 @@ class SecondOpinion:
         if session is None:
             return found
         journal.observe(tls=session)
-        if session.version in {"SSLv3", "TLSv1", "TLSv1.1"}:
-            return failure(FailureCode.TLS_VERSION_TOO_OLD, found.stage)
-        return replace(
-            found,
-            explanation=_about(session, found),
-            changes=tuple(replace(change, suggested=_remedy(session, found)) for change in found.changes),
-        )
-
-
-def _about(session: TLSSession, found: ProbeFailure) -> str:
-    """*found*'s explanation, with what the presented certificates say."""
-    if not session.chain:
-        return found.explanation
-    leaf, last = session.chain[0], session.chain[-1]
-    expired = min(session.chain, key=lambda certificate: certificate.not_after)
-    begins = max(session.chain, key=lambda certificate: certificate.not_before)
-    details = {
-        FailureCode.TLS_NAME_MISMATCH: f"it is for {', '.join(leaf.names) or 'no name at all'}",
-        FailureCode.TLS_CERTIFICATE_EXPIRED: f"{expired.subject} was good until {expired.not_after:%Y-%m-%d}",
-        FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: f"{begins.subject} begins on {begins.not_before:%Y-%m-%d}",
-        FailureCode.TLS_ISSUER_UNKNOWN: f"it was issued by {last.issuer}",
-        FailureCode.TLS_CERTIFICATE_SELF_SIGNED: f"it is {last.subject}, SHA-256 {last.sha256}",
-    }
-    detail = details.get(found.code)
-    return f"{found.explanation.rstrip('.')}; {detail}." if detail else found.explanation
-
-
-def _remedy(session: TLSSession, found: ProbeFailure) -> Value | None:
-    """A value for the setting that *found* points at."""
-    if not session.chain:
-        return None
-    if found.code is FailureCode.TLS_NAME_MISMATCH:
-        names = [name for name in session.chain[0].names if "*" not in name]
-        return names[0] if names else None
-    if found.code is FailureCode.TLS_CERTIFICATE_SELF_SIGNED:
-        return session.chain[-1].pem
-    return None
+        return with_presented(session, found)
 
 
 async def _stop(*tasks: "asyncio.Future[Any] | None") -> None:

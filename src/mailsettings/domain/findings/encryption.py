@@ -74,6 +74,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         (
             "If the authority is your organisation's own, give its certificate as the one to trust.",
             "Else the server leaves out the certificates in between: ask whoever runs it to send the chain.",
+            "Or compare the SHA-256 fingerprint of the presented certificate with them, and trust just that one.",
         ),
         (ProbeStage.SECURE,),
         Setting.CERTIFICATE,
