@@ -132,7 +132,6 @@ class Ours:
         begun = time.perf_counter()
         report = await prober.probe(server, TO)
         took = time.perf_counter() - begun
-        await prober.close()
         if not report.succeeded:
             raise SystemExit(f"ours failed: {report.failure}")
         return took

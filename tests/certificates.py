@@ -31,23 +31,37 @@ class SelfSigned:
     key: bytes
 
     @classmethod
-    def for_name(cls, name: str, purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH) -> Self:
-        """Signed by nobody but itself."""
+    def for_name(
+        cls,
+        name: str,
+        purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+        *,
+        extra: x509.ExtensionType | None = None,
+        authority: bool = False,
+    ) -> Self:
+        """Signed by nobody but itself; *extra* takes the place of its names."""
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        now = datetime.now(UTC)
-        certificate = (
-            x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-            .not_valid_before(now - timedelta(1))
-            .not_valid_after(now + timedelta(365))
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .sign(key, hashes.SHA256())
-        )
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        return cls(certificate.public_bytes(serialization.Encoding.PEM), private)
+        builder = _builder(name, name, key.public_key())
+        if authority:
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        else:
+            names = extra or x509.SubjectAlternativeName([x509.DNSName(name)])
+            builder = builder.add_extension(names, critical=False)
+            builder = builder.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+        certificate = builder.sign(key, hashes.SHA256())
+        return cls(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
+
+    def issue(self, name: str) -> "SelfSigned":
+        """A certificate for *name*, signed by this one."""
+        own = x509.load_pem_x509_certificate(self.pem)
+        own_key = serialization.load_pem_private_key(self.key, None)
+        assert isinstance(own_key, ec.EllipticCurvePrivateKey)
+        key = ec.generate_private_key(ec.SECP256R1())
+        issuer = str(own.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+        names = x509.SubjectAlternativeName([x509.DNSName(name)])
+        builder = _builder(name, issuer, key.public_key()).add_extension(names, critical=False)
+        certificate = builder.sign(own_key, hashes.SHA256())
+        return SelfSigned(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
     @property
     def cert_chain_pems(self) -> list[trustme.Blob]:
@@ -59,3 +73,19 @@ class SelfSigned:
             file.write(self.key + self.pem)
             file.flush()
             context.load_cert_chain(file.name)
+
+
+def _builder(name: str, issuer: str, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    now = datetime.now(UTC)
+    subject, by = (x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in (name, issuer))
+    return (
+        x509.CertificateBuilder(by, subject, key, x509.random_serial_number())
+        .not_valid_before(now - timedelta(1))
+        .not_valid_after(now + timedelta(365))
+    )
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )

@@ -155,7 +155,7 @@ StartServer = Callable[..., AbstractAsyncContextManager[RealServer]]
 async def real_server(behaviour: Behaviour) -> AsyncIterator[RealServer]:
     """A real server on a free port."""
     seen = RealServer()
-    context = _context(behaviour)
+    context = server_context(behaviour)
     implicit = behaviour.security is ConnectionSecurity.IMPLICIT_TLS
     starttls = context if behaviour.security is ConnectionSecurity.STARTTLS else None
     loop = asyncio.get_running_loop()
@@ -182,7 +182,8 @@ async def real_server(behaviour: Behaviour) -> AsyncIterator[RealServer]:
                     await asyncio.wait_for(task, 1)
 
 
-def _context(behaviour: Behaviour) -> ssl.SSLContext:
+def server_context(behaviour: Behaviour) -> ssl.SSLContext:
+    """TLS as *behaviour* has it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate = behaviour.certificate or AUTHORITY.issue_cert(HOST, "localhost")
     certificate.configure_cert(context)

@@ -49,7 +49,6 @@ class Backend:
     async def close(self) -> None:
         """Give back connections and threads."""
         self.passwords.close()
-        await self.prober.close()
         await self.store.close()
 
 

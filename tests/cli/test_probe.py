@@ -17,12 +17,14 @@ from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server
 CANARY = "canary-password-2c60"
 
 
-async def run(home: Path, *arguments: str, password: str = "") -> subprocess.CompletedProcess[str]:
+async def run(
+    home: Path, *arguments: str, password: str = "", encoding: str = "utf-8"
+) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "mailsettings", "probe", *arguments],
-        env=environment | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data")},
+        env=environment | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONIOENCODING": encoding},
         input=f"{password}\n",
         capture_output=True,
         text=True,
@@ -81,6 +83,16 @@ async def test_json_is_for_programs(tmp_path: Path) -> None:
     report = json.loads(told.stdout)
     assert (told.returncode, report["succeeded"], report["failure"]["code"]) == (1, False, "connection_refused")
     assert report["failure"]["changes"][0] | {"suggested": 0} == {"field": "port", "current": 1, "suggested": 0}
+
+
+async def test_a_terminal_that_cannot_say_what_a_server_says_is_no_error(tmp_path: Path) -> None:
+    behaviour = Behaviour(recipient_reply="550 5.1.1 \N{SNOWMAN} \x1b[31m nobody")
+    async with real_server(behaviour) as server:
+        arguments = ["127.0.0.1", "--port", str(server.port), "--security", "none", "--to", "a@example.com"]
+        told = await run(tmp_path, *arguments, encoding="latin-1")
+
+    assert (told.returncode, told.stderr) == (1, "")
+    assert "recipient_refused" in told.stdout
 
 
 @pytest.mark.parametrize("host", ["", "not a host", "127.1"])

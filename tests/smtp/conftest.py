@@ -1,7 +1,5 @@
 """A prober that may reach the servers of the tests."""
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from ipaddress import ip_network
 from typing import Any
 
@@ -33,12 +31,9 @@ class CheckedProber(SMTPProber):
 
 
 class MakeProber:
-    """Makes probers that are closed at the end; loopback and clear text are allowed unless said otherwise."""
+    """Makes probers; loopback and clear text are allowed unless said otherwise."""
 
     loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
 
     def __call__(self, **changes: Any) -> SMTPProber:
         settings: dict[str, Any] = {
@@ -50,15 +45,12 @@ class MakeProber:
             "oauth2": OAuth2Tokens(),
             "usual_ports": {},  # so that no test meets a mail server of the machine it runs on
         }
-        prober = CheckedProber(**(settings | changes))
-        self._stack.push_async_callback(prober.close)
-        return prober
+        return CheckedProber(**(settings | changes))
 
 
 @pytest.fixture
-async def make_prober() -> AsyncIterator[MakeProber]:
-    async with AsyncExitStack() as stack:
-        yield MakeProber(stack)
+def make_prober() -> MakeProber:
+    return MakeProber()
 
 
 @pytest.fixture

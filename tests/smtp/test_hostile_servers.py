@@ -10,6 +10,7 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import GivenCertificates
 
 from misbehaving_server import Kind, Step, misbehaving_server
 from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server
@@ -105,3 +106,89 @@ async def test_no_flood_fills_the_memory(make_prober: Any, step: Step, kind: Kin
     assert report.failure is not None
     assert peak < MOST_BYTES
     assert len(repr(report)) < 20_000
+
+
+GREETING, EHLO, OK = b"220 hello\r\n", b"250-x\r\n250 AUTH PLAIN\r\n", b"250 OK\r\n"
+IN_ADVANCE = {
+    "all of the envelope": [GREETING, EHLO, b"235 Yes\r\n", b"250 OK\r\n250 OK\r\n354 Go\r\n250 Queued\r\n"],
+    "the end of the message": [GREETING, EHLO, b"235 Yes\r\n", OK, OK, b"354 Go\r\n250 Queued\r\n"],
+    "the login": [GREETING, EHLO + b"235 Yes\r\n", b"535 No\r\n", OK, OK, b"354 Go\r\n", OK],
+    "everything": [GREETING + EHLO + b"235 Yes\r\n" + OK + OK + b"354 Go\r\n" + OK],
+    "two codes, the login": [GREETING, EHLO, b"535-No\r\n235 Yes\r\n", OK, OK, b"354 Go\r\n", OK],
+    "two codes, the sender": [GREETING, EHLO, b"235 Yes\r\n", b"550-No\r\n250 OK\r\n", OK, b"354 Go\r\n", OK],
+    "another success for the login": [GREETING, EHLO, OK, OK, OK, b"354 Go\r\n", OK],
+}
+
+
+@pytest.mark.parametrize("name", IN_ADVANCE)
+async def test_what_is_said_in_advance_or_with_two_tongues_is_no_success(make_prober: Any, name: str) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, words in enumerate(IN_ADVANCE[name]):
+            if number:
+                await reader.readline()
+            writer.write(words)
+        await reader.read()
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, LOGIN)
+        report = await make_prober(deadline_seconds=3).probe(settings, "to@example.com")
+
+    assert report.failure is not None
+    assert report.failure.code is not FailureCode.DEADLINE_EXCEEDED
+
+
+@pytest.mark.parametrize("line", [b"250-\r\n", b"250-x\r\n", b"\r\n", b"2\n"])
+async def test_a_reply_of_empty_lines_without_end_is_cut_off(make_prober: Any, line: bytes) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for words in (GREETING, EHLO, b"235 Yes\r\n"):
+            writer.write(words)
+            await reader.readline()
+        while True:
+            writer.write(line * 1000)
+            await writer.drain()
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, LOGIN)
+        report = await make_prober().probe(settings, "to@example.com")
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (FailureCode.UNEXPECTED_REPLY, ProbeStage.SENDER)
+
+
+async def test_a_broken_record_after_the_dot_leaves_the_delivery_unknown(make_prober: Any) -> None:
+    """The message was sent; that TLS ends badly does not take it back."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(HOST).configure_cert(context)
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        await reader.readline()
+        writer.write(b"250-x\r\n250 STARTTLS\r\n")
+        await reader.readline()
+        writer.write(b"220 Go ahead\r\n")
+        raw = writer.transport
+        await writer.start_tls(context)
+        for reply in (b"250 x\r\n", OK, OK, b"354 Go\r\n"):
+            await reader.readline()
+            writer.write(reply)
+        while await reader.readline() != b".\r\n":
+            pass
+        raw.write(b"250 Queued, in clear\r\n")
+        await asyncio.sleep(0.2)
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, trust=TRUST)
+        report = await make_prober().probe(settings, "to@example.com")
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT)
+
+
+async def test_a_given_certificate_that_tls_cannot_load_is_told_as_a_setting(make_prober: Any) -> None:
+    async with scripted_server(lambda _reader, _writer: asyncio.sleep(0)) as server:
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, trust=GivenCertificates("no certificate"))
+        report = await make_prober().probe(settings, None)
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (FailureCode.SETTING_INVALID, ProbeStage.SECURE)
+    assert server.connections == 0

@@ -44,6 +44,7 @@ class Authority:
     token: str = TOKEN
     refusal: str | None = None
     unknown_tenant: bool = False
+    answer: Any = ...
     forms: list[dict[str, list[str]]] = field(default_factory=list)
 
 
@@ -73,13 +74,15 @@ def authority() -> Iterator[Authority]:
         def do_POST(self) -> None:
             form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             seen.forms.append(form)
-            if seen.refusal is None:
+            if seen.answer is not ...:
+                self.answer(200, seen.answer)
+            elif seen.refusal is None:
                 self.answer(200, {"access_token": seen.token, "token_type": "Bearer", "expires_in": 3600})
             else:
                 said = f"{seen.refusal}: because of {form['client_secret'][0]}"
                 self.answer(401, {"error": "invalid_client", "error_description": said})
 
-        def answer(self, status: int, content: dict[str, Any]) -> None:
+        def answer(self, status: int, content: Any) -> None:
             body = json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
@@ -221,6 +224,66 @@ async def test_the_challenge_of_a_refused_token_is_decoded_and_answered(
     assert report.failure.code is FailureCode.OAUTH2_LOGIN_REFUSED
     assert "status 401, schemes bearer" in report.failure.explanation
     assert server.heard[-1] == b"\r\n"
+
+
+HOSTILE_CHALLENGES = {
+    "the token": json.dumps({"status": TOKEN, "schemes": f"a {TOKEN} b"}),
+    "controls": json.dumps({"status": "\x1b]0;canary\x07\r\nThe mail server works.", "schemes": "\u202e"}),
+    "half a character": '{"status": "\\ud800", "schemes": "x"}',
+    "other types": '{"status": {"a": "canary"}, "schemes": ["canary"]}',
+    "depth": "[" * 6000,
+    "length": json.dumps({"status": "x" * 5000}),
+    "no object": '"canary"',
+    "not JSON": "canary",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_CHALLENGES)
+async def test_a_hostile_challenge_is_cleaned_cut_and_holds_no_token(
+    make_prober: Any, tokens: OAuth2Tokens, name: str
+) -> None:
+    challenge = base64.b64encode(HOSTILE_CHALLENGES[name].encode())
+    offers = b"250-mail.example.org\r\n250 AUTH XOAUTH2"
+    script = says(b"220 hello", offers, b"334 " + challenge, b"535 5.7.3 Authentication unsuccessful")
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, login())
+        report = await make_prober(oauth2=tokens).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.OAUTH2_LOGIN_REFUSED
+    explanation = report.failure.explanation
+    assert TOKEN not in explanation
+    assert all(character.isprintable() for character in explanation)
+    assert len(explanation) < 400
+    explanation.encode()
+
+
+async def test_a_refused_token_is_not_used_again(
+    make_prober: Any, authority: Authority, tokens: OAuth2Tokens
+) -> None:
+    """The permissions are in the token: without a new one, a consent given since would change nothing."""
+    security = ConnectionSecurity.STARTTLS
+    prober = make_prober(oauth2=tokens)
+    authority.token = jwt(roles=[])
+    async with real_server(Behaviour(security, "canary-after-consent")) as server:
+        before = await prober.probe(server.settings(security, login()), None)
+        authority.token = "canary-after-consent"
+        after = await prober.probe(server.settings(security, login()), None)
+
+    assert before.failure is not None
+    assert before.failure.code is FailureCode.OAUTH2_CONSENT_MISSING
+    assert after.succeeded
+    assert len(authority.forms) == 2
+
+
+@pytest.mark.parametrize("answer", [[], "x", None, {}, {"access_token": None}])
+async def test_an_authority_that_answers_with_other_json_is_told_as_unreachable(
+    make_prober: Any, authority: Authority, tokens: OAuth2Tokens, answer: Any
+) -> None:
+    authority.answer = answer
+    failure, _ = await failed(make_prober, tokens)
+
+    assert failure.code in {FailureCode.OAUTH2_AUTHORITY_UNREACHABLE, FailureCode.OAUTH2_TOKEN_REFUSED}
 
 
 async def test_a_server_without_xoauth2_gets_no_token(make_prober: Any, authority: Authority) -> None:

@@ -15,6 +15,7 @@ from mailsettings.smtp.racing import HEAD_START_SECONDS, NotConnected, Race, int
 from smtp_server import HOST, Behaviour, real_server
 
 DEAD = "127.0.0.77"
+NAME = "mail.example.org"
 
 
 @contextmanager
@@ -57,7 +58,7 @@ def test_the_families_take_turns() -> None:
 @pytest.mark.shows(WarningCode.ADDRESS_UNREACHABLE)
 async def test_a_refusing_address_is_passed_over_told_and_warned_of(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
-        report = await make_prober(resolve=addresses(DEAD, HOST)).probe(server.settings(), None)
+        report = await make_prober(resolve=addresses(DEAD, HOST)).probe(server.settings(host=NAME), None)
 
     assert report.succeeded
     assert attempts(report) == {DEAD: "refused", HOST: ""}
@@ -81,7 +82,7 @@ async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> No
 
 async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
-        report = await make_prober(resolve=addresses(HOST, "127.0.0.78")).probe(server.settings(), None)
+        report = await make_prober(resolve=addresses(HOST, "127.0.0.78")).probe(server.settings(host=NAME), None)
 
     assert attempts(report) == {HOST: "", "127.0.0.78": None}
     assert report.warnings == ()
@@ -110,7 +111,7 @@ async def test_no_route_is_told_as_such(make_prober: Any) -> None:
 
 async def test_every_refusal_together_is_a_refusal_and_all_are_told(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
-        settings = server.settings()
+        settings = server.settings(host=NAME)
     report = await make_prober(resolve=addresses(DEAD, HOST)).probe(settings, None)
 
     assert report.failure is not None

@@ -1,6 +1,9 @@
 """What would have worked is found out and suggested: the right security of a port, the right port of a host."""
 
 import asyncio
+import contextlib
+import select
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -23,6 +26,7 @@ from smtp_server import (
     real_server,
     says,
     scripted_server,
+    server_context,
     stays_silent,
 )
 
@@ -202,3 +206,90 @@ async def test_old_tls_is_named(make_prober: Any) -> None:
             ProbeStage.SECURE,
         )
         assert server.attempts == []
+
+
+async def test_a_slow_handshake_on_the_right_port_is_not_cut_short(make_prober: Any) -> None:
+    context, loop = server_context(Behaviour(IMPLICIT)), asyncio.get_running_loop()
+    listening = socket.create_server((HOST, 0))
+    listening.setblocking(False)
+
+    async def shake_hands_late(sock: socket.socket) -> None:
+        await asyncio.sleep(1)
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.connect_accepted_socket(lambda: protocol, sock, ssl=context)
+        writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        await says(HELLO, b"250 mail.example.org", b"250 OK")(reader, writer)
+        writer.close()
+
+    async def serve() -> None:
+        with contextlib.ExitStack() as others:
+            first, _ = await loop.sock_accept(listening)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(shake_hands_late(first))
+                while True:
+                    others.enter_context((await loop.sock_accept(listening))[0])
+
+    serving = asyncio.create_task(serve())
+    settings = MailServer(HOST, listening.getsockname()[1], IMPLICIT, SENDER, trust=TRUST)
+    report = await make_prober(patience_seconds=0.1).probe(settings, None)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+    listening.close()
+
+    assert report.succeeded
+
+
+async def test_a_port_that_speaks_both_is_given_time_to_greet(make_prober: Any) -> None:
+    """Some ports wait for TLS first, and greet in clear when none comes."""
+    context = server_context(Behaviour(IMPLICIT))
+
+    async def waits_for_tls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transport: Any = writer.transport
+        transport.pause_reading()
+        sock = writer.get_extra_info("socket")
+        await asyncio.sleep(0.5)
+        if sock.recv(1, socket.MSG_PEEK) if readable(sock) else b"":
+            transport.resume_reading()
+            await writer.start_tls(context)
+        else:
+            transport.resume_reading()
+        await says(HELLO, b"250 mail.example.org", b"250 OK")(reader, writer)
+
+    async with scripted_server(waits_for_tls) as server:
+        settings = MailServer(HOST, server.port, NONE, SENDER)
+        report = await make_prober(patience_seconds=0.4).probe(settings, None)
+
+    assert report.succeeded
+
+
+def readable(sock: Any) -> bool:
+    return bool(select.select([sock.fileno()], [], [], 0)[0])
+
+
+async def test_a_neighbour_in_clear_is_not_suggested_to_those_who_log_in(make_prober: Any) -> None:
+    async with real_server(Behaviour(NONE)) as plain:
+        prober = make_prober(usual_ports={plain.port: STARTTLS})
+        with_login = await prober.probe(replace(plain.settings(STARTTLS, LOGIN), port=1), None)
+        without = await prober.probe(replace(plain.settings(STARTTLS), port=1), None)
+
+    assert suggestion(with_login, Setting.PORT).suggested is None
+    assert suggestion(without, Setting.PORT).suggested == plain.port
+    assert suggestion(without, Setting.SECURITY).suggested is NONE
+
+
+async def test_a_silence_later_on_says_nothing_about_the_port(make_prober: Any) -> None:
+    async def greets_late_and_stops(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(1)
+        await says(HELLO, b"250-mail.example.org\r\n250 AUTH PLAIN", then=stays_silent)(reader, writer)
+
+    async with scripted_server(greets_late_and_stops) as slow, real_server(Behaviour(STARTTLS)) as secured:
+        prober = make_prober(usual_ports={secured.port: STARTTLS}, patience_seconds=0.1, deadline_seconds=6)
+        report = await prober.probe(MailServer(HOST, slow.port, NONE, SENDER, LOGIN), None)
+
+    assert report.failure is not None
+    assert (report.failure.code, report.failure.stage) == (
+        FailureCode.DEADLINE_EXCEEDED,
+        ProbeStage.AUTHENTICATE,
+    )
+    assert report.failure.changes == ()

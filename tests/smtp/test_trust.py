@@ -9,9 +9,15 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
+from mailsettings.domain.mail_server import (
+    Authentication,
+    ConnectionSecurity,
+    NoAuthentication,
+    PasswordAuthentication,
+)
 from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.secret import Secret
@@ -135,12 +141,63 @@ async def test_a_certificate_for_another_purpose_is_told_in_the_librarys_words(m
     assert attempts == []
 
 
-async def test_the_name_in_the_certificate_is_suggested_as_the_host(make_prober: Any) -> None:
-    report, _ = await probe(make_prober, ENCRYPTED[0], AUTHORITY.issue_cert("*.example.net", "mx.example.net"))
+@pytest.mark.parametrize(
+    ("login", "names", "suggested"),
+    [
+        (NoAuthentication(), ["*.example.net", "mx.example.net"], "mx.example.net"),
+        (NoAuthentication(), ["*.example.net"], None),
+        (LOGIN, ["mx.example.net"], None),
+    ],
+)
+async def test_a_name_in_the_certificate_is_suggested_as_the_host_where_no_login_goes_there(
+    make_prober: Any, login: Authentication, names: list[str], suggested: str | None
+) -> None:
+    """Whoever answers can present a name; the login must not follow it."""
+    certificate = AUTHORITY.issue_cert(*names)
+    report, _ = await probe(make_prober, ENCRYPTED[0], certificate, login=login)
 
     assert report.failure is not None
     change = report.failure.changes[0]
-    assert (change.setting, change.current, change.suggested) == (Setting.HOST, NAME, "mx.example.net")
+    assert (change.setting, change.current, change.suggested) == (Setting.HOST, NAME, suggested)
+
+
+async def test_a_stray_certificate_in_the_chain_is_not_offered(make_prober: Any) -> None:
+    own, stray = SelfSigned.for_name(NAME), SelfSigned.for_name("stray.example")
+    report, _ = await probe(make_prober, ENCRYPTED[0], SelfSigned(own.pem + stray.pem, own.key))
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.TLS_CERTIFICATE_SELF_SIGNED
+    suggested = report.failure.changes[0].suggested
+    assert isinstance(suggested, str)
+    assert ssl.PEM_cert_to_DER_cert(suggested) == ssl.PEM_cert_to_DER_cert(own.pem.decode())
+
+
+# mail.example.or, and a name of a kind that hardly anybody reads: [3], an X.400 address.
+X400 = x509.UnrecognizedExtension(
+    x509.oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x17\x82\x0fmail.example.or\xa3\x04abcd"
+)
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("security", ENCRYPTED)
+async def test_a_strange_certificate_is_no_error_of_ours(
+    make_prober: Any, security: ConnectionSecurity, trusted: bool
+) -> None:
+    certificate = SelfSigned.for_name("mail.example.or", extra=X400)
+    trust = GivenCertificates(certificate.pem.decode()) if trusted else None
+    report, _ = await probe(make_prober, security, certificate, trust, host="mail.example.or")
+
+    assert report.succeeded == trusted
+    assert presented(report).chain[0].names == ()
+
+
+async def test_an_authority_without_key_usage_can_be_trusted(make_prober: Any) -> None:
+    """As `openssl req -x509` makes them; Python 3.13 would refuse it by default."""
+    authority = SelfSigned.for_name("Our own authority", authority=True)
+    leaf = authority.issue(NAME)
+    report, _ = await probe(make_prober, ENCRYPTED[1], leaf, GivenCertificates(authority.pem.decode()))
+
+    assert report.succeeded
 
 
 @pytest.mark.parametrize("names", [[NAME], ["*.example.org"], ["other.example", NAME]], ids=" ".join)
@@ -189,11 +246,13 @@ async def probe(
     security: ConnectionSecurity,
     certificate: Any,
     trust: GivenCertificates | None = None,
+    login: Authentication = LOGIN,
+    host: str = NAME,
 ) -> tuple[ProbeReport, list[str]]:
-    """The report on a server of the name `NAME` with *certificate*, and the logins that it saw."""
+    """The report on a server of the name *host* with *certificate*, and the logins that it saw."""
     prober = make_prober(resolve=lambda _host: [ip_address(HOST)])
     async with real_server(Behaviour(security, CANARY, certificate=certificate)) as server:
-        settings = server.settings(security, LOGIN, host=NAME)
+        settings = server.settings(security, login, host=host)
         report = await prober.probe(replace(settings, trust=trust) if trust else settings, None)
     return report, server.attempts
 

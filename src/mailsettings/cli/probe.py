@@ -41,7 +41,10 @@ _PORTS = {
 @click.option("--username", metavar="NAME", help="Log in; the password is asked for, or read from standard input.")
 @click.option("--from", "sender", metavar="ADDRESS", help="By default the user name, or postmaster of the host.")
 @click.option(
-    "--certificate", metavar="FILE", type=click.Path(exists=True, path_type=Path), help="Trust only this."
+    "--certificate",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Trust only this.",
 )
 @recipient_option
 @json_option
@@ -73,11 +76,7 @@ def probe(  # noqa: PLR0913, PLR0917  # one for each option
 
 
 async def _probe(server: MailServer, recipient: str | None) -> ProbeReport:
-    prober = create_prober(settings.read(), ANYWHERE)
-    try:
-        return await prober.probe(server, recipient)
-    finally:
-        await prober.close()
+    return await create_prober(settings.read(), ANYWHERE).probe(server, recipient)
 
 
 def _security(security: str | None, port: int | None) -> ConnectionSecurity:
@@ -90,8 +89,9 @@ def _security(security: str | None, port: int | None) -> ConnectionSecurity:
 def _sender(host: str, username: str | None) -> str:
     if username and "@" in username:
         return username
-    is_name = host.replace(".", "").isalnum() and not host.replace(".", "").isdigit()
-    return f"postmaster@{host}" if is_name or "-" in host else "postmaster@localhost"
+    name = host.rstrip(".")
+    is_address = ":" in name or name.replace(".", "").isdigit()
+    return f"postmaster@{'localhost' if is_address else name}"
 
 
 def _authentication(username: str | None) -> Authentication:

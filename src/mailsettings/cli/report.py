@@ -1,5 +1,7 @@
 """A connection test as text for people: a line for each stage, then what failed and what to do."""
 
+import io
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -24,6 +26,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 
 def tell(report: ProbeReport, *, as_json: bool) -> None:
     """Print *report*; click leaves the colours out where there is no terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can say what servers say
     click.echo(report_json(report, VOCABULARY) if as_json else render(report))
 
 

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import ssl
+import warnings
 from collections.abc import Sequence
 from datetime import UTC
-from typing import Any
+from itertools import takewhile
+from typing import Any, cast
 
 from cryptography import x509
 
@@ -15,13 +17,17 @@ from mailsettings.smtp.replies import shown
 MOST_CERTIFICATES = 10
 MOST_NAMES = 20
 _LINE = 64  # RFC 7468 2
+_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What a strange certificate makes of its fields; one that OpenSSL verified may be such."""
 
 
 def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
-    """How the connection of *ssl_object* is encrypted, and with whom; certificates that no one can read go."""
+    """How the connection of *ssl_object* is encrypted, and with whom, up to a certificate that cannot be read."""
     cipher = ssl_object.cipher()
-    chain = [certificate for der in _presented(ssl_object) if (certificate := _certificate(der))]
-    return TLSSession(ssl_object.version() or "", cipher[0] if cipher else "", tuple(chain))
+    chain = tuple(takewhile(bool, map(_certificate, _presented(ssl_object))))
+    return TLSSession(
+        ssl_object.version() or "", cipher[0] if cipher else "", cast("tuple[Certificate, ...]", chain)
+    )
 
 
 def _presented(ssl_object: Any) -> Sequence[bytes]:
@@ -35,7 +41,9 @@ def _presented(ssl_object: Any) -> Sequence[bytes]:
 
 def _certificate(der: bytes) -> Certificate | None:
     try:
-        read = x509.load_der_x509_certificate(der)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the library's opinions of serial numbers and the like
+            read = x509.load_der_x509_certificate(der)
         return Certificate(
             subject=shown(read.subject.rfc4514_string()),
             names=_names(read),
@@ -46,7 +54,7 @@ def _certificate(der: bytes) -> Certificate | None:
             pem=_pem(der),
             is_authority=_is_authority(read),
         )
-    except ValueError:  # what a hostile certificate makes of its fields
+    except _UNREADABLE:
         return None
 
 
@@ -54,7 +62,7 @@ def _names(read: x509.Certificate) -> tuple[str, ...]:
     """The names it is good for: subjectAltName only, as verification goes (RFC 9525)."""
     try:
         found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
     return tuple(shown(name) for name in names[:MOST_NAMES])
@@ -63,7 +71,7 @@ def _names(read: x509.Certificate) -> tuple[str, ...]:
 def _is_authority(read: x509.Certificate) -> bool:
     try:
         return read.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except x509.ExtensionNotFound:
+    except (x509.ExtensionNotFound, *_UNREADABLE):
         return False
 
 

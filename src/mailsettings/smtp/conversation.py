@@ -14,7 +14,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.smtp.envelope import Envelope
-from mailsettings.smtp.errors import Refused
+from mailsettings.smtp.errors import Answered, Refused
 from mailsettings.smtp.foreign import protocol_of
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.login import XOAUTH2, log_in, log_in_by_token, password_mechanism, require_xoauth2
@@ -120,7 +120,11 @@ class Conversation:
         self._journal.hidden = credential_forms(self._server, token.text)
         self._journal.permissions = token.permissions
         self._journal.observe(mechanism=XOAUTH2)
-        self._observe(await log_in_by_token(self._open_session, login.username, token.text))
+        try:
+            self._observe(await log_in_by_token(self._open_session, login.username, token.text))
+        except Answered:
+            self._oauth2.forget(login)
+            raise
 
     async def _send(self, recipient: str | None) -> None:
         """One command at a time, or together where the server offers that; the replies tell the stages apart."""

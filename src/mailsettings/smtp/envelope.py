@@ -15,6 +15,7 @@ from mailsettings.smtp.errors import Answered
 from mailsettings.smtp.session import Session
 
 LONGEST_REPLY = 32 * 1024
+GOODBYE = 421  # RFC 5321 3.8: at any time
 _LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?$")
 
 
@@ -24,6 +25,9 @@ class Envelope(asyncio.Protocol):
     def __init__(self, session: Session) -> None:
         self._buffer = bytearray()
         self._lines: list[bytes] = []
+        self._code = b""
+        self._size = 0
+        self._outstanding = 0
         self._replies: deque[aiosmtplib.SMTPResponse] = deque()
         self._arrived = asyncio.Event()
         self._error: Exception | None = None
@@ -31,10 +35,17 @@ class Envelope(asyncio.Protocol):
 
     def write(self, *lines: bytes) -> None:
         """Send command lines, together."""
+        self._outstanding += len(lines)
         self._transport.write(b"".join(line + b"\r\n" for line in lines))
 
     def write_message(self, message: bytes) -> None:
-        """Send *message*, whose lines end in CRLF, and the dot that ends it (RFC 5321 4.5.2)."""
+        """Send *message*, whose lines end in CRLF, and the dot that ends it (RFC 5321 4.5.2).
+
+        Raises what broke the connection, in which case nothing is sent.
+        """
+        if self._error is not None:
+            raise self._error
+        self._outstanding += 1
         self._transport.write(re.sub(rb"(?m)^\.", b"..", message) + b".\r\n")
 
     async def reply(self, *, wanted: int) -> aiosmtplib.SMTPResponse:
@@ -51,12 +62,12 @@ class Envelope(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the transport."""
-        self._buffer += data
-        while self._error is None and (end := self._buffer.find(b"\n")) >= 0:
-            line = bytes(self._buffer[:end])
-            del self._buffer[: end + 1]
-            self._take(line.rstrip(b"\r"))
-        if len(self._buffer) + sum(map(len, self._lines)) > LONGEST_REPLY:
+        *lines, rest = (bytes(self._buffer) + data).split(b"\n")
+        self._buffer[:] = rest
+        for line in lines:
+            if self._error is None:
+                self._take(line.rstrip(b"\r"))
+        if self._size + len(rest) > LONGEST_REPLY:
             self._fail(Answered(-1, "Response too long"))
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -65,15 +76,26 @@ class Envelope(asyncio.Protocol):
 
     def _take(self, line: bytes) -> None:
         match = _LINE.match(line)
-        if match is None:
-            self._fail(Answered(-1, line.decode("utf-8", "replace")))
+        self._size += len(line) + 1
+        if match is None or self._size > LONGEST_REPLY or (self._lines and match[1] != self._code):
+            self._fail(Answered(-1, "Not a reply"))
             return
+        self._code = match[1]
         self._lines.append(match[3] or b"")
         if match[2] != b"-":
-            text = b"\n".join(self._lines).decode("utf-8", "replace")
-            self._lines.clear()
-            self._replies.append(aiosmtplib.SMTPResponse(int(match[1]), text))
-            self._arrived.set()
+            self._finish(int(self._code))
+
+    def _finish(self, code: int) -> None:
+        """A reply is complete; one that nobody asked for is believed only if it says goodbye."""
+        if not self._outstanding and code != GOODBYE:
+            self._fail(Answered(-1, "Reply without a command"))
+            return
+        self._outstanding -= 1
+        text = b"\n".join(self._lines).decode("utf-8", "replace")
+        self._lines.clear()
+        self._size = 0
+        self._replies.append(aiosmtplib.SMTPResponse(code, text))
+        self._arrived.set()
 
     def _fail(self, error: Exception) -> None:
         self._error = self._error or error

@@ -54,7 +54,7 @@ class Answered(Exception):
 
 
 class TokenNotTaken(Answered):
-    """The server refused an access token; `challenge` is what it says of the token, in members we know."""
+    """The server refused an access token; `challenge` is what it says of the token, not fit to be shown."""
 
     def __init__(self, code: int, text: str, challenge: str) -> None:
         super().__init__(code, text)

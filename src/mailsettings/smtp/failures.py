@@ -49,16 +49,16 @@ def explain(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR091
             return failure(error.code, journal.stage)
         case TokenRefused():
             return _no_token(error, journal)
+        case _ if journal.dot_sent:
+            return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
         case ssl.SSLCertVerificationError():
             code = _CERTIFICATE.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
             return failure(code, journal.stage, explanation=_verification(code, error))
-        case ssl.SSLError():
+        case ssl.SSLError() if journal.stage is ProbeStage.SECURE:
             not_tls = error.reason in _NOT_TLS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS
             code = FailureCode.WRONG_CONNECTION_SECURITY if not_tls else FailureCode.TLS_HANDSHAKE_FAILED
             explanation = "this port does not begin with TLS." if not_tls else ""
             return failure(code, journal.stage, explanation=explanation)
-        case _ if journal.dot_sent:
-            return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
         case _:
             return failure(_kind(error, journal.stage), journal.stage, changes=_suspect(journal))
 
@@ -75,14 +75,16 @@ def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
 
 
 def _refusal(answer: Answered, journal: Journal) -> ProbeFailure:
+    early = journal.stage is ProbeStage.GREET and not journal.greeted
+    if early and (protocol := protocol_of(answer.code, answer.text)):
+        journal.greeted = protocol != "TLS"  # which settles what the port is
+        return not_smtp(journal.stage, protocol)
     if answer.code >= 0:
         return refusals.explain(answer, reply(answer.code, answer.text, journal.hidden), journal)
     if journal.dot_sent:
         return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
     if journal.stage is ProbeStage.GREET:
-        protocol = protocol_of(answer.code, answer.text)
-        journal.greeted = protocol not in {None, "TLS"}  # which settles what the port is
-        return not_smtp(journal.stage, protocol)
+        return not_smtp(journal.stage, None)
     return failure(FailureCode.UNEXPECTED_REPLY, journal.stage)
 
 
@@ -101,6 +103,8 @@ def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
             return FailureCode.HOST_NOT_FOUND
         case ConnectionError() | OSError():
             return FailureCode.CONNECTION_LOST
+        case ValueError() if stage is ProbeStage.SECURE:  # Python cannot read the certificate's fields
+            return FailureCode.TLS_CERTIFICATE_INVALID
         case _:
             return FailureCode.UNEXPECTED_REPLY
 

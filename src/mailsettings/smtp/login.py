@@ -18,6 +18,7 @@ _MECHANISMS: Mapping[bool, Sequence[str]] = {
     False: ("CRAM-MD5", "PLAIN", "LOGIN"),
 }
 XOAUTH2 = "XOAUTH2"
+LOGGED_IN, CHALLENGE = 235, 334  # RFC 4954 4 and 6
 
 
 def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
@@ -39,36 +40,37 @@ def require_xoauth2(offered: Sequence[str]) -> None:
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
     """One attempt: three wrong ones would lock an account. Raises `Answered`."""
     if mechanism == "PLAIN":  # RFC 4616
-        return await session.say(b"AUTH", b"PLAIN", auth_plain_encode(username, password), wanted=2)
+        return await session.say(b"AUTH", b"PLAIN", auth_plain_encode(username, password), wanted=LOGGED_IN)
     if mechanism == "LOGIN":
         name, secret = auth_login_encode(username, password)
-        await session.say(b"AUTH", b"LOGIN", name, wanted=3)
-        return await session.say(secret, wanted=2)
-    challenge = await session.say(b"AUTH", b"CRAM-MD5", wanted=3)  # RFC 2195
-    return await session.say(auth_crammd5_verify(username, password, challenge.message), wanted=2)
+        await session.say(b"AUTH", b"LOGIN", name, wanted=CHALLENGE)
+        return await session.say(secret, wanted=LOGGED_IN)
+    challenge = await session.say(b"AUTH", b"CRAM-MD5", wanted=CHALLENGE)  # RFC 2195
+    return await session.say(auth_crammd5_verify(username, password, challenge.message), wanted=LOGGED_IN)
 
 
 async def log_in_by_token(session: Session, username: str, token: str) -> SMTPResponse:
     """Raises `Answered`, `TokenNotTaken`."""
     try:
-        return await session.say(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, token), wanted=2)
+        return await session.say(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, token), wanted=LOGGED_IN)
     except Answered as answer:
-        if answer.code != 334:  # noqa: PLR2004  # RFC 4954 4: a challenge
+        if answer.code != CHALLENGE:
             raise
         challenge = _challenge(answer.text)
     try:
         # The error is a challenge that wants an empty answer before the reply that counts.
-        return await session.say(b"", wanted=2)
+        return await session.say(b"", wanted=LOGGED_IN)
     except Answered as answer:
         raise TokenNotTaken(answer.code, answer.text, challenge) from None
 
 
 def _challenge(text: str) -> str:
-    """`status` and `schemes` of the JSON in the challenge, or nothing."""
+    """`status` and `schemes` of the JSON in the challenge, or nothing; not fit to be shown."""
     try:
         members = json.loads(base64.b64decode(text, validate=True))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return ""
     if not isinstance(members, dict):
         return ""
-    return ", ".join(f"{name} {members[name]}" for name in ("status", "schemes") if name in members)
+    known = {name: members.get(name) for name in ("status", "schemes")}
+    return ", ".join(f"{name} {value}" for name, value in known.items() if isinstance(value, str | int))

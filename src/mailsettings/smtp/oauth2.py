@@ -1,23 +1,22 @@
 """Access tokens for mail servers that want them: Microsoft's, by client credentials, through MSAL."""
 
-import asyncio
 import base64
 import json
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mailsettings.domain.mail_server import OAuth2ClientCredentials
 from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
+from mailsettings.smtp.own_threads import OwnThreads
 
 SCOPE = "https://outlook.office365.com/.default"
 TIMEOUT_SECONDS = 5
 APPLICATIONS_KEPT = 64
+CALLS_AT_ONCE = 8
 
 # Source: Microsoft Learn, "Microsoft Entra authentication and authorization error codes".
 _MEANINGS: Mapping[str, FailureCode] = {
@@ -56,33 +55,43 @@ class OAuth2Tokens:
     def __init__(self, authority: str = "https://login.microsoftonline.com", ca_file: Path | None = None) -> None:
         self._authority = authority.rstrip("/")
         self._ca_file = ca_file
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="oauth2")
-        self._application = lru_cache(APPLICATIONS_KEPT)(self._make_application)
+        self._threads = OwnThreads(CALLS_AT_ONCE, "oauth2")
+        self._applications: dict[OAuth2ClientCredentials, Any] = {}
 
     async def token(self, login: OAuth2ClientCredentials) -> AccessToken:
         """A token to log in as *login* with. Raises `TokenRefused`."""
-        text = await asyncio.get_running_loop().run_in_executor(self._threads, self._token, login)
+        text = await self._threads.run(lambda: self._token(login))
         return AccessToken(text, _roles(text))
 
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+    def forget(self, login: OAuth2ClientCredentials) -> None:
+        """Get a new token next time: the one that is kept was refused, and permissions are in the token."""
+        self._applications.pop(login, None)
 
     def _token(self, login: OAuth2ClientCredentials) -> str:
         secret = login.client_secret or Secret("")
         try:
-            application = self._application(login.tenant, login.client_id, secret)
+            application = self._application(login, secret)
             answer = application.acquire_token_for_client([SCOPE])
-        except (OSError, KeyError, RuntimeError):
+        except (OSError, KeyError, RuntimeError, AttributeError, TypeError):
+            # What is below the library, and what an answer that is not the expected JSON makes of it.
             raise TokenRefused(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         except ValueError as error:
             # The library's word for an authority that does not describe itself, or not this tenant.
             said = str(error.__context__ or error)
             raise _refused(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
-        if "access_token" in answer:
-            return str(answer["access_token"])
+        token = answer.get("access_token")
+        if isinstance(token, str) and token:
+            return token
         said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
         raise _refused(said, FailureCode.OAUTH2_TOKEN_REFUSED)
+
+    def _application(self, login: OAuth2ClientCredentials, secret: Secret) -> Any:
+        """MSAL keeps a token with the application that got it."""
+        if login not in self._applications:
+            if len(self._applications) >= APPLICATIONS_KEPT:
+                self._applications.clear()
+            self._applications[login] = self._make_application(login.tenant, login.client_id, secret)
+        return self._applications[login]
 
     def _make_application(self, tenant: str, client_id: str, secret: Secret) -> Any:
         import msal  # noqa: PLC0415  # takes 150 ms, and most never need it
@@ -114,7 +123,7 @@ def _roles(token: str) -> frozenset[str] | None:
         return None
     try:
         payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     roles = payload.get("roles", []) if isinstance(payload, dict) else None
     return frozenset(role for role in roles if isinstance(role, str)) if isinstance(roles, list) else None

@@ -2,9 +2,11 @@
 
 from dataclasses import replace
 
+from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.findings import failure
-from mailsettings.domain.observation import TLSSession
+from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.probe import FailureCode, ProbeFailure, Value
+from mailsettings.domain.text import require_host
 
 TLS_TROUBLE = {
     *(FailureCode.TLS_CERTIFICATE_EXPIRED, FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_NAME_MISMATCH),
@@ -12,17 +14,20 @@ TLS_TROUBLE = {
     *(FailureCode.TLS_ISSUER_UNKNOWN, FailureCode.TLS_HANDSHAKE_FAILED, FailureCode.CONNECTION_LOST),
 }
 """Findings that a look at the presented certificates may say more about."""
+NAMES_SAID = 5
 _TOO_OLD = {"SSLv3", "TLSv1", "TLSv1.1"}
 
 
-def with_presented(session: TLSSession, found: ProbeFailure) -> ProbeFailure:
+def with_presented(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> ProbeFailure:
     """*found*, with what *session* shows: the names, dates or issuer it is about, and what to set."""
     if session.version in _TOO_OLD:
         return failure(FailureCode.TLS_VERSION_TOO_OLD, found.stage)
     return replace(
         found,
         explanation=_about(session, found),
-        changes=tuple(replace(change, suggested=_remedy(session, found)) for change in found.changes),
+        changes=tuple(
+            replace(change, suggested=_remedy(session, found, logs_in=logs_in)) for change in found.changes
+        ),
     )
 
 
@@ -30,11 +35,11 @@ def _about(session: TLSSession, found: ProbeFailure) -> str:
     """*found*'s explanation, with what the presented certificates say."""
     if not session.chain:
         return found.explanation
-    leaf, last = session.chain[0], session.chain[-1]
+    leaf, last = session.chain[0], _last_linked(session.chain)
     expired = min(session.chain, key=lambda certificate: certificate.not_after)
     begins = max(session.chain, key=lambda certificate: certificate.not_before)
     details = {
-        FailureCode.TLS_NAME_MISMATCH: f"it is for {', '.join(leaf.names) or 'no name at all'}",
+        FailureCode.TLS_NAME_MISMATCH: f"it is for {', '.join(leaf.names[:NAMES_SAID]) or 'no name at all'}",
         FailureCode.TLS_CERTIFICATE_EXPIRED: f"{expired.subject} was good until {expired.not_after:%Y-%m-%d}",
         FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: f"{begins.subject} begins on {begins.not_before:%Y-%m-%d}",
         FailureCode.TLS_ISSUER_UNKNOWN: f"it was issued by {last.issuer}",
@@ -44,13 +49,35 @@ def _about(session: TLSSession, found: ProbeFailure) -> str:
     return f"{found.explanation.rstrip('.')}; {detail}." if detail else found.explanation
 
 
-def _remedy(session: TLSSession, found: ProbeFailure) -> Value | None:
-    """A value for the setting that *found* points at."""
+def _remedy(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> Value | None:
+    """A value for the setting that *found* points at.
+
+    A name is suggested only where there is no login to be sent there: whoever answers here can present one.
+    """
     if not session.chain:
         return None
-    if found.code is FailureCode.TLS_NAME_MISMATCH:
-        names = [name for name in session.chain[0].names if "*" not in name]
+    if found.code is FailureCode.TLS_NAME_MISMATCH and not logs_in:
+        names = [name for name in session.chain[0].names if _is_host(name)]
         return names[0] if names else None
     if found.code in {FailureCode.TLS_CERTIFICATE_SELF_SIGNED, FailureCode.TLS_ISSUER_UNKNOWN}:
-        return session.chain[-1].pem
+        return _last_linked(session.chain).pem
     return None
+
+
+def _is_host(name: str) -> bool:
+    try:
+        require_host(name)
+    except InvalidSetting:
+        return False
+    return True
+
+
+def _last_linked(chain: tuple[Certificate, ...]) -> Certificate:
+    """The certificate that the server's own leads to; others that were sent along have nothing to say."""
+    last = chain[0]
+    for _ in chain:
+        issuers = [one for one in chain if one.subject == last.issuer and one is not last]
+        if last.is_self_issued or not issuers:
+            break
+        last = issuers[0]
+    return last

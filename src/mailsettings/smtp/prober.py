@@ -5,13 +5,15 @@ one-call form bounds each reply and not the whole, tries every login mechanism, 
 """
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.setting import Setting
 from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.current_values import with_current_value
@@ -61,11 +63,6 @@ class SMTPProber:
         self._usual_ports = {port: security for port, security in usual_ports.items() if egress.allows_port(port)}
         self._turns = asyncio.Semaphore(OPINIONS_AT_ONCE)
 
-    async def close(self) -> None:
-        """Let the threads end."""
-        self._lookup.close()
-        self._oauth2.close()
-
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
         """Test *server*; without a recipient nothing is sent. Never raises for what others do."""
         journal = Journal(server)
@@ -101,9 +98,8 @@ class SMTPProber:
         opinion: SecondOpinion,
         recipient: str | None,
     ) -> None:
+        context = await self._context(server)
         journal.enter(ProbeStage.CONNECT)
-        clear = server.security is ConnectionSecurity.NONE
-        context = None if clear else await self._trust.context(server.trust)
         race = Race(addresses, server.port)
         try:
             sock = await race.winner()
@@ -118,6 +114,17 @@ class SMTPProber:
             await conversation.go_on(recipient)
         finally:
             conversation.close()
+
+    async def _context(self, server: MailServer) -> ssl.SSLContext | None:
+        if server.security is ConnectionSecurity.NONE:
+            return None
+        try:
+            return await self._trust.context(server.trust)
+        except OSError:  # an SSLError is one
+            explanation = "the certificates to trust cannot be loaded."
+            steps = ("Give them again, as PEM.",)
+            changes = (Change(Setting.CERTIFICATE),)
+            raise Refused(FailureCode.SETTING_INVALID, explanation, steps, changes, ProbeStage.SECURE) from None
 
     def _require_port(self, port: int) -> None:
         if not self._egress.allows_port(port):

@@ -4,18 +4,22 @@ import base64
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote, quote_plus
 
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.secret import MASK
 
 LONGEST_TEXT = 200
+SHORTEST_SECRET = 4
+CLUE = 8
+"""So many characters of a secret in a row are taken for it; six of them may be left of one."""
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def reply(code: int, message: str, hidden: Sequence[str] = ()) -> SMTPReply:
+def reply(code: int, message: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) -> SMTPReply:
     """A reply as we show it; none of *hidden* is in its text."""
     enhanced_code: str | None = None
     lines: list[str] = []
@@ -23,7 +27,7 @@ def reply(code: int, message: str, hidden: Sequence[str] = ()) -> SMTPReply:
         match = _ENHANCED.match(line)
         enhanced_code = enhanced_code or (match[1] if match else None)
         lines.append(line[match.end() :] if match else line)
-    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden))
+    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden, longest))
 
 
 def host_name(message: str) -> str:
@@ -41,7 +45,7 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
     """Every form in which we send the server's secret, longest first; servers do repeat them."""
     secret = server.secret
     texts = {token, secret.reveal() if secret else ""} - {""}
-    forms = {form for text in texts for form in (text, _base64(text))}
+    forms = {form for text in texts for form in (text, text[::-1], _base64(text), quote_plus(text), quote(text))}
     login = server.authentication
     if isinstance(login, PasswordAuthentication) and login.password is not None:
         forms.add(_base64(f"\0{login.username}\0{login.password.reveal()}"))
@@ -52,13 +56,34 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
 
 def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) -> str:
     """*text* as one printable, bounded line with none of *hidden* in it."""
-    for form in hidden:
-        text = text.replace(form, MASK)
     printable = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
     )
-    return printable if len(printable) <= longest else printable[: longest - 1] + "…"
+    safe = _without(printable, hidden)
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def _without(text: str, hidden: Sequence[str]) -> str:
+    """*text* without *hidden*, also where a server cuts it, splits it over lines, or leaves the padding out.
+
+    Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden.
+    """
+    for form in hidden:
+        text = text.replace(form, MASK) if len(form) >= SHORTEST_SECRET else text
+    if any(squeezed in _squeezed(text) for form in hidden if (squeezed := _squeezed(form))):
+        return MASK
+    clues = {form[start : start + CLUE] for form in hidden for start in range(len(form.rstrip("=")) - CLUE + 1)}
+    return " ".join(MASK if _parts(word) & clues else word for word in text.split(" "))
+
+
+def _squeezed(text: str) -> str:
+    """Letters and digits in one case: what is left when blanks, marks and controls are put in or taken out."""
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def _parts(word: str) -> set[str]:
+    return {word[start : start + CLUE] for start in range(len(word) - CLUE + 1)}
 
 
 def _base64(text: str) -> str:

@@ -4,16 +4,16 @@ A name that is looked up a second time may lead elsewhere (rebinding), so connec
 checked, and the certificate is verified against the name.
 """
 
-import asyncio
 import socket
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from ipaddress import ip_address
 
 from mailsettings.smtp.egress import Address
+from mailsettings.smtp.own_threads import OwnThreads
 
-LOOK_UPS_AT_ONCE = 4
-"""The system's resolver blocks a thread for as long as it likes; these are of no use to anybody else."""
+LOOK_UPS_AT_ONCE = 64
+"""More than tests at once: a look-up that nobody waits for any more takes a thread until the resolver gives up."""
 
 Resolve = Callable[[str], Sequence[Address]]
 
@@ -27,16 +27,14 @@ def resolve_by_system(host: str) -> Sequence[Address]:
 
 
 class HostLookup:
-    """Looks names up on threads of its own, so that a slow name server holds up nothing else."""
+    """Looks names up on threads of its own; an address needs no looking up."""
 
     def __init__(self, resolve: Resolve = resolve_by_system) -> None:
         self._resolve = resolve
-        self._threads = ThreadPoolExecutor(LOOK_UPS_AT_ONCE, thread_name_prefix="look-up")
+        self._threads = OwnThreads(LOOK_UPS_AT_ONCE, "look-up")
 
     async def addresses(self, host: str) -> Sequence[Address]:
         """All addresses of *host*. Raises `OSError`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
-
-    def close(self) -> None:
-        """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        with suppress(ValueError):
+            return [ip_address(host)]
+        return await self._threads.run(lambda: self._resolve(host))

@@ -16,6 +16,8 @@ from mailsettings.smtp.presented import TLS_TROUBLE, with_presented
 from mailsettings.smtp.second_look import SecondLook, Spoken
 
 PATIENCE_SECONDS = 1.0
+GRACE = 1.5
+"""Times the patience: what else the first try gets once another way was found. Together less than 3 seconds."""
 UsualPorts = Mapping[int, ConnectionSecurity]
 # In the order of what to recommend; the security is what the port is registered or known for.
 USUAL_PORTS: UsualPorts = {
@@ -61,6 +63,9 @@ class SecondOpinion:
             if not done:
                 wondering = asyncio.ensure_future(self._wonder(stage))
                 await asyncio.wait({working, wondering}, return_when=asyncio.FIRST_COMPLETED)
+                if wondering.done() and wondering.exception():
+                    # It may still come: a slow server on a port that speaks both.
+                    await asyncio.wait({working}, timeout=GRACE * self._patience_seconds)
                 if not working.done():
                     await wondering  # raises what it found
             return await working
@@ -70,7 +75,7 @@ class SecondOpinion:
     async def on(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         """A better failure than *found*, if a second look says more; certificates go into *journal*."""
         if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
-            return self._pointing_to(self._neighbour, found)
+            return found if journal.greeted else self._pointing_to(self._neighbour, found)
         async with self._turns:
             return await self._looked_into(found, journal)
 
@@ -123,7 +128,8 @@ class SecondOpinion:
     async def _spoken(self, stage: ProbeStage) -> Spoken:
         port = self._server.port
         if self._implicit and stage is ProbeStage.SECURE:
-            return await self._look.in_clear(port)
+            spoken = await self._look.in_clear(port)
+            return Spoken() if spoken.other == "TLS" else spoken  # which is what it should be
         if self._implicit:
             return Spoken(other=(await self._look.in_tls(port)).other)
         in_clear = asyncio.ensure_future(self._look.in_clear(port))
@@ -158,7 +164,7 @@ class SecondOpinion:
         found = zip(ports, await asyncio.gather(*looks), strict=True)
         speaking = [(port, spoken.security) for port, spoken in found if spoken.security is not None]
         encrypted = [one for one in speaking if one[1] is not ConnectionSecurity.NONE]
-        return next(iter([*encrypted, *speaking]), None)
+        return next(iter(encrypted if self._server.secret else [*encrypted, *speaking]), None)
 
     def _pointing_to(self, neighbour: tuple[int, ConnectionSecurity] | None, found: ProbeFailure) -> ProbeFailure:
         if neighbour is None:
@@ -178,7 +184,7 @@ class SecondOpinion:
         if session is None:
             return found
         journal.observe(tls=session)
-        return with_presented(session, found)
+        return with_presented(session, found, logs_in=self._server.secret is not None)
 
 
 async def _stop(*tasks: "asyncio.Future[Any] | None") -> None:

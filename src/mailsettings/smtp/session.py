@@ -21,6 +21,30 @@ from mailsettings.smtp.replies import host_name, keywords
 
 FAREWELL_SECONDS = 0.5
 MOST_EXTENSIONS = 50
+READY = 220  # RFC 5321 4.2
+
+
+class _Protocol(SMTPProtocol):
+    """aiosmtplib's, which believes a reply that came before its command, and the last code of several."""
+
+    async def execute_command(
+        self,
+        *args: bytes,
+        timeout: float | None = None,  # noqa: ASYNC109  # the library's
+    ) -> SMTPResponse:
+        if self._buffer:
+            raise SMTPResponseException(-1, "Reply without a command")
+        return await super().execute_command(*args, timeout=timeout)
+
+    def _read_response_from_buffer(self) -> SMTPResponse | None:
+        codes = set()
+        for line in self._buffer.splitlines(keepends=True):
+            codes.add(bytes(line[:3]))
+            if line[3:4] != b"-" or len(codes) > 1:
+                break
+        if len(codes) > 1:
+            raise SMTPResponseException(-1, "More than one code in a reply")
+        return super()._read_response_from_buffer()
 
 
 class Session:
@@ -38,7 +62,7 @@ class Session:
     ) -> Self:
         """Take *sock* over; with a *context* TLS begins with the first byte. Raises `OSError`."""
         loop = asyncio.get_running_loop()
-        protocol = SMTPProtocol(loop)
+        protocol = _Protocol(loop)
         # Nobody listens to what is said before TLS. And TLS is not left to create_connection, which under uvloop
         # forgets to close the socket when a handshake fails.
         transport, _ = await loop.create_connection(asyncio.Protocol if context else lambda: protocol, sock=sock)
@@ -58,7 +82,7 @@ class Session:
 
     async def greeting(self) -> SMTPResponse:
         """Wait for the server's first words. Raises `Answered` if they are no welcome."""
-        answer = _expected(await _read(self._protocol.read_response()), 2)
+        answer = _expected(await _read(self._protocol.read_response()), READY)
         self.server = ServerGreeting(host_name(answer.message))
         return answer
 
@@ -86,7 +110,7 @@ class Session:
         self.server = ServerGreeting(self.server.name)
 
     async def say(self, *words: bytes, wanted: int) -> SMTPResponse:
-        """One command and its reply. Raises `Answered` unless the reply's first digit is *wanted*."""
+        """One command and its reply. Raises `Answered` unless its code, or the first digit, is *wanted*."""
         return _expected(await _read(self._protocol.execute_command(*words)), wanted)
 
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
@@ -123,7 +147,7 @@ async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
 
 
 def _expected(answer: SMTPResponse, wanted: int) -> SMTPResponse:
-    if answer.code // 100 != wanted:
+    if wanted not in {answer.code, answer.code // 100}:
         raise Answered(answer.code, answer.message)
     return answer
 

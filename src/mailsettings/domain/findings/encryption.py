@@ -82,7 +82,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.TLS_NAME_MISMATCH: Meaning(
         "The certificate is for another name",
         "the certificate is not for the host as it is written in the settings.",
-        ("Use a name that is in the certificate as the host.",),
+        ("Ask whoever runs the server which of the names is right, and use it as the host.",),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),

@@ -13,7 +13,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "A setting cannot work",
         "one of the settings has no usable value.",
         ("Give another value.",),
-        (ProbeStage.AUTHENTICATE, ProbeStage.SENDER, ProbeStage.RECIPIENT),
+        (ProbeStage.SECURE, ProbeStage.AUTHENTICATE, ProbeStage.SENDER, ProbeStage.RECIPIENT),
     ),
     FailureCode.SECRET_UNREADABLE: Meaning(
         "The stored secret cannot be read",

@@ -1,0 +1,40 @@
+"""Threads for calls that block for as long as others like: name look-ups, HTTPS to a token authority.
+
+They are of no use to anybody else, so that nothing else waits for them, and daemons: an executor's would keep
+the program from ending until the last call returns.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+
+class OwnThreads:
+    """At most *limit* calls at once; one whose caller is gone counts until it returns."""
+
+    def __init__(self, limit: int, name: str) -> None:
+        self._turns = asyncio.Semaphore(limit)
+        self._name = name
+
+    async def run(self, call: Callable[[], Result]) -> Result:
+        """The result of *call*, or what it raises."""
+        await self._turns.acquire()
+        loop = asyncio.get_running_loop()
+        outcome: Future[Result] = Future()
+        outcome.set_running_or_notify_cancel()
+
+        def work() -> None:
+            try:
+                outcome.set_result(call())
+            except Exception as error:  # noqa: BLE001  # it is raised where it was asked for
+                outcome.set_exception(error)
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._turns.release)
+
+        threading.Thread(target=work, name=self._name, daemon=True).start()
+        return await asyncio.wrap_future(outcome)
