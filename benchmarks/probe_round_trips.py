@@ -2,10 +2,11 @@
 
     … probe_round_trips.py [--rounds 5] [--nodemailer FOLDER]
 
-Each client sends one mail through the same server behind a delay of 25 ms each way; times are divided by the
-round trip of 50 ms, medians over the rounds, the clients taking turns in reversed order every other round.
-The flights are counted at the delay and do not depend on the machine. FOLDER is one where
-`npm install nodemailer` was run; without it, or without Node, that client is left out.
+Each client sends one mail through the same server behind a delay of 25 ms each way. Times are in units of one
+round trip, which is what a NOOP takes there: 50 ms and what the delay itself adds. Told are medians over the
+rounds, the clients taking turns in reversed order every other round. The flights are counted at the delay and
+do not depend on the machine. FOLDER is one where `npm install nodemailer` was run; without it, or without
+Node, that client is left out.
 """
 
 import argparse
@@ -48,6 +49,7 @@ USER, PASSWORD = "alice", "correct horse"
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 TITLES = {NONE: "plain", STARTTLS: "STARTTLS + AUTH PLAIN", IMPLICIT: "implicit TLS + AUTH PLAIN"}
 GOALS = {NONE: 5.2, STARTTLS: 9.3, IMPLICIT: 7.5}
+NOOPS = 20
 AUTHORITY = trustme.CA()
 PEM = AUTHORITY.cert_pem.bytes().decode()
 CLIENT_TLS = ssl.create_default_context(cadata=PEM)
@@ -59,7 +61,11 @@ def main() -> None:
     """Measure, print, and end with 1 if a goal is missed."""
     options = _options()
     clients = _clients(options.nodemailer)
-    figures = {security: _measure(clients, security, options.rounds) for security in ConnectionSecurity}
+    round_trip = _round_trip()
+    print(f"one round trip is {round_trip * 1000:.1f} ms")
+    figures = {
+        security: _measure(clients, security, options.rounds, round_trip) for security in ConnectionSecurity
+    }
     missed = _print(figures)
     raise SystemExit(f"missed: {', '.join(missed)}" if missed else 0)
 
@@ -79,7 +85,7 @@ def _clients(nodemailer: Path | None) -> Mapping[str, Client]:
 
 
 def _measure(
-    clients: Mapping[str, Client], security: ConnectionSecurity, rounds: int
+    clients: Mapping[str, Client], security: ConnectionSecurity, rounds: int, round_trip: float
 ) -> Mapping[str, tuple[float, int]]:
     """For each client the median of its round trips by time, and its flights."""
     trips: dict[str, list[float]] = {name: [] for name in clients}
@@ -93,8 +99,20 @@ def _measure(
                 took = _timed(clients[name], port, security, mailbox)
                 flights[name] = mailbox.flights
                 if number:  # the first one warms up
-                    trips[name].append(took / ROUND_TRIP_SECONDS)
+                    trips[name].append(took / round_trip)
     return {name: (statistics.median(trips[name]), flights[name]) for name in clients}
+
+
+def _round_trip() -> float:
+    """The median of what a NOOP takes behind the delay."""
+    took = []
+    with serving(CLIENT_TLS, implicit=False, starttls=False) as (port, _), smtplib.SMTP(HOST, port) as client:
+        client.ehlo("client")
+        for _ in range(NOOPS):
+            begun = time.perf_counter()
+            client.noop()
+            took.append(time.perf_counter() - begun)
+    return statistics.median(took)
 
 
 def _timed(client: Client, port: int, security: ConnectionSecurity, mailbox: Mailbox) -> float:
