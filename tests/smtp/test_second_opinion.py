@@ -15,6 +15,7 @@ from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeSta
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.prober import OPINIONS_AT_ONCE
 
 from smtp_server import (
     HOST,
@@ -293,3 +294,39 @@ async def test_a_silence_later_on_says_nothing_about_the_port(make_prober: Any) 
         ProbeStage.AUTHENTICATE,
     )
     assert report.failure.changes == ()
+
+
+async def test_a_finding_is_told_though_the_deadline_comes_before_the_grace_is_over(make_prober: Any) -> None:
+    async with real_server(Behaviour(IMPLICIT)) as server:
+        settings = replace(server.settings(), security=NONE)
+        report = await make_prober(patience_seconds=0.5, deadline_seconds=1).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is WRONG
+    assert suggestion(report, Setting.SECURITY).suggested is IMPLICIT
+
+
+async def test_a_port_is_looked_at_once(make_prober: Any) -> None:
+    async with real_server(Behaviour(IMPLICIT)) as server:
+        settings = replace(server.settings(), security=NONE)
+        await make_prober(patience_seconds=0.2).probe(settings, None)
+
+    assert server.connections <= 3  # ours, and one look in either mode
+
+
+async def test_a_failure_that_no_look_can_explain_waits_for_nobody(make_prober: Any) -> None:
+    """However many others are looking around at their silent servers."""
+    prober = make_prober(patience_seconds=0.01, deadline_seconds=20)
+    async with scripted_server(stays_silent) as silent, real_server(Behaviour(NONE, CANARY)) as server:
+        waiting = MailServer(HOST, silent.port, NONE, SENDER)
+        others = [asyncio.create_task(prober.probe(waiting, None)) for _ in range(OPINIONS_AT_ONCE + 1)]
+        await asyncio.sleep(0.3)
+        wrong = PasswordAuthentication(USERNAME, Secret("another-password"))
+        async with asyncio.timeout(2):
+            report = await prober.probe(server.settings(NONE, wrong), None)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.AUTHENTICATION_FAILED

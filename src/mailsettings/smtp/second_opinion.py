@@ -1,7 +1,7 @@
 """What would have worked: found out when the first try fails, or while its answer does not come."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ _BY_WORDS = {
 }
 
 T = TypeVar("T")
+Look = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
 
 
 class SecondOpinion:
@@ -53,6 +54,7 @@ class SecondOpinion:
         self._patience_seconds = patience_seconds
         self._turns = turns
         self._neighbour: tuple[int, ConnectionSecurity] | None = None
+        self._settled: ProbeFailure | None = None
 
     async def impatient(self, stage: ProbeStage, work: Awaitable[T]) -> T:
         """The result of *work*; when it takes long, whatever is found out about the port meanwhile ends it."""
@@ -74,32 +76,48 @@ class SecondOpinion:
 
     async def on(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         """A better failure than *found*, if a second look says more; certificates go into *journal*."""
+        if self._settled and not journal.greeted:
+            return self._settled
         if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
             return found if journal.greeted else self._pointing_to(self._neighbour, found)
+        look = self._look_into(found, journal)
+        if look is None:
+            return found
         async with self._turns:
-            return await self._looked_into(found, journal)
+            return await look(found, journal)
 
-    async def _looked_into(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+    def _look_into(self, found: ProbeFailure, journal: Journal) -> Look | None:
+        """What there is to look at, if anything."""
         if found.code in _NOBODY_THERE:
-            return self._pointing_to(await self._find_neighbour(), found)
+            return self._on_nobody
         if found.code is FailureCode.STARTTLS_NOT_OFFERED:
-            return await self._without_starttls(found)
-        if self._doubts_security(found, journal) and (better := await self._by_security(found.stage)):
-            return better
+            return self._without_starttls
+        if self._doubts_security(found, journal):
+            return self._on_security
         if found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE:
-            return await self._on_encryption(found, journal)
-        return found
+            return self._on_encryption
+        return None
 
     async def _wonder(self, stage: ProbeStage) -> None:
         """Look at the port's other modes and at its neighbours, all at once. Raises `Refused`."""
         async with self._turns:
             neighbours = asyncio.ensure_future(self._find_neighbour())
             try:
-                if better := await self._by_security(stage):
-                    raise Refused.of(better)
+                self._settled = await self._by_security(stage)
+                if self._settled:
+                    raise Refused.of(self._settled)
                 self._neighbour = await neighbours
             finally:
                 await _stop(neighbours)
+
+    async def _on_nobody(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
+        return self._pointing_to(await self._find_neighbour(), found)
+
+    async def _on_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        if better := await self._by_security(found.stage):
+            return better
+        in_tls = found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE
+        return await self._on_encryption(found, journal) if in_tls else found
 
     @property
     def _implicit(self) -> bool:
@@ -143,7 +161,7 @@ class SecondOpinion:
         """No encryption is not suggested to those who log in."""
         return None if security is ConnectionSecurity.NONE and self._server.secret else security
 
-    async def _without_starttls(self, found: ProbeFailure) -> ProbeFailure:
+    async def _without_starttls(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
         """Another way to be encrypted; none at all is only suggested where there is no login."""
         tls, neighbour = await asyncio.gather(self._look.in_tls(self._server.port), self._find_neighbour())
         if tls.security is not None:
