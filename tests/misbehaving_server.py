@@ -1,7 +1,6 @@
 """A mail server that does everything right up to one step, and there misbehaves in a named way."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 import struct
@@ -13,7 +12,7 @@ from enum import StrEnum
 from mailsettings.domain.mail_server import Authentication, ConnectionSecurity, MailServer, NoAuthentication
 from mailsettings.domain.probe import ProbeStage
 
-from smtp_server import AUTHORITY, HOST, SENDER, TRUST
+from smtp_server import AUTHORITY, HOST, SENDER, TRUST, listening
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 
@@ -123,30 +122,17 @@ async def misbehaving_server(
 ) -> AsyncIterator[MisbehavingServer]:
     """Misbehaves at *step*; every connection is treated alike."""
     seen = MisbehavingServer(security)
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         seen.open_connections += 1
         try:
-            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
-                await _Visit(seen, step, kind, pipelining, reader, writer).serve()
+            await _Visit(seen, step, kind, pipelining, reader, writer).serve()
         finally:
             seen.open_connections -= 1
-            writer.close()
 
     tls = security is IMPLICIT and step is not Step.HANDSHAKE
-    listening = await asyncio.start_server(serve, HOST, 0, limit=2**20, ssl=_context() if tls else None)
-    seen.port = listening.sockets[0].getsockname()[1]
-    try:
+    async with listening(serve, _context() if tls else None) as seen.port:
         yield seen
-    finally:
-        listening.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class _Visit:

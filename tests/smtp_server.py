@@ -214,13 +214,9 @@ class ScriptedServer:
 async def scripted_server(script: Script) -> AsyncIterator[ScriptedServer]:
     """Runs *script* for each connection, then closes it."""
     seen = ScriptedServer()
-    tasks: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         readline = reader.readline
 
         async def heard() -> bytes:
@@ -229,18 +225,32 @@ async def scripted_server(script: Script) -> AsyncIterator[ScriptedServer]:
             return line
 
         reader.readline = heard  # type: ignore[method-assign]  # so that scripts read and we hear
+        await script(reader, writer)
+
+    async with listening(serve) as seen.port:
+        yield seen
+
+
+@asynccontextmanager
+async def listening(serve: Script, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """The port on which *serve* is run for each connection, which is closed when it ends."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def visit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
-            with contextlib.suppress(ConnectionError, ssl.SSLError, asyncio.CancelledError):
-                await script(reader, writer)
+            with contextlib.suppress(ConnectionError, ssl.SSLError, TimeoutError, asyncio.CancelledError):
+                await serve(reader, writer)
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(serve, HOST, 0, limit=2**20)
-    seen.port = listening.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(visit, HOST, 0, limit=2**20, ssl=context)
     try:
-        yield seen
+        yield server.sockets[0].getsockname()[1]
     finally:
-        listening.close()
+        server.close()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -42,7 +42,6 @@ class Backend:
 
     store: SQLStore
     passwords: Argon2Passwords
-    prober: SMTPProber
     issuer: TokenIssuer
     use_cases: UseCases
 
@@ -84,7 +83,7 @@ def create_backend(settings: Settings) -> Backend:
         public_url=settings.public_url,
         client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
     )
-    return Backend(store, passwords, prober, issuer, use_cases)
+    return Backend(store, passwords, issuer, use_cases)
 
 
 def create_service(backend: Backend) -> ASGIApp:

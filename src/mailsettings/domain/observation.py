@@ -57,7 +57,6 @@ class Certificate:
     not_after: datetime
     sha256: str
     pem: str
-    is_authority: bool = False
 
     @property
     def is_self_issued(self) -> bool:

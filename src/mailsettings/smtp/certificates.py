@@ -34,7 +34,7 @@ def _presented(ssl_object: Any) -> Sequence[bytes]:
     """The DER of each certificate, the server's own first; before Python 3.13 only the inner object tells."""
     if hasattr(ssl_object, "get_unverified_chain"):
         return list(ssl_object.get_unverified_chain())[:MOST_CERTIFICATES]
-    inner = ssl_object._sslobj  # noqa: SLF001  # see above; a test holds it on every Python we support
+    inner = ssl_object._sslobj  # noqa: SLF001  # see above; tests/smtp/test_trust.py holds it
     pems = [certificate.public_bytes() for certificate in inner.get_unverified_chain() or ()]
     return [ssl.PEM_cert_to_DER_cert(pem) for pem in pems[:MOST_CERTIFICATES]]
 
@@ -52,7 +52,6 @@ def _certificate(der: bytes) -> Certificate | None:
             not_after=read.not_valid_after_utc.astimezone(UTC),
             sha256=hashlib.sha256(der).hexdigest(),
             pem=_pem(der),
-            is_authority=_is_authority(read),
         )
     except _UNREADABLE:
         return None
@@ -66,13 +65,6 @@ def _names(read: x509.Certificate) -> tuple[str, ...]:
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
     return tuple(shown(name) for name in names[:MOST_NAMES])
-
-
-def _is_authority(read: x509.Certificate) -> bool:
-    try:
-        return read.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, *_UNREADABLE):
-        return False
 
 
 def _pem(der: bytes) -> str:

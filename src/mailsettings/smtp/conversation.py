@@ -76,9 +76,9 @@ class Conversation:
 
     async def _greet(self) -> None:
         greeting = await self._open_session.greeting()
+        if protocol_of(greeting.code, greeting.message):
+            raise Answered(greeting.code, greeting.message)
         self._journal.greeted = True
-        if protocol := protocol_of(greeting.code, greeting.message):
-            raise Refused(FailureCode.NOT_SMTP, f"what answers on this port speaks {protocol}, not SMTP.")
         self._observe(greeting)
 
     async def _ehlo(self) -> None:

@@ -21,8 +21,8 @@ from mailsettings.domain.probe import (
 class Journal:
     """Stages are entered one after the other; entering the next one means that the last one passed.
 
-    `hidden` is what must not be shown, `dot_sent` whether the message was sent to its end, `permissions` what
-    the access token allows where it says so, `suggestions` what was learnt while we waited.
+    `hidden` is what must not be shown, `greeted` whether it is settled what the port speaks, `dot_sent` whether
+    the message was sent to its end, `permissions` what the access token allows where it says so.
     """
 
     def __init__(self, server: MailServer) -> None:

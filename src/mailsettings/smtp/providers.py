@@ -6,6 +6,7 @@ A row is tried before the general rules; the server's own words are shown beside
 import re
 from dataclasses import dataclass
 
+from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.probe import FailureCode, ProbeStage
 
@@ -26,8 +27,7 @@ class Advice:
 
 
 _LOGIN = (ProbeStage.AUTHENTICATE,)
-_ENVELOPE = (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT)
-_ANY = (*_LOGIN, *_ENVELOPE)
+_ANY = (*_LOGIN, *ENVELOPE)
 
 TABLE = (
     # Microsoft 365. Source: Microsoft Learn, "Enable or disable authenticated client SMTP submission (SMTP AUTH)
@@ -61,7 +61,7 @@ TABLE = (
         r"5\.7\.57 ",
         "Microsoft 365 takes mail on this port from logged-in clients only.",
         ("Log in as the mailbox that sends.", "Or send through a connector, on port 25, from a known address."),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Source: the same page, the section on 5.7.60.
     Advice(
@@ -72,7 +72,7 @@ TABLE = (
             "Use the address of the mailbox that logs in as the sender.",
             "Or give that mailbox the permission Send As on the sender's mailbox in Exchange.",
         ),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Gmail. Source: Google Workspace Admin Help, "SMTP error reference" (answer 3726730): 534 5.7.9.
     Advice(
@@ -121,7 +121,7 @@ TABLE = (
             "Verify the address or its domain in the SES console, in the region of this host.",
             "Ask there to have the account moved out of the sandbox.",
         ),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Source: the same guide, "Obtaining Amazon SES SMTP credentials".
     Advice(
@@ -145,7 +145,7 @@ TABLE = (
         r"does not match a verified Sender Identity",
         "SendGrid sends only for verified senders.",
         ("Verify the sender's address or domain under Sender Authentication in SendGrid.",),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Source: the same: the user name is the word apikey; 451 Maximum credits exceeded.
     Advice(
@@ -161,7 +161,7 @@ TABLE = (
         r"From address is not one of your addresses",
         "iCloud sends only from the account's own addresses and aliases.",
         ("Use one of the account's own addresses as the sender.",),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Zoho. Source: Zoho Mail Help, "SMTP error codes": 553 Sender is not allowed to relay emails.
     Advice(
@@ -169,7 +169,7 @@ TABLE = (
         r"Sender is not allowed to relay",
         "Zoho sends only from the address that logs in, or its aliases.",
         ("Use the account's own address as the sender.",),
-        _ENVELOPE,
+        ENVELOPE,
     ),
     # Exchange, on premises as well. Source: Microsoft Learn, "SmtpResponse.SendAsDenied": 550 5.7.1 Client does
     # not have permission to send as this sender.
@@ -178,7 +178,7 @@ TABLE = (
         r"permissions? to send as this sender",
         "the account that logs in may not send as this sender.",
         ("Use the address of the account that logs in.", "Or give it the permission Send As for the sender."),
-        _ENVELOPE,
+        ENVELOPE,
     ),
 )
 

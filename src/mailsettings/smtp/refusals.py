@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from mailsettings.domain.findings import failure
+from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
@@ -51,7 +52,6 @@ class _Rule:
         )
 
 
-_ENVELOPE = (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT)
 _LOGIN = (ProbeStage.AUTHENTICATE,)
 _ENCRYPT = r"STARTTLS|\bTLS\b|encrypt"
 _LOG_IN = r"authenticat(e|ion)\b.*\brequired"
@@ -60,10 +60,10 @@ _RULES = (
     _Rule(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,), (), r"^\d+ 5\.1\."),
     _Rule(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,), (), r"^\d+ 5\.1\."),
     # RFC 3207 4 and RFC 4954 6: 530 "Must issue a STARTTLS command first", 538 for a mechanism.
-    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *_ENVELOPE), (538,), to=_in_clear),
-    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *_ENVELOPE), (530, 550, 554), _ENCRYPT, _in_clear),
-    _Rule(FailureCode.AUTHENTICATION_REQUIRED, _ENVELOPE, (530,), to=_without_login),  # RFC 4954 6
-    _Rule(FailureCode.AUTHENTICATION_REQUIRED, _ENVELOPE, (550, 553, 554), _LOG_IN, _without_login),
+    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *ENVELOPE), (538,), to=_in_clear),
+    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *ENVELOPE), (530, 550, 554), _ENCRYPT, _in_clear),
+    _Rule(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530,), to=_without_login),  # RFC 4954 6
+    _Rule(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (550, 553, 554), _LOG_IN, _without_login),
     # RFC 4954 4 and 6, RFC 5321 4.2.4: unknown, not implemented, too weak, too long, out of order.
     _Rule(FailureCode.MECHANISM_REFUSED, _LOGIN, (500, 501, 502, 503, 504, 534, 538)),
     _Rule(FailureCode.AUTHENTICATION_FAILED, _LOGIN),

@@ -13,7 +13,7 @@ from mailsettings.domain.secret import MASK
 LONGEST_TEXT = 200
 SHORTEST_SECRET = 4
 CLUE = 8
-"""So many characters of a secret in a row are taken for it; six of them may be left of one."""
+"""So many characters of a secret in a row are taken for a part of it."""
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
@@ -70,7 +70,9 @@ def _without(text: str, hidden: Sequence[str]) -> str:
     Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden.
     """
     for form in hidden:
-        text = text.replace(form, MASK) if len(form) >= SHORTEST_SECRET else text
+        if len(form) < SHORTEST_SECRET and form in text:
+            return MASK
+        text = text.replace(form, MASK)
     if any(squeezed in _squeezed(text) for form in hidden if (squeezed := _squeezed(form))):
         return MASK
     clues = {form[start : start + CLUE] for form in hidden for start in range(len(form.rstrip("=")) - CLUE + 1)}
