@@ -1,14 +1,18 @@
 """Ports of the use cases that work, simplified: a store in memory, a prober that says what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
-from mailsettings.domain.access import Account, Credentials, Permission, Principal
+from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
+from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
 from mailsettings.domain.errors import AccountExists, AccountNotFound, NotAuthenticated, StoreUnavailable
+from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.secret import Secret
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 
@@ -60,15 +64,79 @@ class InMemoryAccounts:
             raise AccountExists(credentials.account.name)
         self.rows[credentials.account.name] = credentials
 
-    async def set_password_hash(self, name: str, password_hash: str) -> None:
+    async def set_password(self, credentials: Credentials) -> None:
+        name = credentials.account.name
         if name not in self.rows:
             raise AccountNotFound(name)
-        self.rows[name] = replace(self.rows[name], password_hash=password_hash)
+        self.rows[name] = credentials
+
+    async def set_grants(self, name: str, grants: Iterable[str]) -> None:
+        if name not in self.rows:
+            raise AccountNotFound(name)
+        account = replace(self.rows[name].account, grants=frozenset(grants))
+        self.rows[name] = replace(self.rows[name], account=account)
 
     async def remove(self, name: str) -> None:
         if name not in self.rows:
             raise AccountNotFound(name)
         del self.rows[name]
+
+
+class InMemoryLoginFailures:
+    def __init__(self) -> None:
+        self.rows: dict[str, Failures] = {}
+
+    async def of(self, subject: str) -> Failures:
+        return self.rows.get(subject, Failures())
+
+    async def remember(self, subject: str, failures: Failures) -> None:
+        self.rows[subject] = failures
+
+    async def forget(self, subject: str) -> bool:
+        return self.rows.pop(subject, None) is not None
+
+    async def forget_before(self, moment: float) -> None:
+        self.rows = {subject: found for subject, found in self.rows.items() if found.last_at >= moment}
+
+
+class InMemorySealedKeys:
+    def __init__(self) -> None:
+        self.rows: dict[str, str] = {}
+
+    async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
+        return [(name, text) for name, text in self.rows.items() if name.startswith(prefix)]
+
+    async def add(self, name: str, text: str) -> None:
+        self.rows[name] = text
+
+    async def remove(self, name: str) -> bool:
+        return self.rows.pop(name, None) is not None
+
+
+class InMemoryAuditLog:
+    def __init__(self) -> None:
+        self.rows: list[AuditEntry] = []
+        self._chain = AuditChain(bytes(KEY_BYTES))
+
+    @property
+    def records(self) -> list[AuditRecord]:
+        return [entry.record for entry in self.rows]
+
+    async def append(self, record: AuditRecord) -> None:
+        last = await self.head()
+        self.rows.append(self._chain.entry(last, timestamp(datetime.now(UTC)), record))
+
+    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
+        return self._chain.fingerprint(secret, target)
+
+    async def chain(self) -> AuditChain:
+        return self._chain
+
+    async def head(self) -> AuditHead:
+        return self._chain.head(self.rows[-1].sequence, self.rows[-1].mac) if self.rows else self._chain.head()
+
+    async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
+        return [entry for entry in self.rows if entry.sequence > after and entry.at >= since][:limit]
 
 
 @dataclass
@@ -77,6 +145,9 @@ class InMemoryStore:
 
     mail_servers: InMemoryMailServers = field(default_factory=InMemoryMailServers)
     accounts: InMemoryAccounts = field(default_factory=InMemoryAccounts)
+    login_failures: InMemoryLoginFailures = field(default_factory=InMemoryLoginFailures)
+    sealed_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
+    audit: InMemoryAuditLog = field(default_factory=InMemoryAuditLog)
     away: bool = False
 
     @asynccontextmanager
@@ -117,8 +188,9 @@ class PlainPasswords:
         return password_hash == f"hash of {password}"
 
 
-PERMISSIONS = {
+GRANTS = {
     "admin": frozenset(Permission),
+    "auditor": frozenset({Permission.AUDIT_READ}),
     "tester": frozenset({Permission.MAIL_SERVERS_TEST}),
     "reader": frozenset({Permission.MAIL_SERVERS_READ}),
     "stranger": frozenset[Permission](),
@@ -126,9 +198,14 @@ PERMISSIONS = {
 
 
 class NamesAsTokens:
-    """The token `admin` speaks for the admin, and so on."""
+    """The token `admin` speaks for the admin, and so on; what is issued is the name of the account."""
 
-    async def verify(self, token: str) -> Principal:
-        if token not in PERMISSIONS:
+    async def read(self, token: str) -> TokenClaims:
+        if token not in GRANTS:
             raise NotAuthenticated("The access token is not valid.", presented=True)
-        return Principal(token, PERMISSIONS[token])
+        return TokenClaims(token, frozenset({token}), expires_at=2**40)
+
+    async def issue(
+        self, subject: str, grants: Iterable[str], lifetime_seconds: int, stamp: str | None = None
+    ) -> IssuedToken:
+        return IssuedToken(subject, lifetime_seconds)

@@ -10,24 +10,29 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from mailsettings.app import create_app
-from mailsettings.auth.tokens import IssuedToken
 from mailsettings.dialects import DIALECTS
-from mailsettings.domain.access import Account
+from mailsettings.domain.access import OPERATOR, Account
+from mailsettings.site.audit import AUDIT
 from mailsettings.site.openapi import document
 from mailsettings.site.pages import create_site
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.ports import Store
+from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
 
-from fakes import NamesAsTokens, PlainPasswords, ScriptedProber
+from fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
 BASE_URL = "http://service.test"
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
 LIMITS = ProbeLimits(at_once=3, at_once_each=2, per_minute_each=5)
+ADMIN = Account("admin", frozenset({"admin"}))
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 
 
@@ -40,18 +45,24 @@ async def _ready() -> None:
     return None
 
 
+async def _no_keys() -> dict[str, object]:
+    return {"keys": []}
+
+
 def build_service(store: Store, prober: ScriptedProber, client_secret: str | None = None) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
-    mail_servers = KeepMailServers(store)
+    turned_away = TurnedAway(store)
     use_cases = UseCases(
-        mail_servers=mail_servers,
-        probes=ProbeMailServers(mail_servers, prober, LIMITS),
-        accounts=KeepAccounts(store, PlainPasswords()),
-        tokens=NamesAsTokens(),
-        issue_token=lambda account: IssuedToken(account.name, 3600),
+        mail_servers=KeepMailServers(store),
+        probes=ProbeMailServers(store, prober, LIMITS),
+        log_in=LogIn(store, PlainPasswords(), NamesAsTokens(), turned_away, 3600),
+        authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
+        audit_log=ReadAuditLog(store),
+        json_web_keys=_no_keys,
+        issuer="mailsettings",
         client_secret=client_secret,
     )
-    dialects = [(dialect, dialect.build(use_cases)) for dialect in DIALECTS]
+    dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT)]
     documents = {dialect.name: document(app, TOKEN) for dialect, app in dialects}
     return create_app(dialects, create_site(documents, _ready, _no_lifespan))
 
@@ -91,6 +102,14 @@ class Caller:
         return Caller(self.http, token)
 
 
+@asynccontextmanager
+async def client_of(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
+    """A client of the service on *store*, with the token of the admin."""
+    transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, headers={"Accept": "*/*"}) as http:
+        yield Caller(http)
+
+
 @pytest.fixture
 def prober() -> ScriptedProber:
     """What answers connection tests; set `report`, look at `asked`."""
@@ -103,9 +122,6 @@ async def api(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
 
     The account `admin` has the password `correct horse`.
     """
-    await KeepAccounts(store, PlainPasswords()).add(
-        Account("admin", frozenset({"manage-system-settings"})), "correct horse"
-    )
-    transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)
-    async with httpx.AsyncClient(transport=transport, headers={"Accept": "*/*"}) as http:
-        yield Caller(http)
+    await KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
+    async with client_of(store, prober) as caller:
+        yield caller

@@ -38,8 +38,8 @@ async def backend(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyP
     chosen = settings.read()
     prepare(chosen)
     backend = create_backend(chosen)
-    await backend.store.admit_key()
-    await backend.use_cases.accounts.add(ADMIN, CANARY)
+    await backend.establish()
+    await backend.accounts.add(OPERATOR, ADMIN, CANARY)
     yield backend
     await backend.close()
 

@@ -1,7 +1,7 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -10,12 +10,15 @@ from starlette.types import ASGIApp
 
 from mailsettings import logs
 from mailsettings.app import create_app
-from mailsettings.auth import signing_key
+from mailsettings.auth import signing_keys
 from mailsettings.auth.passwords import Argon2Passwords
-from mailsettings.auth.tokens import IssuedToken, TokenIssuer, TokenVerifier
+from mailsettings.auth.signing_keys import SigningKeys
+from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
 from mailsettings.dialects import DIALECTS
-from mailsettings.domain.access import Account, Grants
+from mailsettings.domain.access import Grants, IssuedToken, Principal
+from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.settings import Settings, read
+from mailsettings.site.audit import AUDIT
 from mailsettings.site.openapi import document
 from mailsettings.site.pages import create_site
 from mailsettings.smtp.egress import EgressPolicy
@@ -27,13 +30,21 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.auditing import note
+from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.signing_keys import KeepSigningKeys
+from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
 
 ISSUER = "mailsettings"
-GRANTS: Grants = {name: allowed for dialect in DIALECTS for name, allowed in dialect.grants.items()}
-"""Every name an organisation can give to permissions, of all vendors."""
+APIS = (*DIALECTS, AUDIT)
+"""The vendors', and our own."""
+GRANTS: Grants = {name: allowed for api in APIS for name, allowed in api.grants.items()}
+"""Every name that an organisation can give to permissions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,23 @@ class Backend:
 
     store: SQLStore
     passwords: Argon2Passwords
-    issuer: TokenIssuer
+    issuer: OwnTokenIssuer
+    accounts: KeepAccounts
+    signing_keys: KeepSigningKeys
     use_cases: UseCases
+
+    async def establish(self) -> None:
+        """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
+        await self.store.admit_key()
+        await self.signing_keys.ensure()
+
+    async def issue_token(
+        self, caller: Principal, subject: str, grants: Sequence[str], lifetime_seconds: int
+    ) -> IssuedToken:
+        """A token that needs no account, by the word of *caller*; the audit log has it."""
+        details = {"permissions": sorted(grants), "expires_in": lifetime_seconds}
+        await note(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
+        return await self.issuer.issue(subject, grants, lifetime_seconds)
 
     async def close(self) -> None:
         """Give back connections and threads."""
@@ -64,37 +90,36 @@ def prepare(settings: Settings) -> None:
 
 def create_backend(settings: Settings) -> Backend:
     """Everything but HTTP; nothing is connected yet."""
-    key = signing_key.load(key_file.read_or_create(settings.data_dir / "signing-key.pem", signing_key.make))
     store = SQLStore(settings.database, Sealer(key_file.sealing_key(settings.data_dir / "sealing-key")))
     passwords = Argon2Passwords()
     prober = create_prober(settings, EgressPolicy(settings.tested_networks, settings.tested_ports))
-    issuer = TokenIssuer(key, ISSUER, [dialect.token_claims for dialect in DIALECTS])
-    mail_servers = KeepMailServers(store)
-
-    def issue_token(account: Account) -> IssuedToken:
-        return issuer.issue(account.name, account.grants, settings.token_lifetime_seconds)
-
+    signing = KeepSigningKeys(store, signing_keys.make)
+    keys = SigningKeys(signing.list)
+    issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
+    turned_away = TurnedAway(store)
     use_cases = UseCases(
-        mail_servers=mail_servers,
-        probes=ProbeMailServers(mail_servers, prober, _probe_limits(settings)),
-        accounts=KeepAccounts(store, passwords),
-        tokens=TokenVerifier(key.public_key(), ISSUER, GRANTS),
-        issue_token=issue_token,
+        mail_servers=KeepMailServers(store),
+        probes=ProbeMailServers(store, prober, _probe_limits(settings)),
+        log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds),
+        authentication=Authentication(store, OwnTokenReader(keys, ISSUER), GRANTS, turned_away),
+        audit_log=ReadAuditLog(store),
+        json_web_keys=keys.json_web_keys,
+        issuer=ISSUER,
         public_url=settings.public_url,
         client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
     )
-    return Backend(store, passwords, issuer, use_cases)
+    return Backend(store, passwords, issuer, KeepAccounts(store, passwords), signing, use_cases)
 
 
 def create_service(backend: Backend) -> ASGIApp:
     """The APIs and the site over *backend*, which is closed when they end."""
-    dialects = [(dialect, dialect.build(backend.use_cases)) for dialect in DIALECTS]
+    dialects = [(api, api.build(backend.use_cases)) for api in APIS]
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
     documents = {dialect.name: document(app, token_path) for dialect, app in dialects}
 
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
-        await backend.store.admit_key()
+        await backend.establish()
         try:
             yield
         finally:

@@ -13,15 +13,22 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailsettings.auth.tokens import AUDIENCE, LONGEST_TOKEN, VERIFIED_TOKENS_KEPT, TokenIssuer, TokenVerifier
-from mailsettings.domain.access import Permission
+from mailsettings.auth.signing_keys import KEPT_SECONDS, SigningKeys, load, make
+from mailsettings.auth.tokens import (
+    AUDIENCE,
+    LONGEST_TOKEN,
+    VERIFIED_TOKENS_KEPT,
+    OwnTokenIssuer,
+    OwnTokenReader,
+)
+from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
-KEY = ec.generate_private_key(ec.SECP256R1())
+KEY_ID, PEM = make()
+KEY = load(PEM)
 PUBLIC_PEM = KEY.public_key().public_bytes(
     serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
 )
-GRANTS = {"all": frozenset(Permission), "reading": frozenset({Permission.MAIL_SERVERS_READ})}
 
 
 def claims(**changes: Any) -> dict[str, Any]:
@@ -30,39 +37,52 @@ def claims(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (good | changes).items() if value is not None}
 
 
-def verifier() -> TokenVerifier:
-    return TokenVerifier(KEY.public_key(), "us", GRANTS)
+def signed(content: dict[str, Any], key: Any = KEY, **header: Any) -> str:
+    return jwt.encode(content, key, "ES256", {"kid": KEY_ID} | header)
+
+
+async def one_key() -> list[tuple[str, str]]:
+    return [(KEY_ID, PEM)]
+
+
+def reader() -> OwnTokenReader:
+    return OwnTokenReader(SigningKeys(one_key), "us")
+
+
+def issuer() -> OwnTokenIssuer:
+    return OwnTokenIssuer(SigningKeys(one_key), "us", [lambda grants: {"vendor": list(grants)}])
 
 
 async def test_an_issued_token_says_who_and_what() -> None:
-    token = TokenIssuer(KEY, "us", [lambda grants: {"vendor": list(grants)}]).issue("alice", ["reading"], 60)
+    token = await issuer().issue("alice", ["reading"], 60, "the stamp")
 
-    principal = await verifier().verify(token.text)
+    read = await reader().read(token.text)
     decoded = jwt.decode(token.text, options={"verify_signature": False})
 
-    assert ("alice", GRANTS["reading"]) == (principal.name, principal.permissions)
+    assert (read.subject, read.grants, read.stamp) == ("alice", frozenset({"reading"}), "the stamp")
+    assert read.expires_at == decoded["exp"]
     assert decoded["vendor"] == ["reading"]
     assert decoded["exp"] - decoded["iat"] == token.expires_in == 60
     assert token.text not in repr(token)
 
 
-async def test_a_grant_that_nobody_knows_allows_nothing() -> None:
-    token = TokenIssuer(KEY, "us", []).issue("alice", ["all-powerful"], 60)
+async def test_a_token_without_an_account_has_no_stamp() -> None:
+    token = await issuer().issue("alice", ["reading"], 60)
 
-    assert frozenset() == (await verifier().verify(token.text)).permissions
+    assert (await reader().read(token.text)).stamp is None
 
 
 async def test_a_token_of_a_replica_whose_clock_is_ahead_is_good() -> None:
-    token = jwt.encode(claims(iat=int(time.time()) + 30), KEY, "ES256")
+    token = signed(claims(iat=int(time.time()) + 30))
 
-    assert (await verifier().verify(token)).name == "alice"
+    assert (await reader().read(token)).subject == "alice"
 
 
 def _unsigned(content: dict[str, Any]) -> str:
     def part(value: dict[str, Any]) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return f"{part({'alg': 'none', 'typ': 'JWT'})}.{part(content)}."
+    return f"{part({'alg': 'none', 'typ': 'JWT', 'kid': KEY_ID})}.{part(content)}."
 
 
 def _hmac_with_our_public_key(content: dict[str, Any]) -> str:
@@ -71,8 +91,9 @@ def _hmac_with_our_public_key(content: dict[str, Any]) -> str:
     def part(value: bytes) -> bytes:
         return base64.urlsafe_b64encode(value).rstrip(b"=")
 
-    signed = part(b'{"alg":"HS256","typ":"JWT"}') + b"." + part(json.dumps(content).encode())
-    return (signed + b"." + part(hmac.new(PUBLIC_PEM, signed, hashlib.sha256).digest())).decode()
+    header = json.dumps({"alg": "HS256", "typ": "JWT", "kid": KEY_ID}).encode()
+    text = part(header) + b"." + part(json.dumps(content).encode())
+    return (text + b"." + part(hmac.new(PUBLIC_PEM, text, hashlib.sha256).digest())).decode()
 
 
 BAD_TOKENS = {
@@ -80,41 +101,60 @@ BAD_TOKENS = {
     "garbage": "a.b.c",
     "unsigned": _unsigned(claims()),
     "HMAC with the public key": _hmac_with_our_public_key(claims()),
-    "another key": jwt.encode(claims(), ec.generate_private_key(ec.SECP256R1()), "ES256"),
-    "expired": jwt.encode(claims(exp=int(time.time()) - 1), KEY, "ES256"),
-    "no expiry": jwt.encode(claims(exp=None), KEY, "ES256"),
-    "no subject": jwt.encode(claims(sub=None), KEY, "ES256"),
-    "another audience": jwt.encode(claims(aud="others"), KEY, "ES256"),
-    "another issuer": jwt.encode(claims(iss="them"), KEY, "ES256"),
-    "not yet": jwt.encode(claims(nbf=int(time.time()) + 600), KEY, "ES256"),
-    "too long": jwt.encode(claims(filler="x" * LONGEST_TOKEN), KEY, "ES256"),
+    "another key": signed(claims(), ec.generate_private_key(ec.SECP256R1())),
+    "another key by another name": signed(claims(), ec.generate_private_key(ec.SECP256R1()), kid="../../x"),
+    "no key's name": jwt.encode(claims(), KEY, "ES256"),
+    "expired": signed(claims(exp=int(time.time()) - 1)),
+    "no expiry": signed(claims(exp=None)),
+    "no subject": signed(claims(sub=None)),
+    "another audience": signed(claims(aud="others")),
+    "another issuer": signed(claims(iss="them")),
+    "not yet": signed(claims(nbf=int(time.time()) + 600)),
+    "too long": signed(claims(filler="x" * LONGEST_TOKEN)),
 }
 
 
 @pytest.mark.parametrize("token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
 async def test_no_other_token_opens(token: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
-        await verifier().verify(token)
+        await reader().read(token)
 
     assert refused.value.presented
     assert token not in str(refused.value) or token == ""
 
 
 async def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
-    reader = verifier()
-    token = TokenIssuer(KEY, "us", []).issue("alice", ["all"], 1).text
-    await reader.verify(token)
+    us = reader()
+    token = (await issuer().issue("alice", ["all"], 1)).text
+    await us.read(token)
 
     await asyncio.sleep(1.1)
 
     with pytest.raises(NotAuthenticated):
-        await reader.verify(token)
+        await us.read(token)
+
+
+async def test_a_token_that_was_good_is_refused_once_its_key_is_dropped() -> None:
+    keys, now = [(KEY_ID, PEM)], [1000.0]
+
+    async def kept() -> list[tuple[str, str]]:
+        return keys
+
+    us = OwnTokenReader(SigningKeys(kept, lambda: now[0]), "us")
+    token = (await issuer().issue("alice", ["all"], 60)).text
+    await us.read(token)
+    keys[:] = [make()]
+    now[0] += KEPT_SECONDS + 1
+
+    with pytest.raises(NotAuthenticated):
+        await us.read(token)
 
 
 async def test_the_memory_of_verified_tokens_is_bounded() -> None:
-    reader, issuer = verifier(), TokenIssuer(KEY, "us", [])
-    reader._verified.update({f"token {number}": (None, 0) for number in range(VERIFIED_TOKENS_KEPT)})  # type: ignore[misc]  # noqa: SLF001  # making a thousand real ones takes a second
+    us = reader()
+    first = TokenClaims("nobody", frozenset(), 0)
+    us._verified.update({f"token {number}": ("", first) for number in range(VERIFIED_TOKENS_KEPT)})  # noqa: SLF001  # making a thousand real ones takes a second
 
-    await reader.verify(issuer.issue("alice", ["all"], 60).text)
+    await us.read((await issuer().issue("alice", ["all"], 60)).text)
 
-    assert len(reader._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001
+    assert len(us._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001  # as above

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 import pytest
 import uvicorn
 
-from mailsettings.domain.access import Account
+from mailsettings.domain.access import OPERATOR
 from mailsettings.use_cases.accounts import KeepAccounts
 
 from browser import Browser, running_browser
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
-from service import build_service
+from service import ADMIN, build_service
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,8 +36,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def origin(store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
     """Where uvicorn serves the service, which has the account `admin` with the password `correct horse`."""
-    admin = Account("admin", frozenset({"manage-system-settings"}))
-    asyncio.run(KeepAccounts(store, PlainPasswords()).add(admin, "correct horse"))
+    asyncio.run(KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
     server = uvicorn.Server(uvicorn.Config(build_service(store, prober), log_config=None, access_log=False))
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -13,6 +13,9 @@ from fakes import InMemoryStore
 
 OPERATIONS = {
     "POST /cxrestapi/auth/identity/connect/token",
+    "GET /cxrestapi/auth/identity/.well-known/openid-configuration",
+    "GET /cxrestapi/auth/identity/.well-known/openid-configuration/jwks",
+    "GET /audit",
     "GET /api/20210901/system/mail/server",
     "PUT /api/20210901/system/mail/server",
     "DELETE /api/20210901/system/mail/server",

@@ -15,9 +15,11 @@ COMMITTED = Path(__file__).parents[2] / "docs" / "openapi"
 EVERYTHING = "openapi"
 ORACLE = "openapi/oracle-analytics"
 CHECKMARX = "openapi/checkmarx"
-NAMES = (EVERYTHING, ORACLE, CHECKMARX)
+AUDIT = "openapi/audit"
+NAMES = (EVERYTHING, ORACLE, CHECKMARX, AUDIT)
 ERRORS = {
     ORACLE: {"Error", "FailedTest"},
+    AUDIT: {"Refusal"},
     CHECKMARX: {"ErrorViewModel", "FailedTestModel", "TokenErrorModel"},
 }
 METHODS = {"get", "put", "post", "delete"}
@@ -197,10 +199,12 @@ async def test_a_token_opens_every_operation_and_may_be_had_by_password(api: Cal
     assert document["security"] == [{"account": []}, {"token": []}]
 
 
-async def test_only_the_token_endpoint_is_open(api: Caller) -> None:
+async def test_only_the_token_endpoint_and_what_verifies_tokens_are_open(api: Caller) -> None:
     document = await served(api, EVERYTHING)
+    discovery = "/cxrestapi/auth/identity/.well-known/openid-configuration"
 
-    assert [f"post {TOKEN}"] == [where for where, op in operations(document) if op.get("security") == []]
+    opened = {where for where, op in operations(document) if op.get("security") == []}
+    assert opened == {f"post {TOKEN}", f"get {discovery}", f"get {discovery}/jwks"}
 
 
 @every_document
@@ -212,6 +216,6 @@ async def test_operations_have_names_of_their_own(api: Caller, name: str) -> Non
 
 async def test_the_whole_document_is_all_of_its_parts(api: Caller) -> None:
     whole = await served(api, EVERYTHING)
-    parts = [await served(api, name) for name in (ORACLE, CHECKMARX)]
+    parts = [(await served(api, name))["paths"] for name in (ORACLE, CHECKMARX, AUDIT)]
 
-    assert parts[0]["paths"] | parts[1]["paths"] == whole["paths"]
+    assert parts[0] | parts[1] | parts[2] == whole["paths"]

@@ -13,7 +13,8 @@ async def test_an_account_comes_back_as_it_was(store: SQLStore) -> None:
     async with store.writing() as work:
         await work.accounts.add(ALICE)
         await work.accounts.add(Credentials(Account("bob", frozenset()), "$other"))
-        await work.accounts.set_password_hash("bob", "$changed")
+        await work.accounts.set_password(Credentials(Account("bob", frozenset()), "$changed", "stamp"))
+        await work.accounts.set_grants("bob", ["view-mail-settings"])
 
     async with store.reading() as view:
         assert await view.accounts.find(ALICE.account.name) == ALICE
@@ -21,7 +22,8 @@ async def test_an_account_comes_back_as_it_was(store: SQLStore) -> None:
         assert [account.name for account in await view.accounts.list()] == ["bob", ALICE.account.name]
         bob = await view.accounts.find("bob")
     assert bob is not None
-    assert bob.password_hash == "$changed"
+    assert (bob.password_hash, bob.stamp) == ("$changed", "stamp")
+    assert bob.account.grants == {"view-mail-settings"}
     assert "$" not in repr(bob)
 
 
@@ -34,11 +36,17 @@ async def test_a_name_is_given_once_and_has_to_exist(store: SQLStore) -> None:
         async with store.writing() as work:
             await work.accounts.remove(name)
 
+    async def set_grants(name: str) -> None:
+        async with store.writing() as work:
+            await work.accounts.set_grants(name, [])
+
     await add()
     with pytest.raises(AccountExists):
         await add()
     with pytest.raises(AccountNotFound):
         await remove("nobody")
+    with pytest.raises(AccountNotFound):
+        await set_grants("nobody")
     await remove(ALICE.account.name)
 
     async with store.reading() as view:

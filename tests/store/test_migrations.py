@@ -12,7 +12,10 @@ from sqlalchemy import inspect, text
 from mailsettings.store import engine, migrations
 from mailsettings.store.tables import metadata
 
-TABLES = {"accounts", "alembic_version", "mail_servers", "sealing_keys"}
+TABLES = {
+    *("accounts", "alembic_version", "audit_entries", "audit_head", "login_failures"),
+    *("mail_servers", "sealed_keys", "sealing_keys"),
+}
 
 
 def tables(url: str) -> set[str]:

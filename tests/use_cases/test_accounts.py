@@ -1,72 +1,115 @@
-"""Accounts and logging in."""
+"""Accounts: made once, changed by name and kind, each change with its entry in the audit log."""
 
 import pytest
 
-from mailsettings.domain.access import Account
-from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting, LoginRefused
+from mailsettings.domain.access import OPERATOR, Account, AccountKind
+from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
+from mailsettings.domain.guessing import Failures
 from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.log_in import account_subject
 
 from fakes import InMemoryStore, PlainPasswords
 
 ALICE = Account("alice", frozenset({"view-mail-settings"}))
+USER, CLIENT = AccountKind.USER, AccountKind.CLIENT
 
 
 @pytest.fixture
-def accounts() -> KeepAccounts:
-    return KeepAccounts(InMemoryStore(), PlainPasswords())
+def store() -> InMemoryStore:
+    return InMemoryStore()
 
 
-async def test_an_account_logs_in_with_its_password_only(accounts: KeepAccounts) -> None:
-    await accounts.add(ALICE, "correct horse")
-
-    assert await accounts.log_in("alice", "correct horse") == ALICE
-    for name, password in [
-        ("alice", "wrong"),
-        ("bob", "correct horse"),
-        ("ALICE", "correct horse"),
-        ("", ""),
-    ]:
-        with pytest.raises(LoginRefused):
-            await accounts.log_in(name, password)
-
-
-async def test_a_changed_password_takes_the_place_of_the_old_one(accounts: KeepAccounts) -> None:
-    await accounts.add(ALICE, "correct horse")
-    await accounts.set_password("alice", "battery staple")
-
-    assert await accounts.log_in("alice", "battery staple") == ALICE
-    with pytest.raises(LoginRefused):
-        await accounts.log_in("alice", "correct horse")
-
-
-async def test_a_removed_account_does_not_log_in(accounts: KeepAccounts) -> None:
-    await accounts.add(ALICE, "correct horse")
-    await accounts.remove("alice")
-
-    with pytest.raises(LoginRefused):
-        await accounts.log_in("alice", "correct horse")
+@pytest.fixture
+def accounts(store: InMemoryStore) -> KeepAccounts:
+    return KeepAccounts(store, PlainPasswords())
 
 
 @pytest.mark.parametrize("name", ["", "a\0b", "a\nb", "x" * 256, "\ud800"], ids=ascii)
-async def test_a_name_that_cannot_be_one_is_refused(accounts: KeepAccounts, name: str) -> None:
+def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
     with pytest.raises(InvalidSetting):
         Account(name, frozenset())
-    with pytest.raises(LoginRefused):
-        await accounts.log_in(name, "correct horse")
 
 
 async def test_names_are_given_once_and_have_to_exist(accounts: KeepAccounts) -> None:
-    await accounts.add(ALICE, "correct horse")
+    await accounts.add(OPERATOR, ALICE, "correct horse")
 
     with pytest.raises(AccountExists):
-        await accounts.add(ALICE, "battery staple")
+        await accounts.add(OPERATOR, ALICE, "battery staple")
     with pytest.raises(AccountNotFound):
-        await accounts.remove("bob")
+        await accounts.remove(OPERATOR, USER, "bob")
     with pytest.raises(AccountNotFound):
-        await accounts.set_password("bob", "battery staple")
+        await accounts.set_password(OPERATOR, USER, "bob", "battery staple")
+    with pytest.raises(AccountNotFound):
+        await accounts.set_grants(OPERATOR, USER, "bob", [])
+    with pytest.raises(AccountNotFound):
+        await accounts.unlock(OPERATOR, USER, "bob")
+
+
+async def test_a_client_is_not_changed_as_a_user(accounts: KeepAccounts) -> None:
+    await accounts.add(OPERATOR, Account("robot", frozenset(), CLIENT), "correct horse")
+
+    with pytest.raises(AccountNotFound):
+        await accounts.remove(OPERATOR, USER, "robot")
+    await accounts.remove(OPERATOR, CLIENT, "robot")
+
+    assert await accounts.list() == []
 
 
 async def test_a_first_account_is_made_only_where_there_is_none(accounts: KeepAccounts) -> None:
-    assert await accounts.add_first(ALICE, "correct horse")
-    assert not await accounts.add_first(Account("bob", frozenset()), "battery staple")
+    assert await accounts.add_first(OPERATOR, ALICE, "correct horse")
+    assert not await accounts.add_first(OPERATOR, Account("bob", frozenset()), "battery staple")
     assert await accounts.list() == [ALICE]
+
+
+async def test_each_change_of_a_password_brings_another_stamp(
+    accounts: KeepAccounts, store: InMemoryStore
+) -> None:
+    await accounts.add(OPERATOR, ALICE, "correct horse")
+    stamps = {store.accounts.rows["alice"].stamp}
+    for _ in range(2):
+        await accounts.set_password(OPERATOR, USER, "alice", "correct horse")
+        stamps.add(store.accounts.rows["alice"].stamp)
+
+    assert len(stamps) == 3
+
+
+async def test_unlocking_forgets_the_failures_of_that_account(
+    accounts: KeepAccounts, store: InMemoryStore
+) -> None:
+    await accounts.add(OPERATOR, ALICE, "correct horse")
+    for name in ("alice", "bob"):
+        await store.login_failures.remember(account_subject(name), Failures(9, 1, 2**40))
+
+    await accounts.unlock(OPERATOR, USER, "alice")
+
+    assert list(store.login_failures.rows) == [account_subject("bob")]
+
+
+async def test_every_change_has_an_entry_without_a_secret(accounts: KeepAccounts, store: InMemoryStore) -> None:
+    await accounts.add_first(OPERATOR, ALICE, "canary-1")
+    await accounts.set_password(OPERATOR, USER, "alice", "canary-2")
+    await accounts.set_grants(OPERATOR, USER, "alice", ["manage-system-settings"])
+    await accounts.unlock(OPERATOR, USER, "alice")
+    await accounts.remove(OPERATOR, USER, "alice")
+
+    assert [(each.action, each.target, each.outcome) for each in store.audit.records] == [
+        (Action.ACCOUNT_ADD, "alice", AuditOutcome.DONE),
+        (Action.ACCOUNT_SET_PASSWORD, "alice", AuditOutcome.DONE),
+        (Action.ACCOUNT_SET_PERMISSIONS, "alice", AuditOutcome.DONE),
+        (Action.ACCOUNT_UNLOCK, "alice", AuditOutcome.DONE),
+        (Action.ACCOUNT_REMOVE, "alice", AuditOutcome.DONE),
+    ]
+    permissions = {"before": ["view-mail-settings"], "after": ["manage-system-settings"]}
+    assert store.audit.records[0].details == {"kind": "user", "permissions": ["view-mail-settings"]}
+    assert store.audit.records[2].details == {"permissions": permissions}
+    assert "canary" not in repr(store.audit.rows)
+
+
+async def test_a_change_that_is_refused_has_an_entry_too(accounts: KeepAccounts, store: InMemoryStore) -> None:
+    with pytest.raises(AccountNotFound):
+        await accounts.remove(OPERATOR, USER, "bob")
+
+    [entry] = store.audit.records
+    assert (entry.action, entry.target, entry.outcome) == (Action.ACCOUNT_REMOVE, "bob", AuditOutcome.REFUSED)
+    assert entry.details == {"problem": "AccountNotFound"}

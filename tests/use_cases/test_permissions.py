@@ -43,7 +43,7 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
     everything_else = Principal("almost", frozenset(Permission) - {permission})
 
     with pytest.raises(PermissionDenied, match=permission):
-        await use(keep, ProbeMailServers(keep, prober, ProbeLimits()), everything_else)
+        await use(keep, ProbeMailServers(store, prober, ProbeLimits()), everything_else)
 
     assert [stored.version for stored in await keep.list(OPERATOR)] == [1]
     assert prober.asked == []
@@ -52,10 +52,10 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
 @pytest.mark.parametrize("server_id", [1, None], ids=["by id", "the default"])
 async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) -> None:
     prober = ScriptedProber()
-    keep = KeepMailServers(InMemoryStore())
-    await keep.create(OPERATOR, WANTED)
+    store = InMemoryStore()
+    await KeepMailServers(store).create(OPERATOR, WANTED)
 
-    report = await ProbeMailServers(keep, prober, ProbeLimits()).stored(OPERATOR, server_id, "to@example.org")
+    report = await ProbeMailServers(store, prober, ProbeLimits()).stored(OPERATOR, server_id, "to@example.org")
 
     assert report.succeeded
     assert prober.asked == [(SERVER, "to@example.org")]

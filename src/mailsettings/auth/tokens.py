@@ -1,19 +1,17 @@
-"""Access tokens: signed JWTs (RFC 7519, ES256) that we issue, and verify against our own key only."""
+"""Access tokens: signed JWTs (RFC 7519, RFC 9068) that we issue, and verify against our own keys only."""
 
 import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailsettings.domain.access import Grants, Principal
+from mailsettings.auth.signing_keys import ALGORITHM, SigningKeys
+from mailsettings.domain.access import IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
-ALGORITHM = "ES256"
 AUDIENCE = "mailsettings"
 LONGEST_TOKEN = 8 * 1024
 VERIFIED_TOKENS_KEPT = 1024
@@ -22,26 +20,18 @@ VendorClaims = Callable[[Iterable[str]], Mapping[str, object]]
 """What one vendor's clients look for in a token, made from the grants in it."""
 
 
-@dataclass(frozen=True, slots=True)
-class IssuedToken:
-    """An access token and how many seconds it is good for."""
-
-    text: str = field(repr=False)
-    expires_in: int
-
-
-class TokenIssuer:
+class OwnTokenIssuer:
     """Signs tokens; *vendor_claims* add what vendors' clients decode out of them."""
 
-    def __init__(
-        self, key: ec.EllipticCurvePrivateKey, issuer: str, vendor_claims: Iterable[VendorClaims]
-    ) -> None:
-        self._key = key
+    def __init__(self, keys: SigningKeys, issuer: str, vendor_claims: Iterable[VendorClaims]) -> None:
+        self._keys = keys
         self._issuer = issuer
         self._vendor_claims = tuple(vendor_claims)
 
-    def issue(self, subject: str, grants: Iterable[str], lifetime_seconds: int) -> IssuedToken:
-        """A token that lets *subject* do what *grants* allow, from now on for *lifetime_seconds*."""
+    async def issue(
+        self, subject: str, grants: Iterable[str], lifetime_seconds: int, stamp: str | None = None
+    ) -> IssuedToken:
+        """A token that lets *subject* do what *grants* allow; *stamp* is that of its account, if it has one."""
         now = int(time.time())
         names = sorted(grants)
         claims: dict[str, Any] = {
@@ -56,34 +46,40 @@ class TokenIssuer:
         }
         for add in self._vendor_claims:
             claims.update(add(names))
-        return IssuedToken(jwt.encode(claims, self._key, ALGORITHM, {"typ": "at+jwt"}), lifetime_seconds)
+        if stamp is not None:
+            claims["stamp"] = stamp
+        key_id, key = await self._keys.newest()
+        return IssuedToken(jwt.encode(claims, key, ALGORITHM, {"typ": "at+jwt", "kid": key_id}), lifetime_seconds)
 
 
-class TokenVerifier:
-    """Tells who a token speaks for, by our own key; remembers what it verified until it expires."""
+class OwnTokenReader:
+    """Reads our own tokens; remembers what it verified until it expires, or until the key is dropped."""
 
-    def __init__(self, key: ec.EllipticCurvePublicKey, issuer: str, grants: Grants) -> None:
-        self._key = key
+    def __init__(self, keys: SigningKeys, issuer: str) -> None:
+        self._keys = keys
         self._issuer = issuer
-        self._grants = grants
-        self._verified: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._verified: OrderedDict[str, tuple[str, TokenClaims]] = OrderedDict()
 
-    async def verify(self, token: str) -> Principal:
-        """Raises `NotAuthenticated`."""
+    async def read(self, token: str) -> TokenClaims:
+        """Raises `NotAuthenticated`, `StoreUnavailable`."""
         known = self._verified.get(token)
-        if known is not None and time.time() < known[1]:
-            return known[0]
-        principal, expiry = self._verify(token)
-        self._remember(token, principal, expiry)
-        return principal
-
-    def _verify(self, token: str) -> tuple[Principal, float]:
+        if known is not None and time.time() < known[1].expires_at and await self._keys.verifying(known[0]):
+            return known[1]
         if len(token) > LONGEST_TOKEN:
             raise NotAuthenticated("The access token is too long.", presented=True)
+        key_id = _key_id(token)
+        claims = await self._verify(token, key_id)
+        self._remember(token, key_id, claims)
+        return claims
+
+    async def _verify(self, token: str, key_id: str) -> TokenClaims:
+        key = await self._keys.verifying(key_id)
+        if key is None:
+            raise _not_valid()
         try:
             claims = jwt.decode(
                 token,
-                self._key,
+                key,
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=self._issuer,
@@ -93,12 +89,25 @@ class TokenVerifier:
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated("The access token has expired.", presented=True) from None
         except jwt.PyJWTError:
-            raise NotAuthenticated("The access token is not valid.", presented=True) from None
-        granted = claims.get("grants", ())
-        permissions = frozenset().union(*(self._grants.get(name, frozenset()) for name in granted))
-        return Principal(claims["sub"], permissions), float(claims["exp"])
+            raise _not_valid() from None
+        grants = frozenset(claims.get("grants", ()))
+        return TokenClaims(claims["sub"], grants, float(claims["exp"]), claims.get("stamp"))
 
-    def _remember(self, token: str, principal: Principal, expiry: float) -> None:
-        self._verified[token] = (principal, expiry)
+    def _remember(self, token: str, key_id: str, claims: TokenClaims) -> None:
+        self._verified[token] = key_id, claims
         if len(self._verified) > VERIFIED_TOKENS_KEPT:
             self._verified.popitem(last=False)
+
+
+def _key_id(token: str) -> str:
+    try:
+        key_id = jwt.get_unverified_header(token).get("kid")
+    except jwt.PyJWTError:
+        raise _not_valid() from None
+    if not isinstance(key_id, str):
+        raise _not_valid()
+    return key_id
+
+
+def _not_valid() -> NotAuthenticated:
+    return NotAuthenticated("The access token is not valid.", presented=True)

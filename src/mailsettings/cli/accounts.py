@@ -1,54 +1,56 @@
-"""The commands about accounts."""
+"""The commands about accounts: users with passwords, and clients with secrets that we make."""
 
-import asyncio
+import secrets
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
 
 import click
 
 from mailsettings import settings
-from mailsettings.bootstrap import GRANTS, create_backend, prepare
+from mailsettings.bootstrap import GRANTS
+from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.access import Account
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.domain.access import Account, AccountKind
 
-Result = TypeVar("Result")
+SECRET_BYTES = 32
 
 password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+permission_option = click.option(
+    "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
+)
 
 
 @click.group()
 def user() -> None:
-    """Accounts that can log in."""
+    """Accounts of people, who log in with a password."""
 
 
-@user.command()
+@click.group()
+def client() -> None:
+    """Accounts of machines, which log in with a secret (OAuth2 client credentials)."""
+
+
+@user.command("add")
 @click.argument("name")
-@click.option("--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS)))
+@permission_option
 @password_option
 @one_sentence
-def add(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
+def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
     """Make an account; the password comes from a prompt."""
     account = Account(name, frozenset(permissions))
     password = _password(from_stdin=password_stdin)
-    _run(lambda accounts: accounts.add(account, password))
+    run(lambda backend: backend.accounts.add(operator(), account, password))
 
 
-@user.command("list")
-@one_sentence
-def list_() -> None:
-    """Print each account with its permissions."""
-    for account in _run(lambda accounts: accounts.list()):
-        click.echo(f"{account.name}\t{' '.join(sorted(account.grants))}")
-
-
-@user.command()
+@client.command("add")
 @click.argument("name")
+@permission_option
 @one_sentence
-def remove(name: str) -> None:
-    """Remove an account; tokens it was given stay good until they expire."""
-    _run(lambda accounts: accounts.remove(name))
+def add_client(name: str, permissions: tuple[str, ...]) -> None:
+    """Make an account and print its secret, which is not shown again."""
+    account = Account(name, frozenset(permissions), AccountKind.CLIENT)
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    run(lambda backend: backend.accounts.add(operator(), account, secret))
+    click.echo(secret)
 
 
 @user.command()
@@ -56,22 +58,58 @@ def remove(name: str) -> None:
 @password_option
 @one_sentence
 def set_password(name: str, *, password_stdin: bool) -> None:
-    """Give an account another password, from a prompt."""
+    """Give an account another password, from a prompt; tokens it was given end."""
     password = _password(from_stdin=password_stdin)
-    _run(lambda accounts: accounts.set_password(name, password))
+    run(lambda backend: backend.accounts.set_password(operator(), AccountKind.USER, name, password))
 
 
-def _run(use: Callable[[KeepAccounts], Awaitable[Result]]) -> Result:
-    async def run() -> Result:
-        chosen = settings.read()
-        prepare(chosen)
-        backend = create_backend(chosen)
-        try:
-            return await use(backend.use_cases.accounts)
-        finally:
-            await backend.close()
+@client.command()
+@click.argument("name")
+@one_sentence
+def new_secret(name: str) -> None:
+    """Give an account another secret and print it; tokens it was given end."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    run(lambda backend: backend.accounts.set_password(operator(), AccountKind.CLIENT, name, secret))
+    click.echo(secret)
 
-    return asyncio.run(run())
+
+@user.command()
+@click.argument("name")
+@one_sentence
+def unlock(name: str) -> None:
+    """Let an account log in again at once after failed logins."""
+    run(lambda backend: backend.accounts.unlock(operator(), AccountKind.USER, name))
+
+
+def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
+    """What is the same for users and clients."""
+
+    @group.command("list")
+    @one_sentence
+    def list_() -> None:
+        """Print each account with its permissions."""
+        for account in run(lambda backend: backend.accounts.list()):
+            if account.kind is kind:
+                click.echo(f"{account.name}\t{' '.join(sorted(account.grants))}")
+
+    @group.command()
+    @click.argument("name")
+    @permission_option
+    @one_sentence
+    def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
+        """Let an account do this and nothing else, from its next request on."""
+        run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
+
+    @group.command()
+    @click.argument("name")
+    @one_sentence
+    def remove(name: str) -> None:
+        """Remove an account; tokens it was given end."""
+        run(lambda backend: backend.accounts.remove(operator(), kind, name))
+
+
+_add_common_commands(user, AccountKind.USER)
+_add_common_commands(client, AccountKind.CLIENT)
 
 
 def _password(*, from_stdin: bool) -> str:

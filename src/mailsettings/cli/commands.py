@@ -7,22 +7,19 @@ import click
 import uvicorn
 
 from mailsettings import __version__, logs, settings
-from mailsettings.bootstrap import GRANTS, create_backend, prepare
-from mailsettings.cli.accounts import user
+from mailsettings.bootstrap import prepare
+from mailsettings.cli.accounts import client, permission_option, user
+from mailsettings.cli.audit import audit
+from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
-from mailsettings.domain.access import OPERATOR
-from mailsettings.domain.probe import ProbeReport
+from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.store import migrations
 
 GRACE_SECONDS = 30
 KEEP_ALIVE_SECONDS = 5
-
-permission_option = click.option(
-    "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
-)
 
 
 @click.group(name="mailsettings")
@@ -31,8 +28,8 @@ def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 
 
-main.add_command(user)
-main.add_command(probe)
+for command in (audit, client, probe, signing_keys, user):
+    main.add_command(command)
 
 
 @main.command()
@@ -78,8 +75,7 @@ def migrate() -> None:
 @one_sentence
 def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
     """Print an access token for both APIs."""
-    backend = create_backend(settings.read())
-    click.echo(backend.issuer.issue(subject, permissions, expires_in).text)
+    click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)
 
 
 @main.command()
@@ -92,15 +88,6 @@ def test_connection(api: str | None, server_id: int | None, recipient: str | Non
     """Test stored settings and print what happened, stage by stage."""
     if api and server_id:
         raise click.UsageError("--api and --id do not go together.")
-    report = asyncio.run(_probe_stored(settings.read(), server_id, recipient))
+    report = run(lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient))
     tell(report, as_json=as_json)
     sys.exit(0 if report.succeeded else 1)
-
-
-async def _probe_stored(chosen: settings.Settings, server_id: int | None, recipient: str | None) -> ProbeReport:
-    prepare(chosen)
-    backend = create_backend(chosen)
-    try:
-        return await backend.use_cases.probes.stored(OPERATOR, server_id, recipient)
-    finally:
-        await backend.close()

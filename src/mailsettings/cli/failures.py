@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from mailsettings.auth.signing_key import SigningKeyUnusable
+from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.engine import DatabaseUnsupported

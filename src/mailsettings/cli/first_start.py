@@ -7,10 +7,11 @@ import sys
 import click
 
 from mailsettings.bootstrap import create_backend
+from mailsettings.cli.backend import operator
 from mailsettings.domain.access import Account
 from mailsettings.settings import PREFIX, Settings
 
-ADMIN = Account("admin", frozenset({"manage-system-settings"}))
+ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log"}))
 
 
 async def make_first_admin(settings: Settings) -> str | None:
@@ -19,10 +20,10 @@ async def make_first_admin(settings: Settings) -> str | None:
     password = given.get_secret_value() if given else secrets.token_urlsafe(18)
     backend = create_backend(settings)
     try:
-        await backend.store.admit_key()
-        if await backend.use_cases.accounts.list():
+        await backend.establish()
+        if await backend.accounts.list():
             return None
-        made = await backend.use_cases.accounts.add_first(ADMIN, password)
+        made = await backend.accounts.add_first(operator(), ADMIN, password)
     finally:
         await backend.close()
     return password if made and given is None else None

@@ -1,5 +1,6 @@
 """Who may do what: permissions are what our code asks for, grants are the names an organisation hands out."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,13 +14,27 @@ LONGEST_NAME = 255
 class Permission(StrEnum):
     """`<resource>:<action>`; keep alphabetized."""
 
+    AUDIT_READ = "audit:read"
     MAIL_SERVERS_READ = "mail-servers:read"
     MAIL_SERVERS_TEST = "mail-servers:test"
     MAIL_SERVERS_WRITE = "mail-servers:write"
 
 
+MAIL_SERVERS = frozenset(
+    {Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_TEST, Permission.MAIL_SERVERS_WRITE}
+)
+"""All that can be done with mail servers."""
+
 Grants = Mapping[str, frozenset[Permission]]
-"""What each grant, a vendor's name for a set of permissions, allows."""
+"""What each grant, a name for a set of permissions, allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """From where somebody speaks: the network address, if there is one, and the request by its id."""
+
+    address: str | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +43,7 @@ class Principal:
 
     name: str
     permissions: frozenset[Permission]
+    origin: Origin = Origin()
 
     def require(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless this principal has *permission*."""
@@ -39,12 +55,21 @@ OPERATOR = Principal("operator", frozenset(Permission))
 """Whoever runs our command line on the machine itself: the files are theirs, so all is allowed."""
 
 
+class AccountKind(StrEnum):
+    """Who logs in by it."""
+
+    USER = "user"
+    CLIENT = "client"
+    """A machine: an OAuth2 client with a secret (RFC 6749 4.4)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """A person or machine that can log in; `grants` are names, looked up at each use."""
 
     name: str
     grants: frozenset[str]
+    kind: AccountKind = AccountKind.USER
 
     def __post_init__(self) -> None:
         if not self.name or len(self.name) > LONGEST_NAME or not self.name.isprintable():
@@ -54,7 +79,29 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account with the hash of its password."""
+    """An account with the hash of its password; a new password comes with a new `stamp`, which ends old tokens."""
 
     account: Account
     password_hash: str = field(repr=False)
+    stamp: str = field(default_factory=lambda: secrets.token_hex(16))
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClaims:
+    """What a verified access token says.
+
+    `stamp` is that of the account it was issued to; None where the token speaks for itself.
+    """
+
+    subject: str
+    grants: frozenset[str]
+    expires_at: float
+    stamp: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedToken:
+    """An access token and how many seconds it is good for."""
+
+    text: str = field(repr=False)
+    expires_in: int

@@ -8,9 +8,13 @@ MailSettingsError
 │   └── SecretNeededAgain   the stored secret was given for another destination
 ├── NotFound
 │   ├── MailServerNotFound
-│   └── AccountNotFound
+│   ├── AccountNotFound
+│   └── KeyNotFound
+├── KeyInUse                a key that cannot be dropped
 ├── AccountExists
-├── TooManyProbes           more connection tests than are let in
+├── TooMany                 more than is let in; later it is
+│   ├── TooManyLogins       too many failed ones, or too many at once
+│   └── TooManyProbes       connection tests
 ├── SecretUnreadable        a sealed secret that does not open with our key
 └── StoreUnavailable        the database is away; trying again later may help
 """
@@ -83,6 +87,20 @@ class AccountNotFound(NotFound):
         super().__init__(f"There is no account named {name}.")
 
 
+class KeyNotFound(NotFound):
+    """No key has this id."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"There is no key {key_id}.")
+
+
+class KeyInUse(MailSettingsError):
+    """A key that cannot be dropped, and why; `reason` is part of a sentence."""
+
+    def __init__(self, key_id: str, reason: str) -> None:
+        super().__init__(f"The key {key_id} cannot be dropped: {reason}.")
+
+
 class AccountExists(MailSettingsError):
     """An account of this name exists already."""
 
@@ -90,12 +108,20 @@ class AccountExists(MailSettingsError):
         super().__init__(f"An account named {name} exists already.")
 
 
-class TooManyProbes(MailSettingsError):
-    """More connection tests than are let in at once or within a minute; nothing was tested."""
+class TooMany(MailSettingsError):
+    """Base: more of something than is let in; nothing was done."""
 
     def __init__(self, problem: str, retry_after_seconds: int) -> None:
         super().__init__(f"{problem} Try again in {retry_after_seconds} seconds.")
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyLogins(TooMany):
+    """Logins by this name or from this address failed too often, or too many came at once."""
+
+
+class TooManyProbes(TooMany):
+    """More connection tests than are let in at once or within a minute; nothing was tested."""
 
 
 class SecretUnreadable(MailSettingsError):

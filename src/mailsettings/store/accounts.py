@@ -1,7 +1,7 @@
 """Accounts as rows, and back."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +9,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.access import Account, Credentials
+from mailsettings.domain.access import Account, AccountKind, Credentials
 from mailsettings.domain.errors import AccountExists, AccountNotFound
 from mailsettings.store.tables import accounts as table
 
@@ -29,15 +29,17 @@ class SQLAccounts:
         """The account of exactly this name, with its password hash."""
         rows = await self._connection.execute(select(table).where(table.c.name == name))
         row = rows.one_or_none()
-        return None if row is None else Credentials(_account(row), row.password_hash)
+        return None if row is None else Credentials(_account(row), row.password_hash, row.security_stamp)
 
     async def add(self, credentials: Credentials) -> None:
         """Store a new account. Raises `AccountExists`."""
         account = credentials.account
         new = {
             "name": account.name,
+            "kind": account.kind.value,
             "password_hash": credentials.password_hash,
-            "grants": json.dumps(sorted(account.grants)),
+            "security_stamp": credentials.stamp,
+            "grants": _grants(account.grants),
             "created_at": datetime.now(UTC),
         }
         try:
@@ -45,19 +47,30 @@ class SQLAccounts:
         except IntegrityError:
             raise AccountExists(account.name) from None
 
-    async def set_password_hash(self, name: str, password_hash: str) -> None:
+    async def set_password(self, credentials: Credentials) -> None:
+        """Store another password hash, with its stamp. Raises `AccountNotFound`."""
+        changed = {"password_hash": credentials.password_hash, "security_stamp": credentials.stamp}
+        await self._change(credentials.account.name, changed)
+
+    async def set_grants(self, name: str, grants: Iterable[str]) -> None:
         """Raises `AccountNotFound`."""
-        changed = update(table).where(table.c.name == name).values(password_hash=password_hash)
-        await self._change(name, changed)
+        await self._change(name, {"grants": _grants(grants)})
 
     async def remove(self, name: str) -> None:
         """Raises `AccountNotFound`."""
-        await self._change(name, delete(table).where(table.c.name == name))
+        removed = await self._connection.execute(delete(table).where(table.c.name == name))
+        if removed.rowcount == 0:
+            raise AccountNotFound(name)
 
-    async def _change(self, name: str, statement: Any) -> None:
-        if (await self._connection.execute(statement)).rowcount == 0:
+    async def _change(self, name: str, values: dict[str, str]) -> None:
+        changed = await self._connection.execute(update(table).where(table.c.name == name).values(values))
+        if changed.rowcount == 0:
             raise AccountNotFound(name)
 
 
 def _account(row: Row[Any]) -> Account:
-    return Account(row.name, frozenset(json.loads(row.grants)))
+    return Account(row.name, frozenset(json.loads(row.grants)), AccountKind(row.kind))
+
+
+def _grants(grants: Iterable[str]) -> str:
+    return json.dumps(sorted(grants))

@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+Key = TypeVar("Key")
 Value = TypeVar("Value")
 
+MOST_VALUES = 1024
 
 Version = tuple[int, int]
 """The connection that was asked, counted up, and its number; each connection counts from its own beginning."""
@@ -50,19 +52,24 @@ class DataVersion:
         return self._connection
 
 
-class FreshValue(Generic[Value]):
-    """One value, loaded again whenever something was committed; each time where versions cannot be told."""
+class FreshValues(Generic[Key, Value]):
+    """Values by key, loaded again whenever something was committed; each time where versions cannot be told."""
 
-    def __init__(self, version: DataVersion | None) -> None:
+    def __init__(self, version: DataVersion | None, load: Callable[[Key], Awaitable[Value]]) -> None:
         self._version = version
-        self._kept: tuple[Version, Value] | None = None
+        self._load = load
+        self._kept: dict[Key, Value] = {}
+        self._kept_of: Version | None = None
 
-    async def get(self, load: Callable[[], Awaitable[Value]]) -> Value:
+    async def get(self, key: Key) -> Value:
         """The value as it is in the database right now."""
         version = self._version.current() if self._version else None
-        if version is not None and self._kept is not None and self._kept[0] == version:
-            return self._kept[1]
-        value = await load()
-        if version is not None:
-            self._kept = (version, value)
-        return value
+        if version is None:
+            return await self._load(key)
+        if version != self._kept_of or len(self._kept) > MOST_VALUES:
+            self._kept, self._kept_of = {}, version
+        kept = self._kept
+        if key not in kept:
+            # Kept with the version that was seen before it was loaded, also if there is a newer one by now.
+            kept[key] = await self._load(key)
+        return kept[key]

@@ -1,25 +1,28 @@
 """The store: transactions over an engine, and reads that are served from memory while they are fresh."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.access import Account, Credentials
+from mailsettings.domain.audit import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.store import engine
 from mailsettings.store.accounts import SQLAccounts
+from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.read_cache import DataVersion, FreshValue
+from mailsettings.store.read_cache import DataVersion
+from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import sealing_keys
-
-Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+from mailsettings.store.view import SQLView
 
 _KEY_CHECK = "this key is the right one"
+_audit_lines = logging.getLogger("mailsettings.audit")
 
 
 class WrongKey(Exception):
@@ -38,26 +41,31 @@ class SQLUnitOfWork:
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self.mail_servers = SQLMailServers(connection, sealer)
         self.accounts = SQLAccounts(connection)
+        self.login_failures = SQLLoginFailures(connection)
+        self.sealed_keys = SQLSealedKeys(connection, sealer)
+        self.audit = SQLAuditLog(connection, self.sealed_keys)
 
 
 class SQLStore:
-    """Mail servers and accounts in SQLite or PostgreSQL."""
+    """Everything, in SQLite or PostgreSQL."""
 
     def __init__(self, url: str, sealer: Sealer) -> None:
         self._engine = engine.async_engine(url)
         self._sealer = sealer
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
-        default: FreshValue[StoredMailServer | None] = FreshValue(self._guard)
-        self._view = SQLView(lambda: self._transaction(writes=False), sealer, default)
+        self._view = SQLView(lambda: self._transaction(writes=False), sealer, self._guard)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SQLUnitOfWork]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
         async with self._transaction(writes=True) as connection:
-            yield SQLUnitOfWork(connection, self._sealer)
+            work = SQLUnitOfWork(connection, self._sealer)
+            yield work
+        for entry in work.audit.appended:
+            _tell(entry)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator["SQLView"]:
+    async def reading(self) -> AsyncIterator[SQLView]:
         """The last committed state. Nothing is opened before something has to be read from the database."""
         yield self._view
 
@@ -97,46 +105,12 @@ class SQLStore:
                     yield connection
 
 
-class SQLView:
-    """The last committed state. Each question is a transaction of its own, or a look into memory."""
-
-    def __init__(self, begin: Begin, sealer: Sealer, default: FreshValue[StoredMailServer | None]) -> None:
-        self.mail_servers = _MailServersView(begin, sealer, default)
-        self.accounts = _AccountsView(begin)
-
-
-class _MailServersView:
-    """Only the default server is kept in memory: it is what clients ask for, and there is just one."""
-
-    def __init__(self, begin: Begin, sealer: Sealer, default: FreshValue[StoredMailServer | None]) -> None:
-        self._begin = begin
-        self._sealer = sealer
-        self._default = default
-
-    async def list(self) -> Sequence[StoredMailServer]:
-        async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).list()
-
-    async def find(self, server_id: int) -> StoredMailServer | None:
-        async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).find(server_id)
-
-    async def find_default(self) -> StoredMailServer | None:
-        return await self._default.get(self._read_default)
-
-    async def _read_default(self) -> StoredMailServer | None:
-        async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).find_default()
-
-
-class _AccountsView:
-    def __init__(self, begin: Begin) -> None:
-        self._begin = begin
-
-    async def list(self) -> Sequence[Account]:
-        async with self._begin() as connection:
-            return await SQLAccounts(connection).list()
-
-    async def find(self, name: str) -> Credentials | None:
-        async with self._begin() as connection:
-            return await SQLAccounts(connection).find(name)
+def _tell(entry: AuditEntry) -> None:
+    """A line in the program's log, which is also where the hash is noted outside of the database."""
+    record = entry.record
+    _audit_lines.info(
+        "audit %d %s %s %s by %s from %s, hash %s",
+        *(entry.sequence, record.action, record.target or "-", record.outcome, record.actor or "-"),
+        *(record.origin.address or "-", entry.mac.hex()),
+        extra={"details": record.details, "request_id": record.origin.request_id},
+    )

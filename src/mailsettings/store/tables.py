@@ -1,10 +1,12 @@
 """The tables: one schema for SQLite and PostgreSQL, built by the migrations in `alembic/` alone."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
+    Float,
     Identity,
     Index,
     Integer,
@@ -67,6 +69,20 @@ accounts = Table(
     Column("password_hash", Text, nullable=False),
     Column("grants", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("kind", String(8), nullable=False, server_default="user"),
+    # Another one with each new password; tokens name the one they were issued under.
+    Column("security_stamp", String(32), nullable=False, server_default=""),
+    CheckConstraint("kind IN ('user', 'client')", name="kind"),
+)
+
+# Failed logins, by a hash of what they have in common: an account's name, or an address.
+login_failures = Table(
+    "login_failures",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("last_at", Float(53), nullable=False, index=True),
+    Column("blocked_until", Float(53), nullable=False),
 )
 
 sealing_keys = Table(
@@ -74,4 +90,41 @@ sealing_keys = Table(
     metadata,
     Column("key_id", String(16), primary_key=True),
     Column("sealed_check", LargeBinary, nullable=False),
+)
+
+# Keys of ours that every replica needs: those that sign access tokens, and the one of the audit log.
+sealed_keys = Table(
+    "sealed_keys",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    # Given by us, without a gap; the database's own numbers have gaps.
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    # As text, in the spelling that the hash is over.
+    Column("at", String(27), nullable=False, index=True),
+    Column("actor", Text),
+    Column("address", Text),
+    Column("request_id", Text),
+    Column("action", String(32), nullable=False),
+    Column("target", Text),
+    Column("outcome", String(16), nullable=False),
+    Column("details", Text, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+)
+
+# One row: the last entry, written down a second time.
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("mac", LargeBinary, nullable=False),
+    Column("seal", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", name="single"),
 )

@@ -1,9 +1,12 @@
-"""Accounts: those who can log in here, and logging in."""
+"""Accounts: the users and clients that can log in here, and what each of them may."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from mailsettings.domain.access import Account, Credentials
-from mailsettings.domain.errors import LoginRefused
+from mailsettings.domain.access import Account, AccountKind, Credentials, Principal
+from mailsettings.domain.audit import Action
+from mailsettings.domain.errors import AccountNotFound
+from mailsettings.use_cases.auditing import Change, audited
+from mailsettings.use_cases.log_in import account_subject
 from mailsettings.use_cases.ports import PasswordHasher, Store
 
 
@@ -19,42 +22,58 @@ class KeepAccounts:
         async with self._store.reading() as work:
             return await work.accounts.list()
 
-    async def add(self, account: Account, password: str) -> None:
+    async def add(self, caller: Principal, account: Account, password: str) -> None:
         """Store a new account. Raises `AccountExists`."""
         credentials = Credentials(account, await self._passwords.hash(password))
-        async with self._store.writing() as work:
-            await work.accounts.add(credentials)
+        async with audited(self._store, caller, Action.ACCOUNT_ADD, account.name) as change:
+            await _add(change, credentials)
 
-    async def add_first(self, account: Account, password: str) -> bool:
+    async def add_first(self, caller: Principal, account: Account, password: str) -> bool:
         """Store *account* if there is no account at all yet; whether it was."""
         credentials = Credentials(account, await self._passwords.hash(password))
         async with self._store.writing() as work:
             if await work.accounts.list():
                 return False
-            await work.accounts.add(credentials)
+            change = Change(work, Action.ACCOUNT_ADD, account.name)
+            await _add(change, credentials)
+            await change.write(caller)
             return True
 
-    async def set_password(self, name: str, password: str) -> None:
-        """Give an account another password. Raises `AccountNotFound`."""
+    async def set_password(self, caller: Principal, kind: AccountKind, name: str, password: str) -> None:
+        """Give an account another password; tokens issued to it end. Raises `AccountNotFound`."""
         password_hash = await self._passwords.hash(password)
-        async with self._store.writing() as work:
-            await work.accounts.set_password_hash(name, password_hash)
+        async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
+            stored = await _existing(change, kind, name)
+            await change.work.accounts.set_password(Credentials(stored.account, password_hash))
 
-    async def remove(self, name: str) -> None:
-        """Remove an account. Raises `AccountNotFound`."""
-        async with self._store.writing() as work:
-            await work.accounts.remove(name)
+    async def set_grants(self, caller: Principal, kind: AccountKind, name: str, grants: Iterable[str]) -> None:
+        """Let an account do what *grants* allow, from its next request on. Raises `AccountNotFound`."""
+        async with audited(self._store, caller, Action.ACCOUNT_SET_PERMISSIONS, name) as change:
+            before = (await _existing(change, kind, name)).account.grants
+            change.details["permissions"] = {"before": sorted(before), "after": sorted(grants)}
+            await change.work.accounts.set_grants(name, grants)
 
-    async def log_in(self, name: str, password: str) -> Account:
-        """The account of *name*. Raises `LoginRefused`, after the same work whatever was wrong."""
-        found = await self._find(name)
-        fits = await self._passwords.verify(password, found.password_hash if found else None)
-        if found is None or not fits:
-            raise LoginRefused
-        return found.account
+    async def remove(self, caller: Principal, kind: AccountKind, name: str) -> None:
+        """Remove an account; tokens issued to it end. Raises `AccountNotFound`."""
+        async with audited(self._store, caller, Action.ACCOUNT_REMOVE, name) as change:
+            await _existing(change, kind, name)
+            await change.work.accounts.remove(name)
 
-    async def _find(self, name: str) -> Credentials | None:
-        if not name.isprintable():  # no account has such a name, and not every database can be asked for it
-            return None
-        async with self._store.reading() as view:
-            return await view.accounts.find(name)
+    async def unlock(self, caller: Principal, kind: AccountKind, name: str) -> None:
+        """Forget the failed logins of an account. Raises `AccountNotFound`."""
+        async with audited(self._store, caller, Action.ACCOUNT_UNLOCK, name) as change:
+            await _existing(change, kind, name)
+            await change.work.login_failures.forget(account_subject(name))
+
+
+async def _add(change: Change, credentials: Credentials) -> None:
+    account = credentials.account
+    change.details.update(kind=account.kind.value, permissions=sorted(account.grants))
+    await change.work.accounts.add(credentials)
+
+
+async def _existing(change: Change, kind: AccountKind, name: str) -> Credentials:
+    stored = await change.work.accounts.find(name)
+    if stored is None or stored.account.kind is not kind:
+        raise AccountNotFound(name)
+    return stored

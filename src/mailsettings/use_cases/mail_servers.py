@@ -1,4 +1,4 @@
-"""Keeping mail servers: who may, under which rule, in one transaction each.
+"""Keeping mail servers: who may, under which rule, in one transaction each, told of in the audit log.
 
 An API that knows many servers names them by id; one that knows a single server means the default one.
 """
@@ -6,10 +6,14 @@ An API that knows many servers names them by id; one that knows a single server 
 from collections.abc import Sequence
 
 from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.replacement import Replacement
+from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.ports import Store
+
+DEFAULT = "default mail server"
 
 
 class KeepMailServers:
@@ -39,40 +43,63 @@ class KeepMailServers:
     async def create(self, caller: Principal, wanted: Replacement) -> int:
         """Store a new mail server and return its id. Raises `PermissionDenied`, `SecretNeededAgain`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        server = wanted.onto(None)
-        async with self._store.writing() as work:
-            return await work.mail_servers.add(server)
+        async with audited(self._store, caller, Action.MAIL_SERVER_CREATE) as change:
+            return await _add(change, wanted)
 
     async def replace(self, caller: Principal, server_id: int, wanted: Replacement) -> None:
         """Change one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `SecretNeededAgain`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with self._store.writing() as work:
-            stored = _existing(await work.mail_servers.find(server_id))
-            await work.mail_servers.replace(stored.id, wanted.onto(stored.server))
+        async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(server_id)) as change:
+            await _replace(change, _existing(await change.work.mail_servers.find(server_id)), wanted)
 
     async def put_default(self, caller: Principal, wanted: Replacement) -> None:
         """Create or change the default mail server. Raises `PermissionDenied`, `SecretNeededAgain`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with self._store.writing() as work:
-            stored = await work.mail_servers.find_default()
+        async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, DEFAULT) as change:
+            stored = await change.work.mail_servers.find_default()
             if stored is None:
-                await work.mail_servers.add(wanted.onto(None))
+                change.action = Action.MAIL_SERVER_CREATE
+                await _add(change, wanted)
             else:
-                await work.mail_servers.replace(stored.id, wanted.onto(stored.server))
+                await _replace(change, stored, wanted)
 
     async def delete(self, caller: Principal, server_id: int) -> None:
         """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with self._store.writing() as work:
-            stored = _existing(await work.mail_servers.find(server_id))
-            await work.mail_servers.delete(stored.id)
+        async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(server_id)) as change:
+            await _delete(change, _existing(await change.work.mail_servers.find(server_id)))
 
     async def delete_default(self, caller: Principal) -> None:
         """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with self._store.writing() as work:
-            stored = _existing(await work.mail_servers.find_default())
-            await work.mail_servers.delete(stored.id)
+        async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT) as change:
+            await _delete(change, _existing(await change.work.mail_servers.find_default()))
+
+
+def target(server_id: int) -> str:
+    """What the audit log calls the mail server of this id."""
+    return f"mail-server:{server_id}"
+
+
+async def _add(change: Change, wanted: Replacement) -> int:
+    server = wanted.onto(None)
+    server_id = await change.work.mail_servers.add(server)
+    change.target = target(server_id)
+    await change.note_difference(None, server)
+    return server_id
+
+
+async def _replace(change: Change, stored: StoredMailServer, wanted: Replacement) -> None:
+    change.target = target(stored.id)
+    server = wanted.onto(stored.server)
+    await change.note_difference(stored.server, server)
+    await change.work.mail_servers.replace(stored.id, server)
+
+
+async def _delete(change: Change, stored: StoredMailServer) -> None:
+    change.target = target(stored.id)
+    await change.note_difference(stored.server, None)
+    await change.work.mail_servers.delete(stored.id)
 
 
 def _existing(stored: StoredMailServer | None) -> StoredMailServer:

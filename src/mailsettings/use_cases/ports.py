@@ -1,12 +1,15 @@
 """What the use cases need from the outside, as Protocols; store, smtp and auth satisfy them by shape."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from mailsettings.domain.access import Account, Credentials, Principal
+from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenClaims
+from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
+from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.probe import ProbeReport
+from mailsettings.domain.secret import Secret
 
 
 class MailServerReads(Protocol):
@@ -60,12 +63,88 @@ class Accounts(AccountReads, Protocol):
         """Store a new account. Raises `AccountExists`."""
         ...
 
-    async def set_password_hash(self, name: str, password_hash: str) -> None:
+    async def set_password(self, credentials: Credentials) -> None:
+        """Store another password hash, with its stamp. Raises `AccountNotFound`."""
+        ...
+
+    async def set_grants(self, name: str, grants: Iterable[str]) -> None:
         """Raises `AccountNotFound`."""
         ...
 
     async def remove(self, name: str) -> None:
         """Raises `AccountNotFound`."""
+        ...
+
+
+class LoginFailureReads(Protocol):
+    """Failed logins; a *subject* is what some of them have in common."""
+
+    async def of(self, subject: str) -> Failures:
+        """What is remembered of *subject*."""
+        ...
+
+
+class LoginFailures(LoginFailureReads, Protocol):
+    """The same, to be changed."""
+
+    async def remember(self, subject: str, failures: Failures) -> None:
+        """Keep *failures* in place of what is remembered of *subject*."""
+        ...
+
+    async def forget(self, subject: str) -> bool:
+        """Remember nothing of *subject* any more; whether anything was."""
+        ...
+
+    async def forget_before(self, moment: float) -> None:
+        """Remember nothing of subjects whose last failure was before *moment*, in seconds since the epoch."""
+        ...
+
+
+class SealedKeyReads(Protocol):
+    """Keys of ours by name."""
+
+    async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
+        """Name and text of each key whose name begins with *prefix*, oldest first. Raises `SecretUnreadable`."""
+        ...
+
+
+class SealedKeys(SealedKeyReads, Protocol):
+    """The same, to be changed."""
+
+    async def add(self, name: str, text: str) -> None:
+        """Keep a new key."""
+        ...
+
+    async def remove(self, name: str) -> bool:
+        """Whether there was one of this name."""
+        ...
+
+
+class AuditReads(Protocol):
+    """The audit log."""
+
+    async def chain(self) -> AuditChain | None:
+        """What its hashes are computed with; None before the first entry."""
+        ...
+
+    async def head(self) -> AuditHead | None:
+        """What is written down about the last entry."""
+        ...
+
+    async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
+        """At most *limit* entries behind number *after*, none of them before *since* (see `timestamp`)."""
+        ...
+
+
+class AuditLog(Protocol):
+    """The same, to be written to."""
+
+    async def append(self, record: AuditRecord) -> None:
+        """Write *record* as the next entry; it counts when the transaction does."""
+        ...
+
+    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
+        """A few digits that tell two secrets of *target* apart; None for none."""
         ...
 
 
@@ -82,6 +161,21 @@ class View(Protocol):
         """The accounts."""
         ...
 
+    @property
+    def audit(self) -> AuditReads:
+        """The audit log."""
+        ...
+
+    @property
+    def login_failures(self) -> LoginFailureReads:
+        """The failed logins."""
+        ...
+
+    @property
+    def sealed_keys(self) -> SealedKeyReads:
+        """Our keys."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction."""
@@ -94,6 +188,21 @@ class UnitOfWork(Protocol):
     @property
     def accounts(self) -> Accounts:
         """The accounts, as this transaction sees them."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log; what is appended is committed with the rest."""
+        ...
+
+    @property
+    def login_failures(self) -> LoginFailures:
+        """The failed logins, as this transaction sees them."""
+        ...
+
+    @property
+    def sealed_keys(self) -> SealedKeys:
+        """Our keys, as this transaction sees them."""
         ...
 
 
@@ -121,7 +230,10 @@ class Prober(Protocol):
 
 
 class PasswordHasher(Protocol):
-    """Turns passwords into hashes; both calls are slow by design and do not block the event loop."""
+    """Turns passwords into hashes; both calls are slow by design and do not block the event loop.
+
+    Both raise `TooManyLogins` when too many are waiting for them.
+    """
 
     async def hash(self, password: str) -> str:
         """A new hash of *password*."""
@@ -132,9 +244,19 @@ class PasswordHasher(Protocol):
         ...
 
 
-class TokenVerifier(Protocol):
-    """Reads access tokens."""
+class TokenReader(Protocol):
+    """Verifies access tokens."""
 
-    async def verify(self, token: str) -> Principal:
-        """Who *token* speaks for. Raises `NotAuthenticated`."""
+    async def read(self, token: str) -> TokenClaims:
+        """What *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        ...
+
+
+class TokenIssuer(Protocol):
+    """Makes access tokens."""
+
+    async def issue(
+        self, subject: str, grants: Iterable[str], lifetime_seconds: int, stamp: str | None = None
+    ) -> IssuedToken:
+        """A token that lets *subject* do what *grants* allow; *stamp* is that of its account, if it has one."""
         ...

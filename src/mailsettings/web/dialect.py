@@ -1,31 +1,37 @@
 """What a vendor's API is to the rest of the service: a folder that offers one `Dialect`."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
-from mailsettings.auth.tokens import IssuedToken
-from mailsettings.domain.access import Account, Grants
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.domain.access import Grants
+from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.ports import TokenVerifier
 from mailsettings.web.errors import ErrorStyle
 from mailsettings.web.principal import BearerGate
 
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """All that an API is built upon; `client_secret` is what OAuth2 clients must show, None for anything."""
+    """All that an API is built upon.
+
+    `json_web_keys` are what our tokens are verified with (RFC 7517), `issuer` is who they say they are from.
+    `client_secret` is what OAuth2 clients must show where users log in, None for anything.
+    """
 
     mail_servers: KeepMailServers
     probes: ProbeMailServers
-    accounts: KeepAccounts
-    tokens: TokenVerifier
-    issue_token: Callable[[Account], IssuedToken]
+    log_in: LogIn
+    authentication: Authentication
+    audit_log: ReadAuditLog
+    json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
+    issuer: str
     public_url: str | None = None
     client_secret: str | None = None
 
@@ -40,7 +46,7 @@ class Dialect:
 
     `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
-    `token_path` where a token is to be had, if here.
+    `token_path` where a token is to be had, if here; like `open_paths` it needs none.
     """
 
     name: str
@@ -52,11 +58,12 @@ class Dialect:
     grants: Grants
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
+    open_paths: Collection[str] = ()
 
     def build(self, use_cases: UseCases) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
-        open_paths = {self.token_path} if self.token_path else set[str]()
-        gate = Middleware(BearerGate, use_cases.tokens, open_paths, self.errors.response)
+        open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
+        gate = Middleware(BearerGate, use_cases.authentication, open_paths, self.errors.response)
         app = FastAPI(
             title=self.title,
             description=self.description,

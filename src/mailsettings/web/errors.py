@@ -14,7 +14,7 @@ from mailsettings.domain.errors import (
     MailSettingsError,
     NotAuthenticated,
     PermissionDenied,
-    TooManyProbes,
+    TooMany,
 )
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
@@ -104,7 +104,7 @@ def _headers(error: Exception, answer: Answer) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
     if isinstance(error, PermissionDenied):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    if isinstance(error, TooManyProbes):
+    if isinstance(error, TooMany):
         return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, RequestRefused):
         return dict(error.headers)

@@ -6,9 +6,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.domain.access import Principal
+from mailsettings.domain.access import Origin, Principal
 from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
-from mailsettings.use_cases.ports import TokenVerifier
+from mailsettings.use_cases.authentication import Authentication
 from mailsettings.web.refusals import AmbiguousCredentials, RequestRefused
 
 
@@ -22,12 +22,12 @@ class BearerGate:
     def __init__(
         self,
         app: ASGIApp,
-        tokens: TokenVerifier,
+        authentication: Authentication,
         open_paths: Collection[str],
         refuse: Callable[[Exception], Response],
     ) -> None:
         self._app = app
-        self._tokens = tokens
+        self._authentication = authentication
         self._open_paths = open_paths
         self._refuse = refuse
 
@@ -35,11 +35,18 @@ class BearerGate:
         """Put the principal into the scope, or answer with a refusal."""
         if scope["type"] == "http" and scope["path"] not in self._open_paths:
             try:
-                scope["principal"] = await self._tokens.verify(_bearer_token(scope))
+                token = _bearer_token(scope)
+                scope["principal"] = await self._authentication.by_token(token, origin(scope))
             except (MailSettingsError, RequestRefused) as refusal:
                 await self._refuse(refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def origin(scope: Scope) -> Origin:
+    """From where a request came; its id is what `AccessLog` gave it."""
+    client = scope.get("client")
+    return Origin(client[0] if client else None, scope.get("request_id"))
 
 
 def caller(request: HTTPConnection) -> Principal:

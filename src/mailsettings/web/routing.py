@@ -11,7 +11,9 @@ from starlette.responses import Response
 from starlette.types import Message, Receive
 
 from mailsettings.domain.access import Permission
+from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
+from mailsettings.web.dialect import use_cases
 from mailsettings.web.principal import caller
 from mailsettings.web.refusals import BodyTooLarge, UnsupportedContentType
 
@@ -45,7 +47,7 @@ class StrictRoute(APIRoute):
 
         async def ask_and_read(request: Request) -> Response:
             if permission is not None:
-                caller(request).require(permission)
+                await _require(request, permission)
             if reads_json and (must_be_there or _has_body(request)):
                 _require_json(request, optional=not self.strict_content_type)
             if reads_body:
@@ -53,6 +55,15 @@ class StrictRoute(APIRoute):
             return await handle(request)
 
         return ask_and_read
+
+
+async def _require(request: Request, permission: Permission) -> None:
+    principal = caller(request)
+    try:
+        principal.require(permission)
+    except PermissionDenied:
+        await use_cases(request).authentication.denied(principal, permission)
+        raise
 
 
 class _ReadRequest(Request):

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from mailsettings.dialects.checkmarx import routes, token
 from mailsettings.dialects.checkmarx.errors import STYLE
-from mailsettings.dialects.checkmarx.paths import TOKEN, own_path
-from mailsettings.domain.access import Permission
+from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN, own_path
+from mailsettings.domain.access import MAIL_SERVERS, Permission
 from mailsettings.web.dialect import Dialect
 
 _GRANTS = {
     # "Sast > System Configuration > Manage System Settings", which the vendor demands for each operation.
-    "manage-system-settings": frozenset(Permission),
+    "manage-system-settings": MAIL_SERVERS,
     "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
 }
 
@@ -37,4 +37,5 @@ CHECKMARX = Dialect(
     grants=_GRANTS,
     token_claims=_token_claims,
     token_path=TOKEN,
+    open_paths=[DISCOVERY, KEYS],
 )

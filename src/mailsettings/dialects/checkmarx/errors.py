@@ -23,7 +23,7 @@ STYLE = ErrorStyle(
         errors.NotFound: Answer(404),
         errors.AccountExists: Answer(409),
         errors.SecretUnreadable: Answer(400),
-        errors.TooManyProbes: Answer(429),
+        errors.TooMany: Answer(429),
         errors.StoreUnavailable: Answer(503),
         refusals.AmbiguousCredentials: Answer(400),
         refusals.BodyTooLarge: Answer(413),

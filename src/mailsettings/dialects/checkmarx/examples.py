@@ -45,3 +45,23 @@ TESTS: dict[str, dict[str, Any]] = {
     "Log in only": {"value": IMPLICIT_TLS},
     "No encryption, no login": {"value": {**NO_ENCRYPTION, "recieverEmail": "receiver@example.com"}},
 }
+DISCOVERY: dict[str, Any] = {
+    "issuer": "mailsettings",
+    "jwks_uri": "https://mail-settings.example.com/cxrestapi/auth/identity/.well-known/openid-configuration/jwks",
+    "token_endpoint": "https://mail-settings.example.com/cxrestapi/auth/identity/connect/token",
+    "grant_types_supported": ["password", "client_credentials"],
+    "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+}
+KEYS: dict[str, Any] = {
+    "keys": [
+        {
+            "kty": "EC",
+            "crv": "P-256",
+            "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+            "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
+            "kid": "5f2c9a0b31dec07d",
+            "use": "sig",
+            "alg": "ES256",
+        }
+    ]
+}

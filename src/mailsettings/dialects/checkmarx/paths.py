@@ -3,6 +3,8 @@
 PREFIX = "/cxrestapi"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
 TOKEN = "/cxrestapi/auth/identity/connect/token"  # noqa: S105  # a path, not a token
+DISCOVERY = "/cxrestapi/auth/identity/.well-known/openid-configuration"
+KEYS = f"{DISCOVERY}/jwks"
 
 _SPELLINGS = {"smtpsettings": "SMTPSettings"}
 

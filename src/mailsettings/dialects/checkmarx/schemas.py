@@ -150,8 +150,36 @@ class TokenErrorModel(BaseModel):
     error_description: str | None = None
 
 
+class DiscoveryModel(BaseModel):
+    """What the vendor's discovery document says of tokens (OpenID Connect Discovery 1.0, 3)."""
+
+    issuer: str
+    jwks_uri: str
+    token_endpoint: str
+    grant_types_supported: list[str] = ["password", "client_credentials"]
+    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic", "client_secret_post"]
+
+
+class JsonWebKey(BaseModel):
+    """A public key (RFC 7517 4, RFC 7518 6.2.1)."""
+
+    kty: str
+    crv: str
+    x: str
+    y: str
+    kid: str
+    use: str
+    alg: str
+
+
+class JsonWebKeySet(BaseModel):
+    """All of them (RFC 7517 5)."""
+
+    keys: list[JsonWebKey]
+
+
 class TokenRequest(BaseModel):
-    """The form of the resource owner password grant (RFC 6749 4.3.2); one client writes `userName`."""
+    """The form of the grants (RFC 6749 4.3.2 and 4.4.2); one client writes `userName`."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
 

@@ -1,21 +1,27 @@
 """The token endpoint that the vendor's clients log in at, in the manner of IdentityServer.
 
-One grant: the resource owner's password (RFC 6749 4.3). Every refusal is a 400, as seen from the vendor's.
+Two grants: the password of a user (RFC 6749 4.3), which the vendor's clients use, and the secret of a client
+(4.4), for machines. Every refusal is a 400, as seen from the vendor's, but for a 429 to those who guess.
 """
 
 import base64
 import binascii
 import hmac
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Form, Request, Response
 from starlette.responses import JSONResponse
 
+from mailsettings.dialects.checkmarx import examples
 from mailsettings.dialects.checkmarx import schemas as wire
-from mailsettings.dialects.checkmarx.paths import TOKEN
-from mailsettings.domain.errors import LoginRefused
+from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN
+from mailsettings.domain.access import AccountKind
+from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.principal import origin
 from mailsettings.web.routing import StrictRoute
 
 SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
@@ -24,6 +30,7 @@ SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": wire.TokenErrorModel, "description": "No token (RFC 6749 5.2)."},
+    429: {"model": wire.TokenErrorModel, "description": "Too many failed logins; wait as Retry-After says."},
     "default": {"model": wire.ErrorViewModel, "description": "Any other refusal."},
 }
 
@@ -38,6 +45,42 @@ class TokenRefused(Exception):
         self.answer = wire.TokenErrorModel(error=error, error_description=description)
 
 
+_WRONG = {
+    # The very words that a client of the vendor compares with.
+    "password": TokenRefused("invalid_grant", "invalid_username_or_password"),
+    "client_credentials": TokenRefused("invalid_client"),
+}
+"""For each grant, what is answered to a name or a secret that is wrong."""
+
+
+@router.get(
+    DISCOVERY,
+    summary="Discover",
+    response_model=wire.DiscoveryModel,
+    responses={200: {"content": {"application/json": {"example": examples.DISCOVERY}}}},
+    openapi_extra={"security": []},
+)
+async def discover(request: Request) -> Response:
+    """Where tokens are had and what they are verified with, in the manner of OpenID Connect Discovery."""
+    base = (use_cases(request).public_url or str(request.base_url)).rstrip("/")
+    answer = wire.DiscoveryModel(
+        issuer=use_cases(request).issuer, jwks_uri=f"{base}{KEYS}", token_endpoint=f"{base}{TOKEN}"
+    )
+    return JSONResponse(answer.model_dump())
+
+
+@router.get(
+    KEYS,
+    summary="Get the keys",
+    response_model=wire.JsonWebKeySet,
+    responses={200: {"content": {"application/json": {"example": examples.KEYS}}}},
+    openapi_extra={"security": []},
+)
+async def list_keys(request: Request) -> Response:
+    """The public keys that access tokens of this service are verified with (RFC 7517)."""
+    return JSONResponse(dict(await use_cases(request).json_web_keys()))
+
+
 @router.post(
     TOKEN,
     summary="Log in",
@@ -45,60 +88,80 @@ class TokenRefused(Exception):
     openapi_extra={"security": []},
 )
 async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form()]) -> Response:
-    """Exchange a user name and a password for an access token that opens all APIs of this service."""
+    """Exchange the name and the secret of an account for an access token that opens all APIs of this service.
+
+    A user's password by `grant_type=password`, a client's secret by `grant_type=client_credentials`.
+    """
     try:
-        _require_client(request, form)
-        _require_known(form)
-        account = await use_cases(request).accounts.log_in(*_credentials(form))
+        token = await use_cases(request).log_in(*_login(request, form), origin(request.scope))
     except LoginRefused:
-        # The very words that a client of the vendor compares with.
-        return _refusal(TokenRefused("invalid_grant", "invalid_username_or_password"))
+        return _refusal(_WRONG[form.grant_type])
     except TokenRefused as refused:
         return _refusal(refused)
-    token = use_cases(request).issue_token(account)
+    except TooManyLogins as delayed:
+        wait = {"Retry-After": str(delayed.retry_after_seconds)}
+        return _refusal(TokenRefused("invalid_grant", str(delayed)), 429, wait)
     answer = wire.AccessTokenModel(
         access_token=token.text, expires_in=token.expires_in, scope=form.scope.strip() or None
     )
     return JSONResponse(answer.model_dump(exclude_none=True), headers=_NO_STORE)
 
 
-def _require_client(request: Request, form: wire.TokenRequest) -> None:
-    """Any client will do, unless the settings name a secret; shown by form or by Basic (RFC 6749 2.3.1)."""
-    expected = use_cases(request).client_secret
-    if expected is None:
-        return
-    shown = _basic_secret(request) or (form.client_secret.get_secret_value() if form.client_secret else "")
-    if not hmac.compare_digest(shown.encode(), expected.encode()):
-        raise TokenRefused("invalid_client")
+def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str, str]:
+    """Who logs in, and by which secret. Raises `TokenRefused`."""
+    if not form.grant_type:
+        raise TokenRefused("invalid_request", "grant_type is missing")
+    if form.grant_type not in _WRONG:
+        raise TokenRefused("unsupported_grant_type")
+    client = _client(request, form)
+    if form.grant_type == "password":
+        _require_client_secret(request, client[1])
+    # Split at any white space: one client ends its scope with a line feed.
+    if not SCOPES.issuperset(form.scope.split()):
+        raise TokenRefused("invalid_scope")
+    if form.grant_type == "client_credentials":
+        return AccountKind.CLIENT, *client
+    return AccountKind.USER, *_user(form)
 
 
-def _basic_secret(request: Request) -> str | None:
+def _client(request: Request, form: wire.TokenRequest) -> tuple[str, str]:
+    """Id and secret of the OAuth2 client, by Basic or by form (RFC 6749 2.3.1); empty where none is shown."""
+    shown = _basic(request)
+    if shown is not None:
+        return shown
+    return form.client_id or "", form.client_secret.get_secret_value() if form.client_secret else ""
+
+
+def _basic(request: Request) -> tuple[str, str] | None:
     scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None
     try:
-        _, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
+        name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise TokenRefused("invalid_client") from None
-    return unquote_plus(secret)
+    return unquote_plus(name), unquote_plus(secret)
 
 
-def _require_known(form: wire.TokenRequest) -> None:
-    if not form.grant_type:
-        raise TokenRefused("invalid_request", "grant_type is missing")
-    if form.grant_type != "password":
-        raise TokenRefused("unsupported_grant_type")
-    # Split at any white space: one client ends its scope with a line feed.
-    if not SCOPES.issuperset(form.scope.split()):
-        raise TokenRefused("invalid_scope")
+def _require_client_secret(request: Request, shown: str) -> None:
+    """Where users log in any client will do, unless the settings name a secret."""
+    expected = use_cases(request).client_secret
+    if expected is not None and not hmac.compare_digest(_bytes(shown), _bytes(expected)):
+        raise TokenRefused("invalid_client")
 
 
-def _credentials(form: wire.TokenRequest) -> tuple[str, str]:
+def _user(form: wire.TokenRequest) -> tuple[str, str]:
     name = form.username or form.user_name
     if not name or form.password is None:
-        raise TokenRefused("invalid_grant", "invalid_username_or_password")
+        raise _WRONG["password"]
     return name, form.password.get_secret_value()
 
 
-def _refusal(refused: TokenRefused) -> Response:
-    return JSONResponse(refused.answer.model_dump(exclude_none=True), 400, _NO_STORE)
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _refusal(
+    refused: TokenRefused, status: int = 400, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    return JSONResponse(refused.answer.model_dump(exclude_none=True), status, {**_NO_STORE, **headers})

@@ -6,7 +6,7 @@ Source: "System: Mail Server" in the vendor's REST API reference.
 
 from mailsettings.dialects.oracle_analytics.errors import STYLE
 from mailsettings.dialects.oracle_analytics.routes import router
-from mailsettings.domain.access import Permission
+from mailsettings.domain.access import MAIL_SERVERS
 from mailsettings.web.dialect import Dialect
 
 _PREFIX = "/api/20210901"
@@ -24,5 +24,5 @@ ORACLE_ANALYTICS = Dialect(
     errors=STYLE,
     own_path=_own_path,
     # The vendor asks for the application role BI Service Administrator for everything below /system.
-    grants={"bi-service-administrator": frozenset(Permission)},
+    grants={"bi-service-administrator": MAIL_SERVERS},
 )

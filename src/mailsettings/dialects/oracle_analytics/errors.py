@@ -19,7 +19,7 @@ STYLE = ErrorStyle(
         errors.NotFound: Answer(404, "NotFound"),
         errors.AccountExists: Answer(409, "Conflict"),
         errors.SecretUnreadable: Answer(400, "InvalidParameter"),
-        errors.TooManyProbes: Answer(429, "TooManyRequests"),
+        errors.TooMany: Answer(429, "TooManyRequests"),
         errors.StoreUnavailable: Answer(503, "ServiceUnavailable"),
         refusals.AmbiguousCredentials: Answer(400, "InvalidParameter"),
         refusals.BodyTooLarge: Answer(413, "PayloadTooLarge"),

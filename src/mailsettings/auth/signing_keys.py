@@ -1,0 +1,93 @@
+"""The keys that sign our access tokens: EC P-256, as PEM. Where they are kept is not known here."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from jwt.algorithms import ECAlgorithm
+
+ALGORITHM = "ES256"
+KEPT_SECONDS = 5.0
+"""How long a process may not notice that a key was dropped."""
+ASK_AGAIN_SECONDS = 1.0
+"""How often tokens that name an unknown key make us look for it."""
+
+LoadKeys = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
+"""Reads id and PEM of each key, oldest first. Raises `StoreUnavailable`."""
+
+
+class SigningKeyUnusable(Exception):
+    """What is kept is no key that we can sign with; `str()` is one sentence."""
+
+    def __init__(self) -> None:
+        super().__init__("The signing key must be a P-256 private key in PEM form.")
+
+
+def make() -> tuple[str, str]:
+    """A new key: its id, and its PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = serialization.PrivateFormat.PKCS8
+    pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    return secrets.token_hex(8), pem.decode()
+
+
+def load(pem: str) -> ec.EllipticCurvePrivateKey:
+    """The key in *pem*. Raises `SigningKeyUnusable`."""
+    try:
+        key = serialization.load_pem_private_key(pem.encode(), password=None)
+    except (ValueError, TypeError):
+        raise SigningKeyUnusable from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise SigningKeyUnusable
+    return key
+
+
+class SigningKeys:
+    """All keys; the newest signs. They are asked for again every few seconds, and when an unknown one is named."""
+
+    def __init__(self, read: LoadKeys, clock: Callable[[], float] = time.monotonic) -> None:
+        self._read = read
+        self._clock = clock
+        self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def newest(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
+        """Id and key to sign with. Raises `StoreUnavailable`, and `SigningKeyUnusable` where there is none."""
+        await self._renew()
+        if not self._keys:
+            raise SigningKeyUnusable
+        return list(self._keys.items())[-1]
+
+    async def verifying(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
+        """The public part of the key of this id, if it still counts. Raises `StoreUnavailable`."""
+        patience = KEPT_SECONDS if key_id in self._keys else ASK_AGAIN_SECONDS
+        if self._age() > patience:
+            async with self._reading:
+                if self._age() > patience:
+                    await self._renew()
+        key = self._keys.get(key_id)
+        return key.public_key() if key else None
+
+    async def json_web_keys(self) -> Mapping[str, object]:
+        """The public parts of all keys (RFC 7517). Raises `StoreUnavailable`."""
+        await self._renew()
+        return {"keys": [_public(key_id, key) for key_id, key in self._keys.items()]}
+
+    async def _renew(self) -> None:
+        found = await self._read()
+        known = self._keys
+        self._keys = {key_id: known.get(key_id) or load(pem) for key_id, pem in found}
+        self._read_at = self._clock()
+
+    def _age(self) -> float:
+        return self._clock() - self._read_at
+
+
+def _public(key_id: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+    public: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
+    return {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}

@@ -1,0 +1,113 @@
+"""The commands about the audit log."""
+
+import re
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from mailsettings.bootstrap import Backend
+from mailsettings.cli.backend import operator, run
+from mailsettings.cli.failures import one_sentence
+from mailsettings.domain.audit import AuditEntry, AuditHead, timestamp
+from mailsettings.site.audit_json import entry_json
+from mailsettings.use_cases.audit_log import Verdict
+
+HASH_SHOWN = 16
+_AGO = re.compile(r"([0-9]{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_SEEN = re.compile(r"([0-9]{1,15}):([0-9a-f]{2,64})")
+
+
+class _Since(click.ParamType[str]):
+    """A time of ISO 8601 (UTC where it does not say), or how long ago: 90s, 15m, 12h, 30d."""
+
+    name = "time"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """As a `timestamp`."""
+        ago = _AGO.fullmatch(value)
+        if ago:
+            return timestamp(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+class _Seen(click.ParamType[AuditHead]):
+    """An entry that was noted elsewhere."""
+
+    name = "number:hash"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> AuditHead:
+        """As a head without a seal."""
+        seen = _SEEN.fullmatch(value)
+        if seen is None or len(seen[2]) % 2:
+            self.fail(
+                "give number and hash as verify and the program's log print them, like 12:9f86d081.", param, ctx
+            )
+        return AuditHead(int(seen[1]), bytes.fromhex(seen[2]), b"")
+
+
+@click.group(invoke_without_command=True)
+@click.option("--since", type=_Since(), help="Leave out what is older: 2026-11-21T10:00, or 12h, or 30d.")
+@click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
+@click.pass_context
+@one_sentence
+def audit(context: click.Context, since: str | None, *, as_json: bool) -> None:
+    """Print the audit log: every change, test, login and refusal."""
+    if context.invoked_subcommand is None:
+        run(lambda backend: _print(backend.use_cases.audit_log.all(operator(), since or ""), as_json=as_json))
+
+
+@audit.command()
+@click.option("--seen", type=_Seen(), help="An entry noted before, which has to be there: NUMBER:HASH.")
+@one_sentence
+def verify(seen: AuditHead | None) -> None:
+    """Find out whether an entry was removed, altered or reordered."""
+
+    async def check(backend: Backend) -> Verdict:
+        return await backend.use_cases.audit_log.verify(operator(), seen)
+
+    verdict = run(check)
+    if verdict.problem is not None:
+        click.echo(verdict.problem, err=True)
+        sys.exit(1)
+    click.echo(
+        f"{verdict.sequence} entries, all as they were written; the last is {verdict.sequence}:{verdict.mac.hex()}"
+    )
+
+
+async def _print(entries: AsyncIterator[AuditEntry], *, as_json: bool) -> None:
+    async for entry in entries:
+        click.echo(entry_json(entry) if as_json else _line(entry))
+
+
+def _line(entry: AuditEntry) -> str:
+    record = entry.record
+    who = f"{record.actor or '-'} from {record.origin.address or '-'}"
+    details = ", ".join(f"{name}: {_said(value)}" for name, value in record.details.items())
+    return _plain(
+        f"{entry.sequence:>6} {entry.at[:19]}Z {record.action} {record.target or '-'} {record.outcome} by {who}"
+        f"{f' ({details})' if details else ''}"
+    )
+
+
+def _said(value: object) -> str:
+    match value:
+        case {"before": before, "after": after}:
+            return f"{_said(before)} -> {_said(after)}"
+        case list():
+            return " ".join(map(str, value))
+        case None:
+            return "-"
+        case _:
+            return str(value)
+
+
+def _plain(line: str) -> str:
+    """Without characters that move a terminal's cursor; names come from outside."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

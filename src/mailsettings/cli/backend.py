@@ -1,0 +1,39 @@
+"""Running one use case from the command line, on behalf of whoever has a shell on this machine."""
+
+import asyncio
+import getpass
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TypeVar
+
+from mailsettings import settings
+from mailsettings.bootstrap import Backend, create_backend, prepare
+from mailsettings.domain.access import OPERATOR, Principal
+
+Result = TypeVar("Result")
+
+
+def run(use: Callable[[Backend], Awaitable[Result]]) -> Result:
+    """What *use* makes of a backend on the settings in the environment."""
+
+    async def use_and_close() -> Result:
+        chosen = settings.read()
+        prepare(chosen)
+        backend = create_backend(chosen)
+        try:
+            await backend.establish()
+            return await use(backend)
+        finally:
+            await backend.close()
+
+    return asyncio.run(use_and_close())
+
+
+def operator() -> Principal:
+    """Who types, as the audit log has it: the operator, by the name of the user that the shell belongs to."""
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have a number only
+        user = str(os.getuid())
+    return replace(OPERATOR, name=f"{OPERATOR.name}:{user}")

@@ -1,0 +1,55 @@
+"""Reading the audit log back critically: whether it is the one that was written."""
+
+import hmac
+from collections.abc import Iterable
+
+from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
+
+
+class AuditCheck:
+    """Goes along the log from its first entry; `problem` is the first thing found wrong, in a sentence.
+
+    *head* is what was written down about the last entry, *seen_before* an entry somebody noted elsewhere, whose
+    hash may be shortened. The log may grow while it is read, so more entries than the head tells of are no fault.
+    """
+
+    def __init__(self, chain: AuditChain, head: AuditHead | None, seen_before: AuditHead | None = None) -> None:
+        self._chain = chain
+        self._head = head
+        self._seen_before = seen_before
+        self.sequence = 0
+        self.mac = b""
+        self.problem: str | None = None
+
+    def take(self, entries: Iterable[AuditEntry]) -> None:
+        """The next entries, in the order of their numbers; nothing is looked at after a problem."""
+        for entry in entries:
+            if self.problem is None:
+                self.problem = self._problem_of(entry)
+                self.sequence, self.mac = entry.sequence, entry.mac
+
+    def end(self) -> None:
+        """There are no more entries."""
+        if self.problem is None:
+            self.problem = self._problem_at_end()
+
+    def _problem_of(self, entry: AuditEntry) -> str | None:
+        if entry.sequence != self.sequence + 1:
+            return f"Entry {self.sequence + 1} is missing."
+        mac = self._chain.mac(self.mac, entry.sequence, entry.at, entry.record)
+        if not hmac.compare_digest(mac, entry.mac):
+            return f"Entry {entry.sequence} was altered or moved."
+        seen = self._seen_before
+        if seen is not None and seen.sequence == entry.sequence and not entry.mac.startswith(seen.mac):
+            return f"Entry {entry.sequence} is not the one that was seen before."
+        return None
+
+    def _problem_at_end(self) -> str | None:
+        seen, head = self._seen_before, self._head
+        if seen is not None and seen.sequence > self.sequence:
+            return f"The log ends at entry {self.sequence}; entry {seen.sequence} was seen before."
+        if head is None or not self._chain.sealed(head):
+            return "The note about the last entry is missing or was altered."
+        if head.sequence > self.sequence:
+            return f"The log ends at entry {self.sequence}; {head.sequence} entries were written."
+        return None

@@ -1,0 +1,119 @@
+"""The audit log as rows. Appending is part of the transaction of what it tells of."""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.access import Origin
+from mailsettings.domain.audit import (
+    KEY_BYTES,
+    AuditChain,
+    AuditEntry,
+    AuditHead,
+    AuditRecord,
+    details_json,
+    timestamp,
+)
+from mailsettings.domain.secret import Secret
+from mailsettings.store.sealed_keys import SQLSealedKeys
+from mailsettings.store.tables import audit_entries, audit_head
+
+KEY_NAME = "audit"
+
+
+class SQLAuditLog:
+    """The log, in one transaction. Writers take turns, so that there is one last entry to follow."""
+
+    def __init__(self, connection: AsyncConnection, keys: SQLSealedKeys) -> None:
+        self._connection = connection
+        self._keys = keys
+        self.appended: list[AuditEntry] = []
+
+    async def append(self, record: AuditRecord) -> None:
+        """Write *record* as the next entry. Raises `SecretUnreadable` when the log's key does not open."""
+        chain = await self._writers_chain()
+        entry = chain.entry(await self._last(chain), timestamp(datetime.now(UTC)), record)
+        await self._connection.execute(insert(audit_entries).values(_values(entry)))
+        await self._note(chain.head(entry.sequence, entry.mac))
+        self.appended.append(entry)
+
+    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
+        """A few digits that tell two secrets of *target* apart."""
+        return (await self._writers_chain()).fingerprint(secret, target)
+
+    async def chain(self) -> AuditChain | None:
+        """What the hashes are computed with; None before the first entry."""
+        found = await self._keys.named(KEY_NAME)
+        return AuditChain(bytes.fromhex(found[0][1])) if found else None
+
+    async def head(self) -> AuditHead | None:
+        """What is written down about the last entry."""
+        row = (await self._connection.execute(select(audit_head))).one_or_none()
+        return None if row is None else AuditHead(row.sequence, row.mac, row.seal)
+
+    async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
+        """At most *limit* entries behind number *after*, none of them before *since* (see `timestamp`)."""
+        wanted = select(audit_entries).where(audit_entries.c.sequence > after, audit_entries.c.at >= since)
+        rows = await self._connection.execute(wanted.order_by(audit_entries.c.sequence).limit(limit))
+        return [_entry(row) for row in rows]
+
+    async def _writers_chain(self) -> AuditChain:
+        found = await self.chain()
+        if found is not None:
+            return found
+        chain = AuditChain(secrets.token_bytes(KEY_BYTES))
+        await self._keys.add(KEY_NAME, chain.key.hex())
+        await self._note(chain.head())
+        return chain
+
+    async def _last(self, chain: AuditChain) -> AuditHead:
+        """The entry to follow. Where the note about it is gone or not ours, nothing is: the break will show."""
+        head = await self.head()
+        if head is None or not chain.sealed(head):
+            head = AuditHead(0, b"", b"")
+        highest = (await self._connection.execute(select(func.max(audit_entries.c.sequence)))).scalar_one()
+        return replace(head, sequence=max(head.sequence, highest or 0))
+
+    async def _note(self, head: AuditHead) -> None:
+        """Write down what the last entry is."""
+        values = {"sequence": head.sequence, "mac": head.mac, "seal": head.seal}
+        changed = await self._connection.execute(update(audit_head).values(values))
+        if changed.rowcount == 0:
+            await self._connection.execute(insert(audit_head).values(id=1, **values))
+
+
+def _values(entry: AuditEntry) -> dict[str, Any]:
+    record = entry.record
+    return {
+        "sequence": entry.sequence,
+        "at": entry.at,
+        "actor": record.actor,
+        "address": record.origin.address,
+        "request_id": record.origin.request_id,
+        "action": str(record.action),
+        "target": record.target,
+        "outcome": str(record.outcome),
+        "details": details_json(record.details),
+        "mac": entry.mac,
+    }
+
+
+def _entry(row: Row[Any]) -> AuditEntry:
+    """As it is there, be it altered: what is read has to be shown, and then found out."""
+    origin = Origin(row.address, row.request_id)
+    record = AuditRecord(row.actor, origin, row.action, row.target, row.outcome, _details(row.details))
+    return AuditEntry(row.sequence, row.at, record, row.mac)
+
+
+def _details(text: str) -> Mapping[str, object]:
+    try:
+        details = json.loads(text)
+    except ValueError:
+        details = None
+    return details if isinstance(details, dict) else {"unreadable": text}

@@ -1,0 +1,112 @@
+"""Reading the last committed state. Each question is a transaction of its own, or a look into memory."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.access import Account, Credentials
+from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
+from mailsettings.domain.guessing import Failures
+from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.store.accounts import SQLAccounts
+from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.login_failures import SQLLoginFailures
+from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.read_cache import DataVersion, FreshValues
+from mailsettings.store.sealed_keys import SQLSealedKeys
+from mailsettings.store.sealing import Sealer
+
+Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
+
+
+class SQLView:
+    """The last committed state; *version* tells when what is kept in memory is as good as read again."""
+
+    def __init__(self, begin: Begin, sealer: Sealer, version: DataVersion | None) -> None:
+        self.mail_servers = _MailServersView(begin, sealer, version)
+        self.accounts = _AccountsView(begin, version)
+        self.login_failures = _LoginFailuresView(begin)
+        self.sealed_keys = _SealedKeysView(begin, sealer)
+        self.audit = _AuditView(begin, sealer)
+
+
+class _MailServersView:
+    """Only the default server is kept in memory: it is what clients ask for, and there is just one."""
+
+    def __init__(self, begin: Begin, sealer: Sealer, version: DataVersion | None) -> None:
+        self._begin = begin
+        self._sealer = sealer
+        self._default: FreshValues[None, StoredMailServer | None] = FreshValues(version, self._read_default)
+
+    async def list(self) -> Sequence[StoredMailServer]:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._sealer).list()
+
+    async def find(self, server_id: int) -> StoredMailServer | None:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._sealer).find(server_id)
+
+    async def find_default(self) -> StoredMailServer | None:
+        return await self._default.get(None)
+
+    async def _read_default(self, _key: None) -> StoredMailServer | None:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._sealer).find_default()
+
+
+class _AccountsView:
+    """Each request asks what its account may do, so those that were asked for are kept in memory."""
+
+    def __init__(self, begin: Begin, version: DataVersion | None) -> None:
+        self._begin = begin
+        self._known: FreshValues[str, Credentials | None] = FreshValues(version, self._read)
+
+    async def list(self) -> Sequence[Account]:
+        async with self._begin() as connection:
+            return await SQLAccounts(connection).list()
+
+    async def find(self, name: str) -> Credentials | None:
+        return await self._known.get(name)
+
+    async def _read(self, name: str) -> Credentials | None:
+        async with self._begin() as connection:
+            return await SQLAccounts(connection).find(name)
+
+
+class _LoginFailuresView:
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+
+    async def of(self, subject: str) -> Failures:
+        async with self._begin() as connection:
+            return await SQLLoginFailures(connection).of(subject)
+
+
+class _SealedKeysView:
+    def __init__(self, begin: Begin, sealer: Sealer) -> None:
+        self._begin = begin
+        self._sealer = sealer
+
+    async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
+        async with self._begin() as connection:
+            return await SQLSealedKeys(connection, self._sealer).named(prefix)
+
+
+class _AuditView:
+    def __init__(self, begin: Begin, sealer: Sealer) -> None:
+        self._begin = begin
+        self._sealer = sealer
+
+    async def chain(self) -> AuditChain | None:
+        async with self._begin() as connection:
+            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer)).chain()
+
+    async def head(self) -> AuditHead | None:
+        async with self._begin() as connection:
+            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer)).head()
+
+    async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
+        async with self._begin() as connection:
+            log = SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer))
+            return await log.entries(after, limit, since)

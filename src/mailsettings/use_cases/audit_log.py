@@ -1,0 +1,60 @@
+"""Reading the audit log, and finding out whether it is the one that was written."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.audit import AuditEntry, AuditHead
+from mailsettings.domain.audit_trail import AuditCheck
+from mailsettings.use_cases.ports import Store
+
+ENTRIES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of the check: the number and the hash of the last entry, and the first problem, if any."""
+
+    sequence: int
+    mac: bytes
+    problem: str | None
+
+
+class ReadAuditLog:
+    """The audit log, as a principal may see it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def page(
+        self, caller: Principal, after: int = 0, limit: int = ENTRIES_AT_ONCE, since: str = ""
+    ) -> Sequence[AuditEntry]:
+        """At most *limit* entries behind number *after*, none before *since*. Raises `PermissionDenied`."""
+        caller.require(Permission.AUDIT_READ)
+        async with self._store.reading() as view:
+            return await view.audit.entries(after, limit, since)
+
+    async def all(self, caller: Principal, since: str = "") -> AsyncIterator[AuditEntry]:
+        """Every entry, none before *since*. Raises `PermissionDenied`."""
+        after = 0
+        while page := await self.page(caller, after, since=since):
+            for entry in page:
+                yield entry
+            after = page[-1].sequence
+
+    async def verify(self, caller: Principal, seen_before: AuditHead | None = None) -> Verdict:
+        """Whether anything was removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`."""
+        caller.require(Permission.AUDIT_READ)
+        async with self._store.reading() as view:
+            chain, head = await view.audit.chain(), await view.audit.head()
+        if chain is None:
+            return Verdict(0, b"", await self._problem_without_key(caller))
+        check = AuditCheck(chain, head, seen_before)
+        async for entry in self.all(caller):
+            check.take([entry])
+        check.end()
+        return Verdict(check.sequence, check.mac, check.problem)
+
+    async def _problem_without_key(self, caller: Principal) -> str | None:
+        entries = await self.page(caller, limit=1)
+        return "The key of the log is missing." if entries else None

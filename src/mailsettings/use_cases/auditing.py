@@ -1,0 +1,71 @@
+"""Writing the audit log: with the change it tells of in one transaction, or alone for what changed nothing."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.difference import Seen, difference
+from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.use_cases.ports import Store, UnitOfWork
+
+
+@dataclass
+class Change:
+    """A change under way: the transaction to make it in, and what will be said of it."""
+
+    work: UnitOfWork
+    action: Action
+    target: str | None
+    details: dict[str, object] = field(default_factory=dict)
+
+    async def write(self, caller: Principal) -> None:
+        """Put the entry into the transaction."""
+        record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
+        await self.work.audit.append(record)
+
+    async def note_difference(self, before: MailServer | None, after: MailServer | None) -> None:
+        """Say which settings of a mail server changed, secrets by fingerprints."""
+        self.details.update(difference(await self._seen(before), await self._seen(after)))
+
+    async def _seen(self, server: MailServer | None) -> Seen:
+        if server is None:
+            return Seen(None)
+        return Seen(server, await self.work.audit.fingerprint(server.secret, self.target or ""))
+
+
+@asynccontextmanager
+async def audited(
+    store: Store, caller: Principal, action: Action, target: str | None = None
+) -> AsyncIterator[Change]:
+    """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
+    try:
+        async with store.writing() as work:
+            change = Change(work, action, target)
+            yield change
+            await change.write(caller)
+    except StoreUnavailable:
+        raise
+    except MailSettingsError as refused:
+        await note(store, caller, action, target, AuditOutcome.REFUSED, {"problem": problem_of(refused)})
+        raise
+
+
+async def note(  # noqa: PLR0913, PLR0917  # the parts of a record
+    store: Store,
+    caller: Principal,
+    action: Action,
+    target: str | None,
+    outcome: AuditOutcome,
+    details: Mapping[str, object],
+) -> None:
+    """An entry about something that changed nothing here."""
+    async with store.writing() as work:
+        await work.audit.append(AuditRecord(caller.name, caller.origin, action, target, outcome, details))
+
+
+def problem_of(error: MailSettingsError) -> str:
+    """What went wrong in a word; the sentence may name what the caller sent."""
+    return type(error).__name__

@@ -1,0 +1,53 @@
+"""The keys that sign access tokens. The newest signs, all of them verify, a dropped one ends its tokens."""
+
+from collections.abc import Callable, Sequence
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.audit import Action
+from mailsettings.domain.errors import KeyInUse, KeyNotFound
+from mailsettings.use_cases.auditing import audited
+from mailsettings.use_cases.ports import Store
+
+PREFIX = "signing:"
+KeyMaker = Callable[[], tuple[str, str]]
+"""A new key: its id and its text."""
+
+
+class KeepSigningKeys:
+    """The signing keys, sealed in the store for all replicas; only the command line changes them."""
+
+    def __init__(self, store: Store, make: KeyMaker) -> None:
+        self._store = store
+        self._make = make
+
+    async def list(self) -> Sequence[tuple[str, str]]:
+        """Id and text of each key, oldest first; the last one signs. Raises `SecretUnreadable`."""
+        async with self._store.reading() as view:
+            found = await view.sealed_keys.named(PREFIX)
+        return [(name.removeprefix(PREFIX), text) for name, text in found]
+
+    async def ensure(self) -> None:
+        """Make a first key where there is none."""
+        if await self.list():
+            return
+        async with self._store.writing() as work:
+            if not await work.sealed_keys.named(PREFIX):
+                key_id, text = self._make()
+                await work.sealed_keys.add(f"{PREFIX}{key_id}", text)
+
+    async def rotate(self, caller: Principal) -> str:
+        """Sign with a new key from now on, and return its id."""
+        key_id, text = self._make()
+        async with audited(self._store, caller, Action.SIGNING_KEY_ROTATE, key_id) as change:
+            await change.work.sealed_keys.add(f"{PREFIX}{key_id}", text)
+        return key_id
+
+    async def drop(self, caller: Principal, key_id: str) -> None:
+        """End all tokens that a key has signed. Raises `KeyNotFound`, `KeyInUse` for the one that signs."""
+        async with audited(self._store, caller, Action.SIGNING_KEY_DROP, key_id) as change:
+            names = [name for name, _ in await change.work.sealed_keys.named(PREFIX)]
+            if f"{PREFIX}{key_id}" not in names:
+                raise KeyNotFound(key_id)
+            if names[-1] == f"{PREFIX}{key_id}":
+                raise KeyInUse(key_id, "it signs new tokens; rotate first")
+            await change.work.sealed_keys.remove(f"{PREFIX}{key_id}")

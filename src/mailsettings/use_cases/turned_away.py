@@ -1,0 +1,60 @@
+"""Recording those who are turned away, without letting them fill the audit log.
+
+A refusal costs a stranger nothing and an entry a write to the disk. So the entries for one address, and all
+together, are bounded by the minute; what is beyond goes to the program's log only. Counted in this process.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from mailsettings.domain.access import Origin
+from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.use_cases.ports import Store
+
+WINDOW_SECONDS = 60
+FOR_ONE_ADDRESS = 30
+FOR_ALL = 300
+
+_log = logging.getLogger(__name__)
+
+
+class TurnedAway:
+    """Writes refusals down."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._window = -1
+        self._entries: Counter[str | None] = Counter()
+
+    async def note(
+        self,
+        actor: str | None,
+        origin: Origin,
+        action: Action,
+        target: str | None,
+        details: Mapping[str, object],
+    ) -> None:
+        """An entry, if there is room for one; a database that is away does not change the answer."""
+        if self._has_room(origin.address):
+            record = AuditRecord(actor, origin, action, target, AuditOutcome.REFUSED, details)
+            try:
+                async with self._store.writing() as work:
+                    await work.audit.append(record)
+            except StoreUnavailable:
+                _log.warning("A refusal could not be written to the audit log.")
+        else:
+            _log.warning("refused without an audit entry: %s from %s", action, origin.address)
+
+    def _has_room(self, address: str | None) -> bool:
+        window = int(self._clock() // WINDOW_SECONDS)
+        if window != self._window:
+            self._window = window
+            self._entries.clear()
+        if self._entries[address] >= FOR_ONE_ADDRESS or self._entries.total() >= FOR_ALL:
+            return False
+        self._entries[address] += 1
+        return True

@@ -1,0 +1,139 @@
+"""The keys that sign tokens: which one signs, which verify, and how soon a change is noticed."""
+
+import asyncio
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from mailsettings.auth.signing_keys import (
+    ASK_AGAIN_SECONDS,
+    KEPT_SECONDS,
+    SigningKeys,
+    SigningKeyUnusable,
+    load,
+    make,
+)
+from mailsettings.domain.errors import StoreUnavailable
+
+
+class Kept:
+    """Where the keys are kept, and the time."""
+
+    def __init__(self) -> None:
+        self.keys = [make()]
+        self.now = 1000.0
+        self.away = False
+        self.asked = 0
+
+    async def read(self) -> list[tuple[str, str]]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        if self.away:
+            raise StoreUnavailable
+        return list(self.keys)
+
+    def clock(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def keys(kept: Kept) -> SigningKeys:
+    return SigningKeys(kept.read, kept.clock)
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
+
+
+def test_a_new_key_can_be_loaded_and_has_a_name_of_its_own() -> None:
+    (first, pem), (second, _) = make(), make()
+
+    assert load(pem).curve.name == "secp256r1"
+    assert first != second
+
+
+@pytest.mark.parametrize(
+    "pem",
+    ["", "garbage", _pem(ec.generate_private_key(ec.SECP384R1())), _pem(rsa.generate_private_key(65537, 2048))],
+    ids=["empty", "garbage", "another curve", "another kind"],
+)
+def test_anything_else_is_refused(pem: str) -> None:
+    with pytest.raises(SigningKeyUnusable):
+        load(pem)
+
+
+async def test_the_newest_key_signs_and_all_of_them_verify(kept: Kept, keys: SigningKeys) -> None:
+    kept.keys.append(make())
+
+    newest, key = await keys.newest()
+
+    assert newest == kept.keys[-1][0]
+    assert await keys.verifying(newest) == key.public_key()
+    assert await keys.verifying(kept.keys[0][0]) == load(kept.keys[0][1]).public_key()
+
+
+async def test_without_a_key_nothing_is_signed(kept: Kept, keys: SigningKeys) -> None:
+    kept.keys.clear()
+
+    with pytest.raises(SigningKeyUnusable):
+        await keys.newest()
+
+
+async def test_a_dropped_key_stops_verifying_within_seconds(kept: Kept, keys: SigningKeys) -> None:
+    (old, _) = kept.keys[0]
+    assert await keys.verifying(old)
+    kept.keys[:] = [make()]
+
+    kept.now += KEPT_SECONDS + 0.1
+
+    assert await keys.verifying(old) is None
+
+
+async def test_a_key_that_another_server_made_is_known_when_it_is_named(kept: Kept, keys: SigningKeys) -> None:
+    await keys.verifying(kept.keys[0][0])
+    new, pem = make()
+    kept.keys.append((new, pem))
+
+    kept.now += ASK_AGAIN_SECONDS + 0.1
+
+    assert await keys.verifying(new) == load(pem).public_key()
+
+
+async def test_a_flood_of_unknown_keys_asks_once_a_second(kept: Kept, keys: SigningKeys) -> None:
+    found = await asyncio.gather(*(keys.verifying(f"unknown {number}") for number in range(1000)))
+
+    assert (set(found), kept.asked) == ({None}, 1)
+
+
+async def test_known_keys_are_not_asked_for_at_each_request(kept: Kept, keys: SigningKeys) -> None:
+    for _ in range(100):
+        await keys.verifying(kept.keys[0][0])
+
+    assert kept.asked == 1
+
+
+async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: SigningKeys) -> None:
+    kept.away = True
+
+    with pytest.raises(StoreUnavailable):
+        await keys.verifying("any")
+
+
+async def test_the_published_keys_are_the_public_halves(kept: Kept, keys: SigningKeys) -> None:
+    kept.keys.append(make())
+    published = await keys.json_web_keys()
+    token = jwt.encode({"sub": "alice"}, load(kept.keys[1][1]), "ES256", {"kid": kept.keys[1][0]})
+
+    read = jwt.PyJWKSet.from_dict(dict(published))
+
+    assert [key.key_id for key in read.keys] == [key_id for key_id, _ in kept.keys]
+    assert jwt.decode(token, read[kept.keys[1][0]].key, algorithms=["ES256"]) == {"sub": "alice"}
+    assert '"d"' not in str(published).replace("'", '"')

@@ -1,0 +1,112 @@
+"""The commands about accounts, keys and the audit log, as a person types them."""
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CANARY = "canary-77d1e0aa"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run one command to its end, on a data directory of its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
+    environment = {**clean, "MAILSETTINGS_DATA_DIR": str(tmp_path / "data")}
+
+    def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "mailsettings", *arguments]
+        return subprocess.run(
+            command, input=stdin, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+def test_a_client_gets_secrets_from_us_that_are_nowhere_in_clear(run: Run, tmp_path: Path) -> None:
+    made = run("client", "add", "robot", "--permission", "view-mail-settings")
+    again = run("client", "new-secret", "robot")
+    listed = run("client", "list")
+    users = run("user", "list")
+    as_user = run("user", "remove", "robot")
+    gone = run("client", "remove", "robot")
+
+    first, second = made.stdout.strip(), again.stdout.strip()
+    assert re.fullmatch(r"[\w-]{43}", first)
+    assert re.fullmatch(r"[\w-]{43}", second)
+    assert first != second
+    assert (listed.stdout, users.stdout) == ("robot\tview-mail-settings\n", "")
+    assert (as_user.returncode, as_user.stderr) == (1, "Error: There is no account named robot.\n")
+    assert gone.returncode == 0
+    everything = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
+    assert first.encode() not in everything
+    assert second.encode() not in everything
+
+
+def test_signing_keys_rotate_and_the_one_that_signs_is_kept(run: Run) -> None:
+    old = run("signing-keys", "list").stdout.split()[0]
+    new = run("signing-keys", "rotate").stdout.strip()
+    both = run("signing-keys", "list").stdout
+    in_use = run("signing-keys", "drop", new)
+    dropped = run("signing-keys", "drop", old)
+    unknown = run("signing-keys", "drop", old)
+
+    assert both == f"{old}\n{new}\tsigns\n"
+    assert (in_use.returncode, dropped.returncode, unknown.returncode) == (1, 0, 1)
+    assert in_use.stderr == f"Error: The key {new} cannot be dropped: it signs new tokens; rotate first.\n"
+    assert unknown.stderr == f"Error: There is no key {old}.\n"
+    assert run("signing-keys", "list").stdout == f"{new}\tsigns\n"
+
+
+def test_the_audit_log_is_printed_and_verified_and_tampering_is_told(run: Run, tmp_path: Path) -> None:
+    arguments = ["alice", "--permission", "view-mail-settings", "--password-stdin"]
+    run("user", "add", *arguments, stdin=f"{CANARY}\n")
+    run("user", "set-permissions", "alice", "--permission", "manage-system-settings")
+    run("user", "unlock", "alice")
+    run("token", "--subject", "robot", "--permission", "view-mail-settings")
+    run("user", "remove", "nobody")
+    printed = run("audit", "--since", "1h")
+    lines = [json.loads(line) for line in run("audit", "--json").stdout.splitlines()]
+    nothing = run("audit", "--since", "2999-01-01")
+    good = run("audit", "verify")
+    noted = good.stdout.rpartition(" ")[2].strip()
+    seen = run("audit", "verify", "--seen", noted)
+
+    changes = [(line["action"], line["target"], line["outcome"]) for line in lines]
+    assert changes == [
+        ("account.add", "alice", "done"),
+        ("account.set-permissions", "alice", "done"),
+        ("account.unlock", "alice", "done"),
+        ("token.issue", "robot", "done"),
+        ("account.remove", "nobody", "refused"),
+    ]
+    assert all(line["actor"].startswith("operator:") for line in lines)
+    assert "account.set-permissions alice done by operator:" in printed.stdout
+    assert "(permissions: view-mail-settings -> manage-system-settings)" in printed.stdout
+    assert nothing.stdout == ""
+    assert good.stdout.startswith("5 entries, all as they were written; the last is 5:")
+    assert seen.returncode == 0
+    assert CANARY not in printed.stdout + str(lines)
+
+    with sqlite3.connect(tmp_path / "data" / "mailsettings.db") as database:
+        database.execute("DELETE FROM audit_entries WHERE sequence = 3")
+    found = run("audit", "verify")
+    assert (found.returncode, found.stdout, found.stderr) == (1, "", "Entry 3 is missing.\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [(["--since", "yesterday"], "give a time like"), (["verify", "--seen", "x"], "give number and hash")],
+)
+def test_what_is_not_understood_is_said_with_an_example(run: Run, arguments: list[str], problem: str) -> None:
+    refused = run("audit", *arguments)
+
+    assert refused.returncode == 2
+    assert problem in refused.stderr

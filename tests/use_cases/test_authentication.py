@@ -1,0 +1,130 @@
+"""Who a token speaks for: as things are now, not as they were when it was issued."""
+
+import pytest
+
+from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin, Permission, TokenClaims
+from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.authentication import Authentication
+from mailsettings.use_cases.turned_away import FOR_ALL, FOR_ONE_ADDRESS, TurnedAway
+
+from fakes import GRANTS, InMemoryStore, PlainPasswords
+
+HERE = Origin("192.0.2.1", "request 1")
+USER = AccountKind.USER
+
+
+class Tokens:
+    """Tokens `<subject>:<stamp>`, all of them granting everything."""
+
+    async def read(self, token: str) -> TokenClaims:
+        if token == "bad":
+            raise NotAuthenticated("No.", presented=True)
+        subject, _, stamp = token.partition(":")
+        return TokenClaims(subject, frozenset({"admin"}), 2**40, stamp or None)
+
+
+class Gate:
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.store = InMemoryStore()
+        self.accounts = KeepAccounts(self.store, PlainPasswords())
+        turned_away = TurnedAway(self.store, lambda: self.now)
+        self.authentication = Authentication(self.store, Tokens(), GRANTS, turned_away)
+
+    async def permissions(self, token: str) -> frozenset[Permission]:
+        return (await self.authentication.by_token(token, HERE)).permissions
+
+
+@pytest.fixture
+async def gate() -> Gate:
+    gate = Gate()
+    await gate.accounts.add(OPERATOR, Account("alice", frozenset({"reader", "unheard of"})), "correct horse")
+    return gate
+
+
+def token_of(gate: Gate) -> str:
+    return f"alice:{gate.store.accounts.rows['alice'].stamp}"
+
+
+async def test_an_account_may_do_what_it_may_do_now(gate: Gate) -> None:
+    assert await gate.permissions(token_of(gate)) == GRANTS["reader"]
+
+    await gate.accounts.set_grants(OPERATOR, USER, "alice", ["tester"])
+    assert await gate.permissions(token_of(gate)) == GRANTS["tester"]
+
+    await gate.accounts.set_grants(OPERATOR, USER, "alice", [])
+    assert await gate.permissions(token_of(gate)) == frozenset()
+
+
+async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
+    token = token_of(gate)
+    await gate.accounts.set_password(OPERATOR, USER, "alice", "correct horse")
+
+    with pytest.raises(NotAuthenticated) as refused:
+        await gate.permissions(token)
+
+    assert refused.value.presented
+
+
+async def test_a_removed_account_ends_tokens_also_if_another_gets_its_name(gate: Gate) -> None:
+    token = token_of(gate)
+    await gate.accounts.remove(OPERATOR, USER, "alice")
+    with pytest.raises(NotAuthenticated):
+        await gate.permissions(token)
+
+    await gate.accounts.add(OPERATOR, Account("alice", frozenset({"admin"})), "correct horse")
+    with pytest.raises(NotAuthenticated):
+        await gate.permissions(token)
+
+
+async def test_a_token_without_an_account_speaks_for_itself(gate: Gate) -> None:
+    principal = await gate.authentication.by_token("alice", HERE)
+
+    assert (principal.name, principal.permissions, principal.origin) == ("alice", GRANTS["admin"], HERE)
+
+
+async def test_while_the_store_is_away_no_account_is_let_in(gate: Gate) -> None:
+    token = token_of(gate)
+    gate.store.away = True
+
+    with pytest.raises(StoreUnavailable):
+        await gate.permissions(token)
+
+
+async def test_those_who_are_turned_away_are_in_the_audit_log(gate: Gate) -> None:
+    gate.store.audit.rows.clear()
+    with pytest.raises(NotAuthenticated):
+        await gate.permissions("bad")
+    alice = await gate.authentication.by_token(token_of(gate), HERE)
+    await gate.authentication.denied(alice, Permission.MAIL_SERVERS_WRITE)
+
+    bad, denied = gate.store.audit.records
+    assert (bad.actor, bad.origin, bad.action, bad.outcome) == (None, HERE, Action.ACCESS, AuditOutcome.REFUSED)
+    assert (denied.actor, denied.action, denied.outcome) == ("alice", Action.ACCESS, AuditOutcome.REFUSED)
+    assert denied.details == {"permission": "mail-servers:write"}
+
+
+async def test_a_flood_of_refusals_does_not_fill_the_audit_log(gate: Gate) -> None:
+    async def refuse(times: int, address: str) -> int:
+        before = len(gate.store.audit.rows)
+        for _ in range(times):
+            with pytest.raises(NotAuthenticated):
+                await gate.authentication.by_token("bad", Origin(address))
+        return len(gate.store.audit.rows) - before
+
+    assert await refuse(FOR_ONE_ADDRESS + 20, "192.0.2.1") == FOR_ONE_ADDRESS
+    assert await refuse(5, "192.0.2.2") == 5
+    written = [await refuse(FOR_ONE_ADDRESS, f"198.51.100.{number}") for number in range(20)]
+    assert sum(written) + FOR_ONE_ADDRESS + 5 == FOR_ALL
+
+    gate.now += 60
+    assert await refuse(1, "192.0.2.1") == 1
+
+
+async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate) -> None:
+    gate.store.away = True
+
+    with pytest.raises(NotAuthenticated):
+        await gate.permissions("bad")

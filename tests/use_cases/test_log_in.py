@@ -1,0 +1,189 @@
+"""Logging in: who gets a token, who has to wait, and what the audit log has of it."""
+
+import asyncio
+
+import pytest
+
+from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
+from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.errors import LoginRefused, TooManyLogins
+from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.log_in import UNKNOWN, LogIn
+from mailsettings.use_cases.turned_away import TurnedAway
+
+from fakes import InMemoryStore, NamesAsTokens, PlainPasswords
+
+USER, CLIENT = AccountKind.USER, AccountKind.CLIENT
+HERE, THERE = Origin("192.0.2.1", "request 1"), Origin("192.0.2.2", "request 2")
+
+
+class Door:
+    """A login over a store in memory, with a clock to turn."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+        self.store = InMemoryStore()
+        turned_away = TurnedAway(self.store, lambda: self.now)
+        self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), turned_away, 3600, lambda: self.now)
+
+    async def open(self, name: str = "alice", secret: str = "correct horse", origin: Origin = HERE) -> str:
+        """`in`, `refused`, or how long to wait."""
+        try:
+            token = await self.log_in(USER, name, secret, origin)
+        except LoginRefused:
+            return "refused"
+        except TooManyLogins as delayed:
+            return f"{delayed.retry_after_seconds} s"
+        return f"in as {token.text}"
+
+    async def fail(self, times: int, name: str = "alice", origin: Origin = HERE) -> list[str]:
+        return [await self.open(name, "wrong", origin) for _ in range(times)]
+
+
+@pytest.fixture
+async def door() -> Door:
+    door = Door()
+    accounts = KeepAccounts(door.store, PlainPasswords())
+    await accounts.add(OPERATOR, Account("alice", frozenset({"view-mail-settings"})), "correct horse")
+    await accounts.add(OPERATOR, Account("robot", frozenset(), CLIENT), "battery staple")
+    door.store.audit.rows.clear()
+    return door
+
+
+async def test_an_account_logs_in_with_its_password_only(door: Door) -> None:
+    assert await door.open() == "in as alice"
+    for name, password in [
+        ("alice", "wrong"),
+        ("bob", "correct horse"),
+        ("ALICE", "correct horse"),
+        ("", ""),
+        ("a\0b", "x"),
+        ("\ud800", "x"),
+    ]:
+        assert await door.open(name, password) == "refused"
+
+
+async def test_a_client_does_not_log_in_as_a_user_nor_a_user_as_a_client(door: Door) -> None:
+    assert await door.open("robot", "battery staple") == "refused"
+    with pytest.raises(LoginRefused):
+        await door.log_in(CLIENT, "alice", "correct horse", HERE)
+    assert (await door.log_in(CLIENT, "robot", "battery staple", HERE)).text == "robot"
+
+
+async def test_a_token_carries_the_stamp_of_its_account(door: Door) -> None:
+    stamps = []
+
+    class Issuer(NamesAsTokens):
+        async def issue(self, subject, grants, lifetime_seconds, stamp=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202  # as the port
+            stamps.append(stamp)
+            return await super().issue(subject, grants, lifetime_seconds, stamp)
+
+    log_in = LogIn(door.store, PlainPasswords(), Issuer(), TurnedAway(door.store), 3600)
+    await log_in(USER, "alice", "correct horse", HERE)
+
+    assert stamps == [door.store.accounts.rows["alice"].stamp]
+
+
+async def test_a_client_that_logs_in_three_times_in_a_row_is_not_made_to_wait(door: Door) -> None:
+    assert await door.fail(3) == ["refused"] * 3
+    assert await door.open() == "in as alice"
+
+
+async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(door: Door) -> None:
+    waits = []
+    await door.fail(WITH_ONE_ACCOUNT.free)
+    for number in range(10):
+        [said] = await door.fail(1, origin=Origin(f"192.0.2.{number}"))
+        waits.append(said)
+        door.now += int(said.removesuffix(" s"))
+        assert await door.fail(1, origin=Origin(f"198.51.100.{number}")) == ["refused"]
+
+    assert waits == ["5 s", "10 s", "20 s", "40 s", "80 s", "160 s", "320 s", "640 s", "900 s", "900 s"]
+
+
+@pytest.mark.parametrize("name", ["alice", "bob"], ids=["an account", "nobody"])
+async def test_while_the_wait_lasts_the_right_password_is_answered_like_a_wrong_one(door: Door, name: str) -> None:
+    await door.fail(WITH_ONE_ACCOUNT.free, name)
+
+    assert await door.open(name, "correct horse") == await door.open(name, "wrong") == "5 s"
+
+
+async def test_a_success_forgets_the_failures_of_the_account(door: Door) -> None:
+    for _ in range(5):
+        await door.fail(WITH_ONE_ACCOUNT.free - 1, origin=Origin())
+        assert await door.open(origin=Origin()) == "in as alice"
+
+
+async def test_failures_are_forgotten_after_half_a_day(door: Door) -> None:
+    await door.fail(WITH_ONE_ACCOUNT.free + 3)
+    door.now += WITH_ONE_ACCOUNT.forgotten_after_seconds + 1
+
+    assert await door.fail(WITH_ONE_ACCOUNT.free - 1) == ["refused"] * (WITH_ONE_ACCOUNT.free - 1)
+    assert len(door.store.login_failures.rows) == 2
+
+
+async def test_one_account_under_attack_does_not_keep_others_out(door: Door) -> None:
+    await door.fail(WITH_ONE_ACCOUNT.free, "bob", THERE)
+
+    assert await door.open() == "in as alice"
+
+
+async def test_an_address_that_tries_many_names_is_made_to_wait_and_others_are_not(door: Door) -> None:
+    for number in range(FROM_ONE_ADDRESS.free):
+        assert await door.fail(1, f"name {number}", THERE) == ["refused"]
+
+    assert await door.open(origin=THERE) == "5 s"
+    assert await door.open() == "in as alice"
+
+
+async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door) -> None:
+    for number in range(FROM_ONE_ADDRESS.free - 1):
+        await door.fail(1, f"name {number}")
+        await door.open()
+
+    assert await door.fail(2, "another") == ["refused", "5 s"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:192.0.2.9", "192.0.2.9", True),
+        ("fe80::1%eth0", "fe80::2", True),
+        ("192.0.2.8", "192.0.2.9", False),
+        ("a proxy's name", "another", False),
+    ],
+)
+async def test_an_ipv6_network_counts_as_one_address(door: Door, one: str, other: str, *, is_same: bool) -> None:
+    for number in range(FROM_ONE_ADDRESS.free):
+        await door.fail(1, f"name {number}", Origin(one))
+
+    assert (await door.open(origin=Origin(other)) == "5 s") is is_same
+
+
+async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(door: Door) -> None:
+    guesses = [door.open("alice", "wrong", Origin(f"192.0.2.{number}")) for number in range(50)]
+    answers = await asyncio.gather(*guesses, door.open(origin=Origin("198.51.100.1")))
+
+    assert answers.count("refused") == WITH_ONE_ACCOUNT.free
+    assert answers[-1] == "5 s"
+
+
+async def test_logins_and_refusals_are_in_the_audit_log(door: Door) -> None:
+    await door.open()
+    await door.fail(1)
+    await door.fail(1, "canary typed into the wrong field")
+    await door.fail(WITH_ONE_ACCOUNT.free)
+
+    entries = door.store.audit.records
+    assert {(entry.action, entry.origin) for entry in entries} == {(Action.LOGIN, HERE)}
+    assert [(entry.actor, entry.outcome) for entry in entries[:3]] == [
+        ("alice", AuditOutcome.DONE),
+        ("alice", AuditOutcome.REFUSED),
+        (UNKNOWN, AuditOutcome.REFUSED),
+    ]
+    assert entries[1].details == {"problem": "wrong name or secret"}
+    assert entries[-1].details == {"problem": "too many failures"}
+    assert "canary" not in repr(door.store.audit.rows)
