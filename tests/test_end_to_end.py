@@ -9,11 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select, update
 
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.store import engine
+from mailsettings.store.tables import mail_servers
 
 from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN
 from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
@@ -137,3 +140,42 @@ async def test_one_token_opens_both_apis(http: httpx.AsyncClient) -> None:
     assert (await http.get(SMTP_SETTINGS)).status_code == 200
     assert (await http.get(MAIL_SERVER)).status_code == 404
     assert (await http.get("/health/ready")).json() == {"status": "ready"}
+
+
+def swap_secrets(url: str, first: int, second: int) -> None:
+    """As somebody who can write the database and has no key."""
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        rows = connection.execute(select(mail_servers.c.id, mail_servers.c.sealed_secret))
+        sealed = {row.id: row.sealed_secret for row in rows}
+        for to, of in [(first, second), (second, first)]:
+            moved = update(mail_servers).where(mail_servers.c.id == to).values(sealed_secret=sealed[of])
+            connection.execute(moved)
+    database.dispose()
+
+
+async def test_secrets_that_were_swapped_in_the_database_are_refused_and_sent_nowhere(
+    http: httpx.AsyncClient, database_url: str
+) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.STARTTLS, CANARY)) as server:
+        paths = []
+        for password in (CANARY, f"{CANARY} too"):
+            stored = await http.post(SMTP_SETTINGS, json=smtp_settings(server.port, password=password))
+            paths.append(stored.headers["Location"])
+        swap_secrets(database_url, 1, 2)
+        body = smtp_settings(server.port)
+        del body["password"]
+        kept = await http.put(paths[0], json=body)
+        tested = await http.post(f"{MAIL_SERVER}/actions/test", json={})
+        listed = await http.get(SMTP_SETTINGS)
+        given_again = await http.put(paths[0], json=smtp_settings(server.port))
+        tested_again = await http.post(f"{MAIL_SERVER}/actions/test", json={})
+
+    assert (kept.status_code, tested.status_code) == (400, 400)
+    assert "cannot be read with this key; send it again" in kept.json()["message"]
+    assert set(tested.json()) == {"code", "message", "report"}
+    assert tested.json()["report"]["failure"]["code"] == "secret_unreadable"
+    assert (listed.status_code, len(listed.json())) == (200, 2)
+    assert (given_again.status_code // 100, tested_again.status_code) == (2, 200)
+    assert server.connections == 1
+    assert CANARY not in kept.text + tested.text + listed.text

@@ -25,8 +25,10 @@ from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
-from mailsettings.store import key_file, migrations
-from mailsettings.store.sealing import Sealer
+from mailsettings.store import migrations
+from mailsettings.store.key_admission import require_fitting
+from mailsettings.store.key_ring import KeyRing
+from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
@@ -36,6 +38,7 @@ from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
@@ -55,6 +58,7 @@ class Backend:
     passwords: Argon2Passwords
     issuer: OwnTokenIssuer
     accounts: KeepAccounts
+    sealing_keys: KeepSealingKeys
     signing_keys: KeepSigningKeys
     use_cases: UseCases
 
@@ -80,17 +84,26 @@ class Backend:
 def prepare(settings: Settings) -> None:
     """Bring the database to the state this program needs: by ourselves if it is ours, else by demand.
 
-    Raises `SchemaError`.
+    Raises `SchemaError`; and `WrongKey` or `KeyFileUnusable` before anything is written.
     """
+    require_fitting(settings.database, key_ring(settings))
     if settings.embedded:
         migrations.migrate(settings.database)
     else:
         migrations.require_current(settings.database)
 
 
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys that secrets are sealed with; nothing is read yet."""
+    if settings.sealing_keys_file is not None:
+        return KeyRing(RingFile(settings.sealing_keys_file, given=True))
+    return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
+
+
 def create_backend(settings: Settings) -> Backend:
     """Everything but HTTP; nothing is connected yet."""
-    store = SQLStore(settings.database, Sealer(key_file.sealing_key(settings.data_dir / "sealing-key")))
+    ring = key_ring(settings)
+    store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
     prober = create_prober(settings, EgressPolicy(settings.tested_networks, settings.tested_ports))
     signing = KeepSigningKeys(store, signing_keys.make)
@@ -108,7 +121,8 @@ def create_backend(settings: Settings) -> Backend:
         public_url=settings.public_url,
         client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
     )
-    return Backend(store, passwords, issuer, KeepAccounts(store, passwords), signing, use_cases)
+    accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
+    return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases)
 
 
 def create_service(backend: Backend) -> ASGIApp:

@@ -44,6 +44,11 @@ class Settings(BaseSettings):
         description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the "
         "data directory.",
     )
+    sealing_keys_file: Path | None = Field(
+        default=None,
+        description="File of the keys that secrets are sealed with, such as a mounted secret; it is never "
+        "written. By default `sealing-keys` in the data directory.",
+    )
     admin_password: SecretStr | None = Field(
         default=None,
         description="Password of the account `admin` that the first start makes; by default a random one, "

@@ -9,6 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mailsettings.store.ring_file import RingFile
+
 from processes import serving
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,10 @@ def environment(empty_postgres_url: str, tmp_path: Path) -> dict[str, str]:
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "mailsettings", *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_database_server_is_migrated_by_demand_only(environment: dict[str, str]) -> None:
@@ -68,17 +74,26 @@ def test_two_services_share_one_database_server_and_its_keys(environment: dict[s
     assert "MAILSETTINGS_SMTP_ALLOWED_NETWORKS" in tested.json()["message"]
 
 
-def test_another_sealing_key_stops_the_start(environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", ["another key file", "no key file"])
+def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
+    environment: dict[str, str], tmp_path: Path, found: str
+) -> None:
     run(environment, "migrate")
     with serving(environment):
         pass
-    moved = environment | {"MAILSETTINGS_DATA_DIR": str(tmp_path / "elsewhere")}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if found == "another key file":
+        ring = RingFile(elsewhere / "sealing-keys")
+        ring.create()
+    before = files(elsewhere)
 
-    refused = run(moved, "serve")
+    refused = run(environment | {"MAILSETTINGS_DATA_DIR": str(elsewhere)}, "serve")
 
     assert refused.returncode == 1
-    assert "sealed with another key" in refused.stderr
+    assert ("sealed with another key" if before else "There is no key file") in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
+    assert files(elsewhere) == before
 
 
 def test_a_wheel_holds_the_migrations_and_the_pages(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ import os
 import sqlite3
 import stat
 import traceback
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +13,11 @@ from sqlalchemy import select, text, update
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
-from mailsettings.store import engine, key_file
+from mailsettings.store import engine
 from mailsettings.store.failures import StatementRefused
+from mailsettings.store.key_admission import WrongKey
 from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore, WrongKey
+from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers, sealing_keys
 
 from databases import KEY
@@ -102,7 +101,7 @@ async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(
     with database.begin() as connection:
         known = connection.execute(select(sealing_keys.c.key_id)).scalars().all()
     database.dispose()
-    assert known == [Sealer(KEY).key_id.hex()]
+    assert known == [Sealer(KEY).key_id]
 
 
 def _forms(secret: str) -> list[bytes]:
@@ -180,38 +179,6 @@ async def test_an_error_of_the_database_does_not_repeat_what_was_to_be_stored(st
         await break_a_rule()
 
     assert CANARY not in "".join(traceback.format_exception(failed.value))
-
-
-def test_a_key_file_is_made_once_whole_and_private(tmp_path: Path) -> None:
-    path = tmp_path / "keys" / "sealing-key"
-    before = os.umask(0)
-    try:
-        with ThreadPoolExecutor(8) as threads:
-            keys = set(threads.map(lambda _: key_file.sealing_key(path), range(16)))
-    finally:
-        os.umask(before)
-
-    assert keys == {path.read_bytes()}
-    assert len(path.read_bytes()) == 32
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize(
-    ("content", "mode"), [(b"short", 0o600), (b"x" * 33, 0o600), (KEY, 0o640), (KEY, 0o604)], ids=str
-)
-def test_a_key_file_that_is_unsafe_or_damaged_is_refused_and_left_alone(
-    tmp_path: Path, content: bytes, mode: int
-) -> None:
-    path = tmp_path / "sealing-key"
-    path.write_bytes(content)
-    path.chmod(mode)
-
-    with pytest.raises(key_file.KeyFileUnusable, match="sealing-key"):
-        key_file.sealing_key(path)
-
-    assert path.read_bytes() == content
 
 
 async def test_sqlite_is_durable_before_it_acknowledges(sqlite_url: str) -> None:

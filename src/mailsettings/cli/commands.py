@@ -13,6 +13,7 @@ from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
+from mailsettings.cli.keys import keys
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.cli.signing_keys import signing_keys
@@ -28,7 +29,7 @@ def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 
 
-for command in (audit, client, probe, signing_keys, user):
+for command in (audit, client, keys, probe, signing_keys, user):
     main.add_command(command)
 
 

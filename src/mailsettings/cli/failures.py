@@ -8,18 +8,19 @@ import click
 
 from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.errors import MailSettingsError
+from mailsettings.domain.sealing_key import KeyRefused
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.engine import DatabaseUnsupported
+from mailsettings.store.key_admission import WrongKey
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.migrations import SchemaError
-from mailsettings.store.sql_store import WrongKey
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(KeyFileUnusable, SigningKeyUnusable, WrongKey),
+    *(KeyFileUnusable, SigningKeyUnusable, WrongKey, KeyRefused),
 )
 
 

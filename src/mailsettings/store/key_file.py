@@ -1,12 +1,15 @@
-"""Files that hold a key: made once, whole, for their owner's eyes only."""
+"""Files that hold keys: written whole or not at all, for their owner's eyes only."""
 
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from mailsettings.store.sealing import KEY_BYTES
+_POSIX = os.name == "posix"
+Mark = tuple[int, int, int]
+"""Inode, time of change in ns and size of a file: other numbers, other content."""
 
 
 class KeyFileUnusable(Exception):
@@ -18,35 +21,94 @@ def read_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
 
     The file appears under its name whole, so that two programs that start together end up with one key.
     """
-    try:
-        if not path.exists():
-            _create(path, make())
-        if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise KeyFileUnusable(f"{path} can be read by others than its owner; chmod it to 600.")
-        return path.read_bytes()
-    except OSError as error:
-        raise KeyFileUnusable(f"{path} cannot be used: {error.strerror}.") from None
+    if not path.exists():
+        create(path, make())
+    return read(path)[1]
 
 
-def sealing_key(path: Path) -> bytes:
-    """The key that secrets are sealed with. Raises `KeyFileUnusable`."""
-    key = read_or_create(path, lambda: secrets.token_bytes(KEY_BYTES))
-    if len(key) != KEY_BYTES:
-        raise KeyFileUnusable(f"{path} must hold {KEY_BYTES} bytes.")
-    return key
+def create(path: Path, content: bytes) -> None:
+    """Make the file, unless another program was quicker. Raises `KeyFileUnusable`."""
+    with _failing_in_a_sentence(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _draft(path, content, None) as draft:
+            try:
+                # A link, unlike a rename, does not replace the key of a program that was quicker.
+                os.link(draft, path)
+            except FileExistsError:
+                return
 
 
-def _create(path: Path, content: bytes) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def replace(path: Path, content: bytes, like: Path) -> None:
+    """Put *content* in the place of what is there, at once, for the owner of *like*. Raises `KeyFileUnusable`."""
+    with _failing_in_a_sentence(path), _draft(path, content, like.stat()) as draft:
+        draft.replace(path)
+        _flush_directory(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Let there be no such file. Raises `KeyFileUnusable`."""
+    with _failing_in_a_sentence(path):
+        path.unlink(missing_ok=True)
+
+
+def read(path: Path, *, group: bool = False) -> tuple[Mark, bytes]:
+    """The content with the mark it had; with *group* others of the file's group may read it too.
+
+    Raises `KeyFileUnusable`.
+    """
+    with _failing_in_a_sentence(path), path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        _require_private(path, stat.S_IMODE(found.st_mode), group=group)
+        return _mark(found), file.read()
+
+
+def mark(path: Path) -> Mark | None:
+    """The mark it has now, through symbolic links; None where there is no file. Raises `KeyFileUnusable`."""
+    with _failing_in_a_sentence(path):
+        try:
+            return _mark(path.stat())
+        except FileNotFoundError:
+            return None
+
+
+def _mark(found: os.stat_result) -> Mark:
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _require_private(path: Path, mode: int, *, group: bool) -> None:
+    if _POSIX and mode & (0o037 if group else 0o077):
+        whom, wanted = ("its owner and group", "440") if group else ("its owner", "600")
+        raise KeyFileUnusable(f"{path} can be read by others than {whom}, or written; chmod it to {wanted}.")
+
+
+@contextmanager
+def _draft(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            if _POSIX and like is not None:
+                # What root replaces has to stay readable for the service, which is not root.
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        # A link, unlike a rename, does not replace the key of a program that was quicker.
-        os.link(draft, path)
-    except FileExistsError:
-        pass
+        yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _flush_directory(path: Path) -> None:
+    if _POSIX:
+        directory = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@contextmanager
+def _failing_in_a_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise KeyFileUnusable(f"{path} cannot be used: {error.strerror}.") from None

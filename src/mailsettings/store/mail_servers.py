@@ -20,6 +20,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers as table
 
@@ -88,7 +89,7 @@ class SQLMailServers:
 
     def _sealed(self, server_id: int, server: MailServer) -> bytes | None:
         secret = server.secret
-        return None if secret is None else self._sealer.seal(secret.reveal(), _place(server_id))
+        return None if secret is None else self._sealer.seal(secret.reveal(), MAIL_SERVER_SECRET.place(server_id))
 
     def _stored(self, row: Row[Any]) -> StoredMailServer:
         certificates = row.certificates
@@ -114,12 +115,8 @@ class SQLMailServers:
                 return NoAuthentication()
 
     def _secret(self, row: Row[Any]) -> Secret | None:
-        sealed, place = row.sealed_secret, _place(row.id)
+        sealed, place = row.sealed_secret, MAIL_SERVER_SECRET.place(row.id)
         return None if sealed is None else Secret.sealed(lambda: self._sealer.open(sealed, place))
-
-
-def _place(server_id: int) -> str:
-    return f"mail_servers|{server_id}|sealed_secret"
 
 
 def _values(server: MailServer) -> dict[str, Any]:

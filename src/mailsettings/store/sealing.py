@@ -1,42 +1,110 @@
-"""Secrets at rest: AES-256-GCM, bound to the key and to the place they are kept in. Knows nothing of SQL."""
+"""Secrets at rest: AES-256-GCM, bound to the key and to the place they are kept in. Knows nothing of SQL or files.
+
+What is sealed begins with a format byte and the id of its key, so which key a secret needs can be told without it.
+"""
 
 import hashlib
 import os
+from collections.abc import Callable
+from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 
 KEY_BYTES = 32
 _FORMAT = b"\x01"
 _ID_BYTES = 8
+START_BYTES = len(_FORMAT) + _ID_BYTES
+"""How much of a sealed secret tells which key it needs."""
+
 _NONCE_BYTES = 12  # NIST SP 800-38D 8.2.2: random, 96 bits
 
 
-class Sealer:
-    """Seals texts for a place, a table, row and field; what is moved elsewhere does not open."""
+def key_id(key: bytes) -> str:
+    """The name of *key*, in hexadecimal; it tells nothing about the key."""
+    return hashlib.sha256(b"mailsettings key id" + key).digest()[:_ID_BYTES].hex()
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self.key_id = hashlib.sha256(b"mailsettings key id" + key).digest()[:_ID_BYTES]
+
+def key_id_of(sealed: bytes) -> str | None:
+    """The id of the key that *sealed* needs; None where it is nothing of ours."""
+    whole = sealed.startswith(_FORMAT) and len(sealed) >= START_BYTES
+    return sealed[len(_FORMAT) : START_BYTES].hex() if whole else None
+
+
+def start_of(key_id: str) -> bytes:
+    """What everything begins with that was sealed with this key."""
+    return _FORMAT + bytes.fromhex(key_id)
+
+
+class KeySource(Protocol):
+    """Where keys come from; they may change while we run."""
+
+    def known(self) -> "Sealer":
+        """With the keys as they were last seen."""
+        ...
+
+    def newest(self) -> "Sealer":
+        """With the keys as they are now. Raises `KeyFileUnusable`."""
+        ...
+
+
+class Sealer:
+    """Seals texts for a place, a table, row and field; what is moved elsewhere does not open.
+
+    The last of *keys* seals, each of them opens. *later* is asked for a key that is none of them. A sealer never
+    changes, so a secret that was read with one opens although its key is dropped a moment later.
+    """
+
+    def __init__(self, *keys: bytes, later: Callable[[], "Sealer"] | None = None, seals: bool = True) -> None:
+        self._keys = keys
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._later = later
+        self._seals = seals
+        self.key_id = key_id(keys[-1])
+        """The id of the key that seals."""
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of all keys."""
+        return frozenset(self._ciphers)
 
     def seal(self, text: str, place: str) -> bytes:
-        """*text*, unreadable without the key."""
+        """*text*, unreadable without the key. Raises `StoreUnavailable` after `opening_only`."""
+        if not self._seals:
+            raise StoreUnavailable
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._cipher.encrypt(nonce, text.encode(), self._bound_to(place))
-        return _FORMAT + self.key_id + nonce + sealed
+        sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), _bound_to(place, self.key_id))
+        return start_of(self.key_id) + nonce + sealed
 
     def open(self, sealed: bytes, place: str) -> str:
         """What was sealed for *place*. Raises `SecretUnreadable`."""
-        start = len(_FORMAT) + _ID_BYTES
-        if not sealed.startswith(_FORMAT + self.key_id):
+        needed = key_id_of(sealed)
+        cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
+        if needed is None or cipher is None:
             raise SecretUnreadable
-        nonce, text = sealed[start : start + _NONCE_BYTES], sealed[start + _NONCE_BYTES :]
+        nonce, text = sealed[START_BYTES : START_BYTES + _NONCE_BYTES], sealed[START_BYTES + _NONCE_BYTES :]
         try:
-            return self._cipher.decrypt(nonce, text, self._bound_to(place)).decode()
+            return cipher.decrypt(nonce, text, _bound_to(place, needed)).decode()
         except (InvalidTag, ValueError):
             raise SecretUnreadable from None
 
-    def _bound_to(self, place: str) -> bytes:
-        return f"{place}|{self.key_id.hex()}".encode()
+    def opening_only(self) -> "Sealer":
+        """The same keys, none of which seals."""
+        return Sealer(*self._keys, later=self._later, seals=False)
+
+    def known(self) -> Self:
+        """Itself: given keys are a source that does not change."""
+        return self
+
+    def newest(self) -> Self:
+        """Itself, as `known`."""
+        return self
+
+    def _asked_later(self, needed: str) -> AESGCM | None:
+        return self._later()._ciphers.get(needed) if self._later else None  # noqa: SLF001  # one of us
+
+
+def _bound_to(place: str, key_id: str) -> bytes:
+    return f"{place}|{key_id}".encode()

@@ -4,62 +4,54 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy import insert, select, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.audit import AuditEntry
-from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.key_admission import admit, sealer_for_writing
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import DataVersion
 from mailsettings.store.sealed_keys import SQLSealedKeys
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.tables import sealing_keys
+from mailsettings.store.sealing import KeySource, Sealer
+from mailsettings.store.sealing_keys import SQLSealingKeys
 from mailsettings.store.view import SQLView
 
-_KEY_CHECK = "this key is the right one"
 _audit_lines = logging.getLogger("mailsettings.audit")
-
-
-class WrongKey(Exception):
-    """The database was written with another sealing key than ours; `str()` is one sentence."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The secrets in this database were sealed with another key; put back the key file that it was "
-            "written with."
-        )
 
 
 class SQLUnitOfWork:
     """One transaction."""
 
-    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+    def __init__(self, connection: AsyncConnection, sealer: Sealer, keys: KeySource) -> None:
         self.mail_servers = SQLMailServers(connection, sealer)
         self.accounts = SQLAccounts(connection)
         self.login_failures = SQLLoginFailures(connection)
         self.sealed_keys = SQLSealedKeys(connection, sealer)
+        self.sealing_keys = SQLSealingKeys(connection, keys)
         self.audit = SQLAuditLog(connection, self.sealed_keys)
 
 
 class SQLStore:
     """Everything, in SQLite or PostgreSQL."""
 
-    def __init__(self, url: str, sealer: Sealer) -> None:
+    def __init__(self, url: str, keys: KeySource) -> None:
         self._engine = engine.async_engine(url)
-        self._sealer = sealer
+        self._keys = keys
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
-        self._view = SQLView(lambda: self._transaction(writes=False), sealer, self._guard)
+        self._view = SQLView(lambda: self._transaction(writes=False), keys, self._guard)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SQLUnitOfWork]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
         async with self._transaction(writes=True) as connection:
-            work = SQLUnitOfWork(connection, self._sealer)
+            # Under the lock, so that no key is dropped between this look at the keys and the commit.
+            sealer = await sealer_for_writing(connection, self._keys)
+            work = SQLUnitOfWork(connection, sealer, self._keys)
             yield work
         for entry in work.audit.appended:
             _tell(entry)
@@ -70,19 +62,9 @@ class SQLStore:
         yield self._view
 
     async def admit_key(self) -> None:
-        """Make sure that our key is the one the database was written with. Raises `WrongKey`."""
-        key_id = self._sealer.key_id.hex()
+        """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
         async with self._transaction(writes=True) as connection:
-            known = (await connection.execute(select(sealing_keys))).all()
-            if not known:
-                sealed = self._sealer.seal(_KEY_CHECK, f"sealing_keys|{key_id}|sealed_check")
-                await connection.execute(insert(sealing_keys).values(key_id=key_id, sealed_check=sealed))
-                return
-        checks = {row.key_id: row.sealed_check for row in known}
-        try:
-            self._sealer.open(checks.get(key_id, b""), f"sealing_keys|{key_id}|sealed_check")
-        except SecretUnreadable:
-            raise WrongKey from None
+            await connection.run_sync(admit, self._keys.newest())
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the database does not answer."""

@@ -9,13 +9,15 @@ from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.sealing_key import SealingReport
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import DataVersion, FreshValues
 from mailsettings.store.sealed_keys import SQLSealedKeys
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.sealing import KeySource
+from mailsettings.store.sealing_keys import SQLSealingKeys
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -23,36 +25,37 @@ Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 class SQLView:
     """The last committed state; *version* tells when what is kept in memory is as good as read again."""
 
-    def __init__(self, begin: Begin, sealer: Sealer, version: DataVersion | None) -> None:
-        self.mail_servers = _MailServersView(begin, sealer, version)
+    def __init__(self, begin: Begin, keys: KeySource, version: DataVersion | None) -> None:
+        self.mail_servers = _MailServersView(begin, keys, version)
         self.accounts = _AccountsView(begin, version)
         self.login_failures = _LoginFailuresView(begin)
-        self.sealed_keys = _SealedKeysView(begin, sealer)
-        self.audit = _AuditView(begin, sealer)
+        self.sealed_keys = _SealedKeysView(begin, keys)
+        self.sealing_keys = _SealingKeysView(begin, keys)
+        self.audit = _AuditView(begin, keys)
 
 
 class _MailServersView:
     """Only the default server is kept in memory: it is what clients ask for, and there is just one."""
 
-    def __init__(self, begin: Begin, sealer: Sealer, version: DataVersion | None) -> None:
+    def __init__(self, begin: Begin, keys: KeySource, version: DataVersion | None) -> None:
         self._begin = begin
-        self._sealer = sealer
+        self._keys = keys
         self._default: FreshValues[None, StoredMailServer | None] = FreshValues(version, self._read_default)
 
     async def list(self) -> Sequence[StoredMailServer]:
         async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).list()
+            return await SQLMailServers(connection, self._keys.known()).list()
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).find(server_id)
+            return await SQLMailServers(connection, self._keys.known()).find(server_id)
 
     async def find_default(self) -> StoredMailServer | None:
         return await self._default.get(None)
 
     async def _read_default(self, _key: None) -> StoredMailServer | None:
         async with self._begin() as connection:
-            return await SQLMailServers(connection, self._sealer).find_default()
+            return await SQLMailServers(connection, self._keys.known()).find_default()
 
 
 class _AccountsView:
@@ -84,29 +87,39 @@ class _LoginFailuresView:
 
 
 class _SealedKeysView:
-    def __init__(self, begin: Begin, sealer: Sealer) -> None:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
         self._begin = begin
-        self._sealer = sealer
+        self._keys = keys
 
     async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
         async with self._begin() as connection:
-            return await SQLSealedKeys(connection, self._sealer).named(prefix)
+            return await SQLSealedKeys(connection, self._keys.known()).named(prefix)
+
+
+class _SealingKeysView:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
+        self._begin = begin
+        self._keys = keys
+
+    async def report(self) -> SealingReport:
+        async with self._begin() as connection:
+            return await SQLSealingKeys(connection, self._keys).report()
 
 
 class _AuditView:
-    def __init__(self, begin: Begin, sealer: Sealer) -> None:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
         self._begin = begin
-        self._sealer = sealer
+        self._keys = keys
 
     async def chain(self) -> AuditChain | None:
         async with self._begin() as connection:
-            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer)).chain()
+            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known())).chain()
 
     async def head(self) -> AuditHead | None:
         async with self._begin() as connection:
-            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer)).head()
+            return await SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known())).head()
 
     async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
         async with self._begin() as connection:
-            log = SQLAuditLog(connection, SQLSealedKeys(connection, self._sealer))
+            log = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
             return await log.entries(after, limit, since)

@@ -7,7 +7,7 @@ from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import AccountNotFound
 from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.log_in import account_subject
-from mailsettings.use_cases.ports import PasswordHasher, Store
+from mailsettings.use_cases.ports import PasswordHasher, Store, UnitOfWork
 
 
 class KeepAccounts:
@@ -66,13 +66,13 @@ class KeepAccounts:
             await change.work.login_failures.forget(account_subject(name))
 
 
-async def _add(change: Change, credentials: Credentials) -> None:
+async def _add(change: Change[UnitOfWork], credentials: Credentials) -> None:
     account = credentials.account
     change.details.update(kind=account.kind.value, permissions=sorted(account.grants))
     await change.work.accounts.add(credentials)
 
 
-async def _existing(change: Change, kind: AccountKind, name: str) -> Credentials:
+async def _existing(change: Change[UnitOfWork], kind: AccountKind, name: str) -> Credentials:
     stored = await change.work.accounts.find(name)
     if stored is None or stored.account.kind is not kind:
         raise AccountNotFound(name)

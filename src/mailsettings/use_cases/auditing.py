@@ -1,22 +1,44 @@
 """Writing the audit log: with the change it tells of in one transaction, or alone for what changed nothing."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.difference import Seen, difference
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.use_cases.ports import Store, UnitOfWork
+from mailsettings.use_cases.ports import AuditLog
+
+
+class Audited(Protocol):
+    """A transaction that can be told of."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log."""
+        ...
+
+
+Work = TypeVar("Work", bound=Audited)
+Work_co = TypeVar("Work_co", bound=Audited, covariant=True)
+
+
+class Writable(Protocol[Work_co]):
+    """A store, whatever else its transactions offer."""
+
+    def writing(self) -> AbstractAsyncContextManager[Work_co]:
+        """A transaction that is committed, durably, when the block ends without an error; one at a time."""
+        ...
 
 
 @dataclass
-class Change:
+class Change(Generic[Work]):
     """A change under way: the transaction to make it in, and what will be said of it."""
 
-    work: UnitOfWork
+    work: Work
     action: Action
     target: str | None
     details: dict[str, object] = field(default_factory=dict)
@@ -38,8 +60,8 @@ class Change:
 
 @asynccontextmanager
 async def audited(
-    store: Store, caller: Principal, action: Action, target: str | None = None
-) -> AsyncIterator[Change]:
+    store: Writable[Work], caller: Principal, action: Action, target: str | None = None
+) -> AsyncIterator[Change[Work]]:
     """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
     try:
         async with store.writing() as work:
@@ -54,7 +76,7 @@ async def audited(
 
 
 async def note(  # noqa: PLR0913, PLR0917  # the parts of a record
-    store: Store,
+    store: Writable[Audited],
     caller: Principal,
     action: Action,
     target: str | None,

@@ -11,7 +11,7 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.replacement import Replacement
 from mailsettings.use_cases.auditing import Change, audited
-from mailsettings.use_cases.ports import Store
+from mailsettings.use_cases.ports import Store, UnitOfWork
 
 DEFAULT = "default mail server"
 
@@ -81,7 +81,7 @@ def target(server_id: int) -> str:
     return f"mail-server:{server_id}"
 
 
-async def _add(change: Change, wanted: Replacement) -> int:
+async def _add(change: Change[UnitOfWork], wanted: Replacement) -> int:
     server = wanted.onto(None)
     server_id = await change.work.mail_servers.add(server)
     change.target = target(server_id)
@@ -89,14 +89,14 @@ async def _add(change: Change, wanted: Replacement) -> int:
     return server_id
 
 
-async def _replace(change: Change, stored: StoredMailServer, wanted: Replacement) -> None:
+async def _replace(change: Change[UnitOfWork], stored: StoredMailServer, wanted: Replacement) -> None:
     change.target = target(stored.id)
     server = wanted.onto(stored.server)
     await change.note_difference(stored.server, server)
     await change.work.mail_servers.replace(stored.id, server)
 
 
-async def _delete(change: Change, stored: StoredMailServer) -> None:
+async def _delete(change: Change[UnitOfWork], stored: StoredMailServer) -> None:
     change.target = target(stored.id)
     await change.note_difference(stored.server, None)
     await change.work.mail_servers.delete(stored.id)

@@ -1,0 +1,70 @@
+"""The commands about the keys that secrets are sealed with."""
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from mailsettings.cli.backend import operator, run
+from mailsettings.cli.failures import one_sentence
+from mailsettings.domain.sealing_key import SealingKey
+from mailsettings.store.ring_file import new_line
+
+
+@click.group()
+def keys() -> None:
+    """Keys that stored secrets are sealed with."""
+
+
+@keys.command()
+@one_sentence
+def status() -> None:
+    """Print each key with the number of secrets that need it, and what cannot be opened."""
+    report = run(lambda backend: backend.sealing_keys.status())
+    for key in report.keys:
+        click.echo(f"{key.key_id}\t{_state(key)}\t{key.secrets}")
+    _tell_unreadable(report.unreadable)
+
+
+@keys.command()
+@one_sentence
+def rotate() -> None:
+    """Make a new key, which seals from now on; older ones still open."""
+    click.echo(run(lambda backend: backend.sealing_keys.rotate(operator())))
+
+
+@keys.command()
+@one_sentence
+def reseal() -> None:
+    """Seal every secret with the current key, while requests run; go on where an earlier run ended."""
+    done = run(lambda backend: backend.sealing_keys.reseal(operator()))
+    click.echo(f"{done.count} sealed anew.")
+    _tell_unreadable(done.unreadable)
+    sys.exit(1 if done.unreadable else 0)
+
+
+@keys.command()
+@click.argument("key_id")
+@one_sentence
+def drop(key_id: str) -> None:
+    """Forget the key KEY_ID, which no secret needs any more."""
+    left_in = run(lambda backend: backend.sealing_keys.drop(operator(), key_id))
+    if left_in is not None:
+        click.echo(f"Nothing is sealed with {key_id} any more; take its line out of {left_in}.")
+
+
+@keys.command()
+def new() -> None:
+    """Print a line with a new key, for a file of keys that is kept elsewhere."""
+    click.echo(new_line(), nl=False)
+
+
+def _state(key: SealingKey) -> str:
+    if not key.is_held:
+        return "missing"
+    return "current" if key.is_current else "old"
+
+
+def _tell_unreadable(places: Sequence[str]) -> None:
+    for place in places:
+        click.echo(f"cannot be opened: {place}", err=True)

@@ -1,0 +1,62 @@
+"""What can be told about the keys that secrets are sealed with, and why one has to stay. No key is in here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SealingKey:
+    """One key, by its id."""
+
+    key_id: str
+    is_current: bool
+    """Whether it seals what is stored from now on."""
+    is_held: bool
+    """Whether we have it; one that the database knows may be missing in our file."""
+    secrets: int
+    """How many secrets are sealed with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SealingReport:
+    """All keys, and the places of the secrets that cannot be opened."""
+
+    keys: Sequence[SealingKey]
+    unreadable: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How many secrets were sealed anew, and the places of those that could not be opened and are as they were."""
+
+    count: int = 0
+    unreadable: tuple[str, ...] = ()
+
+    def __add__(self, other: "Resealed") -> "Resealed":
+        return Resealed(self.count + other.count, self.unreadable + other.unreadable)
+
+
+class KeyRefused(Exception):
+    """A key cannot be dropped; `str()` is one sentence. No API can cause it, so it is no `MailSettingsError`."""
+
+
+class KeyUnknown(KeyRefused):
+    """No key has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no key of this id; see `mailsettings keys status`.")
+
+
+class KeyIsCurrent(KeyRefused):
+    """It is the key that seals."""
+
+    def __init__(self, key_id: str) -> None:
+        super().__init__(f"The key {key_id} is the current one; run `mailsettings keys rotate` first.")
+
+
+class KeyNeeded(KeyRefused):
+    """Secrets are sealed with it."""
+
+    def __init__(self, key_id: str, secrets: int) -> None:
+        needed = "1 secret needs" if secrets == 1 else f"{secrets} secrets need"
+        super().__init__(f"{needed} the key {key_id}; run `mailsettings keys reseal` first.")

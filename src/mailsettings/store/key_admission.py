@@ -1,0 +1,141 @@
+"""Whether keys and a database belong together: before the first start, and before anything is sealed.
+
+The table `sealing_keys` has a row for each key that ever sealed in this database, with a check text that only that
+key opens. The row of a dropped key stays, with an empty check: by that every program knows, whatever its key file
+says, that nothing may be sealed with it again. See docs/decisions/0006-keys-that-change-while-we-run.md.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.store import engine
+from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.key_file import KeyFileUnusable
+from mailsettings.store.key_ring import KeyRing
+from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.sealing import KeySource, Sealer, key_id_of
+from mailsettings.store.tables import sealing_keys
+
+DROPPED = b""
+"""The check of a key that was dropped."""
+
+_CHECK = "this key is the right one"
+_log = logging.getLogger(__name__)
+
+
+class WrongKey(Exception):
+    """The database was written with other sealing keys than ours; `str()` is one sentence."""
+
+    def __init__(self, problem: str = "") -> None:
+        super().__init__(
+            problem
+            or "The secrets in this database were sealed with another key; put back the key file that it was "
+            "written with."
+        )
+
+
+def require_fitting(url: str, ring: KeyRing) -> None:
+    """Before anything is written: make the key file of a new database, or see that it fits the one there is.
+
+    Raises `WrongKey`, `KeyFileUnusable`, `StoreUnavailable`.
+    """
+    if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
+        ring.file.create()
+        ring.newest()
+        return
+    with _looking_at(url) as connection:
+        if ring.file.mark() is None and _has_secrets(connection):
+            raise WrongKey(_without_file(ring.file.path))
+        ring.file.create()
+        prove(connection, ring.newest())
+
+
+def prove(connection: Connection, sealer: Sealer) -> None:
+    """Raise `WrongKey` unless one of the keys is known to have sealed in this database, or none ever did."""
+    live = {key: check for key, check in checks(connection).items() if check != DROPPED}
+    known = {key for key, check in live.items() if _opens(sealer, key, check)} if live else _used(connection)
+    if (live or known) and not known & sealer.key_ids:
+        raise WrongKey
+
+
+def admit(connection: Connection, sealer: Sealer) -> None:
+    """Make the key that seals known to the database. Raises `WrongKey`. Needs the writer's lock."""
+    key = sealer.key_id
+    check = connection.execute(select(sealing_keys.c.sealed_check).where(sealing_keys.c.key_id == key)).scalar()
+    if check == DROPPED:
+        raise WrongKey(f"The key {key} was dropped and nothing may be sealed with it; put a newer key last.")
+    if check is None or not _opens(sealer, key, check):
+        prove(connection, sealer)
+    if check is None:
+        sealed = sealer.seal(_CHECK, _place(key))
+        connection.execute(insert(sealing_keys).values(key_id=key, sealed_check=sealed))
+
+
+async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> Sealer:
+    """What a transaction that has the writer's lock seals with; where the keys are not in order, it only opens."""
+    try:
+        sealer = source.newest()
+        await connection.run_sync(admit, sealer)
+    except (KeyFileUnusable, WrongKey) as problem:
+        _log.error("Nothing can be sealed: %s", problem)
+        return source.known().opening_only()
+    return sealer
+
+
+def checks(connection: Connection) -> dict[str, bytes]:
+    """The check of each key the database knows; none where it has no such table yet."""
+    if not inspect(connection).has_table(sealing_keys.name):
+        return {}
+    return {row.key_id: row.sealed_check for row in connection.execute(select(sealing_keys))}
+
+
+def _has_secrets(connection: Connection) -> bool:
+    return bool(checks(connection) or _used(connection))
+
+
+def _used(connection: Connection) -> set[str]:
+    """The ids of the keys that secrets need."""
+    return {key for column in SEALED if _exists(connection, column) for key in _used_in(connection, column)}
+
+
+def _used_in(connection: Connection, column: SealedColumn) -> set[str]:
+    found = connection.execute(select(column.start).where(column.sealed.is_not(None)).distinct())
+    return {key for sealed in found.scalars() if (key := key_id_of(sealed)) is not None}
+
+
+def _exists(connection: Connection, column: SealedColumn) -> bool:
+    inspector = inspect(connection)
+    if not inspector.has_table(column.table.name):
+        return False
+    return column.sealed.name in {found["name"] for found in inspector.get_columns(column.table.name)}
+
+
+def _opens(sealer: Sealer, key: str, check: bytes) -> bool:
+    try:
+        return sealer.open(check, _place(key)) == _CHECK
+    except SecretUnreadable:
+        return False
+
+
+def _place(key: str) -> str:
+    return f"sealing_keys|{key}|sealed_check"
+
+
+def _without_file(path: Path) -> str:
+    return f"There is no key file {path}, but this database holds what was sealed with one; put it back."
+
+
+@contextmanager
+def _looking_at(url: str) -> Iterator[Connection]:
+    database = engine.sync_engine(url)
+    try:
+        with away_as_unavailable(), database.connect() as connection:
+            yield connection
+    finally:
+        database.dispose()

@@ -1,0 +1,132 @@
+"""The file of sealing keys. Knows nothing of what is sealed with them.
+
+It is text: one key a line, 32 bytes in base64, the newest last. The last one seals, all of them open. What follows
+a `#` is a comment, and empty lines are passed over; both stay when a key is added or dropped.
+
+It is ours (`DATA_DIR/sealing-keys`, for its owner only) or somebody else's: the file of another system, mounted
+here, which is read and never written. That one may be readable for its group, because Kubernetes leaves root as
+the owner of a mounted secret and gives it to the group of the pod (`fsGroup`), so a service that is not root can
+read it as a member of the group only. Nobody else may read it, and the group may not write it. Such mounts are
+symbolic links into a directory that is swapped whole; links are followed, so a swap is seen as another inode.
+
+Before there were rings, one key of 32 raw bytes was kept in `DATA_DIR/sealing-key`. Where there is no ring, that
+file is a ring of one key; the first rotation copies the key into the ring and leaves the old file.
+"""
+
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mailsettings.store import key_file
+from mailsettings.store.key_file import KeyFileUnusable, Mark
+from mailsettings.store.sealing import KEY_BYTES, key_id
+
+_HEADER = (
+    "# What secrets are sealed with: a key a line, the newest last. Keep a copy, apart from the database's.\n"
+)
+
+
+class KeysKeptElsewhere(KeyFileUnusable):
+    """The ring is not ours to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is never written by mailsettings: add the line that `mailsettings keys new` prints at its "
+            "end, wherever it is distributed from."
+        )
+
+
+def new_line() -> str:
+    """A line with a new key, for the end of a ring."""
+    key = secrets.token_bytes(KEY_BYTES)
+    return f"{b64encode(key).decode()} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+
+
+class RingFile:
+    """A ring at *path*; *before* is where the one key of older versions is. With *given* it is never written."""
+
+    def __init__(self, path: Path, *, before: Path | None = None, given: bool = False) -> None:
+        self.path = path
+        self.given = given
+        self._before = before
+
+    def mark(self) -> Mark | None:
+        """What moves with every change; None where there is no file. Raises `KeyFileUnusable`."""
+        found = key_file.mark(self.path)
+        return found if found or self._before is None else key_file.mark(self._before)
+
+    def create(self) -> None:
+        """Make a ring of one new key where there is no file. Raises `KeyFileUnusable`."""
+        if not self.given and self.mark() is None:
+            key_file.create(self.path, f"{_HEADER}{new_line()}".encode())
+
+    def read(self) -> tuple[Mark, Sequence[bytes]]:
+        """The keys, the newest last, and the mark of the file they were in. Raises `KeyFileUnusable`."""
+        found, text = self._text()
+        keys = [key for line in text if (key := self._key(line)) is not None]
+        if not keys:
+            raise KeyFileUnusable(f"{self.path} holds no key.")
+        return found, keys
+
+    def add(self) -> str:
+        """Add a new key, which is the newest from now on; its id. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        line = new_line()
+        self._write([*text, line])
+        return key_id(self._key(line) or b"")
+
+    def remove(self, dropped: str) -> None:
+        """Take the key of this id out of every file of ours. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        self._remove_before(dropped)
+        self._write([line for line in text if self._id(line) != dropped])
+
+    def _remove_before(self, dropped: str) -> None:
+        if self._before is None or key_file.mark(self._before) is None:
+            return
+        if key_id(key_file.read(self._before)[1]) == dropped:
+            key_file.remove(self._before)
+
+    def _require_ours(self) -> None:
+        if self.given:
+            raise KeysKeptElsewhere(self.path)
+
+    def _write(self, text: Sequence[str]) -> None:
+        like = self.path if self.path.exists() else self._before
+        key_file.replace(self.path, "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path)
+
+    def _text(self) -> tuple[Mark, Sequence[str]]:
+        if (
+            self._before is not None
+            and key_file.mark(self.path) is None
+            and key_file.mark(self._before) is not None
+        ):
+            found, key = key_file.read(self._before)
+            if len(key) != KEY_BYTES:
+                raise KeyFileUnusable(f"{self._before} must hold {KEY_BYTES} bytes.")
+            return found, [_HEADER, f"{b64encode(key).decode()} # {key_id(key)}\n"]
+        found, content = key_file.read(self.path, group=self.given)
+        try:
+            return found, content.decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise KeyFileUnusable(f"{self.path} is no text; see `mailsettings keys new` for a line.") from None
+
+    def _id(self, line: str) -> str | None:
+        key = self._key(line)
+        return None if key is None else key_id(key)
+
+    def _key(self, line: str) -> bytes | None:
+        encoded = line.partition("#")[0].strip()
+        if not encoded:
+            return None
+        try:
+            key = b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise KeyFileUnusable(f"{self.path} holds a line that is not a key of {KEY_BYTES} bytes in base64.")
+        return key

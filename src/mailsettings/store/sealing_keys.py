@@ -1,0 +1,133 @@
+"""Which keys the database knows and needs, and sealing anew what older keys sealed, in one transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.sealing_key import (
+    KeyIsCurrent,
+    KeyNeeded,
+    KeyUnknown,
+    Resealed,
+    SealingKey,
+    SealingReport,
+)
+from mailsettings.store.key_admission import DROPPED, admit, checks
+from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.sealing import KeySource, Sealer, key_id_of, start_of
+from mailsettings.store.tables import sealing_keys as table
+
+Position = tuple[int, Any]
+"""Where sealing anew goes on: the number of the column in the list, and the last row that was looked at."""
+
+
+class SQLSealingKeys:
+    """The sealing keys, in one transaction."""
+
+    def __init__(
+        self, connection: AsyncConnection, source: KeySource, columns: Sequence[SealedColumn] = SEALED
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._columns = columns
+
+    async def admit_newest(self) -> str:
+        """Make the key that seals from now on known to the database; its id.
+
+        Raises `WrongKey`, `KeyFileUnusable`.
+        """
+        return (await self._admitted()).key_id
+
+    async def reseal(self, position: Position | None, at_most: int) -> tuple[Resealed, Position | None]:
+        """Seal with the current key what some rows hold; what was done, and where to go on (None: nowhere).
+
+        Raises `WrongKey`, `KeyFileUnusable`.
+        """
+        sealer = await self._admitted()
+        number, after = position or (0, None)
+        rows = await self._older(self._columns[number], sealer, after, at_most)
+        done = Resealed()
+        for row in rows:
+            done += await self._reseal(self._columns[number], sealer, row)
+        if len(rows) == at_most:
+            return done, (number, rows[-1].id)
+        return done, (number + 1, None) if number + 1 < len(self._columns) else None
+
+    async def require_droppable(self, key_id: str) -> None:
+        """Raise a `KeyRefused` if the key has to stay. Holds as long as the writer's lock is held."""
+        sealer = self._source.newest()
+        if key_id not in sealer.key_ids | await self._live():
+            raise KeyUnknown
+        if key_id == sealer.key_id:
+            raise KeyIsCurrent(key_id)
+        if needed := await self._needing(key_id):
+            raise KeyNeeded(key_id, needed)
+
+    async def retire(self, key_id: str) -> None:
+        """Keep every program from sealing with this key from now on."""
+        known = update(table).where(table.c.key_id == key_id).values(sealed_check=DROPPED)
+        if (await self._connection.execute(known)).rowcount == 0:
+            await self._connection.execute(table.insert().values(key_id=key_id, sealed_check=DROPPED))
+
+    async def report(self) -> SealingReport:
+        """All keys, ours and those the database knows, and every secret that does not open."""
+        sealer = self._source.newest()
+        found = [(column, row) for column in self._columns for row in await self._sealed(column)]
+        counted = Counter(key_id_of(row.sealed) for _, row in found)
+        ids = sealer.key_ids | await self._live() | {key for key in counted if key is not None}
+        keys = [SealingKey(key, key == sealer.key_id, key in sealer.key_ids, counted[key]) for key in sorted(ids)]
+        unreadable = [column.place(row.id) for column, row in found if _opened(sealer, column, row) is None]
+        return SealingReport(keys, unreadable)
+
+    async def _admitted(self) -> Sealer:
+        sealer = self._source.newest()
+        await self._connection.run_sync(admit, sealer)
+        return sealer
+
+    async def _live(self) -> set[str]:
+        known = await self._connection.run_sync(checks)
+        return {key for key, check in known.items() if check != DROPPED}
+
+    async def _needing(self, key_id: str) -> int:
+        needed = 0
+        for column in self._columns:
+            count = select(func.count()).where(column.start == start_of(key_id))
+            needed += (await self._connection.execute(count)).scalar_one()
+        return needed
+
+    async def _sealed(self, column: SealedColumn) -> Sequence[Row[Any, Any]]:
+        return (await self._connection.execute(_secrets(column))).all()
+
+    async def _older(
+        self, column: SealedColumn, sealer: Sealer, after: Any, at_most: int
+    ) -> Sequence[Row[Any, Any]]:
+        rows = _secrets(column).where(column.start != start_of(sealer.key_id)).limit(at_most)
+        if after is not None:
+            rows = rows.where(column.id > after)
+        return (await self._connection.execute(rows)).all()
+
+    async def _reseal(self, column: SealedColumn, sealer: Sealer, row: Row[Any, Any]) -> Resealed:
+        place = column.place(row.id)
+        text = _opened(sealer, column, row)
+        if text is None:
+            return Resealed(unreadable=(place,))
+        # Neither its version nor its time of change move: what is stored is what it was.
+        sealed = {column.sealed: sealer.seal(text, place)}
+        await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
+        return Resealed(1)
+
+
+def _secrets(column: SealedColumn) -> Select[Any, Any]:
+    rows = select(column.id.label("id"), column.sealed.label("sealed"))
+    return rows.where(column.sealed.is_not(None)).order_by(column.id)
+
+
+def _opened(sealer: Sealer, column: SealedColumn, row: Row[Any, Any]) -> str | None:
+    try:
+        return sealer.open(row.sealed, column.place(row.id))
+    except SecretUnreadable:
+        return None
