@@ -1,5 +1,6 @@
 """The service as a process of its own, on a free port."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -13,6 +14,13 @@ from pathlib import Path
 import pytest
 
 READY_SECONDS = 30
+
+
+def clean_environment(data_dir: Path, **settings: str) -> dict[str, str]:
+    """This process's environment with no other settings of the service than these."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
+    given = {f"MAILSETTINGS_{name}": value for name, value in settings.items()}
+    return clean | {"MAILSETTINGS_DATA_DIR": str(data_dir), "MAILSETTINGS_ADMIN_PASSWORD": "correct horse"} | given
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The whole service in one process, on any store and prober, and a client that speaks to it byte for byte."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -49,7 +49,12 @@ async def _no_keys() -> dict[str, object]:
     return {"keys": []}
 
 
-def build_service(store: Store, prober: ScriptedProber, client_secret: str | None = None) -> ASGIApp:
+def build_service(
+    store: Store,
+    prober: ScriptedProber,
+    client_secret: str | None = None,
+    allowed_hosts: Collection[str] = (),
+) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
     turned_away = TurnedAway(store)
     use_cases = UseCases(
@@ -61,10 +66,11 @@ def build_service(store: Store, prober: ScriptedProber, client_secret: str | Non
         json_web_keys=_no_keys,
         issuer="mailsettings",
         client_secret=client_secret,
+        allowed_hosts=allowed_hosts,
     )
     dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT)]
     documents = {dialect.name: document(app, TOKEN) for dialect, app in dialects}
-    return create_app(dialects, create_site(documents, _ready, _no_lifespan))
+    return create_app(dialects, create_site(documents, _ready, _no_lifespan, allowed_hosts))
 
 
 @dataclass

@@ -10,6 +10,8 @@ import pytest
 from mailsettings.settings import Settings, SettingsInvalid, read
 
 ROOT = Path(__file__).parents[1]
+HOSTS = ("mail.example.org", "*.example.com", "[::1]")
+PROXIES = (ip_network("10.0.0.0/8"), ip_network("192.0.2.1"))
 
 
 def test_the_readme_has_a_row_for_each_setting_as_the_code_describes_it() -> None:
@@ -50,6 +52,10 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
         ("SMTP_DEADLINE_SECONDS", "2.5", "smtp_deadline_seconds", 2.5),
         ("DATABASE_URL", "postgresql://u@h/d", "embedded", False),
         ("LOG_FORMAT", "text", "log_format", "text"),
+        ("HOST", "0.0.0.0", "host", "0.0.0.0"),
+        ("PORT", "9000", "port", 9000),
+        ("ALLOWED_HOSTS", "mail.example.org, *.example.com,[::1]", "allowed_hosts", HOSTS),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1", "trusted_proxies", PROXIES),
         ("DEV", "true", "tested_ports", None),
     ],
 )
@@ -71,6 +77,15 @@ def test_a_setting_is_read_from_its_variable(
         ("SMTP_EHLO_NAME", "canary 17"),
         ("TOKEN_LIFETIME_SECONDS", "1"),
         ("LOG_FORMAT", "canary-17"),
+        ("PORT", "canary-17"),
+        ("ALLOWED_HOSTS", "canary-17:80"),
+        ("ALLOWED_HOSTS", "https://canary-17"),
+        ("ALLOWED_HOSTS", "*"),
+        ("ALLOWED_HOSTS", "canary*.example.org"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "canary-17"),
+        ("HEADERS_SECONDS", "0"),
+        ("REQUESTS_AT_ONCE_EACH", "0"),
         ("OAUTH2_AUTHORITY", "http://canary-17"),
         ("ADMIN_PASSWORD", "short"),
         ("DATBASE_URL", "postgresql://u:canary-17@h/d"),

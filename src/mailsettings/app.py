@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.web.access_log import AccessLog
 from mailsettings.web.dialect import Dialect
+from mailsettings.web.response_headers import ResponseHeaders
 
 
 class PathSwitch:
@@ -34,4 +35,4 @@ class PathSwitch:
 
 def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI) -> ASGIApp:
     """The whole service as one ASGI application."""
-    return AccessLog(PathSwitch(dialects, site))
+    return AccessLog(ResponseHeaders(PathSwitch(dialects, site)))

@@ -42,6 +42,7 @@ from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
+from mailsettings.web.requests_at_once import RequestsAtOnce
 
 ISSUER = "mailsettings"
 APIS = (*DIALECTS, AUDIT)
@@ -120,6 +121,8 @@ def create_backend(settings: Settings) -> Backend:
         issuer=ISSUER,
         public_url=settings.public_url,
         client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
+        allowed_hosts=settings.allowed_hosts,
+        at_once=RequestsAtOnce(settings.requests_at_once_each),
     )
     accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
     return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases)
@@ -139,7 +142,9 @@ def create_service(backend: Backend) -> ASGIApp:
         finally:
             await backend.close()
 
-    return create_app(dialects, create_site(documents, backend.store.ping, lifespan))
+    return create_app(
+        dialects, create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
+    )
 
 
 def service_from_environment() -> ASGIApp:

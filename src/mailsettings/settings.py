@@ -23,7 +23,9 @@ def _parts(value: object) -> object:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
+Names = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
 
 
@@ -53,6 +55,32 @@ class Settings(BaseSettings):
         default=None,
         description="Password of the account `admin` that the first start makes; by default a random one, "
         "printed once.",
+    )
+    host: str = Field(
+        default="127.0.0.1", description="The address that `serve` listens on; its option `--host` wins."
+    )
+    port: Port = Field(default=8080, description="The port that `serve` listens on; its option `--port` wins.")
+    allowed_hosts: Names = Field(
+        default=(),
+        description="The names in the `Host` header that are answered, without port and with commas between; "
+        "`*.example.org` for all below one; by default any.",
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description="Networks in CIDR form, with commas between, of the proxies whose `X-Forwarded-For` and "
+        "`X-Forwarded-Proto` are believed.",
+    )
+    headers_seconds: float = Field(
+        default=10, gt=0, le=600, description="How long a client may take to send the headers of a request."
+    )
+    body_seconds: float = Field(
+        default=30, gt=0, le=600, description="How long it may then take to send the body."
+    )
+    requests_at_once_each: int = Field(
+        default=32,
+        ge=1,
+        le=10000,
+        description="How many requests of one caller are answered at once in one process.",
     )
     public_url: str | None = Field(
         default=None, description="How callers reach this service, for `Location`; by default as they did."
@@ -153,9 +181,11 @@ def read() -> Settings:
         raise SettingsInvalid(_sentence(invalid.errors()[0])) from None
 
 
-def in_dev_mode() -> None:
-    """Let this process and those it starts read `dev` as true."""
-    os.environ[f"{PREFIX}DEV"] = "true"
+def choose(**chosen: object) -> None:
+    """Let this process and those it starts read these values, given by options; None is for not given."""
+    for name, value in chosen.items():
+        if value is not None:
+            os.environ[f"{PREFIX}{name}".upper()] = str(value)
 
 
 def _sentence(finding: Any) -> str:

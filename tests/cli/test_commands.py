@@ -13,7 +13,7 @@ import pytest
 
 from mailsettings import __version__
 
-from processes import serving
+from processes import free_port, serving
 
 CANARY = "canary-5d0f7a1e"
 MAIL_SERVER = "/api/20210901/system/mail/server"
@@ -91,6 +91,14 @@ def test_the_curl_line_of_the_greeting_works_when_pasted(environment: dict[str, 
 
     assert "200 OK" in pasted.stdout, pasted
     assert pasted.stdout.endswith("[]")
+
+
+def test_the_options_of_serve_win_over_the_settings_for_its_workers_too(environment: dict[str, str]) -> None:
+    environment |= {"MAILSETTINGS_HOST": "192.0.2.1", "MAILSETTINGS_PORT": str(free_port())}
+    with serving(environment, "--host", "127.0.0.1", "--workers", "2") as (url, output):
+        assert httpx.get(f"{url}/health/live").status_code == 200
+
+    assert f"Documentation: {url}/docs" in output.read_text()
 
 
 def test_a_password_for_the_first_account_can_be_given_and_is_not_told(environment: dict[str, str]) -> None:

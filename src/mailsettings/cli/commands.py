@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from functools import partial
 
 import click
 import uvicorn
@@ -18,6 +19,7 @@ from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.store import migrations
+from mailsettings.web.connection import BoundedConnection, Deadlines
 
 GRACE_SECONDS = 30
 KEEP_ALIVE_SECONDS = 5
@@ -34,26 +36,31 @@ for command in (audit, client, keys, probe, signing_keys, user):
 
 
 @main.command()
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--host", show_default="MAILSETTINGS_HOST or 127.0.0.1")
+@click.option("--port", type=click.IntRange(1, 65535), show_default="MAILSETTINGS_PORT or 8080")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--dev", is_flag=True, help="Readable logs; connection tests may reach loopback and any port.")
 @one_sentence
-def serve(host: str, port: int, workers: int, *, dev: bool) -> None:
+def serve(host: str | None, port: int | None, workers: int, *, dev: bool) -> None:
     """Serve the APIs and the documentation page."""
-    if dev:
-        settings.in_dev_mode()
+    settings.choose(host=host, port=port, dev=dev or None)
     chosen = settings.read()
     logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
     prepare(chosen)
     password = asyncio.run(make_first_admin(chosen))
-    greet(chosen, host, port, password)
+    greet(chosen, password)
     uvicorn.run(
         "mailsettings.bootstrap:service_from_environment",
         factory=True,
-        host=host,
-        port=port,
+        host=chosen.host,
+        port=chosen.port,
         workers=workers,
+        # Anything that makes a protocol will do for uvicorn, and this can be pickled for its workers.
+        http=partial(BoundedConnection, deadlines=Deadlines(chosen.headers_seconds, chosen.body_seconds)),  # type: ignore[arg-type]
+        ws="none",
+        # Its own default believes whatever loopback says.
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in chosen.trusted_proxies],
         log_config=None,
         access_log=False,  # ours leaves out the query, where a token may stand
         server_header=False,

@@ -29,9 +29,10 @@ async def make_first_admin(settings: Settings) -> str | None:
     return password if made and given is None else None
 
 
-def greet(settings: Settings, host: str, port: int, password: str | None) -> None:
+def greet(settings: Settings, password: str | None) -> None:
     """Say where everything is. *password* is said once, on the start that made it."""
-    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"http://{host}:{settings.port}"
     if password is not None:
         click.echo(f"First account: {ADMIN.name}   password: {password}   (not shown again)")
     click.echo(f"Documentation: {url}/docs")

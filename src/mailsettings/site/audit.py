@@ -6,13 +6,20 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from mailsettings.domain.access import Permission
-from mailsettings.domain.errors import NotAuthenticated, PermissionDenied, StoreUnavailable, TooMany
+from mailsettings.domain.errors import (
+    MailSettingsError,
+    NotAuthenticated,
+    PermissionDenied,
+    StoreUnavailable,
+    TooMany,
+)
 from mailsettings.domain.setting import Setting
 from mailsettings.site.audit_json import AuditEntryModel, entry_model
 from mailsettings.web import refusals
 from mailsettings.web.dialect import Dialect, use_cases
 from mailsettings.web.errors import Answer, ErrorStyle
 from mailsettings.web.principal import caller
+from mailsettings.web.refusals import RequestRefused
 from mailsettings.web.routing import StrictRoute, needs
 
 PATH = "/audit"
@@ -96,14 +103,15 @@ AUDIT = Dialect(
     routers=[router],
     errors=ErrorStyle(
         answers={
+            **{kind: Answer(400) for kind in (MailSettingsError, RequestRefused)},
             NotAuthenticated: Answer(401),
             PermissionDenied: Answer(403),
-            TooMany: Answer(429),
-            StoreUnavailable: Answer(503),
-            refusals.AmbiguousCredentials: Answer(400),
-            refusals.MethodNotAllowed: Answer(405),
             refusals.NoSuchPath: Answer(404),
-            refusals.ParameterInvalid: Answer(400),
+            refusals.MethodNotAllowed: Answer(405),
+            refusals.BodyTooLarge: Answer(413),
+            refusals.UnsupportedContentType: Answer(415),
+            **{kind: Answer(429) for kind in (TooMany, refusals.TooManyRequests)},
+            StoreUnavailable: Answer(503),
             Exception: Answer(500),
         },
         body=lambda _answer, message: {"message": message},

@@ -1,15 +1,17 @@
 """The site itself: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from fastapi import FastAPI, HTTPException, Request
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Lifespan
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.openapi import Document, merged
+from mailsettings.web.hosts import HostGate
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
 _OWN = files("mailsettings.site") / "static"
@@ -29,10 +31,23 @@ _POLICY = (
 
 
 def create_site(
-    documents: Mapping[str, Document], ready: Callable[[], Awaitable[None]], lifespan: Lifespan[FastAPI]
+    documents: Mapping[str, Document],
+    ready: Callable[[], Awaitable[None]],
+    lifespan: Lifespan[FastAPI],
+    allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
-    """The site; *documents* by the name of their API, *ready* raises `StoreUnavailable` when we are not."""
-    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, lifespan=lifespan)
+    """The site; *documents* by the name of their API, *ready* raises `StoreUnavailable` when we are not.
+
+    Who asks for our health, asks by address, so that it is told under any host.
+    """
+    site = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        middleware=[Middleware(HostGate, allowed_hosts, _refusal, "/health/")],
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     served = {
         "openapi": merged(documents.values()),
         **{f"openapi/{name}": doc for name, doc in documents.items()},
@@ -68,11 +83,21 @@ def create_site(
             return JSONResponse({"status": "not ready", "message": str(away)}, 503, {"Retry-After": "5"})
         return JSONResponse({"status": "ready"})
 
-    @site.exception_handler(404)
-    async def nothing_here(_request: Request, _error: Exception) -> Response:
-        return JSONResponse({"message": "There is nothing at this path; see /docs."}, 404)
-
+    site.add_exception_handler(404, _nothing_here)
+    site.add_exception_handler(405, _only_get)
     return site
+
+
+def _refusal(error: Exception) -> Response:
+    return JSONResponse({"message": str(error)}, 400)
+
+
+async def _nothing_here(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"message": "There is nothing at this path; see /docs."}, 404)
+
+
+async def _only_get(_request: Request, _error: Exception) -> Response:
+    return JSONResponse({"message": "Only GET can be used here."}, 405, {"Allow": "GET"})
 
 
 def _asset(name: str) -> Response:
@@ -84,7 +109,8 @@ def _asset(name: str) -> Response:
 def _file(file: Traversable, media_type: str) -> Response:
     headers = {
         "Content-Security-Policy": _POLICY,
-        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "X-Frame-Options": "DENY",
         "Cache-Control": "no-cache",
     }
     return Response(file.read_bytes(), media_type=media_type, headers=headers)

@@ -1,7 +1,7 @@
 """What a vendor's API is to the rest of the service: a folder that offers one `Dialect`."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
@@ -14,7 +14,9 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.web.errors import ErrorStyle
+from mailsettings.web.hosts import HostGate
 from mailsettings.web.principal import BearerGate
+from mailsettings.web.requests_at_once import RequestsAtOnce
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,8 @@ class UseCases:
     """All that an API is built upon.
 
     `json_web_keys` are what our tokens are verified with (RFC 7517), `issuer` is who they say they are from.
-    `client_secret` is what OAuth2 clients must show where users log in, None for anything.
+    `client_secret` is what OAuth2 clients must show where users log in, None for anything; `allowed_hosts` are
+    the names that we answer under, none for any.
     """
 
     mail_servers: KeepMailServers
@@ -34,6 +37,8 @@ class UseCases:
     issuer: str
     public_url: str | None = None
     client_secret: str | None = None
+    allowed_hosts: Collection[str] = ()
+    at_once: RequestsAtOnce = field(default_factory=RequestsAtOnce)
 
 
 _NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -63,12 +68,14 @@ class Dialect:
     def build(self, use_cases: UseCases) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
         open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
-        gate = Middleware(BearerGate, use_cases.authentication, open_paths, self.errors.response)
+        refuse = self.errors.response
+        host = Middleware(HostGate, use_cases.allowed_hosts, refuse)
+        bearer = Middleware(BearerGate, use_cases.authentication, open_paths, refuse, use_cases.at_once)
         app = FastAPI(
             title=self.title,
             description=self.description,
             openapi_url=None,
-            middleware=[gate],
+            middleware=[host, bearer],
             redirect_slashes=False,
             telemetry=_NO_TELEMETRY,
         )

@@ -23,6 +23,7 @@ from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.validation import first_problem
 
 RETRY_AFTER_SECONDS = 5
+_NO_STORE = {"Cache-Control": "no-store"}
 _METHODS = ("GET", "PUT", "POST", "DELETE")
 
 
@@ -47,14 +48,17 @@ class ErrorStyle:
         """The whole answer to *error*, in this API's shape."""
         answer = next(self.answers[kind] for kind in type(error).__mro__ if kind in self.answers)
         return JSONResponse(
-            self.body(answer, self._message(error)), answer.status, _headers(error, answer), self.media_type
+            self.body(answer, self._message(error)),
+            answer.status,
+            {**_NO_STORE, **_headers(error, answer)},
+            self.media_type,
         )
 
     def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
         """A connection test that failed: a refusal like any other, with the report beside its message."""
         answer = self.answers[TestFailed]
         body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
-        return JSONResponse(body, answer.status, {"Cache-Control": "no-store"}, self.media_type)
+        return JSONResponse(body, answer.status, _NO_STORE, self.media_type)
 
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):

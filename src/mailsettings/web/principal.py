@@ -10,10 +10,11 @@ from mailsettings.domain.access import Origin, Principal
 from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.web.refusals import AmbiguousCredentials, RequestRefused
+from mailsettings.web.requests_at_once import RequestsAtOnce
 
 
 class BearerGate:
-    """Lets nobody in without a good token, except to *open_paths*.
+    """Lets nobody in without a good token, except to *open_paths*, and nobody too often at once.
 
     It stands in front of the router, so that unknown paths, wrong methods and unreadable bodies tell a
     stranger nothing. Pure ASGI: Starlette's BaseHTTPMiddleware costs half the throughput of a small answer.
@@ -25,22 +26,30 @@ class BearerGate:
         authentication: Authentication,
         open_paths: Collection[str],
         refuse: Callable[[Exception], Response],
+        at_once: RequestsAtOnce,
     ) -> None:
         self._app = app
         self._authentication = authentication
         self._open_paths = open_paths
         self._refuse = refuse
+        self._at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the principal into the scope, or answer with a refusal."""
-        if scope["type"] == "http" and scope["path"] not in self._open_paths:
-            try:
-                token = _bearer_token(scope)
-                scope["principal"] = await self._authentication.by_token(token, origin(scope))
-            except (MailSettingsError, RequestRefused) as refusal:
-                await self._refuse(refusal)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "http" or scope["path"] in self._open_paths:
+            await self._app(scope, receive, send)
+            return
+        try:
+            principal = await self._authentication.by_token(_bearer_token(scope), origin(scope))
+            self._at_once.enter(principal.name)
+        except (MailSettingsError, RequestRefused) as refusal:
+            await self._refuse(refusal)(scope, receive, send)
+            return
+        scope["principal"] = principal
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._at_once.leave(principal.name)
 
 
 def origin(scope: Scope) -> Origin:

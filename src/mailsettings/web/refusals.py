@@ -2,13 +2,16 @@
 
 RequestRefused
 ├── AmbiguousCredentials      more than one Authorization header (RFC 6750 3.1)
+├── BodyIncomplete            the connection ended before it did
 ├── BodyTooLarge
+├── HostRefused               no Host header, several, or one that is not ours
 ├── MalformedBody             not the JSON we take
 ├── MethodNotAllowed
 ├── NoSuchPath
 ├── ParameterInvalid
 ├── ParameterMissing
 ├── TestFailed                a connection test, made as asked
+├── TooManyRequests           of one principal at once
 ├── UnsupportedContentType
 └── UnsupportedVersion        of an API that has versions
 """
@@ -32,11 +35,22 @@ class AmbiguousCredentials(RequestRefused):
         super().__init__("Send exactly one Authorization header.")
 
 
+class BodyIncomplete(RequestRefused):
+    """The client has gone, or was cut off, before all of its body was here; nobody reads this answer."""
+
+    def __init__(self) -> None:
+        super().__init__("The body did not arrive.")
+
+
 class BodyTooLarge(RequestRefused):
     """The body is longer than we read."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body must not be longer than {limit} bytes.")
+
+
+class HostRefused(RequestRefused):
+    """It is not said, or not clearly, that this request is for us."""
 
 
 class MalformedBody(RequestRefused):
@@ -68,6 +82,15 @@ class ParameterMissing(RequestRefused):
 
 class TestFailed(RequestRefused):
     """The connection test was made and did not succeed."""
+
+
+class TooManyRequests(RequestRefused):
+    """As many requests of the same principal as are let in are being answered already."""
+
+    headers = MappingProxyType({"Retry-After": "1"})
+
+    def __init__(self) -> None:
+        super().__init__("Too many requests of yours are being answered. Try again in 1 second.")
 
 
 class UnsupportedContentType(RequestRefused):

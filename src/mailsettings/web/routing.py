@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
@@ -15,7 +15,7 @@ from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.principal import caller
-from mailsettings.web.refusals import BodyTooLarge, UnsupportedContentType
+from mailsettings.web.refusals import BodyIncomplete, BodyTooLarge, UnsupportedContentType
 
 LONGEST_BODY = 64 * 1024
 _JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json", re.IGNORECASE)
@@ -80,10 +80,13 @@ class _ReadRequest(Request):
 
 async def _read_whole(request: Request, *, as_json: bool) -> Request:
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_BODY:
-            raise BodyTooLarge(LONGEST_BODY)
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > LONGEST_BODY:
+                raise BodyTooLarge(LONGEST_BODY)
+    except ClientDisconnect:
+        raise BodyIncomplete from None
     return _ReadRequest(request, bytes(body), as_json=as_json)
 
 

@@ -1,0 +1,175 @@
+"""One connection of a client: how much of a request is received, and for how long, before anything reads it.
+
+uvicorn has no option for either: it keeps a header of any length, and waits for one for ever. What is refused
+here is no request of any API yet, so that the answer is plain text.
+"""
+
+import asyncio
+import http
+import logging
+from asyncio import TimerHandle
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+LONGEST_HEAD = 16 * 1024
+LONGEST_TRANSFER = 1024 * 1024
+"""Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
+it sends may never read its answer (RFC 9112 9.6)."""
+MOST_PIPELINED = 100
+"""Requests that wait for the answer to an earlier one; a single packet holds thousands."""
+
+
+_log = logging.getLogger("mailsettings.connection")
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds until the whole header, and from then on until the whole body, has to be here."""
+
+    head: float = 10
+    body: float = 30
+
+
+class _Refused(Exception):
+    """Stops the parser."""
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's own protocol with limits. It never becomes a WebSocket: run uvicorn with `ws="none"`."""
+
+    def __init__(self, *arguments: Any, deadlines: Deadlines, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._deadlines = deadlines
+        self._deadline: TimerHandle | None = None
+        self._in_message = False
+        self._in_body = False
+        self._received = 0  # bytes since the end of the message, or else of the head, before
+        self._head_size = 0  # as far as the parser has told of it
+        self._refusal = 400
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Wait for a first request no longer than for any other."""
+        super().connection_made(transport)
+        self._await_rest()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadline."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, and see whether the rest of it may take longer or be longer."""
+        self._received += len(data)
+        super().data_received(data)
+        if self.transport.is_closing() or not (self._in_message or self._received):
+            return
+        if self._received > (LONGEST_TRANSFER if self._in_body else LONGEST_HEAD):
+            self._refuse(413 if self._in_body else 431)
+        elif self._deadline is None:
+            self._await_rest()
+
+    def on_message_begin(self) -> None:
+        """Count anew."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise _Refused
+        super().on_message_begin()
+        self._in_message = True
+        self._head_size = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Count the request's target to its head."""
+        super().on_url(url)
+        self._count(len(url))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count each field, and leave out those after the body.
+
+        uvicorn would put such a trailer among the headers, where it could pass for one that a proxy in front
+        of us has set or removed (RFC 9110 6.5.1).
+        """
+        self._count(len(name) + len(value) + len(": \r\n"))
+        if not self._in_body:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body. With an Upgrade the parser would take it for the next request."""
+        if self.parser.should_upgrade() and _announces_body(self.headers):
+            raise _Refused
+        super().on_headers_complete()
+        self._stop_waiting()
+        self._in_body = True
+        self._received = 0
+
+    def on_message_complete(self) -> None:
+        """Wait for nothing, until something of a next request comes."""
+        self._stop_waiting()
+        self._in_message = self._in_body = False
+        self._received = 0
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # which only says that it is invalid
+        """Refuse what the parser stopped at."""
+        self._refuse(self._refusal)
+
+    def _count(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > LONGEST_HEAD:
+            self._refusal = 431
+            raise _Refused
+
+    def _await_rest(self) -> None:
+        seconds = self._deadlines.body if self._in_body else self._deadlines.head
+        self._deadline = self.loop.call_later(seconds, self._too_late)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused:
+            self._await_rest()  # it is we who take no more, because of an earlier request
+        elif not self._in_body and self._is_answering():
+            self.cycle.keep_alive = False  # which closes the connection after that answer
+        elif self._in_message:
+            self._refuse(408)
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int) -> None:
+        """Close the connection, with an answer if none is owed to an earlier request or already begun."""
+        if self.transport.is_closing():
+            return
+        _log.info("Refused %s while it was sending: %d", self.client and self.client[0], status)
+        waiting = self._in_body and not self.cycle.response_started
+        if not self.pipeline and (waiting or not (self._in_body or self._is_answering())):
+            self.transport.write(self._plain_answer(status))
+        if self._is_answering():
+            self.cycle.disconnected = True  # so that it does not answer too
+            self.cycle.message_event.set()
+        self._stop_waiting()
+        self.transport.close()
+
+    def _is_answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
+
+    def _plain_answer(self, status: int) -> bytes:
+        text = http.HTTPStatus(status).phrase.encode()
+        headers = [
+            *self.server_state.default_headers,
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"content-length", str(len(text)).encode()),
+            (b"x-content-type-options", b"nosniff"),
+            (b"connection", b"close"),
+        ]
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return STATUS_LINE[status] + lines + b"\r\n" + text
+
+
+def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
+    )

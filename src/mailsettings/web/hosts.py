@@ -1,0 +1,59 @@
+"""The name by which a client reached us (RFC 9112 3.2): exactly one Host header, well formed, and one of ours."""
+
+import re
+from collections.abc import Callable, Collection
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mailsettings.web.refusals import HostRefused
+
+_HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
+
+
+class HostGate:
+    """Refuses requests for other hosts than *allowed*; of those, `*.example.org` stands for all names below it.
+
+    An address that we build from the header, or that a browser was tricked into calling us by (DNS rebinding),
+    is then ours. Starlette's TrustedHostMiddleware lets a second header through, and redirects.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        allowed: Collection[str],
+        refuse: Callable[[Exception], Response],
+        exempt: str | None = None,
+    ) -> None:
+        self._app = app
+        self._names = {name.lower() for name in allowed if not name.startswith("*.")}
+        self._endings = tuple(name[1:].lower() for name in allowed if name.startswith("*."))
+        self._any = not allowed
+        self._refuse = refuse
+        self._exempt = exempt
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on or refuse it; paths that begin with *exempt* are answered whatever the host."""
+        if scope["type"] == "http" and not self._is_exempt(scope["path"]):
+            values = [value for name, value in scope["headers"] if name == b"host"]
+            problem = self._problem(values)
+            if problem:
+                await self._refuse(HostRefused(problem))(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _is_exempt(self, path: str) -> bool:
+        return self._exempt is not None and path.startswith(self._exempt)
+
+    def _problem(self, values: list[bytes]) -> str | None:
+        if len(values) != 1:
+            return "Send exactly one Host header."
+        match = _HOST.fullmatch(values[0])
+        if match is None:
+            return "The Host header must be a host name or an address, with or without a port."
+        if not self._any and not self._is_ours(match[1].decode().lower()):
+            return "This service does not answer under the name in the Host header."
+        return None
+
+    def _is_ours(self, name: str) -> bool:
+        return name in self._names or name.endswith(self._endings)

@@ -1,0 +1,31 @@
+"""The service as a process of its own, and what it takes to speak to it byte by byte."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from processes import clean_environment, serving
+from wire import Server
+
+HEAD_SECONDS = 2
+BODY_SECONDS = 3
+
+
+def make_token(environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return made.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that waits for nobody longer than a few seconds."""
+    environment = clean_environment(
+        tmp_path_factory.mktemp("server") / "data",
+        HEADERS_SECONDS=str(HEAD_SECONDS),
+        BODY_SECONDS=str(BODY_SECONDS),
+    )
+    with serving(environment) as (url, output):
+        yield Server(url, make_token(environment), output)
