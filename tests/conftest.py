@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import uvloop
 
-pytest_plugins = ["databases", "service", "smtp_server"]
+pytest_plugins = ["connects", "databases", "probers", "service", "smtp_server", "whole_service"]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
     """What speaks to sockets runs on the loop that the service runs on, everything else on asyncio's own."""
-    on_sockets = item.nodeid.startswith("tests/smtp/")
+    on_sockets = item.nodeid.startswith(("tests/smtp/", "tests/abuse/"))
     return {"uvloop": uvloop.new_event_loop} if on_sockets else {"asyncio": asyncio.new_event_loop}

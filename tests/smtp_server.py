@@ -44,6 +44,7 @@ class RealServer:
     attempts: list[str] = field(default_factory=list)
     connections: int = 0
     greetings: list[str] = field(default_factory=list)
+    envelopes: list[tuple[str | None, list[str]]] = field(default_factory=list)
 
     def settings(
         self,
@@ -101,6 +102,7 @@ class _Handler:
             return self._behaviour.content_reply
         assert isinstance(envelope.content, bytes)
         self._seen.messages.append(envelope.content)
+        self._seen.envelopes.append((envelope.mail_from, envelope.rcpt_tos))
         return "250 2.0.0 Queued"
 
 

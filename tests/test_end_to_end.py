@@ -3,59 +3,23 @@
 import email
 import email.policy
 import logging
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select, update
 
-from mailsettings import settings
-from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
-from mailsettings.domain.access import OPERATOR, Account
+from mailsettings.bootstrap import Backend
+from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
 from mailsettings.store.tables import mail_servers
 
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from service import MAIL_SERVER, SMTP_SETTINGS
 from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
+from whole_service import ADMIN_PASSWORD
 
-CANARY = "canary-3f6d2b90"
-ADMIN = Account("admin", frozenset({"manage-system-settings"}))
-
-
-@pytest.fixture
-async def backend(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Backend]:
-    ca_file = tmp_path / "ca.pem"
-    ca_file.write_text(AUTHORITY_PEM)
-    for name, value in {
-        "DATABASE_URL": database_url,
-        "DATA_DIR": str(tmp_path / "keys"),
-        "DEV": "true",
-        "SMTP_CA_FILE": str(ca_file),
-        "SMTP_DEADLINE_SECONDS": "5",
-        "PUBLIC_URL": "https://mail-settings.example.org/",
-    }.items():
-        monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
-    chosen = settings.read()
-    prepare(chosen)
-    backend = create_backend(chosen)
-    await backend.establish()
-    await backend.accounts.add(OPERATOR, ADMIN, CANARY)
-    yield backend
-    await backend.close()
-
-
-@pytest.fixture
-async def http(backend: Backend) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that has logged in as the vendor's clients do."""
-    transport = httpx.ASGITransport(create_service(backend))
-    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
-        form = {"grant_type": "password", "username": "admin", "password": CANARY, "scope": "sast_rest_api"}
-        answer = await client.post(TOKEN, data=form)
-        client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-        yield client
+CANARY = ADMIN_PASSWORD  # the mail server takes the same password
 
 
 def smtp_settings(port: int, **changes: Any) -> dict[str, Any]:

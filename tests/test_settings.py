@@ -49,6 +49,7 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
             (ip_network("127.0.0.0/8"), ip_network("::1/128")),
         ),
         ("SMTP_ALLOWED_PORTS", "25,587", "tested_ports", frozenset({25, 587})),
+        ("SMTP_EGRESS", "allowlist", "smtp_egress", "allowlist"),
         ("SMTP_DEADLINE_SECONDS", "2.5", "smtp_deadline_seconds", 2.5),
         ("DATABASE_URL", "postgresql://u@h/d", "embedded", False),
         ("LOG_FORMAT", "text", "log_format", "text"),

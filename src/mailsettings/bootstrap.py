@@ -21,11 +21,12 @@ from mailsettings.settings import Settings, read
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.openapi import document
 from mailsettings.site.pages import create_site
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
 from mailsettings.store import migrations
+from mailsettings.store.endpoints import endpoints
 from mailsettings.store.key_admission import require_fitting
 from mailsettings.store.key_ring import KeyRing
 from mailsettings.store.ring_file import RingFile
@@ -106,7 +107,7 @@ def create_backend(settings: Settings) -> Backend:
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
-    prober = create_prober(settings, EgressPolicy(settings.tested_networks, settings.tested_ports))
+    prober = create_prober(settings, _egress(settings))
     signing = KeepSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
@@ -162,6 +163,17 @@ def _probe_limits(settings: Settings) -> ProbeLimits:
         at_once=settings.smtp_tests_at_once,
         at_once_each=settings.smtp_tests_at_once_each,
         per_minute_each=settings.smtp_tests_per_minute_each,
+    )
+
+
+def _egress(settings: Settings) -> EgressPolicy:
+    """No list opens the way to our own sockets."""
+    own = [(settings.host, settings.port), *endpoints(settings.database)]
+    return EgressPolicy(
+        allowed_networks=settings.tested_networks,
+        allowed_ports=settings.tested_ports,
+        preset=Preset(settings.smtp_egress),
+        own=tuple(Endpoint(host, port) for host, port in own),
     )
 
 

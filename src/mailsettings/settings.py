@@ -85,10 +85,15 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None, description="How callers reach this service, for `Location`; by default as they did."
     )
+    smtp_egress: Literal["private", "public", "allowlist"] = Field(
+        default="private",
+        description="Where connection tests may connect to: `private` and public addresses, `public` ones "
+        "only, or an `allowlist`: the allowed networks and nothing else.",
+    )
     smtp_allowed_networks: Networks = Field(
         default=(),
         description="Networks in CIDR form, with commas between, that connection tests may reach although "
-        "they are loopback, link-local or the like.",
+        "they are loopback, link-local or otherwise closed.",
     )
     smtp_allowed_ports: Ports = Field(
         default=(25, 465, 587, 1025, 2465, 2525, 2587),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.probe import FailureCode, ProbeReport, WarningCode
+from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.racing import HEAD_START_SECONDS, NotConnected, Race, interleaved
 
 from smtp_server import HOST, Behaviour, real_server
@@ -44,6 +45,10 @@ def addresses(*texts: str) -> Any:
     return lambda _host: [ip_address(text) for text in texts]
 
 
+async def anywhere(_address: Address, _port: int) -> bool:
+    return True
+
+
 def test_the_families_take_turns() -> None:
     given = [ip_address(text) for text in ("2001:db8::1", "2001:db8::2", "192.0.2.1", "2001:db8::3")]
 
@@ -69,7 +74,7 @@ async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> No
     loop = asyncio.get_running_loop()
     with black_hole(DEAD) as port:
         listening = await asyncio.start_server(lambda _r, writer: writer.close(), HOST, port)
-        race = Race([ip_address(DEAD), ip_address(HOST)], port)
+        race = Race([ip_address(DEAD), ip_address(HOST)], port, anywhere)
         begun = loop.time()
         sock = await race.winner()
         took = loop.time() - begun
@@ -91,7 +96,7 @@ async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) 
 @pytest.mark.shows(FailureCode.CONNECTION_TIMED_OUT)
 async def test_no_answer_in_time_is_told_as_such() -> None:
     with black_hole(DEAD) as port:
-        race = Race([ip_address(DEAD)], port, seconds=0.2)
+        race = Race([ip_address(DEAD)], port, anywhere, seconds=0.2)
         with pytest.raises(NotConnected) as not_connected:
             await race.winner()
 
@@ -102,7 +107,7 @@ async def test_no_answer_in_time_is_told_as_such() -> None:
 @pytest.mark.shows(FailureCode.HOST_UNREACHABLE)
 async def test_no_route_is_told_as_such(make_prober: Any) -> None:
     """The socket is bound to loopback by its address family's own rules: this address is nobody's."""
-    race = Race([ip_address("255.255.255.255")], 25)
+    race = Race([ip_address("255.255.255.255")], 25, anywhere)
     with pytest.raises(NotConnected) as not_connected:
         await race.winner()
 

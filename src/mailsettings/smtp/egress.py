@@ -1,16 +1,17 @@
 """Where a connection test may connect to. Pure; the names of the settings are said so that a refusal can help.
 
 A test connects on request, from inside the organisation's network. Mail relays are commonly on private
-addresses, so those are open; what is never a relay of somebody else's is closed: the machine itself, its
-neighbours by link, clouds' metadata servers, multicast and reserved space, and every IPv6 form of these.
+addresses, so those are open unless a preset says otherwise; what is never a relay of somebody else's is closed:
+the machine itself, its neighbours by link, clouds' metadata servers, multicast and reserved space, and every
+IPv6 form of these.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import NamedTuple
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+from mailsettings.smtp.embedding import LOCAL_NAT64, NAT64, Address, Network, forms
 
 NETWORKS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_NETWORKS"
 PORTS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_PORTS"
@@ -23,18 +24,48 @@ _CLOSED = tuple(
         *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
         *("::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8"),
         *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::254/128"),
+        str(LOCAL_NAT64),  # what it leads to depends on where its network puts the IPv4 address
     )
 )
-_NAT64 = IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48")  # RFC 6052, RFC 8215
-_COMPATIBLE = IPv6Network("::/96")  # RFC 4291 2.5.5.1
+# What IANA gives out for the whole internet to reach, and the parts of it that are kept for something else.
+_UNICAST = (ip_network("0.0.0.0/0"), ip_network("2000::/3"), NAT64)
+_NOT_GLOBAL = tuple(
+    ip_network(network)
+    for network in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"),  # RFC 1918, RFC 6598
+        *("192.0.0.0/24", "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"),  # protocols, documentation
+        *("192.88.99.0/24", "198.18.0.0/15"),  # relays of 6to4 (RFC 7526), benchmarks
+        *("2001::/23", "2001:db8::/32", "3fff::/20"),  # protocols and Teredo, documentation
+    )
+)
+
+
+class Preset(StrEnum):
+    """What is open by itself; the allowed networks are open beside it."""
+
+    PRIVATE = "private"
+    """Private and public addresses."""
+    PUBLIC = "public"
+    """Only addresses that the whole internet can reach."""
+    ALLOWLIST = "allowlist"
+    """Nothing."""
+
+
+class Endpoint(NamedTuple):
+    """Where somebody listens; the host is a name, an address, or empty for every address of this machine."""
+
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
 class EgressPolicy:
-    """Networks that are open although the rule closes them, and the ports that are open; None for any."""
+    """Networks and ports that are open, None for any port; and what is ours, which no list opens."""
 
     allowed_networks: tuple[Network, ...] = ()
     allowed_ports: frozenset[int] | None = DEFAULT_PORTS
+    preset: Preset = Preset.PRIVATE
+    own: tuple[Endpoint, ...] = ()
 
     def allows_port(self, port: int) -> bool:
         """Whether a test may use *port*."""
@@ -42,33 +73,21 @@ class EgressPolicy:
 
     def allows(self, address: Address) -> bool:
         """Whether a test may connect to *address*, by any address that it stands for."""
-        return all(
-            any(form in network for network in self.allowed_networks)
-            or not any(form in network for network in _CLOSED)
-            for form in _forms(address)
-        )
+        return all(_within(form, self.allowed_networks) or self._opens(form) for form in forms(address))
+
+    def _opens(self, form: Address) -> bool:
+        match self.preset:
+            case Preset.PRIVATE:
+                return not _within(form, _CLOSED)
+            case Preset.PUBLIC:
+                return _within(form, _UNICAST) and not _within(form, (*_CLOSED, *_NOT_GLOBAL))
+            case Preset.ALLOWLIST:
+                return False
 
 
 ANYWHERE = EgressPolicy((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")), None)
 """For whoever has a shell on this machine, and could connect anywhere without us."""
 
 
-def _forms(address: Address) -> Iterator[Address]:
-    """*address*, and the IPv4 address that is inside it."""
-    inner = _embedded(address) if isinstance(address, IPv6Address) else None
-    # A mapped address is nothing but its IPv4 form; the others are addresses of their own as well.
-    if inner is None or not (isinstance(address, IPv6Address) and address.ipv4_mapped):
-        yield address
-    if inner is not None:
-        yield inner
-
-
-def _embedded(address: IPv6Address) -> IPv4Address | None:
-    if address.ipv4_mapped or address.sixtofour:
-        return address.ipv4_mapped or address.sixtofour
-    if address.teredo:
-        return address.teredo[1]
-    low = IPv4Address(int(address) & 0xFFFFFFFF)
-    if any(address in network for network in _NAT64):
-        return low
-    return low if address in _COMPATIBLE and int(address) > 1 else None
+def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+    return any(address in network for network in networks)

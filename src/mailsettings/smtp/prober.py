@@ -17,9 +17,11 @@ from mailsettings.domain.setting import Setting
 from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.current_values import with_current_value
-from mailsettings.smtp.egress import NETWORKS_SETTING, PORTS_SETTING, Address, EgressPolicy
+from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, Answered, Refused
 from mailsettings.smtp.failures import explain, outcome_of
+from mailsettings.smtp.gate import Gate
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
 from mailsettings.smtp.racing import NotConnected, Race
@@ -52,13 +54,13 @@ class SMTPProber:
         patience_seconds: float = PATIENCE_SECONDS,
         usual_ports: UsualPorts = USUAL_PORTS,
     ) -> None:
-        self._egress = egress
         self._ehlo_name = ehlo_name
         self._deadline_seconds = deadline_seconds
         self._allow_cleartext_credentials = allow_cleartext_credentials
         self._trust = trust
         self._oauth2 = oauth2
         self._lookup = HostLookup(resolve)
+        self._gate = Gate(egress, self._lookup)
         self._patience_seconds = patience_seconds
         self._usual_ports = {port: security for port, security in usual_ports.items() if egress.allows_port(port)}
         self._turns = asyncio.Semaphore(OPINIONS_AT_ONCE)
@@ -80,14 +82,14 @@ class SMTPProber:
 
     async def _addresses(self, journal: Journal, server: MailServer) -> Sequence[Address]:
         journal.enter(ProbeStage.RESOLVE)
-        self._require_port(server.port)
+        self._gate.require_port(server.port)
         addresses = await self._lookup.addresses(server.host)
-        self._require_allowed(addresses)
+        await self._gate.require(addresses, server.port)
         journal.observe(note=", ".join(map(str, addresses)))
         return addresses
 
     def _second_opinion(self, server: MailServer, addresses: Sequence[Address]) -> SecondOpinion:
-        look = SecondLook(addresses, server.host, self._ehlo_name)
+        look = SecondLook(addresses, server.host, self._ehlo_name, self._gate.admits)
         return SecondOpinion(look, server, self._usual_ports, self._patience_seconds, self._turns)
 
     async def _converse(
@@ -100,7 +102,7 @@ class SMTPProber:
     ) -> None:
         context = await self._context(server)
         journal.enter(ProbeStage.CONNECT)
-        race = Race(addresses, server.port)
+        race = Race(addresses, server.port, self._gate.admits)
         try:
             sock = await race.winner()
         finally:
@@ -125,21 +127,6 @@ class SMTPProber:
             steps = ("Give them again, as PEM.",)
             changes = (Change(Setting.CERTIFICATE),)
             raise Refused(FailureCode.SETTING_INVALID, explanation, steps, changes, ProbeStage.SECURE) from None
-
-    def _require_port(self, port: int) -> None:
-        if not self._egress.allows_port(port):
-            explanation = f"connection tests may not use port {port}."
-            steps = ("Use a port for mail.", f"Or let whoever runs this service add it to {PORTS_SETTING}.")
-            raise Refused(FailureCode.PORT_NOT_ALLOWED, explanation, steps)
-
-    def _require_allowed(self, addresses: Sequence[Address]) -> None:
-        """One closed address closes the host: a name may not carry us past the policy."""
-        if not all(self._egress.allows(address) for address in addresses):
-            steps = (
-                "Use another host.",
-                f"Or let whoever runs this service add its network to {NETWORKS_SETTING}.",
-            )
-            raise Refused(FailureCode.ADDRESS_NOT_ALLOWED, steps=steps)
 
 
 async def _report(error: Exception, journal: Journal, opinion: SecondOpinion | None, end: float) -> ProbeReport:

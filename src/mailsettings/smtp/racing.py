@@ -6,16 +6,19 @@ One address after the other would make a dead IPv6 route cost the whole time; al
 import asyncio
 import errno
 import socket
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import zip_longest
 
 from mailsettings.domain.observation import AddressAttempt
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.egress import Address
+from mailsettings.smtp.embedding import Address
 
 HEAD_START_SECONDS = 0.25  # RFC 8305 5: the recommended value
 CONNECT_SECONDS = 5.0
 _NO_ANSWER = "no answer"
+
+Admits = Callable[[Address, int], Awaitable[bool]]
+"""Whether a connection to this port of this address may be made."""
 
 
 class NotConnected(Exception):
@@ -28,11 +31,17 @@ class NotConnected(Exception):
 
 
 class Race:
-    """One connection to whichever of *addresses* answers first; `attempts` tells of all of them after it."""
+    """One connection to whichever of *addresses* answers first; `attempts` tells of all of them after it.
 
-    def __init__(self, addresses: Sequence[Address], port: int, seconds: float = CONNECT_SECONDS) -> None:
+    Nothing else here connects, so this is where *admits* is asked, each time.
+    """
+
+    def __init__(
+        self, addresses: Sequence[Address], port: int, admits: Admits, seconds: float = CONNECT_SECONDS
+    ) -> None:
         self._waiting = list(interleaved(addresses))
         self._port = port
+        self._admits = admits
         self._seconds = seconds
         self._running: dict[asyncio.Task[socket.socket], tuple[Address, float]] = {}
         self._errors: list[OSError] = []
@@ -56,7 +65,7 @@ class Race:
     def _start_next(self) -> None:
         if self._waiting:
             address = self._waiting.pop(0)
-            task = asyncio.create_task(_connected(address, self._port))
+            task = asyncio.create_task(self._connected(address))
             self._running[task] = (address, asyncio.get_running_loop().time())
 
     async def _first_answer(self) -> socket.socket | None:
@@ -70,6 +79,11 @@ class Race:
             self._note(task, _problem(error))
             self._errors.append(error if isinstance(error, OSError) else OSError())
         return None
+
+    async def _connected(self, address: Address) -> socket.socket:
+        if not await self._admits(address, self._port):
+            raise PermissionError
+        return await _connected(address, self._port)
 
     def _note(self, task: asyncio.Task[socket.socket], problem: str | None) -> None:
         address, begun = self._running.pop(task)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
-from mailsettings.smtp.egress import Address
+from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.own_threads import OwnThreads
 
 LOOK_UPS_AT_ONCE = 64

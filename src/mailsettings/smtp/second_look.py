@@ -13,10 +13,10 @@ from functools import lru_cache
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import TLSSession
-from mailsettings.smtp.egress import Address
+from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, Answered
 from mailsettings.smtp.foreign import protocol_of
-from mailsettings.smtp.racing import NotConnected, Race
+from mailsettings.smtp.racing import Admits, NotConnected, Race
 from mailsettings.smtp.session import Session
 
 LOOK_SECONDS = 2.5
@@ -38,12 +38,13 @@ class Spoken:
 
 
 class SecondLook:
-    """Looks at the ports of one host, whose addresses were checked."""
+    """Looks at the ports of one host, whose addresses were checked for one of them; *admits* is for all."""
 
-    def __init__(self, addresses: Sequence[Address], host: str, ehlo_name: str | None) -> None:
+    def __init__(self, addresses: Sequence[Address], host: str, ehlo_name: str | None, admits: Admits) -> None:
         self._addresses = addresses
         self._host = host
         self._ehlo_name = ehlo_name
+        self._admits = admits
 
     async def in_clear(self, port: int) -> Spoken:
         """What the port says without TLS."""
@@ -84,7 +85,7 @@ class SecondLook:
 
     @asynccontextmanager
     async def _session(self, port: int, context: ssl.SSLContext | None) -> AsyncIterator[Session]:
-        sock = await Race(self._addresses, port).winner()
+        sock = await Race(self._addresses, port, self._admits).winner()
         session = await Session.open(sock, host=self._host, context=context, ehlo_name=self._ehlo_name)
         try:
             yield session

@@ -1,0 +1,53 @@
+"""Probers that may reach the servers of the tests, and hold what is true of every report."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.findings import FAILURES
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage
+from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.tls import TLSTrust
+
+
+class CheckedProber(SMTPProber):
+    """Holds what is true of every report, whatever a test is about."""
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        report = await super().probe(server, recipient)
+        if report.failure is not None:
+            assert report.failure.stage in FAILURES[report.failure.code].stages
+            [ended] = [stage for stage in report.stages if stage.outcome in {Outcome.FAILED, Outcome.UNKNOWN}]
+            assert report.failure.stage is ended.stage
+            assert report.failure.steps
+            assert not report.warnings
+        assert sorted(stage.stage for stage in report.stages) == sorted(ProbeStage)
+        assert "canary" not in repr([stage.observed for stage in report.stages if stage.observed.reply is None])
+        return report
+
+
+class MakeProber:
+    """Makes probers; loopback and clear text are allowed unless said otherwise."""
+
+    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+    def __call__(self, **changes: Any) -> SMTPProber:
+        settings: dict[str, Any] = {
+            "egress": EgressPolicy(self.loopback, None),
+            "ehlo_name": None,
+            "deadline_seconds": 10,
+            "allow_cleartext_credentials": True,
+            "trust": TLSTrust(),
+            "oauth2": OAuth2Tokens(),
+            "usual_ports": {},  # so that no test meets a mail server of the machine it runs on
+        }
+        return CheckedProber(**(settings | changes))
+
+
+@pytest.fixture
+def make_prober() -> MakeProber:
+    return MakeProber()

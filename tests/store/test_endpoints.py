@@ -1,0 +1,37 @@
+"""Where the database listens, read from its URL as the driver reads it."""
+
+import pytest
+
+from mailsettings.store.endpoints import endpoints
+
+LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("sqlite:////data/mailsettings.db", []),
+        ("postgresql://u:p@db.example.org/d", [("db.example.org", 5432)]),
+        ("postgresql://u:p@10.0.0.1:6432/d", [("10.0.0.1", 6432)]),
+        ("postgresql://u@[2001:db8::1]:5432/d", [("2001:db8::1", 5432)]),
+        ("postgresql://u@/d?host=a:1&host=b:2", [("a", 1), ("b", 2)]),
+        ("postgresql://u@/d?host=a&host=b", [("a", 5432), ("b", 5432)]),
+        ("postgresql://u@db:6432/d?hostaddr=10.0.0.1", [("db", 6432), ("10.0.0.1", 6432)]),
+        ("postgresql://u@/d?host=/var/run/postgresql", []),
+        ("postgresql:///d", []),
+    ],
+)
+def test_every_server_of_a_url_is_known(
+    monkeypatch: pytest.MonkeyPatch, url: str, expected: list[tuple[str, int]]
+) -> None:
+    for name in LIBPQ_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+    assert endpoints(url) == expected
+
+
+def test_what_the_url_leaves_to_libpqs_variables_is_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGHOST", "db.example.org")
+    monkeypatch.setenv("PGPORT", "6432")
+
+    assert endpoints("postgresql:///d") == [("db.example.org", 6432)]
