@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailsettings.domain.errors import SecretNeededAgain
@@ -24,6 +24,7 @@ from mailsettings.domain.trust import GivenCertificates, SystemTrust
 
 from certificates import authority_pem
 
+SETTINGS = ["host", "port", "security", "trust", "login", "username", "client_id", "tenant"]
 STORED_SECRET = Secret("the stored one")
 CERTIFICATES = [GivenCertificates.parse(authority_pem()), GivenCertificates.parse(authority_pem())]
 
@@ -54,6 +55,83 @@ STARTTLS = MailServer(
     PasswordAuthentication("alice", STORED_SECRET),
     CERTIFICATES[0],
 )
+
+
+SPELLINGS = {
+    "example.com": ["example.com", "EXAMPLE.com", "example.com.", "Example.Com."],
+    "example.co": ["example.co", "example.CO", "example.co."],
+    "example.com.evil.example": ["example.com.evil.example", "EXAMPLE.COM.evil.example"],
+    "xn--exmple-cua.com": ["xn--exmple-cua.com", "XN--EXMPLE-CUA.COM"],
+    "10.0.0.1": ["10.0.0.1"],
+    "::ffff:a00:1": ["::ffff:a00:1", "::ffff:10.0.0.1", "0:0:0:0:0:FFFF:10.0.0.1"],
+    "2001:db8::1": ["2001:db8::1", "2001:DB8::1", "2001:db8:0:0:0:0:0:1", "2001:0db8::0001"],
+    "2001:db8::10": ["2001:db8::10"],
+}
+"""Hosts, and the ways to write each of them."""
+
+spelled = st.sampled_from(list(SPELLINGS)).flatmap(
+    lambda host: st.tuples(st.just(host), st.sampled_from(SPELLINGS[host]), st.sampled_from(SPELLINGS[host]))
+)
+names = st.text("abAB .@-é", min_size=1, max_size=3).filter(str.strip)
+settings = st.fixed_dictionaries(
+    {
+        "host": spelled,
+        "port": st.integers(1, 65535),
+        "security": st.sampled_from(ConnectionSecurity),
+        "trust": st.sampled_from([SystemTrust(), *CERTIFICATES]),
+        "login": st.sampled_from(["password", "oauth2"]),
+        "username": names,
+        "client_id": names,
+        "tenant": st.sampled_from(["tenant-1", "tenant-2", "Tenant-1"]),
+    }
+)
+Settings = dict[str, Any]
+
+
+def server_of(settings: Settings, spelling: int) -> MailServer:
+    """The server, its host in the first or second spelling; no secret is given."""
+    login: Any = PasswordAuthentication(settings["username"], None)
+    if settings["login"] == "oauth2":
+        login = OAuth2ClientCredentials(settings["username"], settings["client_id"], settings["tenant"], None)
+    sender = Sender("a@example.com")
+    return MailServer(
+        settings["host"][spelling], settings["port"], settings["security"], sender, login, settings["trust"]
+    )
+
+
+def decisive(settings: Settings) -> Settings:
+    """What tells destinations apart: the host by what it is, and of the login what it has."""
+    unused = {"client_id", "tenant"} if settings["login"] == "password" else set()
+    return {name: value for name, value in settings.items() if name not in unused} | {"host": settings["host"][0]}
+
+
+unsaid = st.sampled_from([SecretChange.KEPT, SecretChange.UNSAID])
+
+
+@given(settings=settings, others=settings, changed=st.sets(st.sampled_from(SETTINGS), max_size=3), said=unsaid)
+def test_a_change_of_any_setting_refuses_and_another_spelling_keeps(
+    settings: Settings, others: Settings, changed: set[str], said: SecretChange
+) -> None:
+    stored = server_of(settings, 1).with_secret(STORED_SECRET)
+    before = repr(stored)
+    wanted_settings = settings | {name: others[name] for name in changed}
+    wanted = server_of(wanted_settings, 2)
+
+    if decisive(wanted_settings) == decisive(settings):
+        assert Replacement(wanted, said).onto(stored) == wanted.with_secret(STORED_SECRET)
+    else:
+        with pytest.raises(SecretNeededAgain):
+            Replacement(wanted, said).onto(stored)
+    assert repr(stored) == before
+    assert stored.secret == STORED_SECRET
+
+
+@given(settings=settings, others=settings, name=st.sampled_from(SETTINGS))
+def test_each_setting_alone_makes_another_destination(settings: Settings, others: Settings, name: str) -> None:
+    changed = settings | {name: others[name]}
+    assume(decisive(changed) != decisive(settings))
+
+    assert server_of(changed, 1).destination() != server_of(settings, 1).destination()
 
 
 def told_apart(server: MailServer) -> tuple[Any, ...]:

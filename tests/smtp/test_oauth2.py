@@ -6,7 +6,7 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from smtp_server import (
     AUTHORITY_PEM,
     HOST,
     SENDER,
+    TRUST,
     USERNAME,
     Behaviour,
     RealServer,
@@ -274,6 +275,42 @@ async def test_a_refused_token_is_not_used_again(
     assert before.failure.code is FailureCode.OAUTH2_CONSENT_MISSING
     assert after.succeeded
     assert len(authority.forms) == 2
+
+
+async def test_a_token_that_was_had_for_one_destination_is_not_used_for_another(
+    authority: Authority, tokens: OAuth2Tokens
+) -> None:
+    first = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
+    others = [
+        replace(first, host="mail.example.co"),
+        replace(first, port=588),
+        replace(first, security=ConnectionSecurity.IMPLICIT_TLS),
+        replace(first, trust=TRUST),
+        replace(first, authentication=replace(login(), username="bob")),
+        replace(first, authentication=replace(login(), client_id="another")),
+        replace(first, authentication=login("canary-another-secret")),
+    ]
+    had = []
+    for number, server in enumerate([first, *others, first, replace(first, host="MAIL.example.com.")]):
+        authority.token = f"canary-token-{number}"
+        assert isinstance(server.authentication, OAuth2ClientCredentials)
+        had.append((await tokens.token(server, server.authentication)).text)
+
+    assert had == [f"canary-token-{number}" for number in (*range(8), 0, 0)]
+
+
+async def test_forgetting_the_token_of_one_destination_keeps_those_of_others(
+    authority: Authority, tokens: OAuth2Tokens
+) -> None:
+    here = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
+    there = replace(here, port=588)
+    for server in (here, there):
+        await tokens.token(server, login())
+    tokens.forget(here)
+    for server in (here, there):
+        await tokens.token(server, login())
+
+    assert len(authority.forms) == 3
 
 
 @pytest.mark.parametrize("answer", [[], "x", None, {}, {"access_token": None}])

@@ -120,19 +120,36 @@ class MailServer:
             case _:
                 return self
 
-    def destination(self) -> tuple[object, ...]:
-        """Everything that decides who gets to see the secret; equal means the same place and login."""
+    def destination(self) -> "Destination":
+        """Who gets to see the secret, and as whose."""
         login = self.authentication
-        return (
-            normalised_host(self.host),
-            self.port,
-            self.security,
-            self.trust,
-            type(login),
-            getattr(login, "username", None),
-            getattr(login, "client_id", None),
-            getattr(login, "tenant", None),
+        return Destination(
+            host=normalised_host(self.host),
+            port=self.port,
+            security=self.security,
+            trust=self.trust,
+            login=type(login),
+            username=getattr(login, "username", None),
+            client_id=getattr(login, "client_id", None),
+            tenant=getattr(login, "tenant", None),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """All that decides who gets to see a secret; made by `MailServer.destination` alone.
+
+    A secret, and whatever was had for it, is used where this is equal and nowhere else.
+    """
+
+    host: str
+    port: int
+    security: ConnectionSecurity
+    trust: Trust
+    login: type[Authentication]
+    username: str | None
+    client_id: str | None
+    tenant: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,14 +116,14 @@ class Conversation:
 
     async def _log_in_by_token(self, login: OAuth2ClientCredentials) -> None:
         require_xoauth2(self._open_session.server.mechanisms)
-        token = await self._oauth2.token(login)
+        token = await self._oauth2.token(self._server, login)
         self._journal.hidden = credential_forms(self._server, token.text)
         self._journal.permissions = token.permissions
         self._journal.observe(mechanism=XOAUTH2)
         try:
             self._observe(await log_in_by_token(self._open_session, login.username, token.text))
         except Answered:
-            self._oauth2.forget(login)
+            self._oauth2.forget(self._server)
             raise
 
     async def _send(self, recipient: str | None) -> None:

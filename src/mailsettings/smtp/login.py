@@ -19,6 +19,7 @@ _MECHANISMS: Mapping[bool, Sequence[str]] = {
 }
 XOAUTH2 = "XOAUTH2"
 LOGGED_IN, CHALLENGE = 235, 334  # RFC 4954 4 and 6
+LONGEST_INITIAL_RESPONSE = 512 - len("AUTH PLAIN \r\n")  # RFC 4954 4: a command is as long as others may be
 
 
 def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
@@ -40,7 +41,11 @@ def require_xoauth2(offered: Sequence[str]) -> None:
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
     """One attempt: three wrong ones would lock an account. Raises `Answered`."""
     if mechanism == "PLAIN":  # RFC 4616
-        return await session.say(b"AUTH", b"PLAIN", auth_plain_encode(username, password), wanted=LOGGED_IN)
+        answer = auth_plain_encode(username, password)
+        if len(answer) <= LONGEST_INITIAL_RESPONSE:
+            return await session.say(b"AUTH", b"PLAIN", answer, wanted=LOGGED_IN)
+        await session.say(b"AUTH", b"PLAIN", wanted=CHALLENGE)
+        return await session.say(answer, wanted=LOGGED_IN)
     if mechanism == "LOGIN":
         name, secret = auth_login_encode(username, password)
         await session.say(b"AUTH", b"LOGIN", name, wanted=CHALLENGE)

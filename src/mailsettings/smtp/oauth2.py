@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mailsettings.domain.mail_server import OAuth2ClientCredentials
+from mailsettings.domain.mail_server import Destination, MailServer, OAuth2ClientCredentials
 from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp.own_threads import OwnThreads
@@ -30,6 +30,9 @@ _MEANINGS: Mapping[str, FailureCode] = {
     "AADSTS500011": FailureCode.OAUTH2_CONSENT_MISSING,  # the resource is not known in the tenant
 }
 _NUMBER = re.compile(r"AADSTS\d+")
+
+
+_Key = tuple[Destination, Secret | None]
 
 
 class TokenRefused(Exception):
@@ -56,21 +59,20 @@ class OAuth2Tokens:
         self._authority = authority.rstrip("/")
         self._ca_file = ca_file
         self._threads = OwnThreads(CALLS_AT_ONCE, "oauth2")
-        self._applications: dict[OAuth2ClientCredentials, Any] = {}
+        self._applications: dict[_Key, Any] = {}
 
-    async def token(self, login: OAuth2ClientCredentials) -> AccessToken:
-        """A token to log in as *login* with. Raises `TokenRefused`."""
-        text = await self._threads.run(lambda: self._token(login))
+    async def token(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
+        """A token to log in to *server* as *login* with. Raises `TokenRefused`."""
+        text = await self._threads.run(lambda: self._token(server, login))
         return AccessToken(text, _roles(text))
 
-    def forget(self, login: OAuth2ClientCredentials) -> None:
+    def forget(self, server: MailServer) -> None:
         """Get a new token next time: the one that is kept was refused, and permissions are in the token."""
-        self._applications.pop(login, None)
+        self._applications.pop(_key(server), None)
 
-    def _token(self, login: OAuth2ClientCredentials) -> str:
-        secret = login.client_secret or Secret("")
+    def _token(self, server: MailServer, login: OAuth2ClientCredentials) -> str:
         try:
-            application = self._application(login, secret)
+            application = self._application(server, login)
             answer = application.acquire_token_for_client([SCOPE])
         except (OSError, KeyError, RuntimeError, AttributeError, TypeError):
             # What is below the library, and what an answer that is not the expected JSON makes of it.
@@ -85,13 +87,15 @@ class OAuth2Tokens:
         said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
         raise _refused(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
-    def _application(self, login: OAuth2ClientCredentials, secret: Secret) -> Any:
-        """MSAL keeps a token with the application that got it."""
-        if login not in self._applications:
+    def _application(self, server: MailServer, login: OAuth2ClientCredentials) -> Any:
+        """MSAL keeps a token with the application that got it, so each destination has one of its own."""
+        key = _key(server)
+        if key not in self._applications:
             if len(self._applications) >= APPLICATIONS_KEPT:
                 self._applications.clear()
-            self._applications[login] = self._make_application(login.tenant, login.client_id, secret)
-        return self._applications[login]
+            secret = login.client_secret or Secret("")
+            self._applications[key] = self._make_application(login.tenant, login.client_id, secret)
+        return self._applications[key]
 
     def _make_application(self, tenant: str, client_id: str, secret: Secret) -> Any:
         import msal  # noqa: PLC0415  # takes 150 ms, and most never need it
@@ -109,6 +113,10 @@ class OAuth2Tokens:
             http_client=session,
             timeout=TIMEOUT_SECONDS,
         )
+
+
+def _key(server: MailServer) -> _Key:
+    return server.destination(), server.secret
 
 
 def _refused(said: str, otherwise: FailureCode) -> TokenRefused:
