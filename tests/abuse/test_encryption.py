@@ -1,0 +1,78 @@
+"""Where the encryption of the settings does not come about, nobody hears a login."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import trustme
+
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.secret import Secret
+
+from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, Behaviour, real_server, scripted_server
+
+CANARY = "canary-1d7e"
+LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
+STARTTLS, IMPLICIT, NONE = ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS, ConnectionSecurity.NONE
+YESTERDAY = datetime.now(UTC) - timedelta(days=1)
+CERTIFICATES = {
+    "for another name": AUTHORITY.issue_cert("mail.example.org"),
+    "expired": AUTHORITY.issue_cert(HOST, not_before=YESTERDAY - timedelta(days=9), not_after=YESTERDAY),
+    "of an authority that is not trusted": trustme.CA().issue_cert(HOST),
+}
+
+
+@pytest.mark.parametrize("security", [STARTTLS, IMPLICIT])
+@pytest.mark.parametrize("name", CERTIFICATES)
+async def test_a_bad_certificate_gets_no_login(make_prober: Any, name: str, security: ConnectionSecurity) -> None:
+    """Case 21."""
+    behaviour = Behaviour(security, CANARY, certificate=CERTIFICATES[name])
+    async with real_server(behaviour) as server:
+        report = await make_prober().probe(server.settings(security, LOGIN), "to@example.org")
+
+    assert report.failure is not None
+    assert report.failure.code.startswith("tls_")
+    assert (server.attempts, server.messages) == ([], [])
+
+
+OFFERED = {
+    "old TLS by STARTTLS": (Behaviour(STARTTLS, CANARY, oldest_tls=True), STARTTLS),
+    "old TLS": (Behaviour(IMPLICIT, CANARY, oldest_tls=True), IMPLICIT),
+    "no STARTTLS": (Behaviour(NONE, CANARY), STARTTLS),
+    "no TLS where it is to begin at once": (Behaviour(NONE, CANARY), IMPLICIT),
+    "STARTTLS where TLS is to begin at once": (Behaviour(STARTTLS, CANARY), IMPLICIT),
+    "TLS where STARTTLS is to be": (Behaviour(IMPLICIT, CANARY), STARTTLS),
+}
+
+
+@pytest.mark.parametrize("name", OFFERED)
+async def test_another_encryption_than_the_settings_gets_no_login(make_prober: Any, name: str) -> None:
+    """Case 21."""
+    behaviour, security = OFFERED[name]
+    async with real_server(behaviour) as server:
+        report = await make_prober().probe(server.settings(security, LOGIN), "to@example.org")
+
+    assert report.failure is not None
+    assert (server.attempts, server.messages) == ([], [])
+
+
+@pytest.mark.parametrize("refusal", [b"454 TLS not available", b"502 Not implemented", b"250 Welcome"])
+async def test_a_starttls_that_is_refused_gets_no_login(make_prober: Any, refusal: bytes) -> None:
+    """Case 21. The server offers STARTTLS, does not do it, and takes any login in clear."""
+    heard: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example.org\r\n")
+        while line := await reader.readline():
+            heard.append(line)
+            offers = b"250-mail.example.org\r\n250-STARTTLS\r\n250 AUTH PLAIN LOGIN"
+            writer.write((refusal if line.startswith(b"STARTTLS") else offers) + b"\r\n")
+
+    async with scripted_server(script) as server:
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, LOGIN, TRUST)
+        report = await make_prober().probe(settings, "to@example.org")
+
+    assert report.failure is not None
+    assert b"STARTTLS\r\n" in heard
+    assert not any(line.startswith((b"AUTH", b"MAIL")) for line in heard)
