@@ -1,5 +1,6 @@
 """Fixtures: fresh databases of both kinds, built by the migrations, and a store on each."""
 
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.store import migrations
+from mailsettings.store.engine import make_private, sqlite_file
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
@@ -46,9 +48,19 @@ def empty_sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'data' / 'mailsettings.db'}"
 
 
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One file for all tests of this process, to copy: building it takes longer than most tests."""
+    file = tmp_path_factory.mktemp("migrated") / "data" / "mailsettings.db"
+    migrations.migrate(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def sqlite_url(empty_sqlite_url: str) -> str:
-    migrations.migrate(empty_sqlite_url)
+def sqlite_url(empty_sqlite_url: str, migrated_sqlite: Path) -> str:
+    file = sqlite_file(empty_sqlite_url)
+    make_private(file)
+    shutil.copyfile(migrated_sqlite, file)
     return empty_sqlite_url
 
 

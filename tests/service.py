@@ -54,12 +54,13 @@ def build_service(
     prober: ScriptedProber,
     client_secret: str | None = None,
     allowed_hosts: Collection[str] = (),
+    limits: ProbeLimits = LIMITS,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
-        probes=ProbeMailServers(store, prober, LIMITS),
+        probes=ProbeMailServers(store, prober, limits),
         log_in=LogIn(store, PlainPasswords(), NamesAsTokens(), turned_away, 3600),
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),

@@ -86,8 +86,11 @@ def test_a_tenant_cannot_change_the_address_that_a_token_is_asked_from(tenant: s
 
 @pytest.mark.parametrize("text", ["*" * 10, "*", "••••••••"])
 def test_a_mask_is_no_password(text: str) -> None:
-    with pytest.raises(InvalidSetting):
+    with pytest.raises(InvalidSetting) as refused:
         PasswordAuthentication("u", Secret(text))
+
+    assert refused.value.setting is Setting.PASSWORD
+    assert refused.value.problem == "is a mask, not a secret; send the real one."
 
 
 def test_only_logins_with_a_secret_have_and_take_one() -> None:

@@ -170,6 +170,33 @@ def test_another_spelling_of_the_same_host_keeps_the_secret(host: str) -> None:
     assert Replacement(wanted, SecretChange.KEPT).onto(STARTTLS).secret == STORED_SECRET
 
 
+OAUTH2 = replace(STARTTLS, authentication=OAuth2ClientCredentials("alice", "c", "t", STORED_SECRET))
+ONE_CHANGE: dict[str, tuple[MailServer, dict[str, Any]]] = {
+    "host": (STARTTLS, {"host": "example.co"}),
+    "address": (replace(STARTTLS, host="10.0.0.1"), {"host": "10.0.0.2"}),
+    "port": (STARTTLS, {"port": 465}),
+    "security": (STARTTLS, {"security": ConnectionSecurity.NONE}),
+    "certificate": (STARTTLS, {"trust": CERTIFICATES[1]}),
+    "no certificate": (STARTTLS, {"trust": SystemTrust()}),
+    "user name": (STARTTLS, {"authentication": PasswordAuthentication("bob", None)}),
+    "login type": (STARTTLS, {"authentication": OAuth2ClientCredentials("alice", "c", "t", None)}),
+    "OAuth2 user name": (OAUTH2, {"authentication": OAuth2ClientCredentials("bob", "c", "t", None)}),
+    "client id": (OAUTH2, {"authentication": OAuth2ClientCredentials("alice", "C", "t", None)}),
+    "tenant": (OAUTH2, {"authentication": OAuth2ClientCredentials("alice", "c", "T", None)}),
+}
+
+
+@pytest.mark.parametrize("name", ONE_CHANGE)
+@pytest.mark.parametrize("change", [SecretChange.KEPT, SecretChange.UNSAID])
+def test_one_decisive_change_alone_needs_the_secret_again(name: str, change: SecretChange) -> None:
+    stored, changes = ONE_CHANGE[name]
+    same = stored.with_secret(None)
+
+    assert Replacement(same, change).onto(stored).secret == STORED_SECRET
+    with pytest.raises(SecretNeededAgain):
+        Replacement(replace(same, **changes), change).onto(stored)
+
+
 def test_a_change_of_the_sender_keeps_the_secret() -> None:
     wanted = replace(STARTTLS.with_secret(None), sender=Sender("other@example.com", "Other"))
 
@@ -205,8 +232,9 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
     masked = Replacement(stored, SecretChange.KEPT)
 
     assert masked.onto(stored) == stored
-    with pytest.raises(SecretNeededAgain):
-        masked.onto(replace(stored, authentication=AmbientCredentials("alice")))
+    for other in (AmbientCredentials("alice"), NoAuthentication()):
+        with pytest.raises(SecretNeededAgain):
+            masked.onto(replace(stored, authentication=other))
 
 
 def test_an_api_without_a_word_for_trust_leaves_it_as_it_is_while_there_is_tls() -> None:

@@ -125,6 +125,8 @@ def test_any_other_text_is_taken(text: str) -> None:
         ("example.com.", "example.com", True),
         ("2001:DB8:0::7", "2001:db8::7", True),
         ("example.com", "example.co", False),
+        ("10.0.0.1", "10.0.0.2", False),
+        ("2001:db8::7", "2001:db8::8", False),
         ("example.com", "www.example.com", False),
     ],
 )

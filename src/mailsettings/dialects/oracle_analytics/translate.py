@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
+from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -18,6 +19,7 @@ from mailsettings.domain.replacement import Replacement, SecretChange
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
+from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import Vocabulary
 
 FIELDS = {
@@ -36,10 +38,11 @@ FIELDS = {
     Setting.USERNAME: "auth.username",
 }
 """This API's name for each setting."""
+_OAUTH2_USERNAME = "auth.oAuth2Details.username"
 
 
 def to_domain(model: wire.MailServer) -> Replacement:
-    """What a PUT wants stored. Raises `InvalidSetting`."""
+    """What a PUT wants stored. Raises `InvalidSetting` and `ParameterInvalid`."""
     authentication, secret = _authentication(model)
     server = MailServer(
         host=model.host.strip(" "),
@@ -79,7 +82,7 @@ _SECURITY_TYPE = {security: name for name, security in _SECURITY.items()}
 def vocabulary(report: ProbeReport) -> Vocabulary:
     """The words for *report*; the user name is elsewhere when the login is by OAuth2."""
     by_oauth2 = report.failure is not None and report.failure.code.startswith("oauth2_")
-    username = {Setting.USERNAME: "auth.oAuth2Details.username"} if by_oauth2 else {}
+    username = {Setting.USERNAME: _OAUTH2_USERNAME} if by_oauth2 else {}
     return Vocabulary(
         {**FIELDS, **username},
         lambda value: _SECURITY_TYPE[value] if isinstance(value, ConnectionSecurity) else value,
@@ -93,10 +96,19 @@ def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretChang
             return PasswordAuthentication(auth.username, secret), change
         case wire.MailServerOAuth2Auth(o_auth2_details=details):
             secret, change = _secret(details.secret)
-            login = OAuth2ClientCredentials(details.username, details.client_id, details.tenant, secret)
-            return login, change
+            return _oauth2(details, secret), change
         case _:
             return NoAuthentication(), SecretChange.GIVEN
+
+
+def _oauth2(details: wire.MailServerMSOAuth2, secret: Secret | None) -> OAuth2ClientCredentials:
+    try:
+        return OAuth2ClientCredentials(details.username, details.client_id, details.tenant, secret)
+    except InvalidSetting as refused:
+        if refused.setting is not Setting.USERNAME:
+            raise
+        # The one setting that has two places in this API.
+        raise ParameterInvalid(f"{_OAUTH2_USERNAME} {refused.problem}") from None
 
 
 def _secret(given: SecretStr) -> tuple[Secret | None, SecretChange]:

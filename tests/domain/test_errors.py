@@ -1,0 +1,75 @@
+"""Each error is one sentence that helps, and none of them has more to tell than it should."""
+
+import pytest
+
+from mailsettings.domain import errors
+from mailsettings.domain.access import LONGEST_NAME, OPERATOR, Account, Credentials, Permission, Principal
+from mailsettings.domain.errors import InvalidSetting, MailSettingsError, PermissionDenied
+from mailsettings.domain.setting import Setting
+
+SENTENCES: list[tuple[MailSettingsError, str]] = [
+    (errors.NotAuthenticated("No token.", presented=False), "No token."),
+    (errors.LoginRefused(), "The user name or the password is wrong."),
+    (errors.PermissionDenied("mail-servers:read"), "This needs the permission mail-servers:read."),
+    (errors.InvalidSetting(Setting.HOST, "is wrong."), "host is wrong."),
+    (errors.MailServerNotFound(), "There is no such mail server."),
+    (errors.AccountNotFound("alice"), "There is no account named alice."),
+    (errors.AccountExists("alice"), "An account named alice exists already."),
+    (errors.TooManyProbes("Too many.", 7), "Too many. Try again in 7 seconds."),
+    (errors.SecretUnreadable(), "The stored secret cannot be read with this key; send it again."),
+    (errors.StoreUnavailable(), "The settings store is not available right now."),
+]
+
+
+@pytest.mark.parametrize(("error", "sentence"), SENTENCES, ids=lambda part: type(part).__name__)
+def test_an_error_is_one_sentence(error: MailSettingsError, sentence: str) -> None:
+    assert str(error) == sentence
+
+
+def test_errors_keep_what_answers_are_made_of() -> None:
+    assert errors.NotAuthenticated("x", presented=True).presented
+    assert not errors.NotAuthenticated("x", presented=False).presented
+    assert errors.PermissionDenied("p").permission == "p"
+    assert errors.TooManyProbes("x", 7).retry_after_seconds == 7
+    assert (refused := errors.InvalidSetting(Setting.HOST, "is wrong.")).setting is Setting.HOST
+    assert refused.problem == "is wrong."
+
+
+def test_a_secret_needed_again_names_all_that_it_hangs_on() -> None:
+    refused = errors.SecretNeededAgain(Setting.PASSWORD)
+
+    assert refused.setting is Setting.PASSWORD
+    assert refused.problem == (
+        "has to be sent again: the stored one is kept only while host, port, connection security, "
+        "certificate, authentication type, user name, client id and tenant stay as they are."
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "x" * LONGEST_NAME, "Müller, Jörg"])
+def test_a_printable_name_is_one_for_an_account(name: str) -> None:
+    assert Account(name, frozenset()).name == name
+
+
+@pytest.mark.parametrize("name", ["", "x" * (LONGEST_NAME + 1), "a\nb", "a\0", "\u202e"], ids=ascii)
+def test_any_other_is_refused_and_the_bounds_are_named(name: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        Account(name, frozenset())
+
+    assert refused.value.setting is Setting.USERNAME
+    assert refused.value.problem == "must be 1 to 255 printable characters."
+
+
+def test_a_principal_is_asked_for_each_permission() -> None:
+    reader = Principal("r", frozenset({Permission.MAIL_SERVERS_READ}))
+
+    reader.require(Permission.MAIL_SERVERS_READ)
+    with pytest.raises(PermissionDenied) as refused:
+        reader.require(Permission.MAIL_SERVERS_WRITE)
+    for permission in Permission:
+        OPERATOR.require(permission)
+
+    assert refused.value.permission == "mail-servers:write"
+
+
+def test_a_password_hash_is_not_shown() -> None:
+    assert "the hash" not in repr(Credentials(Account("a", frozenset()), "the hash"))

@@ -1,0 +1,27 @@
+"""A failure speaks in the catalogue's words where it has none of its own."""
+
+from mailsettings.domain.findings import FAILURES, failure
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
+from mailsettings.domain.setting import Setting
+
+CODE, STAGE = FailureCode.RECIPIENT_REFUSED, ProbeStage.RECIPIENT
+MEANING = FAILURES[CODE]
+
+
+def test_without_words_of_its_own_a_failure_has_the_catalogues() -> None:
+    assert failure(CODE, STAGE) == ProbeFailure(
+        CODE, STAGE, MEANING.title, MEANING.explanation, MEANING.steps, (Change(Setting.RECIPIENT),), None
+    )
+
+
+def test_words_of_its_own_come_first() -> None:
+    changes, reply = (Change(Setting.HOST, "a", "b"),), SMTPReply(550, None, "no")
+
+    found = failure(CODE, STAGE, explanation="so", steps=("do",), changes=changes, reply=reply)
+
+    assert found == ProbeFailure(CODE, STAGE, MEANING.title, "so", ("do",), changes, reply)
+
+
+def test_a_meaning_without_a_setting_points_at_none() -> None:
+    assert failure(FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT).changes == ()

@@ -1,0 +1,55 @@
+"""What was seen of a server, in the words and numbers that reports are made of."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from mailsettings.domain.mail_server import AmbientCredentials
+from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def certificate(issuer: str = "CN=a", left: timedelta = timedelta(1)) -> Certificate:
+    return Certificate("CN=a", (), issuer, NOW - timedelta(9), NOW + left, "00", "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        (SMTPReply(250, "2.0.0", "Ok"), "250 2.0.0 Ok"),
+        (SMTPReply(250, None, "Ok"), "250 Ok"),
+        (SMTPReply(250, None, ""), "250"),
+    ],
+    ids=str,
+)
+def test_a_reply_reads_as_on_the_wire(reply: SMTPReply, text: str) -> None:
+    assert str(reply) == text
+
+
+@pytest.mark.parametrize(("problem", "connected"), [("", True), ("refused", False), (None, False)])
+def test_only_an_address_without_a_problem_was_connected_to(problem: str | None, connected: bool) -> None:
+    assert AddressAttempt("192.0.2.1", 1, problem).connected is connected
+
+
+def test_a_server_offers_what_it_listed() -> None:
+    greeting = ServerGreeting("mail.example.org", ("STARTTLS",))
+
+    assert greeting.offers("STARTTLS")
+    assert not greeting.offers("AUTH")
+
+
+def test_a_certificate_that_names_itself_is_self_issued() -> None:
+    assert certificate().is_self_issued
+    assert not certificate("CN=b").is_self_issued
+
+
+@pytest.mark.parametrize(
+    ("left", "days"), [(timedelta(2), 2), (timedelta(hours=47), 1), (timedelta(hours=-1), -1)]
+)
+def test_days_are_whole_and_negative_once_it_has_expired(left: timedelta, days: int) -> None:
+    assert certificate(left=left).days_left(NOW) == days
+
+
+def test_the_machines_own_login_needs_no_user_name() -> None:
+    assert AmbientCredentials().username is None

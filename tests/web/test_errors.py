@@ -1,0 +1,177 @@
+"""From errors to answers: status, body and headers by the table, and nothing of the request in any of them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from mailsettings.domain import errors
+from mailsettings.domain.findings import failure
+from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.setting import Setting
+from mailsettings.web import refusals
+from mailsettings.web.errors import Answer, ErrorStyle
+from mailsettings.web.report import Vocabulary
+
+from canary import Canary
+
+STYLE = ErrorStyle(
+    answers={
+        errors.NotAuthenticated: Answer(401, "who"),
+        errors.PermissionDenied: Answer(403, "may not"),
+        errors.InvalidSetting: Answer(400, "bad"),
+        errors.SecretNeededAgain: Answer(400, "again"),
+        errors.MailSettingsError: Answer(409, "other"),
+        errors.TooManyProbes: Answer(429, "slow"),
+        errors.StoreUnavailable: Answer(503, "away"),
+        refusals.MethodNotAllowed: Answer(405, "how"),
+        refusals.NoSuchPath: Answer(404, "where"),
+        refusals.RequestRefused: Answer(400, "refused"),
+        Exception: Answer(500, "ours"),
+    },
+    body=lambda answer, message: {"word": answer.code, "says": message},
+    fields={Setting.HOST: "theHost", Setting.PASSWORD: "thePassword"},
+    media_type="application/vnd.test+json",
+)
+AGAIN = errors.SecretNeededAgain(Setting.PASSWORD)
+CASES: dict[str, tuple[Exception, int, dict[str, str], dict[str, str]]] = {
+    "no token": (
+        errors.NotAuthenticated("No token.", presented=False),
+        401,
+        {"word": "who", "says": "No token."},
+        {"www-authenticate": "Bearer"},
+    ),
+    "a bad token": (
+        errors.NotAuthenticated("Bad token.", presented=True),
+        401,
+        {"word": "who", "says": "Bad token."},
+        {"www-authenticate": 'Bearer error="invalid_token"'},
+    ),
+    "no permission": (
+        errors.PermissionDenied("p"),
+        403,
+        {"word": "may not", "says": "This needs the permission p."},
+        {"www-authenticate": 'Bearer error="insufficient_scope"'},
+    ),
+    "a setting": (
+        errors.InvalidSetting(Setting.HOST, "is wrong."),
+        400,
+        {"word": "bad", "says": "theHost is wrong."},
+        {},
+    ),
+    "the most specific row": (AGAIN, 400, {"word": "again", "says": f"thePassword {AGAIN.problem}"}, {}),
+    "a row of a base": (errors.LoginRefused(), 409, {"word": "other", "says": str(errors.LoginRefused())}, {}),
+    "too many": (
+        errors.TooManyProbes("Too many.", 7),
+        429,
+        {"word": "slow", "says": "Too many. Try again in 7 seconds."},
+        {"retry-after": "7"},
+    ),
+    "away": (
+        errors.StoreUnavailable(),
+        503,
+        {"word": "away", "says": str(errors.StoreUnavailable())},
+        {"retry-after": "5"},
+    ),
+    "two credentials": (
+        refusals.AmbiguousCredentials(),
+        400,
+        {"word": "refused", "says": "Send exactly one Authorization header."},
+        {"www-authenticate": 'Bearer error="invalid_request"'},
+    ),
+    "too long": (
+        refusals.BodyTooLarge(9),
+        400,
+        {"word": "refused", "says": "The body must not be longer than 9 bytes."},
+        {},
+    ),
+    "another type": (
+        refusals.UnsupportedContentType(),
+        400,
+        {"word": "refused", "says": "Send the body as JSON, with the header Content-Type: application/json."},
+        {},
+    ),
+    "another version": (
+        refusals.UnsupportedVersion(),
+        400,
+        {"word": "refused", "says": "This version of the API is not supported; use 1.0."},
+        {},
+    ),
+    "the framework's": (HTTPException(418), 400, {"word": "refused", "says": "The request cannot be read."}, {}),
+    "a bug": (ValueError("secret"), 500, {"word": "ours", "says": "Something went wrong on our side."}, {}),
+}
+HEADERS = ("www-authenticate", "retry-after", "allow")
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(title="Body")
+
+    host: str
+    password: str
+
+
+def client(raised: Exception | None = None) -> httpx.AsyncClient:
+    app = FastAPI()
+
+    @app.put("/thing")
+    async def put(body: Body) -> dict[str, Any]:
+        return {"host": body.host}
+
+    @app.get("/thing")
+    async def get() -> None:
+        assert raised is not None
+        raise raised
+
+    STYLE.install(app)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url="http://service.test")
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_an_error_that_leaves_a_route_is_answered_by_the_table(name: str) -> None:
+    error, status, body, headers = CASES[name]
+    async with client(error) as http:
+        answer = await http.get("/thing")
+
+    assert answer.status_code == status
+    assert answer.json() == body
+    assert {key: answer.headers[key] for key in HEADERS if key in answer.headers} == headers
+    assert answer.headers["content-type"] == "application/vnd.test+json"
+
+
+async def test_an_unknown_path_and_a_wrong_method_are_told_in_the_same_shape() -> None:
+    async with client() as http:
+        nowhere, wrong = await http.get("/nothing"), await http.post("/thing")
+
+    assert (nowhere.status_code, nowhere.json()) == (
+        404,
+        {"word": "where", "says": "There is nothing at this path."},
+    )
+    assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, PUT")
+    assert wrong.json() == {"word": "how", "says": "Only GET, PUT can be used here."}
+
+
+async def test_what_validation_refused_is_named_and_not_repeated() -> None:
+    planted = Canary()
+    async with client() as http:
+        answer = await http.put("/thing", json={"password": planted.secret})
+
+    assert (answer.status_code, answer.json()) == (400, {"word": "refused", "says": "host is missing."})
+    planted.assert_nowhere(answer.content, repr(answer.headers))
+
+
+def test_a_failed_test_has_its_report_beside_the_message() -> None:
+    style = ErrorStyle({refusals.TestFailed: Answer(400, "failed")}, STYLE.body, STYLE.fields)
+    found = failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
+    shown: Callable[[Any], Any] = lambda value: value  # noqa: E731  # a table's one column
+
+    answer = style.failed_test(found, ProbeReport((), found), Vocabulary(STYLE.fields, shown))
+
+    assert answer.status_code == 400
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert b'"word":"failed"' in answer.body
+    assert b'"report":{' in answer.body

@@ -1,0 +1,94 @@
+"""One sentence for each kind of finding: it names the member as the caller wrote it, and never the value."""
+
+from typing import Annotated, Any, Literal
+
+import pytest
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, ValidationError, field_validator
+
+from mailsettings.web.refusals import ParameterInvalid, ParameterMissing
+from mailsettings.web.validation import first_problem
+
+from canary import Canary
+
+
+class Cat(BaseModel):
+    kind: Literal["CAT"]
+    lives: Annotated[StrictInt, Field(ge=1, le=9)]
+
+
+class Dog(BaseModel):
+    kind: Literal["DOG"]
+    name: Annotated[str, Field(min_length=2, max_length=4)]
+
+
+class Zoo(BaseModel):
+    pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    open: StrictBool = True
+    size: int = 1
+    colour: Literal["red", "green"] = "red"
+    tags: Annotated[list[str], Field(min_length=0, max_length=1)] = []
+    words: dict[str, str] = {}
+    day: Annotated[str, Field(pattern="^[a-z]+$")] = "x"
+
+    @field_validator("day")
+    @classmethod
+    def _no_sunday(cls, day: str) -> str:
+        if day == "sunday":
+            raise ValueError("must not be a Sunday.")
+        return day
+
+
+CAT = {"kind": "CAT", "lives": 9}
+PLANTED = Canary(plain=True)
+WRONG: list[tuple[Any, str]] = [
+    ({"pet": {"kind": "DOG", "name": 1}}, "pet.name must be a string."),
+    ({"pet": {"kind": "DOG", "name": "x"}}, "pet.name must have at least 2 characters."),
+    ({"pet": {"kind": "DOG", "name": PLANTED.secret}}, "pet.name must have at most 4 characters."),
+    ({"pet": {"kind": "CAT", "lives": PLANTED.secret}}, "pet.lives must be a whole number."),
+    ({"pet": {"kind": "CAT", "lives": 0}}, "pet.lives must be at least 1."),
+    ({"pet": {"kind": "CAT", "lives": 10}}, "pet.lives must be at most 9."),
+    ({"pet": {"kind": PLANTED.secret}}, "pet.kind must be one of 'CAT', 'DOG'."),
+    ({"pet": PLANTED.secret}, "pet must be an object."),
+    ({"pet": CAT, "open": PLANTED.secret}, "open must be true or false."),
+    ({"pet": CAT, "size": PLANTED.secret}, "size must be a whole number."),
+    ({"pet": CAT, "size": 1.5}, "size must be a whole number."),
+    ({"pet": CAT, "colour": PLANTED.secret}, "colour must be 'red' or 'green'."),
+    ({"pet": CAT, "words": PLANTED.secret}, "words must be an object."),
+    ({"pet": CAT, "day": "sunday"}, "day must not be a Sunday."),
+    ({"pet": CAT, "day": PLANTED.secret}, "day has a value that is not taken."),
+    (PLANTED.secret, "The body must be an object."),
+]
+
+
+def refused(body: Any) -> Exception:
+    """What is made of pydantic's findings, put where FastAPI puts them."""
+    with pytest.raises(ValidationError) as invalid:
+        TypeAdapter(Zoo).validate_python(body)
+    findings = [{**found, "loc": ("body", *found["loc"])} for found in invalid.value.errors()]
+    return first_problem(RequestValidationError(findings))
+
+
+@pytest.mark.parametrize(("body", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])
+def test_a_wrong_value_is_named_and_not_repeated(body: Any, sentence: str) -> None:
+    problem = refused(body)
+
+    assert isinstance(problem, ParameterInvalid)
+    assert str(problem) == sentence
+    PLANTED.assert_nowhere(str(problem))
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({}, "pet is missing."),
+        ({"pet": {}}, "pet.kind is missing."),
+        ({"pet": {"kind": "CAT"}}, "pet.lives is missing."),
+        ({"pet": {"kind": "DOG"}, "size": "x"}, "pet.name is missing."),
+    ],
+)
+def test_a_missing_member_is_named_by_its_path(body: Any, sentence: str) -> None:
+    problem = refused(body)
+
+    assert isinstance(problem, ParameterMissing)
+    assert str(problem) == sentence
