@@ -5,10 +5,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 BIN := .venv/bin
 
-.PHONY: help run test check lint types bench lock
+.PHONY: help run test check lint types bench lock fuzz mutate coverage audit
 
 help:  ## say what each command does
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PORT)
 	@MAILSETTINGS_DATA_DIR="$${MAILSETTINGS_DATA_DIR:-$(CURDIR)/data}" $(BIN)/mailsettings serve --dev --host $(HOST) --port $(PORT)
@@ -30,6 +30,18 @@ bench: .venv/dev  ## measure reads, round trips of a test, and a thousand tests 
 	$(BIN)/python benchmarks/read_path.py
 	$(BIN)/python benchmarks/probe_round_trips.py
 	$(BIN)/python benchmarks/probe_concurrency.py
+
+fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SEED say how many and which
+	PYTHONPATH=tests $(BIN)/python -m fuzz
+
+mutate: .venv/dev  ## break the rules one by one and see whether the tests notice; MODULES says which ones
+	$(BIN)/python scripts/mutate.py $(MODULES)
+
+coverage: .venv/dev  ## every branch of the domain, the gates and the error tables is tested, or this fails
+	$(BIN)/python scripts/coverage.py
+
+audit: .venv/dev  ## ask for known vulnerabilities of what is locked; needs the internet, fails without
+	$(BIN)/python scripts/audit.py requirements.lock requirements-dev.lock
 
 lock: .venv/dev  ## renew the hashed locks from pyproject.toml
 	$(BIN)/python scripts/lock.py
