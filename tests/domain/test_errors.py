@@ -50,7 +50,11 @@ def test_a_printable_name_is_one_for_an_account(name: str) -> None:
     assert Account(name, frozenset()).name == name
 
 
-@pytest.mark.parametrize("name", ["", "x" * (LONGEST_NAME + 1), "a\nb", "a\0", "\u202e"], ids=ascii)
+@pytest.mark.parametrize(
+    "name",
+    ["", "x" * (LONGEST_NAME + 1), "a\nb", "a\0", "\u202e"],
+    ids=lambda text: ascii(text).replace("\\", "%"),
+)
 def test_any_other_is_refused_and_the_bounds_are_named(name: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         Account(name, frozenset())

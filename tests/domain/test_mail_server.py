@@ -129,7 +129,7 @@ def test_one_or_more_certificates_are_trusted_as_given() -> None:
         "not ASCII",
         "key",
         "and a key",
-        "literal \\n",
+        "literal line feeds",
         "too many",
         "too long",
     ],
