@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import uvloop
 
-pytest_plugins = ["canary", "connects", "databases", "probers", "service", "smtp_server", "whole_service"]
+pytest_plugins = [
+    *("canary", "connects", "databases", "openid_issuer", "probers", "service", "smtp_server"),
+    "whole_service",
+]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], Any]]:

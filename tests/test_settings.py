@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings.bootstrap import create_foreign_tokens
 from mailsettings.settings import Settings, SettingsInvalid, read
 
 ROOT = Path(__file__).parents[1]
@@ -52,6 +53,16 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
         ("SMTP_EGRESS", "allowlist", "smtp_egress", "allowlist"),
         ("SMTP_DEADLINE_SECONDS", "2.5", "smtp_deadline_seconds", 2.5),
         ("DATABASE_URL", "postgresql://u@h/d", "embedded", False),
+        ("OIDC_PERMISSIONS_CLAIM", "roles", "oidc_permissions_claim", ("roles",)),
+        ("OIDC_PERMISSIONS_CLAIM", "realm_access.roles", "oidc_permissions_claim", ("realm_access", "roles")),
+        (
+            "OIDC_PERMISSIONS_CLAIM",
+            r"access.my\.app.roles",
+            "oidc_permissions_claim",
+            ("access", "my.app", "roles"),
+        ),
+        ("OIDC_PERMISSIONS_CLAIM", "https://a.org/roles", "oidc_permissions_claim", ("https://a.org/roles",)),
+        ("OIDC_SUBJECT_CLAIM", "user.login", "oidc_subject_claim", ("user", "login")),
         ("LOG_FORMAT", "text", "log_format", "text"),
         ("HOST", "0.0.0.0", "host", "0.0.0.0"),
         ("PORT", "9000", "port", 9000),
@@ -89,6 +100,15 @@ def test_a_setting_is_read_from_its_variable(
         ("REQUESTS_AT_ONCE_EACH", "0"),
         ("OAUTH2_AUTHORITY", "http://canary-17"),
         ("ADMIN_PASSWORD", "short"),
+        ("OIDC_ISSUER", "http://canary-17.example"),
+        ("OIDC_ISSUER", "https://canary-17.example?p=1"),
+        ("OIDC_ISSUER", "canary-17"),
+        ("OIDC_AUDIENCE", "canary-17"),
+        ("OIDC_PERMISSIONS", "canary-17=view-mail-settings"),
+        ("OIDC_PERMISSIONS", "canary-17"),
+        ("OIDC_PERMISSIONS", "canary-17="),
+        ("OIDC_PERMISSIONS_CLAIM", "canary-17..roles"),
+        ("OIDC_SUBJECT_CLAIM", ".canary-17"),
         ("DATBASE_URL", "postgresql://u:canary-17@h/d"),
     ],
 )
@@ -102,6 +122,46 @@ def test_a_malformed_or_unknown_setting_is_named_and_its_value_is_not(
 
     assert "canary" not in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+OIDC = {"OIDC_ISSUER": "https://idp.example", "OIDC_AUDIENCE": "us", "OIDC_PERMISSIONS": "a=b"}
+
+
+@pytest.mark.parametrize("missing", ["OIDC_AUDIENCE", "OIDC_PERMISSIONS"])
+def test_an_issuer_needs_whom_its_tokens_are_for_and_what_they_allow(
+    monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    for name, value in OIDC.items():
+        monkeypatch.setenv(f"MAILSETTINGS_{name}", "" if name == missing else value)
+
+    with pytest.raises(SettingsInvalid, match=f"^MAILSETTINGS_{missing} .* it is needed"):
+        read()
+
+
+def test_a_claims_value_may_have_commas_and_equals_signs_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OIDC.items():
+        monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
+    monkeypatch.setenv("MAILSETTINGS_OIDC_PERMISSIONS", r"CN=Mail\,OU=Groups=all, auditor = reading, auditor=all")
+
+    pairs = read().oidc_permissions
+
+    assert pairs == (("CN=Mail,OU=Groups", "all"), ("auditor", "reading"), ("auditor", "all"))
+
+
+def test_a_file_of_authorities_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (OIDC | {"OIDC_PERMISSIONS": "a=view-mail-settings"}).items():
+        monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
+    garbage = tmp_path / "canary-17.pem"
+    garbage.write_text("canary-17")
+    for path in (garbage, tmp_path / "canary-17-missing.pem"):
+        monkeypatch.setenv("MAILSETTINGS_OIDC_CA_FILE", str(path))
+
+        with pytest.raises(SettingsInvalid, match=r"^MAILSETTINGS_OIDC_CA_FILE ") as refused:
+            create_foreign_tokens(read())
+
+        assert "canary" not in str(refused.value)
 
 
 def test_secrets_in_settings_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:

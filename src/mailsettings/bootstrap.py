@@ -10,14 +10,16 @@ from starlette.types import ASGIApp
 
 from mailsettings import logs
 from mailsettings.app import create_app
-from mailsettings.auth import signing_keys
+from mailsettings.auth import discovery, signing_keys
+from mailsettings.auth.issuers import Issuers
+from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.signing_keys import SigningKeys
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants, IssuedToken, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
-from mailsettings.settings import Settings, read
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid, read
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.openapi import document
 from mailsettings.site.pages import create_site
@@ -39,6 +41,7 @@ from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.ports import TokenReader
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
@@ -116,7 +119,7 @@ def create_backend(settings: Settings) -> Backend:
         mail_servers=KeepMailServers(store),
         probes=ProbeMailServers(store, prober, _probe_limits(settings)),
         log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds),
-        authentication=Authentication(store, OwnTokenReader(keys, ISSUER), GRANTS, turned_away),
+        authentication=Authentication(store, _reader(settings, OwnTokenReader(keys, ISSUER)), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
         json_web_keys=keys.json_web_keys,
         issuer=ISSUER,
@@ -127,6 +130,41 @@ def create_backend(settings: Settings) -> Backend:
     )
     accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
     return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases)
+
+
+def _reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
+    foreign = create_foreign_tokens(settings)
+    if foreign is None or settings.oidc_issuer is None:
+        return own
+    return Issuers(ISSUER, own.read, settings.oidc_issuer, foreign.read)
+
+
+def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
+    """What reads the tokens of the issuer in the settings, if there is one. Raises `SettingsInvalid`."""
+    if settings.oidc_issuer is None:
+        return None
+    grants: dict[str, frozenset[str]] = {}
+    for value, name in settings.oidc_permissions:
+        if name not in GRANTS:
+            known = ", ".join(sorted(GRANTS))
+            raise SettingsInvalid(
+                f"{PREFIX}OIDC_PERMISSIONS has a permission that there is not; there are {known}."
+            )
+        grants[value] = grants.get(value, frozenset()) | {name}
+    try:
+        tls = discovery.tls_context(settings.oidc_ca_file)
+    except OSError:
+        raise SettingsInvalid(
+            f"{PREFIX}OIDC_CA_FILE is not a readable file of certificates in PEM form."
+        ) from None
+    trusted = TrustedIssuer(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        grants,
+        settings.oidc_permissions_claim,
+        settings.oidc_subject_claim,
+    )
+    return OpenIDConnectTokens(trusted, tls)
 
 
 def create_service(backend: Backend) -> ASGIApp:

@@ -2,13 +2,16 @@
 
 import ipaddress
 import os
+import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from mailsettings.domain.secure_url import is_secure
 
 PREFIX = "MAILSETTINGS_"
 SHORTEST_PASSWORD = 8
@@ -22,11 +25,39 @@ def _parts(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _claim_path(value: object) -> object:
+    r"""Dots go into objects; `\.` is a dot in a name, and a name that is a web address is one name."""
+    if not isinstance(value, str):
+        return value
+    path = [value] if value.startswith(("https://", "http://")) else _unescaped(value, ".")
+    if not all(path):
+        raise ValueError("it must be the name of a claim, or several with dots between")
+    return path
+
+
+def _pairs(value: object) -> object:
+    r"""`claim value=grant`, with commas between; `\,` is a comma in a value, and a value may have `=` in it."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.rpartition("=")[::2] for part in _unescaped(value, ",") if part.strip()]
+    if not all(claim.strip() and grant.strip() for claim, grant in pairs):
+        raise ValueError("it must be like role=permission, with commas between")
+    return [(claim.strip(), grant.strip()) for claim, grant in pairs]
+
+
+def _unescaped(text: str, separator: str) -> list[str]:
+    parts = re.split(rf"(?<!\\){re.escape(separator)}", text)
+    return [part.replace(f"\\{separator}", separator) for part in parts]
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
-Names = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
+HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+ClaimPath = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_claim_path)]
+Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_pairs)]
 
 
 class Settings(BaseSettings):
@@ -60,7 +91,7 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="The address that `serve` listens on; its option `--host` wins."
     )
     port: Port = Field(default=8080, description="The port that `serve` listens on; its option `--port` wins.")
-    allowed_hosts: Names = Field(
+    allowed_hosts: HostNames = Field(
         default=(),
         description="The names in the `Host` header that are answered, without port and with commas between; "
         "`*.example.org` for all below one; by default any.",
@@ -136,6 +167,33 @@ class Settings(BaseSettings):
         default=None,
         description="What OAuth2 clients must show at the token endpoint; by default any secret will do.",
     )
+    oidc_issuer: str | None = Field(
+        default=None,
+        description="An OpenID Connect issuer, exactly as it names itself, whose access tokens are taken beside "
+        "our own; see [external identity](docs/external-identity.md).",
+    )
+    oidc_audience: Names = Field(
+        default=(),
+        validate_default=True,
+        description="Whom its tokens must be for (`aud`), with commas between; one of them is enough.",
+    )
+    oidc_permissions: Pairs = Field(
+        default=(),
+        validate_default=True,
+        description="What its tokens allow, as `claim value=permission` with commas between, such as "
+        "`mail-admin=manage-system-settings,auditor=view-mail-settings`.",
+    )
+    oidc_permissions_claim: ClaimPath = Field(
+        default=("roles",),
+        description="The claim that holds these values; dots go into objects, as in `realm_access.roles`.",
+    )
+    oidc_subject_claim: ClaimPath = Field(
+        default=("sub",), description="The claim that names the caller; one that users cannot change themselves."
+    )
+    oidc_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that the issuer is trusted by, in place of the system's.",
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
@@ -151,6 +209,24 @@ class Settings(BaseSettings):
         if password is not None and len(password.get_secret_value()) < SHORTEST_PASSWORD:
             raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
         return password
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _secure(cls, issuer: str | None) -> str | None:
+        # OpenID Connect Discovery 3: an issuer has no query.
+        if issuer is not None and (not is_secure(issuer) or "?" in issuer):
+            raise ValueError("it must be an https address, or an http one of loopback, without a query")
+        return issuer
+
+    @field_validator("oidc_audience", "oidc_permissions")
+    @classmethod
+    def _goes_with_the_issuer(cls, value: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
+        issuer = info.data.get("oidc_issuer")
+        if issuer and not value:
+            raise ValueError(f"with {PREFIX}OIDC_ISSUER it is needed")
+        if value and not issuer:
+            raise ValueError(f"without {PREFIX}OIDC_ISSUER it means nothing")
+        return value
 
     @property
     def database(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from mailsettings.domain.access import Account
+from mailsettings.domain.access import OPERATOR
 from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
@@ -22,7 +22,7 @@ from bodies import checkmarx_test, oracle
 from canary import Canary
 from certificates import authority_pem, key_pem
 from fakes import PlainPasswords
-from service import MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
+from service import ADMIN, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
 from smtp_server import HOST, says, scripted_server
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])  # no answer here depends on the database
@@ -48,7 +48,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.fixture
 async def tested(store: Store) -> AsyncIterator[Caller]:
     """The admin's client of a service that really connects, to this machine too."""
-    await KeepAccounts(store, PlainPasswords()).add(Account("admin", frozenset()), "correct horse")
+    await KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
     egress = EgressPolicy((ip_network("127.0.0.0/8"),), None)
     prober = SMTPProber(
         egress,

@@ -192,3 +192,11 @@ def test_a_failure_is_one_sentence_and_an_exit_code(run: Run, name: str) -> None
     assert failed.stdout == ""
     if code == 1:
         assert len(failed.stderr.strip().splitlines()) == 1
+
+
+def test_an_account_cannot_have_the_name_of_an_issuers_caller(run: Run) -> None:
+    name = "login.example.org|alice"
+    refused = run("user", "add", name, "--permission", "view-mail-settings", "--password-stdin", stdin=CANARY)
+
+    assert refused.returncode == 1
+    assert refused.stderr == "Error: | is reserved for the names of an external issuer's callers.\n"

@@ -5,7 +5,6 @@ each request, so that a finding is found again by its request alone.
 """
 
 import asyncio
-import hashlib
 import json
 import logging
 import re
@@ -19,7 +18,7 @@ from urllib.parse import unquote
 
 from starlette.types import Message, Scope
 
-from mailsettings.domain.access import Account
+from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.observation import SMTPReply
@@ -116,7 +115,8 @@ class Target:
             answer = self._exchange(raw)
             changed = self._database.changed()
             shown = self._shown() if changed else []
-        broken = [*_wrong(raw, answer), *self._leaks(raw, [answer, *shown], records), *self._lent()]
+        notes = self._database.notes()
+        broken = [*_wrong(raw, answer), *self._leaks([answer, *shown], records, notes), *self._lent()]
         if changed and answer.status >= 400:
             broken.append("a refused request changed what is stored")
         return answer, broken
@@ -127,8 +127,8 @@ class Target:
         self._settings = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, sender, login)
         async with self._store.writing() as work:
             await work.mail_servers.add(self._settings)
-        account = Account(ACCOUNT, frozenset({"manage-system-settings"}))
-        await KeepAccounts(self._store, PlainPasswords()).add(account, "correct horse")
+        account = Account(ACCOUNT, frozenset({"admin"}))
+        await KeepAccounts(self._store, PlainPasswords()).add(OPERATOR, account, "correct horse")
 
     def _exchange(self, raw: Raw) -> Answer:
         answer = self._runner.run(_asgi(self._app, raw))
@@ -141,12 +141,13 @@ class Target:
         admin = ((b"authorization", b"Bearer admin"),)
         return [self._exchange(Raw("GET", path.encode(), admin)) for path in (MAIL_SERVER, SMTP_SETTINGS)]
 
-    def _leaks(self, raw: Raw, answers: Sequence[Answer], records: Sequence[logging.LogRecord]) -> Iterator[str]:
+    def _leaks(self, answers: Sequence[Answer], records: Sequence[logging.LogRecord], notes: str) -> Iterator[str]:
         said = b"\n".join(part for one in answers for pair in one.headers for part in pair)
         bodies = b"\n".join(one.body for one in answers)
         logged = "\n".join(map(text_of, records))
         for name, canary in (("sent", self.planted), ("stored", self.stored)):
-            for place, content in (("a header", said), ("a body", bodies), ("the log", logged)):
+            places = (("a header", said), ("a body", bodies), ("the log", logged), ("the audit log", notes))
+            for place, content in places:
                 if found := canary.found_in(content):
                     yield f"the {name} secret is in {place}, {', '.join(found)}"
         yield from (f"logged: {one.getMessage()[:80]}" for one in records if one.levelno >= logging.ERROR)
@@ -183,6 +184,10 @@ class _Keep(logging.Handler):
         self._into.append(record)
 
 
+_NOTES = {"audit_entries", "audit_head", "login_failures", "sealed_keys", "sealing_keys"}
+"""What is written about refusals too."""
+
+
 class _Snapshot:
     """All rows of the database as they were at first; a look that nothing was committed costs one PRAGMA."""
 
@@ -198,8 +203,14 @@ class _Snapshot:
         self._connection.close()
 
     def changed(self) -> bool:
-        """Whether any row of any table is not what it was."""
-        return self._data_version() != self._version and _digest(self._rows()) != _digest(self._first)
+        """Whether any row of any table is not what it was, except for notes about refusals."""
+        return self._data_version() != self._version and _kept(self._rows()) != _kept(self._first)
+
+    def notes(self) -> str:
+        """What was written about the last request, readable text only."""
+        if self._data_version() == self._version:
+            return ""
+        return repr(self._connection.execute("SELECT * FROM audit_entries").fetchall())
 
     def restore(self) -> None:
         """Put back every row; our own commit does not count as one, to ourselves."""
@@ -220,8 +231,8 @@ class _Snapshot:
         return {name: self._connection.execute(f"SELECT * FROM {name}").fetchall() for name in self._tables}
 
 
-def _digest(rows: dict[str, list[tuple[Any, ...]]]) -> bytes:
-    return hashlib.sha256(repr(rows).encode()).digest()
+def _kept(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    return {name: content for name, content in rows.items() if name not in _NOTES}
 
 
 async def _asgi(app: Any, raw: Raw) -> Answer:

@@ -9,11 +9,24 @@ from mailsettings import settings
 from mailsettings.bootstrap import GRANTS
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.access import Account, AccountKind
+from mailsettings.domain.access import FOREIGN_MARK, Account, AccountKind
 
 SECRET_BYTES = 32
 
 password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+
+
+def _own_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Names with the mark in them belong to callers that an external issuer vouches for."""
+    if FOREIGN_MARK in name:
+        raise click.ClickException(f"{FOREIGN_MARK} is reserved for the names of an external issuer's callers.")
+    return name
+
+
+own_name_argument = click.argument("name", callback=_own_name)
+subject_option = click.option(
+    "--subject", default="operator", show_default=True, metavar="NAME", callback=_own_name
+)
 permission_option = click.option(
     "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
 )
@@ -30,7 +43,7 @@ def client() -> None:
 
 
 @user.command("add")
-@click.argument("name")
+@own_name_argument
 @permission_option
 @password_option
 @one_sentence
@@ -42,7 +55,7 @@ def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -
 
 
 @client.command("add")
-@click.argument("name")
+@own_name_argument
 @permission_option
 @one_sentence
 def add_client(name: str, permissions: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import uvicorn
 
 from mailsettings import __version__, logs, settings
 from mailsettings.bootstrap import prepare
-from mailsettings.cli.accounts import client, permission_option, user
+from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
@@ -77,7 +77,7 @@ def migrate() -> None:
 
 
 @main.command()
-@click.option("--subject", default="operator", show_default=True, metavar="NAME")
+@subject_option
 @permission_option
 @click.option("--expires-in", default=3600, show_default=True, type=click.IntRange(1), metavar="SECONDS")
 @one_sentence

@@ -9,6 +9,8 @@ from mailsettings.domain.errors import InvalidSetting, PermissionDenied
 from mailsettings.domain.setting import Setting
 
 LONGEST_NAME = 255
+FOREIGN_MARK = "|"
+"""Stands between the issuer and the name of somebody whom another issuer vouches for; in no name of ours."""
 
 
 class Permission(StrEnum):

@@ -16,6 +16,7 @@ MailSettingsError
 │   ├── TooManyLogins       too many failed ones, or too many at once
 │   └── TooManyProbes       connection tests
 ├── SecretUnreadable        a sealed secret that does not open with our key
+├── IdentityUnavailable     the issuer of a token is away, and its keys are not known
 └── StoreUnavailable        the database is away; trying again later may help
 """
 
@@ -129,6 +130,13 @@ class SecretUnreadable(MailSettingsError):
 
     def __init__(self) -> None:
         super().__init__("The stored secret cannot be read with this key; send it again.")
+
+
+class IdentityUnavailable(MailSettingsError):
+    """Whether a token is good cannot be told: its issuer's keys are not to be had, now."""
+
+    def __init__(self) -> None:
+        super().__init__("The access token cannot be checked right now: its issuer does not answer.")
 
 
 class StoreUnavailable(MailSettingsError):

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import (
+    IdentityUnavailable,
     MailSettingsError,
     NotAuthenticated,
     PermissionDenied,
@@ -111,7 +112,7 @@ AUDIT = Dialect(
             refusals.BodyTooLarge: Answer(413),
             refusals.UnsupportedContentType: Answer(415),
             **{kind: Answer(429) for kind in (TooMany, refusals.TooManyRequests)},
-            StoreUnavailable: Answer(503),
+            **{kind: Answer(503) for kind in (IdentityUnavailable, StoreUnavailable)},
             Exception: Answer(500),
         },
         body=lambda _answer, message: {"message": message},

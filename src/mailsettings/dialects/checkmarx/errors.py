@@ -24,6 +24,7 @@ STYLE = ErrorStyle(
         errors.AccountExists: Answer(409),
         errors.SecretUnreadable: Answer(400),
         errors.TooMany: Answer(429),
+        errors.IdentityUnavailable: Answer(503),
         errors.StoreUnavailable: Answer(503),
         refusals.AmbiguousCredentials: Answer(400),
         refusals.BodyIncomplete: Answer(400),

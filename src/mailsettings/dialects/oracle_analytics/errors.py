@@ -20,6 +20,7 @@ STYLE = ErrorStyle(
         errors.AccountExists: Answer(409, "Conflict"),
         errors.SecretUnreadable: Answer(400, "InvalidParameter"),
         errors.TooMany: Answer(429, "TooManyRequests"),
+        errors.IdentityUnavailable: Answer(503, "ServiceUnavailable"),
         errors.StoreUnavailable: Answer(503, "ServiceUnavailable"),
         refusals.AmbiguousCredentials: Answer(400, "InvalidParameter"),
         refusals.BodyIncomplete: Answer(400, "CannotParseRequest"),

@@ -1,0 +1,53 @@
+"""Whose token it is decides who reads it, and nobody becomes somebody else by that."""
+
+import jwt
+import pytest
+
+from mailsettings.auth.issuers import Issuers
+from mailsettings.domain.access import FOREIGN_MARK, TokenClaims
+from mailsettings.domain.errors import NotAuthenticated
+
+OWN, FOREIGN = "mailsettings", "https://idp.example"
+
+
+def token(**claims: object) -> str:
+    return jwt.encode(dict(claims), "a secret that nobody looks at here", "HS256")
+
+
+def issuers(own_subject: str = "alice") -> Issuers:
+    async def own(_token: str) -> TokenClaims:
+        return TokenClaims(own_subject, frozenset({"own"}), 0, "stamp")
+
+    async def foreign(_token: str) -> TokenClaims:
+        return TokenClaims("idp.example|alice", frozenset({"foreign"}), 0)
+
+    return Issuers(OWN, own, FOREIGN, foreign)
+
+
+@pytest.mark.parametrize(("issuer", "reader"), [(OWN, "own"), (FOREIGN, "foreign")])
+async def test_a_token_goes_to_its_issuers_reader(issuer: str, reader: str) -> None:
+    assert (await issuers().read(token(iss=issuer))).grants == {reader}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        token(iss="https://elsewhere.example"),
+        token(iss=f"{FOREIGN}/"),
+        token(iss=FOREIGN.upper()),
+        token(sub="alice"),
+        "",
+        "a.b.c",
+        "..",
+    ],
+)
+async def test_a_token_of_nobody_we_trust_is_read_by_nobody(text: str) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        await issuers().read(text)
+
+    assert refused.value.presented
+
+
+async def test_an_account_of_ours_is_never_taken_for_the_issuers_caller_of_that_name() -> None:
+    with pytest.raises(NotAuthenticated):
+        await issuers(f"idp.example{FOREIGN_MARK}alice").read(token(iss=OWN))
