@@ -15,7 +15,7 @@ run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PO
 
 test: check  ## install, then every check: format, lint, types, import contracts, tests
 
-check: lint types  ## the same without the word test
+check: lint types coverage  ## the same without the word test
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2
 

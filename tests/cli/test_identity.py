@@ -60,8 +60,8 @@ def test_signing_keys_rotate_and_the_one_that_signs_is_kept(run: Run) -> None:
 
     assert both == f"{old}\n{new}\tsigns\n"
     assert (in_use.returncode, dropped.returncode, unknown.returncode) == (1, 0, 1)
-    assert in_use.stderr == f"Error: The key {new} cannot be dropped: it signs new tokens; rotate first.\n"
-    assert unknown.stderr == f"Error: There is no key {old}.\n"
+    assert in_use.stderr == f"Error: The key {new} signs; run `mailsettings signing-keys rotate` first.\n"
+    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings signing-keys list`.\n"
     assert run("signing-keys", "list").stdout == f"{new}\tsigns\n"
 
 

@@ -10,6 +10,7 @@ from mailsettings.dialects import DIALECTS
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import CUSTOM_CERTIFICATE, NO_AUTH, OAUTH2, USERNAME_PASSWORD
 from mailsettings.domain.errors import MailSettingsError
+from mailsettings.site.audit import AUDIT
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.refusals import RequestRefused
 
@@ -146,7 +147,7 @@ def _all_kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
         yield from _all_kinds(below)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize("dialect", [*DIALECTS, AUDIT], ids=lambda dialect: dialect.name)
 @pytest.mark.parametrize("base", [MailSettingsError, RequestRefused], ids=lambda kind: kind.__name__)
 def test_every_error_has_its_row_in_the_table(dialect: Dialect, base: type[Exception]) -> None:
     lacking = [

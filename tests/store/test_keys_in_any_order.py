@@ -20,9 +20,8 @@ from hypothesis.stateful import (
 )
 
 from mailsettings.domain.access import OPERATOR
-from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.sealing_key import KeyRefused
 from mailsettings.domain.secret import Secret
 from mailsettings.store.key_admission import WrongKey, require_fitting
 from mailsettings.store.key_ring import KeyRing

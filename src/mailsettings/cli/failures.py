@@ -8,7 +8,6 @@ import click
 
 from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.errors import MailSettingsError
-from mailsettings.domain.sealing_key import KeyRefused
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.engine import DatabaseUnsupported
 from mailsettings.store.key_admission import WrongKey
@@ -20,7 +19,7 @@ Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(KeyFileUnusable, SigningKeyUnusable, WrongKey, KeyRefused),
+    *(KeyFileUnusable, SigningKeyUnusable, WrongKey),
 )
 
 

@@ -8,9 +8,8 @@ MailSettingsError
 │   └── SecretNeededAgain   the stored secret was given for another destination
 ├── NotFound
 │   ├── MailServerNotFound
-│   ├── AccountNotFound
-│   └── KeyNotFound
-├── KeyInUse                a key that cannot be dropped
+│   └── AccountNotFound
+├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
 ├── TooMany                 more than is let in; later it is
 │   ├── TooManyLogins       too many failed ones, or too many at once
@@ -88,18 +87,8 @@ class AccountNotFound(NotFound):
         super().__init__(f"There is no account named {name}.")
 
 
-class KeyNotFound(NotFound):
-    """No key has this id."""
-
-    def __init__(self, key_id: str) -> None:
-        super().__init__(f"There is no key {key_id}.")
-
-
-class KeyInUse(MailSettingsError):
-    """A key that cannot be dropped, and why; `reason` is part of a sentence."""
-
-    def __init__(self, key_id: str, reason: str) -> None:
-        super().__init__(f"The key {key_id} cannot be dropped: {reason}.")
+class KeyRefused(MailSettingsError):
+    """A key, one that seals or one that signs, cannot be dropped; only the command line asks for it."""
 
 
 class AccountExists(MailSettingsError):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mailsettings.domain.errors import KeyRefused
+
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
@@ -34,10 +36,6 @@ class Resealed:
 
     def __add__(self, other: "Resealed") -> "Resealed":
         return Resealed(self.count + other.count, self.unreadable + other.unreadable)
-
-
-class KeyRefused(Exception):
-    """A key cannot be dropped; `str()` is one sentence. No API can cause it, so it is no `MailSettingsError`."""
 
 
 class KeyUnknown(KeyRefused):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action
-from mailsettings.domain.errors import KeyInUse, KeyNotFound
+from mailsettings.domain.errors import KeyRefused
 from mailsettings.use_cases.auditing import audited
 from mailsettings.use_cases.ports import Store
 
@@ -43,11 +43,11 @@ class KeepSigningKeys:
         return key_id
 
     async def drop(self, caller: Principal, key_id: str) -> None:
-        """End all tokens that a key has signed. Raises `KeyNotFound`, `KeyInUse` for the one that signs."""
+        """End all tokens that a key has signed. Raises `KeyRefused`, also for the one that signs."""
         async with audited(self._store, caller, Action.SIGNING_KEY_DROP, key_id) as change:
             names = [name for name, _ in await change.work.sealed_keys.named(PREFIX)]
             if f"{PREFIX}{key_id}" not in names:
-                raise KeyNotFound(key_id)
+                raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")
             if names[-1] == f"{PREFIX}{key_id}":
-                raise KeyInUse(key_id, "it signs new tokens; rotate first")
+                raise KeyRefused(f"The key {key_id} signs; run `mailsettings signing-keys rotate` first.")
             await change.work.sealed_keys.remove(f"{PREFIX}{key_id}")

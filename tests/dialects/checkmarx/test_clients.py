@@ -171,7 +171,8 @@ REFUSED: dict[str, tuple[dict[str, str | None], dict[str, str]]] = {
     "a NUL in the name": ({"username": "ad\0min"}, WRONG),
     "no password": ({"password": None}, WRONG),
     "no user": ({"username": None}, WRONG),
-    "another grant": ({"grant_type": "client_credentials"}, {"error": "unsupported_grant_type"}),
+    "another grant": ({"grant_type": "authorization_code"}, {"error": "unsupported_grant_type"}),
+    "no client's secret": ({"grant_type": "client_credentials"}, {"error": "invalid_client"}),
     "unknown scope": ({"scope": "everything"}, {"error": "invalid_scope"}),
 }
 

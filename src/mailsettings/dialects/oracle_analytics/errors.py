@@ -18,6 +18,7 @@ STYLE = ErrorStyle(
         errors.InvalidSetting: Answer(400, "InvalidParameter"),
         errors.NotFound: Answer(404, "NotFound"),
         errors.AccountExists: Answer(409, "Conflict"),
+        errors.KeyRefused: Answer(409, "Conflict"),
         errors.SecretUnreadable: Answer(400, "InvalidParameter"),
         errors.TooMany: Answer(429, "TooManyRequests"),
         errors.IdentityUnavailable: Answer(503, "ServiceUnavailable"),
