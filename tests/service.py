@@ -13,7 +13,7 @@ from mailsettings.app import create_app
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.site.audit import AUDIT
-from mailsettings.site.openapi import document
+from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
@@ -70,7 +70,10 @@ def build_service(
         allowed_hosts=allowed_hosts,
     )
     dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT)]
-    documents = {dialect.name: document(app, TOKEN) for dialect, app in dialects}
+
+    def documents() -> dict[str, Document]:  # most tests never look at them, and they take a tenth of a second
+        return {dialect.name: document(app, TOKEN) for dialect, app in dialects}
+
     return create_app(dialects, create_site(documents, _ready, _no_lifespan, allowed_hosts))
 
 

@@ -1,9 +1,10 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
 import gc
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
@@ -21,7 +22,7 @@ from mailsettings.domain.access import Grants, IssuedToken, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, read
 from mailsettings.site.audit import AUDIT
-from mailsettings.site.openapi import document
+from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
 from mailsettings.smtp.oauth2 import OAuth2Tokens
@@ -171,11 +172,15 @@ def create_service(backend: Backend) -> ASGIApp:
     """The APIs and the site over *backend*, which is closed when they end."""
     dialects = [(api, api.build(backend.use_cases)) for api in APIS]
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
-    documents = {dialect.name: document(app, token_path) for dialect, app in dialects}
+
+    @cache
+    def documents() -> Mapping[str, Document]:
+        return {dialect.name: document(app, token_path) for dialect, app in dialects}
 
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
         await backend.establish()
+        documents()  # now, so that no request has to wait for them
         try:
             yield
         finally:

@@ -32,7 +32,7 @@ class Database:
 
 
 def site(database: Database) -> httpx.AsyncClient:
-    app = create_site({}, database.ping, no_lifespan)
+    app = create_site(dict, database.ping, no_lifespan)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service.test")
 
 

@@ -1,6 +1,7 @@
 """The site itself: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -31,14 +32,15 @@ _POLICY = (
 
 
 def create_site(
-    documents: Mapping[str, Document],
+    documents: Callable[[], Mapping[str, Document]],
     ready: Callable[[], Awaitable[None]],
     lifespan: Lifespan[FastAPI],
     allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
     """The site; *documents* by the name of their API, *ready* raises `StoreUnavailable` when we are not.
 
-    Who asks for our health, asks by address, so that it is told under any host.
+    Documents are made when they are asked for, which takes a tenth of a second. Who asks for our health, asks by
+    address, so that it is told under any host.
     """
     site = FastAPI(
         openapi_url=None,
@@ -48,10 +50,11 @@ def create_site(
         redirect_slashes=False,
         lifespan=lifespan,
     )
-    served = {
-        "openapi": merged(documents.values()),
-        **{f"openapi/{name}": doc for name, doc in documents.items()},
-    }
+
+    @cache
+    def served() -> Mapping[str, Document]:
+        found = documents()
+        return {"openapi": merged(found.values()), **{f"openapi/{name}": doc for name, doc in found.items()}}
 
     @site.get("/")
     async def index() -> Response:
@@ -67,9 +70,9 @@ def create_site(
 
     @site.get("/{name:path}.json")
     async def openapi(name: str) -> Response:
-        if name not in served:
+        if name not in served():
             raise HTTPException(404)
-        return JSONResponse(served[name])
+        return JSONResponse(served()[name])
 
     @site.get("/health/live")
     async def live() -> Response:
