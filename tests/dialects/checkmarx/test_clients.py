@@ -3,11 +3,14 @@
 `contract` names the observation that a client was recorded under.
 """
 
+import gc
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+
+from mailsettings.dialects.checkmarx.schemas import TokenRequest
 
 from service import SMTP_SETTINGS, TOKEN, Caller
 
@@ -200,6 +203,16 @@ async def test_a_login_that_is_no_form_is_refused(api: Caller, content: bytes, h
     answer = await api(None).send("POST", TOKEN, content=content, headers=headers)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("missing", ["username", "password"])
+async def test_nothing_of_a_refused_login_is_kept(api: Caller, missing: str) -> None:
+    """The frames that an exception was raised in have the form in them, password and all."""
+    for _ in range(3):
+        await api(None).send("POST", TOKEN, data=form({"password": CANARY, missing: None}))
+    gc.collect()
+
+    assert [kept for kept in gc.get_objects() if isinstance(kept, TokenRequest)] == []
 
 
 async def test_three_refused_logins_in_a_row_lock_nobody_out(api: Caller) -> None:

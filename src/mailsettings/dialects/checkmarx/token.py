@@ -47,10 +47,11 @@ class TokenRefused(Exception):
 
 _WRONG = {
     # The very words that a client of the vendor compares with.
-    "password": TokenRefused("invalid_grant", "invalid_username_or_password"),
-    "client_credentials": TokenRefused("invalid_client"),
+    "password": ("invalid_grant", "invalid_username_or_password"),
+    "client_credentials": ("invalid_client", None),
 }
-"""For each grant, what is answered to a name or a secret that is wrong."""
+"""For each grant, what is answered to a name or a secret that is wrong. No exceptions: one that is kept and raised
+again holds on to the frames it was ever raised in, and to the secrets in them."""
 
 
 @router.get(
@@ -95,7 +96,7 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
     try:
         token = await use_cases(request).log_in(*_login(request, form), origin(request.scope))
     except LoginRefused:
-        return _refusal(_WRONG[form.grant_type])
+        return _refusal(TokenRefused(*_WRONG[form.grant_type]))
     except TokenRefused as refused:
         return _refusal(refused)
     except TooManyLogins as delayed:
@@ -153,7 +154,7 @@ def _require_client_secret(request: Request, shown: str) -> None:
 def _user(form: wire.TokenRequest) -> tuple[str, str]:
     name = form.username or form.user_name
     if not name or form.password is None:
-        raise _WRONG["password"]
+        raise TokenRefused(*_WRONG["password"])
     return name, form.password.get_secret_value()
 
 
