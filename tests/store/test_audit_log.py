@@ -158,6 +158,10 @@ TAMPERED = {
     "all removed": (["DELETE FROM audit_entries"], "ends at entry 0; 5 entries were written"),
     "the last removed, the note set back": (HEAD_BACK, "note about the last entry is missing or was altered"),
     "the note removed": (["DELETE FROM audit_head"], "note about the last entry is missing or was altered"),
+    "all removed, the note too": (
+        ["DELETE FROM audit_entries", "DELETE FROM audit_head"],
+        "note about the last entry is missing or was altered",
+    ),
     "the key removed": (["DELETE FROM sealed_keys"], "key of the log is missing"),
     "one forged at the end": ([FORGED], "Entry 6 was altered"),
 }

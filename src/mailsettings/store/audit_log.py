@@ -25,6 +25,8 @@ from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.tables import audit_entries, audit_head
 
 KEY_NAME = "audit"
+_BREAK = b"the note was gone"
+"""What an entry follows that has nothing to follow: not the beginning, or a log without any entry would pass."""
 
 
 class SQLAuditLog:
@@ -76,7 +78,7 @@ class SQLAuditLog:
         """The entry to follow. Where the note about it is gone or not ours, nothing is: the break will show."""
         head = await self.head()
         if head is None or not chain.sealed(head):
-            head = AuditHead(0, b"", b"")
+            head = AuditHead(0, _BREAK, b"")
         highest = (await self._connection.execute(select(func.max(audit_entries.c.sequence)))).scalar_one()
         return replace(head, sequence=max(head.sequence, highest or 0))
 
