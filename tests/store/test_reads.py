@@ -103,6 +103,18 @@ async def test_a_file_that_is_locked_is_read_the_long_way_and_not_from_memory(sq
     await store.close()
 
 
+async def test_writers_that_wait_for_their_turn_keep_no_reader_out(store: SQLStore, database_url: str) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    async with other.writing():
+        waiting = [asyncio.create_task(put(store, f"h{number}")) for number in range(40)]
+        await asyncio.sleep(0.1)
+
+        await asyncio.wait_for(store.ping(), 1)
+
+    await asyncio.gather(*waiting)
+    await other.close()
+
+
 async def test_a_server_that_goes_away_is_told_soon_and_used_again_when_it_is_back(
     postgres: Postgres, postgres_url: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The store: transactions over an engine, and reads that are served from memory while they are fresh."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.audit import AuditEntry
+from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import engine
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
@@ -20,6 +22,9 @@ from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource, Sealer
 from mailsettings.store.sealing_keys import SQLSealingKeys
 from mailsettings.store.view import SQLView
+
+TURN_SECONDS = 10
+"""How long a writer waits for those of the same process before it."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
 
@@ -43,12 +48,13 @@ class SQLStore:
         self._engine = engine.async_engine(url)
         self._keys = keys
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
+        self._turn = asyncio.Lock()
         self._view = SQLView(lambda: self._transaction(writes=False), keys, self._guard)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SQLUnitOfWork]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
-        async with self._transaction(writes=True) as connection:
+        async with self._writers_turn(), self._transaction(writes=True) as connection:
             # Under the lock, so that no key is dropped between this look at the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
             work = SQLUnitOfWork(connection, sealer, self._keys)
@@ -76,6 +82,23 @@ class SQLStore:
         if self._guard:
             self._guard.close()
         await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _writers_turn(self) -> AsyncIterator[None]:
+        """Of this process one writer waits for the database's lock, and the others for that one, in order.
+
+        Each that waits for the lock holds a connection of the pool, and enough of them would hold them all, so
+        that reading waits too. SQLite has no queue either: a writer that is unlucky tries until it gives up.
+        """
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StoreUnavailable from None
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     @asynccontextmanager
     async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
