@@ -145,6 +145,12 @@ async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door)
     assert await door.fail(2, "another") == ["refused", "5 s"]
 
 
+async def test_a_mistake_now_and_then_does_not_add_up_for_those_who_share_an_address(door: Door) -> None:
+    for number in range(2 * FROM_ONE_ADDRESS.free):
+        assert await door.fail(1, f"name {number}") == ["refused"]
+        door.now += 3600
+
+
 @pytest.mark.parametrize(
     ("one", "other", "is_same"),
     [

@@ -44,5 +44,6 @@ class Patience:
 
 WITH_ONE_ACCOUNT = Patience(free=5)
 """A client of one vendor logs in again three times by itself before it gives up."""
-FROM_ONE_ADDRESS = Patience(free=20)
-"""Many people may share an address."""
+FROM_ONE_ADDRESS = Patience(free=20, forgotten_after_seconds=30 * 60)
+"""Many people may share an address, and no login that succeeds forgets their failures; half an hour without one
+does, or a few in each shift would end in the longest wait after every one."""
