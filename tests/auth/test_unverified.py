@@ -1,0 +1,29 @@
+"""Reading tokens that nobody has verified: it costs those who send them, not us."""
+
+import base64
+import tracemalloc
+
+from mailsettings.auth.unverified import LONGEST_TOKEN, parse
+
+
+def part(json: str) -> str:
+    return base64.urlsafe_b64encode(json.encode()).decode().rstrip("=")
+
+
+def claims(number: int) -> str:
+    """Small as a text, and some thousand objects when it is read."""
+    return '{"a":[' + "[]," * 1900 + f"{number}]}}"
+
+
+def test_what_strangers_send_takes_little_memory_however_much_of_it_comes() -> None:
+    tokens = [f"{part('{}')}.{part(claims(number))}." for number in range(300)]
+    assert max(map(len, tokens)) <= LONGEST_TOKEN
+    tracemalloc.start()
+
+    for token in tokens:
+        parse(token)
+
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    parse.cache_clear()
+    assert kept < 10 * 2**20
