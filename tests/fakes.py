@@ -129,6 +129,9 @@ class InMemoryAuditLog:
     async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
         return self._chain.fingerprint(secret, target)
 
+    async def has(self, action: str) -> bool:
+        return any(entry.record.action == action for entry in self.rows)
+
     async def chain(self) -> AuditChain:
         return self._chain
 

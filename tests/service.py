@@ -60,7 +60,7 @@ def build_service(
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
-        probes=ProbeMailServers(store, prober, limits),
+        probes=ProbeMailServers(store, prober, limits, turned_away),
         log_in=LogIn(store, PlainPasswords(), NamesAsTokens(), turned_away, 3600),
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),

@@ -11,7 +11,7 @@ from mailsettings import settings
 from mailsettings.auth.signing_keys import KEPT_SECONDS
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
-from mailsettings.domain.guessing import WITH_ONE_ACCOUNT
+from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT
 
 from service import BASE_URL, SMTP_SETTINGS, TOKEN
 
@@ -146,6 +146,24 @@ async def test_an_unknown_name_and_a_wrong_password_get_the_same_answers(
         known = await first.log_in(grant_type="password", username="alice", password="wrong")
         unknown = await first.log_in(grant_type="password", username="nobody", password="wrong")
         assert said(known) == said(unknown)
+
+
+async def test_guesses_at_the_secret_of_the_vendors_client_are_slow_too(
+    replicas: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAILSETTINGS_CLIENT_SECRET", CANARY)
+    guarded = Replica()
+    form = {"grant_type": "password", "username": "alice", "password": CANARY}
+    wrong = [await guarded.log_in(**form, client_secret=f"{number}") for number in range(FROM_ONE_ADDRESS.free)]
+    right = await guarded.log_in(**form, client_secret=CANARY)
+    still_wrong = await guarded.log_in(**form, client_secret="x")
+    log = await guarded.backend.use_cases.audit_log.page(OPERATOR)
+    await guarded.backend.close()
+
+    assert {(each.status_code, each.json()["error"]) for each in wrong} == {(400, "invalid_client")}
+    assert [right.status_code, still_wrong.status_code] == [429, 429]
+    assert [entry.record.outcome for entry in log].count("refused") == FROM_ONE_ADDRESS.free + 2
+    assert CANARY not in repr(log)
 
 
 async def test_keys_rotate_with_overlap_and_a_dropped_one_ends_its_tokens(

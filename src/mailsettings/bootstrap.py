@@ -118,7 +118,7 @@ def create_backend(settings: Settings) -> Backend:
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
-        probes=ProbeMailServers(store, prober, _probe_limits(settings)),
+        probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away),
         log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds),
         authentication=Authentication(store, _reader(settings, OwnTokenReader(keys, ISSUER)), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),

@@ -50,6 +50,14 @@ def test_a_client_gets_secrets_from_us_that_are_nowhere_in_clear(run: Run, tmp_p
     assert second.encode() not in everything
 
 
+@pytest.mark.parametrize("name", ["operator:root", "issuer.example.org|alice"])
+def test_names_of_others_are_not_given_to_accounts(run: Run, name: str) -> None:
+    made = run("client", "add", name, "--permission", "view-mail-settings")
+
+    assert (made.returncode, made.stdout) == (1, "")
+    assert "is reserved for" in made.stderr
+
+
 def test_signing_keys_rotate_and_the_one_that_signs_is_kept(run: Run) -> None:
     old = run("signing-keys", "list").stdout.split()[0]
     new = run("signing-keys", "rotate").stdout.strip()

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, delete, insert, select, update
 
+from mailsettings.auth.signing_keys import make
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, Resealed
 from mailsettings.domain.secret import Secret
@@ -22,8 +23,9 @@ from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sealed_columns import SEALED, SealedColumn
 from mailsettings.store.sealing_keys import SQLSealingKeys
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.store.tables import mail_servers, metadata, sealing_keys
+from mailsettings.store.tables import mail_servers, metadata, sealed_keys, sealing_keys
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.signing_keys import KeepSigningKeys
 
 OURS = 1
 """Beside the secrets of mail servers the key of the audit log is sealed."""
@@ -304,6 +306,44 @@ async def test_keys_that_do_not_fit_are_refused_before_anything_is_written(
         require_fitting(database_url, wrong)
     assert not (tmp_path / "absent").exists()
     assert run(database_url, select(sealing_keys)) == before
+
+
+async def test_a_key_that_secrets_need_and_the_file_lacks_is_named(
+    service: Service, database_url: str, tmp_path: Path
+) -> None:
+    """Case 18."""
+    before = shutil.copy(tmp_path / "sealing-keys", tmp_path / "before")
+    await service.add("old")
+    new = await service.keys.rotate(OPERATOR)
+    await service.add("new")
+
+    with pytest.raises(WrongKey, match=f"The key {new} is missing"):
+        require_fitting(database_url, KeyRing(RingFile(Path(before))))
+    require_fitting(database_url, service.ring)
+
+
+async def test_a_damaged_signing_key_fails_alone_and_can_be_dropped(
+    service: Service, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    signing = KeepSigningKeys(service.store, make)
+    await signing.ensure()
+    [(old, _)] = await signing.list()
+    new = await signing.rotate(OPERATOR)
+    run(database_url, update(sealed_keys).where(sealed_keys.c.name == f"signing:{old}").values(sealed=b"\0"))
+
+    assert [key for key, _ in await signing.list()] == [new]
+    assert f"signing:{old} does not open" in caplog.text
+    await service.store.admit_key()
+    await signing.drop(OPERATOR, old)
+    with pytest.raises(KeyRefused, match="There is no key"):
+        await signing.drop(OPERATOR, old)
+
+
+async def test_without_the_key_of_the_audit_log_nothing_starts(service: Service, database_url: str) -> None:
+    run(database_url, update(sealed_keys).where(sealed_keys.c.name == "audit").values(sealed=b"\0"))
+
+    with pytest.raises(WrongKey, match="key of the audit log"):
+        await service.store.admit_key()
 
 
 def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ async def test_a_first_account_is_made_only_where_there_is_none(accounts: KeepAc
     assert await accounts.list() == [ALICE]
 
 
+async def test_a_first_account_that_was_removed_is_not_made_again(accounts: KeepAccounts) -> None:
+    await accounts.add_first(OPERATOR, ALICE, "correct horse")
+    await accounts.remove(OPERATOR, USER, "alice")
+
+    assert not await accounts.add_first(OPERATOR, ALICE, "correct horse")
+    assert await accounts.list() == []
+
+
 async def test_each_change_of_a_password_brings_another_stamp(
     accounts: KeepAccounts, store: InMemoryStore
 ) -> None:

@@ -31,6 +31,7 @@ from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.turned_away import TurnedAway
 
 from certificates import SelfSigned
 from fakes import InMemoryStore, ScriptedProber
@@ -160,7 +161,9 @@ async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: InM
             assert [each.outcome for each in store.audit.records] == [AuditOutcome.BEGUN]
             return await super().probe(server, recipient)
 
-    await ProbeMailServers(store, Watching(), ProbeLimits()).given(ALICE, SERVER, "to@example.org")
+    await ProbeMailServers(store, Watching(), ProbeLimits(), TurnedAway(store)).given(
+        ALICE, SERVER, "to@example.org"
+    )
 
     begun, done = store.audit.records
     assert (begun.action, begun.target, begun.origin) == (Action.MAIL_SERVER_TEST, "given mail server", HERE)
@@ -178,7 +181,7 @@ async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) 
     refused = failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
     report = ProbeReport((StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),), refused)
     await store.mail_servers.add(SERVER)
-    await ProbeMailServers(store, ScriptedProber(report), ProbeLimits()).stored(ALICE, 1, None)
+    await ProbeMailServers(store, ScriptedProber(report), ProbeLimits(), TurnedAway(store)).stored(ALICE, 1, None)
 
     end = store.audit.records[-1]
     assert (end.target, end.outcome) == ("mail-server:1", AuditOutcome.FAILED)
@@ -187,7 +190,7 @@ async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) 
 
 async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: InMemoryStore) -> None:
     prober = ScriptedProber()
-    probes = ProbeMailServers(store, prober, ProbeLimits(per_minute_each=1))
+    probes = ProbeMailServers(store, prober, ProbeLimits(per_minute_each=1), TurnedAway(store))
     await probes.given(ALICE, SERVER, None)
     with pytest.raises(TooManyProbes):
         await probes.given(ALICE, SERVER, None)
@@ -200,7 +203,7 @@ async def test_nothing_is_tested_that_cannot_be_written_down(store: InMemoryStor
     prober = ScriptedProber()
     store.away = True
     with pytest.raises(StoreUnavailable):
-        await ProbeMailServers(store, prober, ProbeLimits()).given(ALICE, SERVER, None)
+        await ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)).given(ALICE, SERVER, None)
 
     assert prober.asked == []
 
@@ -214,7 +217,9 @@ async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_writte
             return await super().probe(server, recipient)
 
     with caplog.at_level(logging.ERROR):
-        report = await ProbeMailServers(store, GoesAway(), ProbeLimits()).given(ALICE, SERVER, None)
+        report = await ProbeMailServers(store, GoesAway(), ProbeLimits(), TurnedAway(store)).given(
+            ALICE, SERVER, None
+        )
 
     assert report.succeeded
     assert "could not be written" in caplog.text

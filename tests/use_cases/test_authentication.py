@@ -7,7 +7,7 @@ from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.authentication import Authentication
-from mailsettings.use_cases.turned_away import FOR_ALL, FOR_ONE_ADDRESS, TurnedAway
+from mailsettings.use_cases.turned_away import FOR_ALL, FOR_ONE, TurnedAway
 
 from fakes import GRANTS, InMemoryStore, PlainPasswords
 
@@ -114,13 +114,35 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(gate: Gate) -> No
                 await gate.authentication.by_token("bad", Origin(address))
         return len(gate.store.audit.rows) - before
 
-    assert await refuse(FOR_ONE_ADDRESS + 20, "192.0.2.1") == FOR_ONE_ADDRESS
+    assert await refuse(FOR_ONE + 20, "192.0.2.1") == FOR_ONE
     assert await refuse(5, "192.0.2.2") == 5
-    written = [await refuse(FOR_ONE_ADDRESS, f"198.51.100.{number}") for number in range(20)]
-    assert sum(written) + FOR_ONE_ADDRESS + 5 == FOR_ALL
+    written = [await refuse(FOR_ONE, f"198.51.100.{number}") for number in range(20)]
+    assert sum(written) + FOR_ONE + 5 == FOR_ALL
 
     gate.now += 60
     assert await refuse(1, "192.0.2.1") == 1
+
+
+async def test_no_stranger_fills_the_room_for_what_known_callers_are_refused(gate: Gate) -> None:
+    alice = await gate.authentication.by_token(token_of(gate), HERE)
+    for number in range(FOR_ALL):
+        with pytest.raises(NotAuthenticated):
+            await gate.authentication.by_token("bad", Origin(f"2001:db8:0:{number}::1"))
+    before = len(gate.store.audit.rows)
+
+    for _ in range(FOR_ONE + 5):
+        await gate.authentication.denied(alice, Permission.MAIL_SERVERS_WRITE)
+
+    assert len(gate.store.audit.rows) - before == FOR_ONE
+
+
+async def test_one_machine_with_many_ipv6_addresses_counts_once(gate: Gate) -> None:
+    before = len(gate.store.audit.rows)
+    for number in range(FOR_ONE + 5):
+        with pytest.raises(NotAuthenticated):
+            await gate.authentication.by_token("bad", Origin(f"2001:db8::{number:x}"))
+
+    assert len(gate.store.audit.rows) - before == FOR_ONE
 
 
 async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate) -> None:

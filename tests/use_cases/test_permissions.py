@@ -12,6 +12,7 @@ from mailsettings.domain.replacement import Replacement
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.turned_away import TurnedAway
 
 from fakes import InMemoryStore, ScriptedProber
 
@@ -43,7 +44,7 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
     everything_else = Principal("almost", frozenset(Permission) - {permission})
 
     with pytest.raises(PermissionDenied, match=permission):
-        await use(keep, ProbeMailServers(store, prober, ProbeLimits()), everything_else)
+        await use(keep, ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)), everything_else)
 
     assert [stored.version for stored in await keep.list(OPERATOR)] == [1]
     assert prober.asked == []
@@ -55,7 +56,9 @@ async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) 
     store = InMemoryStore()
     await KeepMailServers(store).create(OPERATOR, WANTED)
 
-    report = await ProbeMailServers(store, prober, ProbeLimits()).stored(OPERATOR, server_id, "to@example.org")
+    report = await ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)).stored(
+        OPERATOR, server_id, "to@example.org"
+    )
 
     assert report.succeeded
     assert prober.asked == [(SERVER, "to@example.org")]

@@ -58,34 +58,32 @@ class SigningKeys:
 
     async def newest(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
         """Id and key to sign with. Raises `StoreUnavailable`, and `SigningKeyUnusable` where there is none."""
-        await self._renew()
+        await self._renew_if_older_than(0)
         if not self._keys:
             raise SigningKeyUnusable
         return list(self._keys.items())[-1]
 
     async def verifying(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """The public part of the key of this id, if it still counts. Raises `StoreUnavailable`."""
-        patience = KEPT_SECONDS if key_id in self._keys else ASK_AGAIN_SECONDS
-        if self._age() > patience:
-            async with self._reading:
-                if self._age() > patience:
-                    await self._renew()
+        await self._renew_if_older_than(KEPT_SECONDS if key_id in self._keys else ASK_AGAIN_SECONDS)
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 
     async def json_web_keys(self) -> Mapping[str, object]:
         """The public parts of all keys (RFC 7517). Raises `StoreUnavailable`."""
-        await self._renew()
+        await self._renew_if_older_than(0)
         return {"keys": [_public(key_id, key) for key_id, key in self._keys.items()]}
 
-    async def _renew(self) -> None:
-        found = await self._read()
-        known = self._keys
-        self._keys = {key_id: known.get(key_id) or load(pem) for key_id, pem in found}
-        self._read_at = self._clock()
-
-    def _age(self) -> float:
-        return self._clock() - self._read_at
+    async def _renew_if_older_than(self, seconds: float) -> None:
+        """One reading at a time, so that none puts back what an earlier one had found."""
+        if self._clock() - self._read_at < seconds:
+            return
+        async with self._reading:
+            if self._clock() - self._read_at < seconds:
+                return
+            now, known = self._clock(), self._keys
+            self._keys = {key_id: known.get(key_id) or load(pem) for key_id, pem in await self._read()}
+            self._read_at = now
 
 
 def _public(key_id: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:

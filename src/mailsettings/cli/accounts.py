@@ -9,7 +9,7 @@ from mailsettings import settings
 from mailsettings.bootstrap import GRANTS
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.access import FOREIGN_MARK, Account, AccountKind
+from mailsettings.domain.access import FOREIGN_MARK, OPERATOR, Account, AccountKind
 
 SECRET_BYTES = 32
 
@@ -17,9 +17,11 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 
 def _own_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Names with the mark in them belong to callers that an external issuer vouches for."""
+    """Some names belong to others: to callers that an external issuer vouches for, and to operators."""
     if FOREIGN_MARK in name:
         raise click.ClickException(f"{FOREIGN_MARK} is reserved for the names of an external issuer's callers.")
+    if name.startswith(f"{OPERATOR.name}:"):
+        raise click.ClickException(f"{OPERATOR.name}: is reserved for those who use this command line.")
     return name
 
 

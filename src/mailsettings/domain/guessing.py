@@ -3,6 +3,7 @@
 No account is ever locked for good, or anybody could lock out anybody else.
 """
 
+import ipaddress
 import math
 from dataclasses import dataclass
 
@@ -47,3 +48,15 @@ WITH_ONE_ACCOUNT = Patience(free=5)
 FROM_ONE_ADDRESS = Patience(free=20, forgotten_after_seconds=30 * 60)
 """Many people may share an address, and no login that succeeds forgets their failures; half an hour without one
 does, or a few in each shift would end in the longest wait after every one."""
+
+
+def neighbourhood(address: str) -> str:
+    """An IPv4 address, or the /64 network of an IPv6 one, of which one machine has all the addresses."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    if mapped is not None or isinstance(parsed, ipaddress.IPv4Address):
+        return str(mapped or parsed)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -1,5 +1,6 @@
 """Entries of the audit log as JSON, the same over HTTP and on the command line."""
 
+import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -44,5 +45,5 @@ def entry_model(entry: AuditEntry) -> AuditEntryModel:
 
 
 def entry_json(entry: AuditEntry) -> str:
-    """*entry* as one line of JSON."""
-    return entry_model(entry).model_dump_json()
+    """*entry* as one line of JSON in ASCII, which moves no terminal's cursor."""
+    return json.dumps(entry_model(entry).model_dump())

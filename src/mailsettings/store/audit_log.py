@@ -49,10 +49,15 @@ class SQLAuditLog:
         """A few digits that tell two secrets of *target* apart."""
         return (await self._writers_chain()).fingerprint(secret, target)
 
+    async def has(self, action: str) -> bool:
+        """Whether there is any entry of this kind."""
+        found = select(audit_entries.c.sequence).where(audit_entries.c.action == action).limit(1)
+        return (await self._connection.execute(found)).first() is not None
+
     async def chain(self) -> AuditChain | None:
         """What the hashes are computed with; None before the first entry."""
-        found = await self._keys.named(KEY_NAME)
-        return AuditChain(bytes.fromhex(found[0][1])) if found else None
+        key = await self._keys.get(KEY_NAME)
+        return None if key is None else AuditChain(bytes.fromhex(key))
 
     async def head(self) -> AuditHead | None:
         """What is written down about the last entry."""

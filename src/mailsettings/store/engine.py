@@ -30,7 +30,9 @@ def async_engine(url: str) -> AsyncEngine:
     """For the service. Raises `DatabaseUnsupported`."""
     parsed = _parsed(url)
     if is_sqlite(url):
-        engine = create_async_engine(parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True)
+        engine = create_async_engine(
+            parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True, pool_timeout=3
+        )
     else:
         engine = create_async_engine(
             parsed.set(drivername="postgresql+psycopg"),

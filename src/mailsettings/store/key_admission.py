@@ -54,6 +54,15 @@ def require_fitting(url: str, ring: KeyRing) -> None:
             raise WrongKey(_without_file(ring.file.path))
         ring.file.create()
         prove(connection, ring.newest())
+        require_needed(connection, ring.newest())
+
+
+def require_needed(connection: Connection, sealer: Sealer) -> None:
+    """Raise `WrongKey` for a key that secrets need and that is none of ours, although the database knows it."""
+    live = {key for key, check in checks(connection).items() if check != DROPPED}
+    missing = sorted((_used(connection) & live) - sealer.key_ids)
+    if missing:
+        raise WrongKey(f"The key {missing[0]} is missing, and secrets in this database need it; put it back.")
 
 
 def prove(connection: Connection, sealer: Sealer) -> None:

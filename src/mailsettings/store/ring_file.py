@@ -97,7 +97,10 @@ class RingFile:
 
     def _write(self, text: Sequence[str]) -> None:
         like = self.path if self.path.exists() else self._before
-        key_file.replace(self.path, "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path)
+        # Through a link to where the ring is: the link is somebody's, and stays.
+        key_file.replace(
+            self.path.resolve(), "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path
+        )
 
     def _text(self) -> tuple[Mark, Sequence[str]]:
         if (

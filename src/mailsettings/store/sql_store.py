@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.audit import AuditEntry
-from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.store import engine
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
-from mailsettings.store.key_admission import admit, sealer_for_writing
+from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import DataVersion
@@ -71,6 +71,14 @@ class SQLStore:
         """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
         async with self._transaction(writes=True) as connection:
             await connection.run_sync(admit, self._keys.newest())
+            await self._require_audit_key(connection)
+
+    async def _require_audit_key(self, connection: AsyncConnection) -> None:
+        """Nothing can be changed that cannot be told of."""
+        try:
+            await SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.newest())).chain()
+        except SecretUnreadable:
+            raise WrongKey("The key of the audit log, in this database, is damaged; restore it.") from None
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the database does not answer."""

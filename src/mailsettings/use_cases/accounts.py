@@ -29,10 +29,10 @@ class KeepAccounts:
             await _add(change, credentials)
 
     async def add_first(self, caller: Principal, account: Account, password: str) -> bool:
-        """Store *account* if there is no account at all yet; whether it was."""
+        """Store *account* if there never was any; whether it was. One that was removed does not come back."""
         credentials = Credentials(account, await self._passwords.hash(password))
         async with self._store.writing() as work:
-            if await work.accounts.list():
+            if await work.accounts.list() or await work.audit.has(Action.ACCOUNT_ADD):
                 return False
             change = Change(work, Action.ACCOUNT_ADD, account.name)
             await _add(change, credentials)

@@ -15,6 +15,7 @@ from mailsettings.use_cases.admission import Admission, ProbeLimits
 from mailsettings.use_cases.auditing import note, problem_of
 from mailsettings.use_cases.mail_servers import KeepMailServers, target
 from mailsettings.use_cases.ports import Prober, Store
+from mailsettings.use_cases.turned_away import TurnedAway
 
 GIVEN = "given mail server"
 _log = logging.getLogger(__name__)
@@ -23,11 +24,12 @@ _log = logging.getLogger(__name__)
 class ProbeMailServers:
     """Connection tests on behalf of a principal."""
 
-    def __init__(self, store: Store, prober: Prober, limits: ProbeLimits) -> None:
+    def __init__(self, store: Store, prober: Prober, limits: ProbeLimits, turned_away: TurnedAway) -> None:
         self._store = store
         self._mail_servers = KeepMailServers(store)
         self._prober = prober
         self._admission = Admission(limits)
+        self._turned_away = turned_away
 
     async def given(self, caller: Principal, server: MailServer, recipient: str | None) -> ProbeReport:
         """Test *server* as it is; no stored secret is lent to it. Raises `PermissionDenied`, `TooManyProbes`."""
@@ -54,7 +56,8 @@ class ProbeMailServers:
                 await self._note(caller, tested, AuditOutcome.BEGUN, _asked(server, recipient))
                 report = await self._prober.probe(server, recipient)
         except TooManyProbes as refused:
-            await self._note(caller, tested, AuditOutcome.REFUSED, {"problem": problem_of(refused)})
+            problem = {"problem": problem_of(refused)}
+            await self._turned_away.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, tested, problem)
             raise
         await self._note_end(caller, tested, report)
         return report

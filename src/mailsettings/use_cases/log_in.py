@@ -5,14 +5,13 @@ that settles the login. Of many guesses made side by side only as many are told 
 made in a row: once the wait has begun, the right one is turned away like the rest.
 """
 
-import ipaddress
 import time
 from collections.abc import Callable, Mapping
 
-from mailsettings.domain.access import AccountKind, Credentials, IssuedToken, Origin
+from mailsettings.domain.access import LONGEST_NAME, AccountKind, Credentials, IssuedToken, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT, Patience
+from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT, Patience, neighbourhood
 from mailsettings.use_cases.ports import (
     LoginFailureReads,
     PasswordHasher,
@@ -64,8 +63,17 @@ class LogIn:
             raise LoginRefused
         return await self._tokens.issue(account.name, account.grants, self._lifetime_seconds, found.stamp)
 
+    async def note_wrong_client(self, origin: Origin) -> None:
+        """Count a guess at the secret of the vendor's own client, which no account has. Raises `TooManyLogins`."""
+        subjects = _subjects(None, origin)
+        await self._require_no_wait(subjects, origin)
+        wait = await self._settle(subjects, origin, None, succeeded=False)
+        if wait:
+            raise _too_many(wait)
+
     async def _find(self, kind: AccountKind, name: str) -> Credentials | None:
-        if not name.isprintable():  # no account has such a name, and not every database can be asked for it
+        # No account has such a name, and not every database can be asked for it.
+        if not name.isprintable() or len(name) > LONGEST_NAME:
             return None
         async with self._store.reading() as view:
             found = await view.accounts.find(name)
@@ -96,14 +104,14 @@ class LogIn:
 
     async def _wait(self, subjects: Mapping[str, Patience], failures: LoginFailureReads) -> int:
         now = self._clock()
-        return max([(await failures.of(subject)).wait_seconds(now) for subject in subjects])
+        return max([(await failures.of(subject)).wait_seconds(now) for subject in subjects], default=0)
 
     async def _count(self, subjects: Mapping[str, Patience], work: UnitOfWork) -> None:
         now = self._clock()
         for subject, patience in subjects.items():
             failures = await work.login_failures.of(subject)
             await work.login_failures.remember(subject, patience.after_failure(failures, now))
-        longest = max(patience.forgotten_after_seconds for patience in subjects.values())
+        longest = max(WITH_ONE_ACCOUNT.forgotten_after_seconds, FROM_ONE_ADDRESS.forgotten_after_seconds)
         await work.login_failures.forget_before(now - longest)
 
 
@@ -112,23 +120,11 @@ def account_subject(name: str) -> str:
     return f"account|{name}"
 
 
-def _subjects(name: str, origin: Origin) -> Mapping[str, Patience]:
-    subjects = {account_subject(name): WITH_ONE_ACCOUNT}
+def _subjects(name: str | None, origin: Origin) -> Mapping[str, Patience]:
+    subjects = {} if name is None else {account_subject(name): WITH_ONE_ACCOUNT}
     if origin.address is not None:
-        subjects[f"address|{_neighbourhood(origin.address)}"] = FROM_ONE_ADDRESS
+        subjects[f"address|{neighbourhood(origin.address)}"] = FROM_ONE_ADDRESS
     return subjects
-
-
-def _neighbourhood(address: str) -> str:
-    """An IPv4 address, or the /64 network of an IPv6 one, of which one machine has all the addresses."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    if mapped is not None or isinstance(parsed, ipaddress.IPv4Address):
-        return str(mapped or parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _too_many(wait: int) -> TooManyLogins:

@@ -104,7 +104,7 @@ class SealedKeyReads(Protocol):
     """Keys of ours by name."""
 
     async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
-        """Name and text of each key whose name begins with *prefix*, oldest first. Raises `SecretUnreadable`."""
+        """Name and text of each key whose name begins with *prefix*, oldest first; of those that open."""
         ...
 
 
@@ -145,6 +145,10 @@ class AuditLog(Protocol):
 
     async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
         """A few digits that tell two secrets of *target* apart; None for none."""
+        ...
+
+    async def has(self, action: str) -> bool:
+        """Whether there is any entry of this kind."""
         ...
 
 

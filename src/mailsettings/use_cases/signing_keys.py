@@ -21,7 +21,7 @@ class KeepSigningKeys:
         self._make = make
 
     async def list(self) -> Sequence[tuple[str, str]]:
-        """Id and text of each key, oldest first; the last one signs. Raises `SecretUnreadable`."""
+        """Id and text of each key, oldest first; the last one signs."""
         async with self._store.reading() as view:
             found = await view.sealed_keys.named(PREFIX)
         return [(name.removeprefix(PREFIX), text) for name, text in found]
@@ -45,9 +45,9 @@ class KeepSigningKeys:
     async def drop(self, caller: Principal, key_id: str) -> None:
         """End all tokens that a key has signed. Raises `KeyRefused`, also for the one that signs."""
         async with audited(self._store, caller, Action.SIGNING_KEY_DROP, key_id) as change:
-            names = [name for name, _ in await change.work.sealed_keys.named(PREFIX)]
-            if f"{PREFIX}{key_id}" not in names:
-                raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")
-            if names[-1] == f"{PREFIX}{key_id}":
+            name = f"{PREFIX}{key_id}"
+            names = [found for found, _ in await change.work.sealed_keys.named(PREFIX)]
+            if names[-1:] == [name]:
                 raise KeyRefused(f"The key {key_id} signs; run `mailsettings signing-keys rotate` first.")
-            await change.work.sealed_keys.remove(f"{PREFIX}{key_id}")
+            if not await change.work.sealed_keys.remove(name):
+                raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")

@@ -1,7 +1,8 @@
 """Recording those who are turned away, without letting them fill the audit log.
 
-A refusal costs a stranger nothing and an entry a write to the disk. So the entries for one address, and all
-together, are bounded by the minute; what is beyond goes to the program's log only. Counted in this process.
+A refusal costs a stranger nothing and an entry a write to the disk. So the entries for strangers at one address,
+and for all strangers together, are bounded by the minute, and those for each caller that is known; what is beyond
+goes to the program's log only. Counted in this process.
 """
 
 import logging
@@ -12,11 +13,14 @@ from collections.abc import Callable, Mapping
 from mailsettings.domain.access import Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.guessing import neighbourhood
 from mailsettings.use_cases.ports import Store
 
 WINDOW_SECONDS = 60
-FOR_ONE_ADDRESS = 30
+FOR_ONE = 30
+"""Entries for one address of strangers, or for one known caller."""
 FOR_ALL = 300
+"""For all strangers together; known callers have room of their own, so that no stranger can hide what they do."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +32,8 @@ class TurnedAway:
         self._store = store
         self._clock = clock
         self._window = -1
-        self._entries: Counter[str | None] = Counter()
+        self._strangers: Counter[str] = Counter()
+        self._known: Counter[str] = Counter()
 
     async def note(
         self,
@@ -39,7 +44,7 @@ class TurnedAway:
         details: Mapping[str, object],
     ) -> None:
         """An entry, if there is room for one; a database that is away does not change the answer."""
-        if self._has_room(origin.address):
+        if self._has_room(actor, origin):
             record = AuditRecord(actor, origin, action, target, AuditOutcome.REFUSED, details)
             try:
                 async with self._store.writing() as work:
@@ -49,12 +54,16 @@ class TurnedAway:
         else:
             _log.warning("refused without an audit entry: %s from %s", action, origin.address)
 
-    def _has_room(self, address: str | None) -> bool:
+    def _has_room(self, actor: str | None, origin: Origin) -> bool:
         window = int(self._clock() // WINDOW_SECONDS)
         if window != self._window:
             self._window = window
-            self._entries.clear()
-        if self._entries[address] >= FOR_ONE_ADDRESS or self._entries.total() >= FOR_ALL:
+            self._strangers.clear()
+            self._known.clear()
+        counted, name = self._known, actor
+        if name is None:
+            counted, name = self._strangers, neighbourhood(origin.address or "")
+        if counted[name] >= FOR_ONE or (actor is None and counted.total() >= FOR_ALL):
             return False
-        self._entries[address] += 1
+        counted[name] += 1
         return True

@@ -1,6 +1,8 @@
 """Who is calling: a bearer token read before anything else of the request (RFC 6750)."""
 
 from collections.abc import Callable, Collection
+from functools import lru_cache
+from ipaddress import ip_address
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -55,7 +57,16 @@ class BearerGate:
 def origin(scope: Scope) -> Origin:
     """From where a request came; its id is what `AccessLog` gave it."""
     client = scope.get("client")
-    return Origin(client[0] if client else None, scope.get("request_id"))
+    return Origin(_address(client[0]) if client else None, scope.get("request_id"))
+
+
+@lru_cache(1024)
+def _address(text: str) -> str | None:
+    """What a trusted proxy hands on may be anything; only an address is one."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
 
 
 def caller(request: HTTPConnection) -> Principal:

@@ -94,6 +94,7 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
     A user's password by `grant_type=password`, a client's secret by `grant_type=client_credentials`.
     """
     try:
+        await _require_client_secret(request, form)
         token = await use_cases(request).log_in(*_login(request, form), origin(request.scope))
     except LoginRefused:
         return _refusal(TokenRefused(*_WRONG[form.grant_type]))
@@ -114,14 +115,11 @@ def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str,
         raise TokenRefused("invalid_request", "grant_type is missing")
     if form.grant_type not in _WRONG:
         raise TokenRefused("unsupported_grant_type")
-    client = _client(request, form)
-    if form.grant_type == "password":
-        _require_client_secret(request, client[1])
     # Split at any white space: one client ends its scope with a line feed.
     if not SCOPES.issuperset(form.scope.split()):
         raise TokenRefused("invalid_scope")
     if form.grant_type == "client_credentials":
-        return AccountKind.CLIENT, *client
+        return AccountKind.CLIENT, *_client(request, form)
     return AccountKind.USER, *_user(form)
 
 
@@ -144,10 +142,14 @@ def _basic(request: Request) -> tuple[str, str] | None:
     return unquote_plus(name), unquote_plus(secret)
 
 
-def _require_client_secret(request: Request, shown: str) -> None:
-    """Where users log in any client will do, unless the settings name a secret."""
+async def _require_client_secret(request: Request, form: wire.TokenRequest) -> None:
+    """Where users log in any client will do, unless the settings name a secret. Guesses at it are counted."""
     expected = use_cases(request).client_secret
-    if expected is not None and not hmac.compare_digest(_bytes(shown), _bytes(expected)):
+    if expected is None or form.grant_type != "password":
+        return
+    _, shown = _client(request, form)
+    if not hmac.compare_digest(_bytes(shown), _bytes(expected)):
+        await use_cases(request).log_in.note_wrong_client(origin(request.scope))
         raise TokenRefused("invalid_client")
 
 
