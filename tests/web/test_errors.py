@@ -1,5 +1,6 @@
 """From errors to answers: status, body and headers by the table, and nothing of the request in any of them."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,7 @@ from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.setting import Setting
 from mailsettings.web import refusals
 from mailsettings.web.errors import Answer, ErrorStyle
-from mailsettings.web.report import Vocabulary
+from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 
 from canary import Canary
 
@@ -38,71 +39,93 @@ STYLE = ErrorStyle(
     media_type="application/vnd.test+json",
 )
 AGAIN = errors.SecretNeededAgain(Setting.PASSWORD)
-CASES: dict[str, tuple[Exception, int, dict[str, str], dict[str, str]]] = {
+CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, str]]] = {
     "no token": (
-        errors.NotAuthenticated("No token.", presented=False),
+        lambda: errors.NotAuthenticated("No token.", presented=False),
         401,
         {"word": "who", "says": "No token."},
         {"www-authenticate": "Bearer"},
     ),
     "a bad token": (
-        errors.NotAuthenticated("Bad token.", presented=True),
+        lambda: errors.NotAuthenticated("Bad token.", presented=True),
         401,
         {"word": "who", "says": "Bad token."},
         {"www-authenticate": 'Bearer error="invalid_token"'},
     ),
     "no permission": (
-        errors.PermissionDenied("p"),
+        lambda: errors.PermissionDenied("p"),
         403,
         {"word": "may not", "says": "This needs the permission p."},
         {"www-authenticate": 'Bearer error="insufficient_scope"'},
     ),
     "a setting": (
-        errors.InvalidSetting(Setting.HOST, "is wrong."),
+        lambda: errors.InvalidSetting(Setting.HOST, "is wrong."),
         400,
         {"word": "bad", "says": "theHost is wrong."},
         {},
     ),
-    "the most specific row": (AGAIN, 400, {"word": "again", "says": f"thePassword {AGAIN.problem}"}, {}),
-    "a row of a base": (errors.LoginRefused(), 409, {"word": "other", "says": str(errors.LoginRefused())}, {}),
+    "the most specific row": (lambda: AGAIN, 400, {"word": "again", "says": f"thePassword {AGAIN.problem}"}, {}),
+    "a row of a base": (errors.LoginRefused, 409, {"word": "other", "says": str(errors.LoginRefused())}, {}),
     "too many": (
-        errors.TooManyProbes("Too many.", 7),
+        lambda: errors.TooManyProbes("Too many.", 7),
         429,
         {"word": "slow", "says": "Too many. Try again in 7 seconds."},
         {"retry-after": "7"},
     ),
     "away": (
-        errors.StoreUnavailable(),
+        errors.StoreUnavailable,
         503,
         {"word": "away", "says": str(errors.StoreUnavailable())},
         {"retry-after": "5"},
     ),
     "two credentials": (
-        refusals.AmbiguousCredentials(),
+        refusals.AmbiguousCredentials,
         400,
         {"word": "refused", "says": "Send exactly one Authorization header."},
         {"www-authenticate": 'Bearer error="invalid_request"'},
     ),
     "too long": (
-        refusals.BodyTooLarge(9),
+        lambda: refusals.BodyTooLarge(9),
         400,
         {"word": "refused", "says": "The body must not be longer than 9 bytes."},
         {},
     ),
     "another type": (
-        refusals.UnsupportedContentType(),
+        refusals.UnsupportedContentType,
         400,
         {"word": "refused", "says": "Send the body as JSON, with the header Content-Type: application/json."},
         {},
     ),
+    "a body that broke off": (
+        refusals.BodyIncomplete,
+        400,
+        {"word": "refused", "says": "The body did not arrive."},
+        {},
+    ),
+    "too many requests": (
+        refusals.TooManyRequests,
+        400,
+        {"word": "refused", "says": "Too many requests of yours are being answered. Try again in 1 second."},
+        {"retry-after": "1"},
+    ),
     "another version": (
-        refusals.UnsupportedVersion(),
+        refusals.UnsupportedVersion,
         400,
         {"word": "refused", "says": "This version of the API is not supported; use 1.0."},
         {},
     ),
-    "the framework's": (HTTPException(418), 400, {"word": "refused", "says": "The request cannot be read."}, {}),
-    "a bug": (ValueError("secret"), 500, {"word": "ours", "says": "Something went wrong on our side."}, {}),
+    "the framework's": (
+        lambda: HTTPException(418),
+        400,
+        {"word": "refused", "says": "The request cannot be read."},
+        {},
+    ),
+    "a bug": (
+        lambda: ValueError("secret"),
+        500,
+        {"word": "ours", "says": "Something went wrong on our side."},
+        {},
+    ),
 }
 HEADERS = ("www-authenticate", "retry-after", "allow")
 
@@ -133,8 +156,8 @@ def client(raised: Exception | None = None) -> httpx.AsyncClient:
 
 @pytest.mark.parametrize("name", CASES)
 async def test_an_error_that_leaves_a_route_is_answered_by_the_table(name: str) -> None:
-    error, status, body, headers = CASES[name]
-    async with client(error) as http:
+    make, status, body, headers = CASES[name]
+    async with client(make()) as http:
         answer = await http.get("/thing")
 
     assert answer.status_code == status
@@ -165,13 +188,19 @@ async def test_what_validation_refused_is_named_and_not_repeated() -> None:
 
 
 def test_a_failed_test_has_its_report_beside_the_message() -> None:
-    style = ErrorStyle({refusals.TestFailed: Answer(400, "failed")}, STYLE.body, STYLE.fields)
+    style = ErrorStyle({refusals.TestFailed: Answer(400, "failed")}, STYLE.body, STYLE.fields, STYLE.media_type)
     found = failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
     shown: Callable[[Any], Any] = lambda value: value  # noqa: E731  # a table's one column
 
-    answer = style.failed_test(found, ProbeReport((), found), Vocabulary(STYLE.fields, shown))
+    words, report = Vocabulary(STYLE.fields, shown), ProbeReport((), found)
+
+    answer = style.failed_test(found, report, words)
 
     assert answer.status_code == 400
     assert answer.headers["Cache-Control"] == "no-store"
-    assert b'"word":"failed"' in answer.body
-    assert b'"report":{' in answer.body
+    assert answer.headers["Content-Type"] == "application/vnd.test+json"
+    assert json.loads(bytes(answer.body)) == {
+        "word": "failed",
+        "says": failure_sentence(found, words),
+        "report": report_members(report, words),
+    }

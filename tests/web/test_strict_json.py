@@ -34,8 +34,14 @@ def test_what_is_sound_is_read_as_it_is(value: object) -> None:
     assert value == parse(json.dumps(value, ensure_ascii=False).encode())
 
 
-def test_the_deepest_nesting_is_still_read() -> None:
-    assert parse(_nested(DEEPEST)) == json.loads(_nested(DEEPEST))
+@pytest.mark.parametrize("opening", ["[", '{"a":'], ids=["lists", "objects"])
+def test_the_deepest_nesting_is_still_read_and_one_more_is_not(opening: str) -> None:
+    closing = {"[": "]", '{"a":': "}"}[opening]
+    deepest = opening * DEEPEST + "1" + closing * DEEPEST
+
+    assert parse(deepest.encode()) == json.loads(deepest)
+    with pytest.raises(MalformedBody, match="deeper than 16 levels"):
+        parse(f"{opening}{deepest}{closing}".encode())
 
 
 BAD_BODIES = {

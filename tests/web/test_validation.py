@@ -22,8 +22,17 @@ class Dog(BaseModel):
     name: Annotated[str, Field(min_length=2, max_length=4)]
 
 
+class Fish(BaseModel):
+    body_plan: Annotated[Literal["FISH"], Field(alias="bodyPlan")]
+
+
+class Bird(BaseModel):
+    body_plan: Annotated[Literal["BIRD"], Field(alias="bodyPlan")]
+
+
 class Zoo(BaseModel):
     pet: Annotated[Cat | Dog, Field(discriminator="kind")]
+    guest: Annotated[Fish | Bird, Field(discriminator="body_plan")] | None = None
     open: StrictBool = True
     size: int = 1
     colour: Literal["red", "green"] = "red"
@@ -84,6 +93,7 @@ def test_a_wrong_value_is_named_and_not_repeated(body: Any, sentence: str) -> No
         ({}, "pet is missing."),
         ({"pet": {}}, "pet.kind is missing."),
         ({"pet": {"kind": "CAT"}}, "pet.lives is missing."),
+        ({"pet": CAT, "guest": {}}, "guest.bodyPlan is missing."),
         ({"pet": {"kind": "DOG"}, "size": "x"}, "pet.name is missing."),
     ],
 )
