@@ -1,29 +1,45 @@
 """Each error is one sentence that helps, and none of them has more to tell than it should."""
 
+from collections.abc import Callable
+
 import pytest
 
 from mailsettings.domain import errors
 from mailsettings.domain.access import LONGEST_NAME, OPERATOR, Account, Credentials, Permission, Principal
-from mailsettings.domain.errors import InvalidSetting, MailSettingsError, PermissionDenied
+from mailsettings.domain.errors import InvalidSetting, PermissionDenied
+from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, Resealed
 from mailsettings.domain.setting import Setting
 
-SENTENCES: list[tuple[MailSettingsError, str]] = [
-    (errors.NotAuthenticated("No token.", presented=False), "No token."),
-    (errors.LoginRefused(), "The user name or the password is wrong."),
-    (errors.PermissionDenied("mail-servers:read"), "This needs the permission mail-servers:read."),
-    (errors.InvalidSetting(Setting.HOST, "is wrong."), "host is wrong."),
-    (errors.MailServerNotFound(), "There is no such mail server."),
-    (errors.AccountNotFound("alice"), "There is no account named alice."),
-    (errors.AccountExists("alice"), "An account named alice exists already."),
-    (errors.TooManyProbes("Too many.", 7), "Too many. Try again in 7 seconds."),
-    (errors.SecretUnreadable(), "The stored secret cannot be read with this key; send it again."),
-    (errors.StoreUnavailable(), "The settings store is not available right now."),
-]
+SENTENCES: dict[str, Callable[[], Exception]] = {
+    "No token.": lambda: errors.NotAuthenticated("No token.", presented=False),
+    "The user name or the password is wrong.": errors.LoginRefused,
+    "This needs the permission mail-servers:read.": lambda: errors.PermissionDenied("mail-servers:read"),
+    "host is wrong.": lambda: errors.InvalidSetting(Setting.HOST, "is wrong."),
+    "There is no such mail server.": errors.MailServerNotFound,
+    "There is no account named alice.": lambda: errors.AccountNotFound("alice"),
+    "There is no key k1.": lambda: errors.KeyNotFound("k1"),
+    "The key k1 cannot be dropped: it signs.": lambda: errors.KeyInUse("k1", "it signs"),
+    "An account named alice exists already.": lambda: errors.AccountExists("alice"),
+    "Too many. Try again in 7 seconds.": lambda: errors.TooManyProbes("Too many.", 7),
+    "The stored secret cannot be read with this key; send it again.": errors.SecretUnreadable,
+    "The access token cannot be checked right now: its issuer does not answer.": errors.IdentityUnavailable,
+    "The settings store is not available right now.": errors.StoreUnavailable,
+    "There is no key of this id; see `mailsettings keys status`.": KeyUnknown,
+    "The key k1 is the current one; run `mailsettings keys rotate` first.": lambda: KeyIsCurrent("k1"),
+    "1 secret needs the key k1; run `mailsettings keys reseal` first.": lambda: KeyNeeded("k1", 1),
+    "2 secrets need the key k1; run `mailsettings keys reseal` first.": lambda: KeyNeeded("k1", 2),
+}
 
 
-@pytest.mark.parametrize(("error", "sentence"), SENTENCES, ids=lambda part: type(part).__name__)
-def test_an_error_is_one_sentence(error: MailSettingsError, sentence: str) -> None:
-    assert str(error) == sentence
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_an_error_is_one_sentence(sentence: str) -> None:
+    assert str(SENTENCES[sentence]()) == sentence
+
+
+def test_what_was_resealed_adds_up() -> None:
+    both = Resealed(2, ("a",)) + Resealed(3, ("b", "c"))
+
+    assert (both.count, both.unreadable) == (5, ("a", "b", "c"))
 
 
 def test_errors_keep_what_answers_are_made_of() -> None:

@@ -1,5 +1,6 @@
 """A mail server is valid from the moment it exists."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -39,6 +40,12 @@ def test_a_port_is_one_that_exists(port: int) -> None:
         server(port=port)
 
     assert refused.value.setting is Setting.PORT
+    assert refused.value.problem == "must be between 1 and 65535."
+
+
+@pytest.mark.parametrize("port", [1, 65535])
+def test_the_first_and_the_last_port_exist(port: int) -> None:
+    assert server(port=port).port == port
 
 
 @pytest.mark.parametrize(
@@ -78,10 +85,42 @@ def test_every_text_is_bounded_and_printable(make: Any, setting: Setting, text: 
     assert text not in str(refused.value) or text == ""
 
 
-@pytest.mark.parametrize("tenant", ["a/b", "a?b", "a b", "../x", "ä"])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "must not be empty."),
+        ("x" * 321, "must not be longer than 320 characters."),
+        ("\n", "must not contain control characters or line breaks."),
+    ],
+    ids=["empty", "too long", "line break"],
+)
+def test_a_refused_text_is_told_what_is_wrong_with_it(text: str, problem: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        AmbientCredentials(text)
+
+    assert (refused.value.setting, refused.value.problem) == (Setting.USERNAME, problem)
+
+
+def test_the_longest_texts_are_taken() -> None:
+    name, id_ = "x" * 320, "x" * 255
+
+    assert Sender(name, name).display_name == name
+    assert PasswordAuthentication(name, Secret(id_)).username == name
+    assert OAuth2ClientCredentials(name, id_, id_, Secret(id_)).tenant == id_
+
+
+@pytest.mark.parametrize("tenant", ["a/b", "a?b", "a b", "../x", "ä", "-", "..."])
 def test_a_tenant_cannot_change_the_address_that_a_token_is_asked_from(tenant: str) -> None:
-    with pytest.raises(InvalidSetting):
+    with pytest.raises(InvalidSetting) as refused:
         OAuth2ClientCredentials(**ENTRA | {"tenant": tenant})
+
+    assert refused.value.setting is Setting.TENANT
+    assert refused.value.problem == "must be a tenant id or a domain name."
+
+
+@pytest.mark.parametrize("tenant", ["11111111-2222-3333-4444-555555555555", "mail-1.example.org"])
+def test_a_tenant_is_an_id_or_a_domain_name(tenant: str) -> None:
+    assert OAuth2ClientCredentials(**ENTRA | {"tenant": tenant}).tenant == tenant
 
 
 @pytest.mark.parametrize("text", ["*" * 10, "*", "••••••••"])
@@ -109,33 +148,33 @@ def test_one_or_more_certificates_are_trusted_as_given() -> None:
     assert GivenCertificates.parse(pem).pem == pem
 
 
-@pytest.mark.parametrize(
-    "pem",
-    [
-        "",
-        "garbage",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
-        "ü",
-        key_pem(),
-        authority_pem() + key_pem(),
-        authority_pem().replace("\n", "\\n"),
-        authority_pem() * (MOST_CERTIFICATES + 1),
-        authority_pem() + "x" * LONGEST_PEM,
-    ],
-    ids=[
-        "empty",
-        "garbage",
-        "no DER",
-        "not ASCII",
-        "key",
-        "and a key",
-        "literal line feeds",
-        "too many",
-        "too long",
-    ],
-)
-def test_anything_but_certificates_is_refused(pem: str) -> None:
-    with pytest.raises(InvalidSetting) as refused:
-        GivenCertificates.parse(pem)
+FORM = "must be one or more certificates in PEM form."
+NO_KEY = "must not contain a private key."
+LONG = "must not be longer than 32768 characters."
+REFUSED: dict[str, tuple[Callable[[], str], str]] = {
+    "empty": (lambda: "", FORM),
+    "garbage": (lambda: "garbage", FORM),
+    "no DER": (lambda: "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", FORM),
+    "not ASCII": (lambda: "ü", FORM),
+    "key": (key_pem, NO_KEY),
+    "and a key": (lambda: authority_pem() + key_pem(), NO_KEY),
+    "literal line feeds": (lambda: authority_pem().replace("\n", "\\n"), FORM),
+    "too many": (lambda: authority_pem() * (MOST_CERTIFICATES + 1), "must not hold more than 10 certificates."),
+    "too long": (lambda: authority_pem().ljust(LONGEST_PEM + 1), LONG),
+}
 
-    assert refused.value.setting is Setting.CERTIFICATE
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_anything_but_certificates_is_refused(case: str) -> None:
+    pem, problem = REFUSED[case]
+    with pytest.raises(InvalidSetting) as refused:
+        GivenCertificates.parse(pem())
+
+    assert (refused.value.setting, refused.value.problem) == (Setting.CERTIFICATE, problem)
+
+
+def test_as_many_and_as_long_certificates_as_may_be_are_taken() -> None:
+    most, longest = authority_pem() * MOST_CERTIFICATES, authority_pem().ljust(LONGEST_PEM)
+
+    assert GivenCertificates.parse(most).pem == most
+    assert GivenCertificates.parse(longest).pem == longest

@@ -49,6 +49,7 @@ def test_a_sealed_secret_is_opened_only_when_asked_for() -> None:
 
     secret = Secret.sealed(opener)
 
+    assert (secret.is_sealed, Secret(CANARY).is_sealed) == (True, False)
     assert opened == []
     assert secret.reveal() == CANARY
     assert opened == ["once"]
@@ -59,6 +60,7 @@ def test_secrets_are_equal_by_their_text() -> None:
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
+    assert hash(Secret("a")) == hash(Secret.sealed(lambda: "a")) != hash(Secret("b"))
 
 
 @pytest.mark.parametrize(

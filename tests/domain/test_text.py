@@ -136,3 +136,54 @@ def test_any_other_text_is_taken(text: str) -> None:
 )
 def test_two_spellings_of_one_host_are_equal_when_normalised(one: str, other: str, same: bool) -> None:
     assert same == (normalised_host(one) == normalised_host(other))
+
+
+AT_THE_BOUND = ".".join(["a" * 63] * 3 + ["b" * 61])
+NOT_A_HOST = "is not a host name or IP address."
+
+
+def test_a_host_name_may_have_253_characters_and_no_more() -> None:
+    require_host(AT_THE_BOUND)
+
+    with pytest.raises(InvalidSetting):
+        require_host(f"{AT_THE_BOUND}b")
+
+
+@pytest.mark.parametrize(
+    ("host", "problem"),
+    [
+        ("b\u00fccher.example", "must be in ASCII; write an international name in its xn-- form."),
+        ("a b", NOT_A_HOST),
+        (f"{AT_THE_BOUND}b", NOT_A_HOST),
+        ("mail.127", "must be a host name or an IP address in its usual form."),
+        ("mail.0x7f.", "must be a host name or an IP address in its usual form."),
+    ],
+    ids=["not ASCII", "a space", "too long", "a number at the end", "a number and a dot at the end"],
+)
+def test_a_refused_host_is_told_what_is_wrong_with_it(host: str, problem: str) -> None:
+    with pytest.raises(InvalidSetting) as refused:
+        require_host(host)
+
+    assert (refused.value.setting, refused.value.problem) == (Setting.HOST, problem)
+
+
+@pytest.mark.parametrize("local", ["a" * 64, "b"], ids=["the longest local part", "a short one"])
+def test_a_mail_address_may_be_as_long_as_an_envelope_takes(local: str) -> None:
+    domain = ".".join(["a" * 63] * 4)[: 254 - len(local) - 1]
+    require_mail_address(Setting.RECIPIENT, f"{local}@{domain}")
+
+    for longer in (f"{local}@{domain}a", f"{'a' * 65}@b"):
+        with pytest.raises(InvalidSetting):
+            require_mail_address(Setting.RECIPIENT, longer)
+
+
+@pytest.mark.parametrize("setting", [Setting.RECIPIENT, Setting.SENDER_ADDRESS])
+def test_a_refused_text_names_its_setting(setting: Setting) -> None:
+    with pytest.raises(InvalidSetting) as address:
+        require_mail_address(setting, "a")
+    with pytest.raises(InvalidSetting) as text:
+        require_printable(setting, "\0")
+
+    assert (address.value.setting, text.value.setting) == (setting, setting)
+    assert address.value.problem == "is not a plain mail address like name@example.org."
+    assert text.value.problem == "must not contain control characters or line breaks."
