@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -10,8 +10,8 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.smtp import gate
-from mailsettings.smtp.egress import EgressPolicy, Endpoint
-from mailsettings.smtp.embedding import Address
+from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
+from mailsettings.smtp.embedding import Address, reached
 from mailsettings.smtp.errors import Refused
 from mailsettings.smtp.gate import Gate
 from mailsettings.smtp.resolving import HostLookup
@@ -69,6 +69,47 @@ async def test_other_ports_and_other_machines_are_as_open_as_before(host: str) -
     assert await ours.admits(ip_address("192.0.2.7"), 25)
     assert await ours.admits(ip_address("127.0.0.1"), 25)
     assert await ours.admits(ip_address("192.0.2.8"), 2525)
+
+
+async def test_this_machine_is_closed_to_itself_and_not_by_what_other_machines_are_called() -> None:
+    ours = gate_of(Endpoint("127.0.0.1", 2525))
+
+    assert await ours.admits(ip_address("2001:db8::9"), 2525)
+    assert not await ours.admits(ip_address("::1"), 2525)
+
+
+def test_no_address_is_loopback_to_the_system_and_every_other_is_itself() -> None:
+    assert reached(ip_address("0.0.0.0")) == {ip_address("127.0.0.1")}
+    assert reached(ip_address("::")) == {ip_address("::1")}
+    assert reached(ip_address("192.0.2.7")) == {ip_address("192.0.2.7")}
+
+
+async def test_a_connection_is_made_only_where_the_policy_has_both_port_and_address() -> None:
+    policy = Gate(EgressPolicy((ip_network("192.0.2.0/24"),), preset=Preset.ALLOWLIST), HostLookup(resolve))
+
+    assert await policy.admits(ip_address("192.0.2.7"), 25)
+    assert not await policy.admits(ip_address("192.0.2.7"), 22)
+    assert not await policy.admits(ip_address("198.51.100.7"), 25)
+
+
+async def test_a_refused_address_and_a_refused_port_are_told_with_what_to_do() -> None:
+    policy = Gate(EgressPolicy(), HostLookup(resolve))
+    policy.require_port(25)
+    with pytest.raises(Refused) as port:
+        policy.require_port(22)
+    with pytest.raises(Refused) as address:
+        await policy.require([ip_address("127.0.0.1")], 25)
+
+    closed_port, closed_address = (each.value.failure(ProbeStage.RESOLVE) for each in (port, address))
+    assert closed_port.explanation == "connection tests may not use port 22."
+    assert closed_port.steps == (
+        "Use a port for mail.",
+        "Or let whoever runs this service add it to MAILSETTINGS_SMTP_ALLOWED_PORTS.",
+    )
+    assert closed_address.steps == (
+        "Use another host.",
+        "Or let whoever runs this service add its network to MAILSETTINGS_SMTP_ALLOWED_NETWORKS.",
+    )
 
 
 async def test_our_names_are_looked_up_only_for_their_own_port() -> None:
