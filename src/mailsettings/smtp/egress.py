@@ -81,7 +81,7 @@ class EgressPolicy:
                 return not _within(form, _CLOSED)
             case Preset.PUBLIC:
                 return _within(form, _UNICAST) and not _within(form, (*_CLOSED, *_NOT_GLOBAL))
-            case Preset.ALLOWLIST:
+            case _:  # an allowlist
                 return False
 
 
