@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -96,31 +97,84 @@ def _hmac_with_our_public_key(content: dict[str, Any]) -> str:
     return (text + b"." + part(hmac.new(PUBLIC_PEM, text, hashlib.sha256).digest())).decode()
 
 
-BAD_TOKENS = {
-    "empty": "",
-    "garbage": "a.b.c",
-    "unsigned": _unsigned(claims()),
-    "HMAC with the public key": _hmac_with_our_public_key(claims()),
-    "another key": signed(claims(), ec.generate_private_key(ec.SECP256R1())),
-    "another key by another name": signed(claims(), ec.generate_private_key(ec.SECP256R1()), kid="../../x"),
-    "no key's name": jwt.encode(claims(), KEY, "ES256"),
-    "expired": signed(claims(exp=int(time.time()) - 1)),
-    "no expiry": signed(claims(exp=None)),
-    "no subject": signed(claims(sub=None)),
-    "another audience": signed(claims(aud="others")),
-    "another issuer": signed(claims(iss="them")),
-    "not yet": signed(claims(nbf=int(time.time()) + 600)),
-    "too long": signed(claims(filler="x" * LONGEST_TOKEN)),
+BAD_TOKENS: dict[str, Callable[[], str]] = {
+    "empty": lambda: "",
+    "garbage": lambda: "a.b.c",
+    "unsigned": lambda: _unsigned(claims()),
+    "HMAC with the public key": lambda: _hmac_with_our_public_key(claims()),
+    "another key": lambda: signed(claims(), ec.generate_private_key(ec.SECP256R1())),
+    "another key by another name": lambda: signed(
+        claims(), ec.generate_private_key(ec.SECP256R1()), kid="../../x"
+    ),
+    "no key's name": lambda: jwt.encode(claims(), KEY, "ES256"),
+    "expired": lambda: signed(claims(exp=int(time.time()) - 1)),
+    "no expiry": lambda: signed(claims(exp=None)),
+    "no subject": lambda: signed(claims(sub=None)),
+    "another audience": lambda: signed(claims(aud="others")),
+    "another issuer": lambda: signed(claims(iss="them")),
+    "not yet": lambda: signed(claims(nbf=int(time.time()) + 600)),
+    "too long": lambda: signed(claims(filler="x" * LONGEST_TOKEN)),
 }
 
 
-@pytest.mark.parametrize("token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-async def test_no_other_token_opens(token: str) -> None:
+@pytest.mark.parametrize("make_token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
+async def test_no_other_token_opens(make_token: Callable[[], str]) -> None:
+    """Each is made when it is tried; made before, it would have expired and prove nothing else."""
+    token = make_token()
     with pytest.raises(NotAuthenticated) as refused:
         await reader().read(token)
 
     assert refused.value.presented
     assert token not in str(refused.value) or token == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("garbage", "The access token is not valid."),
+        ("no key's name", "The access token is not valid."),
+        ("another key by another name", "The access token is not valid."),
+        ("another issuer", "The access token is not valid."),
+        ("expired", "The access token has expired."),
+        ("too long", "The access token is too long."),
+    ],
+)
+async def test_only_age_and_length_are_told_apart(name: str, sentence: str) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        await reader().read(BAD_TOKENS[name]())
+
+    assert str(refused.value) == sentence
+
+
+async def test_a_token_is_as_long_as_it_may_be() -> None:
+    room = LONGEST_TOKEN - len(signed(claims(filler="")))
+    tokens = [signed(claims(filler="x" * length)) for length in range(room * 3 // 4 - 4, room * 3 // 4 + 4)]
+    [token] = [token for token in tokens if len(token) == LONGEST_TOKEN]
+
+    assert (await reader().read(token)).subject == "alice"
+
+
+async def test_a_good_token_is_verified_once() -> None:
+    us, token = reader(), signed(claims())
+
+    assert await us.read(token) is await us.read(token)
+
+
+async def test_a_token_without_grants_allows_nothing() -> None:
+    assert (await reader().read(signed(claims(grants=None)))).grants == frozenset()
+
+
+async def test_an_issued_token_is_one_of_its_kind() -> None:
+    """RFC 9068: its type, its key, when it was asked for, and a number of its own."""
+    first, second = [(await issuer().issue("alice", ["b", "a"], 60)).text for _ in range(2)]
+    header = jwt.get_unverified_header(first)
+    said, other = (jwt.decode(text, options={"verify_signature": False}) for text in (first, second))
+
+    assert header == {"alg": "ES256", "typ": "at+jwt", "kid": KEY_ID}
+    assert set(said) == {"iss", "aud", "sub", "iat", "auth_time", "exp", "jti", "grants", "vendor"}
+    assert (said["iss"], said["aud"], said["sub"], said["grants"]) == ("us", AUDIENCE, "alice", ["a", "b"])
+    assert said["auth_time"] == said["iat"]
+    assert said["jti"] != other["jti"]
 
 
 async def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
@@ -158,3 +212,5 @@ async def test_the_memory_of_verified_tokens_is_bounded() -> None:
     await us.read((await issuer().issue("alice", ["all"], 60)).text)
 
     assert len(us._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001  # as above
+    assert "token 0" not in us._verified  # noqa: SLF001  # as above; the oldest goes first
+    assert "token 1" in us._verified  # noqa: SLF001  # as above
