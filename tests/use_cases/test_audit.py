@@ -146,6 +146,17 @@ async def test_a_damaged_secret_can_be_replaced_and_is_named_so(
     assert password["before"] == "unreadable"
 
 
+async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
+    keep: KeepMailServers, store: InMemoryStore
+) -> None:
+    store.away = True
+
+    with pytest.raises(StoreUnavailable):
+        await keep.create(ALICE, Replacement(SERVER))
+
+    assert store.audit.rows == []
+
+
 async def test_reading_leaves_no_entry(keep: KeepMailServers, store: InMemoryStore) -> None:
     await store.mail_servers.add(SERVER)
     await keep.list(ALICE)

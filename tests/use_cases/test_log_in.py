@@ -9,7 +9,7 @@ from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT
 from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.log_in import UNKNOWN, LogIn
+from mailsettings.use_cases.log_in import DELAYED, UNKNOWN, LogIn, account_subject
 from mailsettings.use_cases.turned_away import TurnedAway
 
 from fakes import InMemoryStore, NamesAsTokens, PlainPasswords
@@ -123,6 +123,13 @@ async def test_failures_are_forgotten_after_half_a_day(door: Door) -> None:
     assert len(door.store.login_failures.rows) == 2
 
 
+async def test_failures_count_to_the_last_second_of_half_a_day(door: Door) -> None:
+    await door.fail(WITH_ONE_ACCOUNT.free)
+    door.now += WITH_ONE_ACCOUNT.forgotten_after_seconds
+
+    assert await door.fail(2) == ["refused", "10 s"]
+
+
 async def test_one_account_under_attack_does_not_keep_others_out(door: Door) -> None:
     await door.fail(WITH_ONE_ACCOUNT.free, "bob", THERE)
 
@@ -175,6 +182,33 @@ async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(d
 
     assert answers.count("refused") == WITH_ONE_ACCOUNT.free
     assert answers[-1] == "5 s"
+
+
+@pytest.mark.parametrize("password", ["correct horse", "a wrong one"])
+async def test_a_guess_that_was_under_way_when_the_wait_began_is_not_told_from_others(
+    door: Door, password: str
+) -> None:
+    begun, end = asyncio.Event(), asyncio.Event()
+
+    class Slow(PlainPasswords):
+        async def verify(self, password: str, password_hash: str | None) -> bool:
+            begun.set()
+            await end.wait()
+            return await super().verify(password, password_hash)
+
+    turned_away = TurnedAway(door.store, lambda: door.now)
+    slow = LogIn(door.store, Slow(), NamesAsTokens(), turned_away, 3600, lambda: door.now)
+    guess = asyncio.create_task(slow(USER, "alice", password, THERE))
+    await begun.wait()
+    await door.fail(WITH_ONE_ACCOUNT.free)
+    end.set()
+
+    with pytest.raises(TooManyLogins) as delayed:
+        await guess
+    assert str(delayed.value) == "Too many failed logins. Try again in 5 seconds."
+    last = door.store.audit.records[-1]
+    assert (last.actor, last.outcome, last.details) == ("alice", AuditOutcome.REFUSED, DELAYED)
+    assert door.store.login_failures.rows[account_subject("alice")].count == WITH_ONE_ACCOUNT.free
 
 
 async def test_logins_and_refusals_are_in_the_audit_log(door: Door) -> None:

@@ -1,0 +1,94 @@
+"""The keys that sign tokens: the first makes itself, each change is an entry, the one that signs stays."""
+
+from itertools import count
+
+import pytest
+
+from mailsettings.domain.access import Origin, Permission, Principal
+from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.errors import KeyInUse, KeyNotFound
+from mailsettings.use_cases.signing_keys import PREFIX, KeepSigningKeys
+
+from fakes import InMemoryStore
+
+HERE = Origin("192.0.2.1", "request 1")
+ALICE = Principal("alice", frozenset(Permission), HERE)
+
+
+class Kept:
+    """A store in memory, and keys that are made by counting."""
+
+    def __init__(self) -> None:
+        self.store = InMemoryStore()
+        numbers = count(1)
+        self.keys = KeepSigningKeys(self.store, lambda: (f"k{(number := next(numbers))}", f"text {number}"))
+
+    def entries(self) -> list[tuple[Action, str | None, AuditOutcome]]:
+        return [
+            (Action(each.action), each.target, AuditOutcome(each.outcome)) for each in self.store.audit.records
+        ]
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
+    await kept.keys.ensure()
+    await kept.keys.ensure()
+
+    assert await kept.keys.list() == [("k1", "text 1")]
+    assert kept.entries() == []
+
+
+async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept: Kept) -> None:
+    class Late(KeepSigningKeys):
+        """Looked before the other one wrote."""
+
+        async def list(self) -> list[tuple[str, str]]:
+            return []
+
+    await kept.keys.ensure()
+    await Late(kept.store, lambda: ("late", "text")).ensure()
+
+    assert await kept.keys.list() == [("k1", "text 1")]
+
+
+async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
+    await kept.store.sealed_keys.add("audit", "the key of the log")
+    await kept.keys.ensure()
+
+    assert await kept.keys.list() == [("k1", "text 1")]
+    with pytest.raises(KeyNotFound):
+        await kept.keys.drop(ALICE, "audit")
+
+
+async def test_a_new_key_is_the_last_and_an_entry_in_the_log(kept: Kept) -> None:
+    await kept.keys.ensure()
+
+    assert await kept.keys.rotate(ALICE) == "k2"
+    assert await kept.keys.list() == [("k1", "text 1"), ("k2", "text 2")]
+    assert list(kept.store.sealed_keys.rows) == [f"{PREFIX}k1", f"{PREFIX}k2"]
+    assert kept.entries() == [(Action.SIGNING_KEY_ROTATE, "k2", AuditOutcome.DONE)]
+    assert kept.store.audit.records[0].actor == "alice"
+    assert "text" not in repr(kept.store.audit.rows)
+
+
+async def test_an_old_key_can_be_dropped_and_the_one_that_signs_cannot(kept: Kept) -> None:
+    await kept.keys.ensure()
+    await kept.keys.rotate(ALICE)
+    kept.store.audit.rows.clear()
+
+    with pytest.raises(KeyInUse, match="k2 cannot be dropped: it signs new tokens; rotate first"):
+        await kept.keys.drop(ALICE, "k2")
+    await kept.keys.drop(ALICE, "k1")
+    with pytest.raises(KeyNotFound, match="There is no key k1"):
+        await kept.keys.drop(ALICE, "k1")
+
+    assert await kept.keys.list() == [("k2", "text 2")]
+    assert kept.entries() == [
+        (Action.SIGNING_KEY_DROP, "k2", AuditOutcome.REFUSED),
+        (Action.SIGNING_KEY_DROP, "k1", AuditOutcome.DONE),
+        (Action.SIGNING_KEY_DROP, "k1", AuditOutcome.REFUSED),
+    ]
