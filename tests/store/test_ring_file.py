@@ -4,14 +4,16 @@ import os
 import stat
 from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import key_file
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import KeysKeptElsewhere, RingFile
+from mailsettings.store.ring_file import KeysKeptElsewhere, RingFile, new_line
 from mailsettings.store.sealing import Sealer, key_id
 
 from databases import KEY
@@ -185,6 +187,94 @@ def test_an_unknown_key_is_looked_for_in_the_file_and_what_was_known_still_opens
 
     assert read_before.open(Sealer(OTHER_KEY).seal("new", "here"), "here") == "new"
     assert read_before.open(Sealer(KEY).seal("old", "here"), "here") == "old"
+
+
+def test_without_its_file_what_is_known_opens_and_what_is_not_is_unreadable(tmp_path: Path) -> None:
+    path = write(tmp_path / "sealing-keys", line(KEY))
+    known = KeyRing(RingFile(path)).known()
+    path.unlink()
+
+    assert known.open(Sealer(KEY).seal("old", "here"), "here") == "old"
+    with pytest.raises(SecretUnreadable):
+        known.open(Sealer(OTHER_KEY).seal("new", "here"), "here")
+
+
+def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
+    ring = KeyRing(RingFile(write(tmp_path / "sealing-keys", line(KEY))))
+
+    assert ring.known() is ring.newest() is ring.known()
+
+
+def test_dropping_a_newer_key_leaves_the_file_of_older_versions(tmp_path: Path) -> None:
+    old = write(tmp_path / "sealing-key", KEY)
+    file = RingFile(tmp_path / "sealing-keys", before=old)
+    dropped, last = file.add(), file.add()
+    file.remove(dropped)
+
+    assert old.read_bytes() == KEY
+    assert [key_id(key) for key in keys_in(file.path)] == [key_id(KEY), last]
+
+
+def test_where_files_have_no_modes_a_ring_works_without_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_file, "_POSIX", False)
+    file = RingFile(write(tmp_path / "sealing-keys", line(KEY), 0o666))
+
+    assert [key_id(key) for key in file.read()[1]] == [key_id(KEY)]
+    added = file.add()
+    assert [key_id(key) for key in keys_in(file.path)] == [key_id(KEY), added]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "holds no key."),
+        ("short", "holds a line that is not a key of 32 bytes in base64."),
+        (b"\xff\xfe", "is no text; see `mailsettings keys new` for a line."),
+    ],
+    ids=["empty", "too short", "not text"],
+)
+def test_a_ring_that_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, sentence: str) -> None:
+    path = write(tmp_path / "sealing-keys", text)
+
+    with pytest.raises(KeyFileUnusable) as refused:
+        RingFile(path).read()
+
+    assert str(refused.value) == f"{path} {sentence}"
+
+
+@pytest.mark.parametrize(
+    ("given", "whom", "mode"), [(False, "its owner", "600"), (True, "its owner and group", "440")]
+)
+def test_a_ring_that_others_can_read_says_what_to_do(tmp_path: Path, given: bool, whom: str, mode: str) -> None:
+    path = write(tmp_path / "sealing-keys", line(KEY), 0o666)
+
+    with pytest.raises(KeyFileUnusable) as refused:
+        RingFile(path, given=given).read()
+
+    said = f"{path} can be read by others than {whom}, or written; chmod it to {mode}."
+    assert str(refused.value) == said
+
+
+def test_a_new_line_is_a_key_with_its_id_and_the_day(tmp_path: Path) -> None:
+    text = new_line()
+    [key] = keys_in(write(tmp_path / "sealing-keys", text))
+
+    assert text == f"{line(key)} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+
+
+def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:
+    RingFile(tmp_path / "sealing-keys").create()
+
+    assert (
+        (tmp_path / "sealing-keys")
+        .read_text()
+        .startswith(
+            "# What secrets are sealed with: a key a line, the newest last. "
+            "Keep a copy, apart from the database's.\n"
+        )
+    )
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")

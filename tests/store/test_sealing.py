@@ -1,6 +1,7 @@
 """Secrets at rest: unreadable without the key, and of no use in another place."""
 
 import base64
+import hashlib
 import os
 import sqlite3
 import stat
@@ -8,15 +9,16 @@ import traceback
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import select, text, update
 
-from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.failures import StatementRefused
 from mailsettings.store.key_admission import WrongKey
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.sealing import Sealer, key_id, key_id_of, start_of
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers, sealing_keys
 
@@ -58,6 +60,42 @@ def test_what_is_sealed_opens_in_its_place_with_its_key_only() -> None:
     ]:
         with pytest.raises(SecretUnreadable):
             sealer.open(content, place)
+
+
+def test_what_is_sealed_begins_with_its_format_and_its_key() -> None:
+    """The layout on the disk, spelled out once more: what older versions sealed has to open."""
+    sealer = Sealer(OTHER_KEY, KEY)
+    sealed = sealer.seal(CANARY, "here")
+    key = hashlib.sha256(b"mailsettings key id" + KEY).digest()[:8]
+
+    assert sealer.key_id == key_id(KEY) == key.hex()
+    assert sealer.key_ids == {key_id(KEY), key_id(OTHER_KEY)}
+    assert sealed[:9] == b"\x01" + key == start_of(key.hex())
+    assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], f"here|{key.hex()}".encode()) == CANARY.encode()
+
+
+def test_of_anything_else_no_key_is_named() -> None:
+    assert key_id_of(b"\x01" + b"k" * 8) == (b"k" * 8).hex()
+    for foreign in (b"", b"\x01", b"\x01" + b"k" * 7, b"\x02" + b"k" * 40):
+        assert key_id_of(foreign) is None
+
+
+def test_what_opens_only_does_not_seal_and_still_asks_for_later_keys() -> None:
+    opening = Sealer(KEY, later=lambda: Sealer(OTHER_KEY)).opening_only()
+
+    assert opening.known() is opening.newest() is opening
+    assert opening.open(Sealer(KEY).seal("one", "here"), "here") == "one"
+    assert opening.open(Sealer(OTHER_KEY).seal("two", "here"), "here") == "two"
+    with pytest.raises(StoreUnavailable):
+        opening.seal("three", "here")
+
+
+def test_what_is_sealed_and_no_text_is_unreadable() -> None:
+    nonce = bytes(12)
+    sealed = start_of(key_id(KEY)) + nonce + AESGCM(KEY).encrypt(nonce, b"\xff", f"here|{key_id(KEY)}".encode())
+
+    with pytest.raises(SecretUnreadable):
+        Sealer(KEY).open(sealed, "here")
 
 
 def test_one_text_is_never_sealed_alike_twice() -> None:

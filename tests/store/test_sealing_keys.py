@@ -147,6 +147,19 @@ async def test_a_key_is_dropped_only_when_it_is_old_and_no_secret_needs_it(servi
         await service.keys.drop(OPERATOR, old)
 
 
+async def test_a_key_that_never_sealed_here_is_dropped_for_good_too(
+    service: Service, late: Service, tmp_path: Path
+) -> None:
+    unused = service.ring.add()
+    shutil.copy(tmp_path / "sealing-keys", tmp_path / "late")
+    service.ring.add()
+    await service.keys.drop(OPERATOR, unused)
+
+    with pytest.raises(StoreUnavailable):
+        await late.add("with the dropped key")
+    assert unused not in await service.counts()
+
+
 async def test_a_drop_that_ended_between_the_file_and_the_commit_can_be_said_again(service: Service) -> None:
     old = service.current
     await service.keys.rotate(OPERATOR)
@@ -353,6 +366,15 @@ def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
 
     assert len(ring.newest().key_ids) == 1
     assert not (tmp_path / "data").exists()
+
+
+def test_a_database_file_that_is_empty_is_a_new_one(empty_sqlite_url: str, tmp_path: Path) -> None:
+    engine.sqlite_file(empty_sqlite_url).parent.mkdir()
+    engine.sqlite_file(empty_sqlite_url).touch()
+    ring = KeyRing(RingFile(tmp_path / "sealing-keys"))
+    require_fitting(empty_sqlite_url, ring)
+
+    assert len(ring.newest().key_ids) == 1
 
 
 def test_a_ring_of_somebody_else_is_not_made_for_a_new_database(empty_url: str, tmp_path: Path) -> None:
