@@ -17,8 +17,6 @@ SENTENCES: dict[str, Callable[[], Exception]] = {
     "host is wrong.": lambda: errors.InvalidSetting(Setting.HOST, "is wrong."),
     "There is no such mail server.": errors.MailServerNotFound,
     "There is no account named alice.": lambda: errors.AccountNotFound("alice"),
-    "There is no key k1.": lambda: errors.KeyNotFound("k1"),
-    "The key k1 cannot be dropped: it signs.": lambda: errors.KeyInUse("k1", "it signs"),
     "An account named alice exists already.": lambda: errors.AccountExists("alice"),
     "Too many. Try again in 7 seconds.": lambda: errors.TooManyProbes("Too many.", 7),
     "The stored secret cannot be read with this key; send it again.": errors.SecretUnreadable,

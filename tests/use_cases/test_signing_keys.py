@@ -6,7 +6,7 @@ import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
-from mailsettings.domain.errors import KeyInUse, KeyNotFound
+from mailsettings.domain.errors import KeyRefused
 from mailsettings.use_cases.signing_keys import PREFIX, KeepSigningKeys
 
 from fakes import InMemoryStore
@@ -60,7 +60,7 @@ async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
     await kept.keys.ensure()
 
     assert await kept.keys.list() == [("k1", "text 1")]
-    with pytest.raises(KeyNotFound):
+    with pytest.raises(KeyRefused, match="There is no key"):
         await kept.keys.drop(ALICE, "audit")
 
 
@@ -80,10 +80,10 @@ async def test_an_old_key_can_be_dropped_and_the_one_that_signs_cannot(kept: Kep
     await kept.keys.rotate(ALICE)
     kept.store.audit.rows.clear()
 
-    with pytest.raises(KeyInUse, match="k2 cannot be dropped: it signs new tokens; rotate first"):
+    with pytest.raises(KeyRefused, match="The key k2 signs; run `mailsettings signing-keys rotate` first"):
         await kept.keys.drop(ALICE, "k2")
     await kept.keys.drop(ALICE, "k1")
-    with pytest.raises(KeyNotFound, match="There is no key k1"):
+    with pytest.raises(KeyRefused, match="There is no key of this id"):
         await kept.keys.drop(ALICE, "k1")
 
     assert await kept.keys.list() == [("k2", "text 2")]
