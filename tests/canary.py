@@ -67,10 +67,13 @@ class Leaked(AssertionError):
 
 
 class Canary:
-    """A fresh secret, awkward for encodings unless told to be *plain*, and the search for it."""
+    """A fresh secret, awkward for encodings unless told to be *plain*, and the search for it.
 
-    def __init__(self, *, plain: bool = False) -> None:
-        self.secret = f"CANARY-{uuid.uuid4().hex}" + ("" if plain else _AWKWARD)
+    *made* is a secret that somebody else has made.
+    """
+
+    def __init__(self, *, plain: bool = False, made: str = "") -> None:
+        self.secret = made or f"CANARY-{uuid.uuid4().hex}" + ("" if plain else _AWKWARD)
         self._forms = forms(self.secret)
 
     def __str__(self) -> str:

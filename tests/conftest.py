@@ -9,7 +9,7 @@ import uvloop
 
 pytest_plugins = [
     *("canary", "connects", "databases", "openid_issuer", "probers", "service", "smtp_server"),
-    "whole_service",
+    *("token_authority", "whole_service"),
 ]
 
 

@@ -1,6 +1,7 @@
 """The whole service in one process, on any store and prober, and a client that speaks to it byte for byte."""
 
-from collections.abc import AsyncIterator, Collection
+import time
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -22,7 +23,7 @@ from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.ports import Store
+from mailsettings.use_cases.ports import PasswordHasher, Store
 from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
 
@@ -55,13 +56,16 @@ def build_service(
     client_secret: str | None = None,
     allowed_hosts: Collection[str] = (),
     limits: ProbeLimits = LIMITS,
+    passwords: PasswordHasher | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
+    passwords = passwords or PlainPasswords()
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
         probes=ProbeMailServers(store, prober, limits, turned_away),
-        log_in=LogIn(store, PlainPasswords(), NamesAsTokens(), turned_away, 3600),
+        log_in=LogIn(store, passwords, NamesAsTokens(), turned_away, 3600, clock),
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
         json_web_keys=_no_keys,

@@ -121,6 +121,7 @@ def swap_secrets(url: str, first: int, second: int) -> None:
 async def test_secrets_that_were_swapped_in_the_database_are_refused_and_sent_nowhere(
     http: httpx.AsyncClient, database_url: str
 ) -> None:
+    """Case 17. A 400 and no 5xx: whoever has the secret can mend it by sending it again."""
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, CANARY)) as server:
         paths = []
         for password in (CANARY, f"{CANARY} too"):

@@ -121,6 +121,7 @@ async def test_a_client_secret_may_come_by_basic_authentication(replicas: tuple[
 
 
 async def test_guesses_at_one_server_are_counted_at_the_other(replicas: tuple[Replica, Replica]) -> None:
+    """Case 38."""
     answers = [
         await replicas[number % 2].log_in(grant_type="password", username="alice", password="wrong")
         for number in range(WITH_ONE_ACCOUNT.free)
@@ -138,6 +139,8 @@ async def test_guesses_at_one_server_are_counted_at_the_other(replicas: tuple[Re
 async def test_an_unknown_name_and_a_wrong_password_get_the_same_answers(
     replicas: tuple[Replica, Replica],
 ) -> None:
+    """Case 38."""
+
     def said(answer: httpx.Response) -> tuple[int, str, list[str]]:
         return answer.status_code, answer.text[:60], sorted(answer.headers)
 

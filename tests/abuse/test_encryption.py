@@ -1,16 +1,31 @@
 """Where the encryption of the settings does not come about, nobody hears a login."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.smtp.tls import TLSTrust
 
-from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, Behaviour, real_server, scripted_server
+from smtp_server import (
+    AUTHORITY,
+    AUTHORITY_PEM,
+    HOST,
+    SENDER,
+    TRUST,
+    USERNAME,
+    Behaviour,
+    real_server,
+    scripted_server,
+)
 
 CANARY = "canary-1d7e"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))
@@ -34,6 +49,38 @@ async def test_a_bad_certificate_gets_no_login(make_prober: Any, name: str, secu
     assert report.failure is not None
     assert report.failure.code.startswith("tls_")
     assert (server.attempts, server.messages) == ([], [])
+
+
+@pytest.mark.parametrize("security", [STARTTLS, IMPLICIT])
+async def test_given_certificates_take_the_place_of_all_others(
+    make_prober: Any, tmp_path: Path, security: ConnectionSecurity
+) -> None:
+    """Case 30. What everybody else trusts, and the machine too, is not what was given."""
+    trusted_by_the_machine = tmp_path / "ca.pem"
+    trusted_by_the_machine.write_text(AUTHORITY_PEM)
+    other = GivenCertificates(trustme.CA().cert_pem.bytes().decode())
+    prober = make_prober(trust=TLSTrust(trusted_by_the_machine))
+    async with real_server(Behaviour(security, CANARY)) as server:
+        settings = server.settings(security, LOGIN)
+        refused = await prober.probe(replace(settings, trust=other), "to@example.org")
+        taken = await prober.probe(replace(settings, trust=SystemTrust()), None)
+
+    assert refused.failure is not None
+    assert refused.failure.code is FailureCode.TLS_ISSUER_UNKNOWN
+    assert taken.succeeded
+    assert len(server.attempts) == 1
+
+
+async def test_a_given_certificate_that_has_expired_gets_no_login(make_prober: Any) -> None:
+    """Case 30. That it is the very one that was given does not make it young."""
+    expired = CERTIFICATES["expired"]
+    trust = GivenCertificates(expired.cert_chain_pems[0].bytes().decode())
+    async with real_server(Behaviour(IMPLICIT, CANARY, certificate=expired)) as server:
+        report = await make_prober().probe(replace(server.settings(IMPLICIT, LOGIN), trust=trust), None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.TLS_CERTIFICATE_EXPIRED
+    assert server.attempts == []
 
 
 OFFERED = {

@@ -124,6 +124,7 @@ BAD_CERTIFICATES: dict[str, Callable[[], str]] = {
     "a key": key_pem,
     "a key behind a certificate": lambda: authority_pem() + key_pem(),
     "eleven": lambda: authority_pem() * 11,
+    "as many as a body holds": lambda: authority_pem() * 75,
 }
 
 

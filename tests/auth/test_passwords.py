@@ -40,6 +40,7 @@ async def test_a_password_that_no_encoding_knows_fits_nothing(passwords: Argon2P
 
 
 async def test_a_flood_of_logins_is_turned_away_before_it_takes_memory(passwords: Argon2Passwords) -> None:
+    """Case 38."""
     hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + WAITING + 10)]
 
     results = await asyncio.gather(*hashes, return_exceptions=True)

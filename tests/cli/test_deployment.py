@@ -78,6 +78,7 @@ def test_two_services_share_one_database_server_and_its_keys(environment: dict[s
 def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
     environment: dict[str, str], tmp_path: Path, found: str
 ) -> None:
+    """Case 18."""
     run(environment, "migrate")
     with serving(environment):
         pass

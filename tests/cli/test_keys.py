@@ -102,6 +102,7 @@ def test_a_file_of_keys_that_is_not_ours_is_changed_by_hand_with_what_we_print(
 def test_a_database_whose_key_is_gone_is_not_migrated_and_gets_no_new_key(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
+    """Case 18."""
     done(environment, "keys", "status")
     done(environment, "keys", "rotate")
     data = tmp_path / "data"
@@ -169,6 +170,7 @@ async def change_keys(environment: dict[str, str], old: str) -> None:
 async def test_no_request_fails_while_keys_are_rotated_resealed_and_dropped(
     database_url: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
+    """Case 19."""
     environment["MAILSETTINGS_DATABASE_URL"] = database_url
     file = RingFile(tmp_path / "data" / "sealing-keys")
     file.create()

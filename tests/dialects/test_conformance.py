@@ -52,7 +52,7 @@ def has_the_vendors_shape(answer: httpx.Response) -> bool:
     ("method", "path"), [*((method, path) for method, path, *_ in OPERATIONS), *STRANGE], ids=lambda part: part
 )
 async def test_without_a_token_everything_is_a_401(api: Caller, method: str, path: str) -> None:
-    """An unknown path, a wrong method and a body that is no JSON tell a stranger nothing either."""
+    """Case 36. An unknown path, a wrong method and a body that is no JSON tell a stranger nothing either."""
     answer = await api(None).send(method, path, content=b"{" if method in {"PUT", "POST"} else None)
 
     assert answer.status_code == 401
@@ -75,6 +75,7 @@ async def test_without_a_token_everything_is_a_401(api: Caller, method: str, pat
     ],
 )
 async def test_a_bad_token_is_a_401(api: Caller, path: str, authorization: str, error: bool) -> None:
+    """Case 36."""
     answer = await api(None).send("GET", path, headers={"Authorization": authorization.encode("latin-1")})  # type: ignore[dict-item]  # httpx takes bytes
 
     assert answer.status_code == 401
@@ -247,6 +248,7 @@ async def answer_of(service: Any, method: str, path: str, body: Any) -> httpx.Re
 async def test_without_the_database_it_is_a_503_that_says_when_to_come_back(
     method: str, path: str, body: Any, needed: str
 ) -> None:
+    """Case 40."""
     if needed == "test":
         return  # a test of given settings needs no database
     answer = await answer_of(build_service(InMemoryStore(away=True), ScriptedProber()), method, path, body)

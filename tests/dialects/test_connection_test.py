@@ -215,6 +215,7 @@ async def test_without_a_stored_server_there_is_nothing_to_test(api: Caller, pro
 async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
     api: Caller, prober: ScriptedProber, dialect: Dialect
 ) -> None:
+    """Case 35."""
     for _ in range(LIMITS.per_minute_each):
         assert (await run(api, dialect)).status_code == 200
     refused = await run(api, dialect)

@@ -128,6 +128,7 @@ def test_a_change_of_any_setting_refuses_and_another_spelling_keeps(
 
 @given(settings=settings, others=settings, name=st.sampled_from(SETTINGS))
 def test_each_setting_alone_makes_another_destination(settings: Settings, others: Settings, name: str) -> None:
+    """Case 15."""
     changed = settings | {name: others[name]}
     assume(decisive(changed) != decisive(settings))
 

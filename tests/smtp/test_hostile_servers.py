@@ -22,7 +22,7 @@ MOST_BYTES = 5_000_000
 
 
 async def test_words_slipped_in_before_encryption_are_not_heard_after_it(make_prober: Any) -> None:
-    """What follows the reply to STARTTLS in clear may come from anybody (RFC 3207 4.2)."""
+    """Case 23. What follows the reply to STARTTLS in clear may come from anybody (RFC 3207 4.2)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
     heard: list[bytes] = []
@@ -54,6 +54,7 @@ async def test_words_slipped_in_before_encryption_are_not_heard_after_it(make_pr
 
 
 async def test_a_plain_greeting_before_tls_is_not_taken_for_the_encrypted_one(make_prober: Any) -> None:
+    """Case 23, where TLS begins at once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
 
@@ -73,7 +74,7 @@ async def test_a_plain_greeting_before_tls_is_not_taken_for_the_encrypted_one(ma
 
 
 async def test_a_login_over_the_settings_encryption_only(make_prober: Any) -> None:
-    """A server that takes STARTTLS out of its offer gets no login (RFC 3207 6)."""
+    """Case 21. A server that takes STARTTLS out of its offer gets no login (RFC 3207 6)."""
     heard: list[bytes] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -94,6 +95,7 @@ async def test_a_login_over_the_settings_encryption_only(make_prober: Any) -> No
 @pytest.mark.parametrize("kind", [Kind.FLOOD, Kind.LONG_LINE, Kind.GARBAGE])
 @pytest.mark.parametrize("step", [Step.GREETING, Step.EHLO, Step.AUTH, Step.RCPT])
 async def test_no_flood_fills_the_memory(make_prober: Any, step: Step, kind: Kind) -> None:
+    """Case 24."""
     prober = make_prober()
     async with misbehaving_server(ConnectionSecurity.NONE, step, kind, pipelining=True) as server:
         tracemalloc.start()
@@ -139,6 +141,8 @@ async def test_what_is_said_in_advance_or_with_two_tongues_is_no_success(make_pr
 
 @pytest.mark.parametrize("line", [b"250-\r\n", b"250-x\r\n", b"\r\n", b"2\n"])
 async def test_a_reply_of_empty_lines_without_end_is_cut_off(make_prober: Any, line: bytes) -> None:
+    """Case 24."""
+
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for words in (GREETING, EHLO, b"235 Yes\r\n"):
             writer.write(words)
@@ -156,7 +160,7 @@ async def test_a_reply_of_empty_lines_without_end_is_cut_off(make_prober: Any, l
 
 
 async def test_a_broken_record_after_the_dot_leaves_the_delivery_unknown(make_prober: Any) -> None:
-    """The message was sent; that TLS ends badly does not take it back."""
+    """Case 26. The message was sent; that TLS ends badly does not take it back."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
 

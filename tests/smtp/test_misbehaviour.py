@@ -90,6 +90,7 @@ async def test_a_misbehaviour_is_named(
     pipelining: bool,
     code: FailureCode,
 ) -> None:
+    """Cases 25, 26 and 27: every stage stalled, closed, reset and refused."""
     deadline = SILENT_DEADLINE if kind in SLOW else 10
     loop = asyncio.get_running_loop()
     async with misbehaving_server(security, step, kind, pipelining=pipelining) as server:
@@ -114,6 +115,7 @@ async def test_a_misbehaviour_is_named(
 
 @pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.SILENCE])
 async def test_a_message_whose_fate_is_unknown_is_not_sent_again(make_prober: Any, kind: Kind) -> None:
+    """Case 26."""
     async with misbehaving_server(IMPLICIT, Step.DOT, kind, pipelining=True) as server:
         await make_prober(deadline_seconds=SILENT_DEADLINE).probe(server.settings(LOGIN), "to@example.com")
 

@@ -66,6 +66,7 @@ async def test_every_mechanism_logs_in_with_one_attempt(
 async def test_a_wrong_password_is_tried_once_by_the_mechanism_that_fits(
     prober: SMTPProber, security: ConnectionSecurity, mechanism: str
 ) -> None:
+    """Case 27."""
     async with real_server(Behaviour(security, "another one")) as server:
         report = await prober.probe(server.settings(security, LOGIN), TO)
 
@@ -146,6 +147,7 @@ async def test_the_systems_trust_does_not_take_a_private_authority_until_it_is_g
 
 
 async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProber) -> None:
+    """Case 30."""
     leaf = trustme.CA().issue_cert(HOST)
     security = ConnectionSecurity.STARTTLS
     async with real_server(Behaviour(security, certificate=leaf)) as server:
@@ -157,6 +159,7 @@ async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProb
 
 @pytest.mark.shows(FailureCode.CLEARTEXT_CREDENTIALS)
 async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_prober: Any) -> None:
+    """Case 22."""
     async with real_server(Behaviour(password=CANARY)) as server:
         report = await make_prober(allow_cleartext_credentials=False).probe(server.settings(login=LOGIN), TO)
 

@@ -104,6 +104,7 @@ async def test_a_server_that_is_all_right_gets_no_warning(prober: Any) -> None:
 
 @pytest.mark.shows(WarningCode.CREDENTIALS_IN_CLEAR)
 async def test_a_login_in_clear_is_warned_of(prober: Any) -> None:
+    """Case 22, where a setting allows it."""
     found = await warnings(prober, Behaviour(password=CANARY), authentication=login())
 
     assert found == [WarningCode.CREDENTIALS_IN_CLEAR]

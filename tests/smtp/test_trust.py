@@ -222,6 +222,7 @@ async def test_a_chain_with_its_intermediate_passes(make_prober: Any) -> None:
 
 
 async def test_given_certificates_are_the_only_ones_trusted(make_prober: Any) -> None:
+    """Case 30."""
     other = trustme.CA()
     trust = GivenCertificates(other.cert_pem.bytes().decode())
     report, attempts = await probe(make_prober, ENCRYPTED[0], AUTHORITY.issue_cert(NAME), trust)

@@ -137,7 +137,7 @@ async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:
 
 
 async def test_writers_side_by_side_lose_nothing(store: SQLStore, database_url: str) -> None:
-    """Each reads the port and writes one more; with a lost update the last port would be too low."""
+    """Case 39. Each reads the port and writes one more; with a lost update the last port would be too low."""
     server_id = await add(store, replace(RELAY, port=1))
     other = SQLStore(database_url, Sealer(KEY))
 

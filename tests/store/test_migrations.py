@@ -49,6 +49,7 @@ def test_up_down_and_up_again(empty_url: str) -> None:
 
 
 def test_many_may_migrate_at_once(empty_url: str) -> None:
+    """Case 40."""
     program = f"from mailsettings.store import migrations; migrations.migrate({empty_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(4)]
     said = [process.communicate(timeout=60)[1] for process in processes]

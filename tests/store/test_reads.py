@@ -118,6 +118,7 @@ async def test_writers_that_wait_for_their_turn_keep_no_reader_out(store: SQLSto
 async def test_a_server_that_goes_away_is_told_soon_and_used_again_when_it_is_back(
     postgres: Postgres, postgres_url: str
 ) -> None:
+    """Case 40."""
     store = SQLStore(postgres_url, Sealer(KEY))
     await put(store, "kept")
     postgres.stop()

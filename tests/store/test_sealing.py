@@ -105,6 +105,7 @@ def test_one_text_is_never_sealed_alike_twice() -> None:
 async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
     store: SQLStore, database_url: str
 ) -> None:
+    """Case 17."""
     first, second = await add(store), await add(store, "another one")
     database = engine.sync_engine(database_url)
     with database.begin() as connection:
@@ -126,6 +127,7 @@ async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
 async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(
     store: SQLStore, database_url: str
 ) -> None:
+    """Case 18."""
     await store.admit_key()
     await store.admit_key()
     await add(store)
@@ -151,6 +153,7 @@ def _forms(secret: str) -> list[bytes]:
 async def test_no_file_of_the_database_holds_a_secret_even_after_it_is_changed_and_deleted(
     sqlite_url: str,
 ) -> None:
+    """Case 20."""
     store = SQLStore(sqlite_url, Sealer(KEY))
     found: list[bytes] = []
 
@@ -173,6 +176,7 @@ async def test_no_file_of_the_database_holds_a_secret_even_after_it_is_changed_a
 
 
 async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> None:
+    """Case 20."""
     store = SQLStore(sqlite_url, Sealer(KEY))
     ids = [await add(store, f"{CANARY}{number}" * 8) for number in range(20)]
     file = engine.sqlite_file(sqlite_url)
@@ -189,6 +193,7 @@ async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> 
 
 
 async def test_the_files_are_for_their_owner_only_whatever_the_umask(empty_sqlite_url: str) -> None:
+    """Case 20."""
     before = os.umask(0)
     try:
         from mailsettings.store import migrations  # noqa: PLC0415  # under this umask from its first step
@@ -220,6 +225,7 @@ async def test_an_error_of_the_database_does_not_repeat_what_was_to_be_stored(st
 
 
 async def test_sqlite_is_durable_before_it_acknowledges(sqlite_url: str) -> None:
+    """Case 39, as far as settings of the database go."""
     store = SQLStore(sqlite_url, Sealer(KEY))
     async with store.writing() as work:
         connection = work.mail_servers._connection  # noqa: SLF001  # the pragmas of this very connection

@@ -244,6 +244,7 @@ async def test_without_its_file_a_running_service_opens_and_does_not_seal(
 
 
 async def test_a_damaged_row_fails_alone_and_is_told(service: Service, database_url: str) -> None:
+    """Case 18."""
     good, damaged, foreign = await service.add("good"), await service.add("bad"), await service.add("bad")
     for server, sealed in [(damaged, b"\x01damaged"), (foreign, b"\x01" + bytes(60))]:
         rows = update(mail_servers).where(mail_servers.c.id == server).values(sealed_secret=sealed)
@@ -305,6 +306,7 @@ def test_every_sealed_column_of_the_schema_is_in_the_list() -> None:
 async def test_keys_that_do_not_fit_are_refused_before_anything_is_written(
     service: Service, database_url: str, tmp_path: Path, known_by: str
 ) -> None:
+    """Case 18."""
     await service.add("one")
     if known_by != "its check":
         run(database_url, delete(sealing_keys))

@@ -104,6 +104,7 @@ async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(doo
 
 @pytest.mark.parametrize("name", ["alice", "bob"], ids=["an account", "nobody"])
 async def test_while_the_wait_lasts_the_right_password_is_answered_like_a_wrong_one(door: Door, name: str) -> None:
+    """Case 38."""
     await door.fail(WITH_ONE_ACCOUNT.free, name)
 
     assert await door.open(name, "correct horse") == await door.open(name, "wrong") == "5 s"
@@ -177,6 +178,7 @@ async def test_an_ipv6_network_counts_as_one_address(door: Door, one: str, other
 
 
 async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(door: Door) -> None:
+    """Case 38."""
     guesses = [door.open("alice", "wrong", Origin(f"192.0.2.{number}")) for number in range(50)]
     answers = await asyncio.gather(*guesses, door.open(origin=Origin("198.51.100.1")))
 

@@ -1,0 +1,44 @@
+"""A mail server that is never quite too slow is given up at the deadline of the whole test all the same."""
+
+import asyncio
+from typing import Any
+
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.secret import Secret
+
+from canary import Canary
+from smtp_server import HOST, SENDER, USERNAME, scripted_server
+
+DEADLINE, PAUSE = 0.9, 0.3
+REPLIES = [b"220 hello", b"250-x\r\n250 AUTH PLAIN", b"235 Yes", *[b"250 OK"] * 2, b"354 Go", b"250 Queued"]
+OVERSHOOT = 2.0  # for a machine that is busy
+
+
+async def test_replies_that_each_come_in_time_do_not_add_up(make_prober: Any, canary: Canary) -> None:
+    """Case 25."""
+    closed = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for number, reply in enumerate(REPLIES):
+            if number:
+                await reader.readline()
+            await asyncio.sleep(PAUSE)
+            if reader.at_eof() or writer.is_closing():
+                closed.set()
+                return
+            writer.write(reply + b"\r\n")
+
+    loop = asyncio.get_running_loop()
+    async with scripted_server(script) as server:
+        login = PasswordAuthentication(USERNAME, Secret(canary.secret))
+        settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, login)
+        begun = loop.time()
+        report = await make_prober(deadline_seconds=DEADLINE).probe(settings, "to@example.org")
+        took = loop.time() - begun
+        await asyncio.wait_for(closed.wait(), OVERSHOOT)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.DEADLINE_EXCEEDED
+    assert took < DEADLINE + OVERSHOOT
+    canary.assert_nowhere(repr(report))

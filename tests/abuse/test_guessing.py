@@ -1,0 +1,137 @@
+"""Guessing passwords teaches nothing, costs the same for every name, and does not fill the memory.
+
+Time is counted in verifications, which are what takes it, and not in milliseconds of a busy machine.
+"""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+
+import httpx
+import pytest
+from argon2 import Parameters, PasswordHasher, extract_parameters
+from argon2.profiles import RFC_9106_LOW_MEMORY
+
+from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
+from mailsettings.domain.access import OPERATOR, Account, AccountKind
+from mailsettings.domain.guessing import WITH_ONE_ACCOUNT
+from mailsettings.use_cases.accounts import KeepAccounts
+
+from canary import Canary
+from fakes import InMemoryStore, ScriptedProber
+from service import ADMIN, BASE_URL, TOKEN, build_service
+
+NOW = 1_000_000.0
+MOST_KIBIBYTES = 256 * 1024
+PATIENCE_SECONDS = 20
+
+
+class WatchedHasher(PasswordHasher):
+    """Quick, and it notes each verification: what was asked of it, and how many ran side by side."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=64, parallelism=1)
+        self.verified: list[Parameters] = []
+        self.most_at_once = 0
+        self.meeting: threading.Barrier | None = None
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # as the library has it
+        with self._lock:
+            self._running += 1
+            self.most_at_once = max(self.most_at_once, self._running)
+            self.verified.append(extract_parameters(str(hash)))
+        try:
+            if self.meeting is not None:
+                self.meeting.wait(PATIENCE_SECONDS)
+            return super().verify(hash, password)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+class Door:
+    """A service whose clock stands still."""
+
+    def __init__(self, http: httpx.AsyncClient, hasher: WatchedHasher, store: InMemoryStore) -> None:
+        self.http = http
+        self.hasher = hasher
+        self.store = store
+
+    async def knock(self, name: str, password: str) -> httpx.Response:
+        form = {"grant_type": "password", "username": name, "password": password}
+        return await self.http.post(TOKEN, data=form)
+
+
+@pytest.fixture
+async def door(canary: Canary) -> AsyncIterator[Door]:
+    """The accounts `admin` and the machine `robot` have the canary for a secret."""
+    hasher, store = WatchedHasher(), InMemoryStore()
+    passwords = Argon2Passwords(hasher)
+    accounts = KeepAccounts(store, passwords)
+    await accounts.add(OPERATOR, ADMIN, canary.secret)
+    await accounts.add(OPERATOR, Account("robot", frozenset(), AccountKind.CLIENT), canary.secret)
+    service = build_service(store, ScriptedProber(), passwords=passwords, clock=lambda: NOW)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url=BASE_URL) as http:
+        yield Door(http, hasher, store)
+    passwords.close()
+
+
+def said(answer: httpx.Response) -> tuple[Any, ...]:
+    """All of *answer* but what is every answer's own."""
+    own = {"x-request-id", "date"}
+    return answer.status_code, answer.content, sorted(set(answer.headers.items()) - set(own_of(answer, own)))
+
+
+def own_of(answer: httpx.Response, names: set[str]) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in answer.headers.items() if name in names]
+
+
+async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(door: Door, canary: Canary) -> None:
+    """Case 38."""
+    tries = [
+        ("admin", "wrong"),
+        ("nobody", "wrong"),
+        ("nobody", canary.secret),
+        ("robot", canary.secret),  # a machine does not log in as a person
+        ("no\0name", "wrong"),
+        ("admin", canary.secret[:-1]),
+    ]
+    answers, work = [], []
+    for name, password in tries:
+        before = len(door.hasher.verified)
+        answers.append(await door.knock(name, password))
+        work.append(door.hasher.verified[before:])
+
+    assert {answer.status_code for answer in answers} == {400}
+    assert all(said(answer) == said(answers[0]) for answer in answers)
+    assert [len(each) for each in work] == [1] * len(tries)
+    assert all(each == work[0] for each in work)
+    canary.assert_nowhere(*(answer.content for answer in answers), repr(door.store.audit.rows))
+
+
+async def test_a_hundred_guesses_at_somebody_and_at_nobody_are_answered_alike(door: Door, canary: Canary) -> None:
+    """Case 38. Most are turned away before any work is done, the right one with them."""
+    for number in range(100):
+        somebody = await door.knock("admin", canary.secret if number >= WITH_ONE_ACCOUNT.free else "wrong")
+        nobody = await door.knock("nobody", "wrong")
+        assert said(somebody) == said(nobody)
+
+    assert (somebody.status_code, int(somebody.headers["Retry-After"])) == (429, WITH_ONE_ACCOUNT.first_seconds)
+    assert len(door.hasher.verified) == 2 * WITH_ONE_ACCOUNT.free
+    canary.assert_nowhere(somebody.content)
+
+
+async def test_logins_side_by_side_take_turns_for_the_memory(door: Door) -> None:
+    """Case 38. Each verification waits for as many others as may run, and would show one more."""
+    door.hasher.meeting = threading.Barrier(AT_ONCE)
+    many = 13 * AT_ONCE
+
+    answers = await asyncio.gather(*(door.knock(f"name {number}", "wrong") for number in range(many)))
+
+    assert {answer.status_code for answer in answers} <= {400, 429}
+    assert len(door.hasher.verified) == many
+    assert door.hasher.most_at_once == AT_ONCE
+    assert AT_ONCE * RFC_9106_LOW_MEMORY.memory_cost <= MOST_KIBIBYTES
