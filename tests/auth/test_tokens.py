@@ -119,7 +119,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("make_token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
 async def test_no_other_token_opens(make_token: Callable[[], str]) -> None:
-    """Case 37, of our own tokens. Each is made when it is tried; made before, it would have expired and prove nothing else."""
+    """Case 37, of our own tokens. Each is made when it is tried; one that has expired would prove nothing else."""
     token = make_token()
     with pytest.raises(NotAuthenticated) as refused:
         await reader().read(token)
