@@ -207,11 +207,12 @@ def opened(url: str, sealer: Sealer) -> list[str]:
     """What *sealer* can open of all that is stored."""
     database = engine.sync_engine(url)
     with database.connect() as connection:
-        rows = connection.execute(select(mail_servers.c.id, mail_servers.c.sealed_secret)).all()
+        rows = connection.execute(select(mail_servers)).mappings().all()
     database.dispose()
     texts = []
-    for server_id, sealed in rows:
+    for row in rows:
+        place, beside = MAIL_SERVER_SECRET.place(row["id"]), MAIL_SERVER_SECRET.said_beside(row)
         with suppress(SecretUnreadable):
-            texts.append(sealer.open(sealed, MAIL_SERVER_SECRET.place(server_id)))
+            texts.append(sealer.open(row["sealed_secret"], place, beside))
     assert len(rows) >= 120
     return texts

@@ -74,9 +74,30 @@ def test_what_is_sealed_begins_with_its_format_and_its_key() -> None:
     assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], f"here|{key.hex()}".encode()) == CANARY.encode()
 
 
+def test_what_is_bound_to_more_than_its_place_opens_beside_the_same_only() -> None:
+    """The layout on the disk, as above."""
+    sealer = Sealer(KEY)
+    sealed = sealer.seal(CANARY, "here", "[1]")
+    aad = f"here|{hashlib.sha256(b'[1]').hexdigest()}|{key_id(KEY)}".encode()
+
+    assert sealed[:9] == b"\x02" + bytes.fromhex(key_id(KEY)) == start_of(key_id(KEY), bound=True)
+    assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], aad) == CANARY.encode()
+    assert sealer.open(sealed, "here", "[1]") == CANARY
+    for place, beside in [("here", "[2]"), ("here", ""), ("there", "[1]")]:
+        with pytest.raises(SecretUnreadable):
+            sealer.open(sealed, place, beside)
+    with pytest.raises(SecretUnreadable):
+        sealer.open(b"\x01" + sealed[1:], "here", "[1]")
+
+
+def test_what_an_older_version_sealed_opens_as_well() -> None:
+    assert Sealer(KEY).open(Sealer(KEY).seal(CANARY, "here"), "here", "[1]") == CANARY
+
+
 def test_of_anything_else_no_key_is_named() -> None:
-    assert key_id_of(b"\x01" + b"k" * 8) == (b"k" * 8).hex()
-    for foreign in (b"", b"\x01", b"\x01" + b"k" * 7, b"\x02" + b"k" * 40):
+    for known in (b"\x01", b"\x02"):
+        assert key_id_of(known + b"k" * 8) == (b"k" * 8).hex()
+    for foreign in (b"", b"\x01", b"\x01" + b"k" * 7, b"\x03" + b"k" * 40):
         assert key_id_of(foreign) is None
 
 
@@ -122,6 +143,59 @@ async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
     assert await reveal(store, first) == CANARY
     with pytest.raises(SecretUnreadable):
         await reveal(store, second)
+
+
+CHANGES: dict[str, dict[str, object]] = {
+    "host": {"host": "evil.example.org"},
+    "port": {"port": 2525},
+    "security": {"security": "none"},
+    "certificates": {"certificates": "another"},
+    "authentication": {"authentication": "oauth2", "client_id": "another", "tenant": "another"},
+    "username": {"username": "eve"},
+    "client_id": {"client_id": "another"},
+    "tenant": {"tenant": "another"},
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES)
+async def test_a_secret_does_not_open_beside_another_destination(
+    store: SQLStore, database_url: str, changed: str
+) -> None:
+    """Cases 15 and 17. Whoever can write the database cannot have a password sent to a host of theirs."""
+    server_id = await add(store)
+    database = engine.sync_engine(database_url)
+    with database.begin() as connection:
+        columns = [mail_servers.c[name] for name in CHANGES[changed]]
+        before = dict(connection.execute(select(*columns)).mappings().one())
+        connection.execute(update(mail_servers).values(CHANGES[changed]))
+    async with store.reading() as view:
+        unreadable = (await view.sealing_keys.report()).unreadable
+        [stored] = await view.mail_servers.list()
+    with pytest.raises(SecretUnreadable):
+        _ = stored.server.secret and stored.server.secret.reveal()
+    with database.begin() as connection:
+        connection.execute(update(mail_servers).values(before))
+    database.dispose()
+
+    assert unreadable == [f"mail_servers|{server_id}|sealed_secret"]
+    assert await reveal(store, server_id) == CANARY
+
+
+async def test_resealing_binds_what_an_older_version_sealed(store: SQLStore, database_url: str) -> None:
+    server_id = await add(store)
+    old = Sealer(KEY).seal(CANARY, f"mail_servers|{server_id}|sealed_secret")
+    database = engine.sync_engine(database_url)
+    with database.begin() as connection:
+        connection.execute(update(mail_servers).values(sealed_secret=old))
+    before = await reveal(store, server_id)
+    async with store.writing() as work:
+        done, _ = await work.sealing_keys.reseal(None, 10)
+    with database.begin() as connection:
+        sealed = connection.execute(select(mail_servers.c.sealed_secret)).scalar_one()
+    database.dispose()
+
+    assert (before, done.count, sealed[:1]) == (CANARY, 1, b"\x02")
+    assert await reveal(store, server_id) == CANARY
 
 
 async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(

@@ -89,7 +89,10 @@ class SQLMailServers:
 
     def _sealed(self, server_id: int, server: MailServer) -> bytes | None:
         secret = server.secret
-        return None if secret is None else self._sealer.seal(secret.reveal(), MAIL_SERVER_SECRET.place(server_id))
+        if secret is None:
+            return None
+        beside = MAIL_SERVER_SECRET.said_beside(_values(server))
+        return self._sealer.seal(secret.reveal(), MAIL_SERVER_SECRET.place(server_id), beside)
 
     def _stored(self, row: Row[Any]) -> StoredMailServer:
         certificates = row.certificates
@@ -116,7 +119,8 @@ class SQLMailServers:
 
     def _secret(self, row: Row[Any]) -> Secret | None:
         sealed, place = row.sealed_secret, MAIL_SERVER_SECRET.place(row.id)
-        return None if sealed is None else Secret.sealed(lambda: self._sealer.open(sealed, place))
+        beside = MAIL_SERVER_SECRET.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+        return None if sealed is None else Secret.sealed(lambda: self._sealer.open(sealed, place, beside))
 
 
 def _values(server: MailServer) -> dict[str, Any]:

@@ -14,9 +14,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 
 KEY_BYTES = 32
-_FORMAT = b"\x01"
+_PLAIN = b"\x01"
+"""Bound to its place."""
+_BOUND = b"\x02"
+"""Bound to its place and to what stands beside it."""
 _ID_BYTES = 8
-START_BYTES = len(_FORMAT) + _ID_BYTES
+START_BYTES = 1 + _ID_BYTES
 """How much of a sealed secret tells which key it needs."""
 
 _NONCE_BYTES = 12  # NIST SP 800-38D 8.2.2: random, 96 bits
@@ -29,13 +32,13 @@ def key_id(key: bytes) -> str:
 
 def key_id_of(sealed: bytes) -> str | None:
     """The id of the key that *sealed* needs; None where it is nothing of ours."""
-    whole = sealed.startswith(_FORMAT) and len(sealed) >= START_BYTES
-    return sealed[len(_FORMAT) : START_BYTES].hex() if whole else None
+    whole = sealed.startswith((_PLAIN, _BOUND)) and len(sealed) >= START_BYTES
+    return sealed[1:START_BYTES].hex() if whole else None
 
 
-def start_of(key_id: str) -> bytes:
-    """What everything begins with that was sealed with this key."""
-    return _FORMAT + bytes.fromhex(key_id)
+def start_of(key_id: str, *, bound: bool = False) -> bytes:
+    """What everything begins with that was sealed with this key, in one format or the other."""
+    return (_BOUND if bound else _PLAIN) + bytes.fromhex(key_id)
 
 
 class KeySource(Protocol):
@@ -52,6 +55,9 @@ class KeySource(Protocol):
 
 class Sealer:
     """Seals texts for a place, a table, row and field; what is moved elsewhere does not open.
+
+    With *beside*, what else the row says, it does not open either once that has changed: nobody who can write the
+    database turns a password over to a host of theirs. What older versions sealed is bound to its place alone.
 
     The last of *keys* seals, each of them opens. *later* is asked for a key that is none of them. A sealer never
     changes, so a secret that was read with one opens although its key is dropped a moment later.
@@ -70,15 +76,16 @@ class Sealer:
         """The ids of all keys."""
         return frozenset(self._ciphers)
 
-    def seal(self, text: str, place: str) -> bytes:
+    def seal(self, text: str, place: str, beside: str = "") -> bytes:
         """*text*, unreadable without the key. Raises `StoreUnavailable` after `opening_only`."""
         if not self._seals:
             raise StoreUnavailable
         nonce = os.urandom(_NONCE_BYTES)
-        sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), _bound_to(place, self.key_id))
-        return start_of(self.key_id) + nonce + sealed
+        aad = _bound_to(place, self.key_id, beside)
+        sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), aad)
+        return start_of(self.key_id, bound=bool(beside)) + nonce + sealed
 
-    def open(self, sealed: bytes, place: str) -> str:
+    def open(self, sealed: bytes, place: str, beside: str = "") -> str:
         """What was sealed for *place*. Raises `SecretUnreadable`."""
         needed = key_id_of(sealed)
         cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
@@ -86,7 +93,8 @@ class Sealer:
             raise SecretUnreadable
         nonce, text = sealed[START_BYTES : START_BYTES + _NONCE_BYTES], sealed[START_BYTES + _NONCE_BYTES :]
         try:
-            return cipher.decrypt(nonce, text, _bound_to(place, needed)).decode()
+            aad = _bound_to(place, needed, beside if sealed.startswith(_BOUND) else "")
+            return cipher.decrypt(nonce, text, aad).decode()
         except (InvalidTag, ValueError):
             raise SecretUnreadable from None
 
@@ -106,5 +114,7 @@ class Sealer:
         return self._later()._ciphers.get(needed) if self._later else None  # noqa: SLF001  # one of us
 
 
-def _bound_to(place: str, key_id: str) -> bytes:
-    return f"{place}|{key_id}".encode()
+def _bound_to(place: str, key_id: str, beside: str) -> bytes:
+    if not beside:
+        return f"{place}|{key_id}".encode()
+    return f"{place}|{hashlib.sha256(beside.encode()).hexdigest()}|{key_id}".encode()

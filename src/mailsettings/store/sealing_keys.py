@@ -95,7 +95,8 @@ class SQLSealingKeys:
     async def _needing(self, key_id: str) -> int:
         needed = 0
         for column in self._columns:
-            count = select(func.count()).where(column.start == start_of(key_id))
+            starts = [start_of(key_id, bound=bound) for bound in (False, True)]
+            count = select(func.count()).where(column.start.in_(starts))
             needed += (await self._connection.execute(count)).scalar_one()
         return needed
 
@@ -105,29 +106,32 @@ class SQLSealingKeys:
     async def _older(
         self, column: SealedColumn, sealer: Sealer, after: Any, at_most: int
     ) -> Sequence[Row[Any, Any]]:
-        rows = _secrets(column).where(column.start != start_of(sealer.key_id)).limit(at_most)
+        rows = _secrets(column).where(column.start != column.newest_start(sealer.key_id)).limit(at_most)
         if after is not None:
             rows = rows.where(column.id > after)
         return (await self._connection.execute(rows)).all()
 
     async def _reseal(self, column: SealedColumn, sealer: Sealer, row: Row[Any, Any]) -> Resealed:
-        place = column.place(row.id)
         text = _opened(sealer, column, row)
         if text is None:
-            return Resealed(unreadable=(place,))
+            return Resealed(unreadable=(column.place(row.id),))
         # Neither its version nor its time of change move: what is stored is what it was.
-        sealed = {column.sealed: sealer.seal(text, place)}
+        sealed = {column.sealed: sealer.seal(text, column.place(row.id), _beside(column, row))}
         await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
         return Resealed(1)
 
 
 def _secrets(column: SealedColumn) -> Select[Any, Any]:
-    rows = select(column.id.label("id"), column.sealed.label("sealed"))
+    rows = select(column.id.label("id"), column.sealed.label("sealed"), *column.beside)
     return rows.where(column.sealed.is_not(None)).order_by(column.id)
 
 
 def _opened(sealer: Sealer, column: SealedColumn, row: Row[Any, Any]) -> str | None:
     try:
-        return sealer.open(row.sealed, column.place(row.id))
+        return sealer.open(row.sealed, column.place(row.id), _beside(column, row))
     except SecretUnreadable:
         return None
+
+
+def _beside(column: SealedColumn, row: Row[Any, Any]) -> str:
+    return column.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
