@@ -10,6 +10,7 @@ from mailsettings.domain.secure_url import is_secure
     [
         "https://idp.example.org",
         "https://idp.example.org:8443/realms/mail?p=sign-in",
+        "https://idp.example.org/XX",
         "http://127.0.0.1:8080/",
         "http://127.9.9.9",
         "http://[::1]:8080",
