@@ -36,7 +36,7 @@ def test_a_secret_is_not_in_a_traceback() -> None:
 
 @pytest.mark.parametrize("take_out", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
 def test_a_secret_is_not_copied_out_of_the_process(take_out: Callable[[Secret], object]) -> None:
-    with pytest.raises(TypeError, match="^a secret is not copied out of the process$"):
+    with pytest.raises(TypeError, match=r"^a secret is not copied out of the process$"):
         take_out(Secret(CANARY))
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.domain.access import OPERATOR, Account, AccountKind
+from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
 from mailsettings.domain.guessing import Failures
@@ -74,6 +74,18 @@ async def test_a_first_account_that_was_removed_is_not_made_again(accounts: Keep
     assert await accounts.list() == []
 
 
+async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
+    accounts: KeepAccounts, store: InMemoryStore
+) -> None:
+    await accounts.add(OPERATOR, ALICE, "correct horse")
+    first = store.accounts.rows["alice"]
+    await accounts.set_password(OPERATOR, USER, "alice", "battery staple")
+    second = store.accounts.rows["alice"]
+
+    assert (first.account, first.password_hash) == (ALICE, "hash of correct horse")
+    assert (second.account, second.password_hash) == (ALICE, "hash of battery staple")
+
+
 async def test_each_change_of_a_password_brings_another_stamp(
     accounts: KeepAccounts, store: InMemoryStore
 ) -> None:
@@ -112,6 +124,7 @@ async def test_every_change_has_an_entry_without_a_secret(accounts: KeepAccounts
         (Action.ACCOUNT_UNLOCK, "alice", AuditOutcome.DONE),
         (Action.ACCOUNT_REMOVE, "alice", AuditOutcome.DONE),
     ]
+    assert {(each.actor, each.origin) for each in store.audit.records} == {("operator", Origin())}
     permissions = {"before": ["view-mail-settings"], "after": ["manage-system-settings"]}
     assert store.audit.records[0].details == {"kind": "user", "permissions": ["view-mail-settings"]}
     assert store.audit.records[2].details == {"permissions": permissions}

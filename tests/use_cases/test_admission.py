@@ -31,6 +31,7 @@ def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
             begin(admission, ALICE, running)
         begin(admission, BOB, running)
 
+    assert str(refused.value) == "Too many connection tests of yours are running. Try again in 5 seconds."
     assert refused.value.retry_after_seconds == BUSY_SECONDS
     with ExitStack() as running:
         begin(admission, ALICE, running)
@@ -41,8 +42,10 @@ def test_all_callers_together_have_theirs() -> None:
     with ExitStack() as running:
         begin(admission, ALICE, running)
         begin(admission, BOB, running)
-        with pytest.raises(TooManyProbes):
+        with pytest.raises(TooManyProbes) as refused:
             begin(admission, CAROL, running)
+
+    assert str(refused.value) == "Too many connection tests are running. Try again in 5 seconds."
 
 
 def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
@@ -63,7 +66,8 @@ def test_a_minutes_share_comes_back_as_the_minute_passes() -> None:
     clock.now = 1030
     with pytest.raises(TooManyProbes) as refused, admission.admit(ALICE):
         pass
-    assert refused.value.retry_after_seconds == 31
+    sentence = "Too many connection tests of yours within a minute. Try again in 31 seconds."
+    assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, 31)
     with admission.admit(BOB):
         pass
     clock.now = 1061

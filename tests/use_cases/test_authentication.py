@@ -66,6 +66,9 @@ async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
         await gate.permissions(token)
 
     assert refused.value.presented
+    assert str(refused.value) == "The access token is no longer good."
+    entry = gate.store.audit.records[-1]
+    assert (entry.actor, entry.target, entry.details) == (None, None, {"problem": "NotAuthenticated"})
 
 
 async def test_a_removed_account_ends_tokens_also_if_another_gets_its_name(gate: Gate) -> None:
@@ -103,10 +106,13 @@ async def test_those_who_are_turned_away_are_in_the_audit_log(gate: Gate) -> Non
     bad, denied = gate.store.audit.records
     assert (bad.actor, bad.origin, bad.action, bad.outcome) == (None, HERE, Action.ACCESS, AuditOutcome.REFUSED)
     assert (denied.actor, denied.action, denied.outcome) == ("alice", Action.ACCESS, AuditOutcome.REFUSED)
+    assert (denied.origin, denied.target) == (HERE, None)
     assert denied.details == {"permission": "mail-servers:write"}
 
 
-async def test_a_flood_of_refusals_does_not_fill_the_audit_log(gate: Gate) -> None:
+async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
+    gate: Gate, caplog: pytest.LogCaptureFixture
+) -> None:
     async def refuse(times: int, address: str) -> int:
         before = len(gate.store.audit.rows)
         for _ in range(times):
@@ -119,8 +125,12 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(gate: Gate) -> No
     written = [await refuse(FOR_ONE, f"198.51.100.{number}") for number in range(20)]
     assert sum(written) + FOR_ONE + 5 == FOR_ALL
 
-    gate.now += 60
-    assert await refuse(1, "192.0.2.1") == 1
+    assert caplog.messages.count("refused without an audit entry: access from 192.0.2.1") == 20
+
+    gate.now += 59.9
+    assert await refuse(1, "192.0.2.1") == 0
+    gate.now += 0.1
+    assert await refuse(FOR_ONE + 1, "192.0.2.1") == FOR_ONE
 
 
 async def test_no_stranger_fills_the_room_for_what_known_callers_are_refused(gate: Gate) -> None:
@@ -145,8 +155,10 @@ async def test_one_machine_with_many_ipv6_addresses_counts_once(gate: Gate) -> N
     assert len(gate.store.audit.rows) - before == FOR_ONE
 
 
-async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate) -> None:
+async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     gate.store.away = True
 
     with pytest.raises(NotAuthenticated):
         await gate.permissions("bad")
+
+    assert caplog.messages == ["A refusal could not be written to the audit log."]
