@@ -20,7 +20,9 @@ from mailsettings.domain.audit import (
     timestamp,
 )
 from mailsettings.domain.audit_trail import AuditCheck
+from mailsettings.domain.difference import Seen, difference
 from mailsettings.domain.guessing import Failures, Patience
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.domain.secret import Secret
 
 KEY = bytes(range(KEY_BYTES))
@@ -103,6 +105,23 @@ def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> 
     check = checked([entries[0], entries[3], entries[1]], head)
 
     assert (check.problem, check.sequence, check.mac) == ("Entry 2 is missing.", 4, entries[3].mac)
+
+
+@pytest.mark.parametrize("head", [None, AuditHead(1, b"", b"")], ids=["missing", "altered"])
+def test_without_a_sound_note_the_end_of_a_log_is_not_believed(head: AuditHead | None) -> None:
+    assert checked(log(1), head).problem == "The note about the last entry is missing or was altered."
+
+
+def test_of_a_server_without_a_login_none_is_told() -> None:
+    server = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+
+    assert difference(Seen(None), Seen(server)) == {
+        "authentication": {"before": None, "after": "none"},
+        "connection security": {"before": None, "after": "none"},
+        "host": {"before": None, "after": "mail.example.org"},
+        "port": {"before": None, "after": 25},
+        "sender address": {"before": None, "after": "a@example.org"},
+    }
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ DECEPTIVE_HOSTS = [
 
 GOOD_HOSTS = [
     *("a", "mail-server.com", "mail.example.org.", "10.0.0.1", "::1", "2001:db8::7", "my_relay"),
-    *("xn--strae-oqa.de", "3com.example"),
+    *("xn--strae-oqa.de", "3com.example", "mail.1X"),
 ]
 
 

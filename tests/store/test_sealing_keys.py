@@ -16,17 +16,21 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, Resealed
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
-from mailsettings.store.key_admission import WrongKey, require_fitting
+from mailsettings.store.key_admission import DROPPED, WrongKey, admit, checks, require_fitting
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.key_ring import KeyRing
 from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.sealing import Sealer
 from mailsettings.store.sealing_keys import SQLSealingKeys
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers, metadata, sealed_keys, sealing_keys
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 
+from databases import KEY
+
+OTHER_KEY = bytes(32)
 OURS = 1
 """Beside the secrets of mail servers the key of the audit log is sealed."""
 
@@ -359,6 +363,32 @@ async def test_without_the_key_of_the_audit_log_nothing_starts(service: Service,
 
     with pytest.raises(WrongKey, match="key of the audit log"):
         await service.store.admit_key()
+
+
+def test_a_key_is_admitted_once_beside_those_it_follows_and_never_after_it_was_dropped(database_url: str) -> None:
+    first, both, other = Sealer(KEY), Sealer(KEY, OTHER_KEY), Sealer(OTHER_KEY)
+    database = engine.sync_engine(database_url)
+    with database.begin() as connection:
+        admit(connection, first)
+        once = checks(connection)
+        admit(connection, first)
+        again = checks(connection)
+        with pytest.raises(WrongKey, match="sealed with another key"):
+            admit(connection, other)
+        admit(connection, both)
+        admit(connection, other)
+        followed = checks(connection)
+        connection.execute(update(sealing_keys).values(sealed_check=DROPPED))
+        with pytest.raises(WrongKey) as dropped:
+            admit(connection, first)
+    database.dispose()
+
+    assert set(once) == {first.key_id}
+    assert again == once
+    assert set(followed) == {first.key_id, other.key_id}
+    assert str(dropped.value) == (
+        f"The key {first.key_id} was dropped and nothing may be sealed with it; put a newer key last."
+    )
 
 
 def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
