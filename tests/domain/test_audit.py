@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -64,7 +66,18 @@ def test_a_fingerprint_is_the_start_of_a_hash_of_target_and_secret() -> None:
     assert CHAIN.fingerprint(Secret("pässword"), "mail-server:1") == expected
 
 
-def test_a_moment_is_written_in_utc_to_the_microsecond() -> None:
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine three hours east of Greenwich."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XST-3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_moment_is_written_in_utc_to_the_microsecond_wherever_we_run() -> None:
     assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, UTC)) == AT
     assert timestamp(datetime(2026, 1, 2, 5, 4, 5, 6, timezone(timedelta(hours=2)))) == AT
 
