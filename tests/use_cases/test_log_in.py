@@ -1,6 +1,8 @@
 """Logging in: who gets a token, who has to wait, and what the audit log has of it."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -21,9 +23,9 @@ HERE, THERE = Origin("192.0.2.1", "request 1"), Origin("192.0.2.2", "request 2")
 class Door:
     """A login over a store in memory, with a clock to turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: InMemoryStore | None = None) -> None:
         self.now = 1_000_000.0
-        self.store = InMemoryStore()
+        self.store = store or InMemoryStore()
         turned_away = TurnedAway(self.store, lambda: self.now)
         self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), turned_away, 3600, lambda: self.now)
 
@@ -211,6 +213,39 @@ async def test_a_guess_that_was_under_way_when_the_wait_began_is_not_told_from_o
     last = door.store.audit.records[-1]
     assert (last.actor, last.outcome, last.details) == ("alice", AuditOutcome.REFUSED, DELAYED)
     assert door.store.login_failures.rows[account_subject("alice")].count == WITH_ONE_ACCOUNT.free
+
+
+async def test_guesses_at_a_secret_that_no_account_has_count_for_their_address(door: Door) -> None:
+    for _ in range(FROM_ONE_ADDRESS.free):
+        await door.log_in.note_wrong_client(HERE)
+
+    with pytest.raises(TooManyLogins):
+        await door.log_in.note_wrong_client(HERE)
+    assert await door.open() == "5 s"
+    assert await door.open(origin=THERE) == "in as alice"
+    await door.log_in.note_wrong_client(Origin())  # from nowhere, so there is nothing to count by
+
+
+class SlowStore(InMemoryStore):
+    """Others get a turn before each transaction that writes, and within it none of them does."""
+
+    turn = asyncio.Lock()
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[InMemoryStore]:
+        await asyncio.sleep(0)
+        async with self.turn, super().writing() as work:
+            yield work
+
+
+async def test_of_many_guesses_at_it_side_by_side_no_more_are_answered_than_in_a_row() -> None:
+    door = Door(SlowStore())
+    guesses = [door.log_in.note_wrong_client(HERE) for _ in range(FROM_ONE_ADDRESS.free + 20)]
+
+    results = await asyncio.gather(*guesses, return_exceptions=True)
+
+    assert results.count(None) == FROM_ONE_ADDRESS.free
+    assert sum(isinstance(result, TooManyLogins) for result in results) == 20
 
 
 async def test_logins_and_refusals_are_in_the_audit_log(door: Door) -> None:

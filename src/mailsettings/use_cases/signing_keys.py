@@ -49,5 +49,9 @@ class KeepSigningKeys:
             names = [found for found, _ in await change.work.sealed_keys.named(PREFIX)]
             if names[-1:] == [name]:
                 raise KeyRefused(f"The key {key_id} signs; run `mailsettings signing-keys rotate` first.")
-            if not await change.work.sealed_keys.remove(name):
-                raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")
+            _require_found(found=await change.work.sealed_keys.remove(name))
+
+
+def _require_found(*, found: bool) -> None:
+    if not found:
+        raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")

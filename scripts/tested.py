@@ -1,0 +1,55 @@
+"""Which modules have every branch tested and nearly every mutant found out, and the tests that are about them.
+
+`coverage.py` and `mutate.py` read it. The tests on PostgreSQL are left out of both: the same lines run for both
+databases. Left out are also those that start the whole service, which would find out much and take hours.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+
+class Part(NamedTuple):
+    """Modules, below `src/mailsettings`, and tests, below `tests`."""
+
+    modules: Sequence[str]
+    tests: Sequence[str]
+
+
+_FORGED = "abuse/test_foreign_tokens.py::test_no_other_token_opens"
+_LIES = "abuse/test_lying_issuers.py"
+PARTS: Mapping[str, Part] = {
+    "web": Part([f"web/{name}.py" for name in ("errors", "refusals", "strict_json", "validation")], ["web"]),
+    "domain": Part(
+        ["domain/findings/*"]
+        + [
+            f"domain/{name}.py"
+            for name in ("access", "errors", "mail_server", "observation", "probe", "replacement")
+        ]
+        + [f"domain/{name}.py" for name in ("sealing_key", "secret", "secure_url", "setting", "text", "trust")],
+        ["domain"],
+    ),
+    "audit": Part(
+        [f"domain/{name}.py" for name in ("audit", "audit_trail", "difference", "guessing")],
+        ["domain/test_audit.py", "store/test_audit_log.py", "use_cases/test_audit.py", "use_cases/test_log_in.py"],
+    ),
+    "smtp": Part(
+        [f"smtp/{name}.py" for name in ("egress", "embedding", "gate")],
+        ["smtp/test_egress.py", "smtp/test_gate.py"],
+    ),
+    "sealing": Part(
+        [f"store/{name}.py" for name in ("sealing", "sealed_columns", "sealing_keys")]
+        + [f"store/{name}.py" for name in ("key_ring", "ring_file", "key_admission", "key_file")],
+        ["store/test_sealing.py", "store/test_sealing_keys.py", "store/test_ring_file.py"],
+    ),
+    "auth": Part(
+        [f"auth/{name}.py" for name in ("tokens", "signing_keys", "passwords", "issuers", "unverified")]
+        + [f"auth/{name}.py" for name in ("access_token", "json_web_keys", "openid_connect")],
+        ["auth", _FORGED, f"{_LIES}::test_keys_that_are_of_no_use_are_left_out"],
+    ),
+    "issuer": Part(
+        [f"auth/{name}.py" for name in ("discovery", "fetching", "issuer_keys")],
+        ["auth/test_openid_connect.py", _LIES],
+    ),
+    "use_cases": Part(["use_cases/*"], ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py"]),
+}
+PYTEST = ("-k", "not postgresql")
