@@ -15,18 +15,20 @@ def token(**claims: object) -> str:
 
 
 def issuers(own_subject: str = "alice") -> Issuers:
-    async def own(_token: str) -> TokenClaims:
-        return TokenClaims(own_subject, frozenset({"own"}), 0, "stamp")
+    async def own(token: str) -> TokenClaims:
+        return TokenClaims(own_subject, frozenset({"own", token}), 0, "stamp")
 
-    async def foreign(_token: str) -> TokenClaims:
-        return TokenClaims("idp.example|alice", frozenset({"foreign"}), 0)
+    async def foreign(token: str) -> TokenClaims:
+        return TokenClaims("idp.example|alice", frozenset({"foreign", token}), 0)
 
     return Issuers(OWN, own, FOREIGN, foreign)
 
 
 @pytest.mark.parametrize(("issuer", "reader"), [(OWN, "own"), (FOREIGN, "foreign")])
 async def test_a_token_goes_to_its_issuers_reader(issuer: str, reader: str) -> None:
-    assert (await issuers().read(token(iss=issuer))).grants == {reader}
+    text = token(iss=issuer)
+
+    assert (await issuers().read(text)).grants == {reader, text}
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ async def test_a_token_of_nobody_we_trust_is_read_by_nobody(text: str) -> None:
         await issuers().read(text)
 
     assert refused.value.presented
+    assert str(refused.value) == "The access token is not valid."
 
 
 async def test_an_account_of_ours_is_never_taken_for_the_issuers_caller_of_that_name() -> None:

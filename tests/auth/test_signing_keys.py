@@ -1,6 +1,7 @@
 """The keys that sign tokens: which one signs, which verify, and how soon a change is noticed."""
 
 import asyncio
+import re
 
 import jwt
 import pytest
@@ -58,6 +59,7 @@ def test_a_new_key_can_be_loaded_and_has_a_name_of_its_own() -> None:
 
     assert load(pem).curve.name == "secp256r1"
     assert first != second
+    assert re.fullmatch("[0-9a-f]{16}", first)
 
 
 @pytest.mark.parametrize(
@@ -66,8 +68,10 @@ def test_a_new_key_can_be_loaded_and_has_a_name_of_its_own() -> None:
     ids=["empty", "garbage", "another curve", "another kind"],
 )
 def test_anything_else_is_refused(pem: str) -> None:
-    with pytest.raises(SigningKeyUnusable):
+    with pytest.raises(SigningKeyUnusable) as refused:
         load(pem)
+
+    assert str(refused.value) == "The signing key must be a P-256 private key in PEM form."
 
 
 async def test_the_newest_key_signs_and_all_of_them_verify(kept: Kept, keys: SigningKeys) -> None:
@@ -116,8 +120,28 @@ async def test_a_flood_of_unknown_keys_asks_once_a_second(kept: Kept, keys: Sign
 async def test_known_keys_are_not_asked_for_at_each_request(kept: Kept, keys: SigningKeys) -> None:
     for _ in range(100):
         await keys.verifying(kept.keys[0][0])
+    kept.now += KEPT_SECONDS
+    await keys.verifying(kept.keys[0][0])
 
     assert kept.asked == 1
+
+
+async def test_an_unknown_key_is_asked_for_again_after_a_second_and_not_before(
+    kept: Kept, keys: SigningKeys
+) -> None:
+    asked = []
+    for seconds in (0, ASK_AGAIN_SECONDS, 0.1):
+        kept.now += seconds
+        await keys.verifying("unknown")
+        asked.append(kept.asked)
+
+    assert asked == [1, 1, 2]
+
+
+async def test_a_key_that_is_known_is_not_read_out_of_its_text_again(keys: SigningKeys) -> None:
+    (_, first), (_, second) = await keys.newest(), await keys.newest()
+
+    assert first is second
 
 
 async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: SigningKeys) -> None:
@@ -136,4 +160,9 @@ async def test_the_published_keys_are_the_public_halves(kept: Kept, keys: Signin
 
     assert [key.key_id for key in read.keys] == [key_id for key_id, _ in kept.keys]
     assert jwt.decode(token, read[kept.keys[1][0]].key, algorithms=["ES256"]) == {"sub": "alice"}
+    listed = published["keys"]
+    assert isinstance(listed, list)
+    assert [(key["use"], key["alg"], key["kty"], key["crv"]) for key in listed] == [
+        ("sig", "ES256", "EC", "P-256")
+    ] * 2
     assert '"d"' not in str(published).replace("'", '"')

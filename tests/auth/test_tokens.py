@@ -204,6 +204,16 @@ async def test_a_token_that_was_good_is_refused_once_its_key_is_dropped() -> Non
         await us.read(token)
 
 
+async def test_the_memory_of_verified_tokens_is_used_to_its_bound() -> None:
+    us = reader()
+    first = TokenClaims("nobody", frozenset(), 0)
+    us._verified.update({f"token {number}": ("", first) for number in range(VERIFIED_TOKENS_KEPT - 1)})  # noqa: SLF001  # as below
+
+    await us.read(signed(claims()))
+
+    assert "token 0" in us._verified  # noqa: SLF001  # as below
+
+
 async def test_the_memory_of_verified_tokens_is_bounded() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
