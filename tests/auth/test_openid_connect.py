@@ -156,6 +156,24 @@ async def test_the_memory_of_verified_tokens_is_bounded(tokens: OpenIDConnectTok
     await tokens.read(issuer.token(sub="bob"))
 
     assert len(tokens._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001
+    assert list(tokens._verified)[0] == "token 0"  # noqa: SLF001, RUF015  # the oldest has gone
+
+    tokens._verified.popitem()  # noqa: SLF001
+    await tokens.read(issuer.token(sub="carol"))
+
+    assert "token 0" in tokens._verified  # noqa: SLF001  # there was room for one more
+
+
+async def test_that_a_token_has_expired_is_told_apart_from_all_else(
+    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+) -> None:
+    said = []
+    for token in (issuer.token(exp=int(time.time()) - 60), issuer.token(aud="another's")):
+        with pytest.raises(NotAuthenticated) as refused:
+            await tokens.read(token)
+        said.append((str(refused.value), refused.value.presented))
+
+    assert said == [("The access token has expired.", True), ("The access token is not valid.", True)]
 
 
 async def test_a_new_key_is_found_when_a_token_names_it(
