@@ -1,0 +1,66 @@
+"""The rules beside the signature, each alone: what PyJWT would refuse as well is refused here already."""
+
+from typing import Any
+
+import pytest
+
+from mailsettings.auth.access_token import (
+    LAST_MOMENT,
+    member,
+    name_at,
+    require_access,
+    require_header,
+    values_at,
+)
+from mailsettings.domain.errors import NotAuthenticated
+
+HEADER: dict[str, Any] = {"alg": "ES256", "kid": "first", "typ": "at+jwt"}
+
+
+def test_a_good_header_tells_which_key_is_meant() -> None:
+    assert require_header(HEADER) == ("first", "ES256")
+    assert require_header({"alg": "RS256"}) == (None, "RS256")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"alg": alg} for alg in (None, "none", "HS256", "ES512", ["ES256"], 7)),
+        *({"kid": kid} for kid in (7, ["first"], {})),
+        *({"typ": typ} for typ in (None, 7, "", "dpop+jwt", ["at+jwt"])),
+        *({"crit": crit} for crit in ([], ["exp"], None)),
+        *({"b64": b64} for b64 in (True, False, None)),
+    ],
+    ids=str,
+)
+def test_one_thing_wrong_in_a_header_is_enough(change: dict[str, Any]) -> None:
+    with pytest.raises(NotAuthenticated):
+        require_header(HEADER | change)
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+def test_a_moment_is_one_between_the_epoch_and_the_year_10000(name: str) -> None:
+    for moment in (0, 0.5, LAST_MOMENT):
+        require_access({}, {name: moment})
+    for other in (-1, LAST_MOMENT + 1, True, "0", None, [], float("nan"), float("inf")):
+        with pytest.raises(NotAuthenticated):
+            require_access({}, {name: other})
+
+
+def test_a_name_is_of_one_to_255_printable_characters() -> None:
+    for name in ("a", "a" * 255):
+        assert name_at({"sub": name}, ["sub"]) == name
+    for other in ("", "a" * 256, "a\n", 7, None, ["a"]):
+        with pytest.raises(NotAuthenticated):
+            name_at({"sub": other}, ["sub"])
+
+
+def test_only_scopes_are_lists_of_words() -> None:
+    claims = {"scope": "a b", "scp": "a b", "roles": "a b", "in": {"scp": "c d"}, "list": ["a b", 7, "c"]}
+
+    assert values_at(claims, ["scope"]) == values_at(claims, ["scp"]) == {"a", "b"}
+    assert values_at(claims, ["roles"]) == {"a b"}
+    assert values_at(claims, ["in", "scp"]) == {"c", "d"}
+    assert values_at(claims, ["list"]) == {"a b", "c"}
+    assert values_at(claims, ["in"]) == frozenset()
+    assert member(claims, ["in", "scp", "deeper"]) is None
