@@ -26,7 +26,7 @@ def test_a_good_header_tells_which_key_is_meant() -> None:
     "change",
     [
         *({"alg": alg} for alg in (None, "none", "HS256", "ES512", ["ES256"], 7)),
-        *({"kid": kid} for kid in (7, ["first"], {})),
+        *({"kid": kid} for kid in (7, ["first"], {"first": 1})),
         *({"typ": typ} for typ in (None, 7, "", "dpop+jwt", ["at+jwt"])),
         *({"crit": crit} for crit in ([], ["exp"], None)),
         *({"b64": b64} for b64 in (True, False, None)),
@@ -42,7 +42,8 @@ def test_one_thing_wrong_in_a_header_is_enough(change: dict[str, Any]) -> None:
 def test_a_moment_is_one_between_the_epoch_and_the_year_10000(name: str) -> None:
     for moment in (0, 0.5, LAST_MOMENT):
         require_access({}, {name: moment})
-    for other in (-1, LAST_MOMENT + 1, True, "0", None, [], float("nan"), float("inf")):
+    others: tuple[object, ...] = (-1, LAST_MOMENT + 1, True, "0", None, [], float("nan"), float("inf"))
+    for other in others:
         with pytest.raises(NotAuthenticated):
             require_access({}, {name: other})
 

@@ -48,5 +48,7 @@ def test_a_key_is_good_for_what_it_says_or_for_all_that_its_kind_is() -> None:
     [one] = parse({"keys": [rsa | {"alg": "PS256"}]}).keys
     [curve] = parse({"keys": [jwk]}).keys
 
-    assert (both.algorithms, one.algorithms, curve.algorithms) == ({"RS256", "PS256"}, {"PS256"}, {"ES256"})
+    assert both.algorithms == {"RS256", "PS256"}
+    assert one.algorithms == {"PS256"}
+    assert curve.algorithms == {"ES256"}
     assert parse({"keys": [rsa | {"alg": "ES256"}, jwk | {"alg": "RS256"}]}).keys == ()
