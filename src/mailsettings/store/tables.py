@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Float,
     Identity,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     true,
 )
 
@@ -47,6 +49,9 @@ mail_servers = Table(
     Column("sealed_secret", LargeBinary),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text),
+    # When the secret stops working, as far as somebody told us.
+    Column("secret_ends_on", Date),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     CheckConstraint("security IN ('none', 'starttls', 'implicit-tls')", name="security"),
     CheckConstraint("authentication IN ('none', 'ambient', 'password', 'oauth2')", name="authentication"),
@@ -60,6 +65,32 @@ Index(
     unique=True,
     sqlite_where=mail_servers.c.is_default == true(),
     postgresql_where=mail_servers.c.is_default == true(),
+)
+
+# What each server was, version by version; only the numbers are left of one that was removed.
+mail_server_versions = Table(
+    "mail_server_versions",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("server_id", Integer, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("is_default", Boolean, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("host", Text),
+    Column("port", Integer),
+    Column("security", String(16)),
+    Column("sender_address", Text),
+    Column("sender_name", Text),
+    Column("authentication", String(16)),
+    Column("username", Text),
+    Column("client_id", Text),
+    Column("tenant", Text),
+    Column("certificates", Text),
+    Column("sealed_secret", LargeBinary),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text),
+    UniqueConstraint("server_id", "version"),
+    sqlite_autoincrement=True,
 )
 
 accounts = Table(
@@ -126,5 +157,71 @@ audit_head = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("mac", LargeBinary, nullable=False),
     Column("seal", LargeBinary, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+
+# Requests that are to be answered once, however often they are sent: by a hash of who sent it and the key.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key_hash", String(64), primary_key=True),
+    Column("request_mac", LargeBinary, nullable=False),
+    # Empty while the first one is being answered.
+    Column("result", Text),
+    Column("created_at", Float(53), nullable=False, index=True),
+)
+
+# Connection tests that were let in, for the limits of each principal.
+probe_admissions = Table(
+    "probe_admissions",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("begun_at", Float(53), nullable=False),
+    Column("ended_at", Float(53)),
+    Index("ix_probe_admissions_principal", "principal", "begun_at"),
+)
+
+# Work that one process does for all of them, and until when it has said that it will.
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until", Float(53), nullable=False),
+)
+
+# What was found out about each server when it was last looked at.
+watch_states = Table(
+    "watch_states",
+    metadata,
+    Column("server_id", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("works", Boolean, nullable=False),
+    Column("stage", String(32)),
+    Column("code", String(64)),
+    Column("since", Float(53), nullable=False),
+    Column("checked_at", Float(53), nullable=False),
+    Column("certificate_ends_at", Float(53)),
+    Column("told", Text, nullable=False),
+)
+
+# What has still to be told.
+webhook_events = Table(
+    "webhook_events",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("created_at", Float(53), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float(53), nullable=False, index=True),
+)
+
+# One row: the older revisions, as a JSON list, whose programs can work with this schema.
+schema_support = Table(
+    "schema_support",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("works_with", Text, nullable=False),
     CheckConstraint("id = 1", name="single"),
 )
