@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
 from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
+from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import AccountExists, AccountNotFound, NotAuthenticated, StoreUnavailable
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
@@ -32,16 +33,17 @@ class InMemoryMailServers:
     async def find_default(self) -> StoredMailServer | None:
         return self.rows.get(self.default or 0)
 
-    async def add(self, server: MailServer) -> int:
+    async def add(self, server: MailServer, by: str | None = None) -> int:
         server_id, self._next = self._next, self._next + 1
-        self.rows[server_id] = StoredMailServer(server_id, 1, server)
+        self.rows[server_id] = StoredMailServer(server_id, 1, server, Changed(datetime.now(UTC), by))
         if self.default is None:
             self.default = server_id
         return server_id
 
-    async def replace(self, server_id: int, server: MailServer) -> None:
+    async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
         stored = self.rows[server_id]
-        self.rows[server_id] = replace(stored, version=stored.version + 1, server=server)
+        changed = Changed(datetime.now(UTC), by)
+        self.rows[server_id] = replace(stored, version=stored.version + 1, server=server, changed=changed)
 
     async def delete(self, server_id: int) -> None:
         del self.rows[server_id]

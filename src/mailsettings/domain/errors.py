@@ -11,6 +11,7 @@ MailSettingsError
 │   └── AccountNotFound
 ├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
+├── ChangedMeanwhile        what is stored is not what the caller takes it to be
 ├── TooMany                 more than is let in; later it is
 │   ├── TooManyLogins       too many failed ones, or too many at once
 │   └── TooManyProbes       connection tests
@@ -96,6 +97,13 @@ class AccountExists(MailSettingsError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An account named {name} exists already.")
+
+
+class ChangedMeanwhile(MailSettingsError):
+    """What is stored is not in a state that the caller named; nothing was changed."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"The mail server is not what you take it to be: {why}. Read it again.")
 
 
 class TooMany(MailSettingsError):

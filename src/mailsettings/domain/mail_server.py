@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
@@ -154,11 +155,17 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class StoredMailServer:
-    """A mail server under its id; `version` counts its changes from 1."""
+    """A mail server under its id; `version` counts its changes from 1, the last of which is told of."""
 
     id: int
     version: int
     server: MailServer
+    changed: Changed = Changed()
+
+    @property
+    def state(self) -> str:
+        """What no other state of any server has: ids and versions are never used again."""
+        return f"{self.id}.{self.version}"
 
 
 def _require_text(setting: Setting, text: str, longest: int) -> None:

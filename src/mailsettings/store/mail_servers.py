@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailsettings.domain.changed import Changed
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -52,8 +53,8 @@ class SQLMailServers:
         """The one that an API which knows a single server shows."""
         return await self._one(table.c.is_default)
 
-    async def add(self, server: MailServer) -> int:
-        """Store a new one and return its id; it is the default if there is no other."""
+    async def add(self, server: MailServer, by: str | None = None) -> int:
+        """Store a new one, and *by* whom; its id. It is the default if there is no other."""
         now = datetime.now(UTC)
         new = {
             **_values(server),
@@ -61,6 +62,7 @@ class SQLMailServers:
             "is_default": await self.find_default() is None,
             "created_at": now,
             "updated_at": now,
+            "changed_by": by,
         }
         added = await self._connection.execute(insert(table).values(new).returning(table.c.id))
         server_id: int = added.scalar_one()
@@ -69,13 +71,14 @@ class SQLMailServers:
         await self._connection.execute(update(table).where(table.c.id == server_id).values(sealed))
         return server_id
 
-    async def replace(self, server_id: int, server: MailServer) -> None:
+    async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
         """Store *server* in place of what is there."""
         changed = {
             **_values(server),
             "version": table.c.version + 1,
             "sealed_secret": self._sealed(server_id, server),
             "updated_at": datetime.now(UTC),
+            "changed_by": by,
         }
         await self._connection.execute(update(table).where(table.c.id == server_id).values(changed))
 
@@ -104,7 +107,7 @@ class SQLMailServers:
             authentication=self._authentication(row),
             trust=SystemTrust() if certificates is None else GivenCertificates(certificates),
         )
-        return StoredMailServer(row.id, row.version, server)
+        return StoredMailServer(row.id, row.version, server, Changed(_utc(row.updated_at), row.changed_by))
 
     def _authentication(self, row: Row[Any]) -> Authentication:
         match row.authentication:
@@ -138,3 +141,8 @@ def _values(server: MailServer) -> dict[str, Any]:
         "tenant": getattr(login, "tenant", None),
         "certificates": trust.pem if isinstance(trust, GivenCertificates) else None,
     }
+
+
+def _utc(moment: datetime) -> datetime:
+    """SQLite keeps a moment without its zone, which is ours."""
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

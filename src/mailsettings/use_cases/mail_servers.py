@@ -9,6 +9,7 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.precondition import ANYTHING, Precondition
 from mailsettings.domain.replacement import Replacement
 from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.ports import Store, UnitOfWork
@@ -44,36 +45,47 @@ class KeepMailServers:
         """Store a new mail server and return its id. Raises `PermissionDenied`, `SecretNeededAgain`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_CREATE) as change:
-            return await _add(change, wanted)
+            return await _add(change, caller, wanted)
 
-    async def replace(self, caller: Principal, server_id: int, wanted: Replacement) -> None:
-        """Change one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `SecretNeededAgain`."""
+    async def replace(
+        self, caller: Principal, server_id: int, wanted: Replacement, expected: Precondition = ANYTHING
+    ) -> None:
+        """Change one mail server.
+
+        Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`, `SecretNeededAgain`.
+        """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(server_id)) as change:
-            await _replace(change, _existing(await change.work.mail_servers.find(server_id)), wanted)
+            stored = _existing(await change.work.mail_servers.find(server_id))
+            expected.require(stored)
+            await _replace(change, caller, stored, wanted)
 
-    async def put_default(self, caller: Principal, wanted: Replacement) -> None:
-        """Create or change the default mail server. Raises `PermissionDenied`, `SecretNeededAgain`."""
+    async def put_default(self, caller: Principal, wanted: Replacement, expected: Precondition = ANYTHING) -> None:
+        """Create or change the default mail server.
+
+        Raises `PermissionDenied`, `ChangedMeanwhile`, `SecretNeededAgain`.
+        """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, DEFAULT) as change:
             stored = await change.work.mail_servers.find_default()
+            expected.require(stored)
             if stored is None:
                 change.action = Action.MAIL_SERVER_CREATE
-                await _add(change, wanted)
+                await _add(change, caller, wanted)
             else:
-                await _replace(change, stored, wanted)
+                await _replace(change, caller, stored, wanted)
 
-    async def delete(self, caller: Principal, server_id: int) -> None:
-        """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
+    async def delete(self, caller: Principal, server_id: int, expected: Precondition = ANYTHING) -> None:
+        """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(server_id)) as change:
-            await _delete(change, _existing(await change.work.mail_servers.find(server_id)))
+            await _delete(change, _existing(await change.work.mail_servers.find(server_id)), expected)
 
-    async def delete_default(self, caller: Principal) -> None:
-        """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
+    async def delete_default(self, caller: Principal, expected: Precondition = ANYTHING) -> None:
+        """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT) as change:
-            await _delete(change, _existing(await change.work.mail_servers.find_default()))
+            await _delete(change, _existing(await change.work.mail_servers.find_default()), expected)
 
 
 def target(server_id: int) -> str:
@@ -81,22 +93,25 @@ def target(server_id: int) -> str:
     return f"mail-server:{server_id}"
 
 
-async def _add(change: Change[UnitOfWork], wanted: Replacement) -> int:
+async def _add(change: Change[UnitOfWork], caller: Principal, wanted: Replacement) -> int:
     server = wanted.onto(None)
-    server_id = await change.work.mail_servers.add(server)
+    server_id = await change.work.mail_servers.add(server, caller.name)
     change.target = target(server_id)
     await change.note_difference(None, server)
     return server_id
 
 
-async def _replace(change: Change[UnitOfWork], stored: StoredMailServer, wanted: Replacement) -> None:
+async def _replace(
+    change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
+) -> None:
     change.target = target(stored.id)
     server = wanted.onto(stored.server)
     await change.note_difference(stored.server, server)
-    await change.work.mail_servers.replace(stored.id, server)
+    await change.work.mail_servers.replace(stored.id, server, caller.name)
 
 
-async def _delete(change: Change[UnitOfWork], stored: StoredMailServer) -> None:
+async def _delete(change: Change[UnitOfWork], stored: StoredMailServer, expected: Precondition) -> None:
+    expected.require(stored)
     change.target = target(stored.id)
     await change.note_difference(stored.server, None)
     await change.work.mail_servers.delete(stored.id)

@@ -31,11 +31,11 @@ class MailServerReads(Protocol):
 class MailServers(MailServerReads, Protocol):
     """The same, to be changed."""
 
-    async def add(self, server: MailServer) -> int:
-        """Store a new one and return its id, never used before; it is the default if there is no other."""
+    async def add(self, server: MailServer, by: str | None = None) -> int:
+        """Store a new one, and *by* whom, under an id never used before; the default if there is no other."""
         ...
 
-    async def replace(self, server_id: int, server: MailServer) -> None:
+    async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
         """Store *server* in place of what is there, counting its version up."""
         ...
 

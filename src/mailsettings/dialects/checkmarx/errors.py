@@ -22,6 +22,7 @@ STYLE = ErrorStyle(
         errors.InvalidSetting: Answer(400),
         errors.NotFound: Answer(404),
         errors.AccountExists: Answer(409),
+        errors.ChangedMeanwhile: Answer(412),
         errors.KeyRefused: Answer(409),
         errors.SecretUnreadable: Answer(400),
         errors.TooMany: Answer(429),

@@ -15,6 +15,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
+from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.principal import caller
@@ -36,6 +37,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": wire.ErrorViewModel, "description": "No settings are stored under this id."}
 }
+_CHANGED: dict[int | str, dict[str, Any]] = {
+    412: {"model": wire.ErrorViewModel, "description": "They were changed meanwhile; the message says by whom."}
+}
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have it."}}
 _TEST_RESULTS: dict[int | str, dict[str, Any]] = {
     200: {"model": ConnectionTestReport, "content": {"application/json": {"example": REPORT}}},
     400: {"model": wire.FailedTestModel, "description": "It does not work, or the request is wrong."},
@@ -132,13 +137,16 @@ async def run_test_connection(
     f"{SETTINGS}/{{id}}",
     summary="Get details of SMTP settings by id",
     response_model=wire.SMTPSettingsViewModel,
-    responses={200: {"content": {"application/json": {"example": examples.VIEW}}}, **_NOT_FOUND},
+    responses={200: {"content": {"application/json": {"example": examples.VIEW}}}, **_UNCHANGED, **_NOT_FOUND},
 )
 @needs(Permission.MAIL_SERVERS_READ)
-async def get_settings(request: Request, settings_id: SettingsId) -> Response:
+async def get_settings(request: Request, settings_id: SettingsId, _if_changed: IfChanged = None) -> Response:
     """One object; the vendor's page shows it in a list, which none of its clients can read."""
     stored = await use_cases(request).mail_servers.get(caller(request), settings_id)
-    return Response(_json(translate.to_wire(stored)), media_type=MEDIA_TYPE, headers=_NO_STORE)
+    if not_modified(request, stored):
+        return unchanged(stored, _NO_STORE)
+    headers = {**_NO_STORE, "ETag": entity_tag(stored)}
+    return Response(_json(translate.to_wire(stored)), media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.put(
@@ -147,20 +155,21 @@ async def get_settings(request: Request, settings_id: SettingsId) -> Response:
     status_code=204,
     response_class=Response,
     response_description="Replaced.",
-    responses=_NOT_FOUND,
+    responses={**_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def replace_settings(
     request: Request,
     settings_id: SettingsId,
     settings: Annotated[wire.UpdateSMTPSettingsModel, Body(openapi_examples=examples.SETTINGS)],
+    expected: Expected,
 ) -> Response:
     """Replace the settings.
 
     Without a password the stored one is kept, as long as it goes to the same place; an empty one clears it.
     """
     wanted = translate.to_replacement(settings)
-    await use_cases(request).mail_servers.replace(caller(request), settings_id, wanted)
+    await use_cases(request).mail_servers.replace(caller(request), settings_id, wanted, expected)
     return Response(status_code=204)
 
 
@@ -170,12 +179,12 @@ async def replace_settings(
     status_code=204,
     response_class=Response,
     response_description="Deleted.",
-    responses=_NOT_FOUND,
+    responses={**_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
-async def delete_settings(request: Request, settings_id: SettingsId) -> Response:
+async def delete_settings(request: Request, settings_id: SettingsId, expected: Expected) -> Response:
     """Remove the settings."""
-    await use_cases(request).mail_servers.delete(caller(request), settings_id)
+    await use_cases(request).mail_servers.delete(caller(request), settings_id, expected)
     return Response(status_code=204)
 
 

@@ -1,6 +1,6 @@
 """What each error is in Oracle Analytics' API: `{code, message}` with the general OCI codes.
 
-Source: the "API Errors" page of the Oracle Cloud documentation; 413, 415 and 503 are not on it and follow its
+Source: the "API Errors" page of the Oracle Cloud documentation; 412, 413, 415 and 503 are not on it and follow its
 habit of naming the status.
 """
 
@@ -18,6 +18,7 @@ STYLE = ErrorStyle(
         errors.InvalidSetting: Answer(400, "InvalidParameter"),
         errors.NotFound: Answer(404, "NotFound"),
         errors.AccountExists: Answer(409, "Conflict"),
+        errors.ChangedMeanwhile: Answer(412, "PreconditionFailed"),
         errors.KeyRefused: Answer(409, "Conflict"),
         errors.SecretUnreadable: Answer(400, "InvalidParameter"),
         errors.TooMany: Answer(429, "TooManyRequests"),

@@ -10,6 +10,7 @@ from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUT
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
+from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.principal import caller
 from mailsettings.web.report import report_json
@@ -28,6 +29,10 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
 _NOT_FOUND: dict[int | str, dict[str, Any]] = {
     404: {"model": wire.Error, "description": "No mail server is configured."}
 }
+_CHANGED: dict[int | str, dict[str, Any]] = {
+    412: {"model": wire.Error, "description": "It was changed meanwhile; the message says by whom."}
+}
+_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have it."}}
 _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"description": "Successful operation.", "content": {"application/json": {"example": NO_AUTH}}}
 }
@@ -47,13 +52,16 @@ router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server
     PATH,
     summary="Get mail server settings",
     response_model=wire.MailServer,
-    responses={**_FOUND, **_NOT_FOUND},
+    responses={**_FOUND, **_UNCHANGED, **_NOT_FOUND},
 )
 @needs(Permission.MAIL_SERVERS_READ)
-async def get_mail_server(request: Request) -> Response:
+async def get_mail_server(request: Request, _if_changed: IfChanged = None) -> Response:
     """The configuration of the mail server. Passwords and client secrets are shown as ten asterisks."""
     stored = await use_cases(request).mail_servers.get_default(caller(request))
-    return Response(_last_body.of(stored.server), media_type="application/json", headers=_NO_STORE)
+    if not_modified(request, stored):
+        return unchanged(stored, _NO_STORE)
+    headers = {**_NO_STORE, "ETag": entity_tag(stored)}
+    return Response(_last_body.of(stored.server), media_type="application/json", headers=headers)
 
 
 @router.put(
@@ -61,17 +69,20 @@ async def get_mail_server(request: Request) -> Response:
     summary="Configure a mail server",
     response_class=Response,
     response_description="The mail server is configured as sent.",
+    responses=_CHANGED,
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def put_mail_server(
-    request: Request, server: Annotated[wire.MailServer, Body(openapi_examples=MAIL_SERVERS)]
+    request: Request,
+    server: Annotated[wire.MailServer, Body(openapi_examples=MAIL_SERVERS)],
+    expected: Expected,
 ) -> Response:
     """Create the mail server or replace all of it.
 
     A password or client secret of ten asterisks, as GET shows it, keeps the stored one, as long as host,
     port, connection security, certificate, authentication type, user name, client id and tenant stay.
     """
-    await use_cases(request).mail_servers.put_default(caller(request), to_domain(server))
+    await use_cases(request).mail_servers.put_default(caller(request), to_domain(server), expected)
     return Response()
 
 
@@ -80,12 +91,12 @@ async def put_mail_server(
     summary="Delete mail server settings",
     response_class=Response,
     response_description="The mail server is no longer configured.",
-    responses=_NOT_FOUND,
+    responses={**_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
-async def delete_mail_server(request: Request) -> Response:
+async def delete_mail_server(request: Request, expected: Expected) -> Response:
     """Remove the mail server."""
-    await use_cases(request).mail_servers.delete_default(caller(request))
+    await use_cases(request).mail_servers.delete_default(caller(request), expected)
     return Response()
 
 

@@ -1,0 +1,17 @@
+"""Who changed something, and when."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Both are None where it was not written down, as by earlier versions of this program."""
+
+    at: datetime | None = None
+    by: str | None = None
+
+    def __str__(self) -> str:
+        """` by admin at 2026-11-21T10:00:00Z`, as far as it is known."""
+        by = "" if self.by is None else f" by {self.by}"
+        return by if self.at is None else f"{by} at {self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,38 @@
+"""What a caller takes to be stored, so that of two who change it at once none undoes the other's change unseen."""
+
+from dataclasses import dataclass
+
+from mailsettings.domain.changed import Changed
+from mailsettings.domain.errors import ChangedMeanwhile
+from mailsettings.domain.mail_server import StoredMailServer
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """Some states of a mail server, see `StoredMailServer.state`; None for all that there are."""
+
+    listed: frozenset[str] | None = None
+
+    def __contains__(self, stored: StoredMailServer | None) -> bool:
+        return stored is not None and (self.listed is None or stored.state in self.listed)
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """A change is made only to a server in one of these states, and in none of those (None: nothing is said)."""
+
+    one_of: States | None = None
+    none_of: States | None = None
+
+    def require(self, stored: StoredMailServer | None, removed: Changed | None = None) -> None:
+        """Raise `ChangedMeanwhile` unless it holds for *stored*; *removed* tells how the last one went."""
+        meant = self.one_of is None or stored in self.one_of
+        if meant and (self.none_of is None or stored not in self.none_of):
+            return
+        if stored is not None:
+            raise ChangedMeanwhile(f"it was changed{stored.changed}")
+        raise ChangedMeanwhile("there is none" if removed is None else f"it was removed{removed}")
+
+
+ANYTHING = Precondition()
+"""Of callers that do not say what they take to be stored."""

@@ -1,0 +1,185 @@
+"""Two admins at once: entity tags, and changes that are made only to what their maker has seen (RFC 9110 13)."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from mailsettings.dialects.checkmarx.examples import STARTTLS
+from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+
+from fakes import InMemoryStore
+from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+
+
+@dataclass
+class Resource:
+    """One setting in the words of one API."""
+
+    path: str
+    body: dict[str, Any]
+
+    def changed(self, host: str) -> dict[str, Any]:
+        return {**self.body, "host": host}
+
+
+RESOURCES = [Resource(MAIL_SERVER, NO_AUTH), Resource(f"{SMTP_SETTINGS}/1", STARTTLS)]
+in_both = pytest.mark.parametrize("resource", RESOURCES, ids=["oracle", "checkmarx"])
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    """Enough for all but those who come at once."""
+    return InMemoryStore()
+
+
+@pytest.fixture
+async def stored(api: Caller, resource: Resource) -> str:
+    """The entity tag of a setting that is there."""
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    return (await api.send("GET", resource.path)).headers["ETag"]
+
+
+@in_both
+async def test_every_change_brings_another_strong_entity_tag(api: Caller, resource: Resource, stored: str) -> None:
+    again = (await api.send("GET", resource.path)).headers["ETag"]
+    await api.send("PUT", resource.path, json=resource.changed("a.example.org"))
+    changed = (await api.send("GET", resource.path)).headers["ETag"]
+    await api.send("PUT", resource.path, json=resource.changed("a.example.org"))
+    written_again = (await api.send("GET", resource.path)).headers["ETag"]
+
+    assert stored == again
+    assert len({stored, changed, written_again}) == 3
+    assert stored.startswith('"')
+
+
+async def test_one_that_was_made_anew_has_another_entity_tag(api: Caller) -> None:
+    tags = []
+    for _ in range(2):
+        await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+        tags.append((await api.send("GET", MAIL_SERVER)).headers["ETag"])
+        await api.send("DELETE", MAIL_SERVER)
+
+    assert tags[0] != tags[1]
+
+
+@in_both
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("tags", ["{}", '"x", {}', "*", '{}, W/"y"', " , {},"])
+async def test_a_change_of_what_was_seen_is_made(
+    api: Caller, resource: Resource, stored: str, method: str, tags: str
+) -> None:
+    body = resource.changed("b.example.org") if method == "PUT" else None
+    answer = await api.send(method, resource.path, json=body, headers={"If-Match": tags.format(stored)})
+
+    assert answer.is_success
+
+
+@in_both
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+@pytest.mark.parametrize("tags", ['"7.7"', "W/{}", '""', '"x", "y"', '"1.1-gzip"'])
+async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
+    api: Caller, store: InMemoryStore, resource: Resource, stored: str, method: str, tags: str
+) -> None:
+    body = resource.changed("b.example.org") if method == "PUT" else None
+    answer = await api.send(method, resource.path, json=body, headers={"If-Match": tags.format(stored)})
+
+    assert answer.status_code == 412
+    assert "changed by admin at 20" in answer.json()["message"]
+    assert answer.json().get("code", "PreconditionFailed") == "PreconditionFailed"
+    assert (await api.send("GET", resource.path)).headers["ETag"] == stored
+    assert store.audit.records[-1].outcome == "refused"
+
+
+@in_both
+@pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
+@pytest.mark.parametrize("tags", ["1.1", '"1.1', "W/1.1", '"a" "b"', "*, *", "'1.1'"])
+async def test_what_is_no_entity_tag_is_named_and_refused(
+    api: Caller, resource: Resource, stored: str, header: str, tags: str
+) -> None:
+    answer = await api.send("PUT", resource.path, json=resource.body, headers={header: tags})
+
+    assert answer.status_code == 400
+    assert answer.json()["message"] == f"{header} must be * or entity tags in double quotes."
+
+
+@in_both
+@pytest.mark.parametrize("tags", ["{}", "*", "W/{}", '"x", {}'])
+async def test_who_has_it_as_it_is_gets_no_body(api: Caller, resource: Resource, stored: str, tags: str) -> None:
+    answer = await api.send("GET", resource.path, headers={"If-None-Match": tags.format(stored)})
+
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert answer.headers["ETag"] == stored
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@in_both
+async def test_who_has_an_older_one_gets_the_new_one(api: Caller, resource: Resource, stored: str) -> None:
+    await api.send("PUT", resource.path, json=resource.changed("c.example.org"))
+    answer = await api.send("GET", resource.path, headers={"If-None-Match": stored})
+
+    assert (answer.status_code, answer.json()["host"]) == (200, "c.example.org")
+
+
+async def test_create_only(api: Caller) -> None:
+    only_new = {"If-None-Match": "*"}
+    created = await api.send("PUT", MAIL_SERVER, json=NO_AUTH, headers=only_new)
+    refused = await api.send("PUT", MAIL_SERVER, json={**NO_AUTH, "host": "d.example.org"}, headers=only_new)
+
+    assert (created.status_code, refused.status_code) == (200, 412)
+    assert (await api.send("GET", MAIL_SERVER)).json()["host"] == NO_AUTH["host"]
+
+
+async def test_what_is_gone_is_not_replaced_by_who_takes_it_to_be_there(api: Caller) -> None:
+    answer = await api.send("PUT", MAIL_SERVER, json=NO_AUTH, headers={"If-Match": "*"})
+
+    assert answer.status_code == 412
+    assert (await api.send("GET", MAIL_SERVER)).status_code == 404
+
+
+async def test_an_id_that_is_not_there_is_a_404_whatever_is_expected(api: Caller) -> None:
+    answers = [
+        await api.send(method, f"{SMTP_SETTINGS}/9", json=body, headers={"If-Match": '"9.1"'})
+        for method, body in [("PUT", STARTTLS), ("DELETE", None)]
+    ]
+
+    assert [answer.status_code for answer in answers] == [404, 404]
+
+
+async def test_both_apis_see_the_same_state(api: Caller) -> None:
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    seen = (await api.send("GET", MAIL_SERVER)).headers["ETag"]
+    await api.send("PUT", f"{SMTP_SETTINGS}/1", json=STARTTLS)
+    answer = await api.send("PUT", MAIL_SERVER, json=NO_AUTH, headers={"If-Match": seen})
+
+    assert answer.status_code == 412
+
+
+async def test_of_two_admins_at_once_one_is_told(http: httpx.AsyncClient) -> None:
+    """Case 39."""
+    await http.put(MAIL_SERVER, json=NO_AUTH)
+    seen = (await http.get(MAIL_SERVER)).headers["ETag"]
+    bodies = [{**NO_AUTH, "host": f"{number}.example.org"} for number in range(6)]
+    answers = await asyncio.gather(
+        *(http.put(MAIL_SERVER, json=body, headers={"If-Match": seen}) for body in bodies)
+    )
+    [won] = [number for number, answer in enumerate(answers) if answer.status_code == 200]
+
+    assert sorted(answer.status_code for answer in answers) == [200, *[412] * 5]
+    assert (await http.get(MAIL_SERVER)).json()["host"] == f"{won}.example.org"
+
+
+@pytest.mark.parametrize(("headers", "created"), [({}, 6), ({"If-None-Match": "*"}, 1)], ids=["any", "only new"])
+async def test_first_puts_at_once_make_one_mail_server(
+    http: httpx.AsyncClient, headers: dict[str, str], created: int
+) -> None:
+    bodies = [{**NO_AUTH, "host": f"{number}.example.org"} for number in range(6)]
+    answers = await asyncio.gather(*(http.put(MAIL_SERVER, json=body, headers=headers) for body in bodies))
+    statuses = sorted(answer.status_code for answer in answers)
+    made = {body["host"] for body, answer in zip(bodies, answers, strict=True) if answer.status_code == 200}
+
+    assert statuses == [200] * created + [412] * (6 - created)
+    assert len((await http.get(SMTP_SETTINGS)).json()) == 1
+    assert (await http.get(MAIL_SERVER)).json()["host"] in made

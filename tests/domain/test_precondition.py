@@ -1,0 +1,81 @@
+"""What a caller takes to be stored."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mailsettings.domain.changed import Changed
+from mailsettings.domain.errors import ChangedMeanwhile
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
+from mailsettings.domain.precondition import ANYTHING, Precondition, States
+
+SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+AT = datetime(2026, 11, 21, 12, 30, tzinfo=timezone(timedelta(hours=2)))
+STORED = StoredMailServer(7, 3, SERVER, Changed(AT, "alice"))
+THIS, OTHER, ANY = States(frozenset({"7.3"})), States(frozenset({"7.2", "8.3"})), States()
+
+
+@pytest.mark.parametrize("stored", [STORED, None], ids=["there is one", "there is none"])
+def test_who_says_nothing_may_change_whatever_is_there(stored: StoredMailServer | None) -> None:
+    ANYTHING.require(stored)
+
+
+@pytest.mark.parametrize(
+    ("expected", "stored"),
+    [
+        (Precondition(one_of=THIS), STORED),
+        (Precondition(one_of=ANY), STORED),
+        (Precondition(none_of=OTHER), STORED),
+        (Precondition(none_of=ANY), None),
+        (Precondition(none_of=THIS), None),
+        (Precondition(one_of=THIS, none_of=OTHER), STORED),
+    ],
+)
+def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: StoredMailServer | None) -> None:
+    expected.require(stored)
+
+
+@pytest.mark.parametrize(
+    ("expected", "stored"),
+    [
+        (Precondition(one_of=OTHER), STORED),
+        (Precondition(one_of=States(frozenset())), STORED),
+        (Precondition(one_of=ANY), None),
+        (Precondition(one_of=THIS), None),
+        (Precondition(none_of=ANY), STORED),
+        (Precondition(none_of=THIS), STORED),
+        (Precondition(one_of=THIS, none_of=THIS), STORED),
+    ],
+)
+def test_what_is_not_as_expected_may_not(expected: Precondition, stored: StoredMailServer | None) -> None:
+    with pytest.raises(ChangedMeanwhile):
+        expected.require(stored)
+
+
+def test_the_refusal_says_who_changed_it_and_when() -> None:
+    with pytest.raises(ChangedMeanwhile, match="it was changed by alice at 2026-11-21T10:30:00Z"):
+        Precondition(one_of=OTHER).require(STORED)
+
+
+@pytest.mark.parametrize(
+    ("removed", "said"),
+    [
+        (None, "there is none"),
+        (Changed(AT, "bob"), "it was removed by bob at 2026-11-21T10:30:00Z"),
+        (Changed(AT), r"it was removed at 2026-11-21T10:30:00Z"),
+        (Changed(None, "bob"), r"it was removed by bob\. "),
+    ],
+)
+def test_of_a_server_that_is_not_there_it_says_how_it_went(removed: Changed | None, said: str) -> None:
+    with pytest.raises(ChangedMeanwhile, match=said):
+        Precondition(one_of=ANY).require(None, removed)
+
+
+def test_no_two_states_are_called_the_same() -> None:
+    states = {StoredMailServer(number, version, SERVER).state for number in (1, 11) for version in (1, 11)}
+
+    assert states == {"1.1", "1.11", "11.1", "11.11"}
+
+
+def test_moments_are_told_in_utc() -> None:
+    assert str(Changed(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a")) == " by a at 2026-01-02T03:04:05Z"
