@@ -11,6 +11,7 @@ from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHe
 from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import AccountExists, AccountNotFound, NotAuthenticated, StoreUnavailable
 from mailsettings.domain.guessing import Failures
+from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
@@ -22,6 +23,8 @@ class InMemoryMailServers:
     def __init__(self) -> None:
         self.rows: dict[int, StoredMailServer] = {}
         self.default: int | None = None
+        self.past: list[MailServerVersion] = []
+        """Newest first."""
         self._next = 1
 
     async def list(self) -> Sequence[StoredMailServer]:
@@ -41,14 +44,46 @@ class InMemoryMailServers:
         return server_id
 
     async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
+        self._keep(server_id)
         stored = self.rows[server_id]
         changed = Changed(datetime.now(UTC), by)
         self.rows[server_id] = replace(stored, version=stored.version + 1, server=server, changed=changed)
 
-    async def delete(self, server_id: int) -> None:
-        del self.rows[server_id]
-        if self.default == server_id:
+    async def delete(self, server_id: int, by: str | None = None) -> None:
+        self._keep(server_id)
+        was_default = self.default == server_id
+        version = self.rows.pop(server_id).version + 1
+        change = Changed(datetime.now(UTC), by)
+        self.past.insert(0, MailServerVersion(server_id, version, None, change, was_default))
+        if was_default:
             self.default = None
+
+    async def put_back(self, removal: MailServerVersion, server: MailServer, by: str | None = None) -> None:
+        change = Changed(datetime.now(UTC), by)
+        self.rows[removal.server_id] = StoredMailServer(removal.server_id, removal.version + 1, server, change)
+        if removal.was_default and self.default is None:
+            self.default = removal.server_id
+
+    async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
+        return [past for past in self.past if past.server_id == server_id]
+
+    async def removed_default(self) -> MailServerVersion | None:
+        return next((past for past in self.past if past.server is None and past.was_default), None)
+
+    async def forget_versions(self, server_id: int, but: int) -> None:
+        kept = (await self.versions(server_id))[:but]
+        self.past = [past for past in self.past if past.server_id != server_id or past in kept]
+
+    async def forget_removed(self, but: int) -> None:
+        kept = [past for past in self.past if past.server_id not in self.rows][:but]
+        self.past = [past for past in self.past if past.server_id in self.rows or past in kept]
+
+    def _keep(self, server_id: int) -> None:
+        stored = self.rows[server_id]
+        was_default = self.default == server_id
+        self.past.insert(
+            0, MailServerVersion(server_id, stored.version, stored.server, stored.changed, was_default)
+        )
 
 
 class InMemoryAccounts:

@@ -21,6 +21,7 @@ from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.ports import PasswordHasher, Store
@@ -64,6 +65,7 @@ def build_service(
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
+        history=MailServerHistory(store),
         probes=ProbeMailServers(store, prober, limits, turned_away),
         log_in=LogIn(store, passwords, NamesAsTokens(), turned_away, 3600, clock),
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),

@@ -54,6 +54,14 @@ def _create_history() -> None:
         sqlite_autoincrement=True,
     )
 
+    op.create_index(
+        "ix_mail_server_versions_removed",
+        "mail_server_versions",
+        ["server_id"],
+        sqlite_where=sa.text("removed"),
+        postgresql_where=sa.text("removed"),
+    )
+
 
 def _create_repeats_and_limits() -> None:
     op.create_table(

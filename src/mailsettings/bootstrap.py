@@ -40,6 +40,7 @@ from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.auditing import note
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.ports import TokenReader
@@ -117,7 +118,8 @@ def create_backend(settings: Settings) -> Backend:
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     turned_away = TurnedAway(store)
     use_cases = UseCases(
-        mail_servers=KeepMailServers(store),
+        mail_servers=KeepMailServers(store, settings.history_versions),
+        history=MailServerHistory(store, settings.history_versions),
         probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away),
         log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds),
         authentication=Authentication(store, _reader(settings, OwnTokenReader(keys, ISSUER)), GRANTS, turned_away),

@@ -82,6 +82,13 @@ class Settings(BaseSettings):
         description="File of the keys that secrets are sealed with, such as a mounted secret; it is never "
         "written. By default `sealing-keys` in the data directory.",
     )
+    history_versions: int = Field(
+        default=50,
+        ge=0,
+        le=10000,
+        description="How many earlier versions of each setting are kept, their secrets sealed; the same number of "
+        "all that were removed.",
+    )
     admin_password: SecretStr | None = Field(
         default=None,
         description="Password of the account `admin` that the first start makes; by default a random one, "

@@ -12,6 +12,7 @@ from browser import Browser
 from fakes import InMemoryStore
 
 OPERATIONS = {
+    "POST /api/20210901/system/mail/server/actions/rollback",
     "POST /cxrestapi/auth/identity/connect/token",
     "GET /cxrestapi/auth/identity/.well-known/openid-configuration",
     "GET /cxrestapi/auth/identity/.well-known/openid-configuration/jwks",

@@ -260,6 +260,7 @@ async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> 
     for server_id in ids:
         async with store.writing() as work:
             await work.mail_servers.delete(server_id)
+            await work.mail_servers.forget_removed(0)
     await store.close()
 
     assert len(sealed) == 20

@@ -230,6 +230,26 @@ async def test_a_replica_that_missed_a_drop_seals_nothing_with_that_key_and_goes
 
     assert f"The key {old} was dropped" in caplog.text
     assert [await service.reveal(one) for one in (second, third)] == ["two", "three"]
+    assert await service.counts() == {service.current: 2 + 1 + OURS}  # what was removed is part of the past
+
+
+async def test_secrets_of_the_past_are_sealed_anew_like_those_of_today(service: Service) -> None:
+    old = service.current
+    server_id = await service.add("first")
+    async with service.store.writing() as work:
+        [first] = await work.mail_servers.list()
+        await work.mail_servers.replace(server_id, first.server.with_secret(Secret("second")))
+    await service.keys.rotate(OPERATOR)
+    with pytest.raises(KeyNeeded):
+        await service.keys.drop(OPERATOR, old)
+    await service.keys.reseal(OPERATOR)
+    await service.keys.drop(OPERATOR, old)
+
+    async with service.store.reading() as view:
+        [past] = await view.mail_servers.versions(server_id)
+
+    assert past.server is not None
+    assert past.server.secret == Secret("first")
     assert await service.counts() == {service.current: 2 + OURS}
 
 

@@ -14,6 +14,7 @@ from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
+from mailsettings.cli.history import history, id_option, restore_version
 from mailsettings.cli.keys import keys
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
@@ -31,7 +32,7 @@ def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 
 
-for command in (audit, client, keys, probe, signing_keys, user):
+for command in (audit, client, history, keys, probe, signing_keys, user):
     main.add_command(command)
 
 
@@ -84,6 +85,15 @@ def migrate() -> None:
 def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
     """Print an access token for both APIs."""
     click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)
+
+
+@main.command()
+@click.argument("version", type=click.IntRange(1))
+@id_option
+@one_sentence
+def restore(version: int, server_id: int | None) -> None:
+    """Make settings what they were in VERSION, see `history`; their secret comes back with them."""
+    restore_version(version, server_id)
 
 
 @main.command()

@@ -8,6 +8,7 @@ MailSettingsError
 │   └── SecretNeededAgain   the stored secret was given for another destination
 ├── NotFound
 │   ├── MailServerNotFound
+│   ├── NoSuchVersion       of a mail server
 │   └── AccountNotFound
 ├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
@@ -79,6 +80,17 @@ class MailServerNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such mail server.")
+
+
+class NoSuchVersion(NotFound):
+    """The mail server was never in this version, or it is not kept any more; None for the one before the last."""
+
+    def __init__(self, version: int | None) -> None:
+        super().__init__(
+            "There is no earlier version to go back to."
+            if version is None
+            else f"There is no version {version} of this mail server to go back to."
+        )
 
 
 class AccountNotFound(NotFound):

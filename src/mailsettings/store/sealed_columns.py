@@ -8,16 +8,22 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, LargeBinary, Table, func
 
 from mailsettings.store.sealing import START_BYTES, start_of
-from mailsettings.store.tables import mail_servers, sealed_keys
+from mailsettings.store.tables import mail_server_versions, mail_servers, sealed_keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SealedColumn:
-    """A column of secrets, the one that tells its rows apart, and those that a secret was given for."""
+    """A column of secrets, the one that tells its rows apart, and those that a secret was given for.
+
+    What was sealed in another column and is kept here as it was has that column as `home`, and in `owner` the id
+    of the row that it was sealed for.
+    """
 
     id: Column[Any]
     sealed: Column[Any]
     beside: Sequence[Column[Any]] = ()
+    home: Column[Any] | None = None
+    owner: Column[Any] | None = None
 
     @property
     def table(self) -> Table:
@@ -33,26 +39,36 @@ class SealedColumn:
         """What a secret here begins with when this key sealed it in today's format."""
         return start_of(key_id, bound=bool(self.beside))
 
+    @property
+    def sealed_for(self) -> Column[Any]:
+        """The id that belongs to the place."""
+        return self.id if self.owner is None else self.owner
+
     def place(self, row_id: object) -> str:
-        """Where the secret of this row is."""
-        return f"{self.table.name}|{row_id}|{self.sealed.name}"
+        """Where the secret of this row is, or was when it was sealed."""
+        home = self.sealed if self.home is None else self.home
+        return f"{home.table.name}|{row_id}|{home.name}"
 
     def said_beside(self, values: Mapping[Any, Any]) -> str:
         """What a secret is bound to of the *values* in its row; empty where it is bound to none."""
         return json.dumps([values[column.name] for column in self.beside]) if self.beside else ""
 
 
-_SERVER = mail_servers.c
-MAIL_SERVER_SECRET = SealedColumn(
-    _SERVER.id,
-    _SERVER.sealed_secret,
-    # What `MailServer.destination` is made of.
-    [
-        *(_SERVER.host, _SERVER.port, _SERVER.security, _SERVER.certificates),
-        *(_SERVER.authentication, _SERVER.username, _SERVER.client_id, _SERVER.tenant),
-    ],
+def _destination(table: Table) -> Sequence[Column[Any]]:
+    """What `MailServer.destination` is made of."""
+    names = ["host", "port", "security", "certificates", "authentication", "username", "client_id", "tenant"]
+    return [table.c[name] for name in names]
+
+
+MAIL_SERVER_SECRET = SealedColumn(mail_servers.c.id, mail_servers.c.sealed_secret, _destination(mail_servers))
+PAST_SECRET = SealedColumn(
+    mail_server_versions.c.id,
+    mail_server_versions.c.sealed_secret,
+    _destination(mail_server_versions),
+    home=mail_servers.c.sealed_secret,
+    owner=mail_server_versions.c.server_id,
 )
 
 OWN_KEY = SealedColumn(sealed_keys.c.name, sealed_keys.c.sealed)
 
-SEALED: Sequence[SealedColumn] = (MAIL_SERVER_SECRET, OWN_KEY)
+SEALED: Sequence[SealedColumn] = (MAIL_SERVER_SECRET, PAST_SECRET, OWN_KEY)

@@ -80,8 +80,8 @@ class SQLSealingKeys:
         counted = Counter(key_id_of(row.sealed) for _, row in found)
         ids = sealer.key_ids | await self._live() | {key for key in counted if key is not None}
         keys = [SealingKey(key, key == sealer.key_id, key in sealer.key_ids, counted[key]) for key in sorted(ids)]
-        unreadable = [column.place(row.id) for column, row in found if _opened(sealer, column, row) is None]
-        return SealingReport(keys, unreadable)
+        closed = [(column, row) for column, row in found if _opened(sealer, column, row) is None]
+        return SealingReport(keys, [column.place(row.sealed_for) for column, row in closed])
 
     async def _admitted(self) -> Sealer:
         sealer = self._source.newest()
@@ -114,21 +114,26 @@ class SQLSealingKeys:
     async def _reseal(self, column: SealedColumn, sealer: Sealer, row: Row[Any, Any]) -> Resealed:
         text = _opened(sealer, column, row)
         if text is None:
-            return Resealed(unreadable=(column.place(row.id),))
+            return Resealed(unreadable=(column.place(row.sealed_for),))
         # Neither its version nor its time of change move: what is stored is what it was.
-        sealed = {column.sealed: sealer.seal(text, column.place(row.id), _beside(column, row))}
+        sealed = {column.sealed: sealer.seal(text, column.place(row.sealed_for), _beside(column, row))}
         await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
         return Resealed(1)
 
 
 def _secrets(column: SealedColumn) -> Select[Any, Any]:
-    rows = select(column.id.label("id"), column.sealed.label("sealed"), *column.beside)
+    rows = select(
+        column.id.label("id"),
+        column.sealed_for.label("sealed_for"),
+        column.sealed.label("sealed"),
+        *column.beside,
+    )
     return rows.where(column.sealed.is_not(None)).order_by(column.id)
 
 
 def _opened(sealer: Sealer, column: SealedColumn, row: Row[Any, Any]) -> str | None:
     try:
-        return sealer.open(row.sealed, column.place(row.id), _beside(column, row))
+        return sealer.open(row.sealed, column.place(row.sealed_for), _beside(column, row))
     except SecretUnreadable:
         return None
 

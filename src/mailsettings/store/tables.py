@@ -93,6 +93,13 @@ mail_server_versions = Table(
     sqlite_autoincrement=True,
 )
 
+Index(
+    "ix_mail_server_versions_removed",
+    mail_server_versions.c.server_id,
+    sqlite_where=mail_server_versions.c.removed,
+    postgresql_where=mail_server_versions.c.removed,
+)
+
 accounts = Table(
     "accounts",
     metadata,

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
 from mailsettings.domain.guessing import Failures
+from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.sealing_key import SealingReport
 from mailsettings.store.accounts import SQLAccounts
@@ -52,6 +53,14 @@ class _MailServersView:
 
     async def find_default(self) -> StoredMailServer | None:
         return await self._default.get(None)
+
+    async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._keys.known()).versions(server_id)
+
+    async def removed_default(self) -> MailServerVersion | None:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._keys.known()).removed_default()
 
     async def _read_default(self, _key: None) -> StoredMailServer | None:
         async with self._begin() as connection:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
+from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.history import VERSIONS_KEPT
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.precondition import ANYTHING, Precondition
 from mailsettings.domain.replacement import Replacement
@@ -20,8 +22,9 @@ DEFAULT = "default mail server"
 class KeepMailServers:
     """The stored mail servers, as a principal may see and change them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, versions_kept: int = VERSIONS_KEPT) -> None:
         self._store = store
+        self._kept = versions_kept
 
     async def list(self, caller: Principal) -> Sequence[StoredMailServer]:
         """All mail servers by id. Raises `PermissionDenied`."""
@@ -58,7 +61,7 @@ class KeepMailServers:
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(server_id)) as change:
             stored = _existing(await change.work.mail_servers.find(server_id))
             expected.require(stored)
-            await _replace(change, caller, stored, wanted)
+            await self._replace(change, caller, stored, wanted)
 
     async def put_default(self, caller: Principal, wanted: Replacement, expected: Precondition = ANYTHING) -> None:
         """Create or change the default mail server.
@@ -68,24 +71,44 @@ class KeepMailServers:
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, DEFAULT) as change:
             stored = await change.work.mail_servers.find_default()
-            expected.require(stored)
+            expected.require(stored, await _removal(change.work, stored))
             if stored is None:
                 change.action = Action.MAIL_SERVER_CREATE
                 await _add(change, caller, wanted)
             else:
-                await _replace(change, caller, stored, wanted)
+                await self._replace(change, caller, stored, wanted)
 
     async def delete(self, caller: Principal, server_id: int, expected: Precondition = ANYTHING) -> None:
         """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(server_id)) as change:
-            await _delete(change, _existing(await change.work.mail_servers.find(server_id)), expected)
+            stored = _existing(await change.work.mail_servers.find(server_id))
+            await self._delete(change, caller, stored, expected)
 
     async def delete_default(self, caller: Principal, expected: Precondition = ANYTHING) -> None:
         """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT) as change:
-            await _delete(change, _existing(await change.work.mail_servers.find_default()), expected)
+            stored = _existing(await change.work.mail_servers.find_default())
+            await self._delete(change, caller, stored, expected)
+
+    async def _replace(
+        self, change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
+    ) -> None:
+        change.target = target(stored.id)
+        server = wanted.onto(stored.server)
+        await change.note_difference(stored.server, server)
+        await change.work.mail_servers.replace(stored.id, server, caller.name)
+        await change.work.mail_servers.forget_versions(stored.id, self._kept)
+
+    async def _delete(
+        self, change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, expected: Precondition
+    ) -> None:
+        expected.require(stored)
+        change.target = target(stored.id)
+        await change.note_difference(stored.server, None)
+        await change.work.mail_servers.delete(stored.id, caller.name)
+        await change.work.mail_servers.forget_removed(self._kept)
 
 
 def target(server_id: int) -> str:
@@ -101,23 +124,13 @@ async def _add(change: Change[UnitOfWork], caller: Principal, wanted: Replacemen
     return server_id
 
 
-async def _replace(
-    change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
-) -> None:
-    change.target = target(stored.id)
-    server = wanted.onto(stored.server)
-    await change.note_difference(stored.server, server)
-    await change.work.mail_servers.replace(stored.id, server, caller.name)
-
-
-async def _delete(change: Change[UnitOfWork], stored: StoredMailServer, expected: Precondition) -> None:
-    expected.require(stored)
-    change.target = target(stored.id)
-    await change.note_difference(stored.server, None)
-    await change.work.mail_servers.delete(stored.id)
-
-
 def _existing(stored: StoredMailServer | None) -> StoredMailServer:
     if stored is None:
         raise MailServerNotFound
     return stored
+
+
+async def _removal(work: UnitOfWork, stored: StoredMailServer | None) -> Changed | None:
+    """How the default server went, if there is none."""
+    removal = None if stored else await work.mail_servers.removed_default()
+    return removal.changed if removal else None

@@ -7,41 +7,10 @@ from typing import Protocol
 from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenClaims
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
 from mailsettings.domain.guessing import Failures
-from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
-
-
-class MailServerReads(Protocol):
-    """The stored mail servers. The *default* one is what an API that knows a single server shows."""
-
-    async def list(self) -> Sequence[StoredMailServer]:
-        """All of them, by id."""
-        ...
-
-    async def find(self, server_id: int) -> StoredMailServer | None:
-        """The one with this id."""
-        ...
-
-    async def find_default(self) -> StoredMailServer | None:
-        """The default one."""
-        ...
-
-
-class MailServers(MailServerReads, Protocol):
-    """The same, to be changed."""
-
-    async def add(self, server: MailServer, by: str | None = None) -> int:
-        """Store a new one, and *by* whom, under an id never used before; the default if there is no other."""
-        ...
-
-    async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
-        """Store *server* in place of what is there, counting its version up."""
-        ...
-
-    async def delete(self, server_id: int) -> None:
-        """Remove it; another server does not become the default by that."""
-        ...
+from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 
 
 class AccountReads(Protocol):

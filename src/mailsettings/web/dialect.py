@@ -11,6 +11,7 @@ from mailsettings.domain.access import Grants
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.web.errors import ErrorStyle
@@ -29,6 +30,7 @@ class UseCases:
     """
 
     mail_servers: KeepMailServers
+    history: MailServerHistory
     probes: ProbeMailServers
     log_in: LogIn
     authentication: Authentication

@@ -1,0 +1,67 @@
+"""The commands about what settings were before."""
+
+import json
+
+import click
+
+from mailsettings.cli.backend import operator, run
+from mailsettings.cli.failures import one_sentence
+from mailsettings.domain.difference import Seen, described
+from mailsettings.domain.history import MailServerVersion
+
+id_option = click.option(
+    "--id",
+    "server_id",
+    type=click.IntRange(1),
+    help="The settings of this id; by default the one server.",
+)
+
+
+@click.group(invoke_without_command=True)
+@id_option
+@click.option("--json", "as_json", is_flag=True, help="Print each version as a line of JSON.")
+@click.pass_context
+@one_sentence
+def history(context: click.Context, server_id: int | None, *, as_json: bool) -> None:
+    """Print every version that is kept of the settings, newest first; secrets are never shown."""
+    if context.invoked_subcommand is None:
+        for version in run(lambda backend: backend.use_cases.history.versions(operator(), server_id)):
+            click.echo(json.dumps(_members(version)) if as_json else _line(version))
+
+
+@history.command()
+@id_option
+@one_sentence
+def forget(server_id: int | None) -> None:
+    """Keep nothing of what the settings were before; they stay as they are."""
+    run(lambda backend: backend.use_cases.history.forget(operator(), server_id))
+
+
+def restore_version(version: int, server_id: int | None) -> None:
+    """Make the settings what they were in *version*."""
+    stored = run(lambda backend: backend.use_cases.history.restore(operator(), server_id, version))
+    click.echo(f"The settings {stored.id} are what they were in version {version}, as version {stored.version}.")
+
+
+def _line(version: MailServerVersion) -> str:
+    settings = _settings(version)
+    said = ", ".join(f"{name}: {value}" for name, value in settings.items()) if settings else "removed"
+    line = f"{version.server_id}\t{version.version}{version.changed}\t{said}"
+    return "".join(character if character.isprintable() or character == "\t" else " " for character in line)
+
+
+def _members(version: MailServerVersion) -> dict[str, object]:
+    at = version.changed.at
+    return {
+        "id": version.server_id,
+        "version": version.version,
+        "changed_at": at.isoformat() if at else None,
+        "changed_by": version.changed.by,
+        "settings": _settings(version) or None,
+    }
+
+
+def _settings(version: MailServerVersion) -> dict[str, object]:
+    secret = version.server.secret if version.server else None
+    shown = described(Seen(version.server, None if secret is None else "stored"))
+    return {str(setting): value for setting, value in shown.items() if value is not None}

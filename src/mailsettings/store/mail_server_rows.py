@@ -1,0 +1,91 @@
+"""Mail servers as the columns of a row, and back. A row's secret is opened only when somebody asks for it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from mailsettings.domain.changed import Changed
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Authentication,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
+from mailsettings.store.sealing import Sealer
+
+_KINDS: Mapping[type[Authentication], str] = {
+    NoAuthentication: "none",
+    AmbientCredentials: "ambient",
+    PasswordAuthentication: "password",
+    OAuth2ClientCredentials: "oauth2",
+}
+
+
+def values_of(server: MailServer) -> dict[str, Any]:
+    """All that can be told before the id is known; a column that the login does not use is emptied."""
+    login, trust = server.authentication, server.trust
+    return {
+        "host": server.host,
+        "port": server.port,
+        "security": server.security.value,
+        "sender_address": server.sender.address,
+        "sender_name": server.sender.display_name,
+        "authentication": _KINDS[type(login)],
+        "username": getattr(login, "username", None),
+        "client_id": getattr(login, "client_id", None),
+        "tenant": getattr(login, "tenant", None),
+        "certificates": trust.pem if isinstance(trust, GivenCertificates) else None,
+    }
+
+
+def sealed_for(server_id: int, server: MailServer, sealer: Sealer) -> bytes | None:
+    """The secret of *server*, bound to its id and its destination."""
+    if server.secret is None:
+        return None
+    beside = MAIL_SERVER_SECRET.said_beside(values_of(server))
+    return sealer.seal(server.secret.reveal(), MAIL_SERVER_SECRET.place(server_id), beside)
+
+
+def server_of(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
+    """The server in the columns of *row*, which may be one of its past."""
+    certificates = row.certificates
+    return MailServer(
+        host=row.host,
+        port=row.port,
+        security=ConnectionSecurity(row.security),
+        sender=Sender(row.sender_address, row.sender_name),
+        authentication=_authentication(row, _secret(row, server_id, sealer)),
+        trust=SystemTrust() if certificates is None else GivenCertificates(certificates),
+    )
+
+
+def changed(at: datetime, by: str | None) -> Changed:
+    """Who changed it, and when; SQLite keeps a moment without its zone, which is ours."""
+    return Changed(at if at.tzinfo else at.replace(tzinfo=UTC), by)
+
+
+def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:
+    match row.authentication:
+        case "password":
+            return PasswordAuthentication(row.username, secret)
+        case "oauth2":
+            return OAuth2ClientCredentials(row.username, row.client_id, row.tenant, secret)
+        case "ambient":
+            return AmbientCredentials(row.username)
+        case _:
+            return NoAuthentication()
+
+
+def _secret(row: Row[Any], server_id: int, sealer: Sealer) -> Secret | None:
+    sealed, place = row.sealed_secret, MAIL_SERVER_SECRET.place(server_id)
+    beside = MAIL_SERVER_SECRET.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+    return None if sealed is None else Secret.sealed(lambda: sealer.open(sealed, place, beside))

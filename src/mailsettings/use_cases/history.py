@@ -1,0 +1,99 @@
+"""What mail servers were before, and going back: to all of one, so that no secret meets another host."""
+
+from collections.abc import Sequence
+
+from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.audit import Action
+from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.history import VERSIONS_KEPT, MailServerVersion, to_restore
+from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.precondition import ANYTHING, Precondition
+from mailsettings.use_cases.auditing import audited
+from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
+from mailsettings.use_cases.mail_servers import DEFAULT, target
+from mailsettings.use_cases.ports import Store
+
+
+class MailServerHistory:
+    """The versions of a mail server, by its id or (None) of the default one, the last one removed included."""
+
+    def __init__(self, store: Store, versions_kept: int = VERSIONS_KEPT) -> None:
+        self._store = store
+        self._kept = versions_kept
+
+    async def versions(self, caller: Principal, server_id: int | None) -> Sequence[MailServerVersion]:
+        """All that are kept, what is there now first. Raises `PermissionDenied`, `MailServerNotFound`."""
+        caller.require(Permission.MAIL_SERVERS_READ)
+        async with self._store.reading() as view:
+            server_id = await _meant(view.mail_servers, server_id)
+            stored = await view.mail_servers.find(server_id)
+            past = await view.mail_servers.versions(server_id)
+            default = await view.mail_servers.find_default()
+        if stored is None and not past:
+            raise MailServerNotFound
+        if stored is None:
+            return past
+        is_default = default is not None and default.id == server_id
+        return [_now(stored, is_default=is_default), *past]
+
+    async def restore(
+        self, caller: Principal, server_id: int | None, version: int | None, expected: Precondition = ANYTHING
+    ) -> StoredMailServer:
+        """Make the server what it was in *version*, or (None) before its last change; what it is then.
+
+        Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `ChangedMeanwhile`, `SecretUnreadable`.
+        """
+        caller.require(Permission.MAIL_SERVERS_WRITE)
+        named = DEFAULT if server_id is None else target(server_id)
+        async with audited(self._store, caller, Action.MAIL_SERVER_RESTORE, named) as change:
+            server_id = await _meant(change.work.mail_servers, server_id)
+            change.target = target(server_id)
+            stored = await change.work.mail_servers.find(server_id)
+            past = await change.work.mail_servers.versions(server_id)
+            if stored is None and not past:
+                raise MailServerNotFound
+            expected.require(stored, past[0].changed if past else None)
+            server = to_restore(past, version)
+            await change.note_difference(stored.server if stored else None, server)
+            return await self._put(change.work.mail_servers, stored or past[0], server, caller.name)
+
+    async def forget(self, caller: Principal, server_id: int | None) -> None:
+        """Keep nothing of what the server was. Raises `PermissionDenied`, `MailServerNotFound`."""
+        caller.require(Permission.MAIL_SERVERS_WRITE)
+        named = DEFAULT if server_id is None else target(server_id)
+        async with audited(self._store, caller, Action.MAIL_SERVER_FORGET, named) as change:
+            server_id = await _meant(change.work.mail_servers, server_id)
+            change.target = target(server_id)
+            await change.work.mail_servers.forget_versions(server_id, 0)
+
+    async def _put(
+        self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: str
+    ) -> StoredMailServer:
+        """Store *server* in place of the *last* state of it, which may be its removal."""
+        if isinstance(last, MailServerVersion):
+            server_id = last.server_id
+            await servers.put_back(last, server, by)
+        else:
+            server_id = last.id
+            await servers.replace(server_id, server, by)
+        await servers.forget_versions(server_id, self._kept)
+        stored = await servers.find(server_id)
+        if stored is None:
+            raise MailServerNotFound
+        return stored
+
+
+async def _meant(servers: MailServerReads, server_id: int | None) -> int:
+    if server_id is not None:
+        return server_id
+    meant = await servers.find_default()
+    if meant is not None:
+        return meant.id
+    removed = await servers.removed_default()
+    if removed is None:
+        raise MailServerNotFound
+    return removed.server_id
+
+
+def _now(stored: StoredMailServer, *, is_default: bool) -> MailServerVersion:
+    return MailServerVersion(stored.id, stored.version, stored.server, stored.changed, is_default)

@@ -1,0 +1,65 @@
+"""The commands about what settings were before, as a person types them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailsettings import settings
+from mailsettings.bootstrap import create_backend, prepare
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.replacement import Replacement
+from mailsettings.domain.secret import Secret
+
+from canary import Canary
+
+
+@pytest.fixture
+async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canary: Canary) -> Path:
+    """A data directory in which a setting was changed once."""
+    monkeypatch.setenv("MAILSETTINGS_DATA_DIR", str(tmp_path / "data"))
+    chosen = settings.read()
+    prepare(chosen)
+    backend = create_backend(chosen)
+    await backend.establish()
+    login = PasswordAuthentication("reports", Secret(canary.secret))
+    for host in ("a.example.org", "b.example.org"):
+        server = MailServer(host, 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"), login)
+        await backend.use_cases.mail_servers.put_default(OPERATOR, Replacement(server))
+    await backend.close()
+    return tmp_path / "data"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mailsettings", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=os.environ)
+
+
+def test_versions_are_listed_had_back_and_forgotten(data: Path, canary: Canary) -> None:
+    listed = run("history")
+    restored = run("restore", "1")
+    as_json = [json.loads(line) for line in run("history", "--json", "--id", "1").stdout.splitlines()]
+    unknown = run("restore", "9")
+    forgotten = run("history", "forget")
+    left = run("history", "--json").stdout.splitlines()
+
+    first, second = listed.stdout.splitlines()
+    assert first.startswith("1\t2 by operator at 20")
+    assert "host: b.example.org" in first
+    assert "password: stored" in second
+    assert restored.stdout == "The settings 1 are what they were in version 1, as version 3.\n"
+    assert [(one["version"], one["settings"]["host"]) for one in as_json] == [
+        (3, "a.example.org"),
+        (2, "b.example.org"),
+        (1, "a.example.org"),
+    ]
+    assert (unknown.returncode, unknown.stderr) == (
+        1,
+        "Error: There is no version 9 of this mail server to go back to.\n",
+    )
+    assert (forgotten.returncode, len(left)) == (0, 1)
+    canary.assert_nowhere(listed.stdout, str(as_json), data)

@@ -1,0 +1,240 @@
+"""What settings were before is kept, bounded, and can be had back; on real databases, as they do it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from mailsettings.domain.access import OPERATOR, Permission, Principal
+from mailsettings.domain.errors import ChangedMeanwhile, MailServerNotFound, NoSuchVersion, PermissionDenied
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.precondition import Precondition, States
+from mailsettings.domain.replacement import Replacement
+from mailsettings.domain.secret import Secret
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.use_cases.history import MailServerHistory
+from mailsettings.use_cases.mail_servers import KeepMailServers
+
+ALICE = Principal("alice", frozenset(Permission))
+KEPT = 4
+
+
+def server(host: str, password: str = "old") -> MailServer:
+    login = PasswordAuthentication("reports", Secret(password))
+    return MailServer(f"{host}.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"), login)
+
+
+@pytest.fixture
+def keep(store: SQLStore) -> KeepMailServers:
+    return KeepMailServers(store, KEPT)
+
+
+@pytest.fixture
+def history(store: SQLStore) -> MailServerHistory:
+    return MailServerHistory(store, KEPT)
+
+
+async def hosts(history: MailServerHistory, server_id: int | None = None) -> list[tuple[int, str | None]]:
+    """Version and first part of the host of each that is kept."""
+    found = await history.versions(OPERATOR, server_id)
+    return [(one.version, one.server.host.split(".")[0] if one.server else None) for one in found]
+
+
+async def test_every_version_is_kept_with_who_made_it(keep: KeepMailServers, history: MailServerHistory) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(OPERATOR, Replacement(server("b")))
+    await keep.delete_default(ALICE)
+
+    found = await history.versions(OPERATOR, None)
+
+    assert await hosts(history) == [(3, None), (2, "b"), (1, "a")]
+    assert [one.changed.by for one in found] == ["alice", "operator", "alice"]
+    assert all(one.changed.at is not None and one.was_default for one in found)
+
+
+async def test_going_back_brings_all_of_a_version_with_its_secret(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a", "first")))
+    await keep.put_default(ALICE, Replacement(server("b", "second")))
+    await keep.put_default(ALICE, Replacement(server("c", "third")))
+
+    restored = await history.restore(ALICE, None, 1)
+
+    assert (restored.version, restored.server) == (4, server("a", "first"))
+    assert (await keep.get_default(ALICE)).server == server("a", "first")
+    assert await hosts(history) == [(4, "a"), (3, "c"), (2, "b"), (1, "a")]
+
+
+async def test_going_back_twice_undoes_the_first_time(keep: KeepMailServers, history: MailServerHistory) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+
+    once = await history.restore(ALICE, None, None)
+    twice = await history.restore(ALICE, None, None)
+
+    assert (once.server, twice.server) == (server("a"), server("b"))
+
+
+async def test_what_was_removed_comes_back_under_its_id(keep: KeepMailServers, history: MailServerHistory) -> None:
+    await keep.create(ALICE, Replacement(server("other")))
+    removed = await keep.create(ALICE, Replacement(server("a")))
+    await keep.replace(ALICE, removed, Replacement(server("b")))
+    await keep.delete(ALICE, removed)
+
+    restored = await history.restore(ALICE, removed, None)
+    later = await keep.create(ALICE, Replacement(server("c")))
+
+    assert (restored.id, restored.version, restored.server) == (removed, 4, server("b"))
+    assert later == removed + 1
+    assert (await keep.get_default(ALICE)).server == server("other")
+
+
+async def test_the_default_server_comes_back_as_the_default(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    other = await keep.create(ALICE, Replacement(server("other")))
+    await keep.delete_default(ALICE)
+
+    restored = await history.restore(ALICE, None, None)
+
+    assert (await keep.get_default(ALICE)).id == restored.id != other
+
+
+async def test_one_that_comes_back_does_not_push_out_the_default(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.delete_default(ALICE)
+    await keep.put_default(ALICE, Replacement(server("b")))
+
+    await history.restore(ALICE, 1, None)
+
+    assert (await keep.get_default(ALICE)).server == server("b")
+
+
+async def test_only_so_many_versions_are_kept(keep: KeepMailServers, history: MailServerHistory) -> None:
+    for number in range(8):
+        await keep.put_default(ALICE, Replacement(server(f"h{number}")))
+
+    assert await hosts(history) == [(8, "h7"), (7, "h6"), (6, "h5"), (5, "h4"), (4, "h3")]
+
+
+async def test_only_so_many_are_kept_of_all_that_were_removed(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    stays = await keep.create(ALICE, Replacement(server("stays")))
+    await keep.replace(ALICE, stays, Replacement(server("stays")))
+    ids = [await keep.create(ALICE, Replacement(server("gone"))) for _ in range(5)]
+    for one in ids:
+        await keep.delete(ALICE, one)
+
+    assert await hosts(history, stays) == [(2, "stays"), (1, "stays")]
+    assert [len(await hosts(history, one)) for one in ids[-2:]] == [2, 2]
+    with pytest.raises(MailServerNotFound):
+        await history.versions(ALICE, ids[-3])
+
+
+async def test_where_nothing_is_to_be_kept_nothing_is(store: SQLStore) -> None:
+    keep, history = KeepMailServers(store, 0), MailServerHistory(store, 0)
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+    kept_of_it = await hosts(history)
+    await keep.delete_default(ALICE)
+
+    assert kept_of_it == [(2, "b")]
+    with pytest.raises(MailServerNotFound):
+        await history.versions(ALICE, None)
+
+
+async def test_forgetting_leaves_what_is_there(keep: KeepMailServers, history: MailServerHistory) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+
+    await history.forget(ALICE, None)
+
+    assert await hosts(history) == [(2, "b")]
+
+
+@pytest.mark.parametrize("version", [2, 9, None])
+async def test_what_is_not_kept_cannot_be_had_back(
+    keep: KeepMailServers, history: MailServerHistory, version: int | None
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+
+    with pytest.raises(NoSuchVersion):
+        await history.restore(ALICE, None, version)
+
+    assert await hosts(history) == [(1, "a")]
+
+
+@pytest.mark.parametrize("server_id", [None, 7])
+async def test_a_server_that_never_was_has_no_past(history: MailServerHistory, server_id: int | None) -> None:
+    for use in (
+        history.versions(ALICE, server_id),
+        history.restore(ALICE, server_id, None),
+    ):
+        with pytest.raises(MailServerNotFound):
+            await use
+
+
+async def test_one_goes_back_only_from_what_one_has_seen(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+
+    with pytest.raises(ChangedMeanwhile, match="by alice"):
+        await history.restore(OPERATOR, None, None, Precondition(one_of=States(frozenset({"1.1"}))))
+
+    assert await hosts(history) == [(2, "b"), (1, "a")]
+
+
+async def test_who_expects_a_removed_server_is_told_who_removed_it(keep: KeepMailServers) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.delete_default(ALICE)
+
+    with pytest.raises(ChangedMeanwhile, match="it was removed by alice at 20"):
+        await keep.put_default(OPERATOR, Replacement(server("b")), Precondition(one_of=States()))
+
+
+async def test_the_audit_log_has_who_went_back_to_what(
+    store: SQLStore, keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(replace(server("a"), port=25)))
+    await history.restore(OPERATOR, None, None)
+    await history.forget(OPERATOR, None)
+
+    async with store.reading() as view:
+        [restored, forgotten] = [entry.record for entry in await view.audit.entries(2, 10)]
+
+    assert (restored.action, restored.actor, restored.target) == (
+        "mail-server.restore",
+        "operator",
+        "mail-server:1",
+    )
+    assert restored.details == {"port": {"before": 25, "after": 587}}
+    assert (forgotten.action, forgotten.target) == ("mail-server.forget", "mail-server:1")
+
+
+@pytest.mark.parametrize("needed", [Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_WRITE])
+async def test_the_past_needs_the_permissions_of_the_present(
+    keep: KeepMailServers, history: MailServerHistory, needed: Permission
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+    almost = Principal("almost", frozenset(Permission) - {needed})
+    uses: dict[Permission, list[Callable[[], Awaitable[object]]]] = {
+        Permission.MAIL_SERVERS_READ: [lambda: history.versions(almost, None)],
+        Permission.MAIL_SERVERS_WRITE: [
+            lambda: history.restore(almost, None, None),
+            lambda: history.forget(almost, None),
+        ],
+    }
+
+    for use in uses[needed]:
+        with pytest.raises(PermissionDenied):
+            await use()
+    assert await hosts(history) == [(2, "b"), (1, "a")]
