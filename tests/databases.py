@@ -3,18 +3,46 @@
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from mailsettings.store import migrations
-from mailsettings.store.engine import make_private, sqlite_file
+from mailsettings.store.engine import make_private, sqlite_file, sync_engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.tables import mail_servers
 
 from postgres import Postgres, running_postgres
 
 KEY = bytes(range(32))
+
+
+def fill(url: str, number: int) -> None:
+    """Put *number* mail servers into an empty table, in one transaction; the first is the default."""
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "version": 1,
+            "is_default": position == 0,
+            "host": f"mail-{position}.example.org",
+            "port": 587,
+            "security": "starttls",
+            "sender_address": f"scans-{position}@example.org",
+            "sender_name": "Scän results",
+            "authentication": "password",
+            "username": f"user-{position}",
+            "created_at": now,
+            "updated_at": now,
+        }
+        for position in range(number)
+    ]
+    engine = sync_engine(url)
+    with engine.begin() as connection:
+        connection.execute(insert(mail_servers), rows)
+    engine.dispose()
 
 
 @pytest.fixture(scope="session")

@@ -12,11 +12,26 @@ from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import AccountExists, AccountNotFound, NotAuthenticated, StoreUnavailable
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.history import MailServerVersion
-from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.listed_mail_server import ListedMailServer
+from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
+
+
+def as_listed(stored: StoredMailServer) -> ListedMailServer:
+    server, login = stored.server, stored.server.authentication
+    return ListedMailServer(
+        stored.id,
+        server.host,
+        server.port,
+        server.security.value,
+        server.sender.address,
+        server.sender.display_name,
+        isinstance(login, AmbientCredentials),
+        getattr(login, "username", None),
+    )
 
 
 class InMemoryMailServers:
@@ -29,6 +44,9 @@ class InMemoryMailServers:
 
     async def list(self) -> Sequence[StoredMailServer]:
         return [self.rows[key] for key in sorted(self.rows)]
+
+    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
+        return [as_listed(self.rows[key]) for key in sorted(self.rows) if key > after][:limit]
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         return self.rows.get(server_id)

@@ -24,6 +24,7 @@ from mailsettings.store.sql_store import SQLStore
 
 from certificates import authority_pem
 from databases import KEY
+from fakes import as_listed
 
 UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
@@ -118,6 +119,28 @@ async def test_all_are_listed_by_id(store: SQLStore) -> None:
         listed = await view.mail_servers.list()
 
     assert [(stored.id, stored.server.host) for stored in listed] == [(1, "c"), (2, "a"), (3, "b")]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+async def test_a_list_shows_what_is_stored(store: SQLStore, name: str) -> None:
+    server_id = await add(store, VARIANTS[name])
+
+    async with store.reading() as view:
+        listed = await view.mail_servers.listed(0, 10)
+
+    assert [as_listed(StoredMailServer(server_id, 1, VARIANTS[name]))] == listed
+
+
+async def test_a_list_goes_on_behind_an_id_and_is_no_longer_than_was_asked_for(store: SQLStore) -> None:
+    for _ in range(5):
+        await add(store, RELAY)
+    async with store.writing() as work:
+        await work.mail_servers.delete(3)
+
+    async with store.reading() as view:
+        found = [[server.id for server in await view.mail_servers.listed(after, 2)] for after in (0, 2, 4, 5)]
+
+    assert found == [[1, 2], [4, 5], [5], []]
 
 
 async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:

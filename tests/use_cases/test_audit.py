@@ -159,7 +159,7 @@ async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
 
 async def test_reading_leaves_no_entry(keep: KeepMailServers, store: InMemoryStore) -> None:
     await store.mail_servers.add(SERVER)
-    await keep.list(ALICE)
+    await keep.page(ALICE)
     await keep.get(ALICE, 1)
     await keep.get_default(ALICE)
 

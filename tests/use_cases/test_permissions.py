@@ -22,7 +22,7 @@ WANTED = Replacement(SERVER)
 USE_CASES: dict[
     str, tuple[Permission, Callable[[KeepMailServers, ProbeMailServers, Principal], Awaitable[Any]]]
 ] = {
-    "list": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.list(who)),
+    "list": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.page(who)),
     "get": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.get(who, 1)),
     "get default": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.get_default(who)),
     "create": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.create(who, WANTED)),
@@ -46,7 +46,7 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
     with pytest.raises(PermissionDenied, match=permission):
         await use(keep, ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)), everything_else)
 
-    assert [stored.version for stored in await keep.list(OPERATOR)] == [1]
+    assert [stored.version for stored in await store.mail_servers.list()] == [1]
     assert prober.asked == []
 
 

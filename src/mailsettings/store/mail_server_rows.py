@@ -22,7 +22,7 @@ from mailsettings.domain.trust import GivenCertificates, SystemTrust
 from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
 from mailsettings.store.sealing import Sealer
 
-_KINDS: Mapping[type[Authentication], str] = {
+KINDS: Mapping[type[Authentication], str] = {
     NoAuthentication: "none",
     AmbientCredentials: "ambient",
     PasswordAuthentication: "password",
@@ -39,7 +39,7 @@ def values_of(server: MailServer) -> dict[str, Any]:
         "security": server.security.value,
         "sender_address": server.sender.address,
         "sender_name": server.sender.display_name,
-        "authentication": _KINDS[type(login)],
+        "authentication": KINDS[type(login)],
         "username": getattr(login, "username", None),
         "client_id": getattr(login, "client_id", None),
         "tenant": getattr(login, "tenant", None),

@@ -8,11 +8,18 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.history import MailServerVersion
-from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.store.mail_server_rows import changed, sealed_for, server_of, values_of
+from mailsettings.domain.listed_mail_server import ListedMailServer
+from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
+from mailsettings.store.mail_server_rows import KINDS, changed, sealed_for, server_of, values_of
 from mailsettings.store.mail_server_versions import SQLMailServerVersions
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers as table
+
+_LISTED = (
+    *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
+    *(table.c.authentication == KINDS[AmbientCredentials], table.c.username),
+)
+"""The columns of a `ListedMailServer`, in its order."""
 
 
 class SQLMailServers:
@@ -27,6 +34,11 @@ class SQLMailServers:
         """All of them, by id."""
         rows = await self._connection.execute(select(table).order_by(table.c.id))
         return [self._stored(row) for row in rows]
+
+    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
+        """At most *limit* of them behind id *after*, by id, as a list shows them."""
+        chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)
+        return [ListedMailServer._make(row) for row in await self._connection.execute(chosen)]
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         """The one with this id."""

@@ -9,6 +9,7 @@ from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.sealing_key import SealingReport
 from mailsettings.store.accounts import SQLAccounts
@@ -46,6 +47,10 @@ class _MailServersView:
     async def list(self) -> Sequence[StoredMailServer]:
         async with self._begin() as connection:
             return await SQLMailServers(connection, self._keys.known()).list()
+
+    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
+        async with self._begin() as connection:
+            return await SQLMailServers(connection, self._keys.known()).listed(after, limit)
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         async with self._begin() as connection:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 
 
@@ -12,6 +13,10 @@ class MailServerReads(Protocol):
 
     async def list(self) -> Sequence[StoredMailServer]:
         """All of them, by id."""
+        ...
+
+    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
+        """At most *limit* of them behind id *after*, by id, as a list shows them."""
         ...
 
     async def find(self, server_id: int) -> StoredMailServer | None:

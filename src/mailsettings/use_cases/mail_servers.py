@@ -4,12 +4,14 @@ An API that knows many servers names them by id; one that knows a single server 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
 from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import VERSIONS_KEPT
+from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.precondition import ANYTHING, Precondition
 from mailsettings.domain.replacement import Replacement
@@ -17,6 +19,15 @@ from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.ports import Store, UnitOfWork
 
 DEFAULT = "default mail server"
+SERVERS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of the mail servers; *more* may follow."""
+
+    servers: Sequence[ListedMailServer]
+    more: bool
 
 
 class KeepMailServers:
@@ -26,11 +37,15 @@ class KeepMailServers:
         self._store = store
         self._kept = versions_kept
 
-    async def list(self, caller: Principal) -> Sequence[StoredMailServer]:
-        """All mail servers by id. Raises `PermissionDenied`."""
+    async def page(self, caller: Principal, after: int = 0) -> Page:
+        """The next mail servers behind id *after*, by id. Raises `PermissionDenied`.
+
+        Each page is a transaction of its own: whoever takes long from one to the next keeps no writer waiting.
+        """
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as work:
-            return await work.mail_servers.list()
+            servers = await work.mail_servers.listed(after, SERVERS_AT_ONCE)
+        return Page(servers, more=len(servers) == SERVERS_AT_ONCE)
 
     async def get(self, caller: Principal, server_id: int) -> StoredMailServer:
         """One mail server. Raises `PermissionDenied`, `MailServerNotFound`."""

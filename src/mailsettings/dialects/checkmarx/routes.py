@@ -1,12 +1,13 @@
 """The path operations of the SMTP settings: parse, call, translate, answer."""
 
 import re
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import WithJsonSchema
 
-from mailsettings.dialects.checkmarx import examples, translate
+from mailsettings.dialects.checkmarx import examples, listing, translate
 from mailsettings.dialects.checkmarx import schemas as wire
 from mailsettings.dialects.checkmarx.errors import STYLE
 from mailsettings.dialects.checkmarx.paths import SETTINGS
@@ -17,6 +18,7 @@ from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
 from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.pieces import in_pieces
 from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.principal import caller
 from mailsettings.web.refusals import ParameterInvalid
@@ -83,9 +85,8 @@ SettingsId = Annotated[int, Depends(_settings_id)]
 @needs(Permission.MAIL_SERVERS_READ)
 async def list_settings(request: Request) -> Response:
     """All SMTP settings, by id; passwords are never shown."""
-    servers = await use_cases(request).mail_servers.list(caller(request))
-    views = ",".join(_json(translate.to_wire(stored)) for stored in servers)
-    return Response(f"[{views}]", media_type=MEDIA_TYPE, headers=_NO_STORE)
+    page = partial(use_cases(request).mail_servers.page, caller(request))
+    return await in_pieces(listing.as_json(page), MEDIA_TYPE, _NO_STORE)
 
 
 @router.post(

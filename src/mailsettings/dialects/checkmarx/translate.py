@@ -43,10 +43,10 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Ssl": ConnectionSecurity.IMPLICIT_TLS,
     "Tls": ConnectionSecurity.STARTTLS,
 }
-_ENCRYPTION_TYPE = {security: name for name, security in _SECURITY.items()}
+ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
 VOCABULARY = Vocabulary(
     {setting: name for setting, name in FIELDS.items() if setting not in _ABSENT},
-    lambda value: _ENCRYPTION_TYPE[value] if isinstance(value, ConnectionSecurity) else value,
+    lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
 )
 
 
@@ -77,7 +77,7 @@ def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
         id=stored.id,
         host=server.host,
         port=server.port,
-        encryption_type=_ENCRYPTION_TYPE[server.security],
+        encryption_type=ENCRYPTION_TYPES[server.security],
         from_address=server.sender.address,
         use_default_credentials=isinstance(server.authentication, AmbientCredentials),
         username=_username(server.authentication),

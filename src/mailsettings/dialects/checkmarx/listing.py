@@ -1,0 +1,45 @@
+"""All SMTP settings as one JSON array, a page at a time.
+
+Byte for byte what the model of the schema would write, without making one for each of a hundred thousand.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from pydantic import TypeAdapter
+
+from mailsettings.dialects.checkmarx.translate import ENCRYPTION_TYPES
+from mailsettings.domain.listed_mail_server import ListedMailServer
+from mailsettings.use_cases.mail_servers import Page
+from mailsettings.web.pieces import Piece
+
+_JSON = TypeAdapter(list[dict[str, object]])
+
+
+async def as_json(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[Piece]:
+    """A piece for each page; *read* gives the one behind an id."""
+    piece, last = _piece(await read(0), b"[", b"")
+    while piece.more:
+        yield piece
+        piece, last = _piece(await read(last), b"", b",")
+    yield piece
+
+
+def _piece(page: Page, opening: bytes, comma: bytes) -> tuple[Piece, int]:
+    """Also the last id. Only the first page has nothing before it, and any but that may turn out to be empty."""
+    views = _JSON.dump_json([_view(server) for server in page.servers])[1:-1]
+    body = opening + (comma + views if views else b"") + (b"" if page.more else b"]")
+    return Piece(body, page.more), page.servers[-1].id if page.servers else 0
+
+
+def _view(server: ListedMailServer) -> dict[str, object]:
+    """`SMTPSettingsViewModel`, in its order and under the vendor's names."""
+    return {
+        "id": server.id,
+        "host": server.host,
+        "port": server.port,
+        "encryptionType": ENCRYPTION_TYPES[server.security],
+        "fromAddress": server.sender_address,
+        "useDefaultCredentials": server.uses_ambient_credentials,
+        "username": server.username,
+        "displayName": server.sender_name,
+    }

@@ -1,0 +1,65 @@
+"""Answers that are too long to be made at once: in pieces, each made when the client has taken the one before."""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from mailsettings.domain.errors import MailSettingsError
+
+_log = logging.getLogger("mailsettings.pieces")
+
+
+class Piece(NamedTuple):
+    """Some of a body, and whether more of it follows."""
+
+    body: bytes
+    more: bool
+
+
+async def in_pieces(pieces: AsyncGenerator[Piece], media_type: str, headers: Mapping[str, str]) -> Response:
+    """The answer, whole if it is a single piece. Raises what the first one does: then nothing is sent yet."""
+    first = await anext(pieces)
+    if not first.more:
+        return Response(first.body, media_type=media_type, headers=headers)
+    return _InPieces(first, pieces, media_type, headers)
+
+
+class _InPieces(Response):
+    """Starlette's own for this would break off a reading of the database when the client goes away."""
+
+    def __init__(
+        self, first: Piece, rest: AsyncGenerator[Piece], media_type: str, headers: Mapping[str, str]
+    ) -> None:
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self.init_headers(headers)
+        self._pieces = _chained([first], rest)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send them all, as fast as they are taken."""
+        client = Request(scope, receive)
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        try:
+            async with aclosing(self._pieces) as pieces:
+                async for piece in pieces:
+                    # Waits while the client has not taken enough of what was sent before.
+                    await send({"type": "http.response.body", "body": piece.body, "more_body": piece.more})
+                    if await client.is_disconnected():
+                        return
+        except MailSettingsError as error:
+            # The status has been sent. That the body does not end as it should is all that can be told.
+            _log.warning("An answer breaks off: %s", type(error).__name__)
+
+
+async def _chained(first: list[Piece], rest: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    """One by one, and none kept: each may be a long one, of each of many clients that are slow."""
+    yield first.pop()
+    async with aclosing(rest):
+        async for piece in rest:
+            yield piece

@@ -1,0 +1,211 @@
+"""The list of all SMTP settings, however many there are."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.types import Message
+
+from mailsettings.dialects.checkmarx import listing, schemas, translate
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+    StoredMailServer,
+)
+from mailsettings.use_cases.mail_servers import SERVERS_AT_ONCE, Page
+
+from fakes import InMemoryStore, ScriptedProber, as_listed
+from service import SMTP_SETTINGS, build_service
+
+RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=40)
+SERVERS = st.builds(
+    MailServer,
+    host=st.sampled_from(["mail.example.org", "192.0.2.1", "2001:db8::7"]),
+    port=st.integers(1, 65535),
+    security=st.sampled_from(ConnectionSecurity),
+    sender=st.builds(Sender, TEXT, st.none() | TEXT),
+    authentication=st.one_of(
+        st.just(NoAuthentication()),
+        st.builds(AmbientCredentials, st.none() | TEXT),
+        st.builds(PasswordAuthentication, TEXT, st.none()),
+        st.builds(OAuth2ClientCredentials, TEXT, TEXT, st.just("tenant.example"), st.none()),
+    ),
+)
+STORED = st.builds(StoredMailServer, st.integers(1, 2**31 - 1), st.just(1), SERVERS)
+
+
+async def written(*pages: Page) -> bytes:
+    left = list(pages)
+
+    async def read(_after: int) -> Page:
+        return left.pop(0)
+
+    return b"".join([piece.body async for piece in listing.as_json(read)])
+
+
+def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:
+    models = (translate.to_wire(server).model_dump_json(by_alias=True) for server in servers)
+    return f"[{','.join(models)}]".encode()
+
+
+@given(st.lists(STORED, max_size=4), st.lists(STORED, min_size=1, max_size=4))
+def test_each_byte_is_as_the_model_writes_it_wherever_a_page_ends(
+    later: list[StoredMailServer], first: list[StoredMailServer]
+) -> None:
+    pages = [Page([*map(as_listed, first)], more=True), Page([*map(as_listed, later)], more=False)]
+
+    assert as_the_model_writes_it([*first, *later]) == asyncio.run(written(*pages))
+
+
+def test_every_member_of_the_model_is_shown() -> None:
+    [view] = json.loads(as_the_model_writes_it([StoredMailServer(1, 1, RELAY)]))
+
+    assert list(view) == [field.alias for field in schemas.SMTPSettingsViewModel.model_fields.values()]
+
+
+class Watched(InMemoryStore):
+    """Counts the readings, and does something before the one of a number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.readings = 0
+        self.before_reading = 0
+        self.do: Any = None
+        for server_id in range(1, number + 1):
+            self.mail_servers.rows[server_id] = StoredMailServer(server_id, 1, RELAY)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[InMemoryStore]:
+        self.readings += 1
+        if self.readings == self.before_reading:
+            self.do()
+        async with super().reading() as view:
+            yield view
+
+
+async def answer(store: Watched, hang_up_after: int | None = None) -> tuple[list[Message], bytes]:
+    """What the service sends, and the body of it; the client goes away after so many messages."""
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        if hang_up_after is not None and len(sent) >= hang_up_after:
+            return {"type": "http.disconnect"}
+        await asyncio.sleep(0)
+        return {"type": "http.request"}
+
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "scheme": "http",
+        "path": SMTP_SETTINGS,
+        "query_string": b"",
+        "headers": [(b"host", b"x"), (b"authorization", b"Bearer reader")],
+    }
+    await build_service(store, ScriptedProber())(scope, receive, send)
+    return sent, b"".join(message.get("body", b"") for message in sent)
+
+
+def ids(body: bytes) -> list[int]:
+    return [view["id"] for view in json.loads(body)]
+
+
+def headers(sent: list[Message]) -> dict[bytes, bytes]:
+    return dict(sent[0]["headers"])
+
+
+@pytest.mark.parametrize("number", [0, 1, SERVERS_AT_ONCE - 1])
+async def test_what_fits_a_page_goes_out_whole_with_its_length(number: int) -> None:
+    sent, body = await answer(Watched(number))
+
+    assert len(sent) == 2
+    assert headers(sent)[b"content-length"] == str(len(body)).encode()
+    assert ids(body) == list(range(1, number + 1))
+
+
+@pytest.mark.parametrize(("number", "pieces"), [(SERVERS_AT_ONCE, 2), (2 * SERVERS_AT_ONCE + 1, 3)])
+async def test_more_goes_out_page_by_page_under_the_same_headers(number: int, pieces: int) -> None:
+    sent, body = await answer(Watched(number))
+    short, _ = await answer(Watched(1))
+
+    assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * pieces]
+    assert [message["more_body"] for message in sent[1:]] == [True] * (pieces - 1) + [False]
+    assert set(headers(short)) - set(headers(sent)) == {b"content-length"}
+    assert headers(sent)[b"cache-control"] == b"no-store"
+    assert ids(body) == list(range(1, number + 1))
+
+
+async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pages() -> None:
+    store = Watched(2 * SERVERS_AT_ONCE)
+    store.before_reading = 2
+
+    def change() -> None:
+        for server_id in (1, SERVERS_AT_ONCE, SERVERS_AT_ONCE + 1):
+            del store.mail_servers.rows[server_id]
+        store.mail_servers.rows[5000] = StoredMailServer(5000, 1, RELAY)
+
+    store.do = change
+    _, body = await answer(store)
+
+    gone = {SERVERS_AT_ONCE + 1}
+    assert ids(body) == [n for n in range(1, 2 * SERVERS_AT_ONCE + 1) if n not in gone] + [5000]
+
+
+async def test_the_list_is_whole_when_all_that_would_follow_is_deleted() -> None:
+    store = Watched(SERVERS_AT_ONCE + 1)
+    store.before_reading = 2
+    store.do = lambda: store.mail_servers.rows.pop(SERVERS_AT_ONCE + 1)
+
+    _, body = await answer(store)
+
+    assert ids(body) == list(range(1, SERVERS_AT_ONCE + 1))
+
+
+async def test_a_database_that_is_away_at_the_first_page_is_a_503() -> None:
+    store = Watched(2 * SERVERS_AT_ONCE)
+    store.away = True
+
+    sent, body = await answer(store)
+
+    assert sent[0]["status"] == 503
+    assert b"retry-after" in headers(sent)
+    assert list(json.loads(body)) == ["message"]
+
+
+async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_end(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Watched(3 * SERVERS_AT_ONCE)
+    store.before_reading = 3
+
+    def go_away() -> None:
+        raise StoreUnavailable
+
+    store.do = go_away
+    sent, _ = await answer(store)
+
+    assert [message["more_body"] for message in sent[1:]] == [True, True]
+    assert "An answer breaks off: StoreUnavailable" in caplog.messages
+
+
+@pytest.mark.parametrize("messages", [2, 3])
+async def test_a_client_that_goes_away_ends_the_reading(messages: int) -> None:
+    store = Watched(9 * SERVERS_AT_ONCE)
+
+    await answer(store, hang_up_after=messages)
+
+    assert store.readings == messages - 1
