@@ -114,6 +114,12 @@ class Settings(BaseSettings):
     body_seconds: float = Field(
         default=30, gt=0, le=600, description="How long it may then take to send the body."
     )
+    answer_seconds: float = Field(
+        default=30,
+        gt=0,
+        le=600,
+        description="How long it may take for the next 32 KiB of a long answer.",
+    )
     requests_at_once_each: int = Field(
         default=32,
         ge=1,

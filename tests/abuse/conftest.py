@@ -11,6 +11,7 @@ from wire import Server
 
 HEAD_SECONDS = 2
 BODY_SECONDS = 3
+ANSWER_SECONDS = 2
 
 
 def make_token(environment: dict[str, str]) -> str:
@@ -26,6 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         tmp_path_factory.mktemp("server") / "data",
         HEADERS_SECONDS=str(HEAD_SECONDS),
         BODY_SECONDS=str(BODY_SECONDS),
+        ANSWER_SECONDS=str(ANSWER_SECONDS),
     )
     with serving(environment) as (url, output):
         yield Server(url, make_token(environment), output)

@@ -57,7 +57,7 @@ def serve(host: str | None, port: int | None, workers: int, *, dev: bool) -> Non
         port=chosen.port,
         workers=workers,
         # Anything that makes a protocol will do for uvicorn, and this can be pickled for its workers.
-        http=partial(BoundedConnection, deadlines=Deadlines(chosen.headers_seconds, chosen.body_seconds)),  # type: ignore[arg-type]
+        http=partial(BoundedConnection, deadlines=_deadlines(chosen)),  # type: ignore[arg-type]
         ws="none",
         # Its own default believes whatever loopback says.
         proxy_headers=bool(chosen.trusted_proxies),
@@ -68,6 +68,10 @@ def serve(host: str | None, port: int | None, workers: int, *, dev: bool) -> Non
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def _deadlines(chosen: settings.Settings) -> Deadlines:
+    return Deadlines(chosen.headers_seconds, chosen.body_seconds, chosen.answer_seconds)
 
 
 @main.command()

@@ -1,7 +1,8 @@
-"""One connection of a client: how much of a request is received, and for how long, before anything reads it.
+"""One connection of a client: how much of a request is received and for how long, before anything reads it.
 
-uvicorn has no option for either: it keeps a header of any length, and waits for one for ever. What is refused
-here is no request of any API yet, so that the answer is plain text.
+uvicorn has no option for either: it keeps a header of any length, and waits for one for ever, as it does for
+a client that takes no more of its answer. What is refused here is no request of any API yet, so that the answer
+is plain text.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ LONGEST_HEAD = 16 * 1024
 LONGEST_TRANSFER = 1024 * 1024
 """Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
 it sends may never read its answer (RFC 9112 9.6)."""
+LEAST_TAKEN = 32 * 1024
+"""Of an answer that waits to be taken, within its deadline."""
 MOST_PIPELINED = 100
 """Requests that wait for the answer to an earlier one; a single packet holds thousands."""
 
@@ -26,10 +29,14 @@ _log = logging.getLogger("mailsettings.connection")
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds until the whole header, and from then on until the whole body, has to be here."""
+    """Seconds until the whole header, and from then on until the whole body, has to be here.
+
+    Those of `answer` are for the next `LEAST_TAKEN` of a long answer.
+    """
 
     head: float = 10
     body: float = 30
+    answer: float = 30
 
 
 class _Refused(Exception):
@@ -43,6 +50,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._deadlines = deadlines
         self._deadline: TimerHandle | None = None
+        self._taking: TimerHandle | None = None
         self._in_message = False
         self._in_body = False
         self._received = 0  # bytes since the end of the message, or else of the head, before
@@ -55,9 +63,20 @@ class BoundedConnection(HttpToolsProtocol):
         self._await_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadline."""
+        """Forget the deadlines."""
         self._stop_waiting()
+        self._stop_taking()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Let nothing be added to what the client has not taken, and wait for it."""
+        super().pause_writing()
+        self._await_taking()
+
+    def resume_writing(self) -> None:
+        """Go on with the answer."""
+        self._stop_taking()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, and see whether the rest of it may take longer or be longer."""
@@ -127,6 +146,22 @@ class BoundedConnection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _await_taking(self) -> None:
+        most = self.transport.get_write_buffer_size() - LEAST_TAKEN
+        self._taking = self.loop.call_later(self._deadlines.answer, self._require_taken, most)
+
+    def _stop_taking(self) -> None:
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
+
+    def _require_taken(self, most: int) -> None:
+        if self.transport.get_write_buffer_size() <= most:
+            self._await_taking()
+            return
+        _log.info("Hung up on %s, which does not take its answer", self.client and self.client[0])
+        self.transport.abort()  # closing would wait for the client once more
 
     def _too_late(self) -> None:
         self._deadline = None

@@ -1,0 +1,55 @@
+"""Who takes no more of an answer is hung up on, and whoever takes it slowly is not."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from wire import PATIENCE_SECONDS, Server, everything, statuses
+
+BIG = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n"
+LENGTH = 1_500_000  # of the answer, at least
+ANSWER_SECONDS = 2  # of the server
+AT_ONCE = 20
+
+
+@contextmanager
+def narrow(server: Server, request: bytes) -> Iterator[socket.socket]:
+    """A connection that takes a few kilobytes and no more, until somebody reads from it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(PATIENCE_SECONDS)
+        connection.connect(server.address)
+        connection.sendall(request)
+        yield connection
+
+
+def test_a_client_that_takes_nothing_is_hung_up_on(server: Server) -> None:
+    # Several answers, as the buffers of the system hold more than one.
+    with narrow(server, (BIG + b"\r\n") * AT_ONCE) as connection:
+        _wait_for("Hung up on 127.0.0.1, which does not take its answer", server)
+        received = everything(connection)
+
+    assert statuses(received)[0] == 200
+    assert len(received) < AT_ONCE * LENGTH
+
+
+def test_a_client_that_takes_it_bit_by_bit_gets_the_whole_answer(server: Server) -> None:
+    """It takes several times as long as a client may that takes nothing."""
+    begun = time.monotonic()
+    received = bytearray()
+    with narrow(server, BIG + b"Connection: close\r\n\r\n") as connection:
+        while piece := connection.recv(65536):
+            received += piece
+            due = begun + 3 * ANSWER_SECONDS * len(received) / LENGTH
+            time.sleep(max(0, due - time.monotonic()))
+
+    assert statuses(bytes(received)) == [200]
+    assert len(received) > LENGTH
+
+
+def _wait_for(line: str, server: Server) -> None:
+    end = time.monotonic() + PATIENCE_SECONDS
+    while line not in server.output.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
