@@ -2,42 +2,19 @@
 
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mailsettings.settings import PREFIX, Settings
 
-ROOT = Path(__file__).parents[1]
+from compose import ROOT, Config, conditions, read_compose_file
+
 LOCAL_DEFAULT = "local-only"
 SECRET = "canary7d1f"
 OURS = ["mailsettings", "migrate"]
-
-Config = Mapping[str, Any]
-
-
-def read_compose_file(folder: Path, **environment: str) -> Config:
-    """What Compose makes of the file, with *environment* alone and no `.env`."""
-    program = Path(sys.executable).with_name("docker-compose")
-    nothing = folder / "nothing.env"
-    nothing.touch()
-    command = [str(program), "--env-file", str(nothing), "--file", str(ROOT / "docker-compose.yml"), "config"]
-    done = subprocess.run(
-        [*command, "--format", "json"],
-        env={"HOME": str(folder), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    found: Config = json.loads(done.stdout)
-    return found
 
 
 @pytest.fixture
@@ -57,10 +34,6 @@ def copied() -> list[str]:
     """What the Dockerfile copies from this folder."""
     lines = [line.split() for line in dockerfile("COPY")]
     return [source for line in lines if not line[0].startswith("--from") for source in line[:-1]]
-
-
-def conditions(service: Config) -> dict[str, str]:
-    return {name: need["condition"] for name, need in service["depends_on"].items()}
 
 
 @pytest.mark.parametrize("name", [*OURS, "mailpit"])
