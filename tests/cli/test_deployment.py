@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.ring_file import RingFile, new_line
 
 from processes import serving
 
@@ -95,6 +95,23 @@ def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
     assert ("sealed with another key" if before else "There is no key file") in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert files(elsewhere) == before
+
+
+def test_where_the_keys_are_mounted_nothing_is_written_but_the_database(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    """As the pods of `deploy/kubernetes`, which have no disk: the migration knows no keys."""
+    mounted, no_disk = tmp_path / "mounted", tmp_path / "no-disk"
+    mounted.write_text(new_line())
+    mounted.chmod(0o440)
+    keys = {"MAILSETTINGS_SEALING_KEYS_FILE": str(mounted)}
+    environment["MAILSETTINGS_DATA_DIR"] = str(no_disk)
+    migrated = run(environment, "migrate")
+    with serving(environment | keys) as (url, _):
+        ready = httpx.get(f"{url}/health/ready")
+
+    assert (migrated.returncode, ready.status_code) == (0, 200)
+    assert not no_disk.exists()
 
 
 def test_a_wheel_holds_the_migrations_and_the_pages(tmp_path: Path) -> None:
