@@ -1,0 +1,215 @@
+"""The page about operations is true: its commands work in their order, and its figures are the code's."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import QueuePool, text
+
+from mailsettings.auth import passwords
+from mailsettings.cli import main
+from mailsettings.cli.commands import GRACE_SECONDS, KEEP_ALIVE_SECONDS
+from mailsettings.settings import PREFIX, Settings
+from mailsettings.store import engine
+
+from manifests import BY_KIND, PODS, variables
+from postgres import Postgres
+from processes import clean_environment, free_port, serving
+
+PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
+TEXT = PAGE.read_text()
+STATED = "http://127.0.0.1:8080"
+SCRIPT = re.compile(r"^(mailsettings|curl|umask|cat|export) ")
+"""What a line begins with that belongs to a script, and is not for a cluster or a file of settings."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something to do, by SQL or by a shell, on a database of this kind."""
+
+    kind: str
+    what: str
+    is_sql: bool
+
+
+def steps() -> Iterator[Step]:
+    """What is to be done, in the order of the page; the mark says on which database, and holds until a heading."""
+    kind, of_kind = "", re.compile(r"<!-- run on (\w+) -->")
+    for part in re.split(r"\n{2,}", TEXT):
+        mark = of_kind.fullmatch(part)
+        lines = [line[4:] for line in part.splitlines() if line.startswith("    ")]
+        if mark:
+            kind = mark[1]
+        elif part.startswith("#"):
+            kind = ""
+        elif part.startswith("```sql\n"):
+            yield Step("postgresql", part.removeprefix("```sql\n").removesuffix("```"), is_sql=True)
+        elif lines and SCRIPT.match(lines[0]):
+            yield Step(kind, "\n".join(lines), is_sql=False)
+
+
+STEPS = list(steps())
+
+
+class Shell:
+    """Runs scripts one after the other in one folder; what one exports, the next one has."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self.environment = dict(environment) | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+
+    def run(self, script: str) -> str:
+        """What it prints."""
+        exported = self._folder / "exported"
+        ran = subprocess.run(
+            ["bash", "-ec", f"{script}\nenv -0 > {exported}"],
+            cwd=self._folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert (ran.returncode, ran.stderr) == (0, ""), ran
+        self.environment = dict(
+            pair.split("=", 1)
+            for pair in exported.read_text().split("\0")
+            if pair and not pair.startswith("BASH_")
+        )
+        return ran.stdout
+
+    def run_where_it_is_served(self, script: str) -> str:
+        """With the address of a running service in place of the one that the page has."""
+        if STATED not in script:
+            return self.run(script)
+        with serving(self.environment) as (url, _):
+            return self.run(script.replace(STATED, url))
+
+
+@pytest.fixture
+def roles(postgres: Postgres) -> Iterator[Postgres]:
+    """A server that has none of the roles and databases of the page, before and after."""
+    yield postgres
+    postgres.execute("DROP DATABASE IF EXISTS mailsettings WITH (FORCE)")
+    for role in ("mailsettings_a", "mailsettings_b", "mailsettings"):
+        postgres.execute(f"DROP ROLE IF EXISTS {role}")
+
+
+def test_every_command_is_marked_with_its_database() -> None:
+    lines = [line[4:] for line in TEXT.splitlines() if line.startswith("    ")]
+
+    assert {step.kind for step in STEPS} == {"sqlite", "postgresql"}
+    assert {line for line in lines if SCRIPT.match(line)} == {
+        line for step in STEPS if not step.is_sql for line in step.what.splitlines()
+    }
+    assert {line.split("=")[0].split()[0] for line in lines if not SCRIPT.match(line)} == {
+        *("kubectl", "printf", "(3", f"{PREFIX}DATABASE_URL")  # tests of their own
+    }
+
+
+def test_the_commands_work_on_sqlite(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, clean_environment(tmp_path / "data"))
+    told = [shell.run(step.what) for step in STEPS if step.kind == "sqlite"]
+
+    assert any("sealed anew." in text for text in told)
+    assert "all as they were written" in told[-1]
+
+
+def test_the_commands_work_on_postgresql(roles: Postgres, tmp_path: Path) -> None:
+    """By the role that each step has come to, which no step but the first lacks a database for."""
+    shell, told = Shell(tmp_path, clean_environment(tmp_path / "no-disk")), ""
+    for step in (step for step in STEPS if step.kind == "postgresql"):
+        if step.is_sql:
+            for statement in filter(None, (part.strip() for part in step.what.split(";"))):
+                roles.execute(statement)
+            role = re.findall(r"CREATE ROLE (\w+) LOGIN", step.what)
+            if role:
+                url = roles.url("mailsettings").replace("postgres@", f"{role[0]}@")
+                shell.environment[f"{PREFIX}DATABASE_URL"] = url
+        else:
+            told += shell.run_where_it_is_served(step.what)
+            shell.environment.setdefault(f"{PREFIX}SEALING_KEYS_FILE", str(tmp_path / "sealing-keys"))
+
+    assert '{"status":"ready"}' in told
+    assert f"take its line out of {tmp_path / 'to-seal'}." in told
+    assert not (tmp_path / "no-disk").exists()
+    with psycopg.connect(url) as connection:
+        owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")
+        assert owners.fetchall() == [("mailsettings",)]
+    with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):
+        psycopg.connect(url.replace("mailsettings_b@", "mailsettings_a@"))
+
+
+def test_the_address_of_several_servers_leads_to_the_one_that_is_there(
+    postgres: Postgres, postgres_url: str
+) -> None:
+    (url,) = re.findall(rf"^    {PREFIX}DATABASE_URL=(\S+)$", TEXT, flags=re.MULTILINE)
+    url = url.replace("mailsettings_a:…@/mailsettings", f"postgres@/{postgres_url.rpartition('/')[2]}")
+    url = url.replace("db1.example.org:5432", f"127.0.0.1:{free_port()}")
+    url = url.replace("db2.example.org:5432", f"127.0.0.1:{postgres.port}")
+    database = engine.sync_engine(url)
+    with database.connect() as connection:
+        answer = connection.execute(text("SELECT 1")).scalar()
+    database.dispose()
+
+    assert answer == 1
+    assert url.endswith("&target_session_attrs=read-write")
+
+
+async def test_the_connections_of_a_process_are_as_many_as_the_page_says() -> None:
+    pool = engine.async_engine("postgresql://nobody@127.0.0.1/nothing").pool
+    assert isinstance(pool, QueuePool)
+    most = pool.size() + pool._max_overflow  # noqa: SLF001  # it is told in no other way
+    (sum_,) = re.findall(r"^    \((\d+) \+ (\d+)\) \S (\d+) \+ (\d+) = (\d+)$", TEXT, flags=re.MULTILINE)
+    replicas, surge, each, typed, total = map(int, sum_)
+    spec = BY_KIND["Deployment"]["spec"]
+
+    assert f"keeps up to {pool.size()} open and opens {most} at most" in TEXT
+    assert (each, typed) == (most, most)
+    assert (replicas, surge) == (spec["replicas"], spec["strategy"]["rollingUpdate"]["maxSurge"])
+    assert (replicas + surge) * most + most == total
+
+
+def test_the_figures_are_those_of_the_code() -> None:
+    tests_at_once = Settings.model_fields["smtp_tests_at_once"].default
+
+    assert f"`{PREFIX}SMTP_TESTS_AT_ONCE`, {tests_at_once} a process" in TEXT
+    assert f"ends within {GRACE_SECONDS} seconds" in TEXT
+    assert f"which is after {KEEP_ALIVE_SECONDS} seconds" in TEXT
+    assert passwords.AT_ONCE == 4
+    assert "64 MiB each, four at once in a process" in TEXT
+
+
+def test_every_setting_and_every_command_that_is_named_exists() -> None:
+    settings = {name.lower() for name in re.findall(rf"{PREFIX}([A-Z_]+)", TEXT)}
+    commands = set(re.findall(r"mailsettings ([a-z-]+)(?=[ `\n])", "\n".join(re.findall(r"`[^`\n]+`", TEXT))))
+
+    assert settings <= set(Settings.model_fields)
+    assert commands <= set(main.commands)
+
+
+def test_what_is_done_to_a_cluster_is_about_what_the_manifests_hold() -> None:
+    lines = [line.strip() for line in TEXT.splitlines() if line.startswith("    kubectl")]
+    named = {tuple(found.split("/")) for line in lines for found in re.findall(r"\b(?:job|deployment)/\S+", line)}
+    secrets = dict(re.findall(r"secret generic (\S+) --from-file=([\w-]+)", "\n".join(lines)))
+    database = variables("Deployment")[f"{PREFIX}DATABASE_URL"]["valueFrom"]["secretKeyRef"]
+    (keys,) = (volume["secret"] for volume in PODS["Deployment"]["spec"]["volumes"] if "secret" in volume)
+
+    assert named == {(kind.lower(), BY_KIND[kind]["metadata"]["name"]) for kind in ("Job", "Deployment")}
+    assert secrets == {database["name"]: database["key"], keys["secretName"]: "sealing-keys"}
+    assert variables("Deployment")[f"{PREFIX}SEALING_KEYS_FILE"]["value"].endswith("/sealing-keys")
+    assert all("-n mailsettings" in line or " -f " in line or " -k " in line for line in lines)
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
+def test_every_link_leads_somewhere(link: str) -> None:
+    path, _, anchor = link.partition("#")
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).lower().replace(" ", "-") for line in TEXT.splitlines()}
+
+    assert not path or (PAGE.parent / path).exists()
+    assert not anchor or path or anchor in headings
