@@ -3,17 +3,21 @@
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 READY_SECONDS = 30
+END_SECONDS = 60
 
 
 def clean_environment(data_dir: Path, **settings: str) -> dict[str, str]:
@@ -23,21 +27,53 @@ def clean_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return clean | {"MAILSETTINGS_DATA_DIR": str(data_dir), "MAILSETTINGS_ADMIN_PASSWORD": "correct horse"} | given
 
 
+@dataclass
+class Started:
+    """A server that runs, until it is told to end."""
+
+    url: str
+    output: Path
+    process: subprocess.Popen[bytes]
+
+    @property
+    def address(self) -> tuple[str, int]:
+        parts = urlsplit(self.url)
+        return str(parts.hostname), int(parts.port or 0)
+
+    def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def status(self) -> int:
+        """Its exit status, once it has ended."""
+        return self.process.wait(END_SECONDS)
+
+
 @contextmanager
 def serving(environment: dict[str, str], *options: str) -> Iterator[tuple[str, Path]]:
     """A running server; its address, and the file that its output goes to."""
+    with started(environment, *options) as server:
+        yield server.url, server.output
+        server.tell()
+        assert server.status() == 0
+
+
+@contextmanager
+def started(environment: dict[str, str], *options: str, trust: ssl.SSLContext | None = None) -> Iterator[Started]:
+    """A running server, which may be told to end; with *trust* one that speaks TLS."""
     port = free_port()
     output = Path(environment["MAILSETTINGS_DATA_DIR"]).with_suffix(f".{port}.log")
     command = [sys.executable, "-m", "mailsettings", "serve", "--port", str(port), *options]
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
-    url = f"http://127.0.0.1:{port}"
+    server = Started(f"{'https' if trust else 'http'}://127.0.0.1:{port}", output, process)
     try:
-        _wait_until_ready(url, process, output)
-        yield url, output
+        wait_until_ready(server, trust)
+        yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) in {0, -signal.SIGTERM}
+        if process.poll() is None:
+            process.terminate()
+            process.wait(END_SECONDS)
 
 
 def free_port() -> int:
@@ -48,12 +84,13 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) -> None:
+def wait_until_ready(server: Started, trust: ssl.SSLContext | None = None) -> None:
+    """Until it answers that it is. Fails when it does not."""
     end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end and process.poll() is None:
+    while time.monotonic() < end and server.process.poll() is None:
         try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=1):
+            with urllib.request.urlopen(f"{server.url}/health/ready", timeout=1, context=trust):
                 return
         except OSError:
             time.sleep(0.05)
-    pytest.fail(f"the server did not get ready:\n{output.read_text()}")
+    pytest.fail(f"the server did not get ready:\n{server.output.read_text()}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.cli.commands import GRACE_SECONDS, KEEP_ALIVE_SECONDS
+from mailsettings.cli.serving import KEEP_ALIVE_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.web.connection import LONGEST_HEAD, Deadlines
 
@@ -96,7 +96,7 @@ def test_a_replica_has_longer_to_stop_than_the_service_takes(services: Mapping[s
     allowed = services["replica1"]["stop_grace_period"]
 
     assert re.fullmatch(r"\d+s", allowed)
-    assert int(allowed[:-1]) > GRACE_SECONDS
+    assert int(allowed[:-1]) > Settings.model_fields["grace_seconds"].default
 
 
 def test_the_proxy_is_reached_by_this_machine_only_and_the_replicas_by_the_proxy_only(

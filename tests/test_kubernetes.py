@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from mailsettings import __version__
 from mailsettings.cli import main
-from mailsettings.cli.commands import GRACE_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store.ring_file import RingFile, new_line
 
@@ -172,7 +171,7 @@ def test_an_upgrade_and_a_drained_node_leave_replicas_that_answer() -> None:
 
 
 def test_a_pod_has_longer_to_stop_than_the_service_takes() -> None:
-    assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > GRACE_SECONDS
+    assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > Settings.model_fields["grace_seconds"].default
 
 
 def test_the_mounted_keys_are_read_where_they_are_said_to_be_and_follow_a_change(tmp_path: Path) -> None:

@@ -138,6 +138,15 @@ def test_an_issuer_needs_whom_its_tokens_are_for_and_what_they_allow(
         read()
 
 
+@pytest.mark.parametrize("given", ["TLS_CERTIFICATE", "TLS_KEY"])
+def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv(f"MAILSETTINGS_{given}", "/canary.pem")
+
+    with pytest.raises(SettingsInvalid, match="MAILSETTINGS_TLS_KEY is not valid") as refused:
+        read()
+    assert "canary" not in str(refused.value)
+
+
 def test_a_claims_value_may_have_commas_and_equals_signs_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in OIDC.items():
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)

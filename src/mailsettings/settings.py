@@ -2,16 +2,16 @@
 
 import ipaddress
 import os
-import re
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailsettings.domain.secure_url import is_secure
+from mailsettings.setting_types import ClaimPath, HostNames, Names, Networks, Pairs, Port, Ports
 
 PREFIX = "MAILSETTINGS_"
 SHORTEST_PASSWORD = 8
@@ -19,45 +19,6 @@ SHORTEST_PASSWORD = 8
 
 class SettingsInvalid(Exception):
     """A setting is unknown or malformed; `str()` names it and does not repeat its value."""
-
-
-def _parts(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
-def _claim_path(value: object) -> object:
-    r"""Dots go into objects; `\.` is a dot in a name, and a name that is a web address is one name."""
-    if not isinstance(value, str):
-        return value
-    path = [value] if value.startswith(("https://", "http://")) else _unescaped(value, ".")
-    if not all(path):
-        raise ValueError("it must be the name of a claim, or several with dots between")
-    return path
-
-
-def _pairs(value: object) -> object:
-    r"""`claim value=grant`, with commas between; `\,` is a comma in a value, and a value may have `=` in it."""
-    if not isinstance(value, str):
-        return value
-    pairs = [part.rpartition("=")[::2] for part in _unescaped(value, ",") if part.strip()]
-    if not all(claim.strip() and grant.strip() for claim, grant in pairs):
-        raise ValueError("it must be like role=permission, with commas between")
-    return [(claim.strip(), grant.strip()) for claim, grant in pairs]
-
-
-def _unescaped(text: str, separator: str) -> list[str]:
-    parts = re.split(rf"(?<!\\){re.escape(separator)}", text)
-    return [part.replace(f"\\{separator}", separator) for part in parts]
-
-
-Port = Annotated[int, Field(ge=1, le=65535)]
-HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
-HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
-Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
-ClaimPath = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_claim_path)]
-Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_pairs)]
 
 
 class Settings(BaseSettings):
@@ -119,6 +80,25 @@ class Settings(BaseSettings):
         gt=0,
         le=600,
         description="How long it may take for the next 32 KiB of a long answer.",
+    )
+    tls_certificate: Path | None = Field(
+        default=None,
+        description="PEM file of the certificate that `serve` shows, with those between it and its authority; by "
+        "default no TLS. Read again when it changes. The option `--tls-certificate` wins.",
+    )
+    tls_key: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="PEM file of its private key, not encrypted. The option `--tls-key` wins.",
+    )
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=600,
+        description="How long `serve`, told to end, still takes requests while `/health/ready` is a 503.",
+    )
+    grace_seconds: float = Field(
+        default=30, ge=0, le=600, description="How long what runs may then take before it is cut off."
     )
     requests_at_once_each: int = Field(
         default=32,
@@ -222,6 +202,13 @@ class Settings(BaseSettings):
         if password is not None and len(password.get_secret_value()) < SHORTEST_PASSWORD:
             raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
         return password
+
+    @field_validator("tls_key")
+    @classmethod
+    def _goes_with_the_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_certificate") is None):
+            raise ValueError(f"{PREFIX}TLS_CERTIFICATE and it are given both or not at all")
+        return key
 
     @field_validator("oidc_issuer")
     @classmethod

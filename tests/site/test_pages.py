@@ -10,9 +10,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.pages import create_site
+from mailsettings.web.connection import DRAINING
 
 from service import Caller
 
@@ -78,6 +80,22 @@ async def test_it_is_ready_again_once_its_database_is_back() -> None:
         answer = await client.get("/health/ready")
 
     assert answer.status_code == 200
+
+
+async def test_it_is_live_and_not_ready_once_it_was_told_to_end() -> None:
+    transport = httpx.ASGITransport(draining(create_site(dict, Database().ping, no_lifespan)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
+        live, ready = await client.get("/health/live"), await client.get("/health/ready")
+
+    assert (live.status_code, ready.status_code, ready.json()["status"]) == (200, 503, "not ready")
+    assert ready.headers["retry-after"].isdigit()
+
+
+def draining(app: ASGIApp) -> ASGIApp:
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {DRAINING: True}}, receive, send)
+
+    return run
 
 
 @pytest.mark.parametrize(

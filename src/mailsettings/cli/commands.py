@@ -2,10 +2,8 @@
 
 import asyncio
 import sys
-from functools import partial
 
 import click
-import uvicorn
 
 from mailsettings import __version__, logs, settings
 from mailsettings.bootstrap import prepare
@@ -18,12 +16,10 @@ from mailsettings.cli.history import history, id_option, restore_version
 from mailsettings.cli.keys import keys
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
+from mailsettings.cli.serving import serve_until_told
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.store import migrations
-from mailsettings.web.connection import BoundedConnection, Deadlines
-
-GRACE_SECONDS = 30
-KEEP_ALIVE_SECONDS = 5
+from mailsettings.web.certificate import server_context
 
 
 @click.group(name="mailsettings")
@@ -40,38 +36,21 @@ for command in (audit, client, history, keys, probe, signing_keys, user):
 @click.option("--host", show_default="MAILSETTINGS_HOST or 127.0.0.1")
 @click.option("--port", type=click.IntRange(1, 65535), show_default="MAILSETTINGS_PORT or 8080")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
+@click.option("--tls-certificate", type=click.Path(), help="PEM file of a certificate to show; serve https.")
+@click.option("--tls-key", type=click.Path(), help="PEM file of its private key.")
 @click.option("--dev", is_flag=True, help="Readable logs; connection tests may reach loopback and any port.")
 @one_sentence
-def serve(host: str | None, port: int | None, workers: int, *, dev: bool) -> None:
+def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
     """Serve the APIs and the documentation page."""
-    settings.choose(host=host, port=port, dev=dev or None)
+    settings.choose(dev=dev or None, **chosen_settings)
     chosen = settings.read()
     logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
+    if chosen.tls_certificate and chosen.tls_key:
+        server_context(chosen.tls_certificate, chosen.tls_key)  # a bad pair is told before anything else is done
     prepare(chosen)
     password = asyncio.run(make_first_admin(chosen))
     greet(chosen, password)
-    uvicorn.run(
-        "mailsettings.bootstrap:service_from_environment",
-        factory=True,
-        host=chosen.host,
-        port=chosen.port,
-        workers=workers,
-        # Anything that makes a protocol will do for uvicorn, and this can be pickled for its workers.
-        http=partial(BoundedConnection, deadlines=_deadlines(chosen)),  # type: ignore[arg-type]
-        ws="none",
-        # Its own default believes whatever loopback says.
-        proxy_headers=bool(chosen.trusted_proxies),
-        forwarded_allow_ips=[str(network) for network in chosen.trusted_proxies],
-        log_config=None,
-        access_log=False,  # ours leaves out the query, where a token may stand
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-
-
-def _deadlines(chosen: settings.Settings) -> Deadlines:
-    return Deadlines(chosen.headers_seconds, chosen.body_seconds, chosen.answer_seconds)
+    sys.exit(serve_until_told(chosen, workers))
 
 
 @main.command()

@@ -13,13 +13,14 @@ from mailsettings.store.engine import DatabaseUnsupported
 from mailsettings.store.key_admission import WrongKey
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.migrations import SchemaError
+from mailsettings.web.certificate import CertificateUnusable
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(KeyFileUnusable, SigningKeyUnusable, WrongKey),
+    *(CertificateUnusable, KeyFileUnusable, SigningKeyUnusable, WrongKey),
 )
 
 

@@ -32,7 +32,7 @@ async def make_first_admin(settings: Settings) -> str | None:
 def greet(settings: Settings, password: str | None) -> None:
     """Say where everything is. *password* is said once, on the start that made it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    url = f"http://{host}:{settings.port}"
+    url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
     if password is not None:
         click.echo(f"First account: {ADMIN.name}   password: {password}   (not shown again)")
     click.echo(f"Documentation: {url}/docs")

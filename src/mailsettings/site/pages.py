@@ -12,6 +12,7 @@ from starlette.types import Lifespan
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.openapi import Document, merged
+from mailsettings.web.connection import DRAINING
 from mailsettings.web.hosts import HostGate
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
@@ -74,21 +75,30 @@ def create_site(
             raise HTTPException(404)
         return JSONResponse(served()[name])
 
+    _add_health(site, ready)
+    site.add_exception_handler(404, _nothing_here)
+    site.add_exception_handler(405, _only_get)
+    return site
+
+
+def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
     @site.get("/health/live")
     async def live() -> Response:
         return JSONResponse({"status": "live"})
 
     @site.get("/health/ready")
-    async def is_ready() -> Response:
+    async def is_ready(request: Request) -> Response:
+        if getattr(request.state, DRAINING, False):
+            return _not_ready("This process is about to end.")
         try:
             await ready()
         except StoreUnavailable as away:
-            return JSONResponse({"status": "not ready", "message": str(away)}, 503, {"Retry-After": "5"})
+            return _not_ready(str(away))
         return JSONResponse({"status": "ready"})
 
-    site.add_exception_handler(404, _nothing_here)
-    site.add_exception_handler(405, _only_get)
-    return site
+
+def _not_ready(why: str) -> Response:
+    return JSONResponse({"status": "not ready", "message": why}, 503, {"Retry-After": "5"})
 
 
 def _refusal(error: Exception) -> Response:

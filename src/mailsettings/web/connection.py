@@ -22,7 +22,10 @@ LEAST_TAKEN = 32 * 1024
 """Of an answer that waits to be taken, within its deadline."""
 MOST_PIPELINED = 100
 """Requests that wait for the answer to an earlier one; a single packet holds thousands."""
-
+LAST_SECONDS = 5
+"""For who is still sending, or taking the end of an answer, when the program has been told to end."""
+DRAINING = "draining"
+"""The name in the application's state (ASGI lifespan) of whether it has been told to end, and still serves."""
 
 _log = logging.getLogger("mailsettings.connection")
 
@@ -117,6 +120,8 @@ class BoundedConnection(HttpToolsProtocol):
         if self.parser.should_upgrade() and _announces_body(self.headers):
             raise _Refused
         super().on_headers_complete()
+        if self.app_state.get(DRAINING):
+            self.cycle.keep_alive = False  # so that the client goes elsewhere, and loses no request when we end
         self._stop_waiting()
         self._in_body = True
         self._received = 0
@@ -131,6 +136,16 @@ class BoundedConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # which only says that it is invalid
         """Refuse what the parser stopped at."""
         self._refuse(self._refusal)
+
+    def shutdown(self) -> None:
+        """Close, after the answer if one is owed; for what depends on the client there is little time left."""
+        super().shutdown()
+        if self.transport.is_closing():
+            # TLS would wait for the client to say goodbye too, and what is sent for it to be taken.
+            self.loop.call_later(LAST_SECONDS, self.transport.abort)
+        elif self._deadline is not None:
+            self._stop_waiting()
+            self._deadline = self.loop.call_later(LAST_SECONDS, self._too_late)
 
     def _count(self, size: int) -> None:
         self._head_size += size

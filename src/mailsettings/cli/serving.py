@@ -1,0 +1,68 @@
+"""From settings to a server, in this process or in several."""
+
+import logging
+import sys
+from functools import partial
+from pathlib import Path
+from ssl import SSLContext
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from mailsettings import logs
+from mailsettings.settings import Settings
+from mailsettings.web.certificate import CertificateUnusable, server_context
+from mailsettings.web.connection import Deadlines
+from mailsettings.web.server import Ending, Server
+from mailsettings.web.workers import Workers
+
+_log = logging.getLogger("mailsettings.server")
+KEEP_ALIVE_SECONDS = 5
+BEYOND_SECONDS = 5
+"""For a worker to end after its grace time, before it is killed."""
+
+
+def serve_until_told(settings: Settings, workers: int) -> int:
+    """Serve until a signal says not to; the exit status."""
+    config = _config(settings)
+    ending = Ending(settings.drain_seconds, settings.grace_seconds)
+    deadlines = Deadlines(settings.headers_seconds, settings.body_seconds, settings.answer_seconds)
+    if workers == 1:
+        server = Server(config, ending, deadlines)
+        server.run()
+        return 0 if server.started else STARTUP_FAILURE
+    return Workers(
+        workers,
+        partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
+        partial(Server, config, ending, deadlines, is_worker=True),
+        config.bind_socket(),
+        ending.drain + ending.grace + BEYOND_SECONDS,
+    ).run()
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    """What can be pickled, for the workers."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    return uvicorn.Config(
+        "mailsettings.bootstrap:service_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        ws="none",
+        # Its own default believes whatever loopback says.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
+        log_config=None,
+        access_log=False,  # ours leaves out the query, where a token may stand
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        ssl_context_factory=partial(_tls, certificate, key) if certificate and key else None,
+    )
+
+
+def _tls(certificate: Path, key: Path, _config: uvicorn.Config, _default: object) -> SSLContext:
+    try:
+        return server_context(certificate, key)
+    except CertificateUnusable as unusable:  # it was good when the parent looked
+        _log.error("%s", unusable)
+        sys.exit(STARTUP_FAILURE)

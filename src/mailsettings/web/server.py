@@ -1,0 +1,137 @@
+"""The server of one process: uvicorn's, with limits for TLS, and an end that nobody can put off.
+
+Told to end by a signal it first says that it is not ready, and serves on for as long as a balancer needs to
+notice. Then it takes no more, and what runs has the grace time. Whoever is not done by then is cut off, without
+an answer: nobody can tell any more whether the request was carried out.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from math import ceil
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
+
+from mailsettings.web.connection import DRAINING, BoundedConnection, Deadlines
+
+_log = logging.getLogger("mailsettings.server")
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """Seconds: how long it serves on, not ready, and how long what runs may then take."""
+
+    drain: float = 0
+    grace: float = 30
+
+
+class Server(uvicorn.Server):
+    """One of several *workers* leaves it to their parent to end it at once."""
+
+    def __init__(
+        self, config: uvicorn.Config, ending: Ending, deadlines: Deadlines, *, is_worker: bool = False
+    ) -> None:
+        super().__init__(config)
+        config.timeout_graceful_shutdown = (
+            ceil(ending.grace) + 1
+        )  # in case a task does not let itself be cancelled
+        self._ending = ending
+        self._deadlines = deadlines
+        self._is_worker = is_worker
+        self._told_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, with deadlines for TLS: the system's would be a minute for a handshake."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        self.config.loaded_app = _quiet_when_cut_off(self.config.loaded_app)
+        host, port = self.config.host, self.config.port
+        listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
+            {"host": host, "port": port}
+        ]
+        try:
+            self.servers = [await self._listen(**where) for where in listening]
+        except OSError as error:
+            _log.error("%s", error)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        self.started = True
+
+    async def _listen(self, **where: Any) -> asyncio.Server:
+        options = {"backlog": self.config.backlog, **where}
+        if self.config.ssl:
+            options["ssl"] = self.config.ssl
+            options["ssl_handshake_timeout"] = self._deadlines.head
+            options["ssl_shutdown_timeout"] = self._deadlines.body
+        server: asyncio.Server = await asyncio.get_running_loop().create_server(self._connection, **options)
+        return server
+
+    def _connection(self) -> BoundedConnection:
+        return BoundedConnection(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            deadlines=self._deadlines,
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """To end when told is to end well; uvicorn would raise the signal again, to die of it."""
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signals are handled
+        """The first time begin to end, the second time end at once.
+
+        A worker may hear of it twice without meaning it: from its parent, and from whoever tells both.
+        """
+        if self._told_at is None:
+            self._told_at = time.monotonic()
+        elif not self._is_worker:
+            # Not by the signal itself, which the system keeps from the first process of a container.
+            os._exit(128 + sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop; it is asked ten times a second."""
+        if self._told_at is not None:
+            self.lifespan.state[DRAINING] = True
+            self.should_exit = time.monotonic() - self._told_at >= self._ending.drain
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, and wait for what runs."""
+        over = asyncio.get_running_loop().call_later(self._ending.grace, self._cut_off)
+        await super().shutdown(sockets)
+        over.cancel()
+
+    def _cut_off(self) -> None:
+        connections, tasks = list(self.server_state.connections), list(self.server_state.tasks)
+        _log.warning("Cut off %d connections and %d requests after the grace time.", len(connections), len(tasks))
+        for connection in connections:
+            connection.transport.abort()
+        for task in tasks:
+            task.cancel()
+
+
+def _quiet_when_cut_off(app: ASGIApp) -> ASGIApp:
+    """What is cancelled is no mistake of the application's, as which uvicorn would log it."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return run
