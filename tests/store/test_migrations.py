@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from mailsettings.store import engine, migrations
@@ -82,12 +84,49 @@ def test_an_outdated_database_is_told(empty_url: str) -> None:
         migrations.require_current(empty_url)
 
 
-def test_a_database_of_a_newer_program_is_refused_and_left_alone(database_url: str) -> None:
-    migrations.require_current(database_url)
-    database = engine.sync_engine(database_url)
+def put(url: str, *statements: str) -> None:
+    """Change the database behind the program's back."""
+    database = engine.sync_engine(url)
     with database.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        for statement in statements:
+            connection.execute(text(statement))
     database.dispose()
+
+
+NEWER = "UPDATE alembic_version SET version_num = '9999'"
+HEAD = str(ScriptDirectory(str(Path(__file__).parents[2] / "alembic")).get_current_head())
+
+
+def works_with(text: str) -> str:
+    return f"UPDATE schema_support SET works_with = '{text}'"
+
+
+def test_a_newer_database_that_works_with_this_program_is_taken_as_it_is(database_url: str) -> None:
+    put(database_url, NEWER, works_with(f'["0001", "{HEAD}"]'))
+    before = tables(database_url)
+
+    migrations.require_current(database_url)
+    migrations.migrate(database_url)
+
+    assert tables(database_url) == before
+
+
+@pytest.mark.parametrize(
+    "support",
+    [
+        works_with('["0001", "9998"]'),
+        works_with("[]"),
+        works_with(HEAD),
+        works_with(f'{{"{HEAD}": true}}'),
+        works_with(""),
+        "DELETE FROM schema_support",
+        "DROP TABLE schema_support",
+    ],
+    ids=lambda statement: statement.removeprefix("UPDATE schema_support SET "),
+)
+def test_any_other_newer_database_is_refused_and_left_alone(database_url: str, support: str) -> None:
+    migrations.require_current(database_url)
+    put(database_url, support, NEWER)
 
     with pytest.raises(migrations.SchemaNewer):
         migrations.require_current(database_url)

@@ -1,6 +1,7 @@
 """Bringing a database to our schema, or telling how it differs. Alembic does the work, in one transaction."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,10 +9,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect, select
 
 from mailsettings.store import engine
 from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.tables import schema_support
 
 _PACKAGED = Path(__file__).with_name("alembic")
 _CHECKOUT = Path(__file__).parents[3] / "alembic"
@@ -29,27 +31,29 @@ class SchemaOutdated(SchemaError):
 
 
 class SchemaNewer(SchemaError):
-    """The database has migrations that this program does not know."""
+    """The database has migrations that this program does not know, and that do not work with it."""
 
     def __init__(self) -> None:
         super().__init__("The database was made by a newer version of mailsettings; use that one.")
 
 
 def migrate(url: str) -> None:
-    """Apply what is missing; however many programs try at once, one does. Raises `SchemaNewer`."""
+    """Apply what is missing; however many programs try at once, one does. Raises `SchemaNewer`.
+
+    Nothing is missing in a newer schema that works with this program.
+    """
     if engine.is_sqlite(url):
         with away_as_unavailable():
             engine.make_private(engine.sqlite_file(url))
     with _connection(url) as connection:
-        _require_known(connection)
-        command.upgrade(alembic_config(connection), "head")
+        if not _is_ahead(connection):
+            command.upgrade(alembic_config(connection), "head")
 
 
 def require_current(url: str) -> None:
-    """Raises `SchemaOutdated` or `SchemaNewer`."""
+    """Our schema, or a newer one that works with this program. Raises `SchemaOutdated` or `SchemaNewer`."""
     with _connection(url) as connection:
-        _require_known(connection)
-        if _revision(connection) != _scripts().get_current_head():
+        if not _is_ahead(connection) and _revision(connection) != _scripts().get_current_head():
             raise SchemaOutdated
 
 
@@ -75,10 +79,29 @@ def _connection(url: str) -> Iterator[Connection]:
         database.dispose()
 
 
-def _require_known(connection: Connection) -> None:
-    revision = _revision(connection)
-    if revision is not None and revision not in {script.revision for script in _scripts().walk_revisions()}:
+def _is_ahead(connection: Connection) -> bool:
+    """Whether it has migrations that we do not know. Raises `SchemaNewer` if they do not work with this program.
+
+    The newest of them says which programs they work with, each by the last migration that it knows. See
+    docs/decisions/0009-expand-then-contract.md.
+    """
+    revision, scripts = _revision(connection), _scripts()
+    if revision is None or revision in {script.revision for script in scripts.walk_revisions()}:
+        return False
+    if scripts.get_current_head() not in _supported(connection):
         raise SchemaNewer
+    return True
+
+
+def _supported(connection: Connection) -> Sequence[object]:
+    if not inspect(connection).has_table(schema_support.name):
+        return ()
+    written = connection.scalar(select(schema_support.c.works_with))
+    try:
+        supported = json.loads(written or "")
+    except ValueError:
+        return ()
+    return supported if isinstance(supported, list) else ()
 
 
 def _revision(connection: Connection) -> str | None:
