@@ -1,5 +1,7 @@
 """Migrations: one way to a schema, on both databases, however many start at once."""
 
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,23 @@ def test_up_down_and_up_again(empty_url: str) -> None:
     migrations.migrate(empty_url)
 
     assert (up, down, tables(empty_url)) == (TABLES, {"alembic_version"}, TABLES)
+
+
+def test_a_migration_waits_for_another_longer_than_a_request_would(
+    empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_BUSY_SECONDS", 0)
+    file = engine.sqlite_file(empty_sqlite_url)
+    engine.make_private(file)
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    done = threading.Timer(0.5, lambda: other.execute("COMMIT"))
+    done.start()
+    migrations.migrate(empty_sqlite_url)
+    done.join()
+    other.close()
+
+    assert tables(empty_sqlite_url) == TABLES
 
 
 def test_a_migration_that_fails_half_way_leaves_nothing(empty_url: str) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -15,6 +16,7 @@ from mailsettings.store import engine
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.tables import schema_support
 
+_PATIENCE_SECONDS = 60
 _PACKAGED = Path(__file__).with_name("alembic")
 _CHECKOUT = Path(__file__).parents[3] / "alembic"
 
@@ -72,11 +74,20 @@ def _connection(url: str) -> Iterator[Connection]:
     database = engine.sync_engine(url)
     try:
         with away_as_unavailable(), database.connect() as connected:
+            _be_patient(connected)
             connection = connected.execution_options(**engine.WRITES)
             with connection.begin():
                 yield connection
     finally:
         database.dispose()
+
+
+def _be_patient(connection: Connection) -> None:
+    """Wait for whoever migrates, or all who start together, as long as on PostgreSQL; requests wait for less."""
+    if connection.dialect.name == "sqlite":
+        # Past SQLAlchemy, which would begin a transaction, and wait for its lock, before this is said.
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000}")
 
 
 def _is_ahead(connection: Connection) -> bool:
