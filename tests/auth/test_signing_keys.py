@@ -151,6 +151,17 @@ async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: Sig
         await keys.verifying("any")
 
 
+async def test_who_finds_the_store_away_found_it_for_all_that_wait(kept: Kept, keys: SigningKeys) -> None:
+    kept.away = True
+    told = await asyncio.gather(*(keys.verifying("any") for _ in range(20)), return_exceptions=True)
+    asked, kept.away = kept.asked, False
+    back = await asyncio.gather(*(keys.newest() for _ in range(3)))
+
+    assert [type(error) for error in told] == [StoreUnavailable] * 20
+    assert asked == 1
+    assert [key_id for key_id, _ in back] == [kept.keys[0][0]] * 3
+
+
 async def test_the_published_keys_are_the_public_halves(kept: Kept, keys: SigningKeys) -> None:
     kept.keys.append(make())
     published = await keys.json_web_keys()

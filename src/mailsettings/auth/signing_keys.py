@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from mailsettings.domain.errors import StoreUnavailable
+
 ALGORITHM = "ES256"
 KEPT_SECONDS = 5.0
 """How long a process may not notice that a key was dropped."""
@@ -55,6 +57,7 @@ class SigningKeys:
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._failed = 0
 
     async def newest(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
         """Id and key to sign with. Raises `StoreUnavailable`, and `SigningKeyUnusable` where there is none."""
@@ -75,15 +78,28 @@ class SigningKeys:
         return {"keys": [_public(key_id, key) for key_id, key in self._keys.items()]}
 
     async def _renew_if_older_than(self, seconds: float) -> None:
-        """One reading at a time, so that none puts back what an earlier one had found."""
+        """One reading at a time, so that none puts back what an earlier one had found.
+
+        Who finds the database away found it for all that wait by then, or the last would wait as often as the
+        database is asked.
+        """
         if self._clock() - self._read_at < seconds:
             return
+        failed_before = self._failed
         async with self._reading:
-            if self._clock() - self._read_at < seconds:
-                return
-            now, known = self._clock(), self._keys
+            if self._failed != failed_before:
+                raise StoreUnavailable
+            if self._clock() - self._read_at >= seconds:
+                await self._renew()
+
+    async def _renew(self) -> None:
+        now, known = self._clock(), self._keys
+        try:
             self._keys = {key_id: known.get(key_id) or load(pem) for key_id, pem in await self._read()}
-            self._read_at = now
+        except StoreUnavailable:
+            self._failed += 1
+            raise
+        self._read_at = now
 
 
 def _public(key_id: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:

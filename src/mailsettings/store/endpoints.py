@@ -3,9 +3,9 @@
 from itertools import zip_longest
 
 from psycopg import pq
-from sqlalchemy.engine import make_url
 
 from mailsettings.store.engine import is_sqlite
+from mailsettings.store.several_hosts import read_url
 
 _PORT = "5432"
 
@@ -14,7 +14,7 @@ def endpoints(url: str) -> list[tuple[str, int]]:
     """Host and port of each server; a file and a Unix socket have none. Raises `DatabaseUnsupported`."""
     if is_sqlite(url):
         return []
-    parsed = make_url(url).set(drivername="postgresql+psycopg")
+    parsed = read_url(url).set(drivername="postgresql+psycopg")
     given = {**_defaults(), **parsed.get_dialect()().create_connect_args(parsed)[1]}
     ports = [port or _PORT for port in str(given["port"]).split(",")]
     pairs: list[tuple[str, str]] = []

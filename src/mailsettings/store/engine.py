@@ -5,10 +5,14 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from mailsettings.store.prompt_connection import PromptConnection
+from mailsettings.store.several_hosts import read_url
 
 WRITES = {"mailsettings_writes": True}
 """Execution options of a connection that is going to write."""
@@ -16,7 +20,11 @@ WRITES = {"mailsettings_writes": True}
 _BUSY_SECONDS = 5
 # One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
 _WRITER_LOCK = 7_225_348_612
-_POSTGRESQL_SESSION = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
+# An acknowledged write is on the disk, and on the standby if there is one, whatever the server's default is.
+_DURABLE = "-c synchronous_commit=on"
+# The server gives up before we do, who wait for SILENT_LOOKS; and it soon lets go of the lock of a writer that was
+# cut off, so that others can write when the network is back.
+_LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
 
 
 class DatabaseUnsupported(ValueError):
@@ -38,8 +46,11 @@ def async_engine(url: str) -> AsyncEngine:
             parsed.set(drivername="postgresql+psycopg"),
             hide_parameters=True,
             pool_pre_ping=True,
-            pool_timeout=3,
-            connect_args={"connect_timeout": 3, "options": _POSTGRESQL_SESSION},
+            connect_args={
+                **_session(parsed, f"{_DURABLE} {_LIMITS}"),
+                "connect_timeout": 2,  # the least that the driver takes, and for each host and address
+                "async_creator_fn": PromptConnection.connect,
+            },
         )
     _teach(engine.sync_engine)
     return engine
@@ -49,7 +60,7 @@ def sync_engine(url: str) -> Engine:
     """For migrations, which take as long as they take. Raises `DatabaseUnsupported`."""
     parsed = _parsed(url)
     name = "sqlite+pysqlite" if is_sqlite(url) else "postgresql+psycopg"
-    arguments = {} if is_sqlite(url) else {"connect_timeout": 3}
+    arguments = {} if is_sqlite(url) else {**_session(parsed, _DURABLE), "connect_timeout": 3}
     engine = create_engine(parsed.set(drivername=name), hide_parameters=True, connect_args=arguments)
     _teach(engine)
     return engine
@@ -71,10 +82,20 @@ def make_private(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
+def _session(parsed: URL, options: str) -> dict[str, object]:
+    """What a connection begins with, beside what the URL says; where both say something, ours counts.
+
+    A standby may not know yet what its primary has acknowledged; it will do only if the URL asks for it.
+    """
+    given = parsed.query.get("options", "")
+    role = {} if "target_session_attrs" in parsed.query else {"target_session_attrs": "primary"}
+    return {"options": " ".join([*([given] if isinstance(given, str) else given), options]).strip(), **role}
+
+
 def _parsed(url: str) -> URL:
     try:
-        parsed = make_url(url)
-    except ArgumentError:
+        parsed = read_url(url)
+    except (ArgumentError, ValueError):
         raise DatabaseUnsupported from None
     if parsed.drivername not in {"sqlite", "postgresql"} or not parsed.database:
         raise DatabaseUnsupported
@@ -87,6 +108,7 @@ def _teach(engine: Engine) -> None:
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "begin", _begin_postgresql)
+        event.listen(engine, "handle_error", _leave_what_cannot_be_written)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -123,3 +145,9 @@ def _begin_postgresql(connection: Connection) -> None:
     # Held until the end of the transaction. See docs/decisions/0002-one-writer-at-a-time.md.
     if connection.get_execution_options().get("mailsettings_writes", False):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
+
+
+def _leave_what_cannot_be_written(context: ExceptionContext) -> None:
+    # A server that takes no writes is the wrong one, or not for long: new connections may find it otherwise.
+    if isinstance(context.original_exception, ReadOnlySqlTransaction):
+        context.is_disconnect = True

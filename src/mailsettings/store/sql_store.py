@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.audit import AuditEntry
-from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
@@ -21,10 +21,11 @@ from mailsettings.store.read_cache import DataVersion
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource, Sealer
 from mailsettings.store.sealing_keys import SQLSealingKeys
+from mailsettings.store.turns import Turns
 from mailsettings.store.view import SQLView
 
-TURN_SECONDS = 10
-"""How long a writer waits for those of the same process before it."""
+CONNECT_SECONDS = 2.4
+"""How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
 
@@ -48,13 +49,13 @@ class SQLStore:
         self._engine = engine.async_engine(url)
         self._keys = keys
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
-        self._turn = asyncio.Lock()
+        self._turns = Turns()
         self._view = SQLView(lambda: self._transaction(writes=False), keys, self._guard)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[SQLUnitOfWork]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
-        async with self._writers_turn(), self._transaction(writes=True) as connection:
+        async with self._turns.take(), self._transaction(writes=True) as connection:
             # Under the lock, so that no key is dropped between this look at the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
             work = SQLUnitOfWork(connection, sealer, self._keys)
@@ -92,30 +93,21 @@ class SQLStore:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _writers_turn(self) -> AsyncIterator[None]:
-        """Of this process one writer waits for the database's lock, and the others for that one, in order.
-
-        Each that waits for the lock holds a connection of the pool, and enough of them would hold them all, so
-        that reading waits too. SQLite has no queue either: a writer that is unlucky tries until it gives up.
-        """
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise StoreUnavailable from None
-        try:
-            yield
-        finally:
-            self._turn.release()
-
-    @asynccontextmanager
     async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
         options = engine.WRITES if writes else {}
         with away_as_unavailable():
-            async with self._engine.connect() as connection:
+            async with self._connection() as connection:
                 await connection.execution_options(**options)
                 async with connection.begin():
                     yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        # SQLite has its own limit: a file that another process writes to is waited for.
+        seconds = None if self._guard else CONNECT_SECONDS
+        async with asyncio.timeout(seconds) as limit, self._engine.connect() as connection:
+            limit.reschedule(None)
+            yield connection
 
 
 def _tell(entry: AuditEntry) -> None:
