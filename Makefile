@@ -5,7 +5,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 BIN := .venv/bin
 
-.PHONY: help run test check lint types bench lock fuzz mutate coverage audit
+.PHONY: help run test check lint types bench lock fuzz chaos mutate coverage audit
 
 help:  ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: .venv/dev  ## measure reads, round trips of a test, and a thousand tests 
 
 fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SEED say how many and which
 	PYTHONPATH=tests $(BIN)/python -m fuzz
+
+chaos: .venv/dev  ## kill, cut and restart servers and databases and count what is lost; CHAOS_SECONDS, CHAOS_SEED
+	PYTHONPATH=tests $(BIN)/python -m chaos
 
 mutate: .venv/dev  ## break the rules one by one and see whether the tests notice; MODULES says which ones
 	$(BIN)/python scripts/mutate.py $(MODULES)

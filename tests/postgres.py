@@ -35,6 +35,7 @@ def running_postgres() -> Iterator["Postgres"]:
     home.chmod(0o755)
     try:
         server = Postgres(_binaries(home), home)
+        server.initialise()
         server.start()
         try:
             yield server
@@ -44,27 +45,66 @@ def running_postgres() -> Iterator["Postgres"]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextmanager
+def running_pair() -> Iterator[tuple["Postgres", "Postgres"]]:
+    """A primary and a standby that has everything its primary acknowledges."""
+    with running_postgres() as primary:
+        standby = primary.sibling()
+        standby.follow(primary)
+        try:
+            yield primary, standby
+        finally:
+            standby.stop()
+
+
 class Postgres:
     """One cluster."""
 
-    def __init__(self, binaries: Path, home: Path) -> None:
+    def __init__(self, binaries: Path, home: Path, name: str = "first") -> None:
         self._binaries = binaries
-        self._data = home / "data"
-        self._log = home / "log"
+        self._home = home
+        self._data = home / name
+        self._log = home / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port()
-        self._data.mkdir(mode=0o700)
         self._log.touch()
+
+    def initialise(self) -> None:
+        """Make an empty cluster."""
+        initdb = ["initdb", "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8"]
+        self._make_data(*initdb, "-D", str(self._data))
+
+    def sibling(self) -> "Postgres":
+        """Another cluster beside this one, that is still to be made."""
+        return Postgres(self._binaries, self._home, "second")
+
+    def follow(self, primary: "Postgres") -> None:
+        """Begin anew as a copy of *primary*, and make it wait for us with all that it commits."""
+        shutil.rmtree(self._data, ignore_errors=True)
+        copy = ["pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--wal-method=stream"]
+        self._make_data(*copy, "-D", str(self._data), "-d", primary.url("postgres"))
+        self.start()
+        primary.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.execute("SELECT pg_reload_conf()")
+        primary.wait_for("SELECT bool_and(sync_state = 'sync') FROM pg_stat_replication")
+
+    def promote(self) -> None:
+        """Go on as the primary, alone."""
+        self.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        self.execute("SELECT pg_reload_conf()")
+        self.execute("SELECT pg_promote()")
+
+    def _make_data(self, program: str, *arguments: str) -> None:
+        self._data.mkdir(mode=0o700)
         if _is_root():
             shutil.chown(self._data, "nobody")
-        initdb = [
-            str(binaries / "initdb"),
-            "--no-sync",
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-        ]
-        subprocess.run([*initdb, "-D", self._data], check=True, capture_output=True, cwd=home, **_as_nobody())
+        command = [str(self._binaries / program), *arguments]
+        subprocess.run(command, check=True, capture_output=True, cwd=self._home, **_as_nobody())
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not ended since."""
+        return self._process is not None
 
     def url(self, database: str) -> str:
         """The address of one database, as our settings take it."""
@@ -105,22 +145,43 @@ class Postgres:
             self._process.wait(30)
             self._process = None
 
+    def kill(self) -> None:
+        """End all of its processes in mid-work, as a machine that fails; Linux only."""
+        assert self._process is not None
+        processes = self._processes()
+        _signal(processes, signal.SIGSTOP)  # so that none sees another go
+        _signal(processes, signal.SIGKILL)
+        self._process.wait(30)
+        self._process = None
+
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """All of its processes stand still while the block runs; Linux only."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        processes = [self._process.pid, *map(int, children)]
+        processes = self._processes()
         _signal(processes, signal.SIGSTOP)
         try:
             yield
         finally:
             _signal(processes, signal.SIGCONT)
 
+    def _processes(self) -> list[int]:
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        return [self._process.pid, *map(int, children)]
+
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(statement.encode())
+
+    def wait_for(self, question: str) -> None:
+        """Until a statement answers with true."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            end = time.monotonic() + READY_SECONDS
+            while connection.execute(question.encode()).fetchone() != (True,):
+                if time.monotonic() > end:
+                    raise RuntimeError(f"this never came true: {question}")
+                time.sleep(0.05)
 
 
 def _signal(processes: list[int], number: signal.Signals) -> None:
