@@ -28,10 +28,10 @@ _PROGRAM = "initdb.exe" if os.name == "nt" else "initdb"
 
 
 @contextmanager
-def running_postgres() -> Iterator["Postgres"]:
+def running_postgres(parent: Path | None = None) -> Iterator["Postgres"]:
     """A server of its own, thrown away at the end. Raises `RuntimeError` where there are no binaries."""
     # Not pytest's folder for temporary files, which only its owner may enter.
-    home = Path(tempfile.mkdtemp(prefix="mailsettings-postgres-"))
+    home = Path(tempfile.mkdtemp(prefix="mailsettings-postgres-", dir=parent))
     home.chmod(0o755)
     try:
         server = Postgres(_binaries(home), home)

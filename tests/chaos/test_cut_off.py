@@ -124,7 +124,7 @@ async def test_a_writer_whose_way_is_lost_does_not_hold_up_the_others_for_long(
             await work.mail_servers.add(replace(RELAY, host="lost"))
             proxy.hold()
             proxy.forget()
-            await work.mail_servers.add(replace(RELAY, host="lost too"))
+            await work.mail_servers.add(replace(RELAY, host="lost-too"))
 
     await add(store, "before")
     with pytest.raises(StoreUnavailable):
