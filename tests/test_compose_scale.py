@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.cli.serving import KEEP_ALIVE_SECONDS
+from mailsettings.cli.serving import BEYOND_SECONDS, KEEP_ALIVE_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.web.connection import LONGEST_HEAD, Deadlines
 
 from compose import ROOT, Config, conditions, read_compose_file
 
 REPLICAS = ["replica1", "replica2", "replica3"]
-BEHIND_A_PROXY = {f"{PREFIX}{name}" for name in ("TRUSTED_PROXIES", "ALLOWED_HOSTS", "PUBLIC_URL")}
+BEHIND_A_PROXY = {
+    f"{PREFIX}{name}" for name in ("TRUSTED_PROXIES", "ALLOWED_HOSTS", "PUBLIC_URL", "DRAIN_SECONDS")
+}
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
 
 
@@ -72,7 +74,7 @@ def test_the_replicas_are_alike(services: Mapping[str, Config]) -> None:
 def test_a_replica_is_the_single_service_but_for_its_port_and_the_proxy(services: Mapping[str, Config]) -> None:
     single, replica = services["mailsettings"], services["replica1"]
     environment = {name: value for name, value in replica["environment"].items() if name not in BEHIND_A_PROXY}
-    of_their_own = {"ports", "profiles", "environment", "networks"}
+    of_their_own = {"ports", "profiles", "environment", "networks", "stop_grace_period"}
 
     assert single["environment"] == environment
     assert {name: value for name, value in single.items() if name not in of_their_own} == {
@@ -92,11 +94,14 @@ def test_the_replicas_share_the_keys_and_wait_for_one_migration(services: Mappin
     assert migrations == ["migrate"]
 
 
-def test_a_replica_has_longer_to_stop_than_the_service_takes(services: Mapping[str, Config]) -> None:
+def test_a_replica_is_left_by_the_proxy_before_it_stops_and_has_longer_for_that_than_the_service_takes(
+    services: Mapping[str, Config], settings: Settings
+) -> None:
     allowed = services["replica1"]["stop_grace_period"]
 
+    assert settings.drain_seconds > seconds("health_interval")
     assert re.fullmatch(r"\d+s", allowed)
-    assert int(allowed[:-1]) > Settings.model_fields["grace_seconds"].default
+    assert int(allowed[:-1]) > settings.drain_seconds + settings.grace_seconds + BEYOND_SECONDS
 
 
 def test_the_proxy_is_reached_by_this_machine_only_and_the_replicas_by_the_proxy_only(

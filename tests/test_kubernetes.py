@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from mailsettings import __version__
 from mailsettings.cli import main
+from mailsettings.cli.serving import BEYOND_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store.ring_file import RingFile, new_line
 
@@ -170,8 +171,13 @@ def test_an_upgrade_and_a_drained_node_leave_replicas_that_answer() -> None:
     assert BY_KIND["PodDisruptionBudget"]["spec"]["maxUnavailable"] < spec["replicas"] - 1
 
 
-def test_a_pod_has_longer_to_stop_than_the_service_takes() -> None:
-    assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > Settings.model_fields["grace_seconds"].default
+def test_a_pod_is_left_by_callers_before_it_stops_and_has_longer_for_that_than_the_service_takes(
+    settings: Settings,
+) -> None:
+    takes = settings.drain_seconds + settings.grace_seconds + BEYOND_SECONDS
+
+    assert settings.drain_seconds >= 5
+    assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > takes
 
 
 def test_the_mounted_keys_are_read_where_they_are_said_to_be_and_follow_a_change(tmp_path: Path) -> None:
