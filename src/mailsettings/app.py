@@ -1,13 +1,16 @@
 """Which API answers which path: the dialects by their own paths, the site all others."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.access_log import AccessLog
+from mailsettings.web.access_log import write_line
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.response_headers import ResponseHeaders
+from mailsettings.web.exchange import EachExchange, Told
+
+SITE = "site"
+"""The name of what is no API, where names of APIs stand."""
 
 
 class PathSwitch:
@@ -17,7 +20,7 @@ class PathSwitch:
     theirs in any case and with doubled slashes.
     """
 
-    def __init__(self, dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI) -> None:
+    def __init__(self, dialects: Iterable[tuple[Dialect, ASGIApp]], site: ASGIApp) -> None:
         self._apps = [(dialect.own_path, app) for dialect, app in dialects]
         self._site = site
 
@@ -33,6 +36,8 @@ class PathSwitch:
         await self._site(scope, receive, send)
 
 
-def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI) -> ASGIApp:
-    """The whole service as one ASGI application."""
-    return AccessLog(ResponseHeaders(PathSwitch(dialects, site)))
+def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, told: Sequence[Told] = ()) -> ASGIApp:
+    """The whole service as one ASGI application; the log, and then *told*, learn of each exchange."""
+    tell = [write_line, *told]
+    apis = [(api, EachExchange(app, api.name, tell, api.request_id_header)) for api, app in dialects]
+    return PathSwitch(apis, EachExchange(site, SITE, tell))

@@ -53,7 +53,8 @@ class Dialect:
 
     `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
-    `token_path` where a token is to be had, if here; like `open_paths` it needs none.
+    `token_path` where a token is to be had, if here; like `open_paths` it needs none. `request_id_header` is
+    what the vendor calls the id of a request, beside our X-Request-ID.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Dialect:
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
     open_paths: Collection[str] = ()
+    request_id_header: str | None = None
 
     def build(self, use_cases: UseCases) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""

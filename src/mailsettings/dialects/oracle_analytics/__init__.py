@@ -25,4 +25,6 @@ ORACLE_ANALYTICS = Dialect(
     own_path=_own_path,
     # The vendor asks for the application role BI Service Administrator for everything below /system.
     grants={"bi-service-administrator": MAIL_SERVERS},
+    # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
+    request_id_header="opc-request-id",
 )

@@ -1,0 +1,111 @@
+"""What is done for each request, whichever API or page it is for: its id, headers of every answer, and telling.
+
+Who is told (the log, the metrics) gets an `Exchange` when the answer is over. It knows the route by its template,
+so that nobody has to keep what a stranger wrote into a path.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mailsettings import logs
+from mailsettings.domain.access import Principal
+
+REQUEST_ID = "x-request-id"
+_TAKEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_ALWAYS = [(b"x-content-type-options", b"nosniff")]
+# RFC 6797 7.2: over plain HTTP the header must not be sent.
+_BY_HTTPS = [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request and what became of it; `status` stays 0 when there was no answer."""
+
+    api: str
+    scope: Scope
+    request_id: str
+    status: int = 0
+    seconds: float = 0
+
+    @property
+    def method(self) -> str:
+        """As it was sent, which may be anything."""
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def path(self) -> str:
+        """As it was sent, still escaped, without what follows the question mark."""
+        raw: bytes = self.scope["raw_path"]
+        return raw.decode("latin-1")
+
+    @property
+    def operation(self) -> str | None:
+        """The template of the route that answered; None if none did, as for an unknown path or caller."""
+        route: Any = self.scope.get("route")
+        return None if route is None else route.path
+
+    @property
+    def caller(self) -> str | None:
+        """The name of who called, once that is known."""
+        principal: Principal | None = self.scope.get("principal")
+        return None if principal is None else principal.name
+
+
+Told = Callable[[Exchange], None]
+
+
+class EachExchange:
+    """Pure ASGI. The id is the caller's own, if it sent a plain one, under X-Request-ID or *id_header*."""
+
+    def __init__(self, app: ASGIApp, api: str, told: Sequence[Told], id_header: str | None = None) -> None:
+        self._app = app
+        self._api = api
+        self._told = told
+        self._id_headers = [name.encode() for name in (id_header, REQUEST_ID) if name]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and the answer back with its headers; tell of both in the end."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        exchange = self._begin(scope)
+        added = self._headers(exchange)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                exchange.status = message["status"]
+                message["headers"] = [*message.get("headers", ()), *added]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_headers)
+        finally:
+            exchange.seconds = time.perf_counter() - begun
+            for tell in self._told:
+                tell(exchange)
+
+    def _begin(self, scope: Scope) -> Exchange:
+        request_id = _sent_id(scope, self._id_headers) or uuid.uuid4().hex
+        scope["request_id"] = request_id
+        # Never reset: the server tells of what we let through after we are gone, in the same task.
+        logs.request_id.set(request_id)
+        return Exchange(self._api, scope, request_id)
+
+    def _headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
+        request_id = exchange.request_id.encode()
+        always = _BY_HTTPS if exchange.scope["scheme"] == "https" else _ALWAYS
+        return [*always, *((name, request_id) for name in self._id_headers)]
+
+
+def _sent_id(scope: Scope, names: Sequence[bytes]) -> str | None:
+    """The first plain one, in the order of *names*."""
+    sent = {name: value for name, value in scope["headers"] if name in names and _TAKEN.fullmatch(value)}
+    return next((sent[name].decode() for name in names if name in sent), None)

@@ -1,0 +1,185 @@
+"""What is done for each request: one line of JSON in the log, and its id in, out and on all that is written."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from mailsettings import logs
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.web.access_log import write_line
+from mailsettings.web.exchange import EachExchange
+
+from bodies import checkmarx_test
+from canary import Canary
+from fakes import InMemoryStore, ScriptedProber
+from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
+
+VENDORS, OURS = "opc-request-id", "x-request-id"
+
+
+class Written:
+    """The log of this test, in both formats."""
+
+    def __init__(self) -> None:
+        self._streams = {"json": io.StringIO(), "text": io.StringIO()}
+        self.handlers = [logs.handler(style, self._streams[style]) for style in ("json", "text")]
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self._streams["json"].getvalue().splitlines()]
+
+    @property
+    def text(self) -> list[str]:
+        return self._streams["text"].getvalue().splitlines()
+
+    @property
+    def accesses(self) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["logger"] == "mailsettings.access"]
+
+
+@pytest.fixture
+def written(caplog: pytest.LogCaptureFixture) -> Iterator[Written]:
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.WARNING, "httpx")  # which is the client here
+    log, root = Written(), logging.getLogger()
+    for handler in log.handlers:
+        root.addHandler(handler)
+    yield log
+    for handler in log.handlers:
+        root.removeHandler(handler)
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    """What is shown here does not depend on where the settings are kept."""
+    return InMemoryStore()
+
+
+async def test_a_request_is_one_line_with_a_member_for_each_of_its_parts(api: Caller, written: Written) -> None:
+    await api("reader").send("GET", f"{SMTP_SETTINGS}/7?canary=1", headers={OURS: "mine-1", "Cookie": "canary"})
+
+    (line,) = written.accesses
+    assert line["duration_ms"] >= 0
+    assert {name: line[name] for name in line if name not in {"time", "duration_ms", "message"}} == {
+        "level": "INFO",
+        "logger": "mailsettings.access",
+        "method": "GET",
+        "path": f"{SMTP_SETTINGS}/7",
+        "route": f"{SMTP_SETTINGS}/{{id}}",
+        "status": 404,
+        "api": "checkmarx",
+        "principal": "reader",
+        "request_id": "mine-1",
+    }
+    assert "canary" not in json.dumps(written.lines) + "".join(written.text)
+
+
+@pytest.mark.parametrize(
+    ("path", "api_name"),
+    [(MAIL_SERVER, "oracle-analytics"), ("/audit", "audit"), ("/health/live", "site"), ("/no%0Apath", "site")],
+)
+async def test_a_line_names_the_api_and_nobody_where_nobody_is_known(
+    api: Caller, written: Written, path: str, api_name: str
+) -> None:
+    await api(None).send("GET", path)
+
+    (line,) = written.accesses
+    assert (line["api"], line["path"], line["principal"]) == (api_name, path, None)
+    assert len(written.text) == len(written.lines)
+
+
+@pytest.mark.parametrize("path", [MAIL_SERVER, "/api/20210901/nothing"])
+@pytest.mark.parametrize("caller", ["admin", None])
+async def test_the_vendors_own_id_of_a_request_goes_in_and_out_under_both_names(
+    api: Caller, written: Written, path: str, caller: str | None
+) -> None:
+    given = await api(caller).send("GET", path, headers={VENDORS: "ABC-1", OURS: "other"})
+    ours_only = await api(caller).send("GET", path, headers={OURS: "other"})
+    made = await api(caller).send("GET", path, headers={VENDORS: "not plain"})
+
+    assert (given.headers[VENDORS], given.headers[OURS]) == ("ABC-1", "ABC-1")
+    assert (ours_only.headers[VENDORS], ours_only.headers[OURS]) == ("other", "other")
+    assert made.headers[VENDORS] == made.headers[OURS]
+    assert len(made.headers[OURS]) == 32
+    assert [line["request_id"] for line in written.accesses] == ["ABC-1", "other", made.headers[OURS]]
+
+
+async def test_one_vendors_word_for_it_means_nothing_to_the_others(api: Caller) -> None:
+    for path in (SMTP_SETTINGS, "/audit", "/health/live"):
+        answer = await api.send("GET", path, headers={VENDORS: "ABC-1"})
+
+        assert VENDORS not in answer.headers
+        assert answer.headers[OURS] != "ABC-1"
+
+
+class TalkativeProber(ScriptedProber):
+    """As a library that we know nothing of."""
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        logging.getLogger("some.library").warning("I have something to say.")
+        return await super().probe(server, recipient)
+
+
+async def test_whatever_is_written_during_a_request_carries_its_id(store: InMemoryStore, written: Written) -> None:
+    async with client_of(store, TalkativeProber()) as api:
+        await api.send("POST", f"{SMTP_SETTINGS}/testconnection", json=checkmarx_test("p"), headers={OURS: "a-1"})
+        await api("stranger").send("POST", f"{SMTP_SETTINGS}/testconnection", headers={OURS: "a-2"})
+
+    assert [(line["logger"], line["request_id"]) for line in written.lines] == [
+        ("some.library", "a-1"),
+        ("mailsettings.access", "a-1"),
+        ("mailsettings.access", "a-2"),
+    ]
+    assert [line.rpartition(" ")[2] for line in written.text] == ["[a-1]", "[a-1]", "[a-2]"]
+
+
+async def test_the_server_still_knows_the_id_when_it_tells_of_an_error(written: Written) -> None:
+    async def fail(scope: Scope, receive: Receive, send: Send) -> None:
+        raise RuntimeError
+
+    transport = httpx.ASGITransport(EachExchange(fail, "site", [write_line]), raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http:
+        with pytest.raises(RuntimeError):
+            await http.get("/", headers={OURS: "a-3"})
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application")  # in the request's own task
+
+    assert [(line["request_id"], line.get("status")) for line in written.lines] == [("a-3", 0), ("a-3", None)]
+
+
+async def test_outside_of_a_request_there_is_none(written: Written) -> None:
+    logs.request_id.set(None)
+    logging.getLogger("some.library").warning("I have something to say.")
+
+    assert written.lines[0]["request_id"] == "-"
+    assert written.text[0].endswith("I have something to say. [-]")
+
+
+async def test_a_secret_in_query_header_or_token_is_in_no_line(
+    api: Caller, written: Written, canary: Canary
+) -> None:
+    secret = canary.secret.encode()
+    for method, path in (("GET", MAIL_SERVER), ("PUT", MAIL_SERVER), ("GET", "/docs"), ("GET", "/audit")):
+        request = api.http.build_request(
+            method,
+            f"{BASE_URL}{path}",
+            params={"access_token": canary.secret},
+            content=secret,
+            headers=[
+                (b"Authorization", b"Bearer " + secret),
+                (b"X-Request-ID", secret),
+                (b"opc-request-id", secret),
+                (b"traceparent", secret),
+                (b"Cookie", secret),
+            ],
+        )
+        await api.http.send(request)
+
+    assert len(written.accesses) == 4
+    canary.assert_nowhere(json.dumps(written.lines), "\n".join(written.text))
