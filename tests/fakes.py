@@ -249,6 +249,7 @@ class PlainPasswords:
 GRANTS = {
     "admin": frozenset(Permission),
     "auditor": frozenset({Permission.AUDIT_READ}),
+    "monitoring": frozenset({Permission.METRICS_READ}),
     "tester": frozenset({Permission.MAIL_SERVERS_TEST}),
     "reader": frozenset({Permission.MAIL_SERVERS_READ}),
     "stranger": frozenset[Permission](),

@@ -14,8 +14,10 @@ from mailsettings.app import create_app
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.site.audit import AUDIT
+from mailsettings.site.metrics import METRICS
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
+from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -24,6 +26,7 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Store
 from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
@@ -62,25 +65,28 @@ def build_service(
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
     passwords = passwords or PlainPasswords()
+    metrics = PrometheusMetrics()
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
         history=MailServerHistory(store),
-        probes=ProbeMailServers(store, prober, limits, turned_away),
-        log_in=LogIn(store, passwords, NamesAsTokens(), turned_away, 3600, clock),
+        probes=ProbeMailServers(store, prober, limits, turned_away, metrics),
+        log_in=LogIn(store, passwords, NamesAsTokens(), turned_away, 3600, clock, metrics),
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
+        metrics=ReadMetrics(metrics),
         json_web_keys=_no_keys,
         issuer="mailsettings",
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
     )
-    dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT)]
+    dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT, METRICS)]
 
     def documents() -> dict[str, Document]:  # most tests never look at them, and they take a tenth of a second
         return {dialect.name: document(app, TOKEN) for dialect, app in dialects}
 
-    return create_app(dialects, create_site(documents, _ready, _no_lifespan, allowed_hosts))
+    site = create_site(documents, _ready, _no_lifespan, allowed_hosts)
+    return create_app(dialects, site, [metrics.answered])
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account
+from mailsettings.telemetry.metrics import PrometheusMetrics
 
 from service import BASE_URL, TOKEN
 from smtp_server import AUTHORITY_PEM
@@ -24,8 +25,18 @@ def service_settings() -> Mapping[str, str]:
 
 
 @pytest.fixture
+def metrics() -> PrometheusMetrics:
+    """What is counted in one test."""
+    return PrometheusMetrics()
+
+
+@pytest.fixture
 async def backend(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, service_settings: Mapping[str, str]
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service_settings: Mapping[str, str],
+    metrics: PrometheusMetrics,
 ) -> AsyncIterator[Backend]:
     """Everything but HTTP; connection tests may reach loopback, and trust the authority of the tests."""
     ca_file = tmp_path / "ca.pem"
@@ -42,7 +53,7 @@ async def backend(
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
     chosen = settings.read()
     prepare(chosen)
-    backend = create_backend(chosen)
+    backend = create_backend(chosen, metrics)
     await backend.establish()
     await backend.accounts.add(OPERATOR, ADMIN, ADMIN_PASSWORD)
     yield backend
@@ -50,9 +61,9 @@ async def backend(
 
 
 @pytest.fixture
-async def http(backend: Backend) -> AsyncIterator[httpx.AsyncClient]:
+async def http(backend: Backend, metrics: PrometheusMetrics) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has logged in as the vendor's clients do."""
-    transport = httpx.ASGITransport(create_service(backend))
+    transport = httpx.ASGITransport(create_service(backend, metrics))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         form = {
             "grant_type": "password",

@@ -20,8 +20,9 @@ from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants, IssuedToken, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
-from mailsettings.settings import PREFIX, Settings, SettingsInvalid, read
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.audit import AUDIT
+from mailsettings.site.metrics import METRICS
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
@@ -34,6 +35,8 @@ from mailsettings.store.key_admission import require_fitting
 from mailsettings.store.key_ring import KeyRing
 from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sql_store import SQLStore
+from mailsettings.telemetry.metrics import PrometheusMetrics
+from mailsettings.telemetry.sampling import sampling
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -43,7 +46,8 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.ports import TokenReader
+from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
+from mailsettings.use_cases.ports import Metrics, TokenReader
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
@@ -51,7 +55,7 @@ from mailsettings.web.dialect import UseCases
 from mailsettings.web.requests_at_once import RequestsAtOnce
 
 ISSUER = "mailsettings"
-APIS = (*DIALECTS, AUDIT)
+APIS = (*DIALECTS, AUDIT, METRICS)
 """The vendors', and our own."""
 GRANTS: Grants = {name: allowed for api in APIS for name, allowed in api.grants.items()}
 """Every name that an organisation can give to permissions."""
@@ -107,7 +111,7 @@ def key_ring(settings: Settings) -> KeyRing:
     return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
 
 
-def create_backend(settings: Settings) -> Backend:
+def create_backend(settings: Settings, metrics: Metrics = UNMEASURED) -> Backend:
     """Everything but HTTP; nothing is connected yet."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
@@ -120,10 +124,11 @@ def create_backend(settings: Settings) -> Backend:
     use_cases = UseCases(
         mail_servers=KeepMailServers(store, settings.history_versions),
         history=MailServerHistory(store, settings.history_versions),
-        probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away),
-        log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds),
+        probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away, metrics),
+        log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds, meter=metrics),
         authentication=Authentication(store, _reader(settings, OwnTokenReader(keys, ISSUER)), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
+        metrics=ReadMetrics(metrics),
         json_web_keys=keys.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,
@@ -170,8 +175,9 @@ def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
     return OpenIDConnectTokens(trusted, tls)
 
 
-def create_service(backend: Backend) -> ASGIApp:
-    """The APIs and the site over *backend*, which is closed when they end."""
+def create_service(backend: Backend, metrics: PrometheusMetrics | None = None) -> ASGIApp:
+    """The APIs and the site over *backend*, which is closed when they end; requests are counted in *metrics*."""
+    counted = metrics or PrometheusMetrics()
     dialects = [(api, api.build(backend.use_cases)) for api in APIS]
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
 
@@ -184,20 +190,21 @@ def create_service(backend: Backend) -> ASGIApp:
         await backend.establish()
         documents()  # now, so that no request has to wait for them
         try:
-            yield
+            async with sampling(lambda: counted.sample_pool(backend.store.pool())):
+                yield
         finally:
             await backend.close()
 
-    return create_app(
-        dialects, create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
-    )
+    site = create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
+    return create_app(dialects, site, [counted.answered])
 
 
 def service_from_environment() -> ASGIApp:
     """What uvicorn's workers start with."""
     settings = read()
     logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
-    service = create_service(create_backend(settings))
+    metrics = PrometheusMetrics(metrics_directory())
+    service = create_service(create_backend(settings, metrics), metrics)
     # What is made by now lives as long as the process; the garbage collector need not look at it again.
     gc.freeze()
     return service

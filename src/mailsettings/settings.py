@@ -15,6 +15,7 @@ from mailsettings.setting_types import ClaimPath, HostNames, Names, Networks, Pa
 
 PREFIX = "MAILSETTINGS_"
 SHORTEST_PASSWORD = 8
+_METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 class SettingsInvalid(Exception):
@@ -267,6 +268,17 @@ def choose(**chosen: object) -> None:
     for name, value in chosen.items():
         if value is not None:
             os.environ[f"{PREFIX}{name}".upper()] = str(value)
+
+
+def metrics_directory() -> Path | None:
+    """Where the processes of this server count together, by the variable that Prometheus' library has for it."""
+    directory = os.environ.get(_METRICS_DIRECTORY)
+    return Path(directory) if directory else None
+
+
+def count_together_in(directory: Path) -> None:
+    """Let the processes that this one starts count together."""
+    os.environ[_METRICS_DIRECTORY] = str(directory)
 
 
 def _sentence(finding: Any) -> str:

@@ -17,6 +17,7 @@ OPERATIONS = {
     "GET /cxrestapi/auth/identity/.well-known/openid-configuration",
     "GET /cxrestapi/auth/identity/.well-known/openid-configuration/jwks",
     "GET /audit",
+    "GET /metrics",
     "GET /api/20210901/system/mail/server",
     "PUT /api/20210901/system/mail/server",
     "DELETE /api/20210901/system/mail/server",

@@ -14,6 +14,7 @@ from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
 from mailsettings.cli.history import history, id_option, restore_version
 from mailsettings.cli.keys import keys
+from mailsettings.cli.metrics import counting_together
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.cli.serving import serve_until_told
@@ -50,6 +51,7 @@ def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
     prepare(chosen)
     password = asyncio.run(make_first_admin(chosen))
     greet(chosen, password)
+    click.get_current_context().with_resource(counting_together(workers))
     sys.exit(serve_until_told(chosen, workers))
 
 

@@ -11,7 +11,7 @@ from mailsettings.cli.backend import operator
 from mailsettings.domain.access import Account
 from mailsettings.settings import PREFIX, Settings
 
-ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log"}))
+ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log", "view-metrics"}))
 
 
 async def make_first_admin(settings: Settings) -> str | None:

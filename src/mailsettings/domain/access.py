@@ -20,6 +20,7 @@ class Permission(StrEnum):
     MAIL_SERVERS_READ = "mail-servers:read"
     MAIL_SERVERS_TEST = "mail-servers:test"
     MAIL_SERVERS_WRITE = "mail-servers:write"
+    METRICS_READ = "metrics:read"
 
 
 MAIL_SERVERS = frozenset(

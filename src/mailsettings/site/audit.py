@@ -1,4 +1,4 @@
-"""The audit log over HTTP: our own API beside the vendors', with errors of the plainest shape."""
+"""The audit log over HTTP: our own API beside the vendors'."""
 
 from typing import Annotated, Any
 
@@ -6,21 +6,10 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from mailsettings.domain.access import Permission
-from mailsettings.domain.errors import (
-    IdentityUnavailable,
-    MailSettingsError,
-    NotAuthenticated,
-    PermissionDenied,
-    StoreUnavailable,
-    TooMany,
-)
-from mailsettings.domain.setting import Setting
 from mailsettings.site.audit_json import AuditEntryModel, entry_model
-from mailsettings.web import refusals
+from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
-from mailsettings.web.errors import Answer, ErrorStyle
 from mailsettings.web.principal import caller
-from mailsettings.web.refusals import RequestRefused
 from mailsettings.web.routing import StrictRoute, needs
 
 PATH = "/audit"
@@ -34,20 +23,7 @@ class AuditPage(BaseModel):
     next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
 
 
-class Refusal(BaseModel):
-    """What is wrong, in one sentence."""
-
-    message: str
-
-
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "A parameter has a value that is not taken."},
-    401: {"model": Refusal, "description": "No access token, or one that is not good."},
-    403: {"model": Refusal, "description": "The access token does not allow this."},
-    "default": {"model": Refusal, "description": "Any other refusal, in the same shape."},
-}
-
-router = APIRouter(route_class=StrictRoute, tags=["Audit log"], responses=_ERRORS)
+router = APIRouter(route_class=StrictRoute, tags=["Audit log"], responses=ERRORS)
 
 Since = Annotated[
     str | None,
@@ -102,22 +78,7 @@ AUDIT = Dialect(
     title="Audit log",
     description="Every change, test, login and refusal.",
     routers=[router],
-    errors=ErrorStyle(
-        answers={
-            **{kind: Answer(400) for kind in (MailSettingsError, RequestRefused)},
-            NotAuthenticated: Answer(401),
-            PermissionDenied: Answer(403),
-            refusals.NoSuchPath: Answer(404),
-            refusals.MethodNotAllowed: Answer(405),
-            refusals.BodyTooLarge: Answer(413),
-            refusals.UnsupportedContentType: Answer(415),
-            **{kind: Answer(429) for kind in (TooMany, refusals.TooManyRequests)},
-            **{kind: Answer(503) for kind in (IdentityUnavailable, StoreUnavailable)},
-            Exception: Answer(500),
-        },
-        body=lambda _answer, message: {"message": message},
-        fields={setting: str(setting) for setting in Setting},
-    ),
+    errors=STYLE,
     own_path=lambda path: path if path == PATH or path.startswith(f"{PATH}/") else None,
     grants={"view-audit-log": frozenset({Permission.AUDIT_READ})},
 )

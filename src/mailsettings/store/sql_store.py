@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import QueuePool
 
 from mailsettings.domain.audit import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable
@@ -85,6 +87,16 @@ class SQLStore:
         """Raises `StoreUnavailable` when the database does not answer."""
         async with self._transaction(writes=False) as connection:
             await connection.execute(text("SELECT 1"))
+
+    def pool(self) -> Mapping[str, int]:
+        """How it is with the connections at the moment, by words of our own."""
+        pool = cast(QueuePool, self._engine.pool)
+        return {
+            "size": pool.size(),
+            "in_use": pool.checkedout(),
+            "idle": pool.checkedin(),
+            "overflow": max(pool.overflow(), 0),  # below zero as long as fewer are open
+        }
 
     async def close(self) -> None:
         """Give all connections back."""

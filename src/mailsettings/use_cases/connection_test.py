@@ -14,7 +14,8 @@ from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.admission import Admission, ProbeLimits
 from mailsettings.use_cases.auditing import note, problem_of
 from mailsettings.use_cases.mail_servers import KeepMailServers, target
-from mailsettings.use_cases.ports import Prober, Store
+from mailsettings.use_cases.metrics import UNMEASURED
+from mailsettings.use_cases.ports import Meter, Prober, Store
 from mailsettings.use_cases.turned_away import TurnedAway
 
 GIVEN = "given mail server"
@@ -24,12 +25,20 @@ _log = logging.getLogger(__name__)
 class ProbeMailServers:
     """Connection tests on behalf of a principal."""
 
-    def __init__(self, store: Store, prober: Prober, limits: ProbeLimits, turned_away: TurnedAway) -> None:
+    def __init__(
+        self,
+        store: Store,
+        prober: Prober,
+        limits: ProbeLimits,
+        turned_away: TurnedAway,
+        meter: Meter = UNMEASURED,
+    ) -> None:
         self._store = store
         self._mail_servers = KeepMailServers(store)
         self._prober = prober
         self._admission = Admission(limits)
         self._turned_away = turned_away
+        self._meter = meter
 
     async def given(self, caller: Principal, server: MailServer, recipient: str | None) -> ProbeReport:
         """Test *server* as it is; no stored secret is lent to it. Raises `PermissionDenied`, `TooManyProbes`."""
@@ -59,6 +68,7 @@ class ProbeMailServers:
             problem = {"problem": problem_of(refused)}
             await self._turned_away.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, tested, problem)
             raise
+        self._meter.probed("given" if tested == GIVEN else "stored", report)
         await self._note_end(caller, tested, report)
         return report
 

@@ -12,8 +12,10 @@ from mailsettings.domain.access import LONGEST_NAME, AccountKind, Credentials, I
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT, Patience, neighbourhood
+from mailsettings.use_cases.metrics import UNMEASURED
 from mailsettings.use_cases.ports import (
     LoginFailureReads,
+    Meter,
     PasswordHasher,
     Store,
     TokenIssuer,
@@ -38,6 +40,7 @@ class LogIn:
         turned_away: TurnedAway,
         lifetime_seconds: int,
         clock: Callable[[], float] = time.time,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self._store = store
         self._passwords = passwords
@@ -45,6 +48,7 @@ class LogIn:
         self._turned_away = turned_away
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
+        self._meter = meter
 
     async def __call__(self, kind: AccountKind, name: str, secret: str, origin: Origin) -> IssuedToken:
         """A token for the account of *name*.
@@ -83,6 +87,7 @@ class LogIn:
         async with self._store.reading() as view:
             wait = await self._wait(subjects, view.login_failures)
         if wait:
+            self._meter.login_failed(delayed=True)
             await self._turned_away.note(None, origin, Action.LOGIN, None, DELAYED)
             raise _too_many(wait)
 
@@ -100,6 +105,7 @@ class LogIn:
             if not wait:
                 await self._count(subjects, work)
             await work.audit.append(_record(name, origin, AuditOutcome.REFUSED, DELAYED if wait else WRONG))
+        self._meter.login_failed(delayed=bool(wait))
         return wait
 
     async def _wait(self, subjects: Mapping[str, Patience], failures: LoginFailureReads) -> int:

@@ -14,6 +14,7 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.web.errors import ErrorStyle
 from mailsettings.web.hosts import HostGate
 from mailsettings.web.principal import BearerGate
@@ -35,6 +36,7 @@ class UseCases:
     log_in: LogIn
     authentication: Authentication
     audit_log: ReadAuditLog
+    metrics: ReadMetrics
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     issuer: str
     public_url: str | None = None

@@ -1,0 +1,28 @@
+"""Write the table of metrics into docs/metrics.md, from the code that counts them."""
+
+import re
+from pathlib import Path
+
+from mailsettings.telemetry.catalogue import ALL, PREFIX, Described
+
+PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
+_BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
+
+
+def table() -> str:
+    """One row for each metric, in the order of the code."""
+    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, ALL)]) + "\n"
+
+
+def with_table(page: str) -> str:
+    """*page* with its table renewed."""
+    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
+
+
+def _row(metric: Described) -> str:
+    labels = ", ".join(f"`{label}`" for label in metric.labels)
+    return f"| `{PREFIX}_{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_table(PAGE.read_text()))

@@ -1,0 +1,46 @@
+"""The metrics over HTTP, as Prometheus reads them: our own API, with a permission of its own."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from mailsettings.domain.access import Permission
+from mailsettings.site.own_apis import ERRORS, STYLE
+from mailsettings.web.dialect import Dialect, use_cases
+from mailsettings.web.principal import caller
+from mailsettings.web.routing import StrictRoute, needs
+
+PATH = "/metrics"
+_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_EXAMPLE = """\
+# HELP mailsettings_failed_logins_total Logins that did not get in.
+# TYPE mailsettings_failed_logins_total counter
+mailsettings_failed_logins_total{problem="wrong"} 2.0
+"""
+_FOUND: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "All of them, in the text format of Prometheus.",
+        "content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    }
+}
+
+router = APIRouter(route_class=StrictRoute, tags=["Metrics"], responses=ERRORS)
+
+
+@router.get(PATH, summary="Read the metrics", response_class=Response, responses=_FOUND)
+@needs(Permission.METRICS_READ)
+async def read_metrics(request: Request) -> Response:
+    """Requests, connection tests, failed logins and the database pool. Needs the permission `view-metrics`."""
+    found = await use_cases(request).metrics(caller(request))
+    return Response(found, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+
+
+METRICS = Dialect(
+    name="metrics",
+    title="Metrics",
+    description="How the service is doing, in figures.",
+    routers=[router],
+    errors=STYLE,
+    own_path=lambda path: path if path == PATH or path.startswith(f"{PATH}/") else None,
+    grants={"view-metrics": frozenset({Permission.METRICS_READ})},
+)

@@ -1,0 +1,49 @@
+"""What our own APIs, beside the vendors', have in common: errors of the plainest shape."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from mailsettings.domain.errors import (
+    IdentityUnavailable,
+    MailSettingsError,
+    NotAuthenticated,
+    PermissionDenied,
+    StoreUnavailable,
+    TooMany,
+)
+from mailsettings.domain.setting import Setting
+from mailsettings.web import refusals
+from mailsettings.web.errors import Answer, ErrorStyle
+from mailsettings.web.refusals import RequestRefused
+
+
+class Refusal(BaseModel):
+    """What is wrong, in one sentence."""
+
+    message: str
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "A parameter has a value that is not taken."},
+    401: {"model": Refusal, "description": "No access token, or one that is not good."},
+    403: {"model": Refusal, "description": "The access token does not allow this."},
+    "default": {"model": Refusal, "description": "Any other refusal, in the same shape."},
+}
+
+STYLE = ErrorStyle(
+    answers={
+        **{kind: Answer(400) for kind in (MailSettingsError, RequestRefused)},
+        NotAuthenticated: Answer(401),
+        PermissionDenied: Answer(403),
+        refusals.NoSuchPath: Answer(404),
+        refusals.MethodNotAllowed: Answer(405),
+        refusals.BodyTooLarge: Answer(413),
+        refusals.UnsupportedContentType: Answer(415),
+        **{kind: Answer(429) for kind in (TooMany, refusals.TooManyRequests)},
+        **{kind: Answer(503) for kind in (IdentityUnavailable, StoreUnavailable)},
+        Exception: Answer(500),
+    },
+    body=lambda _answer, message: {"message": message},
+    fields={setting: str(setting) for setting in Setting},
+)

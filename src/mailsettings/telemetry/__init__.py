@@ -1,0 +1,1 @@
+"""What others see of the running service: figures for Prometheus, traces for OpenTelemetry."""

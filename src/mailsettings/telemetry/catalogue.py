@@ -1,0 +1,50 @@
+"""Every metric that is counted here: its name, what it means, its labels. docs/metrics.md is made from this."""
+
+from dataclasses import dataclass
+
+PREFIX = "mailsettings"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One metric; `kind` is one of Prometheus' types."""
+
+    name: str
+    kind: str
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+REQUESTS = Described(
+    "requests_total", "counter", "Requests that were answered.", ("api", "operation", "method", "status")
+)
+SECONDS = Described(
+    "request_duration_seconds",
+    "histogram",
+    "Seconds from when the head of a request was read until its answer was over.",
+    ("api", "operation", "method"),
+)
+TESTS = Described(
+    "connection_tests_total",
+    "counter",
+    "Connection tests that were made.",
+    ("source", "outcome", "stage", "code"),
+)
+LOGINS = Described(
+    "failed_logins_total",
+    "counter",
+    "Logins that failed: by a wrong name or secret, or delayed because of earlier ones.",
+    ("problem",),
+)
+POOL = {
+    name: Described(f"database_pool_{name}", "gauge", meaning)
+    for name, meaning in (
+        ("size", "Connections to the database that stay open when nobody needs them, at most."),
+        ("in_use", "Connections to the database that are in use."),
+        ("idle", "Connections to the database that are open and free."),
+        ("overflow", "Connections to the database beyond the size, which are closed after use."),
+    )
+}
+BUILD = Described("build_info", "gauge", "1, for the version that runs.", ("version",))
+
+ALL = (REQUESTS, SECONDS, TESTS, LOGINS, *POOL.values(), BUILD)

@@ -1,0 +1,150 @@
+"""What is counted, in the words of Prometheus.
+
+Several worker processes count into files of one directory (the library's multi-process mode), and any of them
+tells the sum. Labels take values from lists that are ours: nothing that a caller chose becomes one.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Literal, Protocol
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client import Gauge as PrometheusGauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from mailsettings import __version__
+from mailsettings.domain.measurement import Gauge
+from mailsettings.domain.probe import Outcome, ProbeReport
+from mailsettings.telemetry.catalogue import BUILD, LOGINS, POOL, PREFIX, REQUESTS, SECONDS, TESTS, Described
+
+NONE, WRONG, DELAYED = "none", "wrong", "delayed"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""All others, which anybody can make up, are one."""
+BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10)
+"""Seconds: a read, a write, a login, a connection test."""
+disable_created_metrics()  # a second series for each, with the time of its first count
+
+
+class Answered(Protocol):
+    """A request that is over, as `web` tells of it; `status` is 0 if there was no answer."""
+
+    api: str
+    status: int
+    seconds: float
+
+    @property
+    def method(self) -> str:
+        """As it was sent."""
+        ...
+
+    @property
+    def operation(self) -> str | None:
+        """The template of the route."""
+        ...
+
+
+class PrometheusMetrics:
+    """Counters of one process. With *directory*, which the library must have been told too, of several."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directory = directory
+        self._registry = CollectorRegistry()
+        requests, seconds = self._counter(REQUESTS), self._histogram(SECONDS)
+        # The library's own look-up takes a lock each time.
+        self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
+        self._tests, self._logins = self._counter(TESTS), self._counter(LOGINS)
+        self._pool = {name: self._gauge(described, "livesum") for name, described in POOL.items()}
+        self._gauge(BUILD, "max").labels(__version__).set(1)
+        for problem in (WRONG, DELAYED):
+            self._logins.labels(problem)
+
+    def answered(self, request: Answered) -> None:
+        """Count a request."""
+        method = request.method if request.method in METHODS else "other"
+        which = (request.api, request.operation or NONE, method)
+        self._requests(*which, str(request.status or NONE)).inc()
+        self._seconds(*which).observe(request.seconds)
+
+    def probed(self, source: str, report: ProbeReport) -> None:
+        """Count a connection test."""
+        failure = report.failure
+        if failure is None:
+            self._tests.labels(source, Outcome.PASSED, NONE, NONE).inc()
+            return
+        unknown = any(stage.outcome is Outcome.UNKNOWN for stage in report.stages)
+        outcome = Outcome.UNKNOWN if unknown else Outcome.FAILED
+        self._tests.labels(source, outcome, failure.stage, failure.code).inc()
+
+    def login_failed(self, *, delayed: bool) -> None:
+        """Count a login that did not get in."""
+        self._logins.labels(DELAYED if delayed else WRONG).inc()
+
+    def sample_pool(self, figures: Mapping[str, int]) -> None:
+        """Take over how it is with the connections to the database, by the names in `POOL`."""
+        for name, figure in figures.items():
+            self._pool[name].set(figure)
+
+    async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
+        """Everything, with *gauges*, as text; from files it takes its time, so not on the event loop."""
+        return await asyncio.to_thread(self._exposition, gauges)
+
+    def _exposition(self, gauges: Sequence[Gauge]) -> bytes:
+        counted = self._registry
+        if self._directory is not None:
+            _bury_dead(self._directory)
+            counted = CollectorRegistry()
+            MultiProcessCollector(counted, str(self._directory))
+        asked = CollectorRegistry()
+        asked.register(_Asked(gauges))
+        return generate_latest(counted) + generate_latest(asked)
+
+    def _counter(self, metric: Described) -> Counter:
+        return Counter(metric.name, metric.meaning, metric.labels, PREFIX, registry=self._registry)
+
+    def _histogram(self, metric: Described) -> Histogram:
+        how = (metric.name, metric.meaning, metric.labels, PREFIX)
+        return Histogram(*how, registry=self._registry, buckets=BUCKETS)
+
+    def _gauge(self, metric: Described, of_many: Literal["livesum", "max"]) -> PrometheusGauge:
+        how = (metric.name, metric.meaning, metric.labels, PREFIX)
+        return PrometheusGauge(*how, registry=self._registry, multiprocess_mode=of_many)
+
+
+class _Asked(Collector):
+    def __init__(self, gauges: Sequence[Gauge]) -> None:
+        self._gauges = gauges
+
+    def collect(self) -> Iterator[Metric]:
+        for gauge in self._gauges:
+            family = GaugeMetricFamily(f"{PREFIX}_{gauge.name}", gauge.meaning, labels=gauge.labels)
+            for labels, value in gauge.values.items():
+                family.add_metric(labels, value)
+            yield family
+
+
+def _bury_dead(directory: Path) -> None:
+    """What a worker was doing when it died is no longer so; what it had counted stays counted."""
+    for file in directory.glob("gauge_live*_*.db"):
+        worker = int(file.stem.rpartition("_")[2])
+        if not _lives(worker):
+            mark_process_dead(worker, str(directory))
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError:  # there is none, or it is somebody else's by now
+        return False
+    return True

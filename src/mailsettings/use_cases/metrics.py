@@ -1,0 +1,47 @@
+"""How the service is doing, in figures, for those who look from outside."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.measurement import Gauge
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.use_cases.ports import GaugeSource, Metrics
+
+
+class Unmeasured:
+    """Counts nothing and has nothing to tell: for the command line, and where nobody looks."""
+
+    def probed(self, source: str, report: ProbeReport) -> None:
+        """Count no test."""
+
+    def login_failed(self, *, delayed: bool) -> None:
+        """Count no login."""
+
+    async def exposition(self, _gauges: Sequence[Gauge]) -> bytes:
+        """Nothing."""
+        return b""
+
+
+UNMEASURED = Unmeasured()
+
+
+class ReadMetrics:
+    """What was counted in *metrics*, and what the *sources* say at the moment.
+
+    A source is asked each time, so that what it reads from the database is the same whichever process answers.
+    """
+
+    def __init__(self, metrics: Metrics, sources: Sequence[GaugeSource] = ()) -> None:
+        self._metrics = metrics
+        self._sources = sources
+
+    async def __call__(self, caller: Principal) -> bytes:
+        """As Prometheus reads it; a source whose database is away is left out. Raises `PermissionDenied`."""
+        caller.require(Permission.METRICS_READ)
+        gauges = []
+        for source in self._sources:
+            with suppress(StoreUnavailable):
+                gauges.append(await source())
+        return await self._metrics.exposition(gauges)

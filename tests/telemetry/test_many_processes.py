@@ -1,0 +1,81 @@
+"""The metrics of several worker processes: any of them tells of all, and a dead one's connections are gone."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from processes import clean_environment, serving
+
+REQUESTS = 20
+LONGEST_WAIT_SECONDS = 60
+
+
+class Service:
+    """Two workers at one address; each request is a connection of its own, and goes to either."""
+
+    def __init__(self, url: str, token: str, output: Path) -> None:
+        self._url = url
+        self._bearer = {"Authorization": f"Bearer {token}"}
+        self._output = output
+
+    def call(self, times: int) -> None:
+        for _ in range(times):
+            assert httpx.get(f"{self._url}/docs").status_code == 200
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the series with these labels, of one scrape."""
+        text = httpx.get(f"{self._url}/metrics", headers=self._bearer).raise_for_status().text
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    @property
+    def workers(self) -> list[int]:
+        """By their own words, those that were started first."""
+        return [int(found) for found in re.findall(r"Started server process \[(\d+)\]", self._output.read_text())]
+
+    def wait_for_workers(self, number: int) -> None:
+        """Until so many have been ready since the beginning."""
+        end = time.monotonic() + LONGEST_WAIT_SECONDS
+        while self._output.read_text().count("Application startup complete") < number:
+            assert time.monotonic() < end, "no worker got ready"
+            time.sleep(0.1)
+
+
+def make_token(environment: dict[str, str]) -> str:
+    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "view-metrics"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_one_scrape_tells_of_all_workers_and_of_a_dead_one_what_it_had_counted(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    environment = clean_environment(tmp_path / "data") | {"TMPDIR": str(temporary)}
+    with serving(environment, "--workers", "2") as (url, output):
+        service = Service(url, make_token(environment), output)
+        service.wait_for_workers(2)
+        service.call(REQUESTS)
+        counted = service.value("mailsettings_requests_total", operation="/docs")
+        pool = service.value("mailsettings_database_pool_size")
+        os.kill(service.workers[0], signal.SIGKILL)
+        service.wait_for_workers(3)
+        service.call(1)
+
+        (directory,) = temporary.glob("mailsettings-metrics-*")
+        assert directory.stat().st_mode & 0o777 == 0o700
+        assert (counted, pool) == (REQUESTS, 10)
+        assert service.value("mailsettings_requests_total", operation="/docs") == REQUESTS + 1
+        assert service.value("mailsettings_database_pool_size") == 10
+        assert service.value("mailsettings_build_info") == 1
+
+    assert list(temporary.iterdir()) == []

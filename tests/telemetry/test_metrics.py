@@ -1,0 +1,126 @@
+"""What Prometheus reads: few series, whatever is thrown at us, and the values that were counted."""
+
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mailsettings import __version__
+from mailsettings.domain.findings import FAILURES, failure
+from mailsettings.domain.measurement import Gauge
+from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.telemetry.metrics import PrometheusMetrics
+
+from fakes import WORKS
+
+Series = dict[tuple[str, ...], float]
+
+
+@dataclass
+class Answered:
+    api: str = "site"
+    method: str = "GET"
+    operation: str | None = "/docs"
+    status: int = 200
+    seconds: float = 0.01
+
+
+@pytest.fixture
+def metrics() -> PrometheusMetrics:
+    return PrometheusMetrics()
+
+
+async def series(metrics: PrometheusMetrics, name: str, *gauges: Gauge) -> Series:
+    """The values of one metric, by those of its labels in the order of their names."""
+    text = (await metrics.exposition(gauges)).decode()
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+
+
+async def test_requests_are_counted_by_api_operation_method_and_status(metrics: PrometheusMetrics) -> None:
+    for request in (Answered(), Answered(), Answered(status=503), Answered(operation=None, status=0)):
+        metrics.answered(request)
+
+    assert await series(metrics, "mailsettings_requests_total") == {
+        ("site", "GET", "/docs", "200"): 2,
+        ("site", "GET", "/docs", "503"): 1,
+        ("site", "GET", "none", "none"): 1,
+    }
+
+
+async def test_durations_are_told_in_few_steps(metrics: PrometheusMetrics) -> None:
+    for seconds in (0.004, 0.02, 0.3, 60):
+        metrics.answered(Answered(seconds=seconds))
+
+    steps = await series(metrics, "mailsettings_request_duration_seconds_bucket")
+
+    assert {step[1]: value for step, value in steps.items()} == {
+        "0.005": 1,
+        "0.025": 2,
+        "0.1": 2,
+        "0.5": 3,
+        "2.5": 3,
+        "10.0": 3,
+        "+Inf": 4,
+    }
+
+
+async def test_a_method_that_somebody_made_up_is_one_of_the_others(metrics: PrometheusMetrics) -> None:
+    for number in range(100):
+        metrics.answered(Answered(method=f"BREW{number}"))
+
+    assert await series(metrics, "mailsettings_requests_total") == {("site", "other", "/docs", "200"): 100}
+
+
+async def test_a_connection_test_is_counted_by_what_became_of_it(metrics: PrometheusMetrics) -> None:
+    lost = StageReport(ProbeStage.CONTENT, Outcome.UNKNOWN)
+    unknown = failure(FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT)
+    refused = failure(FailureCode.CONNECTION_REFUSED, ProbeStage.CONNECT)
+    metrics.probed("given", WORKS)
+    metrics.probed("given", ProbeReport((lost,), unknown))
+    metrics.probed("stored", ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.FAILED),), refused))
+
+    assert await series(metrics, "mailsettings_connection_tests_total") == {
+        ("none", "passed", "given", "none"): 1,
+        ("delivery_unknown", "unknown", "given", "content"): 1,
+        ("connection_refused", "failed", "stored", "connect"): 1,
+    }
+
+
+async def test_connection_tests_have_no_more_series_than_the_catalogue_has_failures(
+    metrics: PrometheusMetrics,
+) -> None:
+    for code, meaning in FAILURES.items():
+        for stage in meaning.stages:
+            metrics.probed("given", ProbeReport((), failure(code, stage, explanation="of the server's own")))
+
+    found = await series(metrics, "mailsettings_connection_tests_total")
+
+    assert len(found) == sum(len(meaning.stages) for meaning in FAILURES.values())
+
+
+async def test_failed_logins_are_there_before_the_first_one(metrics: PrometheusMetrics) -> None:
+    before = await series(metrics, "mailsettings_failed_logins_total")
+    metrics.login_failed(delayed=True)
+    metrics.login_failed(delayed=False)
+
+    assert before == {("wrong",): 0, ("delayed",): 0}
+    assert await series(metrics, "mailsettings_failed_logins_total") == {("wrong",): 1, ("delayed",): 1}
+
+
+async def test_the_pool_and_the_version_are_told(metrics: PrometheusMetrics) -> None:
+    metrics.sample_pool({"size": 5, "in_use": 3, "idle": 2, "overflow": 0})
+
+    assert await series(metrics, "mailsettings_database_pool_in_use") == {(): 3}
+    assert await series(metrics, "mailsettings_build_info") == {(__version__,): 1}
+
+
+async def test_what_was_asked_just_now_is_told_beside_what_was_counted(metrics: PrometheusMetrics) -> None:
+    days = Gauge("days_left", "Days until it ends.", {("certificate",): 12.5, ("client_secret",): 300}, ("what",))
+    fewest = Gauge("watched", "How many are watched.", {(): 7})
+
+    assert await series(metrics, "mailsettings_days_left", days, fewest) == {
+        ("certificate",): 12.5,
+        ("client_secret",): 300,
+    }
+    assert await series(metrics, "mailsettings_watched", days, fewest) == {(): 7}

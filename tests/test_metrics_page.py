@@ -1,0 +1,37 @@
+"""The page about the metrics: its table is what the code counts, and what Prometheus is told."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from mailsettings.telemetry.catalogue import ALL, PREFIX
+from mailsettings.telemetry.metrics import PrometheusMetrics
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs" / "metrics.md").read_text()
+
+
+def test_the_table_is_that_of_the_code() -> None:
+    program = "import metrics_page as made; print(made.with_table(made.PAGE.read_text()), end='')"
+    written = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+    )
+
+    assert written.stdout == PAGE, "run: .venv/bin/python scripts/metrics_page.py"
+
+
+async def test_what_prometheus_is_told_is_in_the_table_and_nothing_else() -> None:
+    text = (await PrometheusMetrics().exposition([])).decode()
+    told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
+
+    assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL}
+
+
+def test_every_label_is_explained() -> None:
+    explained = PAGE.partition("<!-- /metrics -->")[2]
+
+    for label in {label for metric in ALL for label in metric.labels} - {"outcome", "problem", "version"}:
+        assert re.search(rf"`{label}`", explained), label
