@@ -100,6 +100,8 @@ def test_a_setting_is_read_from_its_variable(
         ("REQUESTS_AT_ONCE_EACH", "0"),
         ("OAUTH2_AUTHORITY", "http://canary-17"),
         ("ADMIN_PASSWORD", "short"),
+        ("OTLP_ENDPOINT", "canary-17:4317"),
+        ("OTLP_ENDPOINT", "http://user:canary-17@collector"),
         ("OIDC_ISSUER", "http://canary-17.example"),
         ("OIDC_ISSUER", "https://canary-17.example?p=1"),
         ("OIDC_ISSUER", "canary-17"),

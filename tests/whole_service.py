@@ -10,6 +10,7 @@ from mailsettings import settings
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.telemetry.metrics import PrometheusMetrics
+from mailsettings.telemetry.tracing import Tracing
 
 from service import BASE_URL, TOKEN
 from smtp_server import AUTHORITY_PEM
@@ -31,12 +32,19 @@ def metrics() -> PrometheusMetrics:
 
 
 @pytest.fixture
+def tracing() -> Tracing | None:
+    """Off, unless a module says otherwise."""
+    return None
+
+
+@pytest.fixture
 async def backend(
     database_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     service_settings: Mapping[str, str],
     metrics: PrometheusMetrics,
+    tracing: Tracing | None,
 ) -> AsyncIterator[Backend]:
     """Everything but HTTP; connection tests may reach loopback, and trust the authority of the tests."""
     ca_file = tmp_path / "ca.pem"
@@ -53,7 +61,7 @@ async def backend(
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
     chosen = settings.read()
     prepare(chosen)
-    backend = create_backend(chosen, metrics)
+    backend = create_backend(chosen, metrics, tracing)
     await backend.establish()
     await backend.accounts.add(OPERATOR, ADMIN, ADMIN_PASSWORD)
     yield backend
@@ -61,9 +69,11 @@ async def backend(
 
 
 @pytest.fixture
-async def http(backend: Backend, metrics: PrometheusMetrics) -> AsyncIterator[httpx.AsyncClient]:
+async def http(
+    backend: Backend, metrics: PrometheusMetrics, tracing: Tracing | None
+) -> AsyncIterator[httpx.AsyncClient]:
     """A client that has logged in as the vendor's clients do."""
-    transport = httpx.ASGITransport(create_service(backend, metrics))
+    transport = httpx.ASGITransport(create_service(backend, metrics, tracing))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         form = {
             "grant_type": "password",

@@ -37,6 +37,7 @@ from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.telemetry.sampling import sampling
+from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -47,11 +48,11 @@ from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
-from mailsettings.use_cases.ports import Metrics, TokenReader
+from mailsettings.use_cases.ports import Metrics, Prober, TokenReader
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
-from mailsettings.web.dialect import UseCases
+from mailsettings.web.dialect import NO_TELEMETRY, UseCases
 from mailsettings.web.requests_at_once import RequestsAtOnce
 
 ISSUER = "mailsettings"
@@ -111,12 +112,14 @@ def key_ring(settings: Settings) -> KeyRing:
     return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
 
 
-def create_backend(settings: Settings, metrics: Metrics = UNMEASURED) -> Backend:
+def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: Tracing | None = None) -> Backend:
     """Everything but HTTP; nothing is connected yet."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
-    prober = create_prober(settings, _egress(settings))
+    prober: Prober = create_prober(settings, _egress(settings))
+    if tracing is not None:
+        prober = tracing.of_tests(prober)
     signing = KeepSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
@@ -175,10 +178,13 @@ def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
     return OpenIDConnectTokens(trusted, tls)
 
 
-def create_service(backend: Backend, metrics: PrometheusMetrics | None = None) -> ASGIApp:
-    """The APIs and the site over *backend*, which is closed when they end; requests are counted in *metrics*."""
+def create_service(
+    backend: Backend, metrics: PrometheusMetrics | None = None, tracing: Tracing | None = None
+) -> ASGIApp:
+    """The APIs and the site over *backend*, which is closed with *tracing* when they end."""
     counted = metrics or PrometheusMetrics()
-    dialects = [(api, api.build(backend.use_cases)) for api in APIS]
+    telemetry = NO_TELEMETRY if tracing is None else tracing.of_requests
+    dialects = [(api, api.build(backend.use_cases, telemetry)) for api in APIS]
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
 
     @cache
@@ -194,6 +200,8 @@ def create_service(backend: Backend, metrics: PrometheusMetrics | None = None) -
                 yield
         finally:
             await backend.close()
+            if tracing is not None:
+                await tracing.close()
 
     site = create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
     return create_app(dialects, site, [counted.answered])
@@ -204,10 +212,26 @@ def service_from_environment() -> ASGIApp:
     settings = read()
     logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
     metrics = PrometheusMetrics(metrics_directory())
-    service = create_service(create_backend(settings, metrics), metrics)
+    tracing = create_tracing(settings)
+    service = create_service(create_backend(settings, metrics, tracing), metrics, tracing)
     # What is made by now lives as long as the process; the garbage collector need not look at it again.
     gc.freeze()
     return service
+
+
+def create_tracing(settings: Settings) -> Tracing | None:
+    """What sends traces, if they are wanted. Raises `SettingsInvalid`."""
+    require_tracing(settings)
+    return send_traces_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
+
+
+def require_tracing(settings: Settings) -> None:
+    """Raises `SettingsInvalid` if traces are wanted that cannot be sent."""
+    if settings.otlp_endpoint is not None:
+        try:
+            require_installed()
+        except TracingNotInstalled as missing:
+            raise SettingsInvalid(f"{PREFIX}OTLP_ENDPOINT is set. {missing}") from None
 
 
 def _probe_limits(settings: Settings) -> ProbeLimits:

@@ -188,6 +188,12 @@ class Settings(BaseSettings):
         default=None,
         description="PEM file of the authorities that the issuer is trusted by, in place of the system's.",
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^\s?#@]+$",
+        description="Where OpenTelemetry traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; "
+        "needs the extra `tracing`; by default there are none.",
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."

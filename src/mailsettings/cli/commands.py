@@ -6,7 +6,7 @@ import sys
 import click
 
 from mailsettings import __version__, logs, settings
-from mailsettings.bootstrap import prepare
+from mailsettings.bootstrap import prepare, require_tracing
 from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
@@ -48,6 +48,7 @@ def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
     logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
     if chosen.tls_certificate and chosen.tls_key:
         server_context(chosen.tls_certificate, chosen.tls_key)  # a bad pair is told before anything else is done
+    require_tracing(chosen)
     prepare(chosen)
     password = asyncio.run(make_first_admin(chosen))
     greet(chosen, password)

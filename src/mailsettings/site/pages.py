@@ -13,6 +13,7 @@ from starlette.types import Lifespan
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.openapi import Document, merged
 from mailsettings.web.connection import DRAINING
+from mailsettings.web.dialect import NO_TELEMETRY
 from mailsettings.web.hosts import HostGate
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
@@ -50,6 +51,7 @@ def create_site(
         middleware=[Middleware(HostGate, allowed_hosts, _refusal, "/health/")],
         redirect_slashes=False,
         lifespan=lifespan,
+        telemetry=NO_TELEMETRY,
     )
 
     @cache

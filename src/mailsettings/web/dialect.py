@@ -45,7 +45,7 @@ class UseCases:
     at_once: RequestsAtOnce = field(default_factory=RequestsAtOnce)
 
 
-_NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 """FastAPI's own would be asked about each request, and its logs hold what validation refused."""
 
 
@@ -71,7 +71,7 @@ class Dialect:
     open_paths: Collection[str] = ()
     request_id_header: str | None = None
 
-    def build(self, use_cases: UseCases) -> FastAPI:
+    def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
         open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
         refuse = self.errors.response
@@ -83,7 +83,7 @@ class Dialect:
             openapi_url=None,
             middleware=[host, bearer],
             redirect_slashes=False,
-            telemetry=_NO_TELEMETRY,
+            telemetry=telemetry,
         )
         app.state.use_cases = use_cases
         # Their routes as they are: FastAPI's include_router looks each of them up anew for every request.

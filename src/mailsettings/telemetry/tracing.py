@@ -1,0 +1,121 @@
+"""Traces by OpenTelemetry: FastAPI's own span of each request, and below it a connection test stage by stage.
+
+Here is what needs the API alone, which FastAPI brings along; the SDK is an extra, see `otlp`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol
+
+from fastapi.telemetry import TelemetryConfig
+from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
+
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.probe import Outcome, ProbeReport, StageReport
+
+STAGE, OUTCOME, ERROR = "mailsettings.test.stage", "mailsettings.test.outcome", "error.type"
+_MILLISECOND = 1_000_000  # in nanoseconds, which spans are counted in
+
+
+class TracingNotInstalled(Exception):
+    """The extra is missing."""
+
+    def __init__(self) -> None:
+        super().__init__("Traces need the extra: pip install 'mailsettings[tracing]'.")
+
+
+class Prober(Protocol):
+    """Tests mail servers."""
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        """Never raises for what others do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    """Traces that go to *provider*; *shut_down* sends what is left, and blocks."""
+
+    provider: TracerProvider
+    shut_down: Callable[[], None]
+
+    @property
+    def of_requests(self) -> TelemetryConfig:
+        """For FastAPI: spans alone. What it would log holds what validation refused."""
+        off: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
+        return {"tracing": True, "tracer_provider": self.provider, **off}
+
+    def of_tests(self, prober: Prober) -> "TracedProber":
+        """*prober*, with spans."""
+        return TracedProber(prober, self.provider.get_tracer("mailsettings"))
+
+    async def close(self) -> None:
+        """Send what is left; whoever should take it may be away, and is not waited for on the event loop."""
+        await asyncio.to_thread(self.shut_down)
+
+
+def require_installed() -> None:
+    """Raises `TracingNotInstalled`."""
+    try:
+        import_module("mailsettings.telemetry.otlp")
+    except ModuleNotFoundError:
+        raise TracingNotInstalled from None
+
+
+def send_traces_to(endpoint: str) -> Tracing:
+    """Traces by OTLP over HTTP. Raises `TracingNotInstalled`."""
+    require_installed()
+    from mailsettings.telemetry import otlp  # noqa: PLC0415  # the SDK is an extra, and slow to import
+
+    provider = otlp.provider(otlp.exporter(endpoint))
+    return Tracing(provider, provider.shutdown)
+
+
+class TracedProber:
+    """Tells a connection test as one span, and each of its stages as a span below it."""
+
+    def __init__(self, prober: Prober, tracer: Tracer) -> None:
+        self._prober = prober
+        self._tracer = tracer
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        """As the prober that it stands for."""
+        begun = time.time_ns()
+        # An exception's text may hold anything, so the span does not get it.
+        with self._tracer.start_as_current_span(
+            "connection test", start_time=begun, record_exception=False, set_status_on_exception=False
+        ) as span:
+            report = await self._prober.probe(server, recipient)
+            self._tell(report, span, begun)
+        return report
+
+    def _tell(self, report: ProbeReport, test: Span, begun: int) -> None:
+        """The report has how long each stage took, one after the other; with that it is known when it was."""
+        for stage in report.stages:
+            if stage.outcome is not Outcome.SKIPPED:
+                ended = begun + stage.milliseconds * _MILLISECOND
+                self._tell_stage(stage, report, begun, ended)
+                begun = ended
+        test.set_attribute(OUTCOME, _outcome(report))
+        _mark_failed(test, report)
+
+    def _tell_stage(self, stage: StageReport, report: ProbeReport, begun: int, ended: int) -> None:
+        span = self._tracer.start_span(f"smtp {stage.stage}", start_time=begun)
+        span.set_attributes({STAGE: stage.stage.value, OUTCOME: stage.outcome.value})
+        if stage.outcome is not Outcome.PASSED:
+            _mark_failed(span, report)
+        span.end(ended)
+
+
+def _outcome(report: ProbeReport) -> str:
+    ends = (stage.outcome for stage in report.stages if stage.outcome in {Outcome.FAILED, Outcome.UNKNOWN})
+    return next(ends, Outcome.PASSED).value
+
+
+def _mark_failed(span: Span, report: ProbeReport) -> None:
+    if report.failure is not None:
+        span.set_attribute(ERROR, report.failure.code.value)
+        span.set_status(StatusCode.ERROR)
