@@ -1,7 +1,8 @@
 """Ports of the use cases that work, simplified: a store in memory, a prober that says what it is told."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
+from mailsettings.domain.share import WINDOW_SECONDS, Share
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 
@@ -197,6 +199,28 @@ class InMemoryAuditLog:
         return [entry for entry in self.rows if entry.sequence > after and entry.at >= since][:limit]
 
 
+class InMemoryProbeAdmissions:
+    """Rows are principal, beginning and whether it ended; `clock` may be another one."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, float, bool]] = []
+        self.clock: Callable[[], float] = time.monotonic
+
+    async def of(self, principal: str, longest_seconds: float) -> Share:
+        rows = [(self.clock() - begun, ended) for name, begun, ended in self.rows if name == principal]
+        recent = [age for age, _ in rows if age < WINDOW_SECONDS]
+        running = sum(not ended and age < longest_seconds for age, ended in rows)
+        return Share(running, len(recent), max(recent, default=0))
+
+    async def begin(self, principal: str) -> str:
+        self.rows.append((principal, self.clock(), False))
+        return str(len(self.rows) - 1)
+
+    async def end(self, test_id: str) -> None:
+        name, begun, _ = self.rows[int(test_id)]
+        self.rows[int(test_id)] = name, begun, True
+
+
 @dataclass
 class InMemoryStore:
     """Everything is committed at once; `away` makes it a database that does not answer."""
@@ -206,6 +230,7 @@ class InMemoryStore:
     login_failures: InMemoryLoginFailures = field(default_factory=InMemoryLoginFailures)
     sealed_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
     audit: InMemoryAuditLog = field(default_factory=InMemoryAuditLog)
+    probe_admissions: InMemoryProbeAdmissions = field(default_factory=InMemoryProbeAdmissions)
     away: bool = False
 
     @asynccontextmanager

@@ -239,6 +239,7 @@ def _probe_limits(settings: Settings) -> ProbeLimits:
         at_once=settings.smtp_tests_at_once,
         at_once_each=settings.smtp_tests_at_once_each,
         per_minute_each=settings.smtp_tests_per_minute_each,
+        deadline_seconds=settings.smtp_deadline_seconds,
     )
 
 

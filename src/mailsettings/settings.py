@@ -133,13 +133,22 @@ class Settings(BaseSettings):
         default=15, gt=0, le=120, description="How long a whole connection test may take."
     )
     smtp_tests_at_once: int = Field(
-        default=16, ge=1, le=10000, description="How many connection tests may run at once in one process."
+        default=16,
+        ge=1,
+        le=10000,
+        description="How many connection tests may run at once in one process, whosever they are.",
     )
     smtp_tests_at_once_each: int = Field(
-        default=4, ge=1, le=10000, description="How many of them may be one caller's."
+        default=4,
+        ge=1,
+        le=10000,
+        description="How many of one caller's may run at once, in all processes of one database together.",
     )
     smtp_tests_per_minute_each: int = Field(
-        default=30, ge=1, le=10000, description="How many connection tests a caller may begin in a minute."
+        default=30,
+        ge=1,
+        le=10000,
+        description="How many connection tests a caller may begin in a minute, in all of them together.",
     )
     smtp_ca_file: Path | None = Field(
         default=None,

@@ -1,11 +1,16 @@
 """A caller who asks for one connection test after the other gets a few, and takes nothing from anybody else."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
+
+from mailsettings.use_cases.turned_away import FOR_ONE
 
 from bodies import checkmarx_test
 from canary import Canary
 from fakes import InMemoryStore, ScriptedProber
-from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
+from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
 
 REQUESTS = 1000
 
@@ -34,3 +39,28 @@ async def test_of_a_thousand_tests_of_one_caller_a_few_are_made(
     assert stored.status_code == 404  # nothing is stored, which is no test
     assert len(prober.asked) == LIMITS.per_minute_each + 1
     canary.assert_nowhere(*{answer.content for answer in answers})
+
+
+class Counting(InMemoryStore):
+    """Knows how often somebody was about to write."""
+
+    writes = 0
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[InMemoryStore]:
+        self.writes += 1
+        async with super().writing() as work:
+            yield work
+
+
+async def test_a_flood_of_refused_tests_writes_no_more_than_entries_about_refusals_may() -> None:
+    """Case 35: writers of all processes take turns, so each of them holds up all others."""
+    store = Counting()
+    for _ in range(LIMITS.per_minute_each):  # at another process
+        await store.probe_admissions.end(await store.probe_admissions.begin("tester"))
+    async with client_of(store, ScriptedProber()) as api:
+        path, body = f"{SMTP_SETTINGS}/testconnection", checkmarx_test("a password")
+        answers = [await api("tester").send("POST", path, json=body) for _ in range(10 * FOR_ONE)]
+
+    assert {answer.status_code for answer in answers} == {429}
+    assert store.writes == FOR_ONE

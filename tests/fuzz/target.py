@@ -184,8 +184,9 @@ class _Keep(logging.Handler):
         self._into.append(record)
 
 
-_NOTES = {"audit_entries", "audit_head", "login_failures", "sealed_keys", "sealing_keys"}
-"""What is written about refusals too."""
+_TOLD = ("audit_entries", "probe_admissions")
+_NOTES = {*_TOLD, "audit_head", "login_failures", "sealed_keys", "sealing_keys"}
+"""What is written about refusals too, or about connection tests that failed."""
 
 
 class _Snapshot:
@@ -210,7 +211,7 @@ class _Snapshot:
         """What was written about the last request, readable text only."""
         if self._data_version() == self._version:
             return ""
-        return repr(self._connection.execute("SELECT * FROM audit_entries").fetchall())
+        return repr([self._connection.execute(f"SELECT * FROM {name}").fetchall() for name in _TOLD])
 
     def restore(self) -> None:
         """Put back every row; our own commit does not count as one, to ourselves."""

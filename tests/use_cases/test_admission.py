@@ -6,16 +6,11 @@ import pytest
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.use_cases.admission import BUSY_SECONDS, Admission, ProbeLimits
+from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.use_cases.admission import BUSY_SECONDS, MARGIN_SECONDS, Admission, ProbeLimits
 
 ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+YOURS = "Too many connection tests of yours are running. Try again in 5 seconds."
 
 
 def begin(admission: Admission, caller: Principal, stack: ExitStack) -> None:
@@ -31,8 +26,7 @@ def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
             begin(admission, ALICE, running)
         begin(admission, BOB, running)
 
-    assert str(refused.value) == "Too many connection tests of yours are running. Try again in 5 seconds."
-    assert refused.value.retry_after_seconds == BUSY_SECONDS
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, BUSY_SECONDS)
     with ExitStack() as running:
         begin(admission, ALICE, running)
 
@@ -56,48 +50,35 @@ def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
         pass
 
 
-def test_a_minutes_share_comes_back_as_the_minute_passes() -> None:
-    clock = Clock()
-    admission = Admission(ProbeLimits(at_once=9, at_once_each=9, per_minute_each=2), clock)
-    for moment in (0, 20):
-        clock.now = 1000 + moment
-        with admission.admit(ALICE):
-            pass
-    clock.now = 1030
-    with pytest.raises(TooManyProbes) as refused, admission.admit(ALICE):
-        pass
-    sentence = "Too many connection tests of yours within a minute. Try again in 31 seconds."
-    assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, 31)
-    with admission.admit(BOB):
-        pass
-    clock.now = 1061
-    with admission.admit(ALICE):
-        pass
-
-
-def test_a_refused_test_does_not_count() -> None:
-    clock = Clock()
-    admission = Admission(ProbeLimits(at_once=9, at_once_each=9, per_minute_each=1), clock)
-    with admission.admit(ALICE):
-        pass
-    for moment in (1010, 1059):
-        clock.now = moment
-        with pytest.raises(TooManyProbes), admission.admit(ALICE):
-            pass
-    clock.now = 1061
-    with admission.admit(ALICE):
-        pass
-
-
 def test_nothing_is_kept_of_callers_that_are_gone() -> None:
-    clock = Clock()
-    admission = Admission(ProbeLimits(), clock)
+    admission = Admission(ProbeLimits())
     for number in range(1000):
         with admission.admit(Principal(f"caller {number}", frozenset(Permission))):
             pass
-    clock.now += 100
-    with admission.admit(ALICE):
-        pass
 
-    assert list(admission._begun) == ["alice"]  # noqa: SLF001  # nothing else can tell that memory is bounded
-    assert not admission._running  # noqa: SLF001  # as above
+    assert not admission._running  # noqa: SLF001  # nothing else can tell that memory is bounded
+
+
+def test_what_runs_anywhere_counts_for_the_share() -> None:
+    limits = ProbeLimits(at_once=1, at_once_each=2, per_minute_each=100)
+    limits.require_room(Share(running=1))
+    with pytest.raises(TooManyProbes) as refused:
+        limits.require_room(Share(running=2))
+
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, BUSY_SECONDS)
+
+
+@pytest.mark.parametrize(("oldest", "wait"), [(0, 61), (29.5, 31), (30, 31), (59.9, 1), (-60, 121)])
+def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest: float, wait: int) -> None:
+    limits = ProbeLimits(at_once=9, at_once_each=9, per_minute_each=2)
+    limits.require_room(Share(begun=1, oldest_seconds=oldest))
+    with pytest.raises(TooManyProbes) as refused:
+        limits.require_room(Share(begun=2, oldest_seconds=oldest))
+
+    sentence = f"Too many connection tests of yours within a minute. Try again in {wait} seconds."
+    assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, wait)
+    assert oldest + wait > WINDOW_SECONDS
+
+
+def test_a_test_counts_as_long_as_its_deadline_and_a_margin_allow() -> None:
+    assert ProbeLimits(deadline_seconds=7).longest_seconds == 7 + MARGIN_SECONDS

@@ -19,6 +19,7 @@ from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource, Sealer
@@ -42,6 +43,7 @@ class SQLUnitOfWork:
         self.sealed_keys = SQLSealedKeys(connection, sealer)
         self.sealing_keys = SQLSealingKeys(connection, keys)
         self.audit = SQLAuditLog(connection, self.sealed_keys)
+        self.probe_admissions = SQLProbeAdmissions(connection)
 
 
 class SQLStore:

@@ -12,10 +12,12 @@ from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.sealing_key import SealingReport
+from mailsettings.domain.share import Share
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion, FreshValues
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource
@@ -34,6 +36,7 @@ class SQLView:
         self.sealed_keys = _SealedKeysView(begin, keys)
         self.sealing_keys = _SealingKeysView(begin, keys)
         self.audit = _AuditView(begin, keys)
+        self.probe_admissions = _ProbeAdmissionsView(begin)
 
 
 class _MailServersView:
@@ -137,3 +140,12 @@ class _AuditView:
         async with self._begin() as connection:
             log = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
             return await log.entries(after, limit, since)
+
+
+class _ProbeAdmissionsView:
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+
+    async def of(self, principal: str, longest_seconds: float) -> Share:
+        async with self._begin() as connection:
+            return await SQLProbeAdmissions(connection).of(principal, longest_seconds)

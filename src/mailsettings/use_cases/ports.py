@@ -11,6 +11,7 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
+from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 
 
@@ -150,6 +151,11 @@ class View(Protocol):
         """Our keys."""
         ...
 
+    @property
+    def probe_admissions(self) -> ProbeAdmissionReads:
+        """The connection tests that were let in."""
+        ...
+
 
 class UnitOfWork(Protocol):
     """One transaction."""
@@ -177,6 +183,11 @@ class UnitOfWork(Protocol):
     @property
     def sealed_keys(self) -> SealedKeys:
         """Our keys, as this transaction sees them."""
+        ...
+
+    @property
+    def probe_admissions(self) -> ProbeAdmissions:
+        """The connection tests that were let in, as this transaction sees them."""
         ...
 
 

@@ -1,0 +1,73 @@
+"""What is written down of a connection test, in one transaction before it and one after.
+
+The limits hang on it: whoever asks next, at whichever process, finds it there.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.ports import Store, UnitOfWork
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTest:
+    """Who wants what tested, as the audit log calls it."""
+
+    caller: Principal
+    tested: str
+
+
+class ProbeRecords:
+    """The store, as connection tests use it."""
+
+    def __init__(self, store: Store, limits: ProbeLimits) -> None:
+        self._store = store
+        self._limits = limits
+
+    async def require_room(self, caller: Principal) -> None:
+        """Raise `TooManyProbes` for what `begin` would refuse, without a write, which would hold others up."""
+        async with self._store.reading() as view:
+            share = await view.probe_admissions.of(caller.name, self._limits.longest_seconds)
+        self._limits.require_room(share)
+
+    async def begin(self, asked: AskedTest, details: Mapping[str, object]) -> str:
+        """Count it and write down that it begins, and return the id to end it by.
+
+        Raises `TooManyProbes`.
+        """
+        name = asked.caller.name
+        async with self._store.writing() as work:
+            self._limits.require_room(await work.probe_admissions.of(name, self._limits.longest_seconds))
+            await _append(work, asked, AuditOutcome.BEGUN, details)
+            return await work.probe_admissions.begin(name)
+
+    async def end(self, asked: AskedTest, test_id: str, report: ProbeReport) -> None:
+        """Write down how it ended. It was made and cannot be taken back, so nothing is raised if that fails.
+
+        Clients repeat what is answered with 503, and each time a mail is sent.
+        """
+        failure = report.failure
+        outcome = AuditOutcome.DONE if failure is None else AuditOutcome.FAILED
+        details = {} if failure is None else {"code": str(failure.code), "stage": str(failure.stage)}
+        try:
+            async with self._store.writing() as work:
+                await work.probe_admissions.end(test_id)
+                await _append(work, asked, outcome, details)
+        except StoreUnavailable:
+            _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
+
+
+async def _append(
+    work: UnitOfWork, asked: AskedTest, outcome: AuditOutcome, details: Mapping[str, object]
+) -> None:
+    caller = asked.caller
+    record = AuditRecord(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, outcome, details)
+    await work.audit.append(record)

@@ -1,0 +1,171 @@
+"""Connection tests that were let in, in real databases: counted for all replicas, by the database's clock."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import func, select, update
+
+from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.errors import TooManyProbes
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.store import engine
+from mailsettings.store.probe_admissions import KEPT_SECONDS
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.tables import probe_admissions as table
+from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.turned_away import TurnedAway
+
+from databases import KEY
+from fakes import ScriptedProber
+
+LONGEST = 45
+ALICE, BOB = (Principal(name, frozenset(Permission)) for name in ("alice", "bob"))
+TOO_MANY = "Too many connection tests of yours are running. Try again in 5 seconds."
+SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+
+
+@pytest.fixture
+async def other(store: SQLStore, database_url: str) -> AsyncIterator[SQLStore]:
+    """Another replica's store; the audit log has its key, as after every start."""
+    await store.admit_key()
+    replica = SQLStore(database_url, Sealer(KEY))
+    yield replica
+    await replica.close()
+
+
+async def share_of(store: SQLStore, principal: str = "alice") -> Share:
+    async with store.reading() as view:
+        return await view.probe_admissions.of(principal, LONGEST)
+
+
+async def begin(store: SQLStore, principal: str = "alice") -> str:
+    async with store.writing() as work:
+        return await work.probe_admissions.begin(principal)
+
+
+def age_all_by(url: str, seconds: float) -> None:
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        connection.execute(update(table).values(begun_at=table.c.begun_at - seconds))
+    database.dispose()
+
+
+async def test_what_runs_is_known_to_every_replica_until_it_ends(store: SQLStore, other: SQLStore) -> None:
+    first, _ = await begin(store), await begin(other)
+    running = await share_of(other)
+    async with store.writing() as work:
+        await work.probe_admissions.end(first)
+    ended = await share_of(other)
+
+    assert [(share.running, share.begun) for share in (running, ended)] == [(2, 2), (1, 2)]
+    assert -1 < running.oldest_seconds < WINDOW_SECONDS
+    assert await share_of(other, "bob") == Share()
+
+
+async def test_a_test_whose_process_died_counts_no_longer_than_a_test_can_take(
+    store: SQLStore, database_url: str
+) -> None:
+    await begin(store)
+    age_all_by(database_url, LONGEST - 10)
+    long = await share_of(store)
+    age_all_by(database_url, 11)
+    dead = await share_of(store)
+    age_all_by(database_url, WINDOW_SECONDS - LONGEST)
+    over = await share_of(store)
+
+    assert [(share.running, share.begun) for share in (long, dead, over)] == [(1, 1), (0, 1), (0, 0)]
+    assert LONGEST < dead.oldest_seconds < WINDOW_SECONDS
+
+
+async def test_a_clock_that_was_put_back_keeps_nobody_out_for_longer_than_two_minutes(
+    store: SQLStore, database_url: str
+) -> None:
+    await begin(store)
+    age_all_by(database_url, 10 - WINDOW_SECONDS)
+    soon = await share_of(store)
+    age_all_by(database_url, -11)
+    far = await share_of(store)
+
+    assert ((soon.running, soon.begun), far) == ((1, 1), Share())
+
+
+@pytest.mark.parametrize("age", [KEPT_SECONDS + 1, -KEPT_SECONDS - 10])
+async def test_what_no_limit_looks_at_is_removed_when_the_next_one_begins(
+    store: SQLStore, database_url: str, age: float
+) -> None:
+    for name in ("alice", "bob"):
+        await begin(store, name)
+    age_all_by(database_url, age)
+    await begin(store)
+    database = engine.sync_engine(database_url)
+    with database.connect() as connection:
+        count = connection.execute(select(func.count()).select_from(table)).scalar_one()
+    database.dispose()
+
+    assert count == 1
+
+
+def probes_of(store: SQLStore, prober: ScriptedProber, limits: ProbeLimits) -> ProbeMailServers:
+    return ProbeMailServers(store, prober, limits, TurnedAway(store))
+
+
+async def outcome(probes: ProbeMailServers, caller: Principal) -> str:
+    try:
+        await probes.given(caller, SERVER, "to@example.org")
+    except TooManyProbes as refused:
+        return str(refused)
+    return "made"
+
+
+class Announcing(ScriptedProber):
+    """Tells that it was asked, and answers when `hold` is set."""
+
+    def __init__(self, settled: asyncio.Queue[str]) -> None:
+        super().__init__(hold=asyncio.Event())
+        self.settled = settled
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        self.settled.put_nowait("running")
+        return await super().probe(server, recipient)
+
+
+async def test_what_runs_at_once_on_two_replicas_is_limited_together(store: SQLStore, other: SQLStore) -> None:
+    """Case 35, of several processes."""
+    settled = asyncio.Queue[str]()
+    prober = Announcing(settled)
+    replicas = [probes_of(each, prober, ProbeLimits(at_once_each=3)) for each in (store, other)]
+
+    async def ask(replica: ProbeMailServers) -> str:
+        found = await outcome(replica, ALICE)
+        settled.put_nowait(found)
+        return found
+
+    asked = [asyncio.create_task(ask(replica)) for replica in replicas for _ in range(3)]
+    at_once = [await settled.get() for _ in asked]
+    bobs = await outcome(probes_of(other, ScriptedProber(), ProbeLimits(at_once_each=3)), BOB)
+    assert prober.hold is not None
+    prober.hold.set()
+    await asyncio.gather(*asked)
+
+    assert sorted(at_once) == [TOO_MANY] * 3 + ["running"] * 3
+    assert bobs == "made"
+    assert (await share_of(store)).running == 0
+
+
+async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
+    store: SQLStore, other: SQLStore
+) -> None:
+    """Case 35, of several processes."""
+    prober = ScriptedProber()
+    replicas = [probes_of(each, prober, ProbeLimits(per_minute_each=3)) for each in (store, other)]
+    outcomes = [await outcome(replicas[number % 2], ALICE) for number in range(5)]
+    others = [await outcome(replica, BOB) for replica in replicas]
+
+    assert [*outcomes[:3], *others] == ["made"] * 5
+    assert all(each.startswith("Too many connection tests of yours within a minute.") for each in outcomes[3:])
+    assert len(prober.asked) == 5
