@@ -2,8 +2,8 @@
 
 import gc
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import cache
 
 from fastapi import FastAPI
@@ -26,8 +26,10 @@ from mailsettings.site.metrics import METRICS
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
+from mailsettings.smtp.gate import Gate
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.resolving import HostLookup
 from mailsettings.smtp.tls import TLSTrust
 from mailsettings.store import migrations
 from mailsettings.store.endpoints import endpoints
@@ -48,12 +50,16 @@ from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
+from mailsettings.use_cases.on_watch import OnWatch
 from mailsettings.use_cases.ports import Metrics, Prober, TokenReader
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.watch_status import WatchStatus
 from mailsettings.web.dialect import NO_TELEMETRY, UseCases
 from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.webhook.delivery import Webhook
+from mailsettings.webhook.signature import signing_keys as webhook_keys
 
 ISSUER = "mailsettings"
 APIS = (*DIALECTS, AUDIT, METRICS)
@@ -73,6 +79,8 @@ class Backend:
     sealing_keys: KeepSealingKeys
     signing_keys: KeepSigningKeys
     use_cases: UseCases
+    watch_status: WatchStatus
+    on_watch: OnWatch | None
 
     async def establish(self) -> None:
         """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
@@ -86,6 +94,10 @@ class Backend:
         details = {"permissions": sorted(grants), "expires_in": lifetime_seconds}
         await note(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
         return await self.issuer.issue(subject, grants, lifetime_seconds)
+
+    def watching(self) -> AbstractAsyncContextManager[None]:
+        """Look at the mail servers on schedule while the block runs, if that is wanted."""
+        return nullcontext() if self.on_watch is None else self.on_watch.running()
 
     async def close(self) -> None:
         """Give back connections and threads."""
@@ -117,7 +129,8 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
-    prober: Prober = create_prober(settings, _egress(settings))
+    egress = _egress(settings)
+    prober: Prober = create_prober(settings, egress)
     if tracing is not None:
         prober = tracing.of_tests(prober)
     signing = KeepSigningKeys(store, signing_keys.make)
@@ -140,7 +153,10 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
         at_once=RequestsAtOnce(settings.requests_at_once_each),
     )
     accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
-    return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases)
+    webhook, interval = create_webhook(settings, egress), settings.recheck_interval
+    on_watch = None if interval is None else OnWatch(store, prober, interval, webhook)
+    watch_status = WatchStatus(store)
+    return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch)
 
 
 def _reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
@@ -178,6 +194,26 @@ def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
     return OpenIDConnectTokens(trusted, tls)
 
 
+def create_webhook(settings: Settings, egress: EgressPolicy) -> Webhook | None:
+    """Who is told what the watch finds out, if somebody is. Raises `SettingsInvalid`."""
+    url, secret = settings.webhook_url, settings.webhook_secret
+    if url is None or secret is None:
+        return None
+    try:
+        keys = webhook_keys(secret.get_secret_value())
+    except ValueError as problem:
+        raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from None
+    try:
+        tls = discovery.tls_context(settings.webhook_ca_file)
+    except OSError:
+        raise SettingsInvalid(
+            f"{PREFIX}WEBHOOK_CA_FILE is not a readable file of certificates in PEM form."
+        ) from None
+    lookup = HostLookup()
+    gate = Gate(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
+    return Webhook(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.admits, tls=tls)
+
+
 def create_service(
     backend: Backend, metrics: PrometheusMetrics | None = None, tracing: Tracing | None = None
 ) -> ASGIApp:
@@ -196,7 +232,7 @@ def create_service(
         await backend.establish()
         documents()  # now, so that no request has to wait for them
         try:
-            async with sampling(lambda: counted.sample_pool(backend.store.pool())):
+            async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield
         finally:
             await backend.close()

@@ -1,4 +1,4 @@
-"""How the values of settings are written in the environment: lists, names, and pairs of them."""
+"""How the values of settings are written in the environment: lists, names, pairs of them, and times."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network
@@ -37,6 +37,14 @@ def _unescaped(text: str, separator: str) -> list[str]:
     return [part.replace(f"\\{separator}", separator) for part in parts]
 
 
+def _seconds(value: object) -> object:
+    """`90` or `90s`, `15m`, `2h`, `1d`; nothing else is a number of seconds."""
+    written = re.fullmatch(r"([0-9]{1,6})([smhd]?)", value.strip()) if isinstance(value, str) else None
+    if written is None:
+        raise ValueError("it must be a time like 90, 15m, 2h or 1d")
+    return int(written[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[written[2]]
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
@@ -44,4 +52,5 @@ HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
 ClaimPath = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_claim_path)]
+Seconds = Annotated[int, Field(ge=60, le=604800), BeforeValidator(_seconds)]
 Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_pairs)]

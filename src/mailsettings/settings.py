@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from mailsettings.domain.secure_url import is_secure
-from mailsettings.setting_types import ClaimPath, HostNames, Names, Networks, Pairs, Port, Ports
+from mailsettings.setting_types import ClaimPath, HostNames, Names, Networks, Pairs, Port, Ports, Seconds
 
 PREFIX = "MAILSETTINGS_"
 SHORTEST_PASSWORD = 8
@@ -203,6 +203,26 @@ class Settings(BaseSettings):
         description="Where OpenTelemetry traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; "
         "needs the extra `tracing`; by default there are none.",
     )
+    recheck_interval: Seconds | None = Field(
+        default=None,
+        description="How often each stored mail server is checked without sending mail, such as `15m`, `2h` or "
+        "seconds, 60 or more; by default never. See [the watch](docs/watch.md).",
+    )
+    webhook_url: SecretStr | None = Field(
+        default=None,
+        description="Where it is told that a mail server fails or works again, or that a certificate or secret "
+        "ends; an `https` address, or an `http` one of loopback.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None,
+        validate_default=True,
+        description="What signs it: 24 to 64 bytes, as `whsec_` and base64 or as text; two with a space between "
+        "while the receiver changes.",
+    )
+    webhook_ca_file: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that its receiver is trusted by, in place of the system's.",
+    )
     log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="`debug`, `info`, `warning` or `error`."
@@ -243,6 +263,25 @@ class Settings(BaseSettings):
         if value and not issuer:
             raise ValueError(f"without {PREFIX}OIDC_ISSUER it means nothing")
         return value
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _told_securely(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is not None and not is_secure(url.get_secret_value()):
+            raise ValueError("it must be an https address, or an http one of loopback")
+        if url is not None and info.data.get("recheck_interval") is None:
+            raise ValueError(f"without {PREFIX}RECHECK_INTERVAL it means nothing")
+        return url
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _signs(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("webhook_url")
+        if url and not secret:
+            raise ValueError(f"with {PREFIX}WEBHOOK_URL it is needed")
+        if secret and not url:
+            raise ValueError(f"without {PREFIX}WEBHOOK_URL it means nothing")
+        return secret
 
     @property
     def database(self) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import PasswordAuthentication
-from mailsettings.domain.secret import MASK, Secret, is_mask
+from mailsettings.domain.secret import MASK, Secret, are_same, is_mask
 
 CANARY = "CANARY-8c1b1f52"
 
@@ -69,3 +70,14 @@ def test_secrets_are_equal_by_their_text() -> None:
 )
 def test_a_mask_is_known_as_one(text: str, masked: bool) -> None:
     assert masked == is_mask(text)
+
+
+def test_two_secrets_are_the_same_by_their_text_and_one_that_does_not_open_is_like_none() -> None:
+    def damaged() -> str:
+        raise SecretUnreadable
+
+    assert are_same(Secret("a"), Secret.sealed(lambda: "a"))
+    assert are_same(None, None)
+    assert not are_same(Secret("a"), Secret("b"))
+    assert not are_same(Secret("a"), None)
+    assert not are_same(Secret.sealed(damaged), Secret("a"))

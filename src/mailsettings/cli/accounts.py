@@ -9,7 +9,7 @@ from mailsettings import settings
 from mailsettings.bootstrap import GRANTS
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.access import FOREIGN_MARK, OPERATOR, Account, AccountKind
+from mailsettings.domain.access import FOREIGN_MARK, OPERATOR, WATCH, Account, AccountKind
 
 SECRET_BYTES = 32
 
@@ -22,6 +22,8 @@ def _own_name(_context: click.Context, _parameter: click.Parameter, name: str) -
         raise click.ClickException(f"{FOREIGN_MARK} is reserved for the names of an external issuer's callers.")
     if name.startswith(f"{OPERATOR.name}:"):
         raise click.ClickException(f"{OPERATOR.name}: is reserved for those who use this command line.")
+    if name == WATCH.name:
+        raise click.ClickException(f"{WATCH.name} is reserved for this program's own checks.")
     return name
 
 

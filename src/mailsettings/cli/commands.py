@@ -19,6 +19,7 @@ from mailsettings.cli.probe import probe
 from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.cli.serving import serve_until_told
 from mailsettings.cli.signing_keys import signing_keys
+from mailsettings.cli.watch import secret_ends, watch
 from mailsettings.store import migrations
 from mailsettings.web.certificate import server_context
 
@@ -29,7 +30,7 @@ def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 
 
-for command in (audit, client, history, keys, probe, signing_keys, user):
+for command in (audit, client, history, keys, probe, secret_ends, signing_keys, user, watch):
     main.add_command(command)
 
 

@@ -56,6 +56,8 @@ class Principal:
 
 OPERATOR = Principal("operator", frozenset(Permission))
 """Whoever runs our command line on the machine itself: the files are theirs, so all is allowed."""
+WATCH = Principal("watch", frozenset())
+"""This program itself, when it looks at mail servers on schedule."""
 
 
 class AccountKind(StrEnum):

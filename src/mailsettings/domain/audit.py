@@ -39,7 +39,10 @@ class Action(StrEnum):
     """What it was before is not kept any more."""
     MAIL_SERVER_REPLACE = "mail-server.replace"
     MAIL_SERVER_RESTORE = "mail-server.restore"
+    MAIL_SERVER_SECRET_ENDS = "mail-server.secret-ends"  # noqa: S105  # a name
     MAIL_SERVER_TEST = "mail-server.test"
+    MAIL_SERVER_WATCH = "mail-server.watch"
+    """A server that worked fails (`failed`), or works again (`done`)."""
     SEALING_KEY_DROP = "sealing-key.drop"
     SEALING_KEY_RESEAL = "sealing-key.reseal"
     SEALING_KEY_ROTATE = "sealing-key.rotate"

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import NoReturn, Self
 
+from mailsettings.domain.errors import SecretUnreadable
+
 MASK = "*" * 10
 """What stands for a secret wherever one has to be shown; long enough for schemas that demand 8 characters."""
 
@@ -39,6 +41,14 @@ class Secret:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is not copied out of the process")
+
+
+def are_same(one: Secret | None, other: Secret | None) -> bool:
+    """Whether both are one secret; one that cannot be read any more is like no other."""
+    try:
+        return one == other
+    except SecretUnreadable:
+        return False
 
 
 def is_mask(text: str) -> bool:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import Float
+from sqlalchemy import Float, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -22,3 +23,8 @@ def _sqlite(_element: Now, _compiler: Any, **_options: Any) -> str:
 @compiles(Now, "postgresql")
 def _postgresql(_element: Now, _compiler: Any, **_options: Any) -> str:
     return "CAST(EXTRACT(EPOCH FROM statement_timestamp()) AS double precision)"
+
+
+async def now(connection: AsyncConnection) -> float:
+    """Seconds since the epoch by the database's clock."""
+    return (await connection.execute(select(Now()))).scalar_one()

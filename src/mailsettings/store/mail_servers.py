@@ -10,10 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
+from mailsettings.domain.secret import are_same
 from mailsettings.store.mail_server_rows import KINDS, changed, sealed_for, server_of, values_of
 from mailsettings.store.mail_server_versions import SQLMailServerVersions
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers as table
+from mailsettings.store.watch import SQLWatch
 
 _LISTED = (
     *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
@@ -87,6 +89,9 @@ class SQLMailServers:
             "updated_at": datetime.now(UTC),
             "changed_by": by,
         }
+        stored = await self.find(server_id)
+        if stored is None or not are_same(stored.server.secret, server.secret):
+            now["secret_ends_on"] = None
         await self._connection.execute(update(table).where(table.c.id == server_id).values(now))
 
     async def delete(self, server_id: int, by: str | None = None) -> None:
@@ -94,6 +99,7 @@ class SQLMailServers:
         await self._past.keep(server_id)
         await self._past.note_removal(server_id, by)
         await self._connection.execute(delete(table).where(table.c.id == server_id))
+        await SQLWatch(self._connection).forget(server_id)
 
     async def forget_versions(self, server_id: int, but: int) -> None:
         """Keep the *but* newest of what the server was."""

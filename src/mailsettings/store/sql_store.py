@@ -17,8 +17,10 @@ from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
+from mailsettings.store.leases import SQLLeases
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.outbox import SQLOutbox
 from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion
 from mailsettings.store.sealed_keys import SQLSealedKeys
@@ -26,6 +28,7 @@ from mailsettings.store.sealing import KeySource, Sealer
 from mailsettings.store.sealing_keys import SQLSealingKeys
 from mailsettings.store.turns import Turns
 from mailsettings.store.view import SQLView
+from mailsettings.store.watch import SQLWatch
 
 CONNECT_SECONDS = 2.4
 """How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
@@ -42,6 +45,9 @@ class SQLUnitOfWork:
         self.login_failures = SQLLoginFailures(connection)
         self.sealed_keys = SQLSealedKeys(connection, sealer)
         self.sealing_keys = SQLSealingKeys(connection, keys)
+        self.watch = SQLWatch(connection)
+        self.leases = SQLLeases(connection)
+        self.outbox = SQLOutbox(connection)
         self.audit = SQLAuditLog(connection, self.sealed_keys)
         self.probe_admissions = SQLProbeAdmissions(connection)
 

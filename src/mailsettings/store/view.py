@@ -11,17 +11,21 @@ from mailsettings.domain.guessing import Failures
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.outbox import WaitingEvent
 from mailsettings.domain.sealing_key import SealingReport
 from mailsettings.domain.share import Share
+from mailsettings.domain.watch import WatchedServer, WatchSummary
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.outbox import SQLOutbox
 from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion, FreshValues
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource
 from mailsettings.store.sealing_keys import SQLSealingKeys
+from mailsettings.store.watch import SQLWatch
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
@@ -37,6 +41,8 @@ class SQLView:
         self.sealing_keys = _SealingKeysView(begin, keys)
         self.audit = _AuditView(begin, keys)
         self.probe_admissions = _ProbeAdmissionsView(begin)
+        self.watch = _WatchView(begin)
+        self.outbox = _OutboxView(begin)
 
 
 class _MailServersView:
@@ -149,3 +155,29 @@ class _ProbeAdmissionsView:
     async def of(self, principal: str, longest_seconds: float) -> Share:
         async with self._begin() as connection:
             return await SQLProbeAdmissions(connection).of(principal, longest_seconds)
+
+
+class _WatchView:
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+
+    async def due(self, interval: int, again_after: int, limit: int) -> Sequence[int]:
+        async with self._begin() as connection:
+            return await SQLWatch(connection).due(interval, again_after, limit)
+
+    async def list(self) -> Sequence[WatchedServer]:
+        async with self._begin() as connection:
+            return await SQLWatch(connection).list()
+
+    async def summary(self) -> WatchSummary:
+        async with self._begin() as connection:
+            return await SQLWatch(connection).summary()
+
+
+class _OutboxView:
+    def __init__(self, begin: Begin) -> None:
+        self._begin = begin
+
+    async def due(self, limit: int) -> Sequence[WaitingEvent]:
+        async with self._begin() as connection:
+            return await SQLOutbox(connection).due(limit)

@@ -1,0 +1,119 @@
+"""Work that one process does for all of them, by a lease in the database.
+
+Whoever has the lease renews it long before it ends, and stops when it could not. Another takes it when it has
+run out. A process that was stopped and goes on later may not know yet that it has lost it; so each transaction
+of its work looks at the lease again, and is not committed without it.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.use_cases.uninterrupted import uninterrupted
+from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
+
+LEASE_SECONDS = 30.0
+_FAREWELL_SECONDS = 2.0
+_log = logging.getLogger("mailsettings.watch")
+
+Work = Callable[[], Coroutine[None, None, None]]
+
+
+class LeaseLost(Exception):
+    """The lease is not ours any more: nothing was written."""
+
+
+class Lease:
+    """One lease, as one process sees it."""
+
+    def __init__(self, store: WatchStore, name: str, seconds: float = LEASE_SECONDS) -> None:
+        self._store = store
+        self._name = name
+        self._seconds = seconds
+        self._holder = uuid.uuid4().hex
+        self._away = False
+
+    async def while_held(self, work: Work) -> None:
+        """Do *work*, which does not end by itself, whenever the lease is ours; until cancelled."""
+        while True:
+            try:
+                await self._try(work)
+            except Exception:  # noqa: BLE001  # whatever it is, the next try may be better
+                _log.exception("The watch stumbled, and goes on.")
+            await asyncio.sleep(self._seconds / 3)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[WatchWork]:
+        """A transaction of the work. Raises `LeaseLost`, `StoreUnavailable`."""
+        async with self._store.writing() as work:
+            # Writers are one at a time: nobody takes the lease between this look and the commit.
+            if not await work.leases.holds(self._name, self._holder):
+                raise LeaseLost
+            yield work
+
+    async def _try(self, work: Work) -> None:
+        until = await self._taken()
+        if until is not None:
+            await self._hold(work, until)
+
+    async def _hold(self, work: Work, until: float) -> None:
+        _log.info("The watch is kept by this process from now on.")
+        try:
+            async with asyncio.timeout_at(until) as limit, asyncio.TaskGroup() as group:
+                group.create_task(self._renew(limit))
+                group.create_task(work())
+        except* (LeaseLost, TimeoutError):
+            _log.warning("The watch is not kept by this process any more: the lease was not renewed in time.")
+        finally:
+            await self._give_up()
+
+    async def _renew(self, limit: asyncio.Timeout) -> None:
+        while True:
+            await asyncio.sleep(self._seconds / 3)
+            until = await self._taken()
+            if until is not None:
+                limit.reschedule(until)
+            elif not self._away:
+                raise LeaseLost
+
+    async def _taken(self) -> float | None:
+        """Until when, on the clock of the event loop, the lease is ours; None if it is not."""
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            taken = await uninterrupted(self._take())
+        except StoreUnavailable:
+            self._note_away()
+            return None
+        self._away = False
+        return asked_at + self._seconds if taken else None
+
+    async def _take(self) -> bool:
+        async with self._store.writing() as work:
+            return await work.leases.take(self._name, self._holder, self._seconds)
+
+    def _note_away(self) -> None:
+        if not self._away:
+            _log.warning("The database is away; the watch goes on when it is back.")
+        self._away = True
+
+    async def _give_up(self) -> None:
+        """Let another process go on at once; if the database is away, when the lease has run out."""
+        await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_FAREWELL_SECONDS)
+
+    async def _leave(self) -> None:
+        with suppress(StoreUnavailable):
+            async with self._store.writing() as work:
+                await work.leases.give_up(self._name, self._holder)
+
+
+async def again_and_again(step: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
+    """Take *step* for ever: again at once if it found something to do, else after a pause."""
+    while True:
+        busy = False
+        with suppress(StoreUnavailable):
+            busy = await step()
+        if not busy:
+            await asyncio.sleep(pause_seconds)

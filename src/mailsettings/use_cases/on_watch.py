@@ -1,0 +1,55 @@
+"""One process on watch: its checks and its deliveries, while it has the lease."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mailsettings.use_cases import courier, lease, watch
+from mailsettings.use_cases.courier import Courier
+from mailsettings.use_cases.lease import Lease
+from mailsettings.use_cases.ports import Prober
+from mailsettings.use_cases.watch import Watch
+from mailsettings.use_cases.watch_ports import Messenger, WatchMeter, WatchStore
+
+NAME = "watch"
+
+
+class OnWatch:
+    """Checks each server once in *interval* seconds; what is new goes to *messenger* too, if there is one."""
+
+    def __init__(  # noqa: PLR0913  # each is one line in the composition root
+        self,
+        store: WatchStore,
+        prober: Prober,
+        interval: int,
+        messenger: Messenger | None = None,
+        *,
+        meter: WatchMeter | None = None,
+        lease_seconds: float = lease.LEASE_SECONDS,
+        pause_seconds: float = watch.PAUSE_SECONDS,
+    ) -> None:
+        self._lease = Lease(store, NAME, lease_seconds)
+        tells = messenger is not None
+        self._watch = Watch(
+            store, prober, self._lease, interval, tells=tells, meter=meter, pause_seconds=pause_seconds
+        )
+        self._courier: Courier | None = None
+        if messenger is not None:
+            pause_seconds = min(pause_seconds, courier.PAUSE_SECONDS)
+            self._courier = Courier(store, messenger, self._lease, meter=meter, pause_seconds=pause_seconds)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On watch while the block runs, beside it; at its end what is under way is broken off."""
+        task = asyncio.create_task(self._lease.while_held(self._keep))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _keep(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.keep())
+            if self._courier is not None:
+                group.create_task(self._courier.keep())

@@ -1,0 +1,87 @@
+"""The watch with a real prober: what a server does is told, and no server gets a mail by it."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.watch import Health, WatchedServer
+from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.store import engine
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.use_cases.lease import Lease
+from mailsettings.use_cases.watch import Watch
+
+from databases import KEY
+from misbehaving_server import Kind, Step, misbehaving_server
+from probers import MakeProber
+from smtp_server import USERNAME, Behaviour, real_server
+
+PASSWORD = "canary-reply-17"
+LOGIN = PasswordAuthentication(USERNAME, Secret(PASSWORD))
+STARTTLS = ConnectionSecurity.STARTTLS
+
+
+async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> WatchedServer:
+    store = SQLStore(url, Sealer(KEY))
+    lease = Lease(store, "watch")
+    assert await lease._taken() is not None  # noqa: SLF001  # what its loop begins with
+    watch = Watch(store, prober, lease, 3600, tells=True)
+    async with store.writing() as work:
+        await work.mail_servers.add(server)
+    await watch.check_due()
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        connection.execute(text("UPDATE watch_states SET checked_at = checked_at - 3600, since = since - 3600"))
+    database.dispose()
+    await watch.check_due()
+    async with store.reading() as view:
+        (found,) = await view.watch.list()
+        assert "canary" not in repr(await view.outbox.due(10))
+    await store.close()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("step", "kind", "stage", "code"),
+    [
+        (Step.GREETING, Kind.UNAVAILABLE, "greet", "server_unavailable"),
+        (Step.STARTTLS, Kind.REFUSE, "secure", "starttls_refused"),
+        (Step.AUTH, Kind.REFUSE, "authenticate", "smtp_auth_failed"),
+        (Step.MAIL, Kind.CLOSE, "sender", "connection_lost"),
+    ],
+)
+async def test_a_server_that_misbehaves_fails_by_stage_and_code(
+    sqlite_url: str, make_prober: MakeProber, step: Step, kind: Kind, stage: str, code: str
+) -> None:
+    async with misbehaving_server(STARTTLS, step, kind) as server:
+        found = await after_two_checks(sqlite_url, server.settings(LOGIN), make_prober())
+
+    assert (found.health, found.stage, found.code) == (Health.FAILS, stage, code)
+    assert server.messages == 0
+
+
+async def test_a_server_that_works_is_logged_in_to_and_gets_no_mail_and_its_certificates_end_is_known(
+    sqlite_url: str, make_prober: MakeProber
+) -> None:
+    async with real_server(Behaviour(STARTTLS, PASSWORD)) as server:
+        found = await after_two_checks(sqlite_url, server.settings(STARTTLS, LOGIN), make_prober())
+
+    assert (found.health, server.attempts, server.messages) == (Health.WORKS, ["PLAIN", "PLAIN"], [])
+    assert found.certificate_ends_at is not None
+    assert found.certificate_ends_at > datetime.now(UTC).timestamp()
+
+
+async def test_a_check_goes_nowhere_that_a_test_may_not_go(
+    sqlite_url: str, make_prober: MakeProber, connects: list[tuple[str, int]]
+) -> None:
+    async with real_server(Behaviour(STARTTLS, PASSWORD)) as server:
+        prober = make_prober(egress=EgressPolicy(allowed_ports=None))
+        found = await after_two_checks(sqlite_url, server.settings(STARTTLS, LOGIN), prober)
+
+    assert (found.health, found.code) == (Health.FAILS, "address_not_allowed")
+    assert server.port not in {port for _, port in connects}

@@ -1,0 +1,182 @@
+"""The watch of real processes: one of them checks, another goes on when it is killed, and somebody is told."""
+
+import asyncio
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mailsettings import settings
+from mailsettings.bootstrap import create_backend, create_webhook, prepare
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.replacement import Replacement
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.watch import Health
+from mailsettings.settings import SettingsInvalid
+from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.store.sql_store import SQLStore
+
+from canary import Canary
+from processes import clean_environment, serving
+from smtp_server import AUTHORITY_PEM as MAIL_AUTHORITY_PEM
+from smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
+from webhook_receiver import AUTHORITY_PEM, SECRET, webhook_receiver
+
+LEASE_SECONDS = 2
+ON_WATCH = "The watch is kept by this process from now on."
+STARTTLS = ConnectionSecurity.STARTTLS
+
+
+class OnWatchProcess:
+    def __init__(self, url: str, output: Path) -> None:
+        self.output = output
+        script = Path(__file__).with_name("watching.py")
+        command = [sys.executable, str(script), url, str(LEASE_SECONDS)]
+        with output.open("wb") as file:
+            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+
+    @property
+    def has_led(self) -> bool:
+        return ON_WATCH in self.output.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+
+@asynccontextmanager
+async def three_processes(url: str, folder: Path) -> AsyncIterator[list[OnWatchProcess]]:
+    processes = [OnWatchProcess(url, folder / f"{number}.log") for number in range(3)]
+    try:
+        yield processes
+    finally:
+        for one in processes:
+            if one.process.poll() is None:
+                one.process.kill()
+                one.process.wait()
+
+
+async def until_known_to_work(store: SQLStore, count: int) -> None:
+    for _ in range(1000):
+        async with store.reading() as view:
+            if (await view.watch.summary()).servers[Health.WORKS] == count:
+                return
+        await asyncio.sleep(0.03)
+    pytest.fail("they are not known to work")
+
+
+async def add(store: SQLStore, server: RealServer, count: int) -> None:
+    async with store.writing() as work:
+        for _ in range(count):
+            await work.mail_servers.add(server.settings())
+
+
+async def test_of_three_processes_one_checks_and_when_it_is_killed_another_goes_on(
+    store: SQLStore, database_url: str, tmp_path: Path
+) -> None:
+    async with real_server(Behaviour()) as server, three_processes(database_url, tmp_path) as processes:
+        await add(store, server, 5)
+        await until_known_to_work(store, 5)
+        (leader,) = [one for one in processes if one.has_led]
+        leader.end(signal.SIGKILL)
+        async with store.reading() as view:
+            assert (await view.watch.summary()).led  # so that the others have to wait until it has run out
+        await add(store, server, 3)
+        await until_known_to_work(store, 8)
+        next_leaders = [one for one in processes if one.has_led and one is not leader]
+        codes = [one.end(signal.SIGTERM) for one in processes if one is not leader]
+        async with store.reading() as view:
+            led = (await view.watch.summary()).led
+
+    assert len(next_leaders) == 1
+    assert server.connections == 8
+    assert (codes, led, server.messages) == ([0, 0], False, [])
+
+
+async def test_with_two_workers_a_server_is_checked_once_and_the_webhook_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = Canary(plain=True)
+    mail_ca, hook_ca = tmp_path / "mail.pem", tmp_path / "hook.pem"
+    mail_ca.write_text(MAIL_AUTHORITY_PEM)
+    hook_ca.write_text(AUTHORITY_PEM)
+    day = (datetime.now(UTC) + timedelta(days=20)).date()
+    async with real_server(Behaviour(STARTTLS, canary.secret)) as server, webhook_receiver(name=HOST) as receiver:
+        environment = clean_environment(
+            tmp_path / "data",
+            DEV="true",
+            SMTP_CA_FILE=str(mail_ca),
+            RECHECK_INTERVAL="1h",
+            WEBHOOK_URL=f"https://{HOST}:{receiver.port}/{SECRET[-8:]}",
+            WEBHOOK_SECRET=SECRET,
+            WEBHOOK_CA_FILE=str(hook_ca),
+        )
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        prepare(settings.read())
+        backend = create_backend(settings.read())
+        await backend.establish()
+        login = PasswordAuthentication(USERNAME, Secret(canary.secret))
+        stored = MailServer(HOST, server.port, STARTTLS, Sender("a@example.org"), login)
+        await backend.use_cases.mail_servers.create(OPERATOR, Replacement(stored))
+        await backend.watch_status.set_secret_end(OPERATOR, None, day)
+        with serving(environment, "--workers", "2") as (_, output):
+            (post,) = await receiver.received(1)
+        (found,) = await backend.watch_status.list(OPERATOR)
+        await backend.close()
+
+    assert post.is_signed()
+    told = json.loads(post.body)
+    assert (told["type"], told["data"]["id"], told["data"]["daysLeft"]) == ("mail_server.secret_ends", 1, 19)
+    assert (server.connections, server.messages, len(receiver.posts)) == (1, [], 1)
+    assert (found.health, found.secret_ends_on) == (Health.WORKS, day)
+    canary.assert_nowhere(output, post.body)
+    assert SECRET[-8:] not in output.read_text()
+
+
+WEBHOOK = {"RECHECK_INTERVAL": "15m", "WEBHOOK_URL": "https://hooks.example.org/canary", "WEBHOOK_SECRET": SECRET}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"RECHECK_INTERVAL": "59"}, "RECHECK_INTERVAL"),
+        ({"RECHECK_INTERVAL": "canary"}, "RECHECK_INTERVAL"),
+        ({"RECHECK_INTERVAL": "8d"}, "RECHECK_INTERVAL"),
+        ({"RECHECK_INTERVAL": ""}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": "http://hooks.example.org/canary"}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": "https://canary@hooks.example.org/"}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": ""}, "WEBHOOK_SECRET"),
+        ({"WEBHOOK_SECRET": ""}, "WEBHOOK_SECRET"),
+        ({"WEBHOOK_SECRET": "whsec_canary"}, "WEBHOOK_SECRET"),
+        ({"WEBHOOK_SECRET": "canary"}, "WEBHOOK_SECRET"),
+        ({"WEBHOOK_CA_FILE": "/canary.pem"}, "WEBHOOK_CA_FILE"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_named_and_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
+) -> None:
+    for name, value in (WEBHOOK | changes).items():
+        monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
+
+    with pytest.raises(SettingsInvalid, match=rf"^MAILSETTINGS_{named} ") as refused:
+        create_webhook(settings.read(), EgressPolicy())
+    assert "canary" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("60", 60), ("90s", 90), ("15m", 900), ("2h", 7200), ("7d", 604800), ("", None)]
+)
+def test_an_interval_is_written_as_people_do(
+    monkeypatch: pytest.MonkeyPatch, written: str, seconds: int | None
+) -> None:
+    monkeypatch.setenv("MAILSETTINGS_RECHECK_INTERVAL", written)
+
+    assert settings.read().recheck_interval == seconds

@@ -1,0 +1,546 @@
+"""Checks on schedule: by one process, told once, and never after the lease is lost."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from mailsettings.domain.access import OPERATOR, Principal
+from mailsettings.domain.audit import Action
+from mailsettings.domain.errors import InvalidSetting, MailServerNotFound, PermissionDenied, StoreUnavailable
+from mailsettings.domain.mail_server import (
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.outbox import DELAYS, WaitingEvent
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeReport, ProbeStage
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.watch import Health
+from mailsettings.store import engine, outbox
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.view import SQLView
+from mailsettings.use_cases.courier import Courier
+from mailsettings.use_cases.lease import Lease, LeaseLost
+from mailsettings.use_cases.on_watch import NAME, OnWatch
+from mailsettings.use_cases.watch import AT_ONCE, Watch
+from mailsettings.use_cases.watch_status import WatchStatus
+
+from canary import Canary, text_of
+from databases import KEY
+from fakes import WORKS, ScriptedProber
+
+SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@b.example"))
+REFUSED = ProbeFailure(FailureCode.CONNECTION_REFUSED, ProbeStage.CONNECT, "canary-title", "canary-explanation")
+FAILS = ProbeReport((), REFUSED)
+INTERVAL = 3600
+
+
+@dataclass
+class ToldMessenger:
+    """Takes what it is given, or has the problem that it is told to have."""
+
+    problem: str | None = None
+    told: list[WaitingEvent] = field(default_factory=list)
+
+    async def deliver(self, event: WaitingEvent) -> str | None:
+        self.told.append(event)
+        return self.problem
+
+
+@dataclass
+class Counted:
+    found: list[Health] = field(default_factory=list)
+    deliveries: list[bool] = field(default_factory=list)
+
+    def checked(self, found: Health) -> None:
+        self.found.append(found)
+
+    def delivered(self, *, taken: bool) -> None:
+        self.deliveries.append(taken)
+
+
+@dataclass
+class Duty:
+    """A process on watch that takes each step when it is told to."""
+
+    store: SQLStore
+    url: str
+    prober: ScriptedProber
+    meter: Counted
+    lease: Lease
+    watch: Watch
+
+    async def check(self, *reports: ProbeReport) -> None:
+        """One check after the other, as if the time between them had gone by."""
+        for self.prober.report in reports:
+            sql(
+                self.url,
+                f"UPDATE watch_states SET checked_at = checked_at - {INTERVAL}, since = since - {INTERVAL}",
+            )
+            assert await self.watch.check_due()
+
+    async def waiting(self) -> list[dict[str, object]]:
+        async with self.store.reading() as view:
+            return [json.loads(event.body) for event in await view.outbox.due(100)]
+
+    async def entries(self, action: Action = Action.MAIL_SERVER_WATCH) -> list[tuple[str | None, str, object]]:
+        async with self.store.reading() as view:
+            entries = await view.audit.entries(0, 1000)
+        records = [entry.record for entry in entries if entry.record.action == action]
+        return [(record.actor, record.outcome, record.details) for record in records]
+
+
+def sql(url: str, statement: str) -> None:
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        connection.execute(text(statement))
+    database.dispose()
+
+
+async def add(store: SQLStore, count: int = 1, server: MailServer = SERVER) -> None:
+    async with store.writing() as work:
+        for _ in range(count):
+            await work.mail_servers.add(server)
+
+
+@pytest.fixture
+async def duty(store: SQLStore, database_url: str) -> Duty:
+    prober, meter, lease = ScriptedProber(), Counted(), Lease(store, NAME)
+    watch = Watch(store, prober, lease, INTERVAL, tells=True, meter=meter)
+    assert await lease._taken() is not None  # noqa: SLF001  # what its loop begins with
+    return Duty(store, database_url, prober, meter, lease, watch)
+
+
+async def test_a_failure_is_told_once_in_the_log_the_audit_log_and_the_outbox(
+    duty: Duty, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mailsettings.watch")
+    await add(duty.store)
+    await duty.check(WORKS, FAILS, FAILS, FAILS, WORKS, WORKS)
+
+    subject = {"id": 1, "version": 1, "host": "mail.example.org", "port": 25}
+    why = {"stage": "connect", "code": "connection_refused"}
+    assert [(one["type"], one["data"]) for one in await duty.waiting()] == [
+        ("mail_server.fails", subject | why),
+        ("mail_server.works", subject),
+    ]
+    assert await duty.entries() == [("watch", "failed", why), ("watch", "done", {})]
+    lines = [record for record in caplog.records if hasattr(record, "event")]
+    assert [record.getMessage() for record in lines] == [
+        "mail server 1 fails at the stage connect: connection_refused",
+        "mail server 1 works again",
+    ]
+    assert [record.mail_server for record in lines] == [subject | why, subject]  # type: ignore[attr-defined]  # extra
+    assert "canary" not in f"{await duty.waiting()} {await duty.entries()} {[*map(text_of, caplog.records)]}"
+    assert duty.meter.found == [
+        *(Health.WORKS, Health.DOUBTFUL, Health.FAILS, Health.FAILS, Health.WORKS, Health.WORKS)
+    ]
+
+
+async def test_no_mail_is_sent_and_a_thousand_checks_without_news_leave_no_entry(duty: Duty) -> None:
+    await add(duty.store, 3)
+    await duty.check(*[WORKS] * 5)
+
+    assert len(duty.prober.asked) == 15
+    assert {recipient for _, recipient in duty.prober.asked} == {None}
+    assert (await duty.entries(), await duty.waiting()) == ([], [])
+
+
+async def test_where_nobody_is_to_be_told_nothing_waits(duty: Duty) -> None:
+    await add(duty.store)
+    duty.watch = Watch(duty.store, duty.prober, duty.lease, INTERVAL, tells=False)
+    await duty.check(FAILS, FAILS)
+
+    assert len(await duty.entries()) == 1
+    assert await duty.waiting() == []
+
+
+async def test_what_changed_or_went_away_during_its_check_is_not_judged_by_it(duty: Duty) -> None:
+    await add(duty.store, 2)
+    duty.prober.hold = asyncio.Event()
+    checking = asyncio.create_task(duty.watch.check_due())
+    await until(lambda: has_asked(duty.prober, 2))
+    async with duty.store.writing() as work:
+        await work.mail_servers.replace(1, replace(SERVER, port=587))
+        await work.mail_servers.delete(2)
+    duty.prober.hold.set()
+    await checking
+
+    async with duty.store.reading() as view:
+        assert [(one.server_id, one.health) for one in await view.watch.list()] == [(1, Health.UNCHECKED)]
+        assert await view.watch.due(INTERVAL, 60, 10) == [1]
+
+
+async def test_what_goes_away_before_its_check_is_not_checked(duty: Duty) -> None:
+    await add(duty.store, AT_ONCE + 1)
+    duty.prober.hold = asyncio.Event()
+    checking = asyncio.create_task(duty.watch.check_due())
+    await until(lambda: has_asked(duty.prober, AT_ONCE))
+    async with duty.store.writing() as work:
+        await work.mail_servers.delete(AT_ONCE + 1)
+    duty.prober.hold.set()
+    await checking
+
+    assert len(duty.prober.asked) == AT_ONCE
+
+
+async def test_a_result_that_cannot_be_written_now_is_found_out_again_later(
+    duty: Duty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add(duty.store)
+    duty.watch = Watch(duty.store, duty.prober, duty.lease, INTERVAL, tells=True, pause_seconds=0.05)
+    with monkeypatch.context() as patch:
+        patch.setattr(duty.store, "writing", never)
+        assert await duty.watch.check_due()
+    assert duty.meter.found == []
+    await until(duty.watch.check_due)
+
+    async with duty.store.reading() as view:
+        assert [one.health for one in await view.watch.list()] == [Health.WORKS]
+
+
+async def test_news_for_which_there_is_no_room_are_told_here(
+    duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(duty.store)
+    monkeypatch.setattr(outbox, "MOST_WAITING", 0)
+    await duty.check(FAILS, FAILS)
+
+    assert "Too much waits for the webhook; mail_server.fails is told here only." in caplog.text
+    assert "mail server 1 fails at the stage connect" in caplog.text
+    assert len(await duty.entries()) == 1
+
+
+async def test_not_more_than_a_few_are_checked_at_once(duty: Duty) -> None:
+    await add(duty.store, 3 * AT_ONCE)
+    together, at_once = asyncio.Barrier(AT_ONCE), [0]
+
+    class Crowd:
+        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+            at_once.append(at_once[-1] + 1)
+            await together.wait()
+            at_once.append(at_once[-1] - 1)
+            return WORKS
+
+    async with asyncio.timeout(20):
+        await Watch(duty.store, Crowd(), duty.lease, INTERVAL, tells=True).check_due()
+
+    assert (max(at_once), len(at_once)) == (AT_ONCE, 6 * AT_ONCE + 1)
+
+
+async def test_a_holder_that_lost_its_lease_while_it_stalled_writes_nothing(duty: Duty) -> None:
+    await add(duty.store)
+    duty.prober.hold = asyncio.Event()
+    checking = asyncio.create_task(duty.watch.check_due())
+    await until(lambda: has_asked(duty.prober))
+    sql(duty.url, "UPDATE leases SET until = until - 3600")
+    duty.prober.hold.set()
+    with pytest.raises(ExceptionGroup) as lost:
+        await checking
+
+    assert lost.group_contains(LeaseLost)
+    async with duty.store.reading() as view:
+        assert (await view.watch.list())[0].health is Health.UNCHECKED
+
+
+async def test_a_mistake_of_ours_with_one_server_does_not_keep_others_from_being_checked(
+    duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(duty.store)
+    await add(duty.store, 1, replace(SERVER, host="bad.example.org"))
+    good = duty.prober.probe
+
+    async def probe(server: MailServer, recipient: str | None) -> ProbeReport:
+        if server.host.startswith("bad"):
+            raise ValueError("canary")
+        return await good(server, recipient)
+
+    monkeypatch.setattr(duty.prober, "probe", probe)
+    assert await duty.watch.check_due()
+    assert not await duty.watch.check_due()
+
+    async with duty.store.reading() as view:
+        assert [one.health for one in await view.watch.list()] == [Health.WORKS, Health.UNCHECKED]
+    assert "mail server 2 ended in a mistake of ours: ValueError" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_the_end_of_a_secret_is_told_with_its_days(duty: Duty) -> None:
+    server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
+    await add(duty.store, 1, server)
+    day = (datetime.now(UTC) + timedelta(days=5)).date()
+    await WatchStatus(duty.store).set_secret_end(OPERATOR, None, day)
+    await duty.check(WORKS, WORKS)
+
+    (event,) = await duty.waiting()
+    assert event["type"] == "mail_server.secret_ends"
+    assert isinstance(event["data"], dict)
+    assert (event["data"]["daysLeft"], event["data"]["endsAt"]) == (4, f"{day}T00:00:00Z")
+    details = {"secret ends on": {"before": None, "after": str(day)}}
+    assert await duty.entries(Action.MAIL_SERVER_SECRET_ENDS) == [("operator", "done", details)]
+    assert "canary" not in f"{event} {await duty.entries(Action.MAIL_SERVER_SECRET_ENDS)}"
+
+
+async def test_who_may_read_sees_how_each_server_is(duty: Duty) -> None:
+    await add(duty.store, 2)
+    await duty.check(WORKS)
+    status = WatchStatus(duty.store)
+
+    assert [one.health for one in await status.list(OPERATOR)] == [Health.WORKS] * 2
+    assert (await status.summary()).servers[Health.WORKS] == 2
+
+
+async def test_who_may_not_write_sets_no_end_and_a_server_without_a_secret_has_none(store: SQLStore) -> None:
+    status = WatchStatus(store)
+    with pytest.raises(MailServerNotFound):
+        await status.set_secret_end(OPERATOR, None, date(2030, 1, 1))
+    await add(store, 1, replace(SERVER, authentication=NoAuthentication()))
+    with pytest.raises(InvalidSetting):
+        await status.set_secret_end(OPERATOR, 1, date(2030, 1, 1))
+    with pytest.raises(PermissionDenied):
+        await status.set_secret_end(Principal("nobody", frozenset()), 1, None)
+    with pytest.raises(PermissionDenied):
+        await status.list(Principal("nobody", frozenset()))
+
+
+async def deliver(duty: Duty, messenger: ToldMessenger) -> bool:
+    courier = Courier(duty.store, messenger, duty.lease, meter=duty.meter)
+    return await courier.deliver_due()
+
+
+async def put(duty: Duty, attempts: int = 0) -> None:
+    async with duty.store.writing() as work:
+        await work.outbox.add(WaitingEvent("msg_1", await work.outbox.now(), '{"a":1}', attempts))
+
+
+async def test_what_was_taken_is_not_told_again(duty: Duty) -> None:
+    await put(duty)
+    messenger = ToldMessenger()
+
+    assert await deliver(duty, messenger)
+    assert not await deliver(duty, messenger)
+    assert [one.id for one in messenger.told] == ["msg_1"]
+    assert duty.meter.deliveries == [True]
+
+
+async def test_what_was_not_taken_is_told_again_later_under_the_same_id_until_it_is_given_up(
+    duty: Duty, caplog: pytest.LogCaptureFixture
+) -> None:
+    await put(duty)
+    messenger = ToldMessenger("the answer has the status 500")
+    for _ in range(len(DELAYS) + 1):
+        assert await deliver(duty, messenger)
+        assert not await deliver(duty, messenger)
+        sql(duty.url, "UPDATE webhook_events SET next_at = next_at - 100000")
+
+    assert not await deliver(duty, messenger)
+    assert {(one.id, one.body) for one in messenger.told} == {("msg_1", '{"a":1}')}
+    assert len(messenger.told) == len(DELAYS) + 1
+    last = caplog.records[-1]
+    words = "msg_1 was not delivered and is given up after 10 attempts: the answer has the status 500."
+    assert (last.levelno, last.getMessage()) == (logging.ERROR, words)
+
+
+async def test_who_lost_the_lease_settles_nothing(duty: Duty) -> None:
+    await put(duty)
+    sql(duty.url, "UPDATE leases SET until = until - 3600")
+
+    with pytest.raises(LeaseLost):
+        await deliver(duty, ToldMessenger())
+    assert len(await duty.waiting()) == 1
+
+
+@asynccontextmanager
+async def replicas(url: str, count: int, prober: ScriptedProber) -> AsyncIterator[list[OnWatch]]:
+    stores = [SQLStore(url, Sealer(KEY)) for _ in range(count)]
+    yield [OnWatch(store, prober, INTERVAL, lease_seconds=3, pause_seconds=0.05) for store in stores]
+    for store in stores:
+        await store.close()
+
+
+async def until(found: Callable[[], Awaitable[bool]]) -> None:
+    for _ in range(1000):
+        if await found():
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail("it did not come to that")
+
+
+async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
+    store: SQLStore, database_url: str
+) -> None:
+    await add(store, 4)
+    prober = ScriptedProber()
+
+    async def all_checked() -> bool:
+        async with store.reading() as view:
+            return (await view.watch.summary()).servers[Health.WORKS] == len(await view.mail_servers.list())
+
+    async with replicas(database_url, 3, prober) as (first, second, third):
+        async with second.running(), third.running():
+            async with first.running():
+                await until(all_checked)
+            assert len(prober.asked) == 4
+            await add(store, 3)
+            await until(all_checked)
+        async with store.reading() as view:
+            led = (await view.watch.summary()).led
+
+    assert (len(prober.asked), led) == (7, False)
+
+
+async def test_on_watch_news_are_found_and_brought_to_the_messenger(store: SQLStore) -> None:
+    server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
+    await add(store, 1, server)
+    await WatchStatus(store).set_secret_end(OPERATOR, 1, date(2020, 1, 1))
+    messenger = ToldMessenger()
+
+    async def told() -> bool:
+        return bool(messenger.told)
+
+    async with OnWatch(store, ScriptedProber(), INTERVAL, messenger, pause_seconds=0.05).running():
+        await until(told)
+    assert json.loads(messenger.told[0].body)["type"] == "mail_server.secret_ends"
+
+
+async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_renewed_does_not(
+    store: SQLStore, database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mailsettings.watch")
+    ended, renewals = asyncio.Event(), []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def renewed() -> bool:
+        async with store.reading() as view:
+            renewals.append((await view.watch.summary()).now)
+        return renewals[-1] > renewals[0] + 1
+
+    keeping = asyncio.create_task(Lease(store, NAME, 0.6).while_held(work))
+    await until(renewed)
+    assert not ended.is_set()
+    sql(database_url, "UPDATE leases SET holder = 'other', until = until + 3600")
+    async with asyncio.timeout(20):
+        await ended.wait()
+    await until(lambda: says(caplog, "not kept by this process any more"))
+    keeping.cancel()
+    await asyncio.wait({keeping})
+
+    async with store.writing() as held:
+        assert await held.leases.holds(NAME, "other")
+
+
+async def test_a_stumble_is_told_and_is_not_the_end(
+    store: SQLStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(store)
+    prober, stumbles = ScriptedProber(), [ValueError("canary")]
+    reading = store.reading
+
+    def stumbling() -> AbstractAsyncContextManager[SQLView]:
+        if stumbles:
+            raise stumbles.pop()
+        return reading()
+
+    monkeypatch.setattr(store, "reading", stumbling)
+    async with OnWatch(store, prober, INTERVAL, lease_seconds=0.6, pause_seconds=0.05).running():
+        await until(lambda: has_asked(prober))
+
+    assert "The watch stumbled, and goes on." in caplog.text
+
+
+async def test_a_check_under_way_is_broken_off_at_the_end(store: SQLStore) -> None:
+    await add(store)
+    prober = ScriptedProber(hold=asyncio.Event())
+    on_watch = OnWatch(store, prober, INTERVAL)
+    async with asyncio.timeout(10), on_watch.running():
+        await until(lambda: has_asked(prober))
+
+    async with store.reading() as view:
+        assert not (await view.watch.summary()).led
+
+
+async def test_a_watch_that_is_broken_off_at_any_moment_keeps_nobody_from_writing(store: SQLStore) -> None:
+    await add(store, AT_ONCE)
+    prober, longest = ScriptedProber(), 0.0
+    loop = asyncio.get_running_loop()
+    for number in range(12):
+        async with OnWatch(store, prober, 60, lease_seconds=3, pause_seconds=0.001).running():
+            await asyncio.sleep(number * 0.007)  # each time at another point of its work
+        begun = loop.time()
+        await add(store)
+        longest = max(longest, loop.time() - begun)
+
+    assert longest < 4  # a lock that is left behind is waited for 5 seconds
+
+
+async def test_a_database_that_goes_away_is_waited_for(
+    store: SQLStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    prober, writing, away = ScriptedProber(), store.writing, asyncio.Event()
+
+    @asynccontextmanager
+    async def sometimes_away() -> AsyncIterator[object]:
+        if away.is_set():
+            raise StoreUnavailable
+        async with writing() as work:
+            yield work
+
+    monkeypatch.setattr(store, "writing", sometimes_away)
+    async with OnWatch(store, prober, INTERVAL, lease_seconds=0.6, pause_seconds=0.05).running():
+        await until(lambda: led(store))
+        away.set()
+        await until(lambda: lacks(store))
+        away.clear()
+        await add(store)
+        await until(lambda: has_asked(prober))
+
+    assert [record.getMessage() for record in caplog.records].count(
+        "The database is away; the watch goes on when it is back."
+    ) == 1
+
+
+async def led(store: SQLStore) -> bool:
+    async with store.reading() as view:
+        return (await view.watch.summary()).led
+
+
+async def says(caplog: pytest.LogCaptureFixture, words: str) -> bool:
+    return words in caplog.text
+
+
+@asynccontextmanager
+async def never() -> AsyncIterator[None]:
+    raise StoreUnavailable
+    yield
+
+
+async def lacks(store: SQLStore) -> bool:
+    return not await led(store)
+
+
+async def has_asked(prober: ScriptedProber, times: int = 1) -> bool:
+    return len(prober.asked) >= times
+
+
+async def test_no_secret_is_told(duty: Duty, canary: Canary) -> None:
+    await add(duty.store, 1, replace(SERVER, authentication=PasswordAuthentication("a", Secret(canary.secret))))
+    await WatchStatus(duty.store).set_secret_end(OPERATOR, 1, date(2020, 1, 1))
+    await duty.check(FAILS, FAILS, WORKS)
+
+    assert len(await duty.waiting()) == 3
+    canary.assert_nowhere(json.dumps(await duty.waiting()), repr(await duty.entries()))
