@@ -40,6 +40,12 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
     assert read().database.endswith("/mailsettings.db")
 
 
+def test_a_line_end_after_the_database_is_not_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", "postgresql://u:p@db/mailsettings\n")
+
+    assert read().database == "postgresql://u:p@db/mailsettings"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "field", "expected"),
     [

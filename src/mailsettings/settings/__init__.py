@@ -1,0 +1,20 @@
+"""The settings of this program itself, read from the environment here and nowhere else.
+
+One module for each group of them, `environment.py` for the reading.
+"""
+
+from mailsettings.settings.base import PREFIX, SettingsInvalid
+from mailsettings.settings.environment import choose, count_together_in, metrics_directory, read
+from mailsettings.settings.model import Settings
+from mailsettings.settings.storing import SHORTEST_PASSWORD
+
+__all__ = [
+    "PREFIX",
+    "SHORTEST_PASSWORD",
+    "Settings",
+    "SettingsInvalid",
+    "choose",
+    "count_together_in",
+    "metrics_directory",
+    "read",
+]
