@@ -50,6 +50,11 @@ PARTS: Mapping[str, Part] = {
         [f"auth/{name}.py" for name in ("discovery", "fetching", "issuer_keys")],
         ["auth/test_openid_connect.py", _LIES],
     ),
+    "backups": Part(
+        ["domain/backup.py", *(f"store/backup_{name}.py" for name in ("contents", "file", "reader"))]
+        + [f"store/{name}.py" for name in ("backups", "new_file", "restoring", "snapshot")],
+        [f"store/test_{name}.py" for name in ("backups", "backup_contents", "backup_file", "new_file")],
+    ),
     "use_cases": Part(["use_cases/*"], ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py"]),
 }
 PYTEST = ("-k", "not postgresql")

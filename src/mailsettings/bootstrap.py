@@ -32,10 +32,13 @@ from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.resolving import HostLookup
 from mailsettings.smtp.tls import TLSTrust
 from mailsettings.store import migrations
+from mailsettings.store.backup_reader import VerifiedBackup
+from mailsettings.store.backups import new_backup
 from mailsettings.store.endpoints import endpoints
 from mailsettings.store.key_admission import require_fitting
 from mailsettings.store.key_ring import KeyRing
 from mailsettings.store.ring_file import RingFile
+from mailsettings.store.snapshot import Snapshot
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.telemetry.sampling import sampling
@@ -45,6 +48,7 @@ from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.auditing import note
 from mailsettings.use_cases.authentication import Authentication
+from mailsettings.use_cases.backups import KeepBackups
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
@@ -81,6 +85,7 @@ class Backend:
     use_cases: UseCases
     watch_status: WatchStatus
     on_watch: OnWatch | None
+    backups: KeepBackups[VerifiedBackup]
 
     async def establish(self) -> None:
         """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
@@ -156,7 +161,12 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
     on_watch = None if interval is None else OnWatch(store, prober, interval, webhook)
     watch_status = WatchStatus(store)
-    return Backend(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch)
+    backups: KeepBackups[VerifiedBackup] = KeepBackups(
+        store, lambda: Snapshot(settings.database, ring.file), new_backup
+    )
+    return Backend(
+        store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups
+    )
 
 
 def _reader(settings: Settings, own: OwnTokenReader) -> TokenReader:

@@ -21,7 +21,7 @@ SEALED_PIECE = PIECE_BYTES + 16
 
 def written(*lines: bytes, passphrase: str = PASSPHRASE, cost: Cost = CHEAP) -> bytes:
     file = io.BytesIO()
-    writer = BackupWriter(lambda content: file.write(content) and None, Secret(passphrase), cost)
+    writer = BackupWriter(file.write, Secret(passphrase), cost)
     for line in lines:
         writer.write(line + b"\n")
     writer.end()
@@ -125,7 +125,7 @@ TAMPERED: dict[str, Callable[[], bytes]] = {
 
 def _without_line_feed() -> bytes:
     file = io.BytesIO()
-    writer = BackupWriter(lambda content: file.write(content) and None, Secret(PASSPHRASE), CHEAP)
+    writer = BackupWriter(file.write, Secret(PASSPHRASE), CHEAP)
     writer.write(b"a whole line\nhalf a li")
     writer.end()
     return file.getvalue()

@@ -1,16 +1,15 @@
 """Files that are whole or not there, and in no other file's place."""
 
 import os
-import resource
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from mailsettings.domain.backup import NotWritten
 from mailsettings.store.new_file import new_file
+
+from backup_places import no_file_longer_than
 
 
 def names(folder: Path) -> list[str]:
@@ -33,6 +32,16 @@ def test_it_is_for_its_owner_only_and_has_its_name_when_it_is_whole(tmp_path: Pa
     assert [path.name == "b" for path in unfinished] == [False]
     assert names(tmp_path) == ["b"]
     assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o600
+
+
+def test_where_folders_cannot_be_flushed_a_file_still_gets_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailsettings.store.new_file._POSIX", False)
+    with new_file(tmp_path / "b") as file:
+        file.publish()
+
+    assert names(tmp_path) == ["b"]
 
 
 @pytest.mark.parametrize("when", ["writing", "published", "never"])
@@ -74,17 +83,6 @@ def test_nothing_is_overwritten_not_even_what_comes_meanwhile(tmp_path: Path) ->
 
     assert (tmp_path / "b").read_bytes() == b"somebody else's"
     assert names(tmp_path) == ["b", "link"]
-
-
-@contextmanager
-def no_file_longer_than(size: int) -> Iterator[None]:
-    """As a disk that is full: the kernel refuses to write on. Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [10, 100_000], ids=["while it is flushed", "while it is written"])

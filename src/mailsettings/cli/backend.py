@@ -14,15 +14,16 @@ from mailsettings.domain.access import OPERATOR, Principal
 Result = TypeVar("Result")
 
 
-def run(use: Callable[[Backend], Awaitable[Result]]) -> Result:
-    """What *use* makes of a backend on the settings in the environment."""
+def run(use: Callable[[Backend], Awaitable[Result]], *, establish: bool = True) -> Result:
+    """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first."""
 
     async def use_and_close() -> Result:
         chosen = settings.read()
         prepare(chosen)
         backend = create_backend(chosen)
         try:
-            await backend.establish()
+            if establish:
+                await backend.establish()
             return await use(backend)
         finally:
             await backend.close()

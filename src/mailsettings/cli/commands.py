@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from mailsettings.bootstrap import prepare, require_tracing
 from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
+from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
 from mailsettings.cli.history import history, id_option, restore_version
@@ -23,6 +25,8 @@ from mailsettings.cli.watch import secret_ends, watch
 from mailsettings.store import migrations
 from mailsettings.web.certificate import server_context
 
+_VERSIONS = click.IntRange(1, 2**31 - 1)
+
 
 @click.group(name="mailsettings")
 @click.version_option(__version__, message="mailsettings %(version)s")
@@ -30,7 +34,7 @@ def main() -> None:
     """Keep an organisation's outgoing-mail settings, and prove that they work."""
 
 
-for command in (audit, client, history, keys, probe, secret_ends, signing_keys, user, watch):
+for command in (audit, backup, client, history, keys, probe, secret_ends, signing_keys, user, watch):
     main.add_command(command)
 
 
@@ -75,12 +79,26 @@ def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
 
 
 @main.command()
-@click.argument("version", type=click.IntRange(1))
+@click.argument("what", metavar="VERSION|FILE")
 @id_option
+@passphrase_file_option
 @one_sentence
-def restore(version: int, server_id: int | None) -> None:
-    """Make settings what they were in VERSION, see `history`; their secret comes back with them."""
-    restore_version(version, server_id)
+def restore(what: str, server_id: int | None, passphrase_file: Path | None) -> None:
+    """Make settings what they were in VERSION, see `history`, or fill a new database with the backup FILE.
+
+    What is made of digits only is a version; a file of such a name is written ./7.
+    """
+    if what.isascii() and what.isdigit():
+        _require_unused("--passphrase-file", passphrase_file, "a version")
+        restore_version(_VERSIONS(what), server_id)
+    else:
+        _require_unused("--id", server_id, "a file")
+        restore_backup(Path(what), passphrase_file)
+
+
+def _require_unused(option: str, value: object, what: str) -> None:
+    if value is not None:
+        raise click.UsageError(f"{option} does not go with {what}.")
 
 
 @main.command()

@@ -7,6 +7,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from mailsettings.auth.signing_keys import SigningKeyUnusable
+from mailsettings.domain.backup import BackupRefused
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.engine import DatabaseUnsupported
@@ -20,7 +21,7 @@ Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(CertificateUnusable, KeyFileUnusable, SigningKeyUnusable, WrongKey),
+    *(BackupRefused, CertificateUnusable, KeyFileUnusable, SigningKeyUnusable, WrongKey),
 )
 
 

@@ -32,6 +32,8 @@ class Action(StrEnum):
     ACCOUNT_SET_PASSWORD = "account.set-password"  # noqa: S105  # a name
     ACCOUNT_SET_PERMISSIONS = "account.set-permissions"
     ACCOUNT_UNLOCK = "account.unlock"
+    BACKUP_MAKE = "backup.make"
+    BACKUP_RESTORE = "backup.restore"
     LOGIN = "login"
     MAIL_SERVER_CREATE = "mail-server.create"
     MAIL_SERVER_DELETE = "mail-server.delete"
@@ -55,7 +57,10 @@ class AuditOutcome(StrEnum):
     """How it ended."""
 
     BEGUN = "begun"
-    """A test of a mail server, written before anything is sent; its end is an entry of its own."""
+    """A test of a mail server, before anything is sent, or a backup, before anything is read.
+
+    Its end is an entry of its own.
+    """
     DONE = "done"
     FAILED = "failed"
     REFUSED = "refused"

@@ -91,7 +91,7 @@ class _Head(NamedTuple):
 class BackupWriter:
     """Seals what is written, and hands it on to *write*."""
 
-    def __init__(self, write: Callable[[bytes], None], passphrase: Secret, cost: Cost | None = None) -> None:
+    def __init__(self, write: Callable[[bytes], object], passphrase: Secret, cost: Cost | None = None) -> None:
         cost, salt = cost or Cost(), os.urandom(_SALT_BYTES)
         key, check = _key_and_check(passphrase, salt, cost)
         self._write = write
@@ -133,26 +133,21 @@ class BackupReader:
             raise damaged()
 
     def _opened(self) -> Iterator[bytes]:
-        self._seek()
         pieces = _Pieces(self._key, self._packed)
-        piece = self._read(PIECE_BYTES + _TAG_BYTES)
+        piece = self._read(PIECE_BYTES + _TAG_BYTES, at=HEAD_BYTES)
         while piece:
             following = self._read(PIECE_BYTES + _TAG_BYTES)
             yield pieces.open(piece, last=not following)
             piece = following
         pieces.require_ended()
 
-    def _seek(self) -> None:
+    def _read(self, size: int, *, at: int | None = None) -> bytes:
         try:
-            self._file.seek(HEAD_BYTES)
-        except OSError as error:
-            raise _unreadable(error) from None
-
-    def _read(self, size: int) -> bytes:
-        try:
+            if at is not None:
+                self._file.seek(at)
             return self._file.read(size)
         except OSError as error:
-            raise _unreadable(error) from None
+            raise BackupUnusable(f"The backup cannot be read: {error.strerror}.") from None
 
 
 class _Pieces:
@@ -193,10 +188,6 @@ def damaged() -> BackupUnusable:
 
 def _newer() -> BackupUnusable:
     return BackupUnusable("The backup was made by a newer version of mailsettings; use that one.")
-
-
-def _unreadable(error: OSError) -> BackupUnusable:
-    return BackupUnusable(f"The backup cannot be read: {error.strerror}.")
 
 
 def _key_and_check(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:

@@ -59,6 +59,16 @@ def require_current(url: str) -> None:
             raise SchemaOutdated
 
 
+def head() -> str:
+    """The revision that this program is made for."""
+    return str(_scripts().get_current_head())
+
+
+def revision(connection: Connection) -> str | None:
+    """The one that the database has; None before the first migration."""
+    return _revision(connection)
+
+
 def alembic_config(connection: Connection) -> Config:
     """Alembic's configuration, without a file; `alembic/env.py` takes the connection out of it."""
     config = Config()

@@ -1,0 +1,84 @@
+"""The commands about backups. A passphrase comes from a terminal or a file, never from an argument."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mailsettings import settings
+from mailsettings.cli.backend import operator, run
+from mailsettings.cli.failures import one_sentence
+from mailsettings.domain.secret import Secret
+from mailsettings.store import engine, key_file
+from mailsettings.store.backup_reader import verified_backup
+from mailsettings.store.new_file import require_free
+
+SHORTEST_PASSPHRASE = 12
+
+passphrase_file_option = click.option(
+    "--passphrase-file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="A file of one line, the passphrase; else it is asked for.",
+)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@passphrase_file_option
+@one_sentence
+def backup(file: Path, passphrase_file: Path | None) -> None:
+    """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
+    require_free(file)
+    _require_database()
+    passphrase = _new_passphrase(passphrase_file)
+    copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
+    click.echo(f"{copied.rows} rows are in {file}.")
+    _tell_unreadable(copied.unreadable)
+
+
+def restore_backup(file: Path, passphrase_file: Path | None) -> None:
+    """Read all of *file*, then fill the database of the settings with it; one that was never started."""
+    with verified_backup(file, _passphrase(passphrase_file)) as backup:
+        # Not established: that would make keys, and the backup brings its own.
+        copied = run(lambda backend: backend.backups.restore(operator(), backup), establish=False)
+        click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
+    _tell_unreadable(copied.unreadable)
+
+
+def _require_database() -> None:
+    """Anything else would make one here, and a backup of nothing."""
+    chosen = settings.read()
+    if chosen.embedded and not (file := engine.sqlite_file(chosen.database)).exists():
+        raise click.ClickException(f"There is no database {file}.")
+
+
+def _new_passphrase(file: Path | None) -> Secret:
+    passphrase = _passphrase(file, confirmed=True)
+    if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
+        raise click.ClickException(f"A passphrase needs at least {SHORTEST_PASSPHRASE} characters.")
+    return passphrase
+
+
+def _passphrase(file: Path | None, *, confirmed: bool = False) -> Secret:
+    if file is not None:
+        return _line_of(file)
+    if not sys.stdin.isatty():
+        raise click.ClickException("Where there is no terminal to ask at, a passphrase needs --passphrase-file.")
+    return Secret(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirmed, err=True))
+
+
+def _line_of(file: Path) -> Secret:
+    _, content = key_file.read(file, group=True)
+    lines = content.splitlines()
+    try:
+        (line,) = lines
+        return Secret(line.decode())
+    except ValueError:
+        raise click.ClickException(f"{file} must hold one line of text.") from None
+
+
+def _tell_unreadable(places: Sequence[str]) -> None:
+    for place in places:
+        click.echo(f"cannot be opened: {place}", err=True)

@@ -1,0 +1,135 @@
+"""One moment of the database, read while others write, as the lines of a backup.
+
+On PostgreSQL it is a transaction that sees what was committed when it began. SQLite keeps writers waiting while it
+is read, unless it has a write-ahead log; so the whole file is copied first, as fast as the disk allows, into a
+database without a name: SQLite's own temporary file, which nobody else can open and which ends with us.
+"""
+
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, StaticPool, Table, create_engine, select, text
+
+from mailsettings import __version__
+from mailsettings.domain.backup import Backup, BackupUnusable, Copied
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+from mailsettings.store import engine, migrations
+from mailsettings.store.backup_contents import BACKED_UP, Preface, RowFormat, as_line, numbered
+from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.ring_file import RingFile
+from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.sealing import Sealer
+
+ROWS_AT_ONCE = 500
+_LONGEST_STATEMENT = "10min"
+"""A statement fetches a few rows, and whoever reads them has to write them to a disk before the next."""
+
+
+class Snapshot:
+    """The database at the moment of the first line that is asked for."""
+
+    def __init__(self, url: str, ring: RingFile) -> None:
+        self._url = url
+        self._ring = ring
+        self._rows = 0
+        self._unreadable: list[str] = []
+
+    @property
+    def copied(self) -> Copied:
+        """What was in the lines so far."""
+        return Copied(self._rows, self._unreadable)
+
+    def lines(self, backup_id: str, made_at: str) -> Generator[bytes]:
+        """Everything. Raises `BackupUnusable`, `KeyFileUnusable`, `StoreUnavailable`."""
+        # Whatever key is needed at the moment between these two looks, one of them sees it.
+        before = self._ring.read()[1]
+        with away_as_unavailable(), _one_moment(self._url) as connection:
+            revision = _known_revision(connection)
+            keys = list(dict.fromkeys([*before, *self._ring.read()[1]]))
+            yield Preface(Backup(backup_id, made_at, __version__), revision, keys).line()
+            for table in BACKED_UP:
+                yield from self._table(connection, table, Sealer(*keys))
+        yield as_line({"rows": self._rows})
+
+    def _table(self, connection: Connection, table: Table, sealer: Sealer) -> Iterator[bytes]:
+        form, sealed = RowFormat(table), [column for column in SEALED if column.table is table]
+        last = _last_number(connection, table)
+        yield as_line({"table": table.name, "columns": form.columns, "last_number": last})
+        everything = select(table).order_by(*table.primary_key)
+        for row in connection.execute(everything, execution_options={"yield_per": ROWS_AT_ONCE}):
+            self._rows += 1
+            self._unreadable += _places_of_unreadable(sealed, sealer, row)
+            yield form.line(row)
+
+
+def _known_revision(connection: Connection) -> str:
+    """Raises `BackupUnusable`: of a database that is not this program's it would not know all tables."""
+    found = migrations.revision(connection)
+    if found != migrations.head():
+        raise BackupUnusable(
+            f"The database has the schema {found}, which is not this program's; make the backup with the version "
+            "of mailsettings that it is of."
+        )
+    return found
+
+
+def _places_of_unreadable(columns: Sequence[SealedColumn], sealer: Sealer, row: Row[Any, Any]) -> Iterator[str]:
+    values = row._mapping  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+    for column in columns:
+        sealed, place = values[column.sealed], column.place(values[column.sealed_for])
+        try:
+            if sealed is not None:
+                sealer.open(sealed, place, column.said_beside(values))
+        except SecretUnreadable:
+            yield place
+
+
+def _last_number(connection: Connection, table: Table) -> int | None:
+    """The highest number that was ever given to a row, though the row be gone; None where none are given."""
+    column = numbered(table)
+    if column is None:
+        return None
+    if connection.dialect.name == "sqlite":
+        last = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
+        return connection.execute(last, {"table": table.name}).scalar() or 0
+    last = text("SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(:table, :column) AS regclass))")
+    return connection.execute(last, {"table": table.name, "column": column.name}).scalar() or 0
+
+
+@contextmanager
+def _one_moment(url: str) -> Iterator[Connection]:
+    database = engine.sync_engine(url)
+    try:
+        with _copy(database) if engine.is_sqlite(url) else _repeatable(database) as connection:
+            yield connection
+    finally:
+        database.dispose()
+
+
+@contextmanager
+def _repeatable(database: Engine) -> Iterator[Connection]:
+    options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with database.connect().execution_options(**options) as connection:
+        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+            connection.execute(text(f"SET LOCAL {limit} = '{_LONGEST_STATEMENT}'"))
+        yield connection
+
+
+@contextmanager
+def _copy(database: Engine) -> Iterator[Connection]:
+    with closing(sqlite3.connect("")) as copied:
+        with database.connect() as source:
+            _back_up(source.connection.cursor().connection, copied)
+        reader = create_engine("sqlite://", creator=lambda: copied, poolclass=StaticPool, hide_parameters=True)
+        with reader.connect() as connection:
+            yield connection
+
+
+def _back_up(source: sqlite3.Connection, into: sqlite3.Connection) -> None:
+    """By SQLite's own means, which it can do while others write."""
+    try:
+        source.backup(into)
+    except sqlite3.Error:
+        raise StoreUnavailable from None

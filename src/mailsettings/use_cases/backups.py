@@ -1,0 +1,79 @@
+"""Making a backup of everything while requests run, and filling a new database with one.
+
+A backup holds the keys of every secret, so none is made without an entry of the audit log, which is written before
+anything is read and is therefore in the backup too. A restored database goes on with the log that it was given.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord, timestamp
+from mailsettings.domain.backup import Copied, DatabaseNotEmpty
+from mailsettings.domain.secret import Secret
+from mailsettings.use_cases.auditing import note
+from mailsettings.use_cases.backup_ports import BackupMaker, NewBackup, RestoringStore, Snapshot, VerifiedBackup
+
+ID_BYTES = 8
+LINES_AT_ONCE = 500
+"""How many are written before somebody else may have a turn, such as whoever wants us to stop."""
+
+Verified = TypeVar("Verified", bound=VerifiedBackup)
+
+
+class KeepBackups(Generic[Verified]):
+    """Backups; the command line is the only caller, so no permission is asked."""
+
+    def __init__(
+        self, store: RestoringStore[Verified], snapshot: Callable[[], Snapshot], new_backup: BackupMaker
+    ) -> None:
+        self._store = store
+        self._snapshot = snapshot
+        self._new_backup = new_backup
+
+    async def make(self, caller: Principal, path: Path, passphrase: Secret) -> Copied:
+        """Write everything to the new file *path*; an error leaves none. Raises a `BackupRefused`."""
+        backup_id = secrets.token_hex(ID_BYTES)
+        with self._new_backup(path, passphrase) as file:
+            await note(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.BEGUN, {})
+            copied = await _copy(self._snapshot(), backup_id, file)
+            file.publish()
+            # Still inside: a file that no entry calls done is taken back.
+            await note(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.DONE, _details(copied))
+        return copied
+
+    async def restore(self, caller: Principal, backup: Verified) -> Copied:
+        """Fill a database that holds nothing, in one transaction. Raises `DatabaseNotEmpty`."""
+        backup_id = backup.about.id
+        try:
+            async with self._store.writing() as work:
+                copied = await work.contents.fill(backup)
+                await work.audit.append(_restored(caller, backup_id, copied))
+        except DatabaseNotEmpty as refused:
+            problem = {"problem": type(refused).__name__}
+            await note(self._store, caller, Action.BACKUP_RESTORE, backup_id, AuditOutcome.REFUSED, problem)
+            raise
+        return copied
+
+
+async def _copy(snapshot: Snapshot, backup_id: str, file: NewBackup) -> Copied:
+    with closing(snapshot.lines(backup_id, timestamp(datetime.now(UTC)))) as lines:
+        while some := b"".join(itertools.islice(lines, LINES_AT_ONCE)):
+            file.write(some)
+            await asyncio.sleep(0)
+    return snapshot.copied
+
+
+def _restored(caller: Principal, backup_id: str, copied: Copied) -> AuditRecord:
+    done = AuditOutcome.DONE
+    return AuditRecord(caller.name, caller.origin, Action.BACKUP_RESTORE, backup_id, done, _details(copied))
+
+
+def _details(copied: Copied) -> dict[str, object]:
+    return {"rows": copied.rows, "unreadable": len(copied.unreadable)}

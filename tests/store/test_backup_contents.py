@@ -1,0 +1,69 @@
+"""What a backup holds: every table or a reason, and every value as it was."""
+
+import json
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from sqlalchemy import Column, Integer, Interval, LargeBinary, MetaData, Table
+
+from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, numbered
+from mailsettings.store.tables import mail_servers, metadata
+
+
+def test_every_table_is_in_a_backup_or_has_a_reason_not_to_be() -> None:
+    assert {*BACKED_UP, *LEFT_OUT} == {*metadata.sorted_tables}
+    assert len(BACKED_UP) + len(LEFT_OUT) == len(metadata.sorted_tables)
+    assert all(
+        reason.startswith(("of the moment: ", "the program's: ", "the key file's: "))
+        for reason in LEFT_OUT.values()
+    )
+
+
+@pytest.mark.parametrize("table", BACKED_UP, ids=lambda table: table.name)
+def test_every_column_has_a_form_and_no_table_gives_two_numbers(table: Table) -> None:
+    assert RowFormat(table).columns == [column.name for column in table.columns]
+    assert len([column for column in table.columns if column.identity]) <= 1
+    assert (numbered(table) is None) == (not table.dialect_kwargs.get("sqlite_autoincrement"))
+
+
+def test_a_column_of_another_type_is_not_passed_over() -> None:
+    with pytest.raises(TypeError, match="no words for"):
+        RowFormat(Table("t", MetaData(), Column("c", Interval)))
+
+
+VALUES = {column.name: None for column in mail_servers.columns} | {
+    "id": 3,
+    "is_default": True,
+    "sender_name": 'ü "quoted"\n\N{LINE SEPARATOR}',
+    "sealed_secret": bytes(range(256)),
+    "created_at": datetime(2026, 11, 21, 14, 0, 0, 1, tzinfo=UTC),
+    "secret_ends_on": date(2027, 1, 2),
+}
+
+
+def test_a_row_comes_back_as_it_was() -> None:
+    form = RowFormat(mail_servers)
+    line = form.line(VALUES.values())
+
+    assert line.count(b"\n") == 1
+    assert form.row(json.loads(line)) == VALUES
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [datetime(2026, 11, 21, 14), datetime(2026, 11, 21, 15, tzinfo=timezone(timedelta(hours=1)))],  # noqa: DTZ001  # as SQLite gives it
+    ids=str,
+)
+def test_a_time_is_the_same_whichever_database_it_was_read_from(moment: datetime) -> None:
+    form = RowFormat(mail_servers)
+    values = VALUES | {"created_at": moment}
+
+    assert form.row(json.loads(form.line(values.values())))["created_at"] == datetime(2026, 11, 21, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("values", [[], [1], [1, "no base64!"], [1, "", 1]], ids=str)
+def test_what_is_no_row_of_the_table_is_refused(values: list[Any]) -> None:
+    form = RowFormat(Table("t", MetaData(), Column("id", Integer), Column("sealed", LargeBinary)))
+    with pytest.raises(ValueError, match=r"zip\(\)|base64"):
+        form.row(values)
