@@ -1,0 +1,22 @@
+"""The composition root: from settings to a running whole. The one place where everything meets."""
+
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare
+from mailsettings.bootstrap.grants import GRANTS
+from mailsettings.bootstrap.identity import create_foreign_tokens
+from mailsettings.bootstrap.outgoing import create_prober, create_webhook
+from mailsettings.bootstrap.service import create_service, service_from_environment
+from mailsettings.bootstrap.tracing import create_tracing, require_tracing
+
+__all__ = [
+    "GRANTS",
+    "Backend",
+    "create_backend",
+    "create_foreign_tokens",
+    "create_prober",
+    "create_service",
+    "create_tracing",
+    "create_webhook",
+    "prepare",
+    "require_tracing",
+    "service_from_environment",
+]

@@ -1,0 +1,152 @@
+"""From settings to everything but HTTP."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+
+from mailsettings.auth import signing_keys
+from mailsettings.auth.passwords import Argon2Passwords
+from mailsettings.auth.signing_keys import SigningKeys
+from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
+from mailsettings.bootstrap.grants import GRANTS
+from mailsettings.bootstrap.identity import ISSUER, create_reader
+from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
+from mailsettings.dialects import DIALECTS
+from mailsettings.domain.access import IssuedToken, Principal
+from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.settings import Settings
+from mailsettings.store import migrations
+from mailsettings.store.backup_reader import VerifiedBackup
+from mailsettings.store.backups import new_backup
+from mailsettings.store.key_admission import require_fitting
+from mailsettings.store.key_ring import KeyRing
+from mailsettings.store.ring_file import RingFile
+from mailsettings.store.snapshot import Snapshot
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.telemetry.tracing import Tracing
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.auditing import note
+from mailsettings.use_cases.authentication import Authentication
+from mailsettings.use_cases.backups import KeepBackups
+from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.history import MailServerHistory
+from mailsettings.use_cases.log_in import LogIn
+from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
+from mailsettings.use_cases.on_watch import OnWatch
+from mailsettings.use_cases.ports import Metrics, Prober
+from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.signing_keys import KeepSigningKeys
+from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.watch_status import WatchStatus
+from mailsettings.web.dialect import UseCases
+from mailsettings.web.requests_at_once import RequestsAtOnce
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What the APIs and the command line stand on."""
+
+    store: SQLStore
+    passwords: Argon2Passwords
+    issuer: OwnTokenIssuer
+    accounts: KeepAccounts
+    sealing_keys: KeepSealingKeys
+    signing_keys: KeepSigningKeys
+    use_cases: UseCases
+    watch_status: WatchStatus
+    on_watch: OnWatch | None
+    backups: KeepBackups[VerifiedBackup]
+
+    async def establish(self) -> None:
+        """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
+        await self.store.admit_key()
+        await self.signing_keys.ensure()
+
+    async def issue_token(
+        self, caller: Principal, subject: str, grants: Sequence[str], lifetime_seconds: int
+    ) -> IssuedToken:
+        """A token that needs no account, by the word of *caller*; the audit log has it."""
+        details = {"permissions": sorted(grants), "expires_in": lifetime_seconds}
+        await note(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
+        return await self.issuer.issue(subject, grants, lifetime_seconds)
+
+    def watching(self) -> AbstractAsyncContextManager[None]:
+        """Look at the mail servers on schedule while the block runs, if that is wanted."""
+        return nullcontext() if self.on_watch is None else self.on_watch.running()
+
+    async def close(self) -> None:
+        """Give back connections and threads."""
+        self.passwords.close()
+        await self.store.close()
+
+
+def prepare(settings: Settings) -> None:
+    """Bring the database to the state this program needs: by ourselves if it is ours, else by demand.
+
+    Raises `SchemaError`; and `WrongKey` or `KeyFileUnusable` before anything is written.
+    """
+    require_fitting(settings.database, key_ring(settings))
+    if settings.embedded:
+        migrations.migrate(settings.database)
+    else:
+        migrations.require_current(settings.database)
+
+
+def key_ring(settings: Settings) -> KeyRing:
+    """The keys that secrets are sealed with; nothing is read yet."""
+    if settings.sealing_keys_file is not None:
+        return KeyRing(RingFile(settings.sealing_keys_file, given=True))
+    return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
+
+
+def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: Tracing | None = None) -> Backend:
+    """Everything but HTTP; nothing is connected yet."""
+    ring = key_ring(settings)
+    store = SQLStore(settings.database, ring)
+    passwords = Argon2Passwords()
+    egress = create_egress(settings)
+    prober: Prober = create_prober(settings, egress)
+    if tracing is not None:
+        prober = tracing.of_tests(prober)
+    signing = KeepSigningKeys(store, signing_keys.make)
+    keys = SigningKeys(signing.list)
+    issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
+    reader = create_reader(settings, OwnTokenReader(keys, ISSUER))
+    turned_away = TurnedAway(store)
+    use_cases = UseCases(
+        mail_servers=KeepMailServers(store, settings.history_versions),
+        history=MailServerHistory(store, settings.history_versions),
+        probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away, metrics),
+        log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds, meter=metrics),
+        authentication=Authentication(store, reader, GRANTS, turned_away),
+        audit_log=ReadAuditLog(store),
+        metrics=ReadMetrics(metrics),
+        json_web_keys=keys.json_web_keys,
+        issuer=ISSUER,
+        public_url=settings.public_url,
+        client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
+        allowed_hosts=settings.allowed_hosts,
+        at_once=RequestsAtOnce(settings.requests_at_once_each),
+    )
+    accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
+    webhook, interval = create_webhook(settings, egress), settings.recheck_interval
+    on_watch = None if interval is None else OnWatch(store, prober, interval, webhook)
+    watch_status = WatchStatus(store)
+    backups: KeepBackups[VerifiedBackup] = KeepBackups(
+        store, lambda: Snapshot(settings.database, ring.file), new_backup
+    )
+    return Backend(
+        store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups
+    )
+
+
+def _probe_limits(settings: Settings) -> ProbeLimits:
+    return ProbeLimits(
+        at_once=settings.smtp_tests_at_once,
+        at_once_each=settings.smtp_tests_at_once_each,
+        per_minute_each=settings.smtp_tests_per_minute_each,
+        deadline_seconds=settings.smtp_deadline_seconds,
+    )

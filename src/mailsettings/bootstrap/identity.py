@@ -1,0 +1,47 @@
+"""From settings to what reads access tokens."""
+
+from mailsettings.auth import discovery
+from mailsettings.auth.issuers import Issuers
+from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
+from mailsettings.auth.tokens import OwnTokenReader
+from mailsettings.bootstrap.grants import GRANTS
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid
+from mailsettings.use_cases.ports import TokenReader
+
+ISSUER = "mailsettings"
+
+
+def create_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
+    """What reads our own tokens, and those of the issuer in the settings. Raises `SettingsInvalid`."""
+    foreign = create_foreign_tokens(settings)
+    if foreign is None or settings.oidc_issuer is None:
+        return own
+    return Issuers(ISSUER, own.read, settings.oidc_issuer, foreign.read)
+
+
+def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
+    """What reads the tokens of the issuer in the settings, if there is one. Raises `SettingsInvalid`."""
+    if settings.oidc_issuer is None:
+        return None
+    grants: dict[str, frozenset[str]] = {}
+    for value, name in settings.oidc_permissions:
+        if name not in GRANTS:
+            known = ", ".join(sorted(GRANTS))
+            raise SettingsInvalid(
+                f"{PREFIX}OIDC_PERMISSIONS has a permission that there is not; there are {known}."
+            )
+        grants[value] = grants.get(value, frozenset()) | {name}
+    try:
+        tls = discovery.tls_context(settings.oidc_ca_file)
+    except OSError:
+        raise SettingsInvalid(
+            f"{PREFIX}OIDC_CA_FILE is not a readable file of certificates in PEM form."
+        ) from None
+    trusted = TrustedIssuer(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        grants,
+        settings.oidc_permissions_claim,
+        settings.oidc_subject_claim,
+    )
+    return OpenIDConnectTokens(trusted, tls)

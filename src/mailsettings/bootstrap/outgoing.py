@@ -1,0 +1,58 @@
+"""From settings to what connects to others: the prober and the webhook, as far as the policy lets them."""
+
+from dataclasses import replace
+
+from mailsettings.auth import discovery
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid
+from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
+from mailsettings.smtp.gate import Gate
+from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.resolving import HostLookup
+from mailsettings.smtp.tls import TLSTrust
+from mailsettings.store.endpoints import endpoints
+from mailsettings.webhook.delivery import Webhook
+from mailsettings.webhook.signature import signing_keys as webhook_keys
+
+
+def create_egress(settings: Settings) -> EgressPolicy:
+    """Where both may connect to. No list opens the way to our own sockets."""
+    own = [(settings.host, settings.port), *endpoints(settings.database)]
+    return EgressPolicy(
+        allowed_networks=settings.tested_networks,
+        allowed_ports=settings.tested_ports,
+        preset=Preset(settings.smtp_egress),
+        own=tuple(Endpoint(host, port) for host, port in own),
+    )
+
+
+def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
+    """What tests mail servers, as far as *egress* lets it; needs neither database nor keys."""
+    return SMTPProber(
+        egress,
+        ehlo_name=settings.smtp_ehlo_name,
+        deadline_seconds=settings.smtp_deadline_seconds,
+        allow_cleartext_credentials=settings.smtp_cleartext_login,
+        trust=TLSTrust(settings.smtp_ca_file),
+        oauth2=OAuth2Tokens(settings.oauth2_authority, settings.smtp_ca_file),
+    )
+
+
+def create_webhook(settings: Settings, egress: EgressPolicy) -> Webhook | None:
+    """Who is told what the watch finds out, if somebody is. Raises `SettingsInvalid`."""
+    url, secret = settings.webhook_url, settings.webhook_secret
+    if url is None or secret is None:
+        return None
+    try:
+        keys = webhook_keys(secret.get_secret_value())
+    except ValueError as problem:
+        raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from None
+    try:
+        tls = discovery.tls_context(settings.webhook_ca_file)
+    except OSError:
+        raise SettingsInvalid(
+            f"{PREFIX}WEBHOOK_CA_FILE is not a readable file of certificates in PEM form."
+        ) from None
+    lookup = HostLookup()
+    gate = Gate(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
+    return Webhook(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.admits, tls=tls)

@@ -1,0 +1,64 @@
+"""From settings to an ASGI application."""
+
+import gc
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import cache
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from mailsettings import logs
+from mailsettings.app import create_app
+from mailsettings.bootstrap.backend import Backend, create_backend
+from mailsettings.bootstrap.grants import APIS
+from mailsettings.bootstrap.tracing import create_tracing
+from mailsettings.dialects import DIALECTS
+from mailsettings.settings import metrics_directory, read
+from mailsettings.site.openapi import Document, document
+from mailsettings.site.pages import create_site
+from mailsettings.telemetry.metrics import PrometheusMetrics
+from mailsettings.telemetry.sampling import sampling
+from mailsettings.telemetry.tracing import Tracing
+from mailsettings.web.dialect import NO_TELEMETRY
+
+
+def create_service(
+    backend: Backend, metrics: PrometheusMetrics | None = None, tracing: Tracing | None = None
+) -> ASGIApp:
+    """The APIs and the site over *backend*, which is closed with *tracing* when they end."""
+    counted = metrics or PrometheusMetrics()
+    telemetry = NO_TELEMETRY if tracing is None else tracing.of_requests
+    dialects = [(api, api.build(backend.use_cases, telemetry)) for api in APIS]
+    token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
+
+    @cache
+    def documents() -> Mapping[str, Document]:
+        return {dialect.name: document(app, token_path) for dialect, app in dialects}
+
+    @asynccontextmanager
+    async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
+        await backend.establish()
+        documents()  # now, so that no request has to wait for them
+        try:
+            async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
+                yield
+        finally:
+            await backend.close()
+            if tracing is not None:
+                await tracing.close()
+
+    site = create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
+    return create_app(dialects, site, [counted.answered])
+
+
+def service_from_environment() -> ASGIApp:
+    """What uvicorn's workers start with."""
+    settings = read()
+    logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
+    metrics = PrometheusMetrics(metrics_directory())
+    tracing = create_tracing(settings)
+    service = create_service(create_backend(settings, metrics, tracing), metrics, tracing)
+    # What is made by now lives as long as the process; the garbage collector need not look at it again.
+    gc.freeze()
+    return service
