@@ -4,14 +4,27 @@ import re
 from pathlib import Path
 
 from mailsettings.telemetry.catalogue import ALL, PREFIX, Described
+from mailsettings.use_cases import watch_gauges
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
 
 
+WATCH = (
+    Described(watch_gauges.SERVERS[0], "gauge", watch_gauges.SERVERS[1], ("health",)),
+    *(
+        Described(name, "gauge", meaning)
+        for name, meaning in (
+            *(watch_gauges.CERTIFICATE, watch_gauges.SECRET),
+            *(watch_gauges.CHECKED, watch_gauges.LED),
+        )
+    ),
+)
+
+
 def table() -> str:
     """One row for each metric, in the order of the code."""
-    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, ALL)]) + "\n"
+    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL, *WATCH))]) + "\n"
 
 
 def with_table(page: str) -> str:

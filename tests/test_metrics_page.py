@@ -5,10 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailsettings.bootstrap import Backend
+from mailsettings.domain.access import OPERATOR
 from mailsettings.telemetry.catalogue import ALL, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics
+
+from bodies import checkmarx
+from service import SMTP_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
@@ -28,6 +34,20 @@ async def test_what_prometheus_is_told_is_in_the_table_and_nothing_else() -> Non
     told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
 
     assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL}
+
+
+async def test_what_a_whole_service_tells_is_in_the_table_too(backend: Backend, http: httpx.AsyncClient) -> None:
+    await http.post(SMTP_SETTINGS, json=checkmarx("some password"))
+    text = (await backend.use_cases.metrics(OPERATOR)).decode()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+
+    assert names == set(re.findall(rf"^\| `({PREFIX}_\w+)` \|", PAGE, re.MULTILINE))
+    assert f'{PREFIX}_watched_servers{{health="unchecked"}} 1.0' in text
+    assert f"{PREFIX}_watch_led 0.0" in text
+    assert (
+        f'{PREFIX}_requests_total{{api="checkmarx",method="POST",operation="{SMTP_SETTINGS}",status="201"}}'
+        in text
+    )
 
 
 def test_every_label_is_explained() -> None:

@@ -9,6 +9,7 @@ from mailsettings import __version__
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.watch import Health
 from mailsettings.telemetry.metrics import PrometheusMetrics
 
 from fakes import WORKS
@@ -106,6 +107,16 @@ async def test_failed_logins_are_there_before_the_first_one(metrics: PrometheusM
 
     assert before == {("wrong",): 0, ("delayed",): 0}
     assert await series(metrics, "mailsettings_failed_logins_total") == {("wrong",): 1, ("delayed",): 1}
+
+
+async def test_checks_of_the_watch_and_attempts_at_the_webhook_are_counted(metrics: PrometheusMetrics) -> None:
+    metrics.checked(Health.WORKS)
+    metrics.checked(Health.DOUBTFUL)
+    metrics.delivered(taken=True)
+    metrics.delivered(taken=False)
+
+    assert await series(metrics, "mailsettings_watch_checks_total") == {("works",): 1, ("doubtful",): 1}
+    assert await series(metrics, "mailsettings_webhook_deliveries_total") == {("yes",): 1, ("no",): 1}
 
 
 async def test_the_pool_and_the_version_are_told(metrics: PrometheusMetrics) -> None:

@@ -1,7 +1,8 @@
 """What is counted, by whom it may be read, and what is left out when the database is away."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 
 import pytest
 
@@ -11,12 +12,16 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
+from mailsettings.domain.watch import Health, WatchSummary
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
 from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.watch_gauges import WatchGauges, gauges
+from mailsettings.use_cases.watch_ports import Uncounted
+from mailsettings.use_cases.watch_status import WatchStatus
 
 from fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 
@@ -25,7 +30,7 @@ WATCHED = Gauge("watched", "Something that is watched.", {("works",): 2}, ("stat
 
 
 @dataclass
-class Tally:
+class Tally(Uncounted):
     """Metrics that keep everything they are told."""
 
     told: list[object] = field(default_factory=list)
@@ -40,11 +45,11 @@ class Tally:
         return repr([gauge.name for gauge in gauges]).encode()
 
 
-async def watched() -> Gauge:
-    return WATCHED
+async def watched() -> Sequence[Gauge]:
+    return [WATCHED]
 
 
-async def away() -> Gauge:
+async def away() -> Sequence[Gauge]:
     raise StoreUnavailable
 
 
@@ -90,3 +95,44 @@ async def test_where_nobody_looks_nothing_is_counted() -> None:
     UNMEASURED.login_failed(delayed=False)
 
     assert await ReadMetrics(UNMEASURED)(OPERATOR) == b""
+
+
+NOW = 1_795_000_000.0
+SUMMARY = WatchSummary(
+    NOW,
+    {Health.WORKS: 4, Health.FAILS: 1, Health.DOUBTFUL: 0, Health.UNCHECKED: 0},
+    certificate_ends_at=NOW + 12.5 * 86400,
+    secret_ends_on=None,
+    checked_at=NOW - 5,
+    led=True,
+)
+
+
+class Known(WatchStatus):
+    """As if this were in the database."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def summary(self) -> WatchSummary:
+        return SUMMARY
+
+
+async def test_the_watch_tells_of_all_servers_together_and_leaves_out_what_is_not_known() -> None:
+    told = {gauge.name: dict(gauge.values) for gauge in await WatchGauges(Known())()}
+
+    assert told == {
+        "watched_servers": {("works",): 4, ("fails",): 1, ("doubtful",): 0, ("unchecked",): 0},
+        "certificate_days_left": {(): 12},
+        "secret_days_left": {},
+        "watch_last_check_timestamp_seconds": {(): NOW - 5},
+        "watch_led": {(): 1},
+    }
+
+
+def test_of_days_that_are_left_it_tells_the_fewest_and_below_zero_what_is_over() -> None:
+    over = replace(SUMMARY, secret_ends_on=date(2026, 11, 1))
+
+    (left,) = [gauge for gauge in gauges(over) if gauge.name == "secret_days_left"]
+
+    assert left.values[()] < 0

@@ -34,12 +34,13 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
+from mailsettings.use_cases.metrics import UNMEASURED, Metrics, ReadMetrics
 from mailsettings.use_cases.on_watch import OnWatch
-from mailsettings.use_cases.ports import Metrics, Prober
+from mailsettings.use_cases.ports import Prober
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.watch_gauges import WatchGauges
 from mailsettings.use_cases.watch_status import WatchStatus
 from mailsettings.web.dialect import UseCases
 from mailsettings.web.requests_at_once import RequestsAtOnce
@@ -115,7 +116,7 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     reader = create_reader(settings, OwnTokenReader(keys, ISSUER))
-    turned_away = TurnedAway(store)
+    turned_away, watch_status = TurnedAway(store), WatchStatus(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store, settings.history_versions),
         history=MailServerHistory(store, settings.history_versions),
@@ -123,7 +124,7 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
         log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds, meter=metrics),
         authentication=Authentication(store, reader, GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
-        metrics=ReadMetrics(metrics),
+        metrics=ReadMetrics(metrics, [WatchGauges(watch_status)]),
         json_web_keys=keys.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,
@@ -133,8 +134,7 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     )
     accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
-    on_watch = None if interval is None else OnWatch(store, prober, interval, webhook)
-    watch_status = WatchStatus(store)
+    on_watch = None if interval is None else OnWatch(store, prober, interval, webhook, meter=metrics)
     backups: KeepBackups[VerifiedBackup] = KeepBackups(
         store, lambda: Snapshot(settings.database, ring.file), new_backup
     )

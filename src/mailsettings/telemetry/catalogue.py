@@ -36,6 +36,12 @@ LOGINS = Described(
     "Logins that failed: by a wrong name or secret, or delayed because of earlier ones.",
     ("problem",),
 )
+CHECKS = Described(
+    "watch_checks_total", "counter", "Checks on schedule that this server made, by what they found.", ("health",)
+)
+DELIVERIES = Described(
+    "webhook_deliveries_total", "counter", "Attempts to tell the webhook, by whether it took it.", ("taken",)
+)
 POOL = {
     name: Described(f"database_pool_{name}", "gauge", meaning)
     for name, meaning in (
@@ -47,4 +53,4 @@ POOL = {
 }
 BUILD = Described("build_info", "gauge", "1, for the version that runs.", ("version",))
 
-ALL = (REQUESTS, SECONDS, TESTS, LOGINS, *POOL.values(), BUILD)
+ALL = (REQUESTS, SECONDS, TESTS, LOGINS, CHECKS, DELIVERIES, *POOL.values(), BUILD)

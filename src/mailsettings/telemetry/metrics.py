@@ -27,7 +27,19 @@ from prometheus_client.registry import Collector
 from mailsettings import __version__
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import Outcome, ProbeReport
-from mailsettings.telemetry.catalogue import BUILD, LOGINS, POOL, PREFIX, REQUESTS, SECONDS, TESTS, Described
+from mailsettings.domain.watch import Health
+from mailsettings.telemetry.catalogue import (
+    BUILD,
+    CHECKS,
+    DELIVERIES,
+    LOGINS,
+    POOL,
+    PREFIX,
+    REQUESTS,
+    SECONDS,
+    TESTS,
+    Described,
+)
 
 NONE, WRONG, DELAYED = "none", "wrong", "delayed"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -65,6 +77,7 @@ class PrometheusMetrics:
         # The library's own look-up takes a lock each time.
         self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
         self._tests, self._logins = self._counter(TESTS), self._counter(LOGINS)
+        self._checks, self._deliveries = self._counter(CHECKS), self._counter(DELIVERIES)
         self._pool = {name: self._gauge(described, "livesum") for name, described in POOL.items()}
         self._gauge(BUILD, "max").labels(__version__).set(1)
         for problem in (WRONG, DELAYED):
@@ -90,6 +103,14 @@ class PrometheusMetrics:
     def login_failed(self, *, delayed: bool) -> None:
         """Count a login that did not get in."""
         self._logins.labels(DELAYED if delayed else WRONG).inc()
+
+    def checked(self, found: Health) -> None:
+        """Count a check of the watch."""
+        self._checks.labels(found.value).inc()
+
+    def delivered(self, *, taken: bool) -> None:
+        """Count an attempt to tell the webhook."""
+        self._deliveries.labels("yes" if taken else "no").inc()
 
     def sample_pool(self, figures: Mapping[str, int]) -> None:
         """Take over how it is with the connections to the database, by the names in `POOL`."""

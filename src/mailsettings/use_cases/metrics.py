@@ -1,16 +1,29 @@
 """How the service is doing, in figures, for those who look from outside."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.use_cases.ports import GaugeSource, Metrics
+from mailsettings.use_cases.ports import Meter
+from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter
+
+GaugeSource = Callable[[], Awaitable[Sequence[Gauge]]]
+"""What can be asked at any moment. Raises `StoreUnavailable`."""
 
 
-class Unmeasured:
+class Metrics(Meter, WatchMeter, Protocol):
+    """Counts all that is counted."""
+
+    async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
+        """What was counted, in every process of this server, with *gauges*, in the text form of Prometheus."""
+        ...
+
+
+class Unmeasured(Uncounted):
     """Counts nothing and has nothing to tell: for the command line, and where nobody looks."""
 
     def probed(self, source: str, report: ProbeReport) -> None:
@@ -40,8 +53,8 @@ class ReadMetrics:
     async def __call__(self, caller: Principal) -> bytes:
         """As Prometheus reads it; a source whose database is away is left out. Raises `PermissionDenied`."""
         caller.require(Permission.METRICS_READ)
-        gauges = []
+        gauges: list[Gauge] = []
         for source in self._sources:
             with suppress(StoreUnavailable):
-                gauges.append(await source())
+                gauges.extend(await source())
         return await self._metrics.exposition(gauges)

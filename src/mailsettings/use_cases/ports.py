@@ -1,6 +1,6 @@
 """What the use cases need from the outside, as Protocols; store, smtp and auth satisfy them by shape."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -8,7 +8,6 @@ from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenC
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions
@@ -257,15 +256,3 @@ class Meter(Protocol):
     def login_failed(self, *, delayed: bool) -> None:
         """Somebody did not get in: by a wrong name or secret, or *delayed* because of earlier ones."""
         ...
-
-
-class Metrics(Meter, Protocol):
-    """The same, and what came of it."""
-
-    async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
-        """All that was counted, in every process of this server, with *gauges*, in the text form of Prometheus."""
-        ...
-
-
-GaugeSource = Callable[[], Awaitable[Gauge]]
-"""What can be asked at any moment. Raises `StoreUnavailable`."""
