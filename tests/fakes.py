@@ -24,15 +24,10 @@ WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 
 def as_listed(stored: StoredMailServer) -> ListedMailServer:
     server, login = stored.server, stored.server.authentication
-    return ListedMailServer(
-        stored.id,
-        server.host,
-        server.port,
-        server.security.value,
-        server.sender.address,
-        server.sender.display_name,
-        isinstance(login, AmbientCredentials),
-        getattr(login, "username", None),
+    return (
+        *(stored.id, server.host, server.port, server.security.value),
+        *(server.sender.address, server.sender.display_name),
+        *(getattr(login, "username", None), isinstance(login, AmbientCredentials)),
     )
 
 

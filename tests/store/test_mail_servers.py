@@ -1,10 +1,13 @@
 """Mail servers in the database: the same promises on SQLite and PostgreSQL."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import (
@@ -19,6 +22,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.store.engine import sqlite_file
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
@@ -138,9 +142,42 @@ async def test_a_list_goes_on_behind_an_id_and_is_no_longer_than_was_asked_for(s
         await work.mail_servers.delete(3)
 
     async with store.reading() as view:
-        found = [[server.id for server in await view.mail_servers.listed(after, 2)] for after in (0, 2, 4, 5)]
+        found = [[number for number, *_ in await view.mail_servers.listed(after, 2)] for after in (0, 2, 4, 5)]
 
     assert found == [[1, 2], [4, 5], [5], []]
+
+
+async def test_however_many_there_are_none_is_looked_for_among_all_of_them(sqlite_url: str) -> None:
+    asked = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    store = SQLStore(sqlite_url, Sealer(KEY))
+    await add(store, RELAY)  # the first write of all asks which keys are needed
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        server_id = await add(store, RELAY)
+        async with store.writing() as work:
+            await work.mail_servers.replace(server_id, RELAY)
+            await work.mail_servers.delete(server_id)
+        async with store.reading() as view:
+            await view.mail_servers.find(server_id)
+            await view.mail_servers.find_default()
+            await view.mail_servers.listed(server_id, 10)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+        await store.close()
+
+    with closing(sqlite3.connect(sqlite_file(sqlite_url))) as database:
+        plans = [
+            plan
+            for statement, parameters in asked
+            if "mail_servers" in statement and not statement.startswith("INSERT")
+            for *_, plan in database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+    assert len(plans) >= 7
+    assert {plan.partition(" USING ")[0] for plan in plans} == {"SEARCH mail_servers"}
 
 
 async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:

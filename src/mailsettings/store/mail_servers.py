@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.history import MailServerVersion
@@ -19,7 +19,7 @@ from mailsettings.store.watch import SQLWatch
 
 _LISTED = (
     *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
-    *(table.c.authentication == KINDS[AmbientCredentials], table.c.username),
+    *(table.c.username, table.c.authentication == KINDS[AmbientCredentials]),
 )
 """The columns of a `ListedMailServer`, in its order."""
 
@@ -40,7 +40,7 @@ class SQLMailServers:
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """At most *limit* of them behind id *after*, by id, as a list shows them."""
         chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)
-        return [ListedMailServer._make(row) for row in await self._connection.execute(chosen)]
+        return await self._connection.run_sync(_as_the_driver_has_them, chosen)
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         """The one with this id."""
@@ -116,6 +116,14 @@ class SQLMailServers:
     def _stored(self, row: Row[Any]) -> StoredMailServer:
         server = server_of(row, row.id, self._sealer)
         return StoredMailServer(row.id, row.version, server, changed(row.updated_at, row.changed_by))
+
+
+def _as_the_driver_has_them(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
+    """Rows as plain tuples. SQLAlchemy's own are twice as much work, for what none of these columns needs."""
+    result = connection.execute(chosen)
+    rows: Sequence[Any] = result.cursor.fetchall()
+    result.close()
+    return rows
 
 
 def _new(server: MailServer, more: dict[str, Any]) -> dict[str, Any]:

@@ -29,6 +29,11 @@ class Page:
     servers: Sequence[ListedMailServer]
     more: bool
 
+    @property
+    def last(self) -> int:
+        """The id that the next page goes on behind; 0 where there is none."""
+        return self.servers[-1][0] if self.servers else 0
+
 
 class KeepMailServers:
     """The stored mail servers, as a principal may see and change them."""

@@ -28,18 +28,19 @@ def _piece(page: Page, opening: bytes, comma: bytes) -> tuple[Piece, int]:
     """Also the last id. Only the first page has nothing before it, and any but that may turn out to be empty."""
     views = _JSON.dump_json([_view(server) for server in page.servers])[1:-1]
     body = opening + (comma + views if views else b"") + (b"" if page.more else b"]")
-    return Piece(body, page.more), page.servers[-1].id if page.servers else 0
+    return Piece(body, page.more), page.last
 
 
 def _view(server: ListedMailServer) -> dict[str, object]:
     """`SMTPSettingsViewModel`, in its order and under the vendor's names."""
+    number, host, port, security, address, name, username, ambient = server
     return {
-        "id": server.id,
-        "host": server.host,
-        "port": server.port,
-        "encryptionType": ENCRYPTION_TYPES[server.security],
-        "fromAddress": server.sender_address,
-        "useDefaultCredentials": server.uses_ambient_credentials,
-        "username": server.username,
-        "displayName": server.sender_name,
+        "id": number,
+        "host": host,
+        "port": port,
+        "encryptionType": ENCRYPTION_TYPES[security],
+        "fromAddress": address,
+        "useDefaultCredentials": bool(ambient),
+        "username": username,
+        "displayName": name,
     }
