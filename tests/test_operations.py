@@ -170,6 +170,7 @@ async def test_the_connections_of_a_process_are_as_many_as_the_page_says() -> No
     replicas, surge, each, typed, total = map(int, sum_)
     spec = BY_KIND["Deployment"]["spec"]
 
+    assert f"mailsettings_database_pool_in_use >= {most}\n" in TEXT
     assert f"keeps up to {pool.size()} open and opens {most} at most" in TEXT
     assert (each, typed) == (most, most)
     assert (replicas, surge) == (spec["replicas"], spec["strategy"]["rollingUpdate"]["maxSurge"])
@@ -206,6 +207,30 @@ def test_what_is_done_to_a_cluster_is_about_what_the_manifests_hold() -> None:
     assert secrets == {database["name"]: database["key"], keys["secretName"]: "sealing-keys"}
     assert variables("Deployment")[f"{PREFIX}SEALING_KEYS_FILE"]["value"].endswith("/sealing-keys")
     assert all("-n mailsettings" in line or " -f " in line or " -k " in line for line in lines)
+
+
+def metrics_with_labels() -> dict[str, set[str]]:
+    """Each series that is told, by the table of its page; a histogram is told as three."""
+    found: dict[str, set[str]] = {}
+    for row in (PAGE.parent / "metrics.md").read_text().splitlines():
+        if row.startswith("| `mailsettings_"):
+            name, kind, labels, _ = (cell.strip() for cell in row.strip("|").split(" | "))
+            series = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
+            found |= {name.strip("`") + ending: set(re.findall(r"`(\w+)`", labels)) for ending in series}
+    return found
+
+
+@pytest.mark.parametrize("alarm", re.findall(r"```promql\n(.+)\n```", TEXT))
+def test_every_alarm_is_over_metrics_and_labels_that_there_are(alarm: str) -> None:
+    told = {"up": {"job"}} | metrics_with_labels()
+    series = re.findall(r"\b(up|mailsettings_\w+)(?:{([^}]*)})?", alarm)
+    grouped = {name for group in re.findall(r"\bby \(([^)]*)\)", alarm) for name in group.split(", ")} - {"le"}
+
+    assert series
+    for name, matchers in series:
+        assert set(re.findall(r"(\w+)[!=]", matchers)) <= told[name]
+        assert grouped <= told[name]
+    assert alarm.count("(") == alarm.count(")")
 
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
