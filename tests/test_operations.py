@@ -23,8 +23,9 @@ from processes import clean_environment, free_port, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
 TEXT = PAGE.read_text()
+MOVED_TO = "postgresql://mailsettings_a:…@…/mailsettings"
 STATED = "http://127.0.0.1:8080"
-SCRIPT = re.compile(r"^(mailsettings|curl|umask|cat|export) ")
+SCRIPT = re.compile(r"^(mailsettings|curl|umask|head|cat|export) ")
 """What a line begins with that belongs to a script, and is not for a cluster or a file of settings."""
 
 
@@ -112,12 +113,14 @@ def test_every_command_is_marked_with_its_database() -> None:
     }
 
 
-def test_the_commands_work_on_sqlite(tmp_path: Path) -> None:
+def test_the_commands_work_on_sqlite_and_on_what_it_is_moved_to(tmp_path: Path, empty_postgres_url: str) -> None:
     shell = Shell(tmp_path, clean_environment(tmp_path / "data"))
-    told = [shell.run(step.what) for step in STEPS if step.kind == "sqlite"]
+    scripts = [step.what.replace(MOVED_TO, empty_postgres_url) for step in STEPS if step.kind == "sqlite"]
+    told = [shell.run(script) for script in scripts]
 
     assert any("sealed anew." in text for text in told)
-    assert "all as they were written" in told[-1]
+    assert "all as they were written" in told[-1]  # by then on PostgreSQL
+    assert shell.environment[f"{PREFIX}DATABASE_URL"] == empty_postgres_url
 
 
 def test_the_commands_work_on_postgresql(roles: Postgres, tmp_path: Path) -> None:
