@@ -111,7 +111,9 @@ class Fleet:
 @contextmanager
 def running_fleet(folder: Path, size: int, **settings: str) -> Iterator[Fleet]:
     """*size* servers that take connections, with one data directory below *folder*."""
-    fleet = Fleet(folder, clean_environment(folder / "data", **settings), size)
+    # Who is killed leaves its temporary files behind.
+    environment = clean_environment(folder / "data", **settings) | {"TMPDIR": str(folder)}
+    fleet = Fleet(folder, environment, size)
     try:
         fleet.start_all()
         yield fleet
