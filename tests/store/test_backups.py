@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import func, insert, select, text, update
@@ -238,6 +239,21 @@ async def test_nobody_who_writes_waits_for_a_backup_and_none_of_it_is_in_it(
     assert b"oauth2.example.org" in rest
     assert b"late.example.org" not in rest
     assert b"a user" in rest
+
+
+async def test_a_disk_that_is_slower_than_the_servers_limits_does_not_end_a_backup(
+    place_on: NewPlace, postgres_url: str
+) -> None:
+    limit = f"-c idle_in_transaction_session_timeout={LIMIT_SECONDS * 1000:.0f}"
+    place = place_on(f"{postgres_url}?options={quote(limit)}")
+    lines = place.snapshot().lines("b", "now")
+    begun = [next(lines), next(lines)]
+    await asyncio.sleep(2 * LIMIT_SECONDS)
+
+    assert [*begun, *lines][-1] == as_line({"rows": 0})
+
+
+LIMIT_SECONDS = 0.2
 
 
 def moment_of(path: Path) -> tuple[set[str], set[int], int, set[int]]:

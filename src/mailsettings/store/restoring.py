@@ -13,6 +13,7 @@ from mailsettings.store.backup_contents import Batch, numbered
 from mailsettings.store.failures import StatementRefused, away_as_unavailable
 from mailsettings.store.sealed_columns import SEALED, SealedColumn
 from mailsettings.store.sealing import Sealer
+from mailsettings.store.snapshot import UNHURRIED
 from mailsettings.store.tables import metadata, schema_support, sealing_keys
 
 _MAY_HOLD_SOMETHING = {schema_support, sealing_keys}
@@ -49,6 +50,7 @@ class SQLContents:
 
         Raises `DatabaseNotEmpty`, `BackupUnusable`.
         """
+        await self._take_time()
         await self._require_empty()
         opener, count, unreadable = Sealer(*backup.keys), 0, list[str]()
         last_numbers: dict[Column[Any], int] = {}
@@ -61,6 +63,11 @@ class SQLContents:
         for column, last in last_numbers.items():
             await self._go_on_after(column, last)
         return Copied(count, unreadable)
+
+    async def _take_time(self) -> None:
+        if self._connection.dialect.name != "sqlite":
+            for limit in UNHURRIED:
+                await self._connection.execute(limit)
 
     async def _require_empty(self) -> None:
         for table in metadata.sorted_tables:

@@ -23,8 +23,10 @@ from mailsettings.store.sealed_columns import SEALED, SealedColumn
 from mailsettings.store.sealing import Sealer
 
 ROWS_AT_ONCE = 500
-_LONGEST_STATEMENT = "10min"
-"""A statement fetches a few rows, and whoever reads them has to write them to a disk before the next."""
+UNHURRIED = [
+    text(f"SET LOCAL {limit} = '10min'") for limit in ("statement_timeout", "idle_in_transaction_session_timeout")
+]
+"""For PostgreSQL: a statement is about a few rows, and between two of them a disk may have its turn."""
 
 
 class Snapshot:
@@ -112,8 +114,8 @@ def _one_moment(url: str) -> Iterator[Connection]:
 def _repeatable(database: Engine) -> Iterator[Connection]:
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with database.connect().execution_options(**options) as connection:
-        for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
-            connection.execute(text(f"SET LOCAL {limit} = '{_LONGEST_STATEMENT}'"))
+        for limit in UNHURRIED:
+            connection.execute(limit)
         yield connection
 
 
