@@ -26,10 +26,11 @@ lint: .venv/dev  ## format and lint
 types: .venv/dev  ## mypy --strict
 	$(BIN)/mypy
 
-bench: .venv/dev  ## measure reads, round trips of a test, and a thousand tests at once
+bench: .venv/dev  ## measure reads, tests, growth, and a long list; minutes on an idle machine
 	$(BIN)/python benchmarks/read_path.py
 	$(BIN)/python benchmarks/probe_round_trips.py
 	$(BIN)/python benchmarks/probe_concurrency.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py --rounds 3 --seconds 1
 
 fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SEED say how many and which
 	PYTHONPATH=tests $(BIN)/python -m fuzz

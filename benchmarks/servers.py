@@ -1,0 +1,68 @@
+"""Servers as processes of their own, for benchmarks."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+SERVE = [sys.executable, "-m", "mailsettings", "serve"]
+_START_SECONDS = 60
+
+
+class Server(NamedTuple):
+    """A port of loopback, and the id of the process that listens on it."""
+
+    port: int
+    process: int
+
+
+@contextlib.contextmanager
+def serving(command: list[str], environment: dict[str, str]) -> Iterator[Server]:
+    """Run *command*, which takes a port, until the block ends."""
+    port = free_port()
+    started = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
+    try:
+        _wait_for(port)
+        yield Server(port, started.pid)
+    finally:
+        started.terminate()
+        started.wait(60)
+
+
+def uvicorn(target: str) -> list[str]:
+    """The command that serves an application of this folder."""
+    command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(Path(__file__).parent)]
+    return [*command, "--log-level", "warning", "--no-access-log"]
+
+
+def make_token(environment: dict[str, str]) -> str:
+    """What opens our server of *environment*."""
+    made = subprocess.run(
+        [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return made.stdout.strip()
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+            return
+        time.sleep(0.05)
+    sys.exit("a server did not start")

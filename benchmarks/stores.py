@@ -1,0 +1,57 @@
+"""Databases of both kinds with any number of settings in them, for benchmarks. Needs `PYTHONPATH=tests`.
+
+The PostgreSQL is that of the tests, which does not wait for the disk.
+"""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mailsettings.store import migrations
+
+from databases import fill
+from postgres import running_postgres
+
+NewDatabase = Callable[[int], dict[str, str]]
+"""Makes one with so many settings; the environment that the service needs for it."""
+
+
+@contextlib.contextmanager
+def stores(kind: str, directory: Path) -> Iterator[NewDatabase]:
+    """Databases of *kind*, which is `sqlite` or `postgresql`; their data and keys are below *directory*."""
+
+    def new(rows: int, url: Callable[[Path], str]) -> dict[str, str]:
+        home = directory / uuid.uuid4().hex
+        home.mkdir()
+        address = url(home)
+        migrations.migrate(address)
+        fill(address, rows)
+        return {
+            **os.environ,
+            **_SETTINGS,
+            "MAILSETTINGS_DATABASE_URL": address,
+            "MAILSETTINGS_DATA_DIR": str(home),
+        }
+
+    if kind == "sqlite":
+        yield lambda rows: new(rows, lambda home: f"sqlite:///{home / 'mailsettings.db'}")
+        return
+    with running_postgres() as server:
+
+        def address(home: Path) -> str:
+            server.execute(f'CREATE DATABASE "{home.name}"')
+            return server.url(home.name)
+
+        yield lambda rows: new(rows, address)
+
+
+_SETTINGS = {
+    "MAILSETTINGS_ADMIN_PASSWORD": "correct horse",
+    "MAILSETTINGS_LOG_LEVEL": "warning",
+    "MAILSETTINGS_DEV": "true",  # tests of the benchmark's own mail server
+    "MAILSETTINGS_SMTP_TESTS_AT_ONCE": "1000",
+    "MAILSETTINGS_SMTP_TESTS_AT_ONCE_EACH": "1000",
+    "MAILSETTINGS_SMTP_TESTS_PER_MINUTE_EACH": "10000",
+}
