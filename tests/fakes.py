@@ -10,11 +10,18 @@ from datetime import UTC, datetime
 from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
 from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
 from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import AccountExists, AccountNotFound, NotAuthenticated, StoreUnavailable
+from mailsettings.domain.errors import (
+    AccountExists,
+    AccountNotFound,
+    NotAuthenticated,
+    RequestRepeatedDifferently,
+    StoreUnavailable,
+)
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
+from mailsettings.domain.once import Earlier, Once, Result
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.share import WINDOW_SECONDS, Share
@@ -194,6 +201,25 @@ class InMemoryAuditLog:
         return [entry for entry in self.rows if entry.sequence > after and entry.at >= since][:limit]
 
 
+class InMemoryRepeats:
+    """Keys are forgotten by nobody; `age_seconds` is that of all of them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], tuple[bytes, Result | None]] = {}
+        self.age_seconds = 0.0
+
+    async def earlier(self, caller: str, once: Once) -> Earlier | None:
+        request, result = self.rows.get((caller, once.key), (None, None))
+        if request is None:
+            return None
+        if request != once.request:
+            raise RequestRepeatedDifferently
+        return Earlier(result, self.age_seconds)
+
+    async def remember(self, caller: str, once: Once, result: Result | None = None) -> None:
+        self.rows[caller, once.key] = once.request, result
+
+
 class InMemoryProbeAdmissions:
     """Rows are principal, beginning and whether it ended; `clock` may be another one."""
 
@@ -225,6 +251,7 @@ class InMemoryStore:
     login_failures: InMemoryLoginFailures = field(default_factory=InMemoryLoginFailures)
     sealed_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
     audit: InMemoryAuditLog = field(default_factory=InMemoryAuditLog)
+    repeats: InMemoryRepeats = field(default_factory=InMemoryRepeats)
     probe_admissions: InMemoryProbeAdmissions = field(default_factory=InMemoryProbeAdmissions)
     away: bool = False
 

@@ -18,6 +18,14 @@ SENTENCES: dict[str, Callable[[], Exception]] = {
     "There is no such mail server.": errors.MailServerNotFound,
     "There is no account named alice.": lambda: errors.AccountNotFound("alice"),
     "An account named alice exists already.": lambda: errors.AccountExists("alice"),
+    "Another request was sent with this key before; use a new key for each request.": (
+        errors.RequestRepeatedDifferently
+    ),
+    "This request was sent before and is still being answered. Try again in 7 seconds.": (
+        lambda: errors.StillBeingAnswered(7)
+    ),
+    "This request was sent before and its outcome is not known. "
+    "See what became of it; to make it again, use another key.": errors.OutcomeUnknown,
     "Too many. Try again in 7 seconds.": lambda: errors.TooManyProbes("Too many.", 7),
     "The stored secret cannot be read with this key; send it again.": errors.SecretUnreadable,
     "The access token cannot be checked right now: its issuer does not answer.": errors.IdentityUnavailable,
@@ -45,6 +53,7 @@ def test_errors_keep_what_answers_are_made_of() -> None:
     assert not errors.NotAuthenticated("x", presented=False).presented
     assert errors.PermissionDenied("p").permission == "p"
     assert errors.TooManyProbes("x", 7).retry_after_seconds == 7
+    assert errors.StillBeingAnswered(7).retry_after_seconds == 7
     assert (refused := errors.InvalidSetting(Setting.HOST, "is wrong.")).setting is Setting.HOST
     assert refused.problem == "is wrong."
 

@@ -184,7 +184,7 @@ class _Keep(logging.Handler):
         self._into.append(record)
 
 
-_TOLD = ("audit_entries", "probe_admissions")
+_TOLD = ("audit_entries", "idempotency_keys", "probe_admissions")
 _NOTES = {*_TOLD, "audit_head", "login_failures", "sealed_keys", "sealing_keys"}
 """What is written about refusals too, or about connection tests that failed."""
 

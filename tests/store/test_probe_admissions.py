@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.errors import TooManyProbes
+from mailsettings.domain.errors import StillBeingAnswered, TooManyProbes
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.once import Once
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.share import WINDOW_SECONDS, Share
 from mailsettings.store import engine
@@ -114,10 +115,10 @@ def probes_of(store: SQLStore, prober: ScriptedProber, limits: ProbeLimits) -> P
     return ProbeMailServers(store, prober, limits, TurnedAway(store))
 
 
-async def outcome(probes: ProbeMailServers, caller: Principal) -> str:
+async def outcome(probes: ProbeMailServers, caller: Principal, once: Once | None = None) -> str:
     try:
-        await probes.given(caller, SERVER, "to@example.org")
-    except TooManyProbes as refused:
+        await probes.given(caller, SERVER, "to@example.org", once)
+    except (TooManyProbes, StillBeingAnswered) as refused:
         return str(refused)
     return "made"
 
@@ -169,3 +170,14 @@ async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
     assert [*outcomes[:3], *others] == ["made"] * 5
     assert all(each.startswith("Too many connection tests of yours within a minute.") for each in outcomes[3:])
     assert len(prober.asked) == 5
+
+
+async def test_a_test_that_is_sent_to_two_replicas_at_once_is_made_once(store: SQLStore, other: SQLStore) -> None:
+    prober = ScriptedProber(ProbeReport((), milliseconds=7))
+    replicas = [probes_of(each, prober, ProbeLimits()) for each in (store, other)]
+    outcomes = await asyncio.gather(*(outcome(each, ALICE, Once("key", b"request")) for each in replicas * 2))
+    later = await replicas[1].given(ALICE, SERVER, None, Once("key", b"request"))
+
+    assert len(prober.asked) == 1
+    assert "made" in outcomes
+    assert later == prober.report

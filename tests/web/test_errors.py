@@ -72,6 +72,12 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"word": "slow", "says": "Too many. Try again in 7 seconds."},
         {"retry-after": "7"},
     ),
+    "still being answered": (
+        lambda: errors.StillBeingAnswered(7),
+        409,
+        {"word": "other", "says": str(errors.StillBeingAnswered(7))},
+        {"retry-after": "7"},
+    ),
     "away": (
         errors.StoreUnavailable,
         503,

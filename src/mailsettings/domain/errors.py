@@ -13,6 +13,10 @@ MailSettingsError
 ├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
 ├── ChangedMeanwhile        what is stored is not what the caller takes it to be
+├── RepeatRefused           a request that came before under the same key, and is not answered like it
+│   ├── RequestRepeatedDifferently
+│   ├── StillBeingAnswered
+│   └── OutcomeUnknown
 ├── TooMany                 more than is let in; later it is
 │   ├── TooManyLogins       too many failed ones, or too many at once
 │   └── TooManyProbes       connection tests
@@ -116,6 +120,36 @@ class ChangedMeanwhile(MailSettingsError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The mail server is not what you take it to be: {why}. Read it again.")
+
+
+class RepeatRefused(MailSettingsError):
+    """Base: the key of this request was used before, and there is no answer to give again."""
+
+
+class RequestRepeatedDifferently(RepeatRefused):
+    """Under the same key there was another request."""
+
+    def __init__(self) -> None:
+        super().__init__("Another request was sent with this key before; use a new key for each request.")
+
+
+class StillBeingAnswered(RepeatRefused):
+    """The first one is not done yet."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        problem = "This request was sent before and is still being answered."
+        super().__init__(f"{problem} Try again in {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class OutcomeUnknown(RepeatRefused):
+    """The first one was begun, and nobody is left to tell how it ended."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This request was sent before and its outcome is not known. "
+            "See what became of it; to make it again, use another key."
+        )
 
 
 class TooMany(MailSettingsError):

@@ -49,6 +49,10 @@ class SQLAuditLog:
         """A few digits that tell two secrets of *target* apart."""
         return (await self._writers_chain()).fingerprint(secret, target)
 
+    async def of_request(self, place: str, request: bytes) -> bytes:
+        """What tells two requests in one *place* apart."""
+        return (await self._writers_chain()).request(place, request)
+
     async def has(self, action: str) -> bool:
         """Whether there is any entry of this kind."""
         found = select(audit_entries.c.sequence).where(audit_entries.c.action == action).limit(1)

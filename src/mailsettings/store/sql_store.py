@@ -23,6 +23,7 @@ from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.outbox import SQLOutbox
 from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion
+from mailsettings.store.repeats import SQLRepeats
 from mailsettings.store.restoring import SQLContents
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource, Sealer
@@ -50,6 +51,7 @@ class SQLUnitOfWork:
         self.leases = SQLLeases(connection)
         self.outbox = SQLOutbox(connection)
         self.audit = SQLAuditLog(connection, self.sealed_keys)
+        self.repeats = SQLRepeats(connection, self.audit)
         self.probe_admissions = SQLProbeAdmissions(connection)
         self.contents = SQLContents(connection, sealer)
 

@@ -11,6 +11,7 @@ from mailsettings.domain.guessing import Failures
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.once import Earlier, Once
 from mailsettings.domain.outbox import WaitingEvent
 from mailsettings.domain.sealing_key import SealingReport
 from mailsettings.domain.share import Share
@@ -22,6 +23,7 @@ from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.outbox import SQLOutbox
 from mailsettings.store.probe_admissions import SQLProbeAdmissions
 from mailsettings.store.read_cache import DataVersion, FreshValues
+from mailsettings.store.repeats import SQLRepeats
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.sealing import KeySource
 from mailsettings.store.sealing_keys import SQLSealingKeys
@@ -40,6 +42,7 @@ class SQLView:
         self.sealed_keys = _SealedKeysView(begin, keys)
         self.sealing_keys = _SealingKeysView(begin, keys)
         self.audit = _AuditView(begin, keys)
+        self.repeats = _RepeatsView(begin, keys)
         self.probe_admissions = _ProbeAdmissionsView(begin)
         self.watch = _WatchView(begin)
         self.outbox = _OutboxView(begin)
@@ -146,6 +149,17 @@ class _AuditView:
         async with self._begin() as connection:
             log = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
             return await log.entries(after, limit, since)
+
+
+class _RepeatsView:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
+        self._begin = begin
+        self._keys = keys
+
+    async def earlier(self, caller: str, once: Once) -> Earlier | None:
+        async with self._begin() as connection:
+            audit = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
+            return await SQLRepeats(connection, audit).earlier(caller, once)
 
 
 class _ProbeAdmissionsView:

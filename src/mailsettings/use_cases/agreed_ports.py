@@ -2,7 +2,24 @@
 
 from typing import Protocol
 
+from mailsettings.domain.once import Earlier, Once, Result
 from mailsettings.domain.share import Share
+
+
+class RepeatReads(Protocol):
+    """Requests that are to be answered once; their keys are each caller's own."""
+
+    async def earlier(self, caller: str, once: Once) -> Earlier | None:
+        """The same request as *caller* sent it before. Raises `RequestRepeatedDifferently`."""
+        ...
+
+
+class Repeats(RepeatReads, Protocol):
+    """The same, to be changed."""
+
+    async def remember(self, caller: str, once: Once, result: Result | None = None) -> None:
+        """Keep *result*, None for one still to come, in place of what is remembered."""
+        ...
 
 
 class ProbeAdmissionReads(Protocol):

@@ -36,15 +36,21 @@ class Writable(Protocol[Work_co]):
 
 @dataclass
 class Change(Generic[Work]):
-    """A change under way: the transaction to make it in, and what will be said of it."""
+    """A change under way: the transaction to make it in, and what will be said of it.
+
+    `repeated` means that it was made before, and told of then.
+    """
 
     work: Work
     action: Action
     target: str | None
     details: dict[str, object] = field(default_factory=dict)
+    repeated: bool = False
 
     async def write(self, caller: Principal) -> None:
-        """Put the entry into the transaction."""
+        """Put the entry into the transaction, unless there is one already."""
+        if self.repeated:
+            return
         record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
         await self.work.audit.append(record)
 

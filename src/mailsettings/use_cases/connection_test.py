@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
-from mailsettings.domain.errors import TooManyProbes
+from mailsettings.domain.errors import RepeatRefused, TooManyProbes
 from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.once import Once
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.admission import Admission, ProbeLimits
 from mailsettings.use_cases.auditing import problem_of
-from mailsettings.use_cases.mail_servers import KeepMailServers, target
+from mailsettings.use_cases.mail_servers import DEFAULT, KeepMailServers, target
 from mailsettings.use_cases.metrics import UNMEASURED
 from mailsettings.use_cases.ports import Meter, Prober, Store
 from mailsettings.use_cases.probe_records import AskedTest, ProbeRecords
@@ -40,31 +41,45 @@ class ProbeMailServers:
         self._turned_away = turned_away
         self._meter = meter
 
-    async def given(self, caller: Principal, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def given(
+        self, caller: Principal, server: MailServer, recipient: str | None, once: Once | None = None
+    ) -> ProbeReport:
         """Test *server* as it is; no stored secret is lent to it.
 
-        Raises `PermissionDenied`, `TooManyProbes`.
+        Raises `PermissionDenied`, `TooManyProbes`, `RepeatRefused`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        return await self._probe(AskedTest(caller, GIVEN), server, recipient)
+        asked = AskedTest(caller, GIVEN, once)
+        return await self._answered_before(asked) or await self._probe(asked, server, recipient)
 
-    async def stored(self, caller: Principal, server_id: int | None, recipient: str | None) -> ProbeReport:
+    async def stored(
+        self, caller: Principal, server_id: int | None, recipient: str | None, once: Once | None = None
+    ) -> ProbeReport:
         """Test the stored server of this id, or the default one.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`.
+        Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `RepeatRefused`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
+        asked = AskedTest(caller, DEFAULT if server_id is None else target(server_id), once)
+        if (report := await self._answered_before(asked)) is not None:
+            return report
         if server_id is None:
             stored = await self._mail_servers.get_default(caller)
         else:
             stored = await self._mail_servers.get(caller, server_id)
-        return await self._probe(AskedTest(caller, target(stored.id)), stored.server, recipient)
+        return await self._probe(AskedTest(caller, target(stored.id), once), stored.server, recipient)
+
+    async def _answered_before(self, asked: AskedTest) -> ProbeReport | None:
+        async with self._noting_refusals(asked):
+            return await self._records.earlier(asked)
 
     async def _probe(self, asked: AskedTest, server: MailServer, recipient: str | None) -> ProbeReport:
         async with self._noting_refusals(asked):
             with self._admission.admit(asked.caller):
                 await self._records.require_room(asked.caller)
                 begun = await self._records.begin(asked, _details(server, recipient))
+                if isinstance(begun, ProbeReport):
+                    return begun
                 report = await self._prober.probe(server, recipient)
         self._meter.probed("given" if asked.tested == GIVEN else "stored", report)
         await self._records.end(asked, begun, report)
@@ -74,7 +89,7 @@ class ProbeMailServers:
     async def _noting_refusals(self, asked: AskedTest) -> AsyncIterator[None]:
         try:
             yield
-        except TooManyProbes as refused:
+        except (TooManyProbes, RepeatRefused) as refused:
             caller, problem = asked.caller, {"problem": problem_of(refused)}
             await self._turned_away.note(
                 caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem

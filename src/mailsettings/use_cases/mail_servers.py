@@ -13,10 +13,12 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import VERSIONS_KEPT
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.once import Once
 from mailsettings.domain.precondition import ANYTHING, Precondition
 from mailsettings.domain.replacement import Replacement
 from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.ports import Store, UnitOfWork
+from mailsettings.use_cases.repeats import done_once
 
 DEFAULT = "default mail server"
 SERVERS_AT_ONCE = 2000
@@ -65,11 +67,14 @@ class KeepMailServers:
         async with self._store.reading() as work:
             return _existing(await work.mail_servers.find_default())
 
-    async def create(self, caller: Principal, wanted: Replacement) -> int:
-        """Store a new mail server and return its id. Raises `PermissionDenied`, `SecretNeededAgain`."""
+    async def create(self, caller: Principal, wanted: Replacement, once: Once | None = None) -> int:
+        """Store a new mail server and return its id.
+
+        Raises `PermissionDenied`, `SecretNeededAgain`, `RequestRepeatedDifferently`.
+        """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_CREATE) as change:
-            return await _add(change, caller, wanted)
+            return await done_once(change, caller, once, lambda: _add(change, caller, wanted))
 
     async def replace(
         self, caller: Principal, server_id: int, wanted: Replacement, expected: Precondition = ANYTHING

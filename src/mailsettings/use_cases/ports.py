@@ -10,7 +10,7 @@ from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
-from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions
+from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions, RepeatReads, Repeats
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 
 
@@ -151,6 +151,11 @@ class View(Protocol):
         ...
 
     @property
+    def repeats(self) -> RepeatReads:
+        """The requests that are to be answered once."""
+        ...
+
+    @property
     def probe_admissions(self) -> ProbeAdmissionReads:
         """The connection tests that were let in."""
         ...
@@ -182,6 +187,11 @@ class UnitOfWork(Protocol):
     @property
     def sealed_keys(self) -> SealedKeys:
         """Our keys, as this transaction sees them."""
+        ...
+
+    @property
+    def repeats(self) -> Repeats:
+        """The requests that are to be answered once, as this transaction sees them."""
         ...
 
     @property

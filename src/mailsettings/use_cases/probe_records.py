@@ -1,6 +1,6 @@
 """What is written down of a connection test, in one transaction before it and one after.
 
-The limits hang on it: whoever asks next, at whichever process, finds it there.
+Both the limits and the answering once hang on it: whoever asks next, at whichever process, finds it there.
 """
 
 import logging
@@ -10,19 +10,23 @@ from dataclasses import dataclass
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.once import Once
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.agreed_ports import RepeatReads
 from mailsettings.use_cases.ports import Store, UnitOfWork
+from mailsettings.use_cases.repeats import known
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class AskedTest:
-    """Who wants what tested, as the audit log calls it."""
+    """Who wants what tested, as the audit log calls it; to be made once, if so asked."""
 
     caller: Principal
     tested: str
+    once: Once | None
 
 
 class ProbeRecords:
@@ -32,20 +36,31 @@ class ProbeRecords:
         self._store = store
         self._limits = limits
 
+    async def earlier(self, asked: AskedTest) -> ProbeReport | None:
+        """The report of the same request before, without a write. Raises what `known` does."""
+        if asked.once is None:
+            return None
+        async with self._store.reading() as view:
+            return await self._known(view.repeats, asked)
+
     async def require_room(self, caller: Principal) -> None:
         """Raise `TooManyProbes` for what `begin` would refuse, without a write, which would hold others up."""
         async with self._store.reading() as view:
             share = await view.probe_admissions.of(caller.name, self._limits.longest_seconds)
         self._limits.require_room(share)
 
-    async def begin(self, asked: AskedTest, details: Mapping[str, object]) -> str:
+    async def begin(self, asked: AskedTest, details: Mapping[str, object]) -> str | ProbeReport:
         """Count it and write down that it begins, and return the id to end it by.
 
-        Raises `TooManyProbes`.
+        If it was made before, return its report. Raises `TooManyProbes`, and what `known` does.
         """
         name = asked.caller.name
         async with self._store.writing() as work:
+            if (report := await self._known(work.repeats, asked)) is not None:
+                return report
             self._limits.require_room(await work.probe_admissions.of(name, self._limits.longest_seconds))
+            if asked.once is not None:
+                await work.repeats.remember(name, asked.once)
             await _append(work, asked, AuditOutcome.BEGUN, details)
             return await work.probe_admissions.begin(name)
 
@@ -60,9 +75,16 @@ class ProbeRecords:
         try:
             async with self._store.writing() as work:
                 await work.probe_admissions.end(test_id)
+                if asked.once is not None:
+                    await work.repeats.remember(asked.caller.name, asked.once, report)
                 await _append(work, asked, outcome, details)
         except StoreUnavailable:
             _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
+
+    async def _known(self, repeats: RepeatReads, asked: AskedTest) -> ProbeReport | None:
+        if asked.once is None:
+            return None
+        return await known(repeats, asked.caller, asked.once, ProbeReport, self._limits.longest_seconds)
 
 
 async def _append(

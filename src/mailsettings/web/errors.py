@@ -14,6 +14,7 @@ from mailsettings.domain.errors import (
     MailSettingsError,
     NotAuthenticated,
     PermissionDenied,
+    StillBeingAnswered,
     TooMany,
 )
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
@@ -108,7 +109,7 @@ def _headers(error: Exception, answer: Answer) -> dict[str, str]:
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
     if isinstance(error, PermissionDenied):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    if isinstance(error, TooMany):
+    if isinstance(error, TooMany | StillBeingAnswered):
         return {"Retry-After": str(error.retry_after_seconds)}
     if isinstance(error, RequestRefused):
         return dict(error.headers)

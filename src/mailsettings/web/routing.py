@@ -14,6 +14,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.idempotency import BODY, tell_repeated
 from mailsettings.web.principal import caller
 from mailsettings.web.refusals import BodyIncomplete, BodyTooLarge, UnsupportedContentType
 
@@ -52,7 +53,9 @@ class StrictRoute(APIRoute):
                 _require_json(request, optional=not self.strict_content_type)
             if reads_body:
                 request = await _read_whole(request, as_json=reads_json)
-            return await handle(request)
+            answer = await handle(request)
+            tell_repeated(request, answer)
+            return answer
 
         return ask_and_read
 
@@ -71,6 +74,7 @@ class _ReadRequest(Request):
 
     def __init__(self, request: Request, body: bytes, *, as_json: bool) -> None:
         super().__init__(request.scope, _replay(body))
+        self.scope[BODY] = body
         self._parsed = strict_json.parse(body) if as_json and body else None
 
     async def json(self) -> Any:

@@ -24,6 +24,7 @@ STYLE = ErrorStyle(
         errors.AccountExists: Answer(409),
         errors.ChangedMeanwhile: Answer(412),
         errors.KeyRefused: Answer(409),
+        errors.RepeatRefused: Answer(409),
         errors.SecretUnreadable: Answer(400),
         errors.TooMany: Answer(429),
         errors.IdentityUnavailable: Answer(503),

@@ -18,6 +18,7 @@ from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
 from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.idempotency import OnceOnly
 from mailsettings.web.pieces import in_pieces
 from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.principal import caller
@@ -43,9 +44,16 @@ _CHANGED: dict[int | str, dict[str, Any]] = {
     412: {"model": wire.ErrorViewModel, "description": "They were changed meanwhile; the message says by whom."}
 }
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have it."}}
+_REPEATED: dict[int | str, dict[str, Any]] = {
+    409: {
+        "model": wire.ErrorViewModel,
+        "description": "The key was sent before, and there is no answer to repeat.",
+    }
+}
 _TEST_RESULTS: dict[int | str, dict[str, Any]] = {
     200: {"model": ConnectionTestReport, "content": {"application/json": {"example": REPORT}}},
     400: {"model": wire.FailedTestModel, "description": "It does not work, or the request is wrong."},
+    **_REPEATED,
 }
 
 router = APIRouter(
@@ -95,15 +103,17 @@ async def list_settings(request: Request) -> Response:
     status_code=201,
     response_class=Response,
     response_description="Created; the header Location says where.",
+    responses=_REPEATED,
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def create_settings(
     request: Request,
     settings: Annotated[wire.CreateSMTPSettingsModel, Body(openapi_examples=examples.SETTINGS)],
+    once: OnceOnly,
 ) -> Response:
     """Store new SMTP settings."""
     wanted = Replacement(translate.to_domain(settings))
-    settings_id = await use_cases(request).mail_servers.create(caller(request), wanted)
+    settings_id = await use_cases(request).mail_servers.create(caller(request), wanted, once)
     base = use_cases(request).public_url or str(request.base_url)
     return Response(status_code=201, headers={"Location": f"{base.rstrip('/')}{SETTINGS}/{settings_id}"})
 
@@ -119,6 +129,7 @@ async def create_settings(
 async def run_test_connection(
     request: Request,
     settings: Annotated[wire.TestConnectionModel, Body(openapi_examples=examples.TESTS)],
+    once: OnceOnly,
     prefer: Prefer = None,
 ) -> Response:
     """Connect, secure, log in, and send one mail to the receiver.
@@ -128,7 +139,7 @@ async def run_test_connection(
     it in detail. A success has a body only if asked for by `Prefer: return=representation`.
     """
     server, receiver = translate.to_domain(settings), translate.recipient(settings)
-    report = await use_cases(request).probes.given(caller(request), server, receiver)
+    report = await use_cases(request).probes.given(caller(request), server, receiver, once)
     if report.failure is None:
         return _as_preferred(report, prefer)
     return STYLE.failed_test(report.failure, report, translate.VOCABULARY)

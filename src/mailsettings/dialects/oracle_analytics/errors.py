@@ -20,6 +20,7 @@ STYLE = ErrorStyle(
         errors.AccountExists: Answer(409, "Conflict"),
         errors.ChangedMeanwhile: Answer(412, "PreconditionFailed"),
         errors.KeyRefused: Answer(409, "Conflict"),
+        errors.RepeatRefused: Answer(409, "Conflict"),
         errors.SecretUnreadable: Answer(400, "InvalidParameter"),
         errors.TooMany: Answer(429, "TooManyRequests"),
         errors.IdentityUnavailable: Answer(503, "ServiceUnavailable"),

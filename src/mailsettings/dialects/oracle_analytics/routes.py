@@ -12,6 +12,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.idempotency import OnceOnly
 from mailsettings.web.principal import caller
 from mailsettings.web.report import report_json
 from mailsettings.web.report_example import REPORT
@@ -36,6 +37,9 @@ _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have
 _FOUND: dict[int | str, dict[str, Any]] = {
     200: {"description": "Successful operation.", "content": {"application/json": {"example": NO_AUTH}}}
 }
+_REPEATED: dict[int | str, dict[str, Any]] = {
+    409: {"model": wire.Error, "description": "The key was sent before, and there is no answer to repeat."}
+}
 _TEST_RESULTS: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "It works; the report says what was seen.",
@@ -43,6 +47,7 @@ _TEST_RESULTS: dict[int | str, dict[str, Any]] = {
     },
     400: {"model": wire.FailedTest, "description": "It does not work, or the request is wrong."},
     **_NOT_FOUND,
+    **_REPEATED,
 }
 
 router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server"], responses=_ERRORS)
@@ -108,14 +113,16 @@ async def delete_mail_server(request: Request, expected: Expected) -> Response:
 )
 @needs(Permission.MAIL_SERVERS_TEST)
 async def run_mail_server_test(
-    request: Request, test: Annotated[wire.MailServerTest | None, Body(openapi_examples=TESTS)] = None
+    request: Request,
+    once: OnceOnly,
+    test: Annotated[wire.MailServerTest | None, Body(openapi_examples=TESTS)] = None,
 ) -> Response:
     """Connect to the stored mail server, secure, log in, and send a mail to the recipient, if one is given.
 
     An extension of this service: the vendor's API has no such operation.
     """
     recipient = (test.recipient if test else None) or None
-    report = await use_cases(request).probes.stored(caller(request), None, recipient)
+    report = await use_cases(request).probes.stored(caller(request), None, recipient, once)
     if report.failure is not None:
         return STYLE.failed_test(report.failure, report, vocabulary(report))
     return Response(report_json(report, vocabulary(report)), media_type="application/json", headers=_NO_STORE)

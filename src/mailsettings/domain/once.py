@@ -1,0 +1,31 @@
+"""A request that is to be answered once, however often it is sent, and what is remembered of it."""
+
+from dataclasses import dataclass, field
+
+from mailsettings.domain.probe import ProbeReport
+
+KEPT_SECONDS = 24 * 3600
+"""How long it is remembered after it was answered."""
+
+Result = int | ProbeReport
+"""What came of a request: the number of what was made, or what a connection test found."""
+
+
+@dataclass(slots=True)
+class Once:
+    """The key by which a caller marks the repeats of one request, and the request, which may hold a password.
+
+    `repeated` is set as soon as it is answered with what came of an earlier one.
+    """
+
+    key: str = field(repr=False)
+    request: bytes = field(repr=False)
+    repeated: bool = field(default=False, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The same request as it came before; `result` is None as long as none is known."""
+
+    result: Result | None
+    age_seconds: float

@@ -1,0 +1,54 @@
+"""The header by which a client may send a request again and have it answered once (Idempotency-Key).
+
+draft-ietf-httpapi-idempotency-key-header; what it leaves open is as many clients know it from Stripe.
+"""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+from pydantic import WithJsonSchema
+
+from mailsettings.domain.once import Once
+from mailsettings.web.refusals import ParameterInvalid
+
+BODY = "mailsettings.body"
+"""Where the scope of a request has its body, once it is read."""
+_ONCE = "mailsettings.once"
+_HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[!-~]{1,255}")
+
+_Key = Annotated[
+    str | None,
+    Header(
+        alias=_HEADER,
+        description="A new random value for each request that is meant to happen once. Sent again with the same "
+        "key and body within a day, a request is answered as it was and does nothing; with another body it is a "
+        "409. Refusals are not remembered.",
+    ),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+]
+
+
+def _once(request: Request, _key: _Key = None) -> Once | None:
+    """What a caller's key marks: the method, the path as the route spells it, and the body as it was sent."""
+    keys = request.headers.getlist(_HEADER)
+    if not keys:
+        return None
+    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+        raise ParameterInvalid(f"{_HEADER} must be 1 to 255 visible ASCII characters, and be there only once.")
+    line = f"{request.method} {request.scope['path']}\n"
+    once = Once(keys[0], line.encode() + request.scope.get(BODY, b""))
+    request.scope[_ONCE] = once
+    return once
+
+
+OnceOnly = Annotated[Once | None, Depends(_once)]
+"""For each operation that does something anew with each POST. Raises `ParameterInvalid`."""
+
+
+def tell_repeated(request: Request, answer: Response) -> None:
+    """Mark *answer* if it is that of an earlier request."""
+    once: Once | None = request.scope.get(_ONCE)
+    if once is not None and once.repeated:
+        answer.headers["Idempotent-Replayed"] = "true"

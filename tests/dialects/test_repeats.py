@@ -1,0 +1,150 @@
+"""Idempotency-Key in each API's words: what is sent again is answered again and happens once."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.setting import Setting
+from mailsettings.store import engine
+
+from bodies import checkmarx, checkmarx_test, oracle
+from canary import Canary
+from fakes import ScriptedProber
+from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+
+CREATE, TEST, ACTION = SMTP_SETTINGS, f"{SMTP_SETTINGS}/testconnection", f"{MAIL_SERVER}/actions/test"
+BODIES: dict[str, Any] = {
+    CREATE: checkmarx("a password"),
+    TEST: checkmarx_test("a password"),
+    ACTION: {"recipient": "to@example.org"},
+}
+OTHER_BODIES: dict[str, Any] = {
+    CREATE: checkmarx("another password"),
+    TEST: checkmarx_test("another password"),
+    ACTION: {"recipient": "another@example.org"},
+}
+REPLAYED = "Idempotent-Replayed"
+EVERY = pytest.mark.parametrize("path", BODIES)
+
+
+async def post(api: Caller, path: str, key: str | None = "key-1", body: Any = None) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await api.send("POST", path, json=body or BODIES[path], headers=headers)
+
+
+async def happened(api: Caller, prober: ScriptedProber) -> int:
+    """How often something was made or tested, besides the first server."""
+    return len((await api.send("GET", SMTP_SETTINGS)).json()) - 1 + len(prober.asked)
+
+
+@pytest.fixture(autouse=True)
+async def _first_server(api: Caller) -> None:
+    await api.send("PUT", MAIL_SERVER, json=oracle("a password"))
+
+
+@EVERY
+async def test_the_same_request_gets_the_same_answer_and_happens_once(
+    api: Caller, prober: ScriptedProber, path: str
+) -> None:
+    first, again = await post(api, path), await post(api, path)
+
+    assert (first.status_code, first.content) == (again.status_code, again.content)
+    assert first.is_success
+    assert first.headers.get("Location") == again.headers.get("Location")
+    assert (first.headers.get(REPLAYED), again.headers.get(REPLAYED)) == (None, "true")
+    assert await happened(api, prober) == 1
+
+
+@EVERY
+async def test_without_a_key_with_another_one_and_for_another_caller_it_happens_again(
+    api: Caller, prober: ScriptedProber, path: str
+) -> None:
+    answers = [await post(api, path, key) for key in (None, None, "key-1", "key-2")]
+    if path == TEST:
+        answers.append(await post(api("tester"), path))
+
+    assert {answer.is_success for answer in answers} == {True}
+    assert {answer.headers.get(REPLAYED) for answer in answers} == {None}
+    assert await happened(api, prober) == len(answers)
+
+
+@EVERY
+async def test_another_body_under_the_same_key_is_a_409_and_nothing_happens(
+    api: Caller, prober: ScriptedProber, path: str
+) -> None:
+    await post(api, path)
+    refused = await post(api, path, body=OTHER_BODIES[path])
+
+    message = "Another request was sent with this key before; use a new key for each request."
+    assert refused.status_code == 409
+    assert refused.json() == ({"code": "Conflict"} if path == ACTION else {}) | {"message": message}
+    assert await happened(api, prober) == 1
+
+
+async def test_a_key_belongs_to_one_operation(api: Caller, prober: ScriptedProber) -> None:
+    await post(api, CREATE, body=BODIES[TEST])
+    refused = await post(api, TEST)
+
+    assert refused.status_code == 409
+    assert prober.asked == []
+
+
+@pytest.mark.parametrize("path", [TEST, ACTION])
+async def test_a_failed_test_fails_again_in_the_same_words_and_no_mail_is_sent_twice(
+    api: Caller, prober: ScriptedProber, path: str
+) -> None:
+    change = Change(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS)
+    found = failure(FailureCode.ENCRYPTION_REQUIRED, ProbeStage.SENDER, changes=(change,))
+    prober.report = ProbeReport((), found, milliseconds=5)
+    answers = [await post(api, path) for _ in range(3)]
+
+    assert {(answer.status_code, answer.content) for answer in answers} == {(400, answers[0].content)}
+    assert [answer.headers.get(REPLAYED) for answer in answers] == [None, "true", "true"]
+    assert len(prober.asked) == 1
+
+
+@pytest.mark.parametrize("path", [TEST, ACTION])
+async def test_a_repeat_of_a_test_that_runs_is_a_409_that_says_when_to_come_back(
+    api: Caller, prober: ScriptedProber, path: str
+) -> None:
+    prober.hold = asyncio.Event()
+    running = asyncio.create_task(post(api, path))
+    async with asyncio.timeout(20):
+        while not prober.asked:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
+            await asyncio.sleep(0.01)
+        refused = await post(api, path)
+    prober.hold.set()
+
+    assert (await running).is_success
+    assert (refused.status_code, refused.headers["Retry-After"]) == (409, "5")
+    assert set(refused.json()) == ({"code", "message"} if path == ACTION else {"message"})
+    assert len(prober.asked) == 1
+
+
+async def test_what_was_refused_may_be_sent_again_in_better_shape(api: Caller) -> None:
+    refused = await post(api, CREATE, body={"host": "mail.example.org"})
+    accepted = await post(api, CREATE)
+
+    assert (refused.status_code, accepted.status_code) == (400, 201)
+
+
+async def test_neither_the_key_nor_the_body_is_anywhere(
+    api: Caller, prober: ScriptedProber, canary: Canary, database_url: str
+) -> None:
+    """The log is searched by the canary itself, when the test ends."""
+    key = Canary(plain=True)
+    bodies = {CREATE: checkmarx(canary.secret), TEST: checkmarx_test(canary.secret)}
+    answers = [await post(api, path, f"{path}{key}", body) for path, body in bodies.items() for _ in range(2)]
+    answers += [await post(api, path, f"{path}{key}") for path in bodies]
+    log = (await api.send("GET", "/audit")).content
+
+    assert [answer.status_code for answer in answers] == [201, 201, 200, 200, 409, 409]
+    for planted in (key, canary):
+        planted.assert_nowhere(log, *(answer.content for answer in answers), *map(repr, prober.asked))
+        if engine.is_sqlite(database_url):
+            planted.assert_nowhere(engine.sqlite_file(database_url).parent)

@@ -1,0 +1,205 @@
+"""Requests that are to be answered once, in real databases: seen by every replica, and in clear nowhere."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import insert, select, text, update
+
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.errors import RequestRepeatedDifferently
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.once import KEPT_SECONDS, Earlier, Once
+from mailsettings.domain.probe import ProbeReport
+from mailsettings.domain.replacement import Replacement
+from mailsettings.store import engine
+from mailsettings.store.repeats import FORGOTTEN_AT_ONCE
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.tables import idempotency_keys as table
+from mailsettings.use_cases.mail_servers import KeepMailServers
+
+from canary import Canary
+from databases import KEY
+
+WANTED = Replacement(MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org")))
+REPORT = ProbeReport((), milliseconds=7)
+
+
+async def remember(store: SQLStore, who: str, once: Once, result: int | ProbeReport | None = None) -> None:
+    async with store.writing() as work:
+        await work.repeats.remember(who, once, result)
+
+
+async def earlier(store: SQLStore, who: str, once: Once) -> Earlier | None:
+    async with store.reading() as view:
+        return await view.repeats.earlier(who, once)
+
+
+async def test_what_one_replica_remembers_another_knows_and_for_this_caller_alone(
+    store: SQLStore, database_url: str
+) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    await remember(store, "alice", Once("key", b"request"))
+    begun = await earlier(other, "alice", Once("key", b"request"))
+    await remember(store, "alice", Once("key", b"request"), REPORT)
+    done = await earlier(other, "alice", Once("key", b"request"))
+    nothing = [
+        await earlier(other, *asked) for asked in (("bob", Once("key", b"request")), ("alice", Once("k", b"")))
+    ]
+    await other.close()
+
+    assert begun is not None
+    assert done is not None
+    assert (begun.result, done.result, nothing) == (None, REPORT, [None, None])
+    assert 0 <= begun.age_seconds < 60
+
+
+async def test_a_key_is_not_good_for_another_request(store: SQLStore) -> None:
+    await remember(store, "alice", Once("key", b"request"), 1)
+
+    with pytest.raises(RequestRepeatedDifferently):
+        await earlier(store, "alice", Once("key", b"another"))
+    async with store.writing() as work:
+        with pytest.raises(RequestRepeatedDifferently):
+            await work.repeats.earlier("alice", Once("key", b"another"))
+
+
+def age_all_by(url: str, seconds: float) -> None:
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        connection.execute(update(table).values(created_at=table.c.created_at - seconds))
+    database.dispose()
+
+
+def hashes_in(url: str) -> list[str]:
+    database = engine.sync_engine(url)
+    with database.connect() as connection:
+        found = list(connection.execute(select(table.c.key_hash)).scalars())
+    database.dispose()
+    return found
+
+
+async def test_it_is_forgotten_after_a_day_and_the_key_is_good_again(store: SQLStore, database_url: str) -> None:
+    once = Once("key", b"request")
+    await remember(store, "alice", once, 1)
+    age_all_by(database_url, KEPT_SECONDS - 60)
+    almost = await earlier(store, "alice", once)
+    age_all_by(database_url, 61)
+    gone = await earlier(store, "alice", Once("key", b"another"))
+    await remember(store, "alice", Once("key", b"another"), 2)
+    again = await earlier(store, "alice", Once("key", b"another"))
+
+    assert almost is not None
+    assert again is not None
+    assert (almost.result, gone, again.result) == (1, None, 2)
+
+
+async def test_what_is_old_is_removed_with_each_write_and_no_more_at_once_than_is_quick(
+    store: SQLStore, database_url: str
+) -> None:
+    database = engine.sync_engine(database_url)
+    rows = [
+        {"key_hash": f"{number}", "request_mac": b"", "created_at": float(number)}
+        for number in range(FORGOTTEN_AT_ONCE + 2)
+    ]
+    with database.begin() as connection:
+        connection.execute(insert(table), rows)
+    database.dispose()
+    left = []
+    for key in ("a", "b"):
+        await remember(store, "alice", Once(key, b""))
+        left.append(sorted(each for each in hashes_in(database_url) if each.isdigit() and len(each) < 9))
+
+    assert left == [[str(FORGOTTEN_AT_ONCE), str(FORGOTTEN_AT_ONCE + 1)], []]
+
+
+async def test_neither_key_nor_request_nor_caller_is_in_the_database(
+    store: SQLStore, database_url: str, canary: Canary
+) -> None:
+    once = Once(canary.secret, canary.secret.encode())
+    await remember(store, canary.secret, once, 1)
+    await earlier(store, canary.secret, once)
+    database = engine.sync_engine(database_url)
+    with database.connect() as connection:
+        rows = repr(connection.execute(text("SELECT * FROM idempotency_keys")).all())
+    database.dispose()
+
+    canary.assert_nowhere(rows, repr(once))
+    if engine.is_sqlite(database_url):
+        canary.assert_nowhere(engine.sqlite_file(database_url).parent)
+
+
+async def test_the_same_request_looks_different_under_each_key(store: SQLStore, database_url: str) -> None:
+    for key in ("a", "b"):
+        await remember(store, "alice", Once(key, b"request"))
+    database = engine.sync_engine(database_url)
+    with database.connect() as connection:
+        macs = set(connection.execute(select(table.c.request_mac)).scalars())
+    database.dispose()
+
+    assert len(macs) == 2
+
+
+async def test_of_two_creates_at_once_on_two_replicas_one_is_done_and_both_get_its_answer(
+    store: SQLStore, database_url: str
+) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    marks = [Once("key", b"request") for _ in range(6)]
+    keeps = [KeepMailServers(each) for each in (store, other) * 3]
+    ids = await asyncio.gather(
+        *(keep.create(OPERATOR, WANTED, once) for keep, once in zip(keeps, marks, strict=True))
+    )
+    async with store.reading() as view:
+        stored = await view.mail_servers.list()
+        entries = await view.audit.entries(0, 9)
+    await other.close()
+
+    assert set(ids) == {stored[0].id}
+    assert len(stored) == len(entries) == 1
+    assert [once.repeated for once in marks].count(False) == 1
+
+
+DIES = """
+import asyncio, os, signal
+from contextlib import asynccontextmanager
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.once import Once
+from mailsettings.domain.replacement import Replacement
+from mailsettings.store.sealing import Sealer
+from mailsettings.store.sql_store import SQLStore
+from mailsettings.use_cases.mail_servers import KeepMailServers
+
+class Dying(SQLStore):
+    @asynccontextmanager
+    async def writing(self):
+        async with super().writing() as work:
+            yield work
+            if {before_commit}:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+wanted = Replacement(MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org")))
+keep = KeepMailServers(Dying({url!r}, Sealer(bytes(range(32)))))
+asyncio.run(keep.create(OPERATOR, wanted, Once("key", b"request")))
+"""
+
+
+@pytest.mark.parametrize("before_commit", [True, False], ids=["before the commit", "before the answer"])
+async def test_a_create_that_is_repeated_after_a_kill_is_done_once(
+    store: SQLStore, database_url: str, before_commit: bool
+) -> None:
+    program = DIES.format(url=database_url, before_commit=before_commit)
+    killed = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=subprocess.PIPE)
+    _, said = await killed.communicate()
+    keep, once = KeepMailServers(store), Once("key", b"request")
+    found = await keep.create(OPERATOR, WANTED, once)
+    async with store.reading() as view:
+        stored = await view.mail_servers.list()
+
+    assert (killed.returncode, said) == (-signal.SIGKILL, b"")
+    assert [each.id for each in stored] == [found]
+    assert once.repeated is not before_commit
