@@ -209,6 +209,16 @@ async def test_only_the_token_endpoint_and_what_verifies_tokens_are_open(api: Ca
     assert opened == {f"post {TOKEN}", f"get {discovery}", f"get {discovery}/jwks"}
 
 
+async def test_every_post_that_needs_a_token_can_be_sent_again_by_its_key(api: Caller) -> None:
+    found = list(operations(await served(api, EVERYTHING)))
+    posts = [op for where, op in found if where.startswith("post ") and op.get("security") != []]
+    names = [[parameter["name"] for parameter in op.get("parameters", ())] for op in posts]
+
+    assert len(posts) >= 3
+    assert [each for each in names if "Idempotency-Key" not in each] == []
+    assert [op["operationId"] for op in posts if "409" not in op["responses"]] == []
+
+
 @every_document
 async def test_operations_have_names_of_their_own(api: Caller, name: str) -> None:
     names = [operation["operationId"] for _, operation in operations(await served(api, name))]

@@ -34,6 +34,8 @@ def kinds_of(report: ProbeReport) -> list[type]:
     return [type(value) for change in changes for value in (change.current, change.suggested)]
 
 
-@pytest.mark.parametrize("number", [1, 2**31 - 1])
-def test_a_number_comes_back_as_one(number: int) -> None:
-    assert from_json(to_json(number)) == number
+@pytest.mark.parametrize("result", [1, 2**31 - 1, "1.2", "1"], ids=repr)
+def test_an_id_or_a_state_comes_back_as_what_it_was(result: int | str) -> None:
+    found = from_json(to_json(result))
+
+    assert (found, type(found)) == (result, type(result))

@@ -7,8 +7,8 @@ from mailsettings.domain.probe import ProbeReport
 KEPT_SECONDS = 24 * 3600
 """How long it is remembered after it was answered."""
 
-Result = int | ProbeReport
-"""What came of a request: the number of what was made, or what a connection test found."""
+Result = int | str | ProbeReport
+"""What came of a request: the id of what was made, the state of what was restored, or what a test found."""
 
 
 @dataclass(slots=True)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
-from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
 from mailsettings.domain.history import VERSIONS_KEPT, MailServerVersion, to_restore
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.once import Once
 from mailsettings.domain.precondition import ANYTHING, Precondition
-from mailsettings.use_cases.auditing import audited
+from mailsettings.use_cases.auditing import Change, audited
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 from mailsettings.use_cases.mail_servers import DEFAULT, target
-from mailsettings.use_cases.ports import Store
+from mailsettings.use_cases.ports import Store, UnitOfWork
+from mailsettings.use_cases.repeats import done_once
 
 
 class MailServerHistory:
@@ -36,26 +38,26 @@ class MailServerHistory:
         is_default = default is not None and default.id == server_id
         return [_now(stored, is_default=is_default), *past]
 
-    async def restore(
-        self, caller: Principal, server_id: int | None, version: int | None, expected: Precondition = ANYTHING
+    async def restore(  # the two last have good defaults
+        self,
+        caller: Principal,
+        server_id: int | None,
+        version: int | None,
+        expected: Precondition = ANYTHING,
+        once: Once | None = None,
     ) -> StoredMailServer:
         """Make the server what it was in *version*, or (None) before its last change; what it is then.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `ChangedMeanwhile`, `SecretUnreadable`.
+        Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `ChangedMeanwhile`, `SecretUnreadable`,
+        `RepeatRefused`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         named = DEFAULT if server_id is None else target(server_id)
         async with audited(self._store, caller, Action.MAIL_SERVER_RESTORE, named) as change:
-            server_id = await _meant(change.work.mail_servers, server_id)
-            change.target = target(server_id)
-            stored = await change.work.mail_servers.find(server_id)
-            past = await change.work.mail_servers.versions(server_id)
-            if stored is None and not past:
-                raise MailServerNotFound
-            expected.require(stored, past[0].changed if past else None)
-            server = to_restore(past, version)
-            await change.note_difference(stored.server if stored else None, server)
-            return await self._put(change.work.mail_servers, stored or past[0], server, caller.name)
+            state = await done_once(
+                change, caller, once, str, lambda: self._restore(change, caller, server_id, version, expected)
+            )
+            return await _in_state(change.work.mail_servers, state)
 
     async def forget(self, caller: Principal, server_id: int | None) -> None:
         """Keep nothing of what the server was. Raises `PermissionDenied`, `MailServerNotFound`."""
@@ -65,6 +67,27 @@ class MailServerHistory:
             server_id = await _meant(change.work.mail_servers, server_id)
             change.target = target(server_id)
             await change.work.mail_servers.forget_versions(server_id, 0)
+
+    async def _restore(
+        self,
+        change: Change[UnitOfWork],
+        caller: Principal,
+        server_id: int | None,
+        version: int | None,
+        expected: Precondition,
+    ) -> str:
+        """Do it; the state that the server is in then."""
+        servers = change.work.mail_servers
+        server_id = await _meant(servers, server_id)
+        change.target = target(server_id)
+        stored = await servers.find(server_id)
+        past = await servers.versions(server_id)
+        if stored is None and not past:
+            raise MailServerNotFound
+        expected.require(stored, past[0].changed if past else None)
+        server = to_restore(past, version)
+        await change.note_difference(stored.server if stored else None, server)
+        return (await self._put(servers, stored or past[0], server, caller.name)).state
 
     async def _put(
         self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: str
@@ -93,6 +116,18 @@ async def _meant(servers: MailServerReads, server_id: int | None) -> int:
     if removed is None:
         raise MailServerNotFound
     return removed.server_id
+
+
+async def _in_state(servers: MailServerReads, state: str) -> StoredMailServer:
+    """A server as it is or was in *state*. Raises `OutcomeUnknown` where that is kept no more."""
+    server_id, version = map(int, state.split("."))
+    stored = await servers.find(server_id)
+    if stored is not None and stored.version == version:
+        return stored
+    for one in await servers.versions(server_id):
+        if one.version == version and one.server is not None:
+            return StoredMailServer(server_id, version, one.server, one.changed)
+    raise OutcomeUnknown
 
 
 def _now(stored: StoredMailServer, *, is_default: bool) -> MailServerVersion:

@@ -74,7 +74,7 @@ class KeepMailServers:
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_CREATE) as change:
-            return await done_once(change, caller, once, lambda: _add(change, caller, wanted))
+            return await done_once(change, caller, once, int, lambda: _add(change, caller, wanted))
 
     async def replace(
         self, caller: Principal, server_id: int, wanted: Replacement, expected: Precondition = ANYTHING

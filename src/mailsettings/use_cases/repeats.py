@@ -37,12 +37,16 @@ async def known(
 
 
 async def done_once(
-    change: Change[UnitOfWork], caller: Principal, once: Once | None, do: Callable[[], Awaitable[int]]
-) -> int:
-    """What *do* returns, or returned before; remembered in the transaction that it is done in."""
+    change: Change[UnitOfWork],
+    caller: Principal,
+    once: Once | None,
+    kind: type[Known],
+    do: Callable[[], Awaitable[Known]],
+) -> Known:
+    """What *do* returns, or returned before, of this *kind*; remembered in the transaction that it is done in."""
     if once is None:
         return await do()
-    found = await known(change.work.repeats, caller, once, int)
+    found = await known(change.work.repeats, caller, once, kind)
     if found is not None:
         change.repeated = True
         return found

@@ -71,3 +71,35 @@ async def test_the_secret_that_comes_back_is_not_shown(api: Caller, store: InMem
     stored = store.mail_servers.rows[1].server.secret
     assert stored is not None
     assert stored.reveal() == canary.secret
+
+
+async def test_sent_again_under_its_key_it_goes_back_once_and_shows_what_it_was_then(
+    api: Caller, store: InMemoryStore
+) -> None:
+    """A second time would undo the first."""
+    key = {"Idempotency-Key": "key-1"}
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    await api.send("PUT", MAIL_SERVER, json=OTHER)
+    answers = [await api.send("POST", ROLLBACK, headers=key) for _ in range(2)]
+    await api.send("PUT", MAIL_SERVER, json=OTHER)
+    answers.append(await api.send("POST", ROLLBACK, headers=key))
+
+    assert {(each.status_code, each.content, each.headers["ETag"]) for each in answers} == {
+        (200, answers[0].content, answers[0].headers["ETag"])
+    }
+    assert [each.headers.get("Idempotent-Replayed") for each in answers] == [None, "true", "true"]
+    assert (await api.send("GET", MAIL_SERVER)).json()["host"] == "other.example.org"
+    assert [record.action for record in store.audit.records].count("mail-server.restore") == 1
+
+
+async def test_what_a_repeat_would_show_and_is_not_kept_any_more_is_a_409(
+    api: Caller, store: InMemoryStore
+) -> None:
+    key = {"Idempotency-Key": "key-1"}
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    await api.send("PUT", MAIL_SERVER, json=OTHER)
+    await api.send("POST", ROLLBACK, headers=key)
+    await api.send("PUT", MAIL_SERVER, json=OTHER)
+    await store.mail_servers.forget_versions(1, 0)
+
+    assert (await api.send("POST", ROLLBACK, headers=key)).status_code == 409

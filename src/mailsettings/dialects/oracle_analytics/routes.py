@@ -132,15 +132,15 @@ async def run_mail_server_test(
     f"{PATH}/actions/rollback",
     summary="Go back to the mail server before the last change (extension)",
     response_model=wire.MailServer,
-    responses={**_FOUND, **_NOT_FOUND, **_CHANGED},
+    responses={**_FOUND, **_NOT_FOUND, **_REPEATED, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
-async def roll_mail_server_back(request: Request, expected: Expected) -> Response:
+async def roll_mail_server_back(request: Request, expected: Expected, once: OnceOnly) -> Response:
     """Make the mail server what it was before it was last changed or removed, its secret included.
 
     A second time undoes the first. An extension of this service: the vendor's API has no such operation.
     """
-    stored = await use_cases(request).history.restore(caller(request), None, None, expected)
+    stored = await use_cases(request).history.restore(caller(request), None, None, expected, once)
     body = to_wire(stored.server).model_dump_json(by_alias=True)
     return Response(body, media_type="application/json", headers={**_NO_STORE, "ETag": entity_tag(stored)})
 
