@@ -42,7 +42,7 @@ ACCOUNT = "admin"
 _NO_LIMITS = ProbeLimits(at_once=10**6, at_once_each=10**6, per_minute_each=10**9)
 # One of the two takes its paths in any case.
 _DIALECTS = re.compile(r"/api/20210901(/.*)?|/+(?i:cxrestapi)(/.*)?", re.DOTALL)
-_STATUSES = {200, 201, 204, 307, 400, 401, 403, 404, 405, 413, 415}
+_STATUSES = {200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415}
 _ERROR_MEMBERS = {
     "oracle": ({"code", "message"}, {"code", "message", "report"}),
     "checkmarx": ({"message"}, {"message", "report"}, {"message", "error"}),
