@@ -66,6 +66,11 @@ async def test_our_health_is_told_under_any_host(host: str, path: str) -> None:
     assert (await answer_to(host, path)).status_code == 200
 
 
+async def test_metrics_are_asked_for_by_address_and_still_need_a_token() -> None:
+    assert (await answer_to("10.0.0.1:8080", "/metrics")).status_code == 401
+    assert (await answer_to("10.0.0.1:8080", "/audit")).status_code == 400
+
+
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize(
     "hosts", ["", "Host: x\r\nHost: x\r\n", "Host: x\r\nhost: y\r\n"], ids=["none", "same", "two"]

@@ -42,5 +42,6 @@ METRICS = Dialect(
     routers=[router],
     errors=STYLE,
     own_path=lambda path: path if path == PATH or path.startswith(f"{PATH}/") else None,
+    any_host_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
     grants={"view-metrics": frozenset({Permission.METRICS_READ})},
 )

@@ -56,7 +56,7 @@ class Dialect:
     `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
     `token_path` where a token is to be had, if here; like `open_paths` it needs none. `request_id_header` is
-    what the vendor calls the id of a request, beside our X-Request-ID.
+    what the vendor calls the id of a request, beside our X-Request-ID. `any_host_path` is answered under any name.
     """
 
     name: str
@@ -69,13 +69,14 @@ class Dialect:
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
     open_paths: Collection[str] = ()
+    any_host_path: str | None = None
     request_id_header: str | None = None
 
     def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
         open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
         refuse = self.errors.response
-        host = Middleware(HostGate, use_cases.allowed_hosts, refuse)
+        host = Middleware(HostGate, use_cases.allowed_hosts, refuse, self.any_host_path)
         bearer = Middleware(BearerGate, use_cases.authentication, open_paths, refuse, use_cases.at_once)
         app = FastAPI(
             title=self.title,
