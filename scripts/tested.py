@@ -25,12 +25,14 @@ PARTS: Mapping[str, Part] = {
             f"domain/{name}.py"
             for name in ("access", "errors", "mail_server", "observation", "probe", "replacement")
         ]
-        + [f"domain/{name}.py" for name in ("sealing_key", "secret", "secure_url", "setting", "text", "trust")],
+        + [f"domain/{name}.py" for name in ("sealing_key", "secret", "secure_url", "setting", "text", "trust")]
+        + [f"domain/{name}.py" for name in ("changed", "outbox", "precondition", "watch")],
         ["domain"],
     ),
     "audit": Part(
         [f"domain/{name}.py" for name in ("audit", "audit_trail", "difference", "guessing")],
-        ["domain/test_audit.py", "store/test_audit_log.py", "use_cases/test_audit.py", "use_cases/test_log_in.py"],
+        ["domain/test_audit.py", "store/test_audit_log.py", "store/test_repeats.py"]
+        + [f"use_cases/test_{name}.py" for name in ("audit", "log_in")],
     ),
     "smtp": Part(
         [f"smtp/{name}.py" for name in ("egress", "embedding", "gate")],
@@ -54,6 +56,14 @@ PARTS: Mapping[str, Part] = {
         ["domain/backup.py", *(f"store/backup_{name}.py" for name in ("contents", "file", "reader"))]
         + [f"store/{name}.py" for name in ("backups", "new_file", "restoring", "snapshot")],
         [f"store/test_{name}.py" for name in ("backups", "backup_contents", "backup_file", "new_file")],
+    ),
+    "watch": Part(
+        [f"store/{name}.py" for name in ("leases", "outbox", "watch")] + ["webhook/*"],
+        ["store/test_watch.py", "use_cases/test_watch.py", "webhook"],
+    ),
+    "history": Part(
+        ["domain/history.py", "store/mail_servers.py", "store/mail_server_versions.py", "web/conditions.py"],
+        ["use_cases/test_history.py", "store/test_mail_servers.py", "dialects/test_conditions.py"],
     ),
     "use_cases": Part(["use_cases/*"], ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py"]),
 }

@@ -6,8 +6,15 @@ from dataclasses import replace
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
-from mailsettings.domain.errors import ChangedMeanwhile, MailServerNotFound, NoSuchVersion, PermissionDenied
+from mailsettings.domain.errors import (
+    ChangedMeanwhile,
+    MailServerNotFound,
+    NoSuchVersion,
+    OutcomeUnknown,
+    PermissionDenied,
+)
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.once import Once
 from mailsettings.domain.precondition import Precondition, States
 from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
@@ -238,3 +245,20 @@ async def test_the_past_needs_the_permissions_of_the_present(
         with pytest.raises(PermissionDenied):
             await use()
     assert await hosts(history) == [(2, "b"), (1, "a")]
+
+
+async def test_a_repeat_is_told_what_came_of_the_first_as_long_as_that_is_kept(
+    keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+    first = await history.restore(ALICE, None, None, once=Once("key", b"back"))
+    await keep.put_default(ALICE, Replacement(server("c")))
+    await keep.put_default(ALICE, Replacement(server("d")))
+    again = await history.restore(ALICE, None, None, once=Once("key", b"back"))
+    await history.forget(ALICE, None)
+
+    assert (first.server, first.state) == (again.server, again.state) == (server("a"), "1.3")
+    with pytest.raises(OutcomeUnknown):
+        await history.restore(ALICE, None, None, once=Once("key", b"back"))
+    assert await hosts(history) == [(5, "d")]

@@ -102,6 +102,22 @@ async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
     assert await probes.given(ALICE, SERVER, None, once()) == prober.report
 
 
+async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
+    probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await probes.given(ALICE, SERVER, None, once())
+    asked, earlier = [], store.repeats.earlier
+
+    async def not_yet_at_first(caller: str, request: Once) -> object:
+        asked.append(request)
+        return None if len(asked) == 1 else await earlier(caller, request)
+
+    monkeypatch.setattr(store.repeats, "earlier", not_yet_at_first)
+
+    assert await probes.given(ALICE, SERVER, None, once()) == first
+    assert len(prober.asked) == 1
+
+
 async def test_a_stored_server_that_is_gone_by_now_is_no_reason_not_to_repeat_its_report(
     probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber
 ) -> None:

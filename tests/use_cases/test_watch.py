@@ -508,7 +508,7 @@ async def test_a_database_that_goes_away_is_waited_for(
             yield work
 
     monkeypatch.setattr(store, "writing", sometimes_away)
-    async with OnWatch(store, prober, INTERVAL, lease_seconds=0.6, pause_seconds=0.05).running():
+    async with OnWatch(store, prober, INTERVAL, lease_seconds=2, pause_seconds=0.05).running():
         await until(lambda: led(store))
         away.set()
         await until(lambda: lacks(store))

@@ -153,6 +153,11 @@ class Destination:
     tenant: str | None
 
 
+def state_of(server_id: int, version: int) -> str:
+    """What a server is in one version."""
+    return f"{server_id}.{version}"
+
+
 @dataclass(frozen=True, slots=True)
 class StoredMailServer:
     """A mail server under its id; `version` counts its changes from 1, the last of which is told of."""
@@ -165,7 +170,7 @@ class StoredMailServer:
     @property
     def state(self) -> str:
         """What no other state of any server has: ids and versions are never used again."""
-        return f"{self.id}.{self.version}"
+        return state_of(self.id, self.version)
 
 
 def _require_text(setting: Setting, text: str, longest: int) -> None:

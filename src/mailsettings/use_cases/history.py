@@ -6,7 +6,7 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
 from mailsettings.domain.history import VERSIONS_KEPT, MailServerVersion, to_restore
-from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_of
 from mailsettings.domain.once import Once
 from mailsettings.domain.precondition import ANYTHING, Precondition
 from mailsettings.use_cases.auditing import Change, audited
@@ -87,12 +87,12 @@ class MailServerHistory:
         expected.require(stored, past[0].changed if past else None)
         server = to_restore(past, version)
         await change.note_difference(stored.server if stored else None, server)
-        return (await self._put(servers, stored or past[0], server, caller.name)).state
+        return await self._put(servers, stored or past[0], server, caller.name)
 
     async def _put(
         self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: str
-    ) -> StoredMailServer:
-        """Store *server* in place of the *last* state of it, which may be its removal."""
+    ) -> str:
+        """Store *server* in place of the *last* state of it, which may be its removal; its state then."""
         if isinstance(last, MailServerVersion):
             server_id = last.server_id
             await servers.put_back(last, server, by)
@@ -100,10 +100,7 @@ class MailServerHistory:
             server_id = last.id
             await servers.replace(server_id, server, by)
         await servers.forget_versions(server_id, self._kept)
-        stored = await servers.find(server_id)
-        if stored is None:
-            raise MailServerNotFound
-        return stored
+        return state_of(server_id, last.version + 1)
 
 
 async def _meant(servers: MailServerReads, server_id: int | None) -> int:
