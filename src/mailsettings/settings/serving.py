@@ -35,7 +35,7 @@ class ServingSettings(Group):
         default=30,
         gt=0,
         le=600,
-        description="How long it may take for the next 32 KiB of a long answer.",
+        description="How long it may take for the next 128 KiB of a long answer.",
     )
     tls_certificate: Path | None = Field(
         default=None,

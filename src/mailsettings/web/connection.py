@@ -8,6 +8,7 @@ is plain text.
 import asyncio
 import http
 import logging
+import socket
 from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,10 @@ LONGEST_HEAD = 16 * 1024
 LONGEST_TRANSFER = 1024 * 1024
 """Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
 it sends may never read its answer (RFC 9112 9.6)."""
-LEAST_TAKEN = 32 * 1024
+LEAST_TAKEN = 128 * 1024
 """Of an answer that waits to be taken, within its deadline."""
+SEND_BUFFER = 128 * 1024
+"""Bytes that the system keeps for a client. Left alone it keeps megabytes, and tells of progress by as many."""
 MOST_PIPELINED = 100
 """Requests that wait for the answer to an earlier one; a single packet holds thousands."""
 LAST_SECONDS = 5
@@ -63,6 +66,7 @@ class BoundedConnection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for a first request no longer than for any other."""
         super().connection_made(transport)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._await_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:

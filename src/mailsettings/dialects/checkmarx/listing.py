@@ -26,8 +26,8 @@ async def as_json(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[Piec
 
 def _piece(page: Page, opening: bytes, comma: bytes) -> tuple[Piece, int]:
     """Also the last id. Only the first page has nothing before it, and any but that may turn out to be empty."""
-    views = _JSON.dump_json([_view(server) for server in page.servers])[1:-1]
-    body = opening + (comma + views if views else b"") + (b"" if page.more else b"]")
+    views = memoryview(_JSON.dump_json([_view(server) for server in page.servers]))[1:-1]
+    body = b"".join((opening, comma if views else b"", views, b"" if page.more else b"]"))
     return Piece(body, page.more), page.last
 
 
