@@ -58,7 +58,7 @@ def _create_history() -> None:
         "ix_mail_server_versions_removed",
         "mail_server_versions",
         ["server_id"],
-        sqlite_where=sa.text("removed"),
+        sqlite_where=sa.text("removed = 1"),
         postgresql_where=sa.text("removed"),
     )
 
