@@ -27,12 +27,12 @@ class IdentitySettings(Group):
     oidc_audience: Names = Field(
         default=(),
         validate_default=True,
-        description="Whom its tokens must be for (`aud`), with commas between; one of them is enough.",
+        description="Audiences (`aud`), with commas between; the issuer's tokens must name one of them.",
     )
     oidc_permissions: Pairs = Field(
         default=(),
         validate_default=True,
-        description="What its tokens allow, as `claim value=permission` with commas between, such as "
+        description="What the issuer's tokens allow, as `claim value=permission` with commas between, such as "
         "`mail-admin=manage-system-settings,auditor=view-mail-settings`.",
     )
     oidc_permissions_claim: ClaimPath = Field(

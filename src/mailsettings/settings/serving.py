@@ -29,7 +29,7 @@ class ServingSettings(Group):
         default=10, gt=0, le=600, description="How long a client may take to send the headers of a request."
     )
     body_seconds: float = Field(
-        default=30, gt=0, le=600, description="How long it may then take to send the body."
+        default=30, gt=0, le=600, description="How long a client may then take to send the body."
     )
     answer_seconds: float = Field(
         default=30,
@@ -45,7 +45,7 @@ class ServingSettings(Group):
     tls_key: Path | None = Field(
         default=None,
         validate_default=True,
-        description="PEM file of its private key, not encrypted. The option `--tls-key` wins.",
+        description="PEM file of that certificate's private key, not encrypted. The option `--tls-key` wins.",
     )
     drain_seconds: float = Field(
         default=0,

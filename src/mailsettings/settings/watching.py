@@ -19,18 +19,18 @@ class WatchSettings(Group):
     )
     webhook_url: SecretStr | None = Field(
         default=None,
-        description="Where it is told that a mail server fails or works again, or that a certificate or secret "
-        "ends; an `https` address, or an `http` one of loopback.",
+        description="Where the watch tells that a mail server fails or works again, or that a certificate or "
+        "secret ends; an `https` address, or an `http` one of loopback.",
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
         validate_default=True,
-        description="What signs it: 24 to 64 bytes, as `whsec_` and base64 or as text; two with a space between "
-        "while the receiver changes.",
+        description="What signs what the webhook is sent: 24 to 64 bytes, as `whsec_` and base64 or as text; two "
+        "with a space between while the receiver changes.",
     )
     webhook_ca_file: Path | None = Field(
         default=None,
-        description="PEM file of the authorities that its receiver is trusted by, in place of the system's.",
+        description="PEM file of the authorities that the webhook is trusted by, in place of the system's.",
     )
 
     @field_validator("webhook_url")

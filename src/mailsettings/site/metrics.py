@@ -30,7 +30,7 @@ router = APIRouter(route_class=StrictRoute, tags=["Metrics"], responses=ERRORS)
 @router.get(PATH, summary="Read the metrics", response_class=Response, responses=_FOUND)
 @needs(Permission.METRICS_READ)
 async def read_metrics(request: Request) -> Response:
-    """Requests, connection tests, failed logins and the database pool. Needs the permission `view-metrics`."""
+    """Requests, tests, failed logins, the database pool and the watch. Needs the permission `view-metrics`."""
     found = await use_cases(request).metrics(caller(request))
     return Response(found, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
