@@ -17,7 +17,7 @@ test: check  ## install, then every check: format, lint, types, import contracts
 
 check: lint types coverage  ## the same without the word test
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal
 
 lint: .venv/dev  ## format and lint
 	$(BIN)/ruff format --check .

@@ -90,7 +90,8 @@ class InMemoryMailServers:
         return [past for past in self.past if past.server_id == server_id]
 
     async def removed_default(self) -> MailServerVersion | None:
-        return next((past for past in self.past if past.server is None and past.was_default), None)
+        ends = (past for past in self.past if past.server is None and past.was_default)
+        return next((past for past in ends if past.server_id not in self.rows), None)
 
     async def forget_versions(self, server_id: int, but: int) -> None:
         kept = (await self.versions(server_id))[:but]

@@ -48,6 +48,12 @@ def has_the_vendors_shape(answer: httpx.Response) -> bool:
     return set(content) == members and all(isinstance(value, str) and value for value in content.values())
 
 
+@pytest.fixture
+def kind() -> str:
+    """One database is enough here: what is told apart is the requests."""
+    return "sqlite"
+
+
 @pytest.mark.parametrize(
     ("method", "path"), [*((method, path) for method, path, *_ in OPERATIONS), *STRANGE], ids=lambda part: part
 )

@@ -1,5 +1,6 @@
 """What a caller takes to be stored."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -12,7 +13,7 @@ from mailsettings.domain.precondition import ANYTHING, Precondition, States
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 AT = datetime(2026, 11, 21, 12, 30, tzinfo=timezone(timedelta(hours=2)))
 STORED = StoredMailServer(7, 3, SERVER, Changed(AT, "alice"))
-THIS, OTHER, ANY = States(frozenset({"7.3"})), States(frozenset({"7.2", "8.3"})), States()
+THIS, OTHER, ANY = States(frozenset({STORED.tag})), States(frozenset({"7.2", "7.3", "8.3"})), States()
 
 
 @pytest.mark.parametrize("stored", [STORED, None], ids=["there is one", "there is none"])
@@ -71,10 +72,12 @@ def test_of_a_server_that_is_not_there_it_says_how_it_went(removed: Changed | No
         Precondition(one_of=ANY).require(None, removed)
 
 
-def test_no_two_states_are_called_the_same() -> None:
-    states = {StoredMailServer(number, version, SERVER).state for number in (1, 11) for version in (1, 11)}
+def test_no_two_states_are_called_the_same_even_if_they_have_the_same_number_again() -> None:
+    states = {StoredMailServer(number, version, SERVER).tag for number in (1, 11) for version in (1, 11)}
+    again = replace(STORED, changed=Changed(AT + timedelta(microseconds=1), "alice"))
 
     assert states == {"1.1", "1.11", "11.1", "11.11"}
+    assert (again.state, again.tag == STORED.tag) == (STORED.state, False)
 
 
 def test_moments_are_told_in_utc() -> None:

@@ -235,7 +235,7 @@ def test_without_the_extra_the_start_fails_with_a_sentence_that_says_how_to_get_
         create_tracing(settings.read())
 
     assert str(refused.value) == (
-        "MAILSETTINGS_OTLP_ENDPOINT is set. Traces need the extra: pip install 'mailsettings[tracing]'."
+        "MAILSETTINGS_OTLP_ENDPOINT is set. Traces need the extra: pip install '.[tracing]'."
     )
 
 

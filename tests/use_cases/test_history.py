@@ -262,3 +262,19 @@ async def test_a_repeat_is_told_what_came_of_the_first_as_long_as_that_is_kept(
     with pytest.raises(OutcomeUnknown):
         await history.restore(ALICE, None, None, once=Once("key", b"back"))
     assert await hosts(history) == [(5, "d")]
+
+
+async def test_going_back_leaves_a_server_alone_that_is_the_default_no_more(
+    store: SQLStore, keep: KeepMailServers, history: MailServerHistory
+) -> None:
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.delete_default(ALICE)
+    await keep.put_default(ALICE, Replacement(server("b")))
+    await history.restore(ALICE, 1, None)
+    await keep.replace(ALICE, 1, Replacement(server("changed")))
+    await keep.delete_default(ALICE)
+    await history.forget(ALICE, 2)
+
+    with pytest.raises(MailServerNotFound):
+        await history.restore(ALICE, None, None)
+    assert (await keep.get(ALICE, 1)).server == server("changed")

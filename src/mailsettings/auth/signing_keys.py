@@ -78,18 +78,20 @@ class SigningKeys:
         return {"keys": [_public(key_id, key) for key_id, key in self._keys.items()]}
 
     async def _renew_if_older_than(self, seconds: float) -> None:
-        """One reading at a time, so that none puts back what an earlier one had found.
+        """One reading at a time, so that none puts back what an earlier one had found; one is for all that wait.
 
         Who finds the database away found it for all that wait by then, or the last would wait as often as the
         database is asked.
         """
-        if self._clock() - self._read_at < seconds:
+        asked = self._clock()
+        if asked - self._read_at < seconds:
             return
         failed_before = self._failed
         async with self._reading:
             if self._failed != failed_before:
                 raise StoreUnavailable
-            if self._clock() - self._read_at >= seconds:
+            # What was read since is as new as what would be read now.
+            if self._read_at <= asked and self._clock() - self._read_at >= seconds:
                 await self._renew()
 
     async def _renew(self) -> None:

@@ -1,11 +1,15 @@
 """What the metrics of several worker processes need: a place where they count together."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mailsettings import settings
+
+MEMORY = Path("/dev/shm")  # noqa: S108  # the directory in it is private
+"""Where Linux has a file system in memory."""
 
 
 @contextmanager
@@ -17,6 +21,8 @@ def counting_together(workers: int) -> Iterator[None]:
     if workers == 1 and settings.metrics_directory() is None:
         yield
         return
-    with TemporaryDirectory(prefix="mailsettings-metrics-") as directory:
+    # The files are mapped into memory: where the disk is full, the system would kill whoever counts something new.
+    where = MEMORY if os.access(MEMORY, os.W_OK) else None
+    with TemporaryDirectory(prefix="mailsettings-metrics-", dir=where) as directory:
         settings.count_together_in(Path(directory))
         yield

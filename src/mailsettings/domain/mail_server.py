@@ -169,8 +169,14 @@ class StoredMailServer:
 
     @property
     def state(self) -> str:
-        """What no other state of any server has: ids and versions are never used again."""
+        """Its id and version: what no other state has, as long as no backup is restored."""
         return state_of(self.id, self.version)
+
+    @property
+    def tag(self) -> str:
+        """The same with the moment of its change, by which it differs from what came after a restored backup."""
+        at = self.changed.at
+        return self.state if at is None else f"{self.state}.{round(at.timestamp() * 1_000_000):x}"
 
 
 def _require_text(setting: Setting, text: str, longest: int) -> None:

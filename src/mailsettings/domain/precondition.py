@@ -9,12 +9,12 @@ from mailsettings.domain.mail_server import StoredMailServer
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """Some states of a mail server, see `StoredMailServer.state`; None for all that there are."""
+    """Some states of a mail server, see `StoredMailServer.tag`; None for all that there are."""
 
     listed: frozenset[str] | None = None
 
     def __contains__(self, stored: StoredMailServer | None) -> bool:
-        return stored is not None and (self.listed is None or stored.state in self.listed)
+        return stored is not None and (self.listed is None or stored.tag in self.listed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ class Batch:
     rows: list[dict[str, Any]]
 
 
+LONGEST_WORD = 200
+
+
 class RowFormat:
     """The rows of one table as lists of what JSON has, and back."""
 
@@ -88,10 +91,17 @@ def as_preface(line: object) -> Preface:
     """Raises `ValueError` for what is none."""
     match line:
         case {"about": [str(name), str(made_at), str(program)], "revision": str(revision), "keys": list(keys)}:
+            _require_plain(name, made_at, program, revision)
             return Preface(
                 Backup(name, made_at, program), revision, [b64decode(key, validate=True) for key in keys]
             )
     raise ValueError
+
+
+def _require_plain(*texts: str) -> None:
+    """They are shown on terminals, and in sentences. Raises `ValueError`."""
+    if not all(text.isprintable() and len(text) <= LONGEST_WORD for text in texts):
+        raise ValueError
 
 
 Format = tuple[Callable[[Any], object], Callable[[Any], object]]

@@ -55,8 +55,12 @@ class Cost(NamedTuple):
         return taken and all(cost <= most for cost, most in zip(self, MOST, strict=True))
 
 
-MOST = Cost(2**20, 64, 64)
+MOST = Cost(2**18, 16, 16)
 """The highest cost that a file may ask for."""
+
+
+LONGEST_LINE = 4 * 2**20
+"""Bytes. No row of ours comes near it."""
 
 
 class _Head(NamedTuple):
@@ -129,6 +133,8 @@ class BackupReader:
         for piece in self._opened():
             *whole, rest = (rest + piece).split(b"\n")
             yield from whole
+            if len(rest) > LONGEST_LINE:
+                raise damaged()
         if rest:
             raise damaged()
 

@@ -15,6 +15,8 @@ from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, RowFor
 from mailsettings.store.backup_file import BackupReader, damaged
 
 ROWS_AT_ONCE = 500
+HIGHEST = 2**31 - 1
+"""What a number of ours stays below: our columns are of 32 bits."""
 
 
 class VerifiedBackup:
@@ -90,7 +92,9 @@ def _batches(lines: Iterator[bytes]) -> Iterator[Batch]:
 def _last_number(table: Table, form: RowFormat, value: object) -> int | None:
     """What the line before the rows of *table* has to say. Raises `ValueError` for another line."""
     match value:
-        case {"table": table.name, "columns": form.columns, "last_number": int() | None as last}:
+        case {"table": table.name, "columns": form.columns, "last_number": None}:
+            return None
+        case {"table": table.name, "columns": form.columns, "last_number": int() as last} if 0 <= last < HIGHEST:
             return last
     raise ValueError
 
@@ -104,5 +108,5 @@ def _wrong_as_damaged() -> Iterator[None]:
     """What opens was written by somebody who knew the passphrase, so not by us, if it has another form."""
     try:
         yield
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise damaged() from None

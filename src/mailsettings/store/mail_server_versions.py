@@ -30,8 +30,10 @@ class SQLMailServerVersions:
         return [self._version(row) for row in await self._connection.execute(rows)]
 
     async def removed_default(self) -> MailServerVersion | None:
-        """The end of the default server that was removed last, if one was."""
-        removed = select(table).where(table.c.removed, table.c.is_default).order_by(table.c.id.desc()).limit(1)
+        """The end of the default server that was removed last and is not back, if there is one."""
+        there = exists().where(mail_servers.c.id == table.c.server_id)
+        ends = select(table).where(table.c.removed, table.c.is_default, ~there)
+        removed = ends.order_by(table.c.id.desc()).limit(1)
         row = (await self._connection.execute(removed)).one_or_none()
         return None if row is None else self._version(row)
 

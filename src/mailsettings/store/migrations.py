@@ -87,9 +87,16 @@ def _connection(url: str) -> Iterator[Connection]:
             _be_patient(connected)
             connection = connected.execution_options(**engine.WRITES)
             with connection.begin():
+                _wait_for_no_reader(connection)
                 yield connection
     finally:
         database.dispose()
+
+
+def _wait_for_no_reader(connection: Connection) -> None:
+    """Give up on a table that a backup reads: everybody else would wait behind us, for as long as it takes."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
 
 
 def _be_patient(connection: Connection) -> None:

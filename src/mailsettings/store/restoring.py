@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from sqlalchemy import Column, Table, exists, insert, select, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.backup import Backup, BackupUnusable, Copied, DatabaseNotEmpty
@@ -61,7 +62,8 @@ class SQLContents:
             if batch.last_number and (column := numbered(batch.table)) is not None:
                 last_numbers[column] = batch.last_number
         for column, last in last_numbers.items():
-            await self._go_on_after(column, last)
+            with _refused_as_unusable(column.table):
+                await self._go_on_after(column, last)
         return Copied(count, unreadable)
 
     async def _take_time(self) -> None:
@@ -124,5 +126,5 @@ def _refused_as_unusable(table: Table) -> Iterator[None]:
     try:
         with away_as_unavailable():
             yield
-    except StatementRefused:
+    except (StatementRefused, SQLAlchemyError, OverflowError):
         raise BackupUnusable(f"The database does not take what the backup has for {table.name}.") from None

@@ -4,6 +4,7 @@ What may leave us is named here; everything else that a library puts on a span s
 the path as it was written and the Host header.
 """
 
+import time
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,7 +24,7 @@ ALLOWED = frozenset(
     }
 )
 TIMEOUT_SECONDS = 5
-"""For one batch; the end of the program waits for the last."""
+"""For one batch, and for all that are left when the program ends."""
 
 
 def exporter(endpoint: str) -> SpanExporter:
@@ -34,8 +35,9 @@ def exporter(endpoint: str) -> SpanExporter:
 def provider(to: SpanExporter) -> TracerProvider:
     """What makes spans and sends them in batches, as the standard's own variables, OTEL_…, have it."""
     resource = Resource.create({"service.name": "mailsettings", "service.version": __version__})
-    made = TracerProvider(resource=resource, shutdown_on_exit=False)
-    made.add_span_processor(BatchSpanProcessor(AllowedOnly(to)))
+    allowed = AllowedOnly(to)
+    made = _Provider(allowed, resource)
+    made.add_span_processor(BatchSpanProcessor(allowed))
     return made
 
 
@@ -44,9 +46,16 @@ class AllowedOnly(SpanExporter):
 
     def __init__(self, to: SpanExporter) -> None:
         self._to = to
+        self._until = float("inf")
+
+    def hurry(self) -> None:
+        """From now on there is time for one batch that is not taken, however many are left."""
+        self._until = time.monotonic() + TIMEOUT_SECONDS
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Called by the processor, in a thread of its own."""
+        if time.monotonic() >= self._until:
+            return SpanExportResult.FAILURE
         return self._to.export([_reduced(span) for span in spans])
 
     def shutdown(self) -> None:
@@ -56,6 +65,18 @@ class AllowedOnly(SpanExporter):
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Called by the processor."""
         return self._to.force_flush(timeout_millis)
+
+
+class _Provider(TracerProvider):
+    """One whose end waits for a silent receiver once, not for each batch."""
+
+    def __init__(self, exporter: AllowedOnly, resource: Resource) -> None:
+        super().__init__(resource=resource, shutdown_on_exit=False)
+        self._exporter = exporter
+
+    def shutdown(self) -> None:
+        self._exporter.hurry()
+        super().shutdown()
 
 
 def _reduced(span: ReadableSpan) -> ReadableSpan:

@@ -24,7 +24,7 @@ class TracingNotInstalled(Exception):
     """The extra is missing."""
 
     def __init__(self) -> None:
-        super().__init__("Traces need the extra: pip install 'mailsettings[tracing]'.")
+        super().__init__("Traces need the extra: pip install '.[tracing]'.")
 
 
 class Prober(Protocol):

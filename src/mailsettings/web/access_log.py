@@ -4,6 +4,9 @@ import logging
 
 from mailsettings.web.exchange import Exchange
 
+LONGEST_PATH = 500
+"""Characters. Strangers are answered too, and their paths may have thousands."""
+
 _log = logging.getLogger("mailsettings.access")
 
 
@@ -11,7 +14,7 @@ def write_line(exchange: Exchange) -> None:
     """For people method, path, status and time; for programs the same and more, each in a member of its own."""
     if not _log.isEnabledFor(logging.INFO):
         return
-    method, path = _one_line(exchange.method), _one_line(exchange.path)
+    method, path = _one_line(exchange.method), _one_line(exchange.path[:LONGEST_PATH])
     milliseconds = round(exchange.seconds * 1000, 1)
     members = {
         "method": method,

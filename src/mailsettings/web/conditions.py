@@ -32,7 +32,7 @@ IfChanged = Annotated[
 
 def entity_tag(stored: StoredMailServer) -> str:
     """A strong one: no other state of this or another server has it, in no API."""
-    return f'"{stored.state}"'
+    return f'"{stored.tag}"'
 
 
 def not_modified(request: Request, stored: StoredMailServer) -> bool:
