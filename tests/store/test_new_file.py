@@ -37,7 +37,7 @@ def test_it_is_for_its_owner_only_and_has_its_name_when_it_is_whole(tmp_path: Pa
 def test_where_folders_cannot_be_flushed_a_file_still_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailsettings.store.new_file._POSIX", False)
+    monkeypatch.setattr("mailsettings.store.key_file._POSIX", False)
     with new_file(tmp_path / "b") as file:
         file.publish()
 

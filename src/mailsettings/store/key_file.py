@@ -42,7 +42,7 @@ def replace(path: Path, content: bytes, like: Path) -> None:
     """Put *content* in the place of what is there, at once, for the owner of *like*. Raises `KeyFileUnusable`."""
     with _failing_in_a_sentence(path), _draft(path, content, like.stat()) as draft:
         draft.replace(path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
 
 
 def remove(path: Path) -> None:
@@ -97,7 +97,8 @@ def _draft(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[
         draft.unlink(missing_ok=True)
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
+    """Have the names of its files on the disk too, where the system lets us."""
     if _POSIX:
         directory = os.open(path, os.O_RDONLY)
         try:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailsettings.domain.backup import NotWritten
-
-_POSIX = os.name == "posix"
+from mailsettings.store.key_file import flush_directory
 
 
 class NewFile:
@@ -34,7 +33,7 @@ class NewFile:
             # A link, unlike a rename, does not replace what came there meanwhile.
             os.link(self._draft, self._path)
             self._is_published = True
-            _flush_directory(self._path.parent)
+            flush_directory(self._path.parent)
 
     def withdraw(self) -> None:
         """Take the name away again, if it has it."""
@@ -74,15 +73,6 @@ def _created(path: Path, draft: Path) -> BinaryIO:
 
 def _taken(path: Path) -> str:
     return f"{path} exists already and is not overwritten."
-
-
-def _flush_directory(path: Path) -> None:
-    if _POSIX:
-        directory = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
 
 
 @contextmanager
