@@ -57,13 +57,10 @@ PARTS: Mapping[str, Part] = {
         + [f"store/{name}.py" for name in ("backups", "new_file", "restoring", "snapshot")],
         [f"store/test_{name}.py" for name in ("backups", "backup_contents", "backup_file", "new_file")],
     ),
-    "watch": Part(
-        [f"store/{name}.py" for name in ("leases", "outbox", "watch")] + ["webhook/*"],
-        ["store/test_watch.py", "use_cases/test_watch.py", "webhook"],
-    ),
+    "webhook": Part(["webhook/*"], ["webhook"]),
     "history": Part(
-        ["domain/history.py", "store/mail_servers.py", "store/mail_server_versions.py", "web/conditions.py"],
-        ["use_cases/test_history.py", "store/test_mail_servers.py", "dialects/test_conditions.py"],
+        ["domain/history.py", "web/conditions.py"],
+        ["use_cases/test_history.py", "dialects/test_conditions.py"],
     ),
     "use_cases": Part(["use_cases/*"], ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py"]),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, Interval, LargeBinary, MetaData, Table
 
-from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, numbered
+from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, as_preface, numbered
 from mailsettings.store.tables import mail_servers, metadata
 
 
@@ -67,3 +67,12 @@ def test_what_is_no_row_of_the_table_is_refused(values: list[Any]) -> None:
     form = RowFormat(Table("t", MetaData(), Column("id", Integer), Column("sealed", LargeBinary)))
     with pytest.raises(ValueError, match=r"zip\(\)|base64"):
         form.row(values)
+
+
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 201])
+def test_what_a_backup_says_of_itself_is_fit_for_a_terminal(text: str) -> None:
+    said = {"about": ["id", "2026-11-21T10:00:00Z", text], "revision": "0003", "keys": []}
+
+    with pytest.raises(ValueError, match=r"^$"):
+        as_preface(said)
+    assert as_preface({**said, "about": ["id", "at", "1.0"]}).backup.program == "1.0"

@@ -185,3 +185,10 @@ def test_a_disk_that_fails_is_told_in_a_sentence() -> None:
     reader = BackupReader(Unreadable(SMALL), Secret(PASSPHRASE))
     with pytest.raises(BackupUnusable, match=r"^The backup cannot be read: Input/output error\.$"):
         list(reader.lines())
+
+
+def test_a_line_that_does_not_end_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backup_file, "LONGEST_LINE", PIECE_BYTES // 2)
+
+    with pytest.raises(BackupUnusable):
+        read(written(b"y" * 3 * PIECE_BYTES))
