@@ -15,9 +15,9 @@ run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PO
 
 test: check  ## install, then every check: format, lint, types, import contracts, tests
 
-check: lint types coverage  ## the same without the word test
+check: lint types coverage  ## the same without the word test; coverage runs a part of the tests, pytest the rest
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 3 --dist worksteal
+	$(BIN)/pytest -n 3 --dist worksteal --not-counted
 
 lint: .venv/dev  ## format and lint
 	$(BIN)/ruff format --check .

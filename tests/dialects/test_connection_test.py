@@ -92,13 +92,13 @@ async def run(api: Caller, dialect: Dialect, **headers: str) -> Any:
     return await api.send("POST", dialect.path, json=body, headers=headers)
 
 
-@DIALECTS
 @pytest.fixture
 def kind() -> str:
     """One database is enough here: what is told apart is the requests."""
     return "sqlite"
 
 
+@DIALECTS
 @pytest.mark.parametrize("code", FailureCode)
 async def test_a_failed_test_is_a_400_with_a_sentence_and_the_report(
     api: Caller, prober: ScriptedProber, dialect: Dialect, code: FailureCode
