@@ -9,15 +9,23 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.store import migrations
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers
+from mailsettings.use_cases.mail_server_ports import MailServerReads
 
 from postgres import Postgres, running_postgres
 
 KEY = bytes(range(32))
+
+
+async def all_of(servers: MailServerReads) -> list[StoredMailServer]:
+    """All that are stored, by id; the service itself never reads all of them at once."""
+    found = [await servers.find(row[0]) for row in await servers.listed(0, 10_000)]
+    return [stored for stored in found if stored is not None]
 
 
 def fill(url: str, number: int) -> None:

@@ -46,9 +46,6 @@ class InMemoryMailServers:
         """Newest first."""
         self._next = 1
 
-    async def list(self) -> Sequence[StoredMailServer]:
-        return [self.rows[key] for key in sorted(self.rows)]
-
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         return [as_listed(self.rows[key]) for key in sorted(self.rows) if key > after][:limit]
 

@@ -15,7 +15,7 @@ from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
-from databases import KEY
+from databases import KEY, all_of
 from postgres import Postgres
 from tcp_proxy import Proxy
 
@@ -55,7 +55,7 @@ async def add_in_time(store: SQLStore, host: str) -> None:
 
 async def hosts(store: SQLStore) -> list[str]:
     async with store.reading() as view:
-        return [stored.server.host for stored in await view.mail_servers.list()]
+        return [stored.server.host for stored in await all_of(view.mail_servers)]
 
 
 async def test_what_was_not_committed_is_not_there(store: SQLStore, direct: SQLStore, proxy: Proxy) -> None:

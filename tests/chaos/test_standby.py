@@ -15,7 +15,7 @@ from mailsettings.store.failures import StatementRefused
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
-from databases import KEY
+from databases import KEY, all_of
 from postgres import Postgres, running_pair
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
@@ -57,7 +57,7 @@ async def soon(trying: Callable[[], Awaitable[bool | None]]) -> None:
 
 async def stores(store: SQLStore, host: str) -> bool:
     async with store.reading() as view:
-        return host in [stored.server.host for stored in await view.mail_servers.list()]
+        return host in [stored.server.host for stored in await all_of(view.mail_servers)]
 
 
 async def test_a_standby_is_not_used_since_it_may_be_behind(pair: Pair) -> None:

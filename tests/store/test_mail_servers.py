@@ -27,7 +27,7 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
 from certificates import authority_pem
-from databases import KEY
+from databases import KEY, all_of
 from fakes import as_listed
 
 UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
@@ -120,7 +120,7 @@ async def test_all_are_listed_by_id(store: SQLStore) -> None:
         await add(store, replace(RELAY, host=host))
 
     async with store.reading() as view:
-        listed = await view.mail_servers.list()
+        listed = await all_of(view.mail_servers)
 
     assert [(stored.id, stored.server.host) for stored in listed] == [(1, "c"), (2, "a"), (3, "b")]
 
@@ -193,7 +193,7 @@ async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:
         await fail_half_way()
 
     async with store.reading() as view:
-        [stored] = await view.mail_servers.list()
+        [stored] = await all_of(view.mail_servers)
 
     assert (stored.id, stored.version, stored.server) == (kept, 1, RELAY)
 

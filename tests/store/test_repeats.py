@@ -22,7 +22,7 @@ from mailsettings.store.tables import idempotency_keys as table
 from mailsettings.use_cases.mail_servers import KeepMailServers
 
 from canary import Canary
-from databases import KEY
+from databases import KEY, all_of
 
 WANTED = Replacement(MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org")))
 REPORT = ProbeReport((), milliseconds=7)
@@ -153,7 +153,7 @@ async def test_of_two_creates_at_once_on_two_replicas_one_is_done_and_both_get_i
         *(keep.create(OPERATOR, WANTED, once) for keep, once in zip(keeps, marks, strict=True))
     )
     async with store.reading() as view:
-        stored = await view.mail_servers.list()
+        stored = await all_of(view.mail_servers)
         entries = await view.audit.entries(0, 9)
     await other.close()
 
@@ -198,7 +198,7 @@ async def test_a_create_that_is_repeated_after_a_kill_is_done_once(
     keep, once = KeepMailServers(store), Once("key", b"request")
     found = await keep.create(OPERATOR, WANTED, once)
     async with store.reading() as view:
-        stored = await view.mail_servers.list()
+        stored = await all_of(view.mail_servers)
 
     assert (killed.returncode, said) == (-signal.SIGKILL, b"")
     assert [each.id for each in stored] == [found]

@@ -54,7 +54,9 @@ def test_a_ring_is_made_once_whole_and_private(tmp_path: Path) -> None:
 def test_two_programs_that_make_a_key_file_at_once_end_up_with_one_key(tmp_path: Path) -> None:
     path = tmp_path / "signing-key"
     with ThreadPoolExecutor(8) as threads:
-        keys = set(threads.map(lambda _: key_file.read_or_create(path, lambda: os.urandom(32)), range(16)))
+        for made in [threads.submit(key_file.create, path, os.urandom(32)) for _ in range(16)]:
+            made.result()
+        keys = set(threads.map(lambda _: key_file.read(path)[1], range(16)))
 
     assert keys == {path.read_bytes()}
 

@@ -22,7 +22,7 @@ from mailsettings.store.sealing import Sealer, key_id, key_id_of, start_of
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers, sealing_keys
 
-from databases import KEY
+from databases import KEY, all_of
 
 CANARY = "canary-2e6b7c11"
 OTHER_KEY = bytes(32)
@@ -137,7 +137,7 @@ async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
     database.dispose()
 
     async with store.reading() as view:
-        listed = await view.mail_servers.list()
+        listed = await all_of(view.mail_servers)
 
     assert len(listed) == 2
     assert await reveal(store, first) == CANARY
@@ -170,7 +170,7 @@ async def test_a_secret_does_not_open_beside_another_destination(
         connection.execute(update(mail_servers).values(CHANGES[changed]))
     async with store.reading() as view:
         unreadable = (await view.sealing_keys.report()).unreadable
-        [stored] = await view.mail_servers.list()
+        [stored] = await all_of(view.mail_servers)
     with pytest.raises(SecretUnreadable):
         _ = stored.server.secret and stored.server.secret.reveal()
     with database.begin() as connection:

@@ -28,7 +28,7 @@ from mailsettings.store.tables import mail_servers, metadata, sealed_keys, seali
 from mailsettings.use_cases.sealing_keys import KeepSealingKeys
 from mailsettings.use_cases.signing_keys import KeepSigningKeys
 
-from databases import KEY
+from databases import KEY, all_of
 
 OTHER_KEY = bytes(32)
 OURS = 1
@@ -200,7 +200,7 @@ async def test_a_replica_whose_file_comes_later_lacks_that_one_secret_and_nothin
         await late.reveal(new)
     its_own = await late.add("its own")
     async with late.store.reading() as view:
-        listed = [stored.id for stored in await view.mail_servers.list()]
+        listed = [stored.id for stored in await all_of(view.mail_servers)]
     before = [await late.reveal(old), await late.reveal(its_own), await service.reveal(its_own)]
     await late.store.admit_key()
     shutil.copy(tmp_path / "sealing-keys", tmp_path / "late")
@@ -237,7 +237,7 @@ async def test_secrets_of_the_past_are_sealed_anew_like_those_of_today(service: 
     old = service.current
     server_id = await service.add("first")
     async with service.store.writing() as work:
-        [first] = await work.mail_servers.list()
+        [first] = await all_of(work.mail_servers)
         await work.mail_servers.replace(server_id, first.server.with_secret(Secret("second")))
     await service.keys.rotate(OPERATOR)
     with pytest.raises(KeyNeeded):
@@ -276,7 +276,7 @@ async def test_a_damaged_row_fails_alone_and_is_told(service: Service, database_
     await service.keys.rotate(OPERATOR)
     done = await service.keys.reseal(OPERATOR, batch=1)
     async with service.store.reading() as view:
-        listed = [stored.id for stored in await view.mail_servers.list()]
+        listed = [stored.id for stored in await all_of(view.mail_servers)]
     report = await service.keys.status()
 
     assert listed == [good, damaged, foreign]

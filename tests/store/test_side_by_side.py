@@ -34,7 +34,7 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import schema_support
 
-from databases import KEY
+from databases import KEY, all_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SENDER = Sender("a@example.org")
@@ -150,7 +150,7 @@ class ThisProgram:
 
     async def hosts(self) -> dict[int, str]:
         async with self._store.reading() as view:
-            return {stored.id: stored.server.host for stored in await view.mail_servers.list()}
+            return {stored.id: stored.server.host for stored in await all_of(view.mail_servers)}
 
     async def names(self) -> set[str]:
         async with self._store.reading() as view:

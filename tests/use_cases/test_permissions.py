@@ -14,6 +14,7 @@ from mailsettings.use_cases.connection_test import ProbeMailServers
 from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.turned_away import TurnedAway
 
+from databases import all_of
 from fakes import InMemoryStore, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
@@ -46,7 +47,7 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
     with pytest.raises(PermissionDenied, match=permission):
         await use(keep, ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)), everything_else)
 
-    assert [stored.version for stored in await store.mail_servers.list()] == [1]
+    assert [stored.version for stored in await all_of(store.mail_servers)] == [1]
     assert prober.asked == []
 
 

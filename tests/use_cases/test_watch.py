@@ -36,7 +36,7 @@ from mailsettings.use_cases.watch import AT_ONCE, Watch
 from mailsettings.use_cases.watch_status import WatchStatus
 
 from canary import Canary, text_of
-from databases import KEY
+from databases import KEY, all_of
 from fakes import WORKS, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@b.example"))
@@ -392,7 +392,7 @@ async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
 
     async def all_checked() -> bool:
         async with store.reading() as view:
-            return (await view.watch.summary()).servers[Health.WORKS] == len(await view.mail_servers.list())
+            return (await view.watch.summary()).servers[Health.WORKS] == len(await all_of(view.mail_servers))
 
     async with replicas(database_url, 3, prober) as (first, second, third):
         async with second.running(), third.running():

@@ -6,7 +6,7 @@ import gc
 # what stays for good.
 gc.disable()
 
-from mailsettings.cli.commands import main  # noqa: E402  # see above
+from mailsettings.cli.commands import main  # noqa: E402  # after the collector has stopped
 
 gc.freeze()
 gc.enable()

@@ -14,7 +14,6 @@ from mailsettings.domain.audit import AuditEntry, AuditHead, timestamp
 from mailsettings.site.audit_json import entry_json
 from mailsettings.use_cases.audit_log import Verdict
 
-HASH_SHOWN = 16
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _SEEN = re.compile(r"([0-9]{1,15}):([0-9a-f]{2,64})")

@@ -54,11 +54,15 @@ def create_site(
         telemetry=NO_TELEMETRY,
     )
 
-    @cache
-    def served() -> Mapping[str, Document]:
-        found = documents()
-        return {"openapi": merged(found.values()), **{f"openapi/{name}": doc for name, doc in found.items()}}
+    _add_page(site)
+    _add_documents(site, documents)
+    _add_health(site, ready)
+    site.add_exception_handler(404, _nothing_here)
+    site.add_exception_handler(405, _only_get)
+    return site
 
+
+def _add_page(site: FastAPI) -> None:
     @site.get("/")
     async def index() -> Response:
         return RedirectResponse("docs")
@@ -71,16 +75,18 @@ def create_site(
     async def docs_asset(name: str) -> Response:
         return _asset(name)
 
+
+def _add_documents(site: FastAPI, documents: Callable[[], Mapping[str, Document]]) -> None:
+    @cache
+    def served() -> Mapping[str, Document]:
+        found = documents()
+        return {"openapi": merged(found.values()), **{f"openapi/{name}": doc for name, doc in found.items()}}
+
     @site.get("/{name:path}.json")
     async def openapi(name: str) -> Response:
         if name not in served():
             raise HTTPException(404)
         return JSONResponse(served()[name])
-
-    _add_health(site, ready)
-    site.add_exception_handler(404, _nothing_here)
-    site.add_exception_handler(405, _only_get)
-    return site
 
 
 def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:

@@ -3,7 +3,7 @@
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +14,6 @@ Mark = tuple[int, int, int]
 
 class KeyFileUnusable(Exception):
     """A key file cannot be used as it is; `str()` is one sentence."""
-
-
-def read_or_create(path: Path, make: Callable[[], bytes]) -> bytes:
-    """The content of *path*, made by *make* where there is no such file. Raises `KeyFileUnusable`.
-
-    The file appears under its name whole, so that two programs that start together end up with one key.
-    """
-    if not path.exists():
-        create(path, make())
-    return read(path)[1]
 
 
 def create(path: Path, content: bytes) -> None:

@@ -32,11 +32,6 @@ class SQLMailServers:
         self._sealer = sealer
         self._past = SQLMailServerVersions(connection, sealer)
 
-    async def list(self) -> Sequence[StoredMailServer]:
-        """All of them, by id."""
-        rows = await self._connection.execute(select(table).order_by(table.c.id))
-        return [self._stored(row) for row in rows]
-
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """At most *limit* of them behind id *after*, by id, as a list shows them."""
         chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)

@@ -56,10 +56,6 @@ class _MailServersView:
         self._keys = keys
         self._default: FreshValues[None, StoredMailServer | None] = FreshValues(version, self._read_default)
 
-    async def list(self) -> Sequence[StoredMailServer]:
-        async with self._begin() as connection:
-            return await SQLMailServers(connection, self._keys.known()).list()
-
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         async with self._begin() as connection:
             return await SQLMailServers(connection, self._keys.known()).listed(after, limit)

@@ -11,10 +11,6 @@ from mailsettings.domain.mail_server import MailServer, StoredMailServer
 class MailServerReads(Protocol):
     """The stored mail servers. The *default* one is what an API that knows a single server shows."""
 
-    async def list(self) -> Sequence[StoredMailServer]:
-        """All of them, by id."""
-        ...
-
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """At most *limit* of them behind id *after*, by id, as a list shows them."""
         ...

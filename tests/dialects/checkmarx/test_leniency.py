@@ -8,6 +8,7 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.secret import Secret
 
+from databases import all_of
 from fakes import ScriptedProber
 from service import SMTP_SETTINGS, Caller
 
@@ -222,7 +223,7 @@ async def test_an_id_that_is_none_is_a_400_or_404(api: Caller, method: str, iden
 async def stored_password(api: Caller, prober: ScriptedProber, store: Any) -> str | None:
     """What a test of the stored settings would log in with."""
     async with store.reading() as view:
-        (stored,) = await view.mail_servers.list()
+        (stored,) = await all_of(view.mail_servers)
     secret = stored.server.secret
     return secret.reveal() if secret else None
 
