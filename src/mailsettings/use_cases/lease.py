@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.use_cases.unexpected import outline
 from mailsettings.use_cases.uninterrupted import uninterrupted
 from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
 
@@ -41,8 +42,8 @@ class Lease:
         while True:
             try:
                 await self._try(work)
-            except Exception:  # noqa: BLE001  # whatever it is, the next try may be better
-                _log.exception("The watch stumbled, and goes on.")
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
+                _log.error("The watch failed unexpectedly and tries again.\n%s", outline(error))
             await asyncio.sleep(self._seconds / 3)
 
     @asynccontextmanager

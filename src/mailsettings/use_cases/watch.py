@@ -21,6 +21,7 @@ from mailsettings.domain.watch import Announcement, News, Sighting, judge, sight
 from mailsettings.use_cases.lease import Lease, LeaseLost, again_and_again
 from mailsettings.use_cases.mail_servers import target
 from mailsettings.use_cases.ports import Prober
+from mailsettings.use_cases.unexpected import outline
 from mailsettings.use_cases.uninterrupted import uninterrupted
 from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WatchWork
 
@@ -84,9 +85,8 @@ class Watch:
                 raise
             except StoreUnavailable:
                 self._leave_out(server_id, self._pause_seconds)
-            except Exception as error:  # noqa: BLE001  # a mistake of ours with one server is not to stop the others
-                kind = type(error).__name__
-                _log.error("The check of mail server %d ended in a mistake of ours: %s.", server_id, kind)
+            except Exception as error:  # noqa: BLE001  # an error with one server must not stop the others
+                _log.error("The check of mail server %d failed unexpectedly.\n%s", server_id, outline(error))
                 self._leave_out(server_id, self._interval)
 
     async def _check(self, server_id: int) -> None:
