@@ -124,20 +124,20 @@ async def test_without_the_permission_it_is_a_403_before_the_body_is_looked_at(
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        (MAIL_SERVER, "GET, PUT, DELETE"),
-        (SMTP_SETTINGS, "GET, POST"),
-        (f"{SMTP_SETTINGS}/1", "GET, PUT, DELETE"),
+        (MAIL_SERVER, "GET, HEAD, PUT, DELETE"),
+        (SMTP_SETTINGS, "GET, HEAD, POST"),
+        (f"{SMTP_SETTINGS}/1", "GET, HEAD, PUT, DELETE"),
         (TOKEN, "POST"),
     ],
 )
-@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "HEAD", "TRACE"])
+@pytest.mark.parametrize("method", ["PATCH", "OPTIONS", "TRACE"])
 async def test_a_wrong_method_is_a_405_that_names_the_right_ones(
     api: Caller, method: str, path: str, allowed: str
 ) -> None:
     answer = await api.send(method, path)
 
     assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)
-    assert method == "HEAD" or has_the_vendors_shape(answer)
+    assert has_the_vendors_shape(answer)
 
 
 @pytest.mark.parametrize("path", ["/api/20210901/nothing", f"{MAIL_SERVER}/", "/cxrestapi", "/cxrestapi/auth/x/y"])

@@ -1,19 +1,16 @@
 """The service behind a real socket, a browser to look at it, and an option that renews documents."""
 
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
-import uvicorn
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.use_cases.accounts import KeepAccounts
 
 from browser import Browser, running_browser
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from live_service import live
 from service import ADMIN, build_service
 
 
@@ -37,15 +34,5 @@ def browser() -> Iterator[Browser]:
 def origin(store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
     """Where uvicorn serves the service, which has the account `admin` with the password `correct horse`."""
     asyncio.run(KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
-    server = uvicorn.Server(uvicorn.Config(build_service(store, prober), log_config=None, access_log=False))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            while not server.started:
-                assert thread.is_alive(), "the service did not start"
-                time.sleep(0.01)
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            server.should_exit = True
-            thread.join()
+    with live(build_service(store, prober)) as served:
+        yield served

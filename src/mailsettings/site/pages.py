@@ -15,6 +15,7 @@ from mailsettings.site.openapi import Document, merged
 from mailsettings.web.connection import DRAINING
 from mailsettings.web.dialect import NO_TELEMETRY
 from mailsettings.web.hosts import HostGate
+from mailsettings.web.routing import HeadRoute
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
 _OWN = files("mailsettings.site") / "static"
@@ -54,6 +55,7 @@ def create_site(
         telemetry=NO_TELEMETRY,
     )
 
+    site.router.route_class = HeadRoute
     _add_page(site)
     _add_documents(site, documents)
     _add_health(site, ready)
@@ -118,7 +120,7 @@ async def _nothing_here(_request: Request, _error: Exception) -> Response:
 
 
 async def _only_get(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"message": "Only GET can be used here."}, 405, {"Allow": "GET"})
+    return JSONResponse({"message": "Only GET and HEAD can be used here."}, 405, {"Allow": "GET, HEAD"})
 
 
 def _asset(name: str) -> Response:

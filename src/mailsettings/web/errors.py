@@ -25,7 +25,7 @@ from mailsettings.web.validation import first_problem
 
 RETRY_AFTER_SECONDS = 5
 _NO_STORE = {"Cache-Control": "no-store"}
-_METHODS = ("GET", "PUT", "POST", "DELETE")
+_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
 
 
 @dataclass(frozen=True, slots=True)

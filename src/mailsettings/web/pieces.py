@@ -44,13 +44,16 @@ class _InPieces(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them all, as fast as they are taken."""
         client = Request(scope, receive)
+        head = scope["method"] == "HEAD"  # whose body the server leaves out, so that one piece is enough
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             async with aclosing(self._pieces) as pieces:
                 async for piece in pieces:
                     # Waits while the client has not taken enough of what was sent before.
-                    await send({"type": "http.response.body", "body": piece.body, "more_body": piece.more})
-                    if await client.is_disconnected():
+                    await send(
+                        {"type": "http.response.body", "body": piece.body, "more_body": piece.more and not head}
+                    )
+                    if head or await client.is_disconnected():
                         return
         except MailSettingsError as error:
             # The status has been sent. That the body does not end as it should is all that can be told.

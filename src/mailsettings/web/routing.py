@@ -8,7 +8,8 @@ from fastapi.params import Form
 from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Message, Receive
+from starlette.routing import Match
+from starlette.types import Message, Receive, Scope, Send
 
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
@@ -35,7 +36,26 @@ def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
-class StrictRoute(APIRoute):
+class HeadRoute(APIRoute):
+    """A route that answers HEAD wherever it answers GET (RFC 9110 9.1).
+
+    The endpoint runs as for GET, so that status and headers are the same; the server leaves out the body. HEAD
+    stays out of `methods`, from which FastAPI would document it as an operation of its own.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match HEAD as GET."""
+        return super().matches({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the endpoint."""
+        if scope["method"] == "HEAD" and self.methods and "GET" in self.methods:
+            await self.app(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
+
+
+class StrictRoute(HeadRoute):
     """A route whose order of questions is: may you, can I read it, is it valid."""
 
     def get_route_handler(self) -> RouteHandler:

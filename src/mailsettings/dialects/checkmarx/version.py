@@ -15,7 +15,7 @@ _SUPPORTED = {"1", "1.0"}
 
 async def require_version(request: Request) -> None:
     """No version means the latest; of several the caller accepts one that we have will do."""
-    header = "accept" if request.method == "GET" else "content-type"
+    header = "accept" if request.method in {"GET", "HEAD"} else "content-type"
     wanted = set(_VERSION.findall(request.headers.get(header, "")))
     if wanted and not wanted & _SUPPORTED:
         raise UnsupportedVersion

@@ -1,0 +1,108 @@
+"""HEAD answers as GET does, without the body (RFC 9110 9.3.2), on every path that GET has."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+import pytest
+
+from mailsettings.domain.listed_mail_server import ListedMailServer
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.use_cases.mail_servers import SERVERS_AT_ONCE
+
+from fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
+from live_service import live
+from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+
+DISCOVERY = "/cxrestapi/auth/identity/.well-known/openid-configuration"
+PATHS = ["/health/live", "/health/ready", "/docs", "/docs/docs.js", "/openapi.json", "/openapi/checkmarx.json"]
+PATHS += ["/", "/nothing", "/docs/nothing", DISCOVERY, f"{DISCOVERY}/jwks", "/audit", "/metrics"]
+PATHS += [MAIL_SERVER, SMTP_SETTINGS, f"{SMTP_SETTINGS}/1", f"{SMTP_SETTINGS}/9", f"{SMTP_SETTINGS}/x"]
+CHANGES = {"date", "x-request-id", "opc-request-id"}
+ADMIN = {"Authorization": "Bearer admin"}
+RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+async def fill(store: InMemoryStore, servers: int) -> None:
+    for _ in range(servers):
+        await store.mail_servers.add(RELAY)
+
+
+@pytest.fixture(scope="module")
+def store() -> InMemoryStore:
+    store = InMemoryStore()
+    asyncio.run(fill(store, 1))
+    return store
+
+
+@pytest.fixture(scope="module")
+def origin(store: InMemoryStore) -> Iterator[str]:
+    with live(build_service(store, ScriptedProber())) as served:
+        yield served
+
+
+def ask(origin: str, method: str, path: str, headers: dict[str, str]) -> Answer:
+    """Status, the headers that stay the same from answer to answer, and the body."""
+    with closing(HTTPConnection(urlsplit(origin).netloc, timeout=30)) as connection:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        shown = {name: value for name, value in answer.getheaders() if name not in CHANGES}
+        body = answer.read()
+        # Bytes of a body after a HEAD would be read as the next answer.
+        connection.request("GET", "/health/live")
+        assert connection.getresponse().read() == b'{"status":"live"}'
+        return answer.status, shown, body
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("headers", [{}, ADMIN], ids=["stranger", "admin"])
+def test_head_has_the_status_and_headers_of_get(origin: str, path: str, headers: dict[str, str]) -> None:
+    status, shown, body = ask(origin, "GET", path, headers)
+    head = ask(origin, "HEAD", path, headers)
+    if path == "/metrics" and status == 200:  # the figures have changed meanwhile, and their number of digits
+        del shown["content-length"], head[1]["content-length"]
+    else:
+        assert shown["content-length"] == str(len(body))
+
+    assert head == (status, shown, b"")
+    assert status in {200, 307, 400, 401, 404}
+
+
+@pytest.mark.parametrize("headers", [{}, ADMIN], ids=["stranger", "admin"])
+def test_head_is_a_405_where_get_is_one(origin: str, headers: dict[str, str]) -> None:
+    status, shown, _ = ask(origin, "HEAD", TOKEN, headers)
+
+    assert (status, shown["allow"]) == (405, "POST")
+
+
+def test_head_of_what_the_client_has_is_a_304(origin: str) -> None:
+    tag = ask(origin, "GET", MAIL_SERVER, ADMIN)[1]["etag"]
+
+    status, shown, body = ask(origin, "HEAD", MAIL_SERVER, ADMIN | {"If-None-Match": tag})
+
+    assert (status, shown["etag"], body) == (304, tag, b"")
+
+
+class CountedMailServers(InMemoryMailServers):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pages: list[int] = []
+
+    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
+        self.pages.append(after)
+        return await super().listed(after, limit)
+
+
+def test_head_of_a_long_list_reads_one_page() -> None:
+    servers = CountedMailServers()
+    store = InMemoryStore(mail_servers=servers)
+    asyncio.run(fill(store, 3 * SERVERS_AT_ONCE))
+    with live(build_service(store, ScriptedProber())) as origin:
+        status, shown, body = ask(origin, "HEAD", SMTP_SETTINGS, ADMIN)
+
+    assert (status, shown["content-type"], body) == (200, "application/json; v=1.0; charset=utf-8", b"")
+    assert servers.pages == [0]
