@@ -173,6 +173,15 @@ FAILURES = {
     "no permission": (2, ["token"], {}, "Missing option"),
     "unknown command": (2, ["sing"], {}, "No such command"),
     "bad port": (2, ["serve", "--port", "70000"], {}, "70000"),
+    "a token for too long": (
+        2,
+        ["token", "--permission", "view-audit-log", "--expires-in", "31622401"],
+        {},
+        "31622401 is not in the range 1<=x<=31622400",
+    ),
+    "an id beyond the databases'": (2, ["history", "--id", "2147483648"], {}, "2147483648 is not in the range"),
+    "a test of such an id": (2, ["test-connection", "--id", "2147483648"], {}, "2147483648 is not in the range"),
+    "before the calendar": (2, ["audit", "--since", "999999d"], {}, "give a time"),
     "two servers": (2, ["test-connection", "--api", "oracle", "--id", "1"], {}, "do not go together"),
 }
 

@@ -44,6 +44,11 @@ def require_access(header: Mapping[str, object], claims: Mapping[str, object]) -
     # A nonce is an ID token's, except in older releases of Keycloak, which say Bearer beside it.
     if "nonce" in claims and "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}:
         raise not_valid()
+    require_moments(claims)
+
+
+def require_moments(claims: Mapping[str, object]) -> None:
+    """Raise `NotAuthenticated` unless each time in *claims* is a number of seconds up to the year 9999."""
     for name in ("exp", "nbf", "iat"):
         _require_moment(claims.get(name, 0))
 

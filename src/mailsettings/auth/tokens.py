@@ -8,7 +8,9 @@ from typing import Any
 
 import jwt
 
+from mailsettings.auth.access_token import require_moments
 from mailsettings.auth.signing_keys import ALGORITHM, SigningKeys
+from mailsettings.auth.unverified import not_valid
 from mailsettings.domain.access import IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
@@ -75,7 +77,7 @@ class OwnTokenReader:
     async def _verify(self, token: str, key_id: str) -> TokenClaims:
         key = await self._keys.verifying(key_id)
         if key is None:
-            raise _not_valid()
+            raise not_valid()
         try:
             claims = jwt.decode(
                 token,
@@ -89,9 +91,8 @@ class OwnTokenReader:
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated("The access token has expired.", presented=True) from None
         except jwt.PyJWTError:
-            raise _not_valid() from None
-        grants = frozenset(claims.get("grants", ()))
-        return TokenClaims(claims["sub"], grants, float(claims["exp"]), claims.get("stamp"))
+            raise not_valid() from None
+        return _token_claims(claims)
 
     def _remember(self, token: str, key_id: str, claims: TokenClaims) -> None:
         self._verified[token] = key_id, claims
@@ -99,15 +100,22 @@ class OwnTokenReader:
             self._verified.popitem(last=False)
 
 
+def _token_claims(claims: Mapping[str, Any]) -> TokenClaims:
+    """What verified *claims* say. Raises `NotAuthenticated` for values that no issued token has."""
+    require_moments(claims)
+    grants, stamp = claims.get("grants", []), claims.get("stamp")
+    if not isinstance(grants, list) or not all(isinstance(name, str) for name in grants):
+        raise not_valid()
+    if not isinstance(stamp, str | None):
+        raise not_valid()
+    return TokenClaims(claims["sub"], frozenset(grants), float(claims["exp"]), stamp)
+
+
 def _key_id(token: str) -> str:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
     except jwt.PyJWTError:
-        raise _not_valid() from None
+        raise not_valid() from None
     if not isinstance(key_id, str):
-        raise _not_valid()
+        raise not_valid()
     return key_id
-
-
-def _not_valid() -> NotAuthenticated:
-    return NotAuthenticated("The access token is not valid.", presented=True)

@@ -27,13 +27,13 @@ class _Since(click.ParamType[str]):
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """As a `timestamp`."""
         ago = _AGO.fullmatch(value)
-        if ago:
-            return timestamp(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
         try:
+            if ago:
+                return timestamp(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
             moment = datetime.fromisoformat(value)
-        except ValueError:
+            return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+        except (ValueError, OverflowError):  # before the year 1 or after 9999, in UTC
             self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
-        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 class _Seen(click.ParamType[AuditHead]):

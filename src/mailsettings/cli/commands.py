@@ -14,7 +14,7 @@ from mailsettings.cli.backend import operator, run
 from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
-from mailsettings.cli.history import history, id_option, restore_version
+from mailsettings.cli.history import NUMBER, history, id_option, restore_version
 from mailsettings.cli.keys import keys
 from mailsettings.cli.metrics import counting_together
 from mailsettings.cli.probe import probe
@@ -22,10 +22,9 @@ from mailsettings.cli.report import json_option, recipient_option, tell
 from mailsettings.cli.serving import serve_until_told
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.cli.watch import secret_ends, watch
+from mailsettings.domain.access import MAX_TOKEN_LIFETIME_SECONDS
 from mailsettings.store import migrations
 from mailsettings.web.certificate import server_context
-
-_VERSIONS = click.IntRange(1, 2**31 - 1)
 
 
 @click.group(name="mailsettings")
@@ -71,7 +70,14 @@ def migrate() -> None:
 @main.command()
 @subject_option
 @permission_option
-@click.option("--expires-in", default=3600, show_default=True, type=click.IntRange(1), metavar="SECONDS")
+@click.option(
+    "--expires-in",
+    default=3600,
+    show_default=True,
+    type=click.IntRange(1, MAX_TOKEN_LIFETIME_SECONDS),
+    metavar="SECONDS",
+    help=f"The lifetime of the token, at most {MAX_TOKEN_LIFETIME_SECONDS} (366 days).",
+)
 @one_sentence
 def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
     """Print an access token for both APIs."""
@@ -90,7 +96,7 @@ def restore(what: str, server_id: int | None, passphrase_file: Path | None) -> N
     """
     if what.isascii() and what.isdigit():
         _require_unused("--passphrase-file", passphrase_file, "a version")
-        restore_version(_VERSIONS(what), server_id)
+        restore_version(NUMBER(what), server_id)
     else:
         _require_unused("--id", server_id, "a file")
         restore_backup(Path(what), passphrase_file)
@@ -103,7 +109,7 @@ def _require_unused(option: str, value: object, what: str) -> None:
 
 @main.command()
 @click.option("--api", type=click.Choice(["oracle"]), help="Test the mail server of this API (the default).")
-@click.option("--id", "server_id", type=click.IntRange(1), help="Test the SMTP settings of this id.")
+@click.option("--id", "server_id", type=NUMBER, help="Test the SMTP settings of this id.")
 @recipient_option
 @json_option
 @one_sentence

@@ -9,10 +9,13 @@ from mailsettings.cli.failures import one_sentence
 from mailsettings.domain.difference import Seen, described
 from mailsettings.domain.history import MailServerVersion
 
+NUMBER = click.IntRange(1, 2**31 - 1)
+"""An id or a version: what the databases' integer columns hold."""
+
 id_option = click.option(
     "--id",
     "server_id",
-    type=click.IntRange(1),
+    type=NUMBER,
     help="The settings of this id; by default the one server.",
 )
 

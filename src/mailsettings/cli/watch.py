@@ -8,6 +8,7 @@ import click
 
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.history import NUMBER
 from mailsettings.domain.watch import Health, WatchedServer, days_left, end_of
 
 
@@ -30,7 +31,7 @@ def status(*, as_json: bool) -> None:
 @click.command()
 @click.argument("day", metavar="DATE", required=False, type=click.DateTime(["%Y-%m-%d"]))
 @click.option("--never", is_flag=True, help="It does not end, or nobody knows when.")
-@click.option("--id", "server_id", type=click.IntRange(1), help="By default the default mail server.")
+@click.option("--id", "server_id", type=NUMBER, help="By default the default mail server.")
 @one_sentence
 def secret_ends(day: datetime | None, server_id: int | None, *, never: bool) -> None:
     """Note that the stored password or client secret ends on DATE, like 2027-03-31, so that it is told before."""

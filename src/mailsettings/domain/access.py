@@ -9,6 +9,8 @@ from mailsettings.domain.errors import InvalidSetting, PermissionDenied
 from mailsettings.domain.setting import Setting
 
 LONGEST_NAME = 255
+MAX_TOKEN_LIFETIME_SECONDS = 366 * 86400
+"""The longest lifetime of an access token, for tokens that have no account; a year from any day."""
 FOREIGN_MARK = "|"
 """Stands between the issuer and the name of somebody whom another issuer vouches for; in no name of ours."""
 
