@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.bootstrap import create_foreign_tokens
+from mailsettings.bootstrap import create_foreign_tokens, create_prober
 from mailsettings.settings import Settings, SettingsInvalid, read
+from mailsettings.smtp.egress import EgressPolicy
 
 ROOT = Path(__file__).parents[1]
 HOSTS = ("mail.example.org", "*.example.com", "[::1]")
@@ -178,6 +179,22 @@ def test_a_file_of_authorities_that_is_none_stops_the_start(
         with pytest.raises(SettingsInvalid, match=r"^MAILSETTINGS_OIDC_CA_FILE ") as refused:
             create_foreign_tokens(read())
 
+        assert "canary" not in str(refused.value)
+
+
+def test_a_file_of_mail_authorities_that_is_none_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    garbage = tmp_path / "canary-17.pem"
+    garbage.write_text("canary-17")
+    reasons = {garbage: ".", tmp_path / "canary-17-missing.pem": ": No such file or directory."}
+    for path, reason in reasons.items():
+        monkeypatch.setenv("MAILSETTINGS_SMTP_CA_FILE", str(path))
+
+        with pytest.raises(SettingsInvalid, match=r"^MAILSETTINGS_SMTP_CA_FILE ") as refused:
+            create_prober(read(), EgressPolicy())
+
+        assert str(refused.value).endswith(f"in PEM form{reason}")
         assert "canary" not in str(refused.value)
 
 

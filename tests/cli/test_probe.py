@@ -12,6 +12,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 
+from mutated_certificates import pem_of, with_version
 from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server
 
 CANARY = "canary-password-2c60"
@@ -101,3 +102,12 @@ async def test_a_host_that_cannot_be_one_is_told_in_a_sentence(tmp_path: Path, h
 
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr.startswith("Error: host ")
+
+
+async def test_a_certificate_that_cannot_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "version-18.pem"
+    file.write_text(pem_of(with_version(17)))
+    told = await run(tmp_path / "home", "mail.example.org", "--certificate", str(file))
+
+    assert told.returncode == 1
+    assert told.stderr == "Error: certificate holds a certificate of an unknown version.\n"

@@ -4,6 +4,7 @@ from mailsettings.auth import discovery
 from mailsettings.auth.issuers import Issuers
 from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
 from mailsettings.auth.tokens import OwnTokenReader
+from mailsettings.bootstrap.ca_files import loading_ca_file
 from mailsettings.bootstrap.grants import GRANTS
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.use_cases.ports import TokenReader
@@ -31,12 +32,8 @@ def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
                 f"{PREFIX}OIDC_PERMISSIONS has a permission that there is not; there are {known}."
             )
         grants[value] = grants.get(value, frozenset()) | {name}
-    try:
+    with loading_ca_file("OIDC_CA_FILE"):
         tls = discovery.tls_context(settings.oidc_ca_file)
-    except OSError:
-        raise SettingsInvalid(
-            f"{PREFIX}OIDC_CA_FILE is not a readable file of certificates in PEM form."
-        ) from None
     trusted = TrustedIssuer(
         settings.oidc_issuer,
         settings.oidc_audience,

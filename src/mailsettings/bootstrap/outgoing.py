@@ -1,8 +1,10 @@
 """From settings to what connects to others: the prober and the webhook, as far as the policy lets them."""
 
+import ssl
 from dataclasses import replace
 
 from mailsettings.auth import discovery
+from mailsettings.bootstrap.ca_files import loading_ca_file
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
 from mailsettings.smtp.gate import Gate
@@ -27,7 +29,13 @@ def create_egress(settings: Settings) -> EgressPolicy:
 
 
 def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
-    """What tests mail servers, as far as *egress* lets it; needs neither database nor keys."""
+    """What tests mail servers, as far as *egress* lets it; needs neither database nor keys.
+
+    Raises `SettingsInvalid`.
+    """
+    if settings.smtp_ca_file is not None:
+        with loading_ca_file("SMTP_CA_FILE"):
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.smtp_ca_file)
     return SMTPProber(
         egress,
         ehlo_name=settings.smtp_ehlo_name,
@@ -47,12 +55,8 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> Webhook | None:
         keys = webhook_keys(secret.get_secret_value())
     except ValueError as problem:
         raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from None
-    try:
+    with loading_ca_file("WEBHOOK_CA_FILE"):
         tls = discovery.tls_context(settings.webhook_ca_file)
-    except OSError:
-        raise SettingsInvalid(
-            f"{PREFIX}WEBHOOK_CA_FILE is not a readable file of certificates in PEM form."
-        ) from None
     lookup = HostLookup()
     gate = Gate(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
     return Webhook(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.admits, tls=tls)

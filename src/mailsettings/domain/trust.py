@@ -1,10 +1,13 @@
 """What a mail server's certificate is verified against: the system's authorities, or given ones only."""
 
+import ssl
 from dataclasses import dataclass
 from typing import Self
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
+from mailsettings.domain.certificates import CertificateUnreadable, read_pem, require_readable
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 
@@ -30,16 +33,41 @@ class GivenCertificates:
             raise _refused(f"must not be longer than {LONGEST_PEM} characters.")
         if "PRIVATE KEY" in pem:
             raise _refused("must not contain a private key.")
+        given = cls(pem)
         try:
-            count = len(x509.load_pem_x509_certificates(pem.encode("ascii")))
-        except ValueError:
-            raise _refused("must be one or more certificates in PEM form.") from None
-        if count > MOST_CERTIFICATES:
-            raise _refused(f"must not hold more than {MOST_CERTIFICATES} certificates.")
-        return cls(pem)
+            _require_usable(given)
+        except CertificateUnreadable as problem:
+            raise _refused(str(problem)) from problem
+        return given
+
+    def der(self) -> bytes:
+        """Return the certificates as OpenSSL loads them. Raises `CertificateUnreadable`."""
+        return b"".join(certificate.public_bytes(Encoding.DER) for certificate in read_pem(self.pem))
 
 
 Trust = SystemTrust | GivenCertificates
+
+
+def _require_usable(given: GivenCertificates) -> None:
+    """Raise `CertificateUnreadable` for what our library or OpenSSL would reject or leave out later."""
+    certificates = read_pem(given.pem)
+    if len(certificates) > MOST_CERTIFICATES:
+        raise CertificateUnreadable(f"must not hold more than {MOST_CERTIFICATES} certificates.")
+    # The library passes over blocks that are cut off or hold something else.
+    if given.pem.count("-----BEGIN ") != len(certificates):
+        raise CertificateUnreadable("must hold nothing but whole certificates.")
+    for certificate in certificates:
+        require_readable(certificate)
+        _require_loadable(certificate)
+
+
+def _require_loadable(certificate: x509.Certificate) -> None:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(
+            cadata=certificate.public_bytes(Encoding.DER)
+        )
+    except (ssl.SSLError, ValueError) as error:
+        raise CertificateUnreadable("holds a certificate that OpenSSL cannot load.") from error
 
 
 def _refused(problem: str) -> InvalidSetting:

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import ssl
-import warnings
 from collections.abc import Sequence
 from datetime import UTC
 from itertools import takewhile
@@ -11,14 +10,13 @@ from typing import Any, cast
 
 from cryptography import x509
 
+from mailsettings.domain.certificates import CertificateUnreadable, read_der, reading
 from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.smtp.replies import shown
 
 MOST_CERTIFICATES = 10
 MOST_NAMES = 20
 _LINE = 64  # RFC 7468 2
-_UNREADABLE = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
-"""What a strange certificate makes of its fields; one that OpenSSL verified may be such."""
 
 
 def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
@@ -40,28 +38,29 @@ def _presented(ssl_object: Any) -> Sequence[bytes]:
 
 
 def _certificate(der: bytes) -> Certificate | None:
+    """The certificate in *der*; None where OpenSSL took one that our library cannot read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the library's opinions of serial numbers and the like
-            read = x509.load_der_x509_certificate(der)
-        return Certificate(
-            subject=shown(read.subject.rfc4514_string()),
-            names=_names(read),
-            issuer=shown(read.issuer.rfc4514_string()),
-            not_before=read.not_valid_before_utc.astimezone(UTC),
-            not_after=read.not_valid_after_utc.astimezone(UTC),
-            sha256=hashlib.sha256(der).hexdigest(),
-            pem=_pem(der),
-        )
-    except _UNREADABLE:
+        read = read_der(der)
+        with reading("holds a part that cannot be read."):
+            return Certificate(
+                subject=shown(read.subject.rfc4514_string()),
+                names=_names(read),
+                issuer=shown(read.issuer.rfc4514_string()),
+                not_before=read.not_valid_before_utc.astimezone(UTC),
+                not_after=read.not_valid_after_utc.astimezone(UTC),
+                sha256=hashlib.sha256(der).hexdigest(),
+                pem=_pem(der),
+            )
+    except CertificateUnreadable:
         return None
 
 
 def _names(read: x509.Certificate) -> tuple[str, ...]:
     """The names it is good for: subjectAltName only, as verification goes (RFC 9525)."""
     try:
-        found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, *_UNREADABLE):
+        with reading("holds names that cannot be read."):
+            found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except CertificateUnreadable:
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
     return tuple(shown(name) for name in names[:MOST_NAMES])

@@ -12,8 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
-from mailsettings.domain.setting import Setting
+from mailsettings.domain.probe import ProbeReport, ProbeStage
 from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.current_values import with_current_value
@@ -120,13 +119,7 @@ class SMTPProber:
     async def _context(self, server: MailServer) -> ssl.SSLContext | None:
         if server.security is ConnectionSecurity.NONE:
             return None
-        try:
-            return await self._trust.context(server.trust)
-        except OSError:  # an SSLError is one
-            explanation = "the certificates to trust cannot be loaded."
-            steps = ("Give them again, as PEM.",)
-            changes = (Change(Setting.CERTIFICATE),)
-            raise Refused(FailureCode.SETTING_INVALID, explanation, steps, changes, ProbeStage.SECURE) from None
+        return await self._trust.context(server.trust)
 
 
 async def _report(error: Exception, journal: Journal, opinion: SecondOpinion | None, end: float) -> ProbeReport:

@@ -1,14 +1,21 @@
 """TLS contexts: always verifying, at least TLS 1.2. There is no way to switch verification off."""
 
 import asyncio
+import logging
 import ssl
 from functools import lru_cache
 from pathlib import Path
 
+from mailsettings.domain.probe import Change, FailureCode, ProbeStage
+from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, Trust
+from mailsettings.smtp.errors import Refused
 
+CA_FILE_SETTING = "MAILSETTINGS_SMTP_CA_FILE"
 CONTEXTS_KEPT = 32
 """A context with the system's authorities costs 32 ms and 0.8 MB to make, so they are made once."""
+
+_log = logging.getLogger(__name__)
 
 
 class TLSTrust:
@@ -20,15 +27,22 @@ class TLSTrust:
         self._turn = asyncio.Lock()
 
     async def context(self, trust: Trust) -> ssl.SSLContext:
-        """The context that verifies against *trust*; tests that need the same new one wait for each other."""
+        """The context that verifies against *trust*; tests that need the same new one wait for each other.
+
+        Raises `Refused` for certificates that cannot be loaded.
+        """
         async with self._turn:
-            return await asyncio.to_thread(self.made, trust)
+            try:
+                return await asyncio.to_thread(self.made, trust)
+            except (OSError, ValueError) as error:  # an SSLError is an OSError
+                raise _cannot_be_loaded(trust, error) from error
 
     def _make(self, trust: Trust) -> ssl.SSLContext:
         if isinstance(trust, GivenCertificates):
-            # With cadata nothing else is loaded. A server's own certificate is an anchor too, though an
-            # authority issued it.
-            context = ssl.create_default_context(cadata=trust.pem)
+            # With cadata nothing else is loaded. It is DER, because OpenSSL reads fewer forms of PEM than what
+            # accepted the setting: none that is indented or on one line. A server's own certificate is an anchor
+            # too, though an authority issued it.
+            context = ssl.create_default_context(cadata=trust.der())
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         else:
             context = ssl.create_default_context()
@@ -38,3 +52,21 @@ class TLSTrust:
         # On since Python 3.13; it refuses authorities as `openssl req -x509` makes them, with no key usage.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
+
+
+def _cannot_be_loaded(trust: Trust, error: Exception) -> Refused:
+    if isinstance(trust, GivenCertificates):
+        return Refused(
+            FailureCode.SETTING_INVALID,
+            "the certificates to trust cannot be loaded.",
+            ("Send them again, in PEM form.",),
+            (Change(Setting.CERTIFICATE),),
+            ProbeStage.SECURE,
+        )
+    _log.error("%s cannot be loaded: %s", CA_FILE_SETTING, error)
+    return Refused(
+        FailureCode.SETTING_INVALID,
+        f"the file of {CA_FILE_SETTING} cannot be loaded.",
+        ("Let whoever runs this service correct the file; the log has the reason.",),
+        stage=ProbeStage.SECURE,
+    )

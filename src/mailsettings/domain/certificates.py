@@ -1,0 +1,63 @@
+"""Reading X.509 certificates that others wrote, with one error for everything that can be wrong with them."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from cryptography import x509
+
+
+class CertificateUnreadable(ValueError):
+    """A certificate cannot be read; `str()` is a predicate that names the part and quotes no content."""
+
+
+def read_pem(pem: str) -> Sequence[x509.Certificate]:
+    """Return every certificate in *pem*, in order. Raises `CertificateUnreadable`."""
+    with reading("must be one or more certificates in PEM form."):
+        return x509.load_pem_x509_certificates(pem.encode("ascii"))
+
+
+def read_der(der: bytes) -> x509.Certificate:
+    """Return the certificate in *der*. Raises `CertificateUnreadable`."""
+    with reading("must be a certificate in DER form."):
+        return x509.load_der_x509_certificate(der)
+
+
+def require_readable(certificate: x509.Certificate) -> None:
+    """Read each part that verification depends on. Raises `CertificateUnreadable`."""
+    with reading("holds a certificate whose subject cannot be read."):
+        certificate.subject.rfc4514_string()
+    with reading("holds a certificate whose issuer cannot be read."):
+        certificate.issuer.rfc4514_string()
+    with reading("holds a certificate whose dates cannot be read."):
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    with reading("holds a certificate whose public key cannot be used."):
+        certificate.public_key()
+    with reading("holds a certificate with an extension that cannot be read."):
+        _read_extensions(certificate)
+
+
+@contextmanager
+def reading(problem: str) -> Iterator[None]:
+    """Raise `CertificateUnreadable` with *problem* for any error of the library in the block.
+
+    The library reads most parts only when they are asked for. It documents no base class for what it raises then:
+    besides `ValueError` there are `TypeError`, `InvalidVersion`, `DuplicateExtension`, `UnsupportedAlgorithm`.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It warns of serial numbers that are not positive; RFC 5280 4.1.2.2 asks readers to accept them.
+            warnings.simplefilter("ignore")
+            yield
+    except x509.InvalidVersion as error:
+        raise CertificateUnreadable("holds a certificate of an unknown version.") from error
+    except Exception as error:
+        raise CertificateUnreadable(problem) from error
+
+
+def _read_extensions(certificate: x509.Certificate) -> None:
+    try:
+        _ = certificate.extensions
+    except x509.UnsupportedGeneralNameType:
+        # RFC 5280 4.2.1.6 has kinds of names that this library does not know; OpenSSL, which verifies, does.
+        return
