@@ -5,7 +5,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8080
 BIN := .venv/bin
 
-.PHONY: help run test check lint types bench lock fuzz chaos mutate coverage audit
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook smtp/test_egress.py store/test_sealing.py)
+
+.PHONY: help run test check quick real lint types bench lock fuzz chaos mutate coverage audit
 
 help:  ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +20,13 @@ test: check  ## install, then every check: format, lint, types, import contracts
 
 check: lint types coverage  ## the same without the word test; coverage runs a part of the tests, pytest the rest
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 3 --dist worksteal --not-counted
+	$(PYTEST) --not-counted
+
+quick: .venv/dev  ## the fast tests, in less than a minute
+	$(PYTEST) $(QUICK) -k "not postgresql"
+
+real: .venv/dev  ## the tests with foreign programs: proxies, browsers, …; lists what is missing and how to get it
+	$(PYTEST) tests/real
 
 lint: .venv/dev  ## format and lint
 	$(BIN)/ruff format --check .

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 import time
@@ -16,8 +15,9 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-DEADLINE_SECONDS = 30
+from foreign import program
+
+DEADLINE_SECONDS = 120  # a guard against hanging
 _FLAGS = (
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-proxy-server", "--remote-debugging-port=0"),
@@ -29,12 +29,9 @@ _ROOT_FLAGS = ("--no-sandbox",) if hasattr(os, "geteuid") and os.geteuid() == 0 
 
 @contextmanager
 def running_browser() -> Iterator["Browser"]:
-    """One browser with a profile of its own, ended by its process id; skips the test where none is."""
-    program = next(filter(None, map(shutil.which, PROGRAMS)), None)
-    if program is None:
-        pytest.skip("needs a browser: install the package chromium")
+    """One browser with a profile of its own, ended by its process id. Skip the test where Chromium is missing."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        command = [program, *_FLAGS, *_ROOT_FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        command = [program("chromium"), *_FLAGS, *_ROOT_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         quiet = subprocess.DEVNULL
         with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
             try:
@@ -46,6 +43,13 @@ def running_browser() -> Iterator["Browser"]:
                     process.wait(DEADLINE_SECONDS)
             finally:
                 process.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """One browser for the tests of a module."""
+    with running_browser() as started:
+        yield started
 
 
 class Browser:

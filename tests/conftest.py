@@ -14,8 +14,8 @@ from hypothesis import settings
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 pytest_plugins = [
-    *("canary", "connects", "databases", "openid_issuer", "probers", "service", "smtp_server"),
-    *("token_authority", "whole_service"),
+    *("browser", "canary", "connects", "databases", "openid_issuer", "probers", "service", "served"),
+    *("smtp_server", "token_authority", "whole_service"),
 ]
 
 

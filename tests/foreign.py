@@ -1,0 +1,54 @@
+"""The programs that the tests in `tests/real` need and this project does not bring: where each is, how to get it.
+
+A test says `@pytest.mark.needs("caddy")`, or asks `program("caddy")` for its path. Where the program is missing,
+the test is skipped by name. To use another program, add a line to `PROGRAMS`.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ROOT / ".real"
+"""Ignored by git: tools that are no system packages, by `npm install --prefix .real` or in `.real/venv`."""
+
+
+class Program(NamedTuple):
+    """The names that it goes by, and what to do to get it."""
+
+    commands: Sequence[str]
+    how: str
+
+
+PROGRAMS: Mapping[str, Program] = {
+    "caddy": Program(["caddy"], "apt-get install caddy; version 2.6 or newer"),
+    "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
+    "strace": Program(["strace"], "apt-get install strace"),
+}
+
+
+def find(name: str) -> str | None:
+    """Return the path of a program of `PROGRAMS`, or None where it is missing."""
+    path = os.pathsep.join(map(str, _folders()))
+    found = (shutil.which(command, path=path) for command in PROGRAMS[name].commands)
+    return next(filter(None, found), None)
+
+
+def program(name: str) -> str:
+    """Return the path of a program; skip the test where it is missing."""
+    return find(name) or pytest.skip(f"{name} is missing: {PROGRAMS[name].how}")
+
+
+def missing() -> list[str]:
+    """Name each program that is missing, with how to get it."""
+    return [f"{name}: {wanted.how}" for name, wanted in sorted(PROGRAMS.items()) if find(name) is None]
+
+
+def _folders() -> Iterator[Path]:
+    yield from map(Path, os.get_exec_path())
+    yield from (TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin")
+    yield from sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)  # for other versions of Python
