@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.cli.serving import BEYOND_SECONDS, KEEP_ALIVE_SECONDS
+from mailsettings.cli.serving import BEYOND_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.web.connection import LONGEST_HEAD, Deadlines
 
@@ -172,7 +172,7 @@ def test_the_proxy_asks_who_is_ready_and_is_as_patient_as_the_answer_needs() -> 
 
 
 def test_the_proxy_gives_up_idle_connections_before_a_replica_closes_them() -> None:
-    assert seconds("keepalive") < KEEP_ALIVE_SECONDS
+    assert seconds("keepalive") < Settings.model_fields["keep_alive_seconds"].default
 
 
 def test_the_proxy_waits_for_the_head_of_a_request_as_the_service_does() -> None:

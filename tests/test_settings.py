@@ -104,6 +104,7 @@ def test_a_setting_is_read_from_its_variable(
         ("TRUSTED_PROXIES", "*"),
         ("TRUSTED_PROXIES", "canary-17"),
         ("HEADERS_SECONDS", "0"),
+        ("KEEP_ALIVE_SECONDS", "0"),
         ("REQUESTS_AT_ONCE_EACH", "0"),
         ("OAUTH2_AUTHORITY", "http://canary-17"),
         ("ADMIN_PASSWORD", "short"),

@@ -1,14 +1,20 @@
 """HTTP that is none, or that two readers could read differently: an answer below 500, and never a hang."""
 
+import json
 import socket
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+
+from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
 
 from wire import PATIENCE_SECONDS, Server, everything, exchange, statuses, up_to
 
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
+TOKEN = "/cxrestapi/auth/identity/connect/token"
+H2C = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\n"
 HOST = "Host: x\r\nConnection: close\r\n"
 TWO_LENGTHS = "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"
 
@@ -34,6 +40,8 @@ TWO_LENGTHS = "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"
         pytest.param("GET /docs HTTP/1.1\r\nX: y\r\n z\r\nHost: x\r\n\r\n", 400, id="folded field"),
         pytest.param(f"GET /docs HTTP/1.1\r\n{HOST}X: a\0b\r\n\r\n", 400, id="NUL in a field"),
         pytest.param("GET /docs\r\n\r\n", 400, id="HTTP/0.9"),
+        pytest.param(f"GET /docs HTTP/0.9\r\n{HOST}\r\n", 400, id="HTTP/0.9 by its name"),
+        pytest.param(f"GET /docs HTTP/2.0\r\n{HOST}\r\n", 400, id="HTTP/2.0 by its name"),
         pytest.param("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, id="HTTP/2 preface"),
         pytest.param(f"GET /docs HTTP/3.7\r\n{HOST}\r\n", 400, id="a version there is not"),
         pytest.param(f"BREW /docs HTTP/1.1\r\n{HOST}\r\n", 400, id="a method there is not"),
@@ -102,11 +110,68 @@ def test_an_upgrade_is_declined_by_an_ordinary_answer(server: Server) -> None:
             assert statuses(up_to(connection, b'{"status":"live"}')) == [200]
 
 
+def test_a_body_behind_an_offered_upgrade_is_read(server: Server) -> None:
+    """RFC 9110 7.8: a server may ignore Upgrade. Java's HttpClient offers h2c with each request."""
+    with socket.create_connection(server.address, PATIENCE_SECONDS) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for request in (login("correct horse"), put(server.token), put(server.token)):
+            for at in range(0, len(request), 7):
+                connection.sendall(request[at : at + 7])
+            answer = up_to_end(connection)
+
+            assert statuses(answer) == [200]
+
+
 def test_the_body_of_an_upgrade_is_not_taken_for_a_next_request(server: Server) -> None:
-    """The parser stops at the head of such a request, and would go on with its body."""
     hidden = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
-    head = f"POST {SETTINGS} HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"
+    head = f"POST {SETTINGS} HTTP/1.1\r\nHost: x\r\n{H2C}Connection: close\r\n"
 
     answer = exchange(server.address, f"{head}Content-Length: {len(hidden)}\r\n\r\n".encode(), hidden)
 
-    assert statuses(answer) == [400]
+    assert statuses(answer) == [401]
+
+
+@pytest.mark.parametrize("keep", ["", "Connection: close\r\n"], ids=["kept alive", "closing"])
+def test_a_client_that_closes_its_side_gets_its_answer(server: Server, keep: str) -> None:
+    """As `nc -N` does."""
+    with socket.create_connection(server.address, PATIENCE_SECONDS) as connection:
+        connection.sendall(put(server.token, keep))
+        connection.shutdown(socket.SHUT_WR)
+        answer = everything(connection)
+
+    assert statuses(answer) == [200]
+
+
+def test_too_long_a_body_is_refused_before_it_is_sent(server: Server) -> None:
+    """RFC 9110 10.1.1: the final answer comes in place of 100 (Continue)."""
+    head = f"PUT {MAIL_SERVER} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
+    head += "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"
+
+    answer = exchange(server.address, head.encode())
+
+    assert statuses(answer) == [413]
+    assert b'"code":"PayloadTooLarge"' in answer
+
+
+def login(password: str) -> bytes:
+    form = urlencode({"grant_type": "password", "username": "admin", "password": password})
+    head = f"POST {TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n{H2C}"
+    return f"{head}Content-Length: {len(form)}\r\n\r\n{form}".encode()
+
+
+def put(token: str, fields: str = H2C) -> bytes:
+    body = json.dumps(NO_AUTH)
+    head = f"PUT {MAIL_SERVER} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n{fields}"
+    return f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+def up_to_end(connection: socket.socket) -> bytes:
+    """The next answer with its body, on a connection that stays open."""
+    received = connection.recv(65536)
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+    return head + body

@@ -17,7 +17,6 @@ from mailsettings.web.server import Ending, Server
 from mailsettings.web.workers import Workers
 
 _log = logging.getLogger("mailsettings.server")
-KEEP_ALIVE_SECONDS = 5
 BEYOND_SECONDS = 5
 """For a worker to end after its grace time, before it is killed."""
 
@@ -55,7 +54,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # ours leaves out the query, where a token may stand
         server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # fractions work too
         ssl_context_factory=partial(_tls, certificate, key) if certificate and key else None,
     )
 

@@ -37,6 +37,13 @@ class ServingSettings(Group):
         le=600,
         description="How long it may take for the next 128 KiB of a long answer.",
     )
+    keep_alive_seconds: float = Field(
+        default=75,
+        gt=0,
+        le=3600,
+        description="How long an idle connection stays open for the next request; longer than a proxy in front "
+        "keeps it.",
+    )
     tls_certificate: Path | None = Field(
         default=None,
         description="PEM file of the certificate that `serve` shows, with those between it and its authority; by "

@@ -13,8 +13,15 @@ from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from httptools import HttpParserError, HttpParserUpgrade
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from mailsettings.web.answering import answering
+from mailsettings.web.upgrade import announces_body, parser_of_body
+
+VERSIONS = {"1.0", "1.1"}
+"""Of HTTP, that are answered. The parser knows more: HTTP/0.9, and 2.0 by the name alone."""
 LONGEST_HEAD = 16 * 1024
 LONGEST_TRANSFER = 1024 * 1024
 """Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
@@ -59,6 +66,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._taking: TimerHandle | None = None
         self._in_message = False
         self._in_body = False
+        self._half_closed = False
         self._received = 0  # bytes since the end of the message, or else of the head, before
         self._head_size = 0  # as far as the parser has told of it
         self._refusal = 400
@@ -88,13 +96,35 @@ class BoundedConnection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse what came, and see whether the rest of it may take longer or be longer."""
         self._received += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._parse(data)
         if self.transport.is_closing() or not (self._in_message or self._received):
             return
         if self._received > (LONGEST_TRANSFER if self._in_body else LONGEST_HEAD):
             self._refuse(413 if self._in_body else 431)
         elif self._deadline is None:
             self._await_rest()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes at once
+        """Answer what was asked before the client closed its side, as `nc -N` does (RFC 9112 9.6).
+
+        Over TLS the event loop closes both sides, whatever this returns.
+        """
+        self._half_closed = True
+        if self._in_body and not self.pipeline:
+            return False  # the request that is being carried out will never be complete
+        if self._in_body:
+            self.pipeline.popleft()  # the newest; the same goes for it
+        self._in_message = self._in_body = False
+        self._stop_waiting()
+        return self._is_answering()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or close when the client has closed its side."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if is_last and self._half_closed:
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         """Count anew."""
@@ -120,8 +150,8 @@ class BoundedConnection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Go on to the body. With an Upgrade the parser would take it for the next request."""
-        if self.parser.should_upgrade() and _announces_body(self.headers):
+        """Go on to the body."""
+        if self.parser.get_http_version() not in VERSIONS:
             raise _Refused
         super().on_headers_complete()
         if self.app_state.get(DRAINING):
@@ -132,14 +162,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Wait for nothing, until something of a next request comes."""
+        if self.parser.should_upgrade() and announces_body(self.headers):
+            return  # the parser stops here, before the body
         self._stop_waiting()
         self._in_message = self._in_body = False
         self._received = 0
         super().on_message_complete()
-
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # which only says that it is invalid
-        """Refuse what the parser stopped at."""
-        self._refuse(self._refusal)
 
     def shutdown(self) -> None:
         """Close, after the answer if one is owed; for what depends on the client there is little time left."""
@@ -150,6 +178,27 @@ class BoundedConnection(HttpToolsProtocol):
         elif self._deadline is not None:
             self._stop_waiting()
             self._deadline = self.loop.call_later(LAST_SECONDS, self._too_late)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        super()._start_asgi_task(cycle, answering(app, cycle))  # type: ignore[arg-type]  # uvicorn's own types of ASGI
+
+    def _parse(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = self._feed(rest)
+        except HttpParserError:
+            self._refuse(self._refusal)
+
+    def _feed(self, data: memoryview) -> memoryview:
+        """Return what the parser has left: it stops after a header section that offers an upgrade."""
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as stopped:
+            if self._in_body:
+                self.parser = parser_of_body(self, self.headers)
+            return data[stopped.args[0] :]
+        return data[:0]
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -221,9 +270,3 @@ class BoundedConnection(HttpToolsProtocol):
         ]
         lines = b"".join(b"%b: %b\r\n" % header for header in headers)
         return STATUS_LINE[status] + lines + b"\r\n" + text
-
-
-def _announces_body(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers
-    )

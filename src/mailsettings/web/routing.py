@@ -103,6 +103,9 @@ class _ReadRequest(Request):
 
 
 async def _read_whole(request: Request, *, as_json: bool) -> Request:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > LONGEST_BODY:
+        raise BodyTooLarge(LONGEST_BODY)  # before a client that expects 100 (Continue) is told to send it
     body = bytearray()
     try:
         async for chunk in request.stream():
