@@ -476,6 +476,36 @@ async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
     assert "canary" not in caplog.text
 
 
+@pytest.mark.parametrize("answer_is_lost", [False, True])
+async def test_a_lease_taken_while_the_process_ends_is_given_back(
+    store: SQLStore, monkeypatch: pytest.MonkeyPatch, answer_is_lost: bool
+) -> None:
+    writing, taking, may_commit = store.writing, asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def slow() -> AsyncIterator[object]:
+        first = not taking.is_set()
+        async with writing() as work:
+            yield work
+            taking.set()
+            await may_commit.wait()
+        if first and answer_is_lost:
+            raise StoreUnavailable
+
+    async def work() -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(store, "writing", slow)
+    keeping = asyncio.create_task(Lease(store, NAME).while_held(work))
+    await taking.wait()
+    keeping.cancel()
+    may_commit.set()
+    await asyncio.wait({keeping})
+
+    assert keeping.cancelled()
+    assert not await led(store)
+
+
 async def test_a_check_under_way_is_broken_off_at_the_end(store: SQLStore) -> None:
     await add(store)
     prober = ScriptedProber(hold=asyncio.Event())

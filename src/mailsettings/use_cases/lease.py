@@ -17,7 +17,7 @@ from mailsettings.use_cases.uninterrupted import uninterrupted
 from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
 
 LEASE_SECONDS = 30.0
-_FAREWELL_SECONDS = 2.0
+_FAREWELL_SECONDS = 5.0
 _log = logging.getLogger("mailsettings.watch")
 
 Work = Callable[[], Coroutine[None, None, None]]
@@ -36,15 +36,20 @@ class Lease:
         self._seconds = seconds
         self._holder = uuid.uuid4().hex
         self._away = False
+        self._may_hold = False
 
     async def while_held(self, work: Work) -> None:
         """Do *work*, which does not end by itself, whenever the lease is ours; until cancelled."""
-        while True:
-            try:
-                await self._try(work)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
-                _log.error("The watch failed unexpectedly and tries again.\n%s", outline(error))
-            await asyncio.sleep(self._seconds / 3)
+        try:
+            while True:
+                try:
+                    await self._try(work)
+                except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
+                    _log.error("The watch failed unexpectedly and tries again.\n%s", outline(error))
+                await asyncio.sleep(self._seconds / 3)
+        finally:
+            # The cancellation may come while the lease is taken, so before the work begins.
+            await self._give_up()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[WatchWork]:
@@ -83,8 +88,10 @@ class Lease:
     async def _taken(self) -> float | None:
         """Until when, on the clock of the event loop, the lease is ours; None if it is not."""
         asked_at = asyncio.get_running_loop().time()
+        # Until the database says otherwise: a commit may succeed and its answer be lost or not waited for.
+        self._may_hold = True
         try:
-            taken = await uninterrupted(self._take())
+            self._may_hold = taken = await uninterrupted(self._take())
         except StoreUnavailable:
             self._note_away()
             return None
@@ -102,12 +109,14 @@ class Lease:
 
     async def _give_up(self) -> None:
         """Let another process go on at once; if the database is away, when the lease has run out."""
-        await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_FAREWELL_SECONDS)
+        if self._may_hold:
+            await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_FAREWELL_SECONDS)
 
     async def _leave(self) -> None:
         with suppress(StoreUnavailable):
             async with self._store.writing() as work:
                 await work.leases.give_up(self._name, self._holder)
+            self._may_hold = False
 
 
 async def again_and_again(step: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
