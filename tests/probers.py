@@ -9,7 +9,9 @@ from mailsettings.domain.findings import FAILURES
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage
 from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.fallback_scan import Waits
 from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
 
@@ -30,6 +32,13 @@ class CheckedProber(SMTPProber):
         return report
 
 
+def waits(scale: float = 0.1) -> Waits:
+    """The waits of the service, shorter by *scale*."""
+    usual = Waits()
+    first, silence, grace = (scale * wait for wait in (usual.implicit_tls, usual.silence, usual.grace))
+    return Waits(first, silence, grace, scale * usual.before_speaking)
+
+
 class MakeProber:
     """Makes probers; loopback and clear text are allowed unless said otherwise."""
 
@@ -43,8 +52,11 @@ class MakeProber:
             "allow_cleartext_credentials": True,
             "trust": TLSTrust(),
             "oauth2": OAuth2Tokens(),
-            "usual_ports": {},  # so that no test meets a mail server of the machine it runs on
+            "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
+            "waits": waits(),
         }
+        if "usual_ports" in changes:
+            changes["ports"] = KnownPorts(usual=changes.pop("usual_ports"))
         return CheckedProber(**(settings | changes))
 
 

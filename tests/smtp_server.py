@@ -27,6 +27,8 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import GivenCertificates
 
+from certificates import SelfSigned
+
 HOST = "127.0.0.1"
 USERNAME = "alice"
 AUTHORITY = trustme.CA()
@@ -68,7 +70,7 @@ class Behaviour:
     recipient_reply: str | None = None
     content_reply: str | None = None
     login_reply: str = "535 5.7.8 Authentication credentials invalid"
-    certificate: trustme.LeafCert | None = None
+    certificate: trustme.LeafCert | SelfSigned | None = None
     oldest_tls: bool = False
     tls_1_2: bool = False
     username: str = USERNAME

@@ -13,6 +13,7 @@ import pytest
 from mailsettings.domain.access import OPERATOR
 from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSTrust
 from mailsettings.use_cases.accounts import KeepAccounts
@@ -57,7 +58,7 @@ async def tested(store: Store) -> AsyncIterator[Caller]:
         allow_cleartext_credentials=True,
         trust=TLSTrust(),
         oauth2=OAuth2Tokens(),
-        usual_ports={},
+        ports=KnownPorts(usual={}),
     )
     transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)  # type: ignore[arg-type]  # the fake's shape
     async with httpx.AsyncClient(transport=transport) as http:

@@ -126,7 +126,7 @@ def test_any_other_text_is_taken(text: str) -> None:
     ("one", "other", "same"),
     [
         ("Example.COM", "example.com", True),
-        ("example.com.", "example.com", True),
+        ("example.com.", "example.com", False),
         ("2001:DB8:0::7", "2001:db8::7", True),
         ("example.com", "example.co", False),
         ("10.0.0.1", "10.0.0.2", False),

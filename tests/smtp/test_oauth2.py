@@ -218,7 +218,7 @@ async def test_a_token_that_was_had_for_one_destination_is_not_used_for_another(
         replace(first, authentication=login("canary-another-secret")),
     ]
     had = []
-    for number, server in enumerate([first, *others, first, replace(first, host="MAIL.example.com.")]):
+    for number, server in enumerate([first, *others, first, replace(first, host="MAIL.example.com")]):
         authority.token = f"canary-token-{number}"
         assert isinstance(server.authentication, OAuth2ClientCredentials)
         had.append((await tokens.token(server, server.authentication)).text)

@@ -109,9 +109,11 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
     egress = create_egress(settings)
-    prober: Prober = create_prober(settings, egress)
+    smtp = create_prober(settings, egress)
+    prober: Prober = smtp
+    scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:
-        prober = tracing.of_tests(prober)
+        prober, scheduled = tracing.of_tests(prober), tracing.of_tests(scheduled)
     signing = KeepSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
@@ -134,7 +136,7 @@ def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: T
     )
     accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
-    on_watch = None if interval is None else OnWatch(store, prober, interval, webhook, meter=metrics)
+    on_watch = None if interval is None else OnWatch(store, scheduled, interval, webhook, meter=metrics)
     backups: KeepBackups[VerifiedBackup] = KeepBackups(
         store, lambda: Snapshot(settings.database, ring.file), new_backup
     )

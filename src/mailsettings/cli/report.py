@@ -63,8 +63,7 @@ def _lines(stage: StageReport) -> Iterator[str]:
 
 def _details(seen: Observed) -> Iterator[str]:
     for attempt in seen.attempts:
-        outcome = "connected" if attempt.connected else attempt.problem or "not needed"
-        yield f"{attempt.address} {outcome}, {attempt.milliseconds} ms"
+        yield f"{attempt.address} {attempt.outcome}, {attempt.milliseconds} ms"
     if seen.greeting and seen.greeting.extensions:
         yield f"offers {' '.join(seen.greeting.extensions)}"
     if seen.greeting and seen.greeting.mechanisms:

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 from cryptography import x509
 
+_PANIC = "PanicException"
+"""What a defect in the Rust part of the library raises: a `BaseException` that no module exports."""
+
 
 class CertificateUnreadable(ValueError):
     """A certificate cannot be read; `str()` is a predicate that names the part and quotes no content."""
@@ -53,6 +56,10 @@ def reading(problem: str) -> Iterator[None]:
         raise CertificateUnreadable("holds a certificate of an unknown version.") from error
     except Exception as error:
         raise CertificateUnreadable(problem) from error
+    except BaseException as error:
+        if type(error).__name__ == _PANIC:
+            raise CertificateUnreadable(problem) from error
+        raise
 
 
 def _read_extensions(certificate: x509.Certificate) -> None:

@@ -20,16 +20,27 @@ class SMTPReply:
 
 @dataclass(frozen=True, slots=True)
 class AddressAttempt:
-    """One address that was tried; `problem` is empty for the one that was used, None if it was not needed."""
+    """One address of the host; `problem` is empty for the one that was used, None if no answer was waited for.
+
+    A host has more addresses than are `tried`.
+    """
 
     address: str
     milliseconds: int
     problem: str | None
+    tried: bool = True
 
     @property
     def connected(self) -> bool:
         """Whether this is the address that was used."""
         return self.problem == ""
+
+    @property
+    def outcome(self) -> str:
+        """What became of it, as reports say it."""
+        if not self.tried:
+            return "not tried"
+        return "connected" if self.connected else self.problem or "not needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +81,13 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class TLSSession:
-    """How the connection is encrypted; `chain` begins with the server's own certificate."""
+    """How the connection is encrypted.
+
+    `chain` is what the server presented, its own certificate first; `path` is what it was verified by, from the
+    server's own certificate to the trusted one. Servers present certificates that no path needs.
+    """
 
     version: str
     cipher: str
     chain: tuple[Certificate, ...] = ()
+    path: tuple[Certificate, ...] = ()

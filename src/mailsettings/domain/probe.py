@@ -48,6 +48,7 @@ class FailureCode(StrEnum):
     ENCRYPTION_REQUIRED = "encryption_required"
     HOST_NOT_FOUND = "host_not_found"
     HOST_UNREACHABLE = "host_unreachable"
+    INTERNAL = "internal"
     MECHANISM_REFUSED = "smtp_auth_mechanism_refused"
     MESSAGE_REFUSED = "message_refused"
     NOT_SMTP = "not_smtp"

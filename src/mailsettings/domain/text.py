@@ -52,10 +52,12 @@ def require_mail_address(setting: Setting, address: str) -> None:
 
 
 def normalised_host(host: str) -> str:
-    """The form in which two spellings of one host are equal: lower case, no final dot, shortest IPv6."""
-    if _is_ip_address(host):
-        return str(ipaddress.ip_address(host))
-    return host.lower().removesuffix(".")
+    """The form in which two spellings of one host are equal: lower case, shortest IPv6.
+
+    A final dot makes a difference: without it a resolver may append the domains of a search list first, and
+    find another machine (resolv.conf(5), `search` and `ndots`).
+    """
+    return str(ipaddress.ip_address(host)) if _is_ip_address(host) else host.lower()
 
 
 def _is_ip_address(host: str) -> bool:

@@ -42,7 +42,7 @@ def _about_tls(tls: TLSSession, now: datetime) -> Iterator[ProbeWarning]:
     if tls.version != "TLSv1.3":
         code = WarningCode.TLS_BELOW_1_3
         yield ProbeWarning(code, WARNINGS[code])
-    soon = [certificate for certificate in tls.chain if certificate.days_left(now) < EXPIRES_SOON_DAYS]
+    soon = [certificate for certificate in tls.path if certificate.days_left(now) < EXPIRES_SOON_DAYS]
     for certificate in soon[:1]:
         code = WarningCode.CERTIFICATE_EXPIRES_SOON
         explanation = f"{certificate.subject} is good until {certificate.not_after:%Y-%m-%d}: {WARNINGS[code]}"

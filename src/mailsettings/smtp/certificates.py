@@ -3,10 +3,9 @@
 import base64
 import hashlib
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC
-from itertools import takewhile
-from typing import Any, cast
+from typing import Any
 
 from cryptography import x509
 
@@ -14,31 +13,49 @@ from mailsettings.domain.certificates import CertificateUnreadable, read_der, re
 from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.smtp.replies import shown
 
-MOST_CERTIFICATES = 10
-MOST_NAMES = 20
+MAX_CERTIFICATES = 10
+MAX_CERTIFICATE_BYTES = 32 * 1024
+"""More than any certificate in use; OpenSSL itself takes 100 kB for a whole chain."""
+MAX_NAMES = 20
 _LINE = 64  # RFC 7468 2
 
 
 def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
-    """How the connection of *ssl_object* is encrypted, and with whom, up to a certificate that cannot be read."""
+    """Return how the connection of *ssl_object* is encrypted, and with whom.
+
+    A chain ends before the first certificate that cannot be read. Raises nothing for what a certificate contains.
+    """
     cipher = ssl_object.cipher()
-    chain = tuple(takewhile(bool, map(_certificate, _presented(ssl_object))))
     return TLSSession(
-        ssl_object.version() or "", cipher[0] if cipher else "", cast("tuple[Certificate, ...]", chain)
+        version=ssl_object.version() or "",
+        cipher=cipher[0] if cipher else "",
+        chain=tuple(read_all(_chain(ssl_object, "get_unverified_chain"))),
+        path=tuple(read_all(_chain(ssl_object, "get_verified_chain"))),
     )
 
 
-def _presented(ssl_object: Any) -> Sequence[bytes]:
-    """The DER of each certificate, the server's own first; before Python 3.13 only the inner object tells."""
-    if hasattr(ssl_object, "get_unverified_chain"):
-        return list(ssl_object.get_unverified_chain())[:MOST_CERTIFICATES]
+def _chain(ssl_object: Any, method: str) -> Sequence[bytes]:
+    """Return the DER of each certificate, the server's own first; Python 3.12 has no public method for it."""
+    if hasattr(ssl_object, method):
+        return list(getattr(ssl_object, method)())[:MAX_CERTIFICATES]
     inner = ssl_object._sslobj  # noqa: SLF001  # see above; tests/smtp/test_trust.py holds it
-    pems = [certificate.public_bytes() for certificate in inner.get_unverified_chain() or ()]
-    return [ssl.PEM_cert_to_DER_cert(pem) for pem in pems[:MOST_CERTIFICATES]]
+    certificates = list(getattr(inner, method)() or ())[:MAX_CERTIFICATES]
+    return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in certificates]
+
+
+def read_all(ders: Sequence[bytes]) -> Iterator[Certificate]:
+    """Yield the certificates as far as they can be read."""
+    for der in ders:
+        certificate = _certificate(der)
+        if certificate is None:
+            return
+        yield certificate
 
 
 def _certificate(der: bytes) -> Certificate | None:
     """The certificate in *der*; None where OpenSSL took one that our library cannot read."""
+    if len(der) > MAX_CERTIFICATE_BYTES:
+        return None
     try:
         read = read_der(der)
         with reading("holds a part that cannot be read."):
@@ -56,14 +73,17 @@ def _certificate(der: bytes) -> Certificate | None:
 
 
 def _names(read: x509.Certificate) -> tuple[str, ...]:
-    """The names it is good for: subjectAltName only, as verification goes (RFC 9525)."""
+    """Return the names it is good for: subjectAltName only, as verification goes (RFC 9525).
+
+    An extension that cannot be read leaves the rest of the certificate readable.
+    """
     try:
         with reading("holds names that cannot be read."):
             found = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except CertificateUnreadable:
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
-    return tuple(shown(name) for name in names[:MOST_NAMES])
+    return tuple(shown(name) for name in names[:MAX_NAMES])
 
 
 def _pem(der: bytes) -> str:

@@ -28,7 +28,7 @@ _NO_RECIPIENT = "no recipient was given, so no mail was sent"
 _COMPLETED, _GO_ON = 2, 3  # RFC 5321 4.2.1: the first digit of a reply
 
 Opening = Callable[[ssl.SSLContext | None], Awaitable[Session]]
-Impatience = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
+WhileWaiting = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
 
 
 class Conversation:
@@ -49,15 +49,15 @@ class Conversation:
         if self._session is not None:
             self._session.close()
 
-    async def begin(self, open_session: Opening, impatient: Impatience) -> None:
-        """As far as the server's greeting, which may take long; *impatient* looks around meanwhile."""
+    async def begin(self, open_session: Opening, while_waiting: WhileWaiting) -> None:
+        """Go as far as the server's greeting; *while_waiting* looks for another way if it takes long."""
         implicit = self._server.security is ConnectionSecurity.IMPLICIT_TLS
         self._journal.enter(ProbeStage.SECURE if implicit else ProbeStage.GREET)
-        await impatient(self._journal.stage, self._open(open_session, self._context if implicit else None))
+        await while_waiting(self._journal.stage, self._open(open_session, self._context if implicit else None))
         if implicit:
             self._journal.observe(tls=self._open_session.tls)
             self._journal.enter(ProbeStage.GREET)
-        await impatient(self._journal.stage, self._greet())
+        await while_waiting(self._journal.stage, self._greet())
 
     async def go_on(self, recipient: str | None) -> None:
         """Everything else, to the end. Raises what is in `errors`, and `TokenRefused`."""

@@ -43,6 +43,15 @@ class Journal:
         return self._stage
 
     @property
+    def last_stage(self) -> ProbeStage:
+        """The stage that is running, or the first one, which begins if nothing else has."""
+        if self._stage is None:
+            ended = {report.stage for report in self._done}
+            left = [stage for stage in _order(self.server.security) if stage not in ended]
+            self.enter(next(iter(left), ProbeStage.CONTENT))
+        return self.stage
+
+    @property
     def tls(self) -> TLSSession | None:
         """How the connection is encrypted, as far as it came."""
         return next((stage.observed.tls for stage in self._done if stage.observed.tls), None)

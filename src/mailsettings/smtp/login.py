@@ -1,9 +1,15 @@
-"""Logging in: one attempt, by the one mechanism that fits best."""
+"""Logging in: one attempt, by the one mechanism that fits best.
+
+Servers differ in how they ask: some take the first response on the AUTH line, some refuse it there (501, 504),
+some ignore it and ask again. LOGIN, whose two responses could be taken for each other, therefore waits for each
+challenge and looks at it: the password is never sent where a user name is asked for.
+"""
 
 import base64
 import binascii
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from aiosmtplib import SMTPResponse
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
@@ -19,7 +25,11 @@ _MECHANISMS: Mapping[bool, Sequence[str]] = {
 }
 XOAUTH2 = "XOAUTH2"
 LOGGED_IN, CHALLENGE = 235, 334  # RFC 4954 4 and 6
-LONGEST_INITIAL_RESPONSE = 512 - len("AUTH PLAIN \r\n")  # RFC 4954 4: a command is as long as others may be
+NO_ARGUMENT = {501, 504}
+"""RFC 5321 4.2.2: the syntax of, or the parameter itself, is not taken; no credentials were looked at yet."""
+MAX_COMMAND = 512
+"""Octets of a command line with its CRLF; longer responses wait for the server's challenge (RFC 4954 4)."""
+MAX_CHALLENGES = 3
 
 
 def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
@@ -39,34 +49,78 @@ def require_xoauth2(offered: Sequence[str]) -> None:
 
 
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
-    """One attempt: three wrong ones would lock an account. Raises `Answered`."""
+    """Make one attempt, since three wrong ones may lock an account. Raises `Answered`."""
     if mechanism == "PLAIN":  # RFC 4616
-        answer = auth_plain_encode(username, password)
-        if len(answer) <= LONGEST_INITIAL_RESPONSE:
-            return await session.say(b"AUTH", b"PLAIN", answer, wanted=LOGGED_IN)
-        await session.say(b"AUTH", b"PLAIN", wanted=CHALLENGE)
-        return await session.say(answer, wanted=LOGGED_IN)
-    if mechanism == "LOGIN":
-        name, secret = auth_login_encode(username, password)
-        await session.say(b"AUTH", b"LOGIN", name, wanted=CHALLENGE)
-        return await session.say(secret, wanted=LOGGED_IN)
-    challenge = await session.say(b"AUTH", b"CRAM-MD5", wanted=CHALLENGE)  # RFC 2195
-    return await session.say(auth_crammd5_verify(username, password, challenge.message), wanted=LOGGED_IN)
+        answer = await _begin(session, b"PLAIN", auth_plain_encode(username, password))
+    elif mechanism == "LOGIN":
+        answer = await _log_in_by_login(session, *auth_login_encode(username, password))
+    else:  # RFC 2195
+        challenge = await session.say(b"AUTH", b"CRAM-MD5", wanted=CHALLENGE)
+        answer = await session.hear(auth_crammd5_verify(username, password, challenge.message))
+    return _logged_in(answer)
 
 
 async def log_in_by_token(session: Session, username: str, token: str) -> SMTPResponse:
     """Raises `Answered`, `TokenNotTaken`."""
-    try:
-        return await session.say(b"AUTH", b"XOAUTH2", auth_xoauth2_encode(username, token), wanted=LOGGED_IN)
-    except Answered as answer:
-        if answer.code != CHALLENGE:
-            raise
-        challenge = _challenge(answer.text)
-    try:
-        # The error is a challenge that wants an empty answer before the reply that counts.
-        return await session.say(b"", wanted=LOGGED_IN)
-    except Answered as answer:
-        raise TokenNotTaken(answer.code, answer.text, challenge) from None
+    answer = await _begin(session, XOAUTH2.encode(), auth_xoauth2_encode(username, token))
+    if answer.code != CHALLENGE:
+        return _logged_in(answer)
+    challenge = _challenge(answer.message)
+    # The error is a challenge that wants an empty answer before the reply that counts.
+    refusal = await session.hear(b"")
+    if refusal.code != LOGGED_IN:
+        raise TokenNotTaken(refusal.code, refusal.message, challenge)
+    return refusal
+
+
+async def _begin(session: Session, mechanism: bytes, response: bytes) -> SMTPResponse:
+    """Send *response*, with the command where it fits and the server takes it there, and return the reply.
+
+    A server that asks for it afterwards gets it then: it has not looked at it before.
+    """
+    if len(b"AUTH %b %b\r\n" % (mechanism, response)) <= MAX_COMMAND:
+        answer = await session.hear(b"AUTH", mechanism, response)
+        if _asks_again(answer, mechanism):
+            return await session.hear(response)
+        if answer.code not in NO_ARGUMENT:
+            return answer
+    await session.say(b"AUTH", mechanism, wanted=CHALLENGE)
+    return await session.hear(response)
+
+
+async def _log_in_by_login(session: Session, name: bytes, secret: bytes) -> SMTPResponse:
+    answer = await session.say(b"AUTH", b"LOGIN", wanted=CHALLENGE)
+    for number in range(MAX_CHALLENGES):
+        asked = _asked_for(answer.message) or ("password" if number else "user name")
+        answer = await session.hear(secret if asked == "password" else name)
+        if asked == "password" or answer.code != CHALLENGE:
+            return answer
+    return answer
+
+
+def _asked_for(challenge: str) -> str | None:
+    """Return "password" or "user name", whichever a challenge of LOGIN asks for, or None if it does not say.
+
+    "Username:" and "Password:" are usual, in Base64 or, from some servers, as they are.
+    """
+    text = challenge.strip()
+    with suppress(ValueError):
+        text = base64.b64decode(text, validate=True).decode("ascii")
+    text = text.lower()
+    if "pass" in text:
+        return "password"
+    return "user name" if any(word in text for word in ("user", "name", "login", "mail")) else None
+
+
+def _asks_again(answer: SMTPResponse, mechanism: bytes) -> bool:
+    """Whether *answer* asks for the response once more; XOAUTH2 has a challenge with content for its errors."""
+    return answer.code == CHALLENGE and (mechanism == b"PLAIN" or not answer.message.strip())
+
+
+def _logged_in(answer: SMTPResponse) -> SMTPResponse:
+    if answer.code != LOGGED_IN:
+        raise Answered(answer.code, answer.message)
+    return answer
 
 
 def _challenge(text: str) -> str:

@@ -5,14 +5,19 @@ one-call form bounds each reply and not the whole, tries every login mechanism, 
 """
 
 import asyncio
+import logging
 import ssl
+import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.probe import ProbeReport, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.secret import MASK
 from mailsettings.smtp.cautions import cautions
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.current_values import with_current_value
@@ -20,21 +25,25 @@ from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, Answered, Refused
 from mailsettings.smtp.failures import explain, outcome_of
+from mailsettings.smtp.fallback_scan import FallbackScan, Waits
 from mailsettings.smtp.gate import Gate
+from mailsettings.smtp.inspection import Inspection
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
+from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.racing import NotConnected, Race
 from mailsettings.smtp.readiness import require_ready
 from mailsettings.smtp.resolving import HostLookup, Resolve, resolve_by_system
-from mailsettings.smtp.second_look import SecondLook
-from mailsettings.smtp.second_opinion import PATIENCE_SECONDS, USUAL_PORTS, SecondOpinion, UsualPorts
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSTrust
 
-OPINIONS_AT_ONCE = 16
-"""Tests that look around at the same time; each makes up to six connections, and TLS takes 50 kB each."""
+MAX_CONCURRENT_SCANS = 16
+"""Tests that look for another way at the same time; a connection with TLS takes 50 kB."""
+MAX_ADDRESSES_NOTED = 20
 ENDS = (Refused, Answered, NotConnected, TokenRefused, *WIRE_ERRORS)
-"""All that ends a conversation; anything else is an error of ours."""
+"""All that is known to end a conversation; anything else is a defect in this program."""
+
+_log = logging.getLogger("mailsettings.smtp")
 
 
 class SMTPProber:
@@ -50,8 +59,8 @@ class SMTPProber:
         trust: TLSTrust,
         oauth2: OAuth2Tokens,
         resolve: Resolve = resolve_by_system,
-        patience_seconds: float = PATIENCE_SECONDS,
-        usual_ports: UsualPorts = USUAL_PORTS,
+        waits: Waits | None = None,
+        ports: KnownPorts | None = None,
     ) -> None:
         self._ehlo_name = ehlo_name
         self._deadline_seconds = deadline_seconds
@@ -60,23 +69,41 @@ class SMTPProber:
         self._oauth2 = oauth2
         self._lookup = HostLookup(resolve)
         self._gate = Gate(egress, self._lookup)
-        self._patience_seconds = patience_seconds
-        self._usual_ports = {port: security for port, security in usual_ports.items() if egress.allows_port(port)}
-        self._turns = asyncio.Semaphore(OPINIONS_AT_ONCE)
+        self._waits = waits or Waits()
+        known = ports or KnownPorts()
+        allowed = {port: security for port, security in known.usual.items() if egress.allows_port(port)}
+        self._ports = replace(known, usual=allowed)
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_SCANS)
+
+    def without_other_ports(self) -> "SMTPProber":
+        """Return a prober that shares everything with this one and looks at no port but the server's own."""
+        other = copy(self)
+        other._ports = replace(self._ports, usual={})  # noqa: SLF001  # of the same class
+        return other
 
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        """Test *server*; without a recipient nothing is sent. Never raises for what others do."""
+        """Test *server*; without a recipient nothing is sent.
+
+        Always returns a report: a defect in this program ends in the failure `internal`, and its traceback in the
+        log. Only cancelling raises.
+        """
         journal = Journal(server)
+        try:
+            return await self._probe(journal, server, recipient)
+        except Exception as error:  # noqa: BLE001  # the server chooses its bytes; no report of a test may be lost
+            return _unexpected(error, journal)
+
+    async def _probe(self, journal: Journal, server: MailServer, recipient: str | None) -> ProbeReport:
         end = asyncio.get_running_loop().time() + self._deadline_seconds
-        opinion: SecondOpinion | None = None
+        scan: FallbackScan | None = None
         try:
             async with asyncio.timeout_at(end):
                 require_ready(server, recipient, cleartext_allowed=self._allow_cleartext_credentials)
                 addresses = await self._addresses(journal, server)
-                opinion = self._second_opinion(server, addresses)
-                await self._converse(journal, server, addresses, opinion, recipient)
+                scan = self._fallback_scan(server, addresses)
+                await self._converse(journal, server, addresses, scan, recipient)
         except ENDS as error:
-            return await _report(error, journal, opinion, end)
+            return await _report(error, journal, scan, end)
         return journal.succeeded(cautions(journal, datetime.now(UTC)))
 
     async def _addresses(self, journal: Journal, server: MailServer) -> Sequence[Address]:
@@ -84,19 +111,19 @@ class SMTPProber:
         self._gate.require_port(server.port)
         addresses = await self._lookup.addresses(server.host)
         await self._gate.require(addresses, server.port)
-        journal.observe(note=", ".join(map(str, addresses)))
+        journal.observe(note=_named(addresses))
         return addresses
 
-    def _second_opinion(self, server: MailServer, addresses: Sequence[Address]) -> SecondOpinion:
-        look = SecondLook(addresses, server.host, self._ehlo_name, self._gate.admits)
-        return SecondOpinion(look, server, self._usual_ports, self._patience_seconds, self._turns)
+    def _fallback_scan(self, server: MailServer, addresses: Sequence[Address]) -> FallbackScan:
+        inspection = Inspection(addresses, server.host, self._ehlo_name, self._gate.admits)
+        return FallbackScan(inspection, server, self._ports, self._waits, self._turns)
 
     async def _converse(
         self,
         journal: Journal,
         server: MailServer,
         addresses: Sequence[Address],
-        opinion: SecondOpinion,
+        scan: FallbackScan,
         recipient: str | None,
     ) -> None:
         context = await self._context(server)
@@ -106,11 +133,12 @@ class SMTPProber:
             sock = await race.winner()
         finally:
             journal.observe(attempts=tuple(race.attempts))
+            scan.reach_by(race.attempts)
         conversation = Conversation(journal, server, context, self._oauth2)
         try:
             await conversation.begin(
                 lambda tls: Session.open(sock, host=server.host, context=tls, ehlo_name=self._ehlo_name),
-                opinion.impatient,
+                scan.while_waiting,
             )
             await conversation.go_on(recipient)
         finally:
@@ -122,14 +150,29 @@ class SMTPProber:
         return await self._trust.context(server.trust)
 
 
-async def _report(error: Exception, journal: Journal, opinion: SecondOpinion | None, end: float) -> ProbeReport:
-    """What *error* means, and what a second look has to add before *end*."""
+async def _report(error: Exception, journal: Journal, scan: FallbackScan | None, end: float) -> ProbeReport:
+    """Return what *error* means, with what a look at the host adds to it before *end*."""
     if isinstance(error, Refused) and error.stage:
         journal.enter(error.stage)
     found = explain(error, journal)
-    if opinion is not None:
+    if scan is not None:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(end):
-                found = await opinion.on(found, journal)
+                found = await scan.improve(found, journal)
     changes = tuple(with_current_value(change, journal.server) for change in found.changes)
     return journal.failed(replace(found, changes=changes), outcome_of(found))
+
+
+def _unexpected(error: Exception, journal: Journal) -> ProbeReport:
+    """Log *error* with its traceback, without what the test hides, and return the report that it ends in."""
+    text = "".join(traceback.format_exception(error))
+    for form in journal.hidden:
+        text = text.replace(form, MASK)
+    _log.error("A connection test failed unexpectedly.\n%s", text)
+    return journal.failed(failure(FailureCode.INTERNAL, journal.last_stage))
+
+
+def _named(addresses: Sequence[Address]) -> str:
+    named = ", ".join(map(str, addresses[:MAX_ADDRESSES_NOTED]))
+    more = len(addresses) - MAX_ADDRESSES_NOTED
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,6 +1,7 @@
-"""Connecting to a host of several addresses: each gets a head start of a quarter of a second (RFC 8305).
+"""Connect to a host of several addresses: each gets a head start of a quarter of a second (RFC 8305).
 
-One address after the other would make a dead IPv6 route cost the whole time; all at once would bother servers.
+To try one address after the other would let a dead IPv6 route use up the whole time; to try all at once would
+bother servers. A name can have hundreds of addresses, so that only the first few are tried.
 """
 
 import asyncio
@@ -15,6 +16,11 @@ from mailsettings.smtp.embedding import Address
 
 HEAD_START_SECONDS = 0.25  # RFC 8305 5: the recommended value
 CONNECT_SECONDS = 5.0
+MAX_ADDRESSES = 6
+"""The addresses of a host that are tried, the first of each family in turn."""
+MAX_UNTRIED_SHOWN = 20
+"""The further addresses that a report names."""
+REFUSED = "refused"
 _NO_ANSWER = "no answer"
 
 Admits = Callable[[Address, int], Awaitable[bool]]
@@ -39,7 +45,7 @@ class Race:
     def __init__(
         self, addresses: Sequence[Address], port: int, admits: Admits, seconds: float = CONNECT_SECONDS
     ) -> None:
-        self._waiting = list(interleaved(addresses))
+        self._waiting, self._untried = first_of_each_family(addresses)
         self._port = port
         self._admits = admits
         self._seconds = seconds
@@ -103,6 +109,15 @@ class Race:
             if isinstance(loser, socket.socket):
                 loser.close()
         self.attempts += [AddressAttempt(str(address), 0, None) for address in self._waiting]
+        self.attempts += [
+            AddressAttempt(str(address), 0, None, tried=False) for address in self._untried[:MAX_UNTRIED_SHOWN]
+        ]
+
+
+def first_of_each_family(addresses: Sequence[Address]) -> tuple[list[Address], list[Address]]:
+    """Return the addresses to try, the families in turn, and the others."""
+    ordered = list(interleaved(addresses))
+    return ordered[:MAX_ADDRESSES], ordered[MAX_ADDRESSES:]
 
 
 def interleaved(addresses: Sequence[Address]) -> Iterable[Address]:
@@ -115,7 +130,7 @@ def interleaved(addresses: Sequence[Address]) -> Iterable[Address]:
 def _problem(error: BaseException) -> str:
     match error:
         case ConnectionRefusedError():
-            return "refused"
+            return REFUSED
         case TimeoutError():
             return _NO_ANSWER
         case OSError(errno=errno.ENETUNREACH | errno.EHOSTUNREACH | errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT):

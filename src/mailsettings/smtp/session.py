@@ -25,7 +25,7 @@ READY = 220  # RFC 5321 4.2
 
 
 class _Protocol(SMTPProtocol):
-    """aiosmtplib's, which believes a reply that came before its command, and the last code of several."""
+    """aiosmtplib's protocol, stricter: no reply before its command, and one code in all lines of a reply."""
 
     async def execute_command(
         self,
@@ -38,7 +38,8 @@ class _Protocol(SMTPProtocol):
 
     def _read_response_from_buffer(self) -> SMTPResponse | None:
         codes = set()
-        for line in self._buffer.splitlines(keepends=True):
+        *lines, _rest = self._buffer.split(b"\n")  # the network may cut the rest inside its code
+        for line in lines:
             codes.add(bytes(line[:3]))
             if line[3:4] != b"-" or len(codes) > 1:
                 break
@@ -54,6 +55,7 @@ class Session:
         self._protocol = protocol
         self._ehlo_name = ehlo_name or _own_address(sock)
         self._transport = _transport_of(protocol)
+        self._greeted = False
         self.server = ServerGreeting("")
 
     @classmethod
@@ -82,7 +84,9 @@ class Session:
 
     async def greeting(self) -> SMTPResponse:
         """Wait for the server's first words. Raises `Answered` if they are no welcome."""
-        answer = _expected(await _read(self._protocol.read_response()), READY)
+        words = await _read(self._protocol.read_response())
+        self._greeted = True
+        answer = _expected(words, READY)
         self.server = ServerGreeting(host_name(answer.message))
         return answer
 
@@ -105,7 +109,7 @@ class Session:
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Encrypt what follows; what was offered in clear is forgotten (RFC 3207 4.2). Raises `Answered`."""
-        await _read(self._protocol.start_tls(context, server_hostname=host))
+        await _read(self._protocol.start_tls(context, server_hostname=tls_name(host)))
         self._transport = _transport_of(self._protocol)
         self.server = ServerGreeting(self.server.name)
 
@@ -113,16 +117,24 @@ class Session:
         """One command and its reply. Raises `Answered` unless its code, or the first digit, is *wanted*."""
         return _expected(await _read(self._protocol.execute_command(*words)), wanted)
 
+    async def hear(self, *words: bytes) -> SMTPResponse:
+        """Send one command and return its reply, whatever it says. Raises `Answered` for what is no reply."""
+        return await _read(self._protocol.execute_command(*words))
+
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
         """Let *protocol* read from here on; nobody else does after this."""
         self._transport.set_protocol(protocol)
         return self._transport
 
     def close(self) -> None:
-        """Say QUIT if there is somebody to say it to, and close without waiting for an answer."""
+        """Close without waiting for an answer; say QUIT only to a server that has greeted.
+
+        Filters punish a client that speaks before the greeting (RFC 5321 4.3.1), and QUIT counts.
+        """
         if self._transport.is_closing():
             return
-        self._transport.write(b"QUIT\r\n")
+        if self._greeted:
+            self._transport.write(b"QUIT\r\n")
         # A TLS connection waits for the other side's farewell when it is closed, for half a minute.
         asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._transport.abort)
         self._transport.close()
@@ -135,7 +147,7 @@ async def _begin_tls(
         raise ConnectionResetError
     protocol.connection_made(transport)
     loop = asyncio.get_running_loop()
-    protocol.transport = await loop.start_tls(transport, protocol, context, server_hostname=host)
+    protocol.transport = await loop.start_tls(transport, protocol, context, server_hostname=tls_name(host))
 
 
 async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
@@ -150,6 +162,11 @@ def _expected(answer: SMTPResponse, wanted: int) -> SMTPResponse:
     if wanted not in {answer.code, answer.code // 100}:
         raise Answered(answer.code, answer.message)
     return answer
+
+
+def tls_name(host: str) -> str:
+    """Return *host* as certificates and SNI spell it: without the final dot of an absolute name (RFC 6066 3)."""
+    return host.removesuffix(".")
 
 
 def _transport_of(protocol: SMTPProtocol) -> asyncio.Transport:

@@ -122,8 +122,7 @@ def _reply(reply: observation.SMTPReply | None) -> schema.ReplyShown | None:
 
 
 def _address(attempt: observation.AddressAttempt) -> schema.AddressShown:
-    outcome = "connected" if attempt.connected else attempt.problem or "not needed"
-    return schema.AddressShown(address=attempt.address, outcome=outcome, milliseconds=attempt.milliseconds)
+    return schema.AddressShown(address=attempt.address, outcome=attempt.outcome, milliseconds=attempt.milliseconds)
 
 
 def _greeting(greeting: observation.ServerGreeting) -> schema.GreetingShown:

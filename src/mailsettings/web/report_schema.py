@@ -25,7 +25,7 @@ class AddressShown(_Shown):
     """One address of the host that a connection was tried to."""
 
     address: str
-    outcome: Annotated[str, Field(description="`connected`, `not needed`, or why not.")]
+    outcome: Annotated[str, Field(description="`connected`, `not needed`, `not tried`, or why it failed.")]
     milliseconds: int
 
 

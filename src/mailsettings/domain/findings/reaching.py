@@ -86,6 +86,12 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         ),
         TALKING,
     ),
+    FailureCode.INTERNAL: Meaning(
+        "The test failed unexpectedly",
+        "this service failed at something that the server sent; its log has the cause.",
+        ("Show the log's traceback to whoever maintains this service; the settings may be right.",),
+        ANY_STAGE,
+    ),
     FailureCode.UNEXPECTED_REPLY: Meaning(
         "The server broke the protocol",
         "the server's reply does not fit the command before it.",
