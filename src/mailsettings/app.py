@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mailsettings.web.access_log import write_line
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.exchange import EachExchange, Told
+from mailsettings.web.spelling import routable_path
 
 SITE = "site"
 """The name of what is no API, where names of APIs stand."""
@@ -16,8 +17,8 @@ SITE = "site"
 class PathSwitch:
     """Hands a request to the application it belongs to; start and end of the program go to the site.
 
-    Starlette's mounts would do it too, but match a path as it is written, and one vendor's clients write
-    theirs in any case and with doubled slashes.
+    Starlette's mounts would do it too, but match a path as it is written, and clients write theirs with doubled
+    slashes, and those of one vendor in any case.
     """
 
     def __init__(self, dialects: Iterable[tuple[Dialect, ASGIApp]], site: ASGIApp) -> None:
@@ -27,6 +28,7 @@ class PathSwitch:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its path as the chosen application spells it."""
         if scope["type"] == "http":
+            scope["path"] = routable_path(scope["raw_path"])
             for own_path, app in self._apps:
                 path = own_path(scope["path"])
                 if path is not None:

@@ -53,7 +53,7 @@ TWO_LENGTHS = "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n"
             f"GET http://x{MAIL_SERVER} HTTP/1.1\r\n{HOST}\r\n", 401, id="absolute target behind the gate"
         ),
         pytest.param(f"GET http://x HTTP/1.1\r\n{HOST}\r\n", 400, id="absolute target without a path"),
-        pytest.param(f"GET //{MAIL_SERVER} HTTP/1.1\r\n{HOST}\r\n", 404, id="two slashes before Oracle's"),
+        pytest.param(f"GET //{MAIL_SERVER} HTTP/1.1\r\n{HOST}\r\n", 401, id="two slashes before Oracle's"),
         pytest.param(f"GET /{SETTINGS} HTTP/1.1\r\n{HOST}\r\n", 401, id="two slashes before Checkmarx'"),
         pytest.param(f"GET {SETTINGS}%2f1 HTTP/1.1\r\n{HOST}\r\n", 401, id="%2f"),
         pytest.param(f"GET {SETTINGS}%00 HTTP/1.1\r\n{HOST}\r\n", 401, id="%00"),

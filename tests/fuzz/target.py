@@ -29,6 +29,7 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.web.spelling import routable_path
 
 from bodies import HOST, PORT, USERNAME
 from canary import Canary, text_of
@@ -41,7 +42,7 @@ Headers = tuple[tuple[bytes, bytes], ...]
 ACCOUNT = "admin"
 _NO_LIMITS = ProbeLimits(at_once=10**6, at_once_each=10**6, per_minute_each=10**9)
 # One of the two takes its paths in any case.
-_DIALECTS = re.compile(r"/api/20210901(/.*)?|/+(?i:cxrestapi)(/.*)?", re.DOTALL)
+_DIALECTS = re.compile(r"/+(api/+20210901|(?ai:cxrestapi))(/.*)?", re.DOTALL)
 _STATUSES = {200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415}
 _ERROR_MEMBERS = {
     "oracle": ({"code", "message"}, {"code", "message", "report"}),
@@ -279,12 +280,12 @@ def _wrong(raw: Raw, answer: Answer) -> Iterator[str]:
     """What is wrong with *answer* whatever the request was about."""
     if answer.status not in _STATUSES:
         yield f"the status {answer.status}"
-    path = str(_scope(raw)["path"])
+    path = routable_path(_scope(raw)["raw_path"])
     if answer.status < 400 or raw.method == "HEAD" or not _DIALECTS.fullmatch(path):
         return
     if not answer.header(b"content-type").startswith("application/json"):
         yield f"an error of type {answer.header(b'content-type')}"
-    kind = "oracle" if path.startswith("/api/") else "checkmarx"
+    kind = "oracle" if path.lstrip("/").startswith("api/") else "checkmarx"
     shapes = _ERROR_MEMBERS["token" if TOKEN in re.sub("/+", "/", path).lower() else kind]
     try:
         members = json.loads(answer.body)

@@ -11,6 +11,7 @@ from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
 from mailsettings.web.principal import caller
 from mailsettings.web.routing import StrictRoute, needs
+from mailsettings.web.spelling import below
 
 PATH = "/audit"
 MOST = 1000
@@ -79,6 +80,6 @@ AUDIT = Dialect(
     description="Every change, test, login and refusal.",
     routers=[router],
     errors=STYLE,
-    own_path=lambda path: path if path == PATH or path.startswith(f"{PATH}/") else None,
+    own_path=below(PATH),
     grants={"view-audit-log": frozenset({Permission.AUDIT_READ})},
 )

@@ -9,6 +9,7 @@ from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
 from mailsettings.web.principal import caller
 from mailsettings.web.routing import StrictRoute, needs
+from mailsettings.web.spelling import below
 
 PATH = "/metrics"
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,7 +42,7 @@ METRICS = Dialect(
     description="How the service is doing, in figures.",
     routers=[router],
     errors=STYLE,
-    own_path=lambda path: path if path == PATH or path.startswith(f"{PATH}/") else None,
+    own_path=below(PATH),
     any_host_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
     grants={"view-metrics": frozenset({Permission.METRICS_READ})},
 )

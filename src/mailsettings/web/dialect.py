@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 from mailsettings.domain.access import Grants
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -90,6 +91,8 @@ class Dialect:
         # Their routes as they are: FastAPI's include_router looks each of them up anew for every request.
         for router in self.routers:
             app.router.routes.extend(router.routes)
+        paths = (route.path for route in app.routes if isinstance(route, Route))
+        app.state.concrete_paths = {path for path in paths if "{" not in path}
         self.errors.install(app)
         return app
 

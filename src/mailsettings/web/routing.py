@@ -58,6 +58,12 @@ class HeadRoute(APIRoute):
 class StrictRoute(HeadRoute):
     """A route whose order of questions is: may you, can I read it, is it valid."""
 
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Leave a path that another route spells out to that route, whatever the method (OpenAPI 3.1, 4.8.8)."""
+        if self.param_convertors and scope["path"] in scope["app"].state.concrete_paths:
+            return Match.NONE, {}
+        return super().matches(scope)
+
     def get_route_handler(self) -> RouteHandler:
         """FastAPI's seam for exactly this: a handler around its own."""
         handle = super().get_route_handler()

@@ -113,6 +113,7 @@ async def answer(store: Watched, hang_up_after: int | None = None) -> tuple[list
         "method": "GET",
         "scheme": "http",
         "path": SMTP_SETTINGS,
+        "raw_path": SMTP_SETTINGS.encode(),
         "query_string": b"",
         "headers": [(b"host", b"x"), (b"authorization", b"Bearer reader")],
     }

@@ -1,5 +1,7 @@
 """Paths as ASP.NET takes them: in any case, with doubled slashes, with or without a last one."""
 
+from mailsettings.web.spelling import ascii_lower, segments
+
 PREFIX = "/cxrestapi"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
 TOKEN = "/cxrestapi/auth/identity/connect/token"  # noqa: S105  # a path, not a token
@@ -11,7 +13,7 @@ _SPELLINGS = {"smtpsettings": "SMTPSettings"}
 
 def own_path(path: str) -> str | None:
     """*path* as the routes spell it, or None when it is not below `/cxrestapi`."""
-    segments = [segment.lower() for segment in path.split("/") if segment]
-    if segments[:1] != [PREFIX[1:]]:
+    found = segments(ascii_lower(path))
+    if found[:1] != segments(PREFIX):
         return None
-    return "/" + "/".join(_SPELLINGS.get(segment, segment) for segment in segments)
+    return "/" + "/".join(_SPELLINGS.get(segment, segment) for segment in found)

@@ -8,13 +8,7 @@ from mailsettings.dialects.oracle_analytics.errors import STYLE
 from mailsettings.dialects.oracle_analytics.routes import router
 from mailsettings.domain.access import MAIL_SERVERS
 from mailsettings.web.dialect import Dialect
-
-_PREFIX = "/api/20210901"
-
-
-def _own_path(path: str) -> str | None:
-    return path if path == _PREFIX or path.startswith(f"{_PREFIX}/") else None
-
+from mailsettings.web.spelling import below
 
 ORACLE_ANALYTICS = Dialect(
     name="oracle-analytics",
@@ -22,7 +16,7 @@ ORACLE_ANALYTICS = Dialect(
     description="The mail server settings of the Oracle Analytics Cloud REST API, version 20210901.",
     routers=[router],
     errors=STYLE,
-    own_path=_own_path,
+    own_path=below("/api/20210901"),
     # The vendor asks for the application role BI Service Administrator for everything below /system.
     grants={"bi-service-administrator": MAIL_SERVERS},
     # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
