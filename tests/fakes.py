@@ -23,7 +23,6 @@ from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
 from mailsettings.domain.once import Earlier, Once, Result
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.share import WINDOW_SECONDS, Share
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
@@ -182,9 +181,6 @@ class InMemoryAuditLog:
     async def append(self, record: AuditRecord) -> None:
         last = await self.head()
         self.rows.append(self._chain.entry(last, timestamp(datetime.now(UTC)), record))
-
-    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
-        return self._chain.fingerprint(secret, target)
 
     async def has(self, action: str) -> bool:
         return any(entry.record.action == action for entry in self.rows)

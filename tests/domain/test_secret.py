@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import traceback
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ import pytest
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import PasswordAuthentication
-from mailsettings.domain.secret import MASK, Secret, are_same, is_mask
+from mailsettings.domain.secret import MASK, Secret, is_kept, is_mask
 
 CANARY = "CANARY-8c1b1f52"
 
@@ -48,7 +49,7 @@ def test_a_sealed_secret_is_opened_only_when_asked_for() -> None:
         opened.append("once")
         return CANARY
 
-    secret = Secret.sealed(opener)
+    secret = Secret.sealed(opener, "label")
 
     assert (secret.is_sealed, Secret(CANARY).is_sealed) == (True, False)
     assert opened == []
@@ -57,11 +58,11 @@ def test_a_sealed_secret_is_opened_only_when_asked_for() -> None:
 
 
 def test_secrets_are_equal_by_their_text() -> None:
-    assert Secret("a") == Secret.sealed(lambda: "a")
+    assert Secret("a") == Secret.sealed(lambda: "a", "label")
     assert Secret("a") != Secret("b")
     assert Secret("a") != "a"
     assert len({Secret("a"), Secret("a")}) == 1
-    assert hash(Secret("a")) == hash(Secret.sealed(lambda: "a")) != hash(Secret("b"))
+    assert hash(Secret("a")) == hash(Secret.sealed(lambda: "a", "label")) != hash(Secret("b"))
 
 
 @pytest.mark.parametrize(
@@ -72,12 +73,22 @@ def test_a_mask_is_known_as_one(text: str, masked: bool) -> None:
     assert masked == is_mask(text)
 
 
-def test_two_secrets_are_the_same_by_their_text_and_one_that_does_not_open_is_like_none() -> None:
-    def damaged() -> str:
-        raise SecretUnreadable
+def test_a_given_secret_has_a_new_label_each_time() -> None:
+    labels = [Secret(CANARY).label for _ in range(100)]
 
-    assert are_same(Secret("a"), Secret.sealed(lambda: "a"))
-    assert are_same(None, None)
-    assert not are_same(Secret("a"), Secret("b"))
-    assert not are_same(Secret("a"), None)
-    assert not are_same(Secret.sealed(damaged), Secret("a"))
+    assert len(set(labels)) == 100
+    assert all(re.fullmatch("[0-9a-f]{12}", label) for label in labels)
+
+
+def test_a_secret_is_kept_by_its_label_whatever_its_text() -> None:
+    stored = Secret.sealed(damaged, "label")
+
+    assert is_kept(stored, Secret.sealed(lambda: "b", "label"))
+    assert is_kept(None, None)
+    assert not is_kept(Secret.sealed(lambda: "a", "label"), Secret("a"))
+    assert not is_kept(stored, None)
+    assert not is_kept(None, stored)
+
+
+def damaged() -> str:
+    raise SecretUnreadable

@@ -38,8 +38,13 @@ def tokens(authority: Authority, tmp_path: Path) -> OAuth2Tokens:
     return OAuth2Tokens(authority.url, ca_file)
 
 
+def stored_secret(text: str) -> Secret:
+    """A stored secret has the same label each time it is read."""
+    return Secret.sealed(lambda: text, f"label of {text}")
+
+
 def login(secret: str = CANARY) -> OAuth2ClientCredentials:
-    return OAuth2ClientCredentials(USERNAME, "client", "tenant.example", Secret(secret))
+    return OAuth2ClientCredentials(USERNAME, "client", "tenant.example", stored_secret(secret))
 
 
 async def test_a_token_is_fetched_once_and_logged_in_with(
@@ -201,6 +206,24 @@ async def test_a_refused_token_is_not_used_again(
     assert before.failure is not None
     assert before.failure.code is FailureCode.OAUTH2_CONSENT_MISSING
     assert after.succeeded
+    assert len(authority.forms) == 2
+
+
+@pytest.mark.parametrize(
+    "guess",
+    [Secret(CANARY), Secret.sealed(lambda: CANARY, "another label")],
+    ids=["in a request", "stored for another setting"],
+)
+async def test_a_right_guess_does_not_meet_the_kept_token(
+    authority: Authority, tokens: OAuth2Tokens, guess: Secret
+) -> None:
+    """A token that outlives its secret would tell that the guess is the stored secret."""
+    stored = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
+    await tokens.token(stored, login())
+    guessed = replace(login(), client_secret=guess)
+    await tokens.token(replace(stored, authentication=guessed), guessed)
+    await tokens.token(stored, login())
+
     assert len(authority.forms) == 2
 
 

@@ -207,7 +207,7 @@ INVALID: dict[str, tuple[Changes, str, ProbeStage, FailureCode, Setting]] = {
         Setting.PASSWORD,
     ),
     "damaged": (
-        {"authentication": PasswordAuthentication("u", Secret.sealed(_damaged))},
+        {"authentication": PasswordAuthentication("u", Secret.sealed(_damaged, "label"))},
         TO,
         ProbeStage.AUTHENTICATE,
         FailureCode.SECRET_UNREADABLE,

@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit import Action, AuditHead, AuditOutcome, AuditRecord
-from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
@@ -204,17 +203,3 @@ async def test_a_whole_log_that_was_made_anew_is_found_by_what_was_seen_before(
     assert (await verify(store)).problem is None
     assert shorter == "The log ends at entry 3; entry 5 was seen before."
     assert longer == "Entry 5 is not the one that was seen before."
-
-
-async def test_fingerprints_tell_secrets_apart_and_nothing_else(store: SQLStore) -> None:
-    async with store.writing() as work:
-        one = await work.audit.fingerprint(Secret("canary"), "mail-server:1")
-        again = await work.audit.fingerprint(Secret("canary"), "mail-server:1")
-        elsewhere = await work.audit.fingerprint(Secret("canary"), "mail-server:2")
-        other = await work.audit.fingerprint(Secret("canarY"), "mail-server:1")
-        none = await work.audit.fingerprint(None, "mail-server:1")
-
-    assert one == again
-    assert len({one, elsewhere, other}) == 3
-    assert re.fullmatch("[0-9a-f]{12}", str(one))
-    assert none is None

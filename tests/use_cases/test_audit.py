@@ -38,7 +38,8 @@ from fakes import InMemoryStore, ScriptedProber
 
 HERE = Origin("192.0.2.1", "request 1")
 ALICE = Principal("alice", frozenset(Permission), HERE)
-LOGIN = PasswordAuthentication("scans", Secret("canary-1"))
+SECRET = Secret("canary-1")
+LOGIN = PasswordAuthentication("scans", SECRET)
 SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"), LOGIN)
 
 
@@ -52,11 +53,12 @@ def keep(store: InMemoryStore) -> KeepMailServers:
     return KeepMailServers(store)
 
 
-async def test_each_change_says_what_changed_and_secrets_by_fingerprints(
+async def test_each_change_says_what_changed_and_secrets_by_labels(
     keep: KeepMailServers, store: InMemoryStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
-    other = PasswordAuthentication("scans", Secret("canary-2"))
+    given = Secret("canary-2")
+    other = PasswordAuthentication("scans", given)
     await keep.replace(ALICE, 1, Replacement(replace(SERVER, port=2525, authentication=other)))
     await keep.delete(ALICE, 1)
 
@@ -69,8 +71,7 @@ async def test_each_change_says_what_changed_and_secrets_by_fingerprints(
         Action.MAIL_SERVER_REPLACE,
         Action.MAIL_SERVER_DELETE,
     ]
-    first = store.audit._chain.fingerprint(Secret("canary-1"), "mail-server:1")  # noqa: SLF001  # the fake's key
-    second = store.audit._chain.fingerprint(Secret("canary-2"), "mail-server:1")  # noqa: SLF001  # as above
+    first, second = f"label {SECRET.label}", f"label {given.label}"
     assert created.details == {
         "authentication": {"before": None, "after": "password"},
         "host": {"before": None, "after": "mail.example.org"},
@@ -130,20 +131,19 @@ async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing
     assert store.mail_servers.rows[1].version == 1
 
 
-async def test_a_damaged_secret_can_be_replaced_and_is_named_so(
+async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
     keep: KeepMailServers, store: InMemoryStore
 ) -> None:
     def damaged() -> str:
         raise SecretUnreadable
 
-    login = PasswordAuthentication("scans", Secret.sealed(damaged))
+    login = PasswordAuthentication("scans", Secret.sealed(damaged, "0123456789ab"))
     await store.mail_servers.add(replace(SERVER, authentication=login))
 
     await keep.replace(ALICE, 1, Replacement(SERVER))
 
-    password = store.audit.records[0].details["password"]
-    assert isinstance(password, dict)
-    assert password["before"] == "unreadable"
+    password = {"before": "label 0123456789ab", "after": f"label {SECRET.label}"}
+    assert store.audit.records[0].details["password"] == password
 
 
 async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(

@@ -6,7 +6,7 @@ import click
 
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.difference import Seen, described
+from mailsettings.domain.difference import described
 from mailsettings.domain.history import MailServerVersion
 
 NUMBER = click.IntRange(1, 2**31 - 1)
@@ -65,6 +65,5 @@ def _members(version: MailServerVersion) -> dict[str, object]:
 
 
 def _settings(version: MailServerVersion) -> dict[str, object]:
-    secret = version.server.secret if version.server else None
-    shown = described(Seen(version.server, None if secret is None else "stored"))
+    shown = described(version.server)
     return {str(setting): value for setting, value in shown.items() if value is not None}

@@ -15,11 +15,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from mailsettings.domain.access import Origin
-from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.domain.secret import Secret
 
 KEY_BYTES = 32
-FINGERPRINT_BYTES = 6
 
 
 class Action(StrEnum):
@@ -119,16 +116,6 @@ class AuditChain:
     def sealed(self, head: AuditHead | None) -> bool:
         """Whether *head* is one of ours, for the entry it tells of."""
         return head is not None and hmac.compare_digest(self.head(head.sequence, head.mac).seal, head.seal)
-
-    def fingerprint(self, secret: Secret | None, target: str) -> str | None:
-        """A few digits that tell two secrets of *target* apart and say nothing about either."""
-        if secret is None:
-            return None
-        try:
-            text = secret.reveal()
-        except SecretUnreadable:
-            return "unreadable"
-        return self._hash(b"fingerprint", target.encode(), text.encode())[:FINGERPRINT_BYTES].hex()
 
     def request(self, place: str, request: bytes) -> bytes:
         """What tells two requests in one *place* apart; a plain hash could be tried with guessed passwords."""

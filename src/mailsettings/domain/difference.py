@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -23,16 +22,8 @@ _LOGINS: Mapping[type[Authentication], str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A server as the log may show it: None for no server, its secret as a fingerprint."""
-
-    server: MailServer | None
-    fingerprint: str | None = None
-
-
-def difference(before: Seen, after: Seen) -> dict[str, dict[str, object]]:
-    """Each setting that differs, with `before` and `after`."""
+def difference(before: MailServer | None, after: MailServer | None) -> dict[str, dict[str, object]]:
+    """Each setting that differs, with `before` and `after`; a secret that a caller gives always differs."""
     old, new = described(before), described(after)
     return {
         str(setting): {"before": old.get(setting), "after": new.get(setting)}
@@ -41,9 +32,8 @@ def difference(before: Seen, after: Seen) -> dict[str, dict[str, object]]:
     }
 
 
-def described(seen: Seen) -> dict[Setting, object]:
-    """All settings as plain values; certificates and secrets by what tells them apart."""
-    server = seen.server
+def described(server: MailServer | None) -> dict[Setting, object]:
+    """All settings as plain values; certificates by their hash, secrets by their random label."""
     if server is None:
         return {}
     login = server.authentication
@@ -52,7 +42,7 @@ def described(seen: Seen) -> dict[Setting, object]:
         Setting.CERTIFICATE: _certificates(server.trust),
         Setting.CLIENT_ID: getattr(login, "client_id", None),
         Setting.HOST: server.host,
-        secret_setting(login): seen.fingerprint,
+        secret_setting(login): None if server.secret is None else f"label {server.secret.label}",
         Setting.PORT: server.port,
         Setting.SECURITY: server.security.value,
         Setting.SENDER_ADDRESS: server.sender.address,

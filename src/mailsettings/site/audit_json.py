@@ -22,7 +22,8 @@ class AuditEntryModel(BaseModel):
     target: str | None = Field(description="To what.", examples=["mail-server:1"])
     outcome: str = Field(description="`begun`, `done`, `failed` or `refused`.")
     details: dict[str, Any] = Field(
-        description="What changed, with `before` and `after`; secrets as fingerprints, which tell them apart."
+        description="What changed, with `before` and `after`. A secret is shown as a random label, which is new "
+        "each time a request gives a secret."
     )
     hash: str = Field(description="Over this entry and the one before, by a key of the service.")
 

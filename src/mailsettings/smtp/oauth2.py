@@ -32,7 +32,8 @@ _MEANINGS: Mapping[str, FailureCode] = {
 _NUMBER = re.compile(r"AADSTS\d+")
 
 
-_Key = tuple[Destination, Secret | None]
+_Key = tuple[Destination, str | None, Secret | None]
+"""Destination, label and text of the secret: a guess at a stored secret never meets its token."""
 
 
 class TokenRefused(Exception):
@@ -88,7 +89,12 @@ class OAuth2Tokens:
         raise _refused(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
     def _application(self, server: MailServer, login: OAuth2ClientCredentials) -> Any:
-        """MSAL keeps a token with the application that got it, so each destination has one of its own."""
+        """MSAL keeps a token with the application that got it, so each destination has one of its own.
+
+        A secret that is not stored gets a new token each time: what it is tested for is whether it works now.
+        """
+        if login.client_secret is not None and not login.client_secret.is_sealed:
+            return self._make_application(login.tenant, login.client_id, login.client_secret)
         key = _key(server)
         if key not in self._applications:
             if len(self._applications) >= APPLICATIONS_KEPT:
@@ -116,7 +122,7 @@ class OAuth2Tokens:
 
 
 def _key(server: MailServer) -> _Key:
-    return server.destination(), server.secret
+    return server.destination(), server.secret.label if server.secret else None, server.secret
 
 
 def _refused(said: str, otherwise: FailureCode) -> TokenRefused:

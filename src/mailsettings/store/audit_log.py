@@ -20,7 +20,6 @@ from mailsettings.domain.audit import (
     details_json,
     timestamp,
 )
-from mailsettings.domain.secret import Secret
 from mailsettings.store.sealed_keys import SQLSealedKeys
 from mailsettings.store.tables import audit_entries, audit_head
 
@@ -44,10 +43,6 @@ class SQLAuditLog:
         await self._connection.execute(insert(audit_entries).values(_values(entry)))
         await self._note(chain.head(entry.sequence, entry.mac))
         self.appended.append(entry)
-
-    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
-        """A few digits that tell two secrets of *target* apart."""
-        return (await self._writers_chain()).fingerprint(secret, target)
 
     async def of_request(self, place: str, request: bytes) -> bytes:
         """What tells two requests in one *place* apart."""

@@ -19,7 +19,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import GivenCertificates, SystemTrust
-from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
+from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET, label_of
 from mailsettings.store.sealing import Sealer
 
 KINDS: Mapping[type[Authentication], str] = {
@@ -44,6 +44,7 @@ def values_of(server: MailServer) -> dict[str, Any]:
         "client_id": getattr(login, "client_id", None),
         "tenant": getattr(login, "tenant", None),
         "certificates": trust.pem if isinstance(trust, GivenCertificates) else None,
+        "secret_label": server.secret.label if server.secret else None,
     }
 
 
@@ -88,4 +89,6 @@ def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:
 def _secret(row: Row[Any], server_id: int, sealer: Sealer) -> Secret | None:
     sealed, place = row.sealed_secret, MAIL_SERVER_SECRET.place(server_id)
     beside = MAIL_SERVER_SECRET.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
-    return None if sealed is None else Secret.sealed(lambda: sealer.open(sealed, place, beside))
+    if sealed is None:
+        return None
+    return Secret.sealed(lambda: sealer.open(sealed, place, beside), label_of(row.secret_label, sealed))

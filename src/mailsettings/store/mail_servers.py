@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
-from mailsettings.domain.secret import are_same
+from mailsettings.domain.secret import is_kept
 from mailsettings.store.mail_server_rows import KINDS, changed, sealed_for, server_of, values_of
 from mailsettings.store.mail_server_versions import SQLMailServerVersions
 from mailsettings.store.sealing import Sealer
@@ -85,7 +85,7 @@ class SQLMailServers:
             "changed_by": by,
         }
         stored = await self.find(server_id)
-        if stored is None or not are_same(stored.server.secret, server.secret):
+        if stored is None or not is_kept(stored.server.secret, server.secret):
             now["secret_ends_on"] = None
         await self._connection.execute(update(table).where(table.c.id == server_id).values(now))
 

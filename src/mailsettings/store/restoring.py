@@ -117,6 +117,7 @@ def _seal_anew(column: SealedColumn, row: dict[str, Any], opener: Sealer, sealer
         row[column.sealed.name] = sealer.seal(opener.open(sealed, place, beside), place, beside)
     except SecretUnreadable:
         return False
+    row.update(column.labelled(row, sealed))
     return True
 
 

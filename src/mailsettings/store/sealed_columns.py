@@ -1,5 +1,6 @@
 """Everything that is sealed: one list, so that status, reseal, drop and the check at the start treat all alike."""
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Column, ColumnElement, LargeBinary, Table, func
 
+from mailsettings.domain.secret import LABEL_BYTES
 from mailsettings.store.sealing import START_BYTES, start_of
 from mailsettings.store.tables import mail_server_versions, mail_servers, sealed_keys
 
@@ -16,7 +18,7 @@ class SealedColumn:
     """A column of secrets, the one that tells its rows apart, and those that a secret was given for.
 
     What was sealed in another column and is kept here as it was has that column as `home`, and in `owner` the id
-    of the row that it was sealed for.
+    of the row that it was sealed for. `label` is the column of what the audit log shows for the secret.
     """
 
     id: Column[Any]
@@ -24,6 +26,7 @@ class SealedColumn:
     beside: Sequence[Column[Any]] = ()
     home: Column[Any] | None = None
     owner: Column[Any] | None = None
+    label: Column[Any] | None = None
 
     @property
     def table(self) -> Table:
@@ -53,6 +56,19 @@ class SealedColumn:
         """What a secret is bound to of the *values* in its row; empty where it is bound to none."""
         return json.dumps([values[column.name] for column in self.beside]) if self.beside else ""
 
+    def labelled(self, values: Mapping[Any, Any], sealed: bytes) -> dict[str, str]:
+        """The label of the secret in a row, by its column, to be kept when the secret is sealed anew."""
+        return {} if self.label is None else {self.label.name: label_of(values[self.label.name], sealed)}
+
+
+def label_of(label: str | None, sealed: bytes) -> str:
+    """The label of a stored secret.
+
+    Programs that know no labels leave the column empty. What they sealed is random and new at each storing too, so
+    its hash serves as the label.
+    """
+    return label or hashlib.sha256(b"mailsettings secret label" + sealed).digest()[:LABEL_BYTES].hex()
+
 
 def _destination(table: Table) -> Sequence[Column[Any]]:
     """What `MailServer.destination` is made of."""
@@ -60,13 +76,19 @@ def _destination(table: Table) -> Sequence[Column[Any]]:
     return [table.c[name] for name in names]
 
 
-MAIL_SERVER_SECRET = SealedColumn(mail_servers.c.id, mail_servers.c.sealed_secret, _destination(mail_servers))
+MAIL_SERVER_SECRET = SealedColumn(
+    mail_servers.c.id,
+    mail_servers.c.sealed_secret,
+    _destination(mail_servers),
+    label=mail_servers.c.secret_label,
+)
 PAST_SECRET = SealedColumn(
     mail_server_versions.c.id,
     mail_server_versions.c.sealed_secret,
     _destination(mail_server_versions),
     home=mail_servers.c.sealed_secret,
     owner=mail_server_versions.c.server_id,
+    label=mail_server_versions.c.secret_label,
 )
 
 OWN_KEY = SealedColumn(sealed_keys.c.name, sealed_keys.c.sealed)

@@ -116,7 +116,10 @@ class SQLSealingKeys:
         if text is None:
             return Resealed(unreadable=(column.place(row.sealed_for),))
         # Neither its version nor its time of change move: what is stored is what it was.
-        sealed = {column.sealed: sealer.seal(text, column.place(row.sealed_for), _beside(column, row))}
+        sealed = {
+            column.sealed.name: sealer.seal(text, column.place(row.sealed_for), _beside(column, row)),
+            **column.labelled(row._mapping, row.sealed),  # noqa: SLF001  # as in `_beside`
+        }
         await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
         return Resealed(1)
 
@@ -127,6 +130,7 @@ def _secrets(column: SealedColumn) -> Select[Any, Any]:
         column.sealed_for.label("sealed_for"),
         column.sealed.label("sealed"),
         *column.beside,
+        *([] if column.label is None else [column.label]),
     )
     return rows.where(column.sealed.is_not(None)).order_by(column.id)
 

@@ -47,6 +47,8 @@ mail_servers = Table(
     Column("tenant", Text),
     Column("certificates", Text),
     Column("sealed_secret", LargeBinary),
+    # Random, new with each secret that a caller gives; empty where an older program stored the secret.
+    Column("secret_label", String(12)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
@@ -87,6 +89,7 @@ mail_server_versions = Table(
     Column("tenant", Text),
     Column("certificates", Text),
     Column("sealed_secret", LargeBinary),
+    Column("secret_label", String(12)),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
     UniqueConstraint("server_id", "version"),

@@ -7,7 +7,7 @@ from typing import Generic, Protocol, TypeVar
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.difference import Seen, difference
+from mailsettings.domain.difference import difference
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.use_cases.ports import AuditLog
@@ -54,14 +54,9 @@ class Change(Generic[Work]):
         record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
         await self.work.audit.append(record)
 
-    async def note_difference(self, before: MailServer | None, after: MailServer | None) -> None:
-        """Say which settings of a mail server changed, secrets by fingerprints."""
-        self.details.update(difference(await self._seen(before), await self._seen(after)))
-
-    async def _seen(self, server: MailServer | None) -> Seen:
-        if server is None:
-            return Seen(None)
-        return Seen(server, await self.work.audit.fingerprint(server.secret, self.target or ""))
+    def note_difference(self, before: MailServer | None, after: MailServer | None) -> None:
+        """Say which settings of a mail server changed, secrets by their labels."""
+        self.details.update(difference(before, after))
 
 
 @asynccontextmanager

@@ -86,7 +86,7 @@ class MailServerHistory:
             raise MailServerNotFound
         expected.require(stored, past[0].changed if past else None)
         server = to_restore(past, version)
-        await change.note_difference(stored.server if stored else None, server)
+        change.note_difference(stored.server if stored else None, server)
         return await self._put(servers, stored or past[0], server, caller.name)
 
     async def _put(

@@ -123,7 +123,7 @@ class KeepMailServers:
     ) -> None:
         change.target = target(stored.id)
         server = wanted.onto(stored.server)
-        await change.note_difference(stored.server, server)
+        change.note_difference(stored.server, server)
         await change.work.mail_servers.replace(stored.id, server, caller.name)
         await change.work.mail_servers.forget_versions(stored.id, self._kept)
 
@@ -132,7 +132,7 @@ class KeepMailServers:
     ) -> None:
         expected.require(stored)
         change.target = target(stored.id)
-        await change.note_difference(stored.server, None)
+        change.note_difference(stored.server, None)
         await change.work.mail_servers.delete(stored.id, caller.name)
         await change.work.mail_servers.forget_removed(self._kept)
 
@@ -146,7 +146,7 @@ async def _add(change: Change[UnitOfWork], caller: Principal, wanted: Replacemen
     server = wanted.onto(None)
     server_id = await change.work.mail_servers.add(server, caller.name)
     change.target = target(server_id)
-    await change.note_difference(None, server)
+    change.note_difference(None, server)
     return server_id
 
 

@@ -9,7 +9,6 @@ from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRe
 from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions, RepeatReads, Repeats
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 
@@ -111,10 +110,6 @@ class AuditLog(Protocol):
 
     async def append(self, record: AuditRecord) -> None:
         """Write *record* as the next entry; it counts when the transaction does."""
-        ...
-
-    async def fingerprint(self, secret: Secret | None, target: str) -> str | None:
-        """A few digits that tell two secrets of *target* apart; None for none."""
         ...
 
     async def has(self, action: str) -> bool:
