@@ -13,6 +13,7 @@ from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import (
     AccountExists,
     AccountNotFound,
+    IdentityUnavailable,
     NotAuthenticated,
     RequestRepeatedDifferently,
     StoreUnavailable,
@@ -298,9 +299,14 @@ GRANTS = {
 
 
 class NamesAsTokens:
-    """The token `admin` speaks for the admin, and so on; what is issued is the name of the account."""
+    """The token `admin` speaks for the admin, and so on; what is issued is the name of the account.
+
+    The token `issuer-away` is of an issuer that does not answer.
+    """
 
     async def read(self, token: str) -> TokenClaims:
+        if token == "issuer-away":
+            raise IdentityUnavailable
         if token not in GRANTS:
             raise NotAuthenticated("The access token is not valid.", presented=True)
         return TokenClaims(token, frozenset({token}), expires_at=2**40)

@@ -21,7 +21,10 @@ def pages_store() -> InMemoryStore:
 
 @pytest.fixture
 def origin(pages_store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
-    """Return where uvicorn serves the service; the account `admin` has the password `correct horse`."""
+    """Return where uvicorn serves the service; the account `admin` has the password `correct horse`.
+
+    Its documents name another address, as behind a proxy; the page works at this one.
+    """
     asyncio.run(KeepAccounts(pages_store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
-    with live(build_service(pages_store, prober)) as address:
+    with live(build_service(pages_store, prober, public_url="https://mail.example.org/settings")) as address:
         yield address

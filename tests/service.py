@@ -30,6 +30,7 @@ from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Store
 from mailsettings.use_cases.turned_away import TurnedAway
 from mailsettings.web.dialect import UseCases
+from mailsettings.web.requests_at_once import RequestsAtOnce
 
 from fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
@@ -50,10 +51,6 @@ async def _ready() -> None:
     return None
 
 
-async def _no_keys() -> dict[str, object]:
-    return {"keys": []}
-
-
 def build_service(
     store: Store,
     prober: ScriptedProber,
@@ -62,10 +59,17 @@ def build_service(
     limits: ProbeLimits = LIMITS,
     passwords: PasswordHasher | None = None,
     clock: Callable[[], float] = time.time,
+    at_once: RequestsAtOnce | None = None,
+    public_url: str | None = None,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
     passwords = passwords or PlainPasswords()
     metrics = PrometheusMetrics()
+
+    async def no_keys() -> dict[str, object]:
+        async with store.reading():
+            return {"keys": []}
+
     turned_away = TurnedAway(store)
     use_cases = UseCases(
         mail_servers=KeepMailServers(store),
@@ -75,15 +79,17 @@ def build_service(
         authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
         audit_log=ReadAuditLog(store),
         metrics=ReadMetrics(metrics),
-        json_web_keys=_no_keys,
+        json_web_keys=no_keys,
         issuer="mailsettings",
+        public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
+        at_once=at_once or RequestsAtOnce(),
     )
     dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT, METRICS)]
 
     def documents() -> dict[str, Document]:  # most tests never look at them, and they take a tenth of a second
-        return {dialect.name: document(app, TOKEN) for dialect, app in dialects}
+        return {dialect.name: document(dialect, app, TOKEN, public_url) for dialect, app in dialects}
 
     site = create_site(documents, _ready, _no_lifespan, allowed_hosts)
     return create_app(dialects, site, [metrics.answered])

@@ -28,10 +28,10 @@ OPERATIONS = {
     "PUT /cxrestapi/auth/SMTPSettings/{id}",
     "DELETE /cxrestapi/auth/SMTPSettings/{id}",
 }
-LIST_SETTINGS = '[id$="list_settings"], [id*="list_settings_"]'
-CREATE_SETTINGS = '[id$="create_settings"], [id*="create_settings_"]'
-TEST_CONNECTION = '[id$="run_test_connection"], [id*="run_test_connection_"]'
-PUT_MAIL_SERVER = '[id$="put_mail_server"], [id*="put_mail_server_"]'
+LIST_SETTINGS = '[id$="-listSmtpSettings"]'
+CREATE_SETTINGS = '[id$="-createSmtpSettings"]'
+TEST_CONNECTION = '[id$="-testSmtpConnection"]'
+PUT_MAIL_SERVER = '[id$="-putMailServer"]'
 
 pytestmark = pytest.mark.needs("chromium")
 

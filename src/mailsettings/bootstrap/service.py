@@ -34,7 +34,8 @@ def create_service(
 
     @cache
     def documents() -> Mapping[str, Document]:
-        return {dialect.name: document(app, token_path) for dialect, app in dialects}
+        url = backend.use_cases.public_url
+        return {dialect.name: document(dialect, app, token_path, url) for dialect, app in dialects}
 
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:

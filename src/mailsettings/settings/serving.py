@@ -70,7 +70,9 @@ class ServingSettings(Group):
         description="How many requests of one caller are answered at once in one process.",
     )
     public_url: str | None = Field(
-        default=None, description="How callers reach this service, for `Location`; by default as they did."
+        default=None,
+        description="How callers reach this service, for `Location` and the OpenAPI documents; "
+        "by default as they did.",
     )
 
     @field_validator("tls_key")

@@ -1,41 +1,66 @@
 """The audit log over HTTP: our own API beside the vendors'."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.domain.access import Permission
 from mailsettings.site.audit_json import AuditEntryModel, entry_model
 from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
+from mailsettings.web.documentation import Int64, Responses
 from mailsettings.web.principal import caller
 from mailsettings.web.routing import StrictRoute, needs
 from mailsettings.web.spelling import below
 
 PATH = "/audit"
+_TAG = "Audit log"
 MOST = 1000
 
 
 class AuditPage(BaseModel):
     """Some entries, oldest first."""
 
-    entries: list[AuditEntryModel]
-    next_after: int | None = Field(description="Give it as `after` to go on; null at the end.")
+    entries: list[AuditEntryModel] = Field(description="The entries, oldest first.")
+    next_after: Annotated[int, WithJsonSchema(Int64)] | None = Field(
+        description="Send it as `after` to get the next page; null on the last page."
+    )
 
 
-router = APIRouter(route_class=StrictRoute, tags=["Audit log"], responses=ERRORS)
+router = APIRouter(route_class=StrictRoute, tags=[_TAG], responses=ERRORS)
 
 Since = Annotated[
-    str | None,
+    str | SkipJsonSchema[None],
     Query(
         pattern=r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?Z?)?$",
-        description="Leave out what is older; a date, or a time in UTC.",
+        description="Leave out entries that are older: a date, or a time in UTC.",
         examples=["2026-11-21T10:00"],
     ),
 ]
 
 
+After = Annotated[
+    int,
+    Query(
+        ge=0,
+        le=2**53,
+        json_schema_extra={"format": "int64"},
+        description="Leave out entries up to this sequence number.",
+        examples=[12],
+    ),
+]
+Limit = Annotated[
+    int,
+    Query(
+        ge=1,
+        le=MOST,
+        json_schema_extra={"format": "int32"},
+        description="The largest number of entries to return.",
+        examples=[100],
+    ),
+]
 _EXAMPLE = {
     "entries": [
         {
@@ -56,18 +81,25 @@ _EXAMPLE = {
     ],
     "next_after": 12,
 }
-_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
+_PAGE: Responses = {200: {"content": {"application/json": {"example": _EXAMPLE}}}}
 
 
-@router.get(PATH, summary="Read the audit log", response_model=AuditPage, responses=_PAGE)
+@router.get(
+    PATH,
+    operation_id="listAuditEntries",
+    summary="Read the audit log",
+    response_description="The entries, oldest first.",
+    response_model=AuditPage,
+    responses=_PAGE,
+)
 @needs(Permission.AUDIT_READ)
 async def read_audit_log(
     request: Request,
     since: Since = None,
-    after: Annotated[int, Query(ge=0, le=2**53, description="Leave out entries up to this number.")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="How many entries at most.")] = 100,
+    after: After = 0,
+    limit: Limit = 100,
 ) -> Response:
-    """Every change, test, login and refusal, oldest first. Needs the permission `view-audit-log`."""
+    """Return every change, test, login and refusal, oldest first. Needs the permission `view-audit-log`."""
     found = await use_cases(request).audit_log.page(caller(request), after, limit, (since or "").removesuffix("Z"))
     more = found[-1].sequence if len(found) == limit else None
     page = AuditPage(entries=[entry_model(entry) for entry in found], next_after=more)
@@ -81,5 +113,6 @@ AUDIT = Dialect(
     routers=[router],
     errors=STYLE,
     own_path=below(PATH),
+    tags={_TAG: "Read who changed, tested and logged in to what, and when."},
     grants={"view-audit-log": frozenset({Permission.AUDIT_READ})},
 )

@@ -1,11 +1,12 @@
 """Entries of the audit log as JSON, the same over HTTP and on the command line."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from mailsettings.domain.audit import AuditEntry
+from mailsettings.domain.audit import AuditEntry, AuditOutcome
+from mailsettings.web.documentation import Int64
 
 
 class AuditEntryModel(BaseModel):
@@ -13,19 +14,27 @@ class AuditEntryModel(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    sequence: int = Field(description="Counts from 1 without a gap.")
-    at: str = Field(description="When, in UTC.", examples=["2026-11-21T10:15:30.123456Z"])
-    actor: str | None = Field(description="Who; null for nobody known.")
-    address: str | None = Field(description="From which address; null on the command line.")
-    request_id: str | None = Field(description="The request's `X-Request-ID`.")
+    sequence: Annotated[int, WithJsonSchema({**Int64, "minimum": 1})] = Field(
+        description="Number of the entry; counts from 1 without a gap."
+    )
+    at: str = Field(
+        description="When it happened, in UTC.",
+        examples=["2026-11-21T10:15:30.123456Z"],
+        json_schema_extra={"format": "date-time"},
+    )
+    actor: str | None = Field(description="Who did it; null where the caller is unknown.")
+    address: str | None = Field(description="IP address of the caller; null on the command line.")
+    request_id: str | None = Field(description="The request's `X-Request-ID`; null on the command line.")
     action: str = Field(description="What was done.", examples=["mail-server.replace"])
-    target: str | None = Field(description="To what.", examples=["mail-server:1"])
-    outcome: str = Field(description="`begun`, `done`, `failed` or `refused`.")
+    target: str | None = Field(description="What it was done to.", examples=["mail-server:1"])
+    outcome: Annotated[str, WithJsonSchema({"type": "string", "enum": [*AuditOutcome]})] = Field(
+        description="How it ended."
+    )
     details: dict[str, Any] = Field(
         description="What changed, with `before` and `after`. A secret is shown as a random label, which is new "
         "each time a request gives a secret."
     )
-    hash: str = Field(description="Over this entry and the one before, by a key of the service.")
+    hash: str = Field(description="Keyed hash over this entry and the one before, in hexadecimal.")
 
 
 def entry_model(entry: AuditEntry) -> AuditEntryModel:

@@ -1,37 +1,40 @@
 """The metrics over HTTP, as Prometheus reads them: our own API, with a permission of its own."""
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 
 from mailsettings.domain.access import Permission
 from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
+from mailsettings.web.documentation import Responses
 from mailsettings.web.principal import caller
 from mailsettings.web.routing import StrictRoute, needs
 from mailsettings.web.spelling import below
 
 PATH = "/metrics"
+_TAG = "Metrics"
 _MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _EXAMPLE = """\
 # HELP mailsettings_failed_logins_total Logins that did not get in.
 # TYPE mailsettings_failed_logins_total counter
 mailsettings_failed_logins_total{problem="wrong"} 2.0
 """
-_FOUND: dict[int | str, dict[str, Any]] = {
+_FOUND: Responses = {
     200: {
-        "description": "All of them, in the text format of Prometheus.",
+        "description": "All metrics, in the text format of Prometheus.",
         "content": {"text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
 
-router = APIRouter(route_class=StrictRoute, tags=["Metrics"], responses=ERRORS)
+router = APIRouter(route_class=StrictRoute, tags=[_TAG], responses=ERRORS)
 
 
-@router.get(PATH, summary="Read the metrics", response_class=Response, responses=_FOUND)
+@router.get(PATH, operation_id="getMetrics", summary="Read the metrics", response_class=Response, responses=_FOUND)
 @needs(Permission.METRICS_READ)
 async def read_metrics(request: Request) -> Response:
-    """Requests, tests, failed logins, the database pool and the watch. Needs the permission `view-metrics`."""
+    """Return counts of requests, tests and failed logins, and the state of the database pool and the watch.
+
+    Needs the permission `view-metrics`.
+    """
     found = await use_cases(request).metrics(caller(request))
     return Response(found, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
@@ -44,5 +47,6 @@ METRICS = Dialect(
     errors=STYLE,
     own_path=below(PATH),
     any_host_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
+    tags={_TAG: "The state of the service in figures, as Prometheus reads them."},
     grants={"view-metrics": frozenset({Permission.METRICS_READ})},
 )

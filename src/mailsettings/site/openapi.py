@@ -1,11 +1,13 @@
 """The OpenAPI documents: one for each API, and one of everything. Knows no vendor's names."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 
 from mailsettings import __version__
+from mailsettings.web.dialect import Dialect
+from mailsettings.web.documentation import header_components, headers, headers_by_status
 
 Document = dict[str, Any]
 
@@ -17,16 +19,26 @@ To try a call, press **Authorize** and log in with an account of this service, s
 password the first start printed; the client id and the client secret may stay empty unless this service \
 was given a secret to ask for.
 """
+_LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 
 
-def document(app: FastAPI, token_path: str | None) -> Document:
-    """The document of one API, saying how to get past its gate: by a token, had from *token_path*."""
+def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str | None = None) -> Document:
+    """Return the document of *api*, which *app* serves.
+
+    Access tokens come from *token_path*. Callers reach the service at *public_url*, by default where the document
+    is.
+    """
     found: Document = _readable(app.openapi())
-    found["info"]["version"] = __version__
-    schemes = _security_schemes(token_path)
-    found.setdefault("components", {})["securitySchemes"] = schemes
+    found["info"] |= {"version": __version__, "license": _LICENCE}
+    found["servers"] = _servers(public_url)
+    schemes = _security_schemes(token_path, (public_url or "").rstrip("/"))
+    components = found.setdefault("components", {})
+    components["securitySchemes"] = schemes
     found["security"] = [{name: []} for name in schemes]
-    found["tags"] = [{"name": name} for name in _tags(found)]
+    for operation in _operations(found):
+        _add_headers(operation, api.request_id_header)
+    components["headers"] = _used(header_components(api.request_id_header), found)
+    found["tags"] = _tags(found, api.tags)
     return found
 
 
@@ -34,26 +46,34 @@ def merged(documents: Iterable[Document]) -> Document:
     """One document of all of them; a component that two of them name has to be the same in both."""
     whole: Document = {
         "openapi": "3.1.0",
-        "info": {"title": _TITLE, "version": __version__, "description": _DESCRIPTION},
+        "info": {"title": _TITLE, "version": __version__, "description": _DESCRIPTION, "license": _LICENCE},
         "paths": {},
         "components": {},
     }
+    described: dict[str, str] = {}
     for part in documents:
         whole["paths"] |= part["paths"]
-        whole["security"] = part["security"]
+        whole |= {key: part[key] for key in ("servers", "security")}
+        described |= {tag["name"]: tag["description"] for tag in part["tags"]}
         for kind, components in part["components"].items():
             _merge(whole["components"].setdefault(kind, {}), components)
-    whole["tags"] = [{"name": name} for name in _tags(whole)]
+    whole["tags"] = _tags(whole, described)
     return whole
 
 
-def _security_schemes(token_path: str | None) -> Document:
+def _servers(public_url: str | None) -> list[Document]:
+    if public_url is None:
+        return [{"url": "/", "description": "The host that this document came from"}]
+    return [{"url": public_url.rstrip("/"), "description": "This service"}]
+
+
+def _security_schemes(token_path: str | None, base: str) -> Document:
     schemes: Document = {}
     if token_path is not None:
         schemes["account"] = {
             "type": "oauth2",
             "description": "Log in with the user name and the password of an account of this service.",
-            "flows": {"password": {"tokenUrl": token_path, "scopes": {}}},
+            "flows": {"password": {"tokenUrl": f"{base}{token_path}", "scopes": {}}},
         }
     schemes["token"] = {
         "type": "http",
@@ -64,11 +84,37 @@ def _security_schemes(token_path: str | None) -> Document:
     return schemes
 
 
-def _tags(of: Document) -> list[str]:
+def _operations(of: Document) -> Iterator[Document]:
+    return (operation for path in of["paths"].values() for operation in path.values())
+
+
+def _add_headers(operation: Document, request_id_header: str | None) -> None:
+    """Add the headers that depend on no operation: the request's id, and what goes with a status."""
+    ids = [name for name in (request_id_header, "X-Request-ID") if name]
+    parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
+    behind_token = operation.get("security") != []
+    for status, response in operation["responses"].items():
+        found = headers_by_status(status, parameters, behind_token=behind_token)
+        response["headers"] = {**response.get("headers", {}), **found, **headers(*ids)["headers"]}
+
+
+def _used(definitions: Mapping[str, Any], found: Document) -> Document:
+    """Return those of *definitions* that an operation refers to by their own name."""
+    names = {
+        name
+        for operation in _operations(found)
+        for response in operation["responses"].values()
+        for name, header in response["headers"].items()
+        if "$ref" in header
+    }
+    return {name: definition for name, definition in definitions.items() if name in names}
+
+
+def _tags(of: Document, described: Mapping[str, str]) -> list[Document]:
     """The headings of the documentation page: what needs no token comes first, the log-in."""
-    operations = [operation for path in of["paths"].values() for operation in path.values()]
-    operations.sort(key=lambda operation: operation.get("security") != [])
-    return list(dict.fromkeys(tag for operation in operations for tag in operation.get("tags", [])))
+    operations = sorted(_operations(of), key=lambda operation: operation.get("security") != [])
+    names = dict.fromkeys(tag for operation in operations for tag in operation.get("tags", []))
+    return [{"name": name, "description": described[name]} for name in names]
 
 
 def _merge(into: Document, components: Document) -> None:

@@ -1,8 +1,8 @@
 """What our own APIs, beside the vendors', have in common: errors of the plainest shape."""
 
-from typing import Any
+from typing import Annotated
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from mailsettings.domain.errors import (
     IdentityUnavailable,
@@ -14,22 +14,18 @@ from mailsettings.domain.errors import (
 )
 from mailsettings.domain.setting import Setting
 from mailsettings.web import refusals
+from mailsettings.web.documentation import common_refusals
 from mailsettings.web.errors import Answer, ErrorStyle
 from mailsettings.web.refusals import RequestRefused
 
 
 class Refusal(BaseModel):
-    """What is wrong, in one sentence."""
+    """Why a request was refused."""
 
-    message: str
+    message: Annotated[str, Field(description="What is wrong and what to do.")]
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Refusal, "description": "A parameter has a value that is not taken."},
-    401: {"model": Refusal, "description": "No access token, or one that is not good."},
-    403: {"model": Refusal, "description": "The access token does not allow this."},
-    "default": {"model": Refusal, "description": "Any other refusal, in the same shape."},
-}
+ERRORS = common_refusals(Refusal)
 
 STYLE = ErrorStyle(
     answers={

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 from mailsettings.domain.mail_server import StoredMailServer
@@ -14,18 +15,28 @@ from mailsettings.web.refusals import ParameterInvalid
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 
 IfMatch = Annotated[
-    str | None,
-    Header(description="Change it only if its entity tag is one of these; 412 else. `*` for any (RFC 9110)."),
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-Match",
+        description="Change the settings only if their entity tag is one of these; otherwise the answer is 412. "
+        "`*` stands for any settings (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
+    ),
 ]
 IfNoneMatch = Annotated[
-    str | None,
-    Header(description="With `*`, change it only if there is none yet; 412 else (RFC 9110)."),
-]
-IfChanged = Annotated[
-    str | None,
+    str | SkipJsonSchema[None],
     Header(
         alias="If-None-Match",
-        description="Answer with 304 and no body if its entity tag is one of these (RFC 9110).",
+        description="With `*`: change nothing if there are settings already; the answer is 412 then (RFC 9110).",
+        examples=["*"],
+    ),
+]
+IfChanged = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-None-Match",
+        description="Answer with 304 and no body if the entity tag of the settings is one of these (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
     ),
 ]
 

@@ -58,6 +58,7 @@ class Dialect:
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
     `token_path` where a token is to be had, if here; like `open_paths` it needs none. `request_id_header` is
     what the vendor calls the id of a request, beside our X-Request-ID. `any_host_path` is answered under any name.
+    `tags` describe the groups of operations in the documents.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Dialect:
     errors: ErrorStyle
     own_path: Callable[[str], str | None]
     grants: Grants
+    tags: Mapping[str, str]
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
     open_paths: Collection[str] = ()

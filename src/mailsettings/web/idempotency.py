@@ -22,11 +22,19 @@ _Key = Annotated[
     str | None,
     Header(
         alias=_HEADER,
-        description="A new random value for each request that is meant to happen once. Sent again with the same "
-        "key and body within a day, a request is answered as it was and does nothing; with another body it is a "
-        "409. Refusals are not remembered.",
+        description="A new random value for each request that must happen once. A request that comes again with "
+        "the same key and body within a day does nothing and gets the answer of the first; with another body it "
+        "is a 409. Refusals are not remembered.",
     ),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+            "pattern": "^[!-~]+$",
+            "examples": ["7f1d3c52-8c0e-4a54-9a3b-0d9a6d1f0c11"],
+        }
+    ),
 ]
 
 

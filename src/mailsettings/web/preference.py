@@ -3,9 +3,15 @@
 from typing import Annotated
 
 from fastapi import Header
+from pydantic.json_schema import SkipJsonSchema
 
 Prefer = Annotated[
-    str | None, Header(description="`return=representation` to be answered with the report (RFC 7240).")
+    str | SkipJsonSchema[None],
+    Header(
+        alias="Prefer",
+        description="`return=representation` asks for the report in the body of a success (RFC 7240).",
+        examples=["return=representation"],
+    ),
 ]
 
 

@@ -1,4 +1,4 @@
-"""One report for the documentation: a test that passed, with everything that can be seen in it."""
+"""Reports for the documentation: a test that passed, with everything that it can show, and one that failed."""
 
 from typing import Any
 
@@ -74,3 +74,33 @@ REPORT: dict[str, Any] = {
     ],
     "warnings": [],
 }
+
+
+def failed_report(field: str) -> dict[str, Any]:
+    """Return the report of a refused login; *field* is the API's name of the password."""
+    stages: list[dict[str, Any]] = REPORT["stages"]
+    reply = {"code": 535, "enhancedCode": "5.7.8", "text": "Authentication credentials invalid"}
+    return {
+        "succeeded": False,
+        "milliseconds": 230,
+        "stages": [
+            *stages[:4],
+            {
+                "stage": "authenticate",
+                "outcome": "failed",
+                "milliseconds": 51,
+                "mechanism": "PLAIN",
+                "reply": reply,
+            },
+        ],
+        "failure": {
+            "code": "smtp_auth_failed",
+            "stage": "authenticate",
+            "title": "The login was refused",
+            "explanation": "the server rejected this user name with this password.",
+            "steps": ["Check the user name; many servers want the whole mail address."],
+            "changes": [{"field": field}],
+            "reply": reply,
+        },
+        "warnings": [],
+    }

@@ -3,10 +3,16 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.domain import probe
+from mailsettings.web.documentation import Count, Int32, Int64
+
+Absent = SkipJsonSchema[None]
+"""What has no value is left out of the JSON, so the documents know no null."""
+_Milliseconds = Annotated[Count, Field(description="How long it took.")]
 
 
 class _Shown(BaseModel):
@@ -14,98 +20,106 @@ class _Shown(BaseModel):
 
 
 class ReplyShown(_Shown):
-    """The server's words, cleaned and cut."""
+    """A reply of the mail server, its text cleaned and cut."""
 
-    code: Annotated[int, Field(description="Reply code (RFC 5321 4.2).")]
-    enhanced_code: Annotated[str | None, Field(description="Enhanced status code (RFC 3463).")] = None
-    text: str
+    code: Annotated[int, WithJsonSchema(Int32), Field(description="Reply code (RFC 5321 4.2).")]
+    enhanced_code: Annotated[str | Absent, Field(description="Enhanced status code (RFC 3463).")] = None
+    text: Annotated[str, Field(description="The text after the codes.")]
 
 
 class AddressShown(_Shown):
-    """One address of the host that a connection was tried to."""
+    """An attempt to connect to one address of the host."""
 
-    address: str
-    outcome: Annotated[str, Field(description="`connected`, `not needed`, `not tried`, or why it failed.")]
-    milliseconds: int
+    address: Annotated[str, Field(description="The IP address.")]
+    outcome: Annotated[
+        str, Field(description="`connected`, `not needed`, `not tried`, or why the attempt failed.")
+    ]
+    milliseconds: _Milliseconds
 
 
 class GreetingShown(_Shown):
-    """What the server says of itself."""
+    """What the mail server says about itself in its answer to EHLO."""
 
-    name: str
-    extensions: list[str]
-    mechanisms: Annotated[list[str], Field(description="Ways to log in that it offers.")]
-    size_limit: Annotated[int | None, Field(description="The largest message it takes, in bytes.")] = None
+    name: Annotated[str, Field(description="Its own name.")]
+    extensions: Annotated[list[str], Field(description="Its extensions, such as `STARTTLS`.")]
+    mechanisms: Annotated[list[str], Field(description="The login mechanisms that it offers.")]
+    size_limit: Annotated[
+        int | Absent, WithJsonSchema({**Int64, "minimum": 1}), Field(description="The largest message, in bytes.")
+    ] = None
 
 
 class CertificateShown(_Shown):
-    """A certificate as the server presented it, whether or not it is trusted."""
+    """A certificate as the mail server presented it, trusted or not."""
 
-    subject: str
-    names: Annotated[list[str], Field(description="Names and addresses that it is good for.")]
-    issuer: str
-    not_before: datetime
-    not_after: datetime
-    days_left: int
-    sha256: Annotated[str, Field(description="Fingerprint, in hexadecimal.")]
-    pem: Annotated[str, Field(description="The certificate itself, to be given as the one to trust.")]
+    subject: Annotated[str, Field(description="Subject.")]
+    names: Annotated[list[str], Field(description="The host names and addresses that it is valid for.")]
+    issuer: Annotated[str, Field(description="Issuer.")]
+    not_before: Annotated[datetime, Field(description="Start of its validity.")]
+    not_after: Annotated[datetime, Field(description="End of its validity.")]
+    days_left: Annotated[
+        int, WithJsonSchema(Int32), Field(description="Whole days until it ends; negative after that.")
+    ]
+    sha256: Annotated[str, Field(description="SHA-256 fingerprint, in hexadecimal.")]
+    pem: Annotated[str, Field(description="The certificate itself, to be sent as the one to trust.")]
 
 
 class TLSShown(_Shown):
     """How the connection is encrypted."""
 
-    version: str
-    cipher: str
+    version: Annotated[str, Field(description="Protocol version.")]
+    cipher: Annotated[str, Field(description="Cipher suite.")]
     chain: Annotated[list[CertificateShown], Field(description="The server's own certificate comes first.")]
 
 
 class StageShown(_Shown):
-    """One stage; members that do not belong to it are left out."""
+    """One stage of a connection test; members that do not belong to the stage are left out."""
 
-    stage: probe.ProbeStage
-    outcome: probe.Outcome
-    milliseconds: int
-    note: str | None = None
-    reply: ReplyShown | None = None
-    addresses: list[AddressShown] | None = None
-    greeting: GreetingShown | None = None
-    tls: TLSShown | None = None
-    mechanism: Annotated[str | None, Field(description="How the login was tried.")] = None
+    stage: Annotated[probe.ProbeStage, Field(description="Which stage.")]
+    outcome: Annotated[probe.Outcome, Field(description="How it ended.")]
+    milliseconds: _Milliseconds
+    note: Annotated[str | Absent, Field(description="What was found, in words.")] = None
+    reply: Annotated[ReplyShown | Absent, Field(description="The last reply of the mail server.")] = None
+    addresses: Annotated[list[AddressShown] | Absent, Field(description="The attempts to connect.")] = None
+    greeting: Annotated[GreetingShown | Absent, Field(description="What the mail server says about itself.")] = (
+        None
+    )
+    tls: Annotated[TLSShown | Absent, Field(description="The encryption, and who the server is.")] = None
+    mechanism: Annotated[str | Absent, Field(description="The login mechanism that was used.")] = None
 
 
 class ChangeShown(_Shown):
-    """A setting to look at; values are left out where they are secret or not known."""
+    """A setting to look at; values that are secret or unknown are left out."""
 
     field: Annotated[str, Field(description="The setting, by its name in this API.")]
-    current: str | int | None = None
-    suggested: str | int | None = None
+    current: Annotated[str | int | Absent, Field(description="Its value in this test.")] = None
+    suggested: Annotated[str | int | Absent, Field(description="The value to try instead.")] = None
 
 
 class FailureShown(_Shown):
     """Why the test failed, and what to do."""
 
-    code: Annotated[probe.FailureCode, Field(description="A stable name, meant for programs.")]
-    stage: probe.ProbeStage
-    title: str
-    explanation: str
-    steps: list[str]
-    changes: list[ChangeShown]
-    reply: ReplyShown | None = None
+    code: Annotated[probe.FailureCode, Field(description="Stable name of the failure, meant for programs.")]
+    stage: Annotated[probe.ProbeStage, Field(description="The stage that failed.")]
+    title: Annotated[str, Field(description="The failure in a few words.")]
+    explanation: Annotated[str, Field(description="What happened and why.")]
+    steps: Annotated[list[str], Field(description="What to do, in order.")]
+    changes: Annotated[list[ChangeShown], Field(description="The settings to look at.")]
+    reply: Annotated[ReplyShown | Absent, Field(description="The reply that refused it.")] = None
 
 
 class WarningShown(_Shown):
-    """Something that works and should not stay as it is."""
+    """Something that works and should be improved."""
 
-    code: probe.WarningCode
-    explanation: str
-    field: str | None = None
+    code: Annotated[probe.WarningCode, Field(description="Stable name of the warning, meant for programs.")]
+    explanation: Annotated[str, Field(description="What to improve and why.")]
+    field: Annotated[str | Absent, Field(description="The setting, by its name in this API.")] = None
 
 
 class ConnectionTestReport(_Shown):
     """What a connection test found, stage by stage."""
 
-    succeeded: bool
-    milliseconds: int
-    stages: list[StageShown]
-    failure: FailureShown | None = None
-    warnings: list[WarningShown]
+    succeeded: Annotated[bool, Field(description="Whether every stage passed.")]
+    milliseconds: _Milliseconds
+    stages: Annotated[list[StageShown], Field(description="The stages in order.")]
+    failure: Annotated[FailureShown | Absent, Field(description="Present if the test failed.")] = None
+    warnings: Annotated[list[WarningShown], Field(description="What works and should be improved.")]

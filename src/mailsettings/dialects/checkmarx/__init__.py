@@ -30,11 +30,15 @@ def _token_claims(grants: Iterable[str]) -> Mapping[str, object]:
 CHECKMARX = Dialect(
     name="checkmarx",
     title="Checkmarx Access Control style",
-    description="The SMTP settings of the Checkmarx Access Control REST API, version 1.0.",
+    description="The SMTP settings of the Checkmarx Access Control REST API, version 1.0, and its token endpoint.",
     routers=[routes.router, token.router],
     errors=STYLE,
     own_path=own_path,
     grants=_GRANTS,
+    tags={
+        routes.TAG: "Read, change and test the SMTP settings, as the Checkmarx Access Control API does.",
+        token.TAG: "Exchange a name and a secret for an access token, which all APIs of this service accept.",
+    },
     token_claims=_token_claims,
     token_path=TOKEN,
     open_paths=[DISCOVERY, KEYS],

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mailsettings.web.report_example import failed_report
+
 VIEW: dict[str, Any] = {
     "id": 1,
     "host": "pod55017.outlook.com",
@@ -44,6 +46,17 @@ TESTS: dict[str, dict[str, Any]] = {
     "Send a mail": {"value": {**STARTTLS, "recieverEmail": "receiver@example.com"}},
     "Log in only": {"value": IMPLICIT_TLS},
     "No encryption, no login": {"value": {**NO_ENCRYPTION, "recieverEmail": "receiver@example.com"}},
+}
+FAILED_TEST: dict[str, Any] = {
+    "message": "Logging in failed: the server rejected this user name with this password. "
+    "The server replied: 535 5.7.8 Authentication credentials invalid. (Setting: password)",
+    "report": failed_report("password"),
+}
+TOKEN: dict[str, Any] = {
+    "access_token": "eyJhbGciOiJFUzI1NiIsImtpZCI6IjVmMmM5YTBiMzFkZWMwN2QifQ.e30.signature",
+    "expires_in": 3600,
+    "token_type": "Bearer",
+    "scope": "sast_rest_api",
 }
 DISCOVERY: dict[str, Any] = {
     "issuer": "mailsettings",

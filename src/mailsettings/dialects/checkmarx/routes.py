@@ -2,7 +2,7 @@
 
 import re
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import WithJsonSchema
@@ -18,65 +18,67 @@ from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
 from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.documentation import Int32, Responses, common_refusals, headers, optional_header, refusals
 from mailsettings.web.idempotency import OnceOnly
 from mailsettings.web.pieces import in_pieces
 from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.principal import caller
 from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import report_json
-from mailsettings.web.report_example import REPORT
-from mailsettings.web.report_schema import ConnectionTestReport
 from mailsettings.web.routing import StrictRoute, needs
 
-HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
+TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _NO_STORE = {"Cache-Control": "no-store"}
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": wire.ErrorViewModel, "description": "Something in the request is wrong."},
-    401: {"model": wire.ErrorViewModel, "description": "No access token, or one that is not good."},
-    403: {"model": wire.ErrorViewModel, "description": "The access token does not allow this."},
-    "default": {"model": wire.ErrorViewModel, "description": "Any other refusal, in the same shape."},
+_WITH_BODY = refusals(wire.ErrorViewModel, 413, 415)
+_NOT_FOUND = refusals(wire.ErrorViewModel, 404, on_404="No settings have this id.")
+_CHANGED = refusals(wire.ErrorViewModel, 412)
+_REPEATED = refusals(wire.ErrorViewModel, 409)
+_FOUND: Responses = {
+    200: {"content": {"application/json": {"example": examples.VIEW}}, **headers("ETag")},
+    304: {"description": "The settings have not changed.", **headers("ETag")},
+    **_NOT_FOUND,
 }
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": wire.ErrorViewModel, "description": "No settings are stored under this id."}
-}
-_CHANGED: dict[int | str, dict[str, Any]] = {
-    412: {"model": wire.ErrorViewModel, "description": "They were changed meanwhile; the message says by whom."}
-}
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have it."}}
-_REPEATED: dict[int | str, dict[str, Any]] = {
+_TEST_REPEATED: Responses = {
     409: {
-        "model": wire.ErrorViewModel,
-        "description": "The key was sent before, and there is no answer to repeat.",
+        **_REPEATED[409],
+        "headers": optional_header("Retry-After", "Present while the first request is still being answered."),
     }
 }
-_TEST_RESULTS: dict[int | str, dict[str, Any]] = {
-    200: {"model": ConnectionTestReport, "content": {"application/json": {"example": REPORT}}},
-    400: {"model": wire.FailedTestModel, "description": "It does not work, or the request is wrong."},
-    **_REPEATED,
+_TEST_RESULTS: Responses = {
+    # No content: without the preference there is no body, which generated clients would try to parse.
+    200: headers("Preference-Applied"),
+    400: {
+        "model": wire.FailedTestModel,
+        "description": "The test failed, or the request is not valid.",
+        "content": {"application/json": {"example": examples.FAILED_TEST}},
+        **headers("Idempotent-Replayed"),
+    },
+    **_TEST_REPEATED,
+    **_WITH_BODY,
 }
 
 router = APIRouter(
     route_class=StrictRoute,
     strict_content_type=False,  # one client sends JSON without any Content-Type
-    tags=["Checkmarx: SMTP settings"],
-    responses=_ERRORS,
+    tags=[TAG],
+    responses=common_refusals(wire.ErrorViewModel),
     dependencies=[Depends(require_version)],
 )
 
 
 _IdText = Annotated[
     str,
-    Path(description="Unique Id of the SMTP settings"),
+    Path(description="Id of the SMTP settings, as the list and `Location` have it.", examples=[1]),
     # Documented as what it is; read as text, so that +1, 1.0 and 01 are not taken for it.
-    WithJsonSchema({"type": "integer", "format": "int32", "minimum": 1, "maximum": HIGHEST_ID}),
+    WithJsonSchema({**Int32, "minimum": 1, "maximum": wire.HIGHEST_ID}),
 ]
 
 
 def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
     if not _NUMBER.fullmatch(id):
         raise ParameterInvalid("id must be a whole number.")
-    if len(id) > len(str(HIGHEST_ID)) or not 1 <= int(id) <= HIGHEST_ID:
+    if len(id) > len(str(wire.HIGHEST_ID)) or not 1 <= int(id) <= wire.HIGHEST_ID:
         raise MailServerNotFound
     return int(id)
 
@@ -86,24 +88,27 @@ SettingsId = Annotated[int, Depends(_settings_id)]
 
 @router.get(
     SETTINGS,
+    operation_id="listSmtpSettings",
     summary="Get all SMTP settings",
+    response_description="All settings, in the order of their ids.",
     response_model=list[wire.SMTPSettingsViewModel],
     responses={200: {"content": {"application/json": {"example": [examples.VIEW]}}}},
 )
 @needs(Permission.MAIL_SERVERS_READ)
 async def list_settings(request: Request) -> Response:
-    """All SMTP settings, by id; passwords are never shown."""
+    """Return all SMTP settings in the order of their ids; passwords are never shown."""
     page = partial(use_cases(request).mail_servers.page, caller(request))
     return await in_pieces(listing.as_json(page), MEDIA_TYPE, _NO_STORE)
 
 
 @router.post(
     SETTINGS,
+    operation_id="createSmtpSettings",
     summary="Create SMTP settings",
     status_code=201,
     response_class=Response,
-    response_description="Created; the header Location says where.",
-    responses=_REPEATED,
+    response_description="The settings are stored at the address in `Location`.",
+    responses={201: headers("Location"), **_REPEATED, **_WITH_BODY},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def create_settings(
@@ -120,9 +125,11 @@ async def create_settings(
 
 @router.post(
     f"{SETTINGS}/testconnection",
+    operation_id="testSmtpConnection",
     summary="Test SMTP connection",
     response_class=Response,
-    response_description="It works: the mail was accepted, or the login where no receiver was given.",
+    response_description="The mail server accepted the mail, or the login where no receiver was given. "
+    "The body is empty; with `Prefer: return=representation` it is a `ConnectionTestReport` in JSON.",
     responses=_TEST_RESULTS,
 )
 @needs(Permission.MAIL_SERVERS_TEST)
@@ -134,9 +141,9 @@ async def run_test_connection(
 ) -> Response:
     """Connect, secure, log in, and send one mail to the receiver.
 
-    The settings in the body are tested as they are; a stored password is never lent to them. A failure is a
-    400 whose message says which stage failed, what the server replied and what to change; its report says
-    it in detail. A success has a body only if asked for by `Prefer: return=representation`.
+    The test uses the settings in the body as they are and never a stored password. A failure is a 400 whose
+    message says which stage failed, what the server replied and what to change; its report has the details.
+    A success has no body, unless the request asks for the report with `Prefer: return=representation`.
     """
     server, receiver = translate.to_domain(settings), translate.recipient(settings)
     report = await use_cases(request).probes.given(caller(request), server, receiver, once)
@@ -147,13 +154,15 @@ async def run_test_connection(
 
 @router.get(
     f"{SETTINGS}/{{id}}",
+    operation_id="getSmtpSettings",
     summary="Get details of SMTP settings by id",
+    response_description="The settings.",
     response_model=wire.SMTPSettingsViewModel,
-    responses={200: {"content": {"application/json": {"example": examples.VIEW}}}, **_UNCHANGED, **_NOT_FOUND},
+    responses=_FOUND,
 )
 @needs(Permission.MAIL_SERVERS_READ)
 async def get_settings(request: Request, settings_id: SettingsId, _if_changed: IfChanged = None) -> Response:
-    """One object; the vendor's page shows it in a list, which none of its clients can read."""
+    """Return the settings as one object, as the vendor's clients read it; its page shows a list of one."""
     stored = await use_cases(request).mail_servers.get(caller(request), settings_id)
     if not_modified(request, stored):
         return unchanged(stored, _NO_STORE)
@@ -163,11 +172,12 @@ async def get_settings(request: Request, settings_id: SettingsId, _if_changed: I
 
 @router.put(
     f"{SETTINGS}/{{id}}",
+    operation_id="updateSmtpSettings",
     summary="Update SMTP settings",
     status_code=204,
     response_class=Response,
-    response_description="Replaced.",
-    responses={**_NOT_FOUND, **_CHANGED},
+    response_description="The settings are replaced.",
+    responses={**_NOT_FOUND, **_CHANGED, **_WITH_BODY},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def replace_settings(
@@ -178,7 +188,7 @@ async def replace_settings(
 ) -> Response:
     """Replace the settings.
 
-    Without a password the stored one is kept, as long as it goes to the same place; an empty one clears it.
+    Without a password the stored one is kept if it goes to the same destination; an empty password removes it.
     """
     wanted = translate.to_replacement(settings)
     await use_cases(request).mail_servers.replace(caller(request), settings_id, wanted, expected)
@@ -187,10 +197,11 @@ async def replace_settings(
 
 @router.delete(
     f"{SETTINGS}/{{id}}",
+    operation_id="deleteSmtpSettings",
     summary="Delete SMTP settings",
     status_code=204,
     response_class=Response,
-    response_description="Deleted.",
+    response_description="The settings are removed.",
     responses={**_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)

@@ -7,11 +7,23 @@ Reading is lenient as the vendor's ASP.NET is, writing is strict as its generate
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StrictInt, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
+from mailsettings.web.documentation import Int32, only
 from mailsettings.web.report_schema import ConnectionTestReport
 
+HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
 LONGEST_ADDRESS = 256  # the generated client's limit for the receiver
 
 EncryptionType = Literal["None", "Ssl", "Tls"]
@@ -63,130 +75,199 @@ class Wire(BaseModel):
 class SMTPSettingsModel(Wire):
     """What create, update and test have in common."""
 
-    password: Annotated[
-        SecretStr | None,
-        Field(description="Sender password; never returned."),
-    ] = None
-    host: Annotated[str, Field(min_length=1, description="SMTP server host")]
+    password: Annotated[SecretStr | None, Field(description="Password of that account; never returned.")] = None
+    host: Annotated[str, Field(min_length=1, description="Host name or address of the mail server.")]
     port: Annotated[
-        StrictInt, Field(ge=1, le=65535, description="Port for sending emails"), BeforeValidator(_read_port)
+        StrictInt,
+        Field(
+            ge=1,
+            le=65535,
+            json_schema_extra={"format": "int32"},
+            description="Port that the mail server listens on.",
+        ),
+        BeforeValidator(_read_port),
     ]
     encryption_type: Annotated[
         EncryptionType,
         BeforeValidator(_read_encryption_type),
-        Field(description="`Ssl`: TLS from the first byte. `Tls`: STARTTLS, demanded. Read in any case."),
+        Field(
+            description="How the connection is encrypted. `Ssl`: TLS from the first byte. `Tls`: STARTTLS, "
+            "required. `None`: not at all. Letter case does not matter."
+        ),
     ] = "None"
-    from_address: Annotated[str, Field(min_length=1, description="From field when sending emails")]
+    from_address: Annotated[str, Field(min_length=1, description="Address that the mail is from.")]
     use_default_credentials: Annotated[
         bool,
         BeforeValidator(_read_flag),
-        Field(strict=True, description="Log in as the machine itself: user name and password are not used."),
+        Field(
+            strict=True,
+            description="Log in as the machine that sends the mail: user name and password are not used.",
+        ),
     ] = False
-    username: Annotated[str | None, Field(description="Sender user name")] = None
-    display_name: Annotated[str | None, Field(description="Name shown beside the from address")] = None
+    username: Annotated[
+        str | None, Field(description="User name of the account at the mail server; without it, no login.")
+    ] = None
+    display_name: Annotated[str | None, Field(description="Name that mail programs show for the sender.")] = None
 
 
 class CreateSMTPSettingsModel(SMTPSettingsModel):
-    """Specifies the SMTP settings to create."""
+    """The SMTP settings to store."""
 
 
 class UpdateSMTPSettingsModel(SMTPSettingsModel):
-    """Specifies the SMTP settings that replace the stored ones."""
+    """The SMTP settings that replace the stored ones."""
 
 
 class TestConnectionModel(SMTPSettingsModel):
-    """Specifies the SMTP settings to test."""
+    """The SMTP settings to test, and who gets the test mail."""
 
     __test__ = False  # the vendor's name; pytest shall not collect it
 
     receiver_email: Annotated[
         str | None,
-        Field(max_length=LONGEST_ADDRESS, description="Who gets the test mail; left out, none is sent."),
+        Field(
+            max_length=LONGEST_ADDRESS,
+            description="Address that gets the test mail; without it, none is sent.",
+        ),
     ] = None
     # Every known client writes it this way; the vendor's page does not.
     reciever_email: Annotated[
-        str | None, Field(max_length=LONGEST_ADDRESS, description="The same, as clients spell it.")
+        str | None,
+        Field(
+            max_length=LONGEST_ADDRESS,
+            description="The same in the spelling of the vendor's clients; it wins over `receiverEmail`.",
+        ),
     ] = None
 
 
 class SMTPSettingsViewModel(Wire):
-    """SMTP settings as they are shown: no password, and no null where a generated client refuses one."""
+    """Stored SMTP settings, without the password."""
 
-    id: int
-    host: str
-    port: int
-    encryption_type: EncryptionType
-    from_address: str
-    use_default_credentials: bool
-    username: str | None
-    display_name: str | None
+    # No null where the generated client refuses one.
+    id: Annotated[
+        int,
+        WithJsonSchema({**Int32, "minimum": 1, "maximum": HIGHEST_ID}),
+        Field(description="Id of the settings."),
+    ]
+    host: Annotated[str, Field(description="Host name or address of the mail server.")]
+    port: Annotated[
+        int,
+        WithJsonSchema({**Int32, "minimum": 1, "maximum": 65535}),
+        Field(description="Port that the mail server listens on."),
+    ]
+    encryption_type: Annotated[
+        EncryptionType,
+        Field(description="`Ssl`: TLS from the first byte. `Tls`: STARTTLS. `None`: not encrypted."),
+    ]
+    from_address: Annotated[str, Field(description="Address that the mail is from.")]
+    use_default_credentials: Annotated[
+        bool, Field(description="Whether the machine that sends the mail logs in as itself.")
+    ]
+    username: Annotated[str | None, Field(description="User name at the mail server; null where none is stored.")]
+    display_name: Annotated[str | None, Field(description="Name of the sender; null where none is stored.")]
 
 
 class ErrorViewModel(BaseModel):
-    """What every refusal looks like."""
+    """Why a request was refused."""
 
-    message: str
+    message: Annotated[str, Field(description="What is wrong and what to do.")]
 
 
 class FailedTestModel(ErrorViewModel):
-    """A refusal; of a test that was made and failed, it has the report."""
+    """Why a request was refused, or why the connection test failed."""
 
-    report: ConnectionTestReport | None = None
+    report: Annotated[
+        ConnectionTestReport | SkipJsonSchema[None], Field(description="Present if a test was made and failed.")
+    ] = None
 
 
 class AccessTokenModel(BaseModel):
-    """An access token; one client takes the first member, whatever its name, so the order is fixed."""
+    """An access token (RFC 6749 5.1)."""
 
-    access_token: str
-    expires_in: Annotated[int, Field(description="Seconds")]
-    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105  # a scheme, not a token
-    scope: str | None = None
+    # One client takes the first member, whatever its name, so the order is fixed.
+    access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer <access_token>`.")]
+    expires_in: Annotated[
+        int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Seconds until the token expires.")
+    ]
+    token_type: Annotated[
+        Literal["Bearer"], only("Bearer"), Field(description="How the token is sent (RFC 6750).")
+    ] = "Bearer"  # noqa: S105  # a scheme, not a token
+    scope: Annotated[
+        str | SkipJsonSchema[None],
+        Field(description="The requested scope; it neither adds nor removes permissions."),
+    ] = None
 
 
 class TokenErrorModel(BaseModel):
     """Why there is no token (RFC 6749 5.2)."""
 
-    error: str
-    error_description: str | None = None
+    error: Annotated[str, Field(description="Error code of RFC 6749, such as `invalid_grant`.")]
+    error_description: Annotated[str | SkipJsonSchema[None], Field(description="What is wrong.")] = None
 
 
 class DiscoveryModel(BaseModel):
-    """What the vendor's discovery document says of tokens (OpenID Connect Discovery 1.0, 3)."""
+    """Where access tokens come from and what verifies them (OpenID Connect Discovery 1.0, 3)."""
 
-    issuer: str
-    jwks_uri: str
-    token_endpoint: str
-    grant_types_supported: list[str] = ["password", "client_credentials"]
-    token_endpoint_auth_methods_supported: list[str] = ["client_secret_basic", "client_secret_post"]
+    issuer: Annotated[str, Field(description="The issuer as it stands in the claim `iss` of access tokens.")]
+    jwks_uri: Annotated[str, Field(description="Address of the keys that verify access tokens.")]
+    token_endpoint: Annotated[str, Field(description="Address of the token endpoint.")]
+    grant_types_supported: Annotated[list[str], Field(description="The grants of the token endpoint.")] = [
+        *("password", "client_credentials")
+    ]
+    token_endpoint_auth_methods_supported: Annotated[
+        list[str], Field(description="How a client may send its secret to the token endpoint.")
+    ] = ["client_secret_basic", "client_secret_post"]
 
 
 class JsonWebKey(BaseModel):
     """A public key (RFC 7517 4, RFC 7518 6.2.1)."""
 
-    kty: str
-    crv: str
-    x: str
-    y: str
-    kid: str
-    use: str
-    alg: str
+    kty: Annotated[str, Field(description="Key type.")]
+    crv: Annotated[str, Field(description="Curve.")]
+    x: Annotated[str, Field(description="First coordinate, in base64url.")]
+    y: Annotated[str, Field(description="Second coordinate, in base64url.")]
+    kid: Annotated[str, Field(description="Key id, as in the header of access tokens.")]
+    use: Annotated[str, Field(description="`sig`: the key verifies signatures.")]
+    alg: Annotated[str, Field(description="Signature algorithm.")]
 
 
 class JsonWebKeySet(BaseModel):
-    """All of them (RFC 7517 5)."""
+    """The public keys that verify access tokens (RFC 7517 5)."""
 
-    keys: list[JsonWebKey]
+    keys: Annotated[list[JsonWebKey], Field(description="The keys in use.")]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    """Remove the default, which stands for a missing member and is no valid value."""
+    del schema["default"]
 
 
 class TokenRequest(BaseModel):
-    """The form of the grants (RFC 6749 4.3.2 and 4.4.2); one client writes `userName`."""
+    """The form of the grants (RFC 6749 4.3.2 and 4.4.2)."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    # Read as optional, so that its absence is an error of RFC 6749 5.2.
+    model_config = ConfigDict(hide_input_in_errors=True, json_schema_extra={"required": ["grant_type"]})
 
-    grant_type: str = ""
-    username: str | None = None
-    user_name: Annotated[str | None, Field(alias="userName")] = None
-    password: SecretStr | None = None
-    scope: str = ""
-    client_id: str | None = None
-    client_secret: SecretStr | None = None
+    grant_type: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "enum": ["password", "client_credentials"]}),
+        Field(
+            description="`password` for a user, `client_credentials` for a client.",
+            json_schema_extra=_without_default,
+        ),
+    ] = ""
+    username: Annotated[str | SkipJsonSchema[None], Field(description="Name of the user.")] = None
+    user_name: Annotated[
+        str | SkipJsonSchema[None],
+        Field(alias="userName", description="The same in the spelling of one client; `username` wins."),
+    ] = None
+    password: Annotated[SecretStr | SkipJsonSchema[None], Field(description="Password of the user.")] = None
+    scope: Annotated[
+        str,
+        Field(
+            description="Scopes with spaces between, of `sast_rest_api`, `access_control_api`, `sast_api` and "
+            "`offline_access`. Permissions come from the account alone."
+        ),
+    ] = ""
+    client_id: Annotated[str | SkipJsonSchema[None], Field(description="Id of the client.")] = None
+    client_secret: Annotated[SecretStr | SkipJsonSchema[None], Field(description="Secret of the client.")] = None

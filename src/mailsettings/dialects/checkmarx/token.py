@@ -9,7 +9,7 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import unquote_plus
 
 from fastapi import APIRouter, Form, Request, Response
@@ -21,6 +21,7 @@ from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN
 from mailsettings.domain.access import AccountKind
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.documentation import Responses, refusals
 from mailsettings.web.principal import origin
 from mailsettings.web.routing import StrictRoute
 
@@ -28,13 +29,15 @@ SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
 """What clients ask for; permissions come from the account, so a scope adds and takes away nothing."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": wire.TokenErrorModel, "description": "No token (RFC 6749 5.2)."},
-    429: {"model": wire.TokenErrorModel, "description": "Too many failed logins; wait as Retry-After says."},
-    "default": {"model": wire.ErrorViewModel, "description": "Any other refusal."},
+_DISCOVERY_ERRORS = refusals(wire.ErrorViewModel, 400, "default", on_400="The Host header names another service.")
+_TOKEN_RESULTS: Responses = {
+    200: {"content": {"application/json": {"example": examples.TOKEN}}},
+    **refusals(wire.TokenErrorModel, 400, 429, on_400="There is no token (RFC 6749 5.2)."),
+    **refusals(wire.ErrorViewModel, 413, 503, "default"),
 }
+TAG = "Checkmarx: log in"
 
-router = APIRouter(route_class=StrictRoute, tags=["Checkmarx: log in"], responses=_ERRORS)
+router = APIRouter(route_class=StrictRoute, tags=[TAG])
 
 
 class TokenRefused(Exception):
@@ -56,13 +59,15 @@ again holds on to the frames it was ever raised in, and to the secrets in them."
 
 @router.get(
     DISCOVERY,
+    operation_id="getOpenIdConfiguration",
     summary="Discover",
+    response_description="The addresses.",
     response_model=wire.DiscoveryModel,
-    responses={200: {"content": {"application/json": {"example": examples.DISCOVERY}}}},
+    responses={200: {"content": {"application/json": {"example": examples.DISCOVERY}}}, **_DISCOVERY_ERRORS},
     openapi_extra={"security": []},
 )
 async def discover(request: Request) -> Response:
-    """Where tokens are had and what they are verified with, in the manner of OpenID Connect Discovery."""
+    """Return where access tokens come from and what verifies them, as in OpenID Connect Discovery."""
     base = (use_cases(request).public_url or str(request.base_url)).rstrip("/")
     answer = wire.DiscoveryModel(
         issuer=use_cases(request).issuer, jwks_uri=f"{base}{KEYS}", token_endpoint=f"{base}{TOKEN}"
@@ -72,26 +77,35 @@ async def discover(request: Request) -> Response:
 
 @router.get(
     KEYS,
+    operation_id="getJsonWebKeySet",
     summary="Get the keys",
+    response_description="The keys in use.",
     response_model=wire.JsonWebKeySet,
-    responses={200: {"content": {"application/json": {"example": examples.KEYS}}}},
+    responses={
+        200: {"content": {"application/json": {"example": examples.KEYS}}},
+        **_DISCOVERY_ERRORS,
+        **refusals(wire.ErrorViewModel, 503),
+    },
     openapi_extra={"security": []},
 )
 async def list_keys(request: Request) -> Response:
-    """The public keys that access tokens of this service are verified with (RFC 7517)."""
+    """Return the public keys that verify the access tokens of this service (RFC 7517)."""
     return JSONResponse(dict(await use_cases(request).json_web_keys()))
 
 
 @router.post(
     TOKEN,
+    operation_id="requestToken",
     summary="Log in",
+    response_description="The access token.",
     response_model=wire.AccessTokenModel,
+    responses=_TOKEN_RESULTS,
     openapi_extra={"security": []},
 )
 async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form()]) -> Response:
-    """Exchange the name and the secret of an account for an access token that opens all APIs of this service.
+    """Exchange the name and the secret of an account for an access token that all APIs of this service accept.
 
-    A user's password by `grant_type=password`, a client's secret by `grant_type=client_credentials`.
+    A user sends a password with `grant_type=password`, a client its secret with `grant_type=client_credentials`.
     """
     try:
         await _require_client_secret(request, form)

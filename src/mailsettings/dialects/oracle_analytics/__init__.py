@@ -5,7 +5,7 @@ Source: "System: Mail Server" in the vendor's REST API reference.
 """
 
 from mailsettings.dialects.oracle_analytics.errors import STYLE
-from mailsettings.dialects.oracle_analytics.routes import router
+from mailsettings.dialects.oracle_analytics.routes import TAG, router
 from mailsettings.domain.access import MAIL_SERVERS
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.spelling import below
@@ -19,6 +19,7 @@ ORACLE_ANALYTICS = Dialect(
     own_path=below("/api/20210901"),
     # The vendor asks for the application role BI Service Administrator for everything below /system.
     grants={"bi-service-administrator": MAIL_SERVERS},
+    tags={TAG: "Read, change and test the one mail server, as the Oracle Analytics Cloud API does."},
     # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
     request_id_header="opc-request-id",
 )

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from mailsettings.web.report_example import failed_report
+
 SENDER = {"displayName": "John Smith", "emailAddress": "john.smith@myorg.com"}
 DEFAULT_CERTIFICATE = {"certificateType": "DEFAULT_TLS_CERTIFICATE"}
 
@@ -78,4 +80,10 @@ MAIL_SERVERS: dict[str, dict[str, Any]] = {
 TESTS: dict[str, dict[str, Any]] = {
     "Send a mail": {"value": {"recipient": "me@example.com"}},
     "As far as the login": {"value": {}},
+}
+FAILED_TEST: dict[str, Any] = {
+    "code": "MailServerTestFailed",
+    "message": "Logging in failed: the server rejected this user name with this password. "
+    "The server replied: 535 5.7.8 Authentication credentials invalid. (Setting: auth.password)",
+    "report": failed_report("auth.password"),
 }

@@ -1,17 +1,19 @@
 """The path operations of the one mail server: parse, call, translate, answer."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Request, Response
+from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
 from mailsettings.dialects.oracle_analytics.errors import STYLE
-from mailsettings.dialects.oracle_analytics.examples import MAIL_SERVERS, NO_AUTH, TESTS
+from mailsettings.dialects.oracle_analytics.examples import FAILED_TEST, MAIL_SERVERS, NO_AUTH, TESTS
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.documentation import Responses, common_refusals, headers, optional_header, refusals
 from mailsettings.web.idempotency import OnceOnly
 from mailsettings.web.principal import caller
 from mailsettings.web.report import report_json
@@ -21,47 +23,55 @@ from mailsettings.web.routing import StrictRoute, needs
 
 PATH = "/api/20210901/system/mail/server"
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": wire.Error, "description": "Something in the request is wrong; the message says what."},
-    401: {"model": wire.Error, "description": "No access token, or one that is not good."},
-    403: {"model": wire.Error, "description": "The access token does not allow this."},
-    "default": {"model": wire.Error, "description": "Any other refusal, in the same shape."},
-}
-_NOT_FOUND: dict[int | str, dict[str, Any]] = {
-    404: {"model": wire.Error, "description": "No mail server is configured."}
-}
-_CHANGED: dict[int | str, dict[str, Any]] = {
-    412: {"model": wire.Error, "description": "It was changed meanwhile; the message says by whom."}
-}
-_UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "As you have it."}}
-_FOUND: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Successful operation.", "content": {"application/json": {"example": NO_AUTH}}}
-}
-_REPEATED: dict[int | str, dict[str, Any]] = {
-    409: {"model": wire.Error, "description": "The key was sent before, and there is no answer to repeat."}
-}
-_TEST_RESULTS: dict[int | str, dict[str, Any]] = {
+TAG = "Oracle Analytics: mail server"
+_SHOWN: Responses = {
     200: {
-        "description": "It works; the report says what was seen.",
+        "description": "The mail server.",
+        "content": {"application/json": {"example": NO_AUTH}},
+        **headers("ETag"),
+    }
+}
+_UNCHANGED: Responses = {304: {"description": "The mail server has not changed.", **headers("ETag")}}
+_NOT_FOUND = refusals(wire.Error, 404, on_404="No mail server is configured.")
+_NOTHING_TO_GO_BACK_TO = refusals(wire.Error, 404, on_404="There is no earlier mail server.")
+_CHANGED = refusals(wire.Error, 412)
+_REPEATED = refusals(wire.Error, 409)
+_WITH_BODY = refusals(wire.Error, 413, 415)
+_TEST_REPEATED: Responses = {
+    409: {
+        **_REPEATED[409],
+        "headers": optional_header("Retry-After", "Present while the first request is still being answered."),
+    }
+}
+_TEST_RESULTS: Responses = {
+    200: {
+        "description": "The mail server works; the report says what was found.",
         "content": {"application/json": {"example": REPORT}},
     },
-    400: {"model": wire.FailedTest, "description": "It does not work, or the request is wrong."},
+    400: {
+        "model": wire.FailedTest,
+        "description": "The test failed, or the request is not valid.",
+        "content": {"application/json": {"example": FAILED_TEST}},
+        **headers("Idempotent-Replayed"),
+    },
     **_NOT_FOUND,
-    **_REPEATED,
+    **_TEST_REPEATED,
+    **_WITH_BODY,
 }
 
-router = APIRouter(route_class=StrictRoute, tags=["Oracle Analytics: mail server"], responses=_ERRORS)
+router = APIRouter(route_class=StrictRoute, tags=[TAG], responses=common_refusals(wire.Error))
 
 
 @router.get(
     PATH,
+    operation_id="getMailServer",
     summary="Get mail server settings",
     response_model=wire.MailServer,
-    responses={**_FOUND, **_UNCHANGED, **_NOT_FOUND},
+    responses={**_SHOWN, **_UNCHANGED, **_NOT_FOUND},
 )
 @needs(Permission.MAIL_SERVERS_READ)
 async def get_mail_server(request: Request, _if_changed: IfChanged = None) -> Response:
-    """The configuration of the mail server. Passwords and client secrets are shown as ten asterisks."""
+    """Return the mail server. Passwords and client secrets are shown as ten asterisks."""
     stored = await use_cases(request).mail_servers.get_default(caller(request))
     if not_modified(request, stored):
         return unchanged(stored, _NO_STORE)
@@ -71,10 +81,11 @@ async def get_mail_server(request: Request, _if_changed: IfChanged = None) -> Re
 
 @router.put(
     PATH,
+    operation_id="putMailServer",
     summary="Configure a mail server",
     response_class=Response,
-    response_description="The mail server is configured as sent.",
-    responses=_CHANGED,
+    response_description="The mail server is stored as sent. The body is empty.",
+    responses={**_CHANGED, **_WITH_BODY},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def put_mail_server(
@@ -84,8 +95,8 @@ async def put_mail_server(
 ) -> Response:
     """Create the mail server or replace all of it.
 
-    A password or client secret of ten asterisks, as GET shows it, keeps the stored one, as long as host,
-    port, connection security, certificate, authentication type, user name, client id and tenant stay.
+    A password or client secret of ten asterisks, as GET shows it, keeps the stored one, provided that host,
+    port, connection security, certificate, authentication type, user name, client id and tenant do not change.
     """
     await use_cases(request).mail_servers.put_default(caller(request), to_domain(server), expected)
     return Response()
@@ -93,9 +104,10 @@ async def put_mail_server(
 
 @router.delete(
     PATH,
+    operation_id="deleteMailServer",
     summary="Delete mail server settings",
     response_class=Response,
-    response_description="The mail server is no longer configured.",
+    response_description="The mail server is removed. The body is empty.",
     responses={**_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
@@ -107,6 +119,7 @@ async def delete_mail_server(request: Request, expected: Expected) -> Response:
 
 @router.post(
     f"{PATH}/actions/test",
+    operation_id="testMailServer",
     summary="Test the mail server (extension)",
     response_model=ConnectionTestReport,
     responses=_TEST_RESULTS,
@@ -115,11 +128,11 @@ async def delete_mail_server(request: Request, expected: Expected) -> Response:
 async def run_mail_server_test(
     request: Request,
     once: OnceOnly,
-    test: Annotated[wire.MailServerTest | None, Body(openapi_examples=TESTS)] = None,
+    test: Annotated[wire.MailServerTest | SkipJsonSchema[None], Body(openapi_examples=TESTS)] = None,
 ) -> Response:
     """Connect to the stored mail server, secure, log in, and send a mail to the recipient, if one is given.
 
-    An extension of this service: the vendor's API has no such operation.
+    The body may be left out. This is an extension: the vendor's API has no such operation.
     """
     recipient = (test.recipient if test else None) or None
     report = await use_cases(request).probes.stored(caller(request), None, recipient, once)
@@ -130,15 +143,16 @@ async def run_mail_server_test(
 
 @router.post(
     f"{PATH}/actions/rollback",
+    operation_id="rollBackMailServer",
     summary="Go back to the mail server before the last change (extension)",
     response_model=wire.MailServer,
-    responses={**_FOUND, **_NOT_FOUND, **_REPEATED, **_CHANGED},
+    responses={**_SHOWN, **_NOTHING_TO_GO_BACK_TO, **_REPEATED, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_WRITE)
 async def roll_mail_server_back(request: Request, expected: Expected, once: OnceOnly) -> Response:
-    """Make the mail server what it was before it was last changed or removed, its secret included.
+    """Restore the mail server as it was before its last change or removal, including its secret.
 
-    A second time undoes the first. An extension of this service: the vendor's API has no such operation.
+    A second call undoes the first. This is an extension: the vendor's API has no such operation.
     """
     stored = await use_cases(request).history.restore(caller(request), None, None, expected, once)
     body = to_wire(stored.server).model_dump_json(by_alias=True)

@@ -6,9 +6,21 @@ its limits are kept; where it contradicts itself the comment says what was decid
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SecretStr,
+    StrictInt,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
+from mailsettings.web.documentation import only
 from mailsettings.web.report_schema import ConnectionTestReport
 
 
@@ -16,6 +28,24 @@ class Wire(BaseModel):
     """camelCase on the wire; members that are not known are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
+
+
+# The vendor's page leaves two discriminators optional, and so do we when we read. The documents require them:
+# OpenAPI 3.1.1 leaves open what a discriminator means that may be missing.
+def _all_required(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema["properties"])
+
+
+_DISCRIMINATED = ConfigDict(json_schema_extra=_all_required)
+
+
+class _ByProvider:
+    """The vendor's union over providers, of which there is one; pydantic makes no union of one model."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        provider = handler(schema)
+        mapping = {"MS_OAUTH2": provider["$ref"]}
+        return {"oneOf": [provider], "discriminator": {"propertyName": "oAuth2Provider", "mapping": mapping}}
 
 
 NonEmpty = Annotated[str, Field(min_length=1)]
@@ -29,81 +59,119 @@ HiddenText = Annotated[
 
 
 class MailServerNoAuth(Wire):
-    """Mail server doesn't require authentication."""
+    """The mail server takes mail without a login."""
 
-    auth_type: Literal["NO_AUTH"]
+    auth_type: Annotated[Literal["NO_AUTH"], only("NO_AUTH"), Field(description="No login.")]
 
 
 class MailServerUsernamePasswordAuth(Wire):
-    """Mail server authentication requires a username and password."""
+    """Log in to the mail server with a user name and a password."""
 
-    auth_type: Literal["USERNAME_PASSWORD_AUTH"]
-    username: NonEmpty
-    password: HiddenText
+    auth_type: Annotated[
+        Literal["USERNAME_PASSWORD_AUTH"],
+        only("USERNAME_PASSWORD_AUTH"),
+        Field(description="Login with user name and password."),
+    ]
+    username: Annotated[NonEmpty, Field(description="User name of the account at the mail server.")]
+    password: Annotated[
+        HiddenText,
+        Field(description="Password of that account. Answers show ten asterisks; sent back, they keep it."),
+    ]
 
 
 class MailServerMSOAuth2(Wire):
-    """Mail server authentication that uses the Microsoft OAuth2 client credential flow."""
+    """Log in with an access token that Microsoft issues for a client secret (client credentials flow)."""
 
-    o_auth2_provider: Literal["MS_OAUTH2"] = "MS_OAUTH2"
-    client_id: UpTo255
-    secret: HiddenText
-    tenant: UpTo255
-    username: NonEmpty
+    model_config = _DISCRIMINATED
+
+    o_auth2_provider: Annotated[
+        Literal["MS_OAUTH2"], only("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
+    ] = "MS_OAUTH2"
+    client_id: Annotated[UpTo255, Field(description="Application (client) id of the app registration.")]
+    secret: Annotated[
+        HiddenText,
+        Field(description="Client secret of the app. Answers show ten asterisks; sent back, they keep it."),
+    ]
+    tenant: Annotated[UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to.")]
+    username: Annotated[NonEmpty, Field(description="Mailbox that the mail is sent from; the app needs access.")]
 
 
 class MailServerOAuth2Auth(Wire):
-    """Mail server authentication uses OAuth2."""
+    """Log in to the mail server with an OAuth 2.0 access token."""
 
     # The vendor's page lists OSS_AUTH_OCI_USER_ID and OCI_RESOURCE_PRINCIPAL here, the values of a schema of
     # the same name that belongs to snapshots; the discriminator above it demands OAUTH2_AUTH.
-    auth_type: Literal["OAUTH2_AUTH"] = "OAUTH2_AUTH"
-    o_auth2_details: MailServerMSOAuth2
+    model_config = _DISCRIMINATED
+    auth_type: Annotated[
+        Literal["OAUTH2_AUTH"], only("OAUTH2_AUTH"), Field(description="Login with an access token.")
+    ] = "OAUTH2_AUTH"
+    o_auth2_details: Annotated[
+        MailServerMSOAuth2, _ByProvider(), Field(description="Who issues the access token, and for what.")
+    ]
 
 
 class DefaultTlsCertificate(Wire):
-    """Use the default certificate provided for an SSL-enabled mail server."""
+    """Trust the mail server's certificate if an authority that the system trusts has issued it."""
 
-    certificate_type: Literal["DEFAULT_TLS_CERTIFICATE"]
+    certificate_type: Annotated[
+        Literal["DEFAULT_TLS_CERTIFICATE"],
+        only("DEFAULT_TLS_CERTIFICATE"),
+        Field(description="The system's authorities decide."),
+    ]
 
 
 class CustomTlsCertificate(Wire):
-    """Use a custom TLS certificate for an SSL-enabled mail server."""
+    """Trust the mail server's certificate if it is this one, or this one issued it."""
 
-    certificate_type: Literal["CUSTOM_TLS_CERTIFICATE"]
-    certificate: NonEmpty
+    certificate_type: Annotated[
+        Literal["CUSTOM_TLS_CERTIFICATE"],
+        only("CUSTOM_TLS_CERTIFICATE"),
+        Field(description="The given certificate decides."),
+    ]
+    certificate: Annotated[NonEmpty, Field(description="One or more certificates in PEM form.")]
 
 
 TlsCertificateDetails = Annotated[
-    DefaultTlsCertificate | CustomTlsCertificate, Field(discriminator="certificate_type")
+    DefaultTlsCertificate | CustomTlsCertificate,
+    Field(discriminator="certificate_type", description="Which certificate of the mail server is trusted."),
 ]
 
 
 class NoConnectionSecurity(Wire):
-    """No connection security."""
+    """The connection to the mail server is not encrypted."""
 
-    connection_security_type: Literal["NO_CONNECTION_SECURITY"]
+    connection_security_type: Annotated[
+        Literal["NO_CONNECTION_SECURITY"], only("NO_CONNECTION_SECURITY"), Field(description="No encryption.")
+    ]
 
 
 class SslTlsConnectionSecurity(Wire):
-    """SSL TLS security for the mail server connection."""
+    """The connection is encrypted with TLS from the first byte (implicit TLS)."""
 
-    connection_security_type: Literal["SSL_TLS_CONNECTION_SECURITY"]
+    connection_security_type: Annotated[
+        Literal["SSL_TLS_CONNECTION_SECURITY"],
+        only("SSL_TLS_CONNECTION_SECURITY"),
+        Field(description="Implicit TLS."),
+    ]
     tls_certificate_details: TlsCertificateDetails
 
 
 class StartTlsConnectionSecurity(Wire):
-    """STARTTLS security for the mail server connection."""
+    """The connection begins in clear and is upgraded with STARTTLS; without the upgrade nothing is sent."""
 
-    connection_security_type: Literal["START_TLS_CONNECTION_SECURITY"]
+    connection_security_type: Annotated[
+        Literal["START_TLS_CONNECTION_SECURITY"],
+        only("START_TLS_CONNECTION_SECURITY"),
+        Field(description="STARTTLS, required."),
+    ]
     tls_certificate_details: TlsCertificateDetails
 
 
 class MailSender(Wire):
-    """Sender of emails."""
+    """Who the mail is from."""
 
-    display_name: NonEmpty
-    email_address: NonEmpty
+    display_name: Annotated[NonEmpty, Field(description="Name that mail programs show for the sender.")]
+    email_address: Annotated[NonEmpty, Field(description="Address in the `From` field and the envelope.")]
 
 
 Auth = Annotated[
@@ -116,13 +184,21 @@ Security = Annotated[
 
 
 class MailServer(Wire):
-    """Mail server used to deliver visualizations and reports to users by email."""
+    """The outgoing mail server: where it is, how to connect and log in, and who the mail is from."""
 
-    auth: Auth
-    connection_security: Security
-    host: NonEmpty
-    port: Annotated[StrictInt, Field(ge=1, le=65535)]
-    sender: MailSender
+    auth: Annotated[Auth, Field(description="How to log in to the mail server.")]
+    connection_security: Annotated[Security, Field(description="How the connection is encrypted.")]
+    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server.")]
+    port: Annotated[
+        StrictInt,
+        Field(
+            ge=1,
+            le=65535,
+            json_schema_extra={"format": "int32"},
+            description="Port of the mail server; usually 587 for STARTTLS, 465 for implicit TLS, 25 for neither.",
+        ),
+    ]
+    sender: Annotated[MailSender, Field(description="The sender of the mail.")]
 
     @model_validator(mode="before")
     @classmethod
@@ -138,18 +214,20 @@ class MailServerTest(Wire):
     """What to test the mail server with. This is an extension: the vendor's API has no such operation."""
 
     recipient: Annotated[
-        str | None, Field(max_length=255, description="Gets the test mail; without one, none is sent.")
+        str | None, Field(max_length=255, description="Address that gets the test mail; without it, none is sent.")
     ] = None
 
 
 class Error(BaseModel):
-    """What every refusal looks like."""
+    """Why a request was refused."""
 
-    code: Annotated[str, Field(description="Short error code, meant for programs.")]
-    message: Annotated[str, Field(description="Human-readable error string.")]
+    code: Annotated[str, Field(description="Name of the kind of error, meant for programs.")]
+    message: Annotated[str, Field(description="What is wrong and what to do, meant for people.")]
 
 
 class FailedTest(Error):
-    """A refusal; of a test that was made and failed, it has the report."""
+    """Why a request was refused, or why the connection test failed."""
 
-    report: ConnectionTestReport | None = None
+    report: Annotated[
+        ConnectionTestReport | SkipJsonSchema[None], Field(description="Present if a test was made and failed.")
+    ] = None

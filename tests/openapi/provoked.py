@@ -1,0 +1,321 @@
+"""How to provoke each answer that the OpenAPI documents promise."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import httpx
+from starlette.types import ASGIApp
+
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.secret import Secret
+from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.web.routing import LONGEST_BODY
+
+from bodies import HOST, PORT, USERNAME, checkmarx, checkmarx_test, oracle
+from fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from service import ADMIN, BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+
+PASSWORD = "correct horse"
+KEY = "Idempotency-Key"
+FAILS = ProbeReport(
+    (StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),),
+    failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE),
+)
+Form = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that succeeds on a service with one stored mail server."""
+
+    method: str
+    path: str
+    json: Any = None
+    form: Form | None = None
+    token: str | None = "admin"
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def having(self, *headers: tuple[str, str]) -> "Call":
+        """The same with more headers."""
+        return replace(self, headers=(*self.headers, *headers))
+
+
+LOGIN: Form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
+DISCOVERY = TOKEN.replace("connect/token", ".well-known/openid-configuration")
+CALLS: Mapping[str, Call] = {
+    "getMailServer": Call("GET", MAIL_SERVER),
+    "putMailServer": Call("PUT", MAIL_SERVER, oracle("a password")),
+    "deleteMailServer": Call("DELETE", MAIL_SERVER),
+    "testMailServer": Call("POST", f"{MAIL_SERVER}/actions/test", {"recipient": "to@example.org"}),
+    "rollBackMailServer": Call("POST", f"{MAIL_SERVER}/actions/rollback"),
+    "listSmtpSettings": Call("GET", SMTP_SETTINGS),
+    "createSmtpSettings": Call("POST", SMTP_SETTINGS, checkmarx("a password")),
+    "getSmtpSettings": Call("GET", f"{SMTP_SETTINGS}/1"),
+    "updateSmtpSettings": Call("PUT", f"{SMTP_SETTINGS}/1", checkmarx("a password")),
+    "deleteSmtpSettings": Call("DELETE", f"{SMTP_SETTINGS}/1"),
+    "testSmtpConnection": Call("POST", f"{SMTP_SETTINGS}/testconnection", checkmarx_test("a password")),
+    "requestToken": Call("POST", TOKEN, form=LOGIN, token=None),
+    "getOpenIdConfiguration": Call("GET", DISCOVERY, token=None),
+    "getJsonWebKeySet": Call("GET", f"{DISCOVERY}/jwks", token=None),
+    "listAuditEntries": Call("GET", "/audit"),
+    "getMetrics": Call("GET", "/metrics"),
+}
+WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration")
+TESTS = ("testMailServer", "testSmtpConnection")
+
+
+class BrokenStore(InMemoryStore):
+    """A store with a fault that no error of the domain describes, once `broken` is set."""
+
+    broken = False
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[InMemoryStore]:
+        self._fail()
+        async with super().reading() as store:
+            yield store
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[InMemoryStore]:
+        self._fail()
+        async with super().writing() as store:
+            yield store
+
+    def _fail(self) -> None:
+        if self.broken:
+            raise RuntimeError
+
+
+@dataclass
+class Stage:
+    """One service, and a client of it."""
+
+    store: BrokenStore = field(default_factory=BrokenStore)
+    prober: ScriptedProber = field(default_factory=ScriptedProber)
+    allowed_hosts: Collection[str] = ()
+    at_once: RequestsAtOnce | None = None
+
+    async def prepare(self) -> None:
+        """Store an account, and a mail server that was replaced once."""
+        await self.prepare_account()
+        login = PasswordAuthentication(USERNAME, Secret("a password"))
+        server = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender"), login)
+        number = await self.store.mail_servers.add(server)
+        await self.store.mail_servers.replace(number, replace(server, port=PORT))
+
+    async def prepare_account(self) -> None:
+        """Store nothing but an account."""
+        await KeepAccounts(self.store, PlainPasswords()).add(OPERATOR, ADMIN, PASSWORD)
+
+    @cached_property
+    def app(self) -> ASGIApp:
+        return build_service(self.store, self.prober, allowed_hosts=self.allowed_hosts, at_once=self.at_once)
+
+    async def send(self, call: Call, content: bytes | None = None, content_type: str = "") -> httpx.Response:
+        """The answer to *call*; *content* takes the place of its body."""
+        headers = [*call.headers, *([("Authorization", f"Bearer {call.token}")] if call.token else [])]
+        if content_type:
+            headers.append(("Content-Type", content_type))
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport) as http:
+            given = {"json": call.json, "data": call.form}
+            body: dict[str, Any] = given if content is None else {"content": content}
+            return await http.request(call.method, BASE_URL + call.path, headers=headers, **body)
+
+
+Provoke = Callable[[Call], Awaitable[httpx.Response]]
+
+
+async def on(call: Call, **stage: Any) -> httpx.Response:
+    """Send *call* to a new service."""
+    made = Stage(**stage)
+    await made.prepare()
+    return await made.send(call)
+
+
+async def well(call: Call) -> httpx.Response:
+    """Send it as it is."""
+    return await on(call)
+
+
+async def with_body(call: Call, content: bytes, content_type: str) -> httpx.Response:
+    made = Stage()
+    await made.prepare()
+    return await made.send(call, content, content_type)
+
+
+async def too_large(call: Call) -> httpx.Response:
+    kind = "application/x-www-form-urlencoded" if call.form else "application/json"
+    return await with_body(call, b" " * (LONGEST_BODY + 1), kind)
+
+
+async def not_json(call: Call) -> httpx.Response:
+    return await with_body(call, json.dumps(call.json).encode(), "text/plain")
+
+
+async def database_away(call: Call) -> httpx.Response:
+    made = Stage()
+    await made.prepare()
+    made.store.away = True
+    return await made.send(call)
+
+
+async def broken(call: Call) -> httpx.Response:
+    made = Stage()
+    await made.prepare()
+    made.store.broken = True
+    return await made.send(call)
+
+
+async def nothing_stored(call: Call) -> httpx.Response:
+    made = Stage()
+    await made.prepare_account()
+    return await made.send(call)
+
+
+async def twice(call: Call) -> httpx.Response:
+    """Send it again under its key."""
+    made = Stage()
+    await made.prepare()
+    keyed = call.having((KEY, "key"))
+    await made.send(keyed)
+    return await made.send(keyed)
+
+
+async def after_another(call: Call) -> httpx.Response:
+    """Send it under the key of another request."""
+    made = Stage()
+    await made.prepare()
+    other = CALLS["createSmtpSettings"]
+    await made.send(replace(other, json=checkmarx("another password")).having((KEY, "key")))
+    return await made.send(call.having((KEY, "key")))
+
+
+async def meanwhile(call: Call) -> httpx.Response:
+    """Send it again while the first one is still being answered."""
+    made = Stage()
+    await made.prepare()
+    made.prober.hold = asyncio.Event()
+    keyed = call.having((KEY, "key"))
+    first = asyncio.create_task(made.send(keyed))
+    while not made.prober.asked:  # noqa: ASYNC110  # the prober is asked in a few turns of the loop
+        await asyncio.sleep(0)
+    again = await made.send(keyed)
+    made.prober.hold.set()
+    await first
+    return again
+
+
+async def failing(call: Call) -> httpx.Response:
+    return await on(call, prober=ScriptedProber(FAILS))
+
+
+async def failing_twice(call: Call) -> httpx.Response:
+    made = Stage(prober=ScriptedProber(FAILS))
+    await made.prepare()
+    keyed = call.having((KEY, "key"))
+    await made.send(keyed)
+    return await made.send(keyed)
+
+
+async def too_many_logins(call: Call) -> httpx.Response:
+    made = Stage()
+    await made.prepare()
+    wrong = replace(call, form={**LOGIN, "password": "wrong"})
+    for _ in range(6):
+        answer = await made.send(wrong)
+    return answer
+
+
+def header(name: str, value: str) -> Provoke:
+    async def provoke(call: Call) -> httpx.Response:
+        return await on(call.having((name, value)))
+
+    return provoke
+
+
+def token(name: str | None) -> Provoke:
+    async def provoke(call: Call) -> httpx.Response:
+        return await on(replace(call, token=name))
+
+    return provoke
+
+
+def stage(**settings: Any) -> Provoke:
+    async def provoke(call: Call) -> httpx.Response:
+        return await on(call, **settings)
+
+    return provoke
+
+
+Case = tuple[str, str, Provoke]
+"""The operation, the status as the document names it, and how to provoke it."""
+_PRECONDITIONS = (
+    *("putMailServer", "deleteMailServer", "rollBackMailServer"),
+    *("updateSmtpSettings", "deleteSmtpSettings"),
+)
+
+
+def cases() -> Iterable[Case]:
+    """All of them; a status may come in several ways."""
+    for name, call in CALLS.items():
+        success = {"createSmtpSettings": "201", "updateSmtpSettings": "204", "deleteSmtpSettings": "204"}
+        yield name, success.get(name, "200"), well
+        if call.token:
+            yield from _behind_a_token(name, call)
+        if call.json or call.form:
+            yield name, "413", too_large
+        if call.json:
+            yield name, "415", not_json
+    yield from _of_single_operations()
+
+
+def _behind_a_token(name: str, call: Call) -> Iterable[Case]:
+    yield name, "400", header("Authorization", "Bearer another")
+    yield name, "401", token(None)
+    yield name, "401", token("no such token")
+    yield name, "403", token("stranger")
+    yield name, "429", stage(at_once=RequestsAtOnce(0))
+    yield name, "503", token("issuer-away")
+    if name not in WITHOUT_DATABASE:
+        yield name, "503", database_away
+        yield name, "default", broken
+    if name in _PRECONDITIONS:
+        yield name, "412", header("If-Match", '"another"')
+    if call.method == "POST":
+        success = "201" if name == "createSmtpSettings" else "200"
+        yield name, success, twice
+        yield name, "409", after_another
+    if "/1" in call.path or (MAIL_SERVER in call.path and call.method != "PUT"):
+        yield name, "404", nothing_stored
+
+
+def _of_single_operations() -> Iterable[Case]:
+    for name in ("getMailServer", "getSmtpSettings"):
+        yield name, "304", header("If-None-Match", "*")
+    for name in TESTS:
+        yield name, "400", failing
+        yield name, "400", failing_twice
+        yield name, "409", meanwhile
+    yield "testSmtpConnection", "200", header("Prefer", "return=representation")
+    yield "requestToken", "400", wrong_password
+    yield "requestToken", "429", too_many_logins
+    yield "requestToken", "503", database_away
+    yield "requestToken", "default", broken
+    for name in ("getOpenIdConfiguration", "getJsonWebKeySet"):
+        yield name, "400", stage(allowed_hosts=["other.example.org"])
+    yield "getJsonWebKeySet", "503", database_away
+    yield "getJsonWebKeySet", "default", broken
+
+
+async def wrong_password(call: Call) -> httpx.Response:
+    return await on(replace(call, form={**LOGIN, "password": "wrong"}))
