@@ -6,7 +6,7 @@ RUN python -m venv /opt/mailsettings
 ENV PATH=/opt/mailsettings/bin:$PATH PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 # The libraries first: they change less often than the project does.
 COPY requirements.lock ./
-RUN pip install --require-hashes --requirement requirements.lock
+RUN pip install --no-deps --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY alembic alembic

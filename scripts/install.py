@@ -22,8 +22,8 @@ def main(lock: str, *stamps: str) -> None:
         venv.create(home, with_pip=True)
     print(f"installing {lock} …", flush=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # The lock is whole, so pip has nothing to resolve. With dependencies, pip before 25 reads the extra in
-    # `pytest-cov -> coverage[toml]` as a requirement of its own that the lock does not pin, and stops.
+    # The lock is whole, so pip has nothing to resolve. With dependencies, an old pip such as 23.2 reads the extra
+    # in `pytest-cov -> coverage[toml]` as a requirement of its own that the lock does not pin, and stops.
     subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", lock], check=True)
     # The lock has all that the build needs, so nothing without a hash is fetched here.
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)

@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ROOT / ".real"
-"""Ignored by git: tools that are no system packages, by `npm install --prefix .real` or in `.real/venv`."""
+"""Ignored by git: tools that are no system packages: files, `npm install --prefix .real`, and `.real/venv`."""
 
 
 class Program(NamedTuple):
@@ -27,6 +27,8 @@ class Program(NamedTuple):
 PROGRAMS: Mapping[str, Program] = {
     "caddy": Program(["caddy"], "apt-get install caddy; version 2.6 or newer"),
     "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
+    "pip 22.3": Program(["pip-22.3-py3-none-any.whl"], "pip download --no-deps --dest .real pip==22.3"),
+    "pip 24.2": Program(["pip-24.2-py3-none-any.whl"], "pip download --no-deps --dest .real pip==24.2"),
     "strace": Program(["strace"], "apt-get install strace"),
 }
 
@@ -34,7 +36,7 @@ PROGRAMS: Mapping[str, Program] = {
 def find(name: str) -> str | None:
     """Return the path of a program of `PROGRAMS`, or None where it is missing."""
     path = os.pathsep.join(map(str, _folders()))
-    found = (shutil.which(command, path=path) for command in PROGRAMS[name].commands)
+    found = (shutil.which(command, os.F_OK, path) for command in PROGRAMS[name].commands)
     return next(filter(None, found), None)
 
 
@@ -50,5 +52,5 @@ def missing() -> list[str]:
 
 def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
-    yield from (TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin")
+    yield from (TOOLS, TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin")
     yield from sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)  # for other versions of Python

@@ -150,7 +150,7 @@ def test_the_image_installs_hashed_libraries_and_then_only_the_project() -> None
     installs = [line for line in dockerfile("RUN") if "pip install" in line]
 
     assert installs == [
-        "pip install --require-hashes --requirement requirements.lock",
+        "pip install --no-deps --require-hashes --requirement requirements.lock",
         "pip install --no-deps --no-build-isolation .",
     ]
 
