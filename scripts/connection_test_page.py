@@ -81,7 +81,7 @@ def _stages(meaning: Meaning) -> str:
 
 
 def _words(meaning: Meaning) -> tuple[str, str]:
-    return f"**{meaning.title}**: {meaning.explanation}", " ".join(meaning.steps)
+    return f"**{meaning.title}**: {meaning.explanation}", " ".join(map(str, meaning.steps))
 
 
 def _sentence(text: str) -> str:

@@ -128,7 +128,7 @@ async def test_a_server_with_only_weak_dhe_is_told_in_openssls_words(
         report = await make_prober().probe(settings, None)
 
     assert report.failure is not None
-    assert (report.failure.code, report.failure.stage) == (FailureCode.TLS_HANDSHAKE_FAILED, ProbeStage.SECURE)
+    assert (report.failure.code, report.failure.stage) == (FailureCode.TLS_KEY_EXCHANGE_WEAK, ProbeStage.SECURE)
     assert "dh key too small" in report.failure.explanation
     assert "1.2" not in report.failure.explanation
 

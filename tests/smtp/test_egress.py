@@ -237,18 +237,6 @@ async def test_a_closed_port_is_refused_and_its_setting_named(make_prober: Any) 
     assert server.connections == 0
 
 
-@pytest.mark.shows(FailureCode.HOST_NOT_FOUND)
-async def test_a_name_that_nobody_knows_is_told_as_such(make_prober: Any) -> None:
-    def resolve(_host: str) -> Any:
-        raise OSError(-2, "Name or service not known")
-
-    settings = MailServer("nowhere.example", 25, ConnectionSecurity.NONE, SENDER)
-    report = await make_prober(resolve=resolve).probe(settings, None)
-
-    assert report.failure is not None
-    assert (report.failure.code, report.failure.stage) == (FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
-
-
 @pytest.mark.shows(FailureCode.CONNECTION_REFUSED)
 async def test_a_port_where_nothing_listens_is_told_as_such(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:

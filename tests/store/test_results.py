@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import Change, ProbeFailure, ProbeReport
+from mailsettings.domain.probe import Change, ProbeFailure, ProbeReport, SettingStep
 from mailsettings.domain.setting import Setting
 from mailsettings.store.results import from_json, to_json
 
@@ -14,7 +14,10 @@ SECURITY = st.none() | st.sampled_from(ConnectionSecurity)
 CHANGES = st.builds(Change, st.just(Setting.SECURITY), SECURITY, SECURITY) | st.builds(
     Change, st.sampled_from([each for each in Setting if each is not Setting.SECURITY]), NO_SECURITY, NO_SECURITY
 )
-FAILURES = st.builds(ProbeFailure, changes=st.lists(CHANGES, max_size=3).map(tuple))
+STEPS = st.text() | st.builds(SettingStep, st.sampled_from(Setting), st.text())
+FAILURES = st.builds(
+    ProbeFailure, changes=st.lists(CHANGES, max_size=3).map(tuple), steps=st.lists(STEPS, max_size=3).map(tuple)
+)
 REPORTS = st.builds(ProbeReport, failure=st.none() | FAILURES)
 
 

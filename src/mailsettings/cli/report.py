@@ -9,13 +9,13 @@ import click
 
 from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.probe import Observed, Outcome, ProbeFailure, ProbeReport, StageReport
-from mailsettings.domain.setting import Setting
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary, report_json
 
 _MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-", Outcome.UNKNOWN: "?"}
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.SKIPPED: None, Outcome.UNKNOWN: "yellow"}
 _INDENT = " " * 14
-VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting})
+STORED_WORDS = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
 
 
 recipient_option = click.option(
@@ -28,7 +28,7 @@ def tell(report: ProbeReport, *, as_json: bool) -> None:
     """Print *report*; click leaves the colours out where there is no terminal."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can say what servers say
-    click.echo(report_json(report, VOCABULARY) if as_json else render(report))
+    click.echo(report_json(report, STORED_WORDS) if as_json else render(report))
 
 
 def render(report: ProbeReport) -> str:
@@ -47,7 +47,7 @@ def _about(failure: ProbeFailure) -> Iterator[str]:
         yield f"The server replied: {failure.reply}"
     for number, step in enumerate(failure.steps, 1):
         yield f"{number}. {step}"
-    for change in VOCABULARY.changes(failure):
+    for change in STORED_WORDS.changes(failure):
         if change.suggested is not None:
             now = f" (now {change.current})" if change.current is not None else ""
             yield f"-> set {change.field} to {change.suggested}{now}"

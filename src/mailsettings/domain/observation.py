@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from mailsettings.domain.reply_text import summary
+
 EXPIRES_SOON_DAYS = 30
 
 
@@ -16,6 +18,11 @@ class SMTPReply:
 
     def __str__(self) -> str:
         return " ".join(filter(None, (str(self.code), self.enhanced_code, self.text)))
+
+    @property
+    def summary(self) -> str:
+        """What messages have room for: the codes, and the part of the text that means something to people."""
+        return " ".join(filter(None, (str(self.code), self.enhanced_code, summary(self.text))))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ class Outcome(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why a probe failed: stable names, meant for programs; `findings.py` says what each means."""
+    """Why a probe failed: stable names, meant for programs; `domain/findings` says what each means."""
 
+    ACCOUNT_DISABLED = "account_disabled"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
     APP_PASSWORD_REQUIRED = "app_password_required"
     AUTHENTICATION_DISABLED = "smtp_auth_disabled"
@@ -40,17 +41,23 @@ class FailureCode(StrEnum):
     AUTHENTICATION_NOT_OFFERED = "smtp_auth_not_offered"
     AUTHENTICATION_REQUIRED = "smtp_auth_required"
     CLEARTEXT_CREDENTIALS = "cleartext_credentials_refused"
+    CLIENT_REFUSED = "client_refused"
     CONNECTION_LOST = "connection_lost"
     CONNECTION_REFUSED = "connection_refused"
     CONNECTION_TIMED_OUT = "connection_timed_out"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     DELIVERY_UNKNOWN = "delivery_unknown"
+    EHLO_NAME_REFUSED = "ehlo_name_refused"
     ENCRYPTION_REQUIRED = "encryption_required"
     HOST_NOT_FOUND = "host_not_found"
     HOST_UNREACHABLE = "host_unreachable"
+    HOST_WITHOUT_ADDRESS = "host_without_address"
     INTERNAL = "internal"
     MECHANISM_REFUSED = "smtp_auth_mechanism_refused"
     MESSAGE_REFUSED = "message_refused"
+    MESSAGE_TOO_LARGE = "message_too_large"
+    NAME_SERVER_FAILED = "name_server_failed"
+    NAME_SERVER_TIMED_OUT = "name_server_timed_out"
     NOT_SMTP = "not_smtp"
     OAUTH2_AUTHORITY_UNREACHABLE = "oauth2_authority_unreachable"
     OAUTH2_CLIENT_SECRET_EXPIRED = "oauth2_client_secret_expired"
@@ -60,6 +67,7 @@ class FailureCode(StrEnum):
     OAUTH2_LOGIN_REFUSED = "oauth2_login_refused"
     OAUTH2_TENANT_UNKNOWN = "oauth2_tenant_unknown"
     OAUTH2_TOKEN_REFUSED = "oauth2_token_refused"
+    POLICY_REFUSED = "policy_refused"
     PORT_NOT_ALLOWED = "port_not_allowed"
     RECIPIENT_REFUSED = "recipient_refused"
     RELAY_REFUSED = "relay_refused"
@@ -67,6 +75,8 @@ class FailureCode(StrEnum):
     SENDER_NOT_ALLOWED = "sender_not_allowed"
     SENDER_NOT_VERIFIED = "sender_not_verified"
     SENDING_LIMIT_REACHED = "sending_limit_reached"
+    SENDING_NOT_PERMITTED = "sending_not_permitted"
+    SERVER_FAULT = "server_fault"
     SERVER_REFUSED = "server_refused"
     SERVER_UNAVAILABLE = "server_unavailable"
     SETTING_INVALID = "setting_invalid"
@@ -77,16 +87,21 @@ class FailureCode(StrEnum):
     TLS_CERTIFICATE_INVALID = "tls_certificate_invalid"
     TLS_CERTIFICATE_NOT_YET_VALID = "tls_certificate_not_yet_valid"
     TLS_CERTIFICATE_SELF_SIGNED = "tls_certificate_self_signed"
+    TLS_CLIENT_CERTIFICATE_REQUIRED = "tls_client_certificate_required"
     TLS_HANDSHAKE_FAILED = "tls_handshake_failed"
     TLS_ISSUER_UNKNOWN = "tls_issuer_unknown"
+    TLS_KEY_EXCHANGE_WEAK = "tls_key_exchange_weak"
     TLS_NAME_MISMATCH = "tls_name_mismatch"
+    TLS_NAME_UNRECOGNIZED = "tls_name_unrecognized"
+    TLS_NO_COMMON_ALGORITHM = "tls_no_common_algorithm"
+    TLS_SERVER_ERROR = "tls_server_error"
     TLS_VERSION_TOO_OLD = "tls_version_too_old"
     UNEXPECTED_REPLY = "unexpected_reply"
     WRONG_CONNECTION_SECURITY = "wrong_connection_security"
 
 
 class WarningCode(StrEnum):
-    """What works today and deserves a look: stable names; `findings.py` says what each means."""
+    """What works today and deserves a look: stable names; `domain/findings` says what each means."""
 
     ADDRESS_UNREACHABLE = "address_unreachable"
     CERTIFICATE_EXPIRES_SOON = "certificate_expires_soon"
@@ -108,6 +123,21 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingStep:
+    """A step that changes *setting*; an API that has no field for it says where else that can be done."""
+
+    setting: Setting
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+Steps = tuple[str | SettingStep, ...]
+"""What to do, in the order of what to try first."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeFailure:
     """Why the probe failed: a title, a sentence, what to do in steps, and the settings to change."""
 
@@ -115,7 +145,7 @@ class ProbeFailure:
     stage: ProbeStage
     title: str
     explanation: str
-    steps: tuple[str, ...] = ()
+    steps: Steps = ()
     changes: tuple[Change, ...] = ()
     reply: SMTPReply | None = None
 

@@ -1,5 +1,6 @@
 """The names of the settings themselves, so that an error or a piece of advice can point at one."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -10,6 +11,9 @@ class Setting(StrEnum):
     CERTIFICATE = "certificate"
     CLIENT_ID = "client id"
     CLIENT_SECRET = "client secret"
+    DEADLINE = "deadline"
+    DEFAULT_CREDENTIALS = "default credentials"
+    EHLO_NAME = "EHLO name"
     HOST = "host"
     PASSWORD = "password"
     PORT = "port"
@@ -19,3 +23,10 @@ class Setting(StrEnum):
     SENDER_NAME = "sender name"
     TENANT = "tenant"
     USERNAME = "user name"
+
+
+SERVICE_SETTINGS: Mapping[Setting, str] = {
+    Setting.DEADLINE: "MAILSETTINGS_SMTP_DEADLINE_SECONDS",
+    Setting.EHLO_NAME: "MAILSETTINGS_SMTP_EHLO_NAME",
+}
+"""What no mail server's settings hold: whoever runs the service sets it, under this name."""

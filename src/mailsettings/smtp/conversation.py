@@ -22,10 +22,17 @@ from mailsettings.smtp.message import compose
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.replies import credential_forms, reply
 from mailsettings.smtp.session import Session
+from mailsettings.smtp.silence import GREETING, HANDSHAKE
 
 _NO_LOGIN = "the settings have no login"
 _NO_RECIPIENT = "no recipient was given, so no mail was sent"
 _COMPLETED, _GO_ON = 2, 3  # RFC 5321 4.2.1: the first digit of a reply
+
+_COMMANDS = {
+    ProbeStage.SENDER: "MAIL FROM",
+    ProbeStage.RECIPIENT: "RCPT TO",
+    ProbeStage.CONTENT: "DATA",
+}
 
 Opening = Callable[[ssl.SSLContext | None], Awaitable[Session]]
 WhileWaiting = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
@@ -53,6 +60,7 @@ class Conversation:
         """Go as far as the server's greeting; *while_waiting* looks for another way if it takes long."""
         implicit = self._server.security is ConnectionSecurity.IMPLICIT_TLS
         self._journal.enter(ProbeStage.SECURE if implicit else ProbeStage.GREET)
+        self._journal.awaited = HANDSHAKE
         await while_waiting(self._journal.stage, self._open(open_session, self._context if implicit else None))
         if implicit:
             self._journal.observe(tls=self._open_session.tls)
@@ -75,6 +83,8 @@ class Conversation:
         self._session = await open_session(context)
 
     async def _greet(self) -> None:
+        self._journal.ehlo_name = self._open_session.ehlo_name
+        self._journal.awaited = GREETING
         greeting = await self._open_session.greeting()
         if protocol_of(greeting.code, greeting.message):
             raise Answered(greeting.code, greeting.message)
@@ -82,6 +92,7 @@ class Conversation:
         self._observe(greeting)
 
     async def _ehlo(self) -> None:
+        self._journal.awaited = "the reply to EHLO"
         await self._open_session.ehlo()
         self._journal.observe(greeting=self._open_session.server)
 
@@ -92,10 +103,14 @@ class Conversation:
             self._journal.enter(ProbeStage.SECURE)
             if not self._open_session.server.offers("STARTTLS"):
                 raise Refused(FailureCode.STARTTLS_NOT_OFFERED)
-            await self._open_session.start_tls(self._context, self._server.host)
+            self._journal.awaited = "the reply to STARTTLS"
+            try:
+                await self._open_session.start_tls(self._context, self._server.host)
+            finally:
+                if self._open_session.starttls_accepted:
+                    self._journal.awaited = HANDSHAKE
             self._journal.observe(tls=self._open_session.tls)
-            await self._open_session.ehlo()
-            self._journal.observe(greeting=self._open_session.server)
+            await self._ehlo()
 
     async def _authenticate(self) -> None:
         match self._server.authentication:
@@ -112,11 +127,14 @@ class Conversation:
         encrypted = self._server.security is not ConnectionSecurity.NONE
         mechanism = password_mechanism(self._open_session.server.mechanisms, encrypted=encrypted)
         self._journal.observe(mechanism=mechanism)
+        self._journal.awaited = f"the reply to AUTH {mechanism}"
         self._observe(await log_in(self._open_session, mechanism, username, password))
 
     async def _log_in_by_token(self, login: OAuth2ClientCredentials) -> None:
         require_xoauth2(self._open_session.server.mechanisms)
+        self._journal.awaited = "the authority's access token"
         token = await self._oauth2.token(self._server, login)
+        self._journal.awaited = f"the reply to AUTH {XOAUTH2}"
         self._journal.hidden = credential_forms(self._server, token.text)
         self._journal.permissions = token.permissions
         self._journal.observe(mechanism=XOAUTH2)
@@ -142,6 +160,7 @@ class Conversation:
         ):
             if number:
                 self._journal.enter(stage)
+            self._journal.awaited = f"the reply to {_COMMANDS[stage]}"
             if not together:
                 envelope.write(commands[number])
             self._observe(await envelope.reply(wanted=_GO_ON if stage is ProbeStage.CONTENT else _COMPLETED))
@@ -151,6 +170,7 @@ class Conversation:
             return
         envelope.write_message(compose(sender, recipient, self._server.host, datetime.now(UTC)))
         self._journal.dot_sent = True
+        self._journal.awaited = "the reply to the end of the message"
         self._observe(await envelope.reply(wanted=_COMPLETED))
 
     def _observe(self, answer: SMTPResponse) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 import aiosmtplib
 
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps
 
 WIRE_ERRORS = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError)
 """`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`."""
@@ -24,7 +24,7 @@ class Refused(Exception):
         self,
         code: FailureCode,
         explanation: str = "",
-        steps: tuple[str, ...] = (),
+        steps: Steps = (),
         changes: tuple[Change, ...] = (),
         stage: ProbeStage | None = None,
     ) -> None:

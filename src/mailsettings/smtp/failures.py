@@ -1,6 +1,8 @@
 """From what goes wrong on the wire to a finding: replies by one table, everything else by its kind."""
 
 import ssl
+from ipaddress import ip_address
+from typing import cast
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
@@ -10,12 +12,13 @@ from mailsettings.smtp import refusals
 from mailsettings.smtp.errors import Answered, Refused
 from mailsettings.smtp.foreign import protocol_of
 from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.look_ups import not_found
 from mailsettings.smtp.oauth2 import TokenRefused
+from mailsettings.smtp.offers import with_offers
 from mailsettings.smtp.racing import NotConnected
 from mailsettings.smtp.replies import reply, shown
-
-_NOT_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
-"""OpenSSL's reasons for a first answer that is no TLS at all."""
+from mailsettings.smtp.silence import deadline_passed
+from mailsettings.smtp.tls_reasons import NOT_TLS, ended, is_known
 
 # OpenSSL's X509_V_ERR_ numbers, from x509_vfy.h.
 _CERTIFICATE = {
@@ -28,37 +31,51 @@ _CERTIFICATE = {
     21: FailureCode.TLS_ISSUER_UNKNOWN,
     62: FailureCode.TLS_NAME_MISMATCH,
     64: FailureCode.TLS_NAME_MISMATCH,
+    66: FailureCode.TLS_KEY_EXCHANGE_WEAK,
+    67: FailureCode.TLS_KEY_EXCHANGE_WEAK,
 }
 _SUSPECTS = {
-    ProbeStage.RESOLVE: Setting.HOST,
     ProbeStage.CONNECT: Setting.PORT,
     ProbeStage.GREET: Setting.SECURITY,
     ProbeStage.SECURE: Setting.SECURITY,
 }
-"""The setting that a silence or a hang-up makes one think of."""
+"""The setting to look at first where the server closed the connection without a word."""
 
 
-def explain(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # a table
+def explain(error: Exception, journal: Journal) -> ProbeFailure:
     """What *error* means where *journal* stands; nothing that it hides is in the text."""
     match error:
         case Refused():
-            return error.failure(journal.stage)
+            return with_offers(error.failure(journal.stage), journal)
         case Answered():
             return _refusal(error, journal)
         case NotConnected():
-            return failure(error.code, journal.stage)
+            return failure(error.code, journal.stage, explanation=_without_route(error))
         case TokenRefused():
             return _no_token(error, journal)
         case _ if journal.dot_sent:
             return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
+        case _:
+            return _on_the_wire(error, journal)
+
+
+def _on_the_wire(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # a table
+    match error:
+        case TimeoutError():
+            return deadline_passed(journal)
+        case _ if journal.stage is ProbeStage.RESOLVE:
+            return not_found(error, journal.seconds)
+        case _ if is_known(error.__cause__):
+            journal.return_to(ProbeStage.SECURE)  # TLS 1.3: the alert comes after the client's handshake is done
+            return ended(cast("ssl.SSLError", error.__cause__), ProbeStage.SECURE)
         case ssl.SSLCertVerificationError():
             code = _CERTIFICATE.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
             return failure(code, journal.stage, explanation=_verification(code, error))
         case ssl.SSLError() if journal.stage is ProbeStage.SECURE:
-            not_tls = error.reason in _NOT_TLS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS
-            code = FailureCode.WRONG_CONNECTION_SECURITY if not_tls else FailureCode.TLS_HANDSHAKE_FAILED
-            explanation = "this port does not begin with TLS." if not_tls else ""
-            return failure(code, journal.stage, explanation=explanation)
+            if error.reason in NOT_TLS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS:
+                explanation = "this port does not begin with TLS."
+                return failure(FailureCode.WRONG_CONNECTION_SECURITY, journal.stage, explanation=explanation)
+            return ended(error, journal.stage)
         case _:
             return failure(_kind(error, journal.stage), journal.stage, changes=_suspect(journal))
 
@@ -97,16 +114,21 @@ def _no_token(error: TokenRefused, journal: Journal) -> ProbeFailure:
 
 def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
     match error:
-        case TimeoutError():
-            return FailureCode.DEADLINE_EXCEEDED
-        case _ if stage is ProbeStage.RESOLVE:
-            return FailureCode.HOST_NOT_FOUND
         case ConnectionError() | OSError():
             return FailureCode.CONNECTION_LOST
         case ValueError() if stage is ProbeStage.SECURE:  # Python cannot read the certificate's fields
             return FailureCode.TLS_CERTIFICATE_INVALID
         case _:
             return FailureCode.UNEXPECTED_REPLY
+
+
+def _without_route(error: NotConnected) -> str:
+    """The family that this machine has no way to, if all addresses are of it."""
+    versions = {ip_address(attempt.address).version for attempt in error.attempts}
+    if error.code is not FailureCode.HOST_UNREACHABLE or len(versions) != 1:
+        return ""
+    version = versions.pop()
+    return f"the host has IPv{version} addresses only, and this machine has no way to them."
 
 
 def _suspect(journal: Journal) -> tuple[Change, ...]:
@@ -116,6 +138,6 @@ def _suspect(journal: Journal) -> tuple[Change, ...]:
 
 def _verification(code: FailureCode, error: ssl.SSLCertVerificationError) -> str:
     """OpenSSL's own words where we have none; they hold the host at most."""
-    if code is FailureCode.TLS_CERTIFICATE_INVALID:
+    if code in {FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_KEY_EXCHANGE_WEAK}:
         return f"the server's certificate is not trusted: {error.verify_message}."
     return ""

@@ -24,6 +24,11 @@ from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.presented import TLS_TROUBLE, with_presented
 
 _NOBODY_THERE = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
+_ENDED_HANDSHAKE = {
+    FailureCode.CONNECTION_LOST,
+    FailureCode.TLS_HANDSHAKE_FAILED,
+    FailureCode.TLS_NO_COMMON_ALGORITHM,
+}
 _BY_WORDS = {
     ConnectionSecurity.NONE: "speaks without encryption",
     ConnectionSecurity.STARTTLS: "begins in clear and offers STARTTLS",
@@ -235,8 +240,7 @@ class FallbackScan:
     async def _on_encryption(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         session = await self._inspection.encryption(self._server.port, self._server.security)
         if session is None:
-            in_handshake = found.code in {FailureCode.TLS_HANDSHAKE_FAILED, FailureCode.CONNECTION_LOST}
-            return await self._on_key_exchange(found) if in_handshake else found
+            return await self._on_key_exchange(found) if found.code in _ENDED_HANDSHAKE else found
         journal.observe(tls=session)
         return with_presented(session, found, logs_in=self._server.secret is not None)
 
@@ -247,7 +251,8 @@ class FallbackScan:
         said = "" if trouble == NO_OTHER else f", and OpenSSL says of it: {trouble}"
         explanation = f"the server offers {NO_OTHER} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
         steps = ("Ask whoever runs the server to offer ECDHE key exchange, or TLS 1.3.",)
-        return failure(FailureCode.TLS_HANDSHAKE_FAILED, found.stage, explanation=explanation, steps=steps)
+        code = FailureCode.TLS_KEY_EXCHANGE_WEAK if said else FailureCode.TLS_NO_COMMON_ALGORITHM
+        return failure(code, found.stage, explanation=explanation, steps=steps)
 
 
 async def _stop(*tasks: "asyncio.Future[Any]") -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.observation import TLSSession
+from mailsettings.domain.observation import ServerGreeting, TLSSession
 from mailsettings.domain.probe import (
     Observed,
     Outcome,
@@ -22,7 +22,8 @@ class Journal:
     """Stages are entered one after the other; entering the next one means that the last one passed.
 
     `hidden` is what must not be shown, `greeted` whether it is settled what the port speaks, `dot_sent` whether
-    the message was sent to its end, `permissions` what the access token allows where it says so.
+    the message was sent to its end, `permissions` what the access token allows where it says so, `ehlo_name` the
+    name that was given in EHLO, `awaited` what the test waits for, `deadline_seconds` how long it may take.
     """
 
     def __init__(self, server: MailServer) -> None:
@@ -31,6 +32,9 @@ class Journal:
         self.greeted = False
         self.dot_sent = False
         self.permissions: frozenset[str] | None = None
+        self.ehlo_name = ""
+        self.awaited = ""
+        self.deadline_seconds = 0.0
         self._begun = self._stage_begun = time.perf_counter()
         self._done: list[StageReport] = []
         self._stage: ProbeStage | None = None
@@ -57,6 +61,27 @@ class Journal:
         return next((stage.observed.tls for stage in self._done if stage.observed.tls), None)
 
     @property
+    def offered(self) -> ServerGreeting:
+        """What the server said of itself last."""
+        seen = [*(stage.observed.greeting for stage in self._done), self._observed.greeting]
+        return next((greeting for greeting in reversed(seen) if greeting), ServerGreeting(""))
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the server accepted a login."""
+        return ProbeStage.AUTHENTICATE in self.passed
+
+    @property
+    def passed(self) -> Sequence[ProbeStage]:
+        """The stages that passed, in the order of the wire."""
+        return [stage.stage for stage in self._done if stage.outcome is Outcome.PASSED]
+
+    @property
+    def seconds(self) -> float:
+        """How long the running stage has taken so far."""
+        return time.perf_counter() - self._stage_begun
+
+    @property
     def encrypted(self) -> bool:
         """Whether the running stage has brought TLS about."""
         return self._observed.tls is not None
@@ -70,6 +95,13 @@ class Journal:
         """Begin *stage*."""
         self._leave(Outcome.PASSED)
         self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), Observed()
+
+    def return_to(self, stage: ProbeStage) -> None:
+        """Make *stage* the running one again, if it has passed: it turned out later that it failed."""
+        passed = next((report for report in self._done if report.stage is stage), None)
+        if passed is not None:
+            self._done.remove(passed)
+            self._stage, self._observed = stage, passed.observed
 
     def observe(self, **seen: Any) -> None:
         """Keep what was seen in the running stage, under the names of `Observed`."""

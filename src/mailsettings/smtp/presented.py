@@ -12,6 +12,7 @@ TLS_TROUBLE = {
     *(FailureCode.TLS_CERTIFICATE_EXPIRED, FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_NAME_MISMATCH),
     *(FailureCode.TLS_CERTIFICATE_NOT_YET_VALID, FailureCode.TLS_CERTIFICATE_SELF_SIGNED),
     *(FailureCode.TLS_ISSUER_UNKNOWN, FailureCode.TLS_HANDSHAKE_FAILED, FailureCode.CONNECTION_LOST),
+    FailureCode.TLS_NO_COMMON_ALGORITHM,
 }
 """Findings that a look at the presented certificates may say more about."""
 NAMES_SAID = 5

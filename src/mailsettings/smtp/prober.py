@@ -88,6 +88,7 @@ class SMTPProber:
         log. Only cancelling raises.
         """
         journal = Journal(server)
+        journal.deadline_seconds = self._deadline_seconds
         try:
             return await self._probe(journal, server, recipient)
         except Exception as error:  # noqa: BLE001  # the server chooses its bytes; no report of a test may be lost

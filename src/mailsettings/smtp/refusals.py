@@ -1,4 +1,8 @@
-"""What a reply of refusal means: first by the provider's habits, then by the code and where it came."""
+"""What a reply of refusal means: the evidence in it comes before the command that it answers.
+
+In this order: what the provider is known to mean; the words; the enhanced status code; and only then the reply
+code and the stage. A first digit of 4 does not mean that waiting helps: "relay access denied" is a 454 in Postfix.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -6,111 +10,128 @@ from dataclasses import dataclass, replace
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.findings.meaning import ENVELOPE
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
+from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCredentials
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
-from mailsettings.domain.setting import Setting
-from mailsettings.smtp import providers
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
+from mailsettings.smtp import grammar, providers
+from mailsettings.smtp.advice import LOGIN, Advice
 from mailsettings.smtp.errors import Answered, TokenNotTaken
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.replies import reply, shown
+from mailsettings.smtp.status import subject_of
+from mailsettings.smtp.suspects import pointed
 
 SEND_PERMISSION = "SMTP.SendAsApp"
+LONGEST_READ = 2048
 _UNAVAILABLE = 421  # RFC 5321 3.8: at any time
-_PERMANENT = 5
-_TRANSIENT = 4
+_PERMANENT, _TRANSIENT = 5, 4
+_EARLY = (ProbeStage.GREET, ProbeStage.SECURE)
+_NAMES = re.compile(r"<[^>]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.IGNORECASE)
+"""Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
 
 
-def _always(_server: MailServer) -> bool:
+def _always(_journal: Journal) -> bool:
     return True
 
 
-def _in_clear(server: MailServer) -> bool:
-    return server.security is ConnectionSecurity.NONE
+def _in_clear(journal: Journal) -> bool:
+    return journal.server.security is ConnectionSecurity.NONE
 
 
-def _without_login(server: MailServer) -> bool:
-    return server.secret is None
+def _starttls_done(journal: Journal) -> bool:
+    return journal.encrypted
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    """Fits replies of these codes, any where none are given, in these stages, with words like these."""
+class _Place:
+    """What a refusal means by its code, any where none are given, and the stages where it comes."""
 
-    code: FailureCode
+    meaning: FailureCode
     stages: Iterable[ProbeStage]
     codes: tuple[int, ...] = ()
-    words: str = ""
-    to: Callable[[MailServer], bool] = _always
+    of: Callable[[Journal], bool] = _always
 
     def fits(self, said: SMTPReply, journal: Journal) -> bool:
-        return (
-            journal.stage in self.stages
-            and (not self.codes or said.code in self.codes)
-            and self.to(journal.server)
-            and re.search(self.words, str(said), re.IGNORECASE) is not None
-        )
+        return journal.stage in self.stages and (not self.codes or said.code in self.codes) and self.of(journal)
 
 
-_LOGIN = (ProbeStage.AUTHENTICATE,)
-_ENCRYPT = r"STARTTLS|\bTLS\b|encrypt"
-_LOG_IN = r"authenticat(e|ion)\b.*\brequired"
-_RULES = (
-    # RFC 3463 3.2: 5.1.x is about an address, whatever the words.
-    _Rule(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,), (), r"^\d+ 5\.1\."),
-    _Rule(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,), (), r"^\d+ 5\.1\."),
+_PLACES = (
     # RFC 3207 4 and RFC 4954 6: 530 "Must issue a STARTTLS command first", 538 for a mechanism.
-    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *ENVELOPE), (538,), to=_in_clear),
-    _Rule(FailureCode.ENCRYPTION_REQUIRED, (*_LOGIN, *ENVELOPE), (530, 550, 554), _ENCRYPT, _in_clear),
-    _Rule(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530,), to=_without_login),  # RFC 4954 6
-    _Rule(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (550, 553, 554), _LOG_IN, _without_login),
+    _Place(FailureCode.ENCRYPTION_REQUIRED, (*LOGIN, *ENVELOPE), (538,), _in_clear),
+    _Place(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530, 535)),  # RFC 4954 6
     # RFC 4954 4 and 6, RFC 5321 4.2.4: unknown, not implemented, too weak, too long, out of order.
-    _Rule(FailureCode.MECHANISM_REFUSED, _LOGIN, (500, 501, 502, 503, 504, 534, 538)),
-    _Rule(FailureCode.AUTHENTICATION_FAILED, _LOGIN),
-    _Rule(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
-    _Rule(FailureCode.RELAY_REFUSED, (ProbeStage.RECIPIENT,), (), r"\brelay"),
-    _Rule(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
-    _Rule(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
-    _Rule(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
-    _Rule(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
+    _Place(FailureCode.MECHANISM_REFUSED, LOGIN, (500, 501, 502, 503, 504, 534, 538)),
+    _Place(FailureCode.ACCOUNT_DISABLED, LOGIN, (525,)),  # RFC 5248 2.4
+    _Place(FailureCode.AUTHENTICATION_FAILED, LOGIN),
+    _Place(FailureCode.MESSAGE_TOO_LARGE, (ProbeStage.SENDER, ProbeStage.CONTENT), (552,)),  # RFC 1870 6
+    _Place(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
+    _Place(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
+    _Place(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
+    _Place(FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done),  # the greeting after it
+    _Place(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
+    _Place(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
 )
-_NAMES = re.compile(r"<[^>]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.IGNORECASE)
-"""Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
-LONGEST_READ = 1000
 
 
-def explain(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # in turn
+def explain(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
     """What *answer* means where *journal* stands; *refusal* is the same made fit to be shown."""
     stage = journal.stage
-    if refusal.code == _UNAVAILABLE:
-        return failure(FailureCode.SERVER_UNAVAILABLE, stage, reply=refusal)
     if refusal.code // 100 not in {_TRANSIENT, _PERMANENT}:
         code = FailureCode.DELIVERY_UNKNOWN if journal.dot_sent else FailureCode.UNEXPECTED_REPLY
         return failure(code, stage, reply=refusal)
     said = reply(answer.code, answer.text, (), LONGEST_READ)
-    if advice := providers.advice_on(said, stage):
-        return failure(advice.code, stage, explanation=advice.explanation, steps=advice.steps, reply=refusal)
-    if stage is ProbeStage.AUTHENTICATE and isinstance(journal.server.authentication, OAuth2ClientCredentials):
+    advice = providers.advice_on(said, stage)
+    if _by_token(journal) and (advice is None or advice.code is FailureCode.AUTHENTICATION_FAILED):
         return _token_not_taken(answer, refusal, journal)
-    if refusal.code // 100 == _TRANSIENT and stage not in {ProbeStage.GREET, ProbeStage.SECURE}:
-        return failure(FailureCode.TEMPORARY_REFUSAL, stage, reply=refusal)
-    if journal.encrypted:  # STARTTLS went well; it is the greeting after it that is refused
-        return failure(FailureCode.SERVER_REFUSED, stage, reply=refusal)
-    said = replace(said, text=_NAMES.sub(" ", said.text))
-    code = next(rule.code for rule in _RULES if rule.fits(said, journal))
-    return failure(code, stage, changes=_changes(code), reply=refusal)
+    advice = advice or _judged(replace(said, text=_NAMES.sub(" ", said.text)), journal)
+    return pointed(advice, refusal, journal)
 
 
-def _changes(code: FailureCode) -> tuple[Change, ...]:
+def _judged(said: SMTPReply, journal: Journal) -> Advice:
+    """The row that fits *said*, whose names are taken out; one is made where only code and place speak."""
+    for_now = said.code // 100 == _TRANSIENT
+    rows = (*grammar.GREYLISTING, *grammar.ROWS, *grammar.BUSY) if for_now else grammar.ROWS
+    fitting = (row for row in rows if row.fits(said, journal.stage) and _possible(row.code, journal))
+    found = next(fitting, None)
+    subject = subject_of(said.enhanced_code)
+    vague = found is None or found in grammar.BUSY
+    if vague and subject is not None and _possible(subject, journal):
+        return Advice(subject, "")
+    return found or Advice(_by_place(said, journal), "")
+
+
+def _by_place(said: SMTPReply, journal: Journal) -> FailureCode:
+    if said.code == _UNAVAILABLE:
+        return FailureCode.SERVER_UNAVAILABLE
+    if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY:
+        return FailureCode.TEMPORARY_REFUSAL
+    place = next(place for place in _PLACES if place.fits(said, journal))
+    is_policy = (said.enhanced_code or "")[1:] in {".7.0", ".7.1"}  # RFC 3463 3.8: not authorised, no more
+    if is_policy and not place.codes and journal.stage in {ProbeStage.SENDER, ProbeStage.RECIPIENT}:
+        return FailureCode.POLICY_REFUSED
+    return place.meaning
+
+
+def _possible(code: FailureCode, journal: Journal) -> bool:
+    """Whether *code* can be right: encryption is missing only in clear, and a login is refused at AUTH."""
     if code is FailureCode.ENCRYPTION_REQUIRED:
-        return (Change(Setting.SECURITY, suggested=ConnectionSecurity.STARTTLS),)
-    return ()
+        return _in_clear(journal)
+    if code in {FailureCode.AUTHENTICATION_FAILED, FailureCode.MECHANISM_REFUSED}:
+        return journal.stage is ProbeStage.AUTHENTICATE
+    if code is FailureCode.RECIPIENT_REFUSED:
+        return journal.stage in {ProbeStage.RECIPIENT, ProbeStage.CONTENT}
+    return True
+
+
+def _by_token(journal: Journal) -> bool:
+    login = journal.server.authentication
+    return journal.stage is ProbeStage.AUTHENTICATE and isinstance(login, OAuth2ClientCredentials)
 
 
 def _token_not_taken(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
     if journal.permissions is not None and SEND_PERMISSION not in journal.permissions:
         return failure(FailureCode.OAUTH2_CONSENT_MISSING, journal.stage, reply=refusal)
     challenge = shown(answer.challenge, journal.hidden) if isinstance(answer, TokenNotTaken) else ""
-    explanation = "the access token was had, and the mail server does not let it in"
+    explanation = "the authority gave an access token, and the mail server rejected it"
     said = f"{explanation} ({challenge})." if challenge else ""
     return failure(FailureCode.OAUTH2_LOGIN_REFUSED, journal.stage, explanation=said, reply=refusal)

@@ -9,8 +9,11 @@ from urllib.parse import quote, quote_plus
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.secret import MASK
+from mailsettings.smtp.words import WORDS_OF_REPLIES
 
 LONGEST_TEXT = 200
+LONGEST_REPLY = 2048
+"""In characters: what a report shows of a reply. Messages show its `summary`."""
 SHORTEST_SECRET = 4
 CLUE = 8
 """So many characters of a secret in a row are taken for a part of it."""
@@ -19,7 +22,7 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of 
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def reply(code: int, message: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) -> SMTPReply:
+def reply(code: int, message: str, hidden: Sequence[str] = (), longest: int = LONGEST_REPLY) -> SMTPReply:
     """A reply as we show it; none of *hidden* is in its text."""
     enhanced_code: str | None = None
     lines: list[str] = []
@@ -67,8 +70,10 @@ def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) ->
 def _without(text: str, hidden: Sequence[str]) -> str:
     """*text* without *hidden*, also where a server cuts it, splits it over lines, or leaves the padding out.
 
-    Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden.
+    Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
+    secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.
     """
+    hidden = [form for form in hidden if form.lower() not in WORDS_OF_REPLIES]
     for form in hidden:
         if len(form) < SHORTEST_SECRET and form in text:
             return MASK

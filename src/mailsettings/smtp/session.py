@@ -22,10 +22,14 @@ from mailsettings.smtp.replies import host_name, keywords
 FAREWELL_SECONDS = 0.5
 MOST_EXTENSIONS = 50
 READY = 220  # RFC 5321 4.2
+NOT_KNOWN = {500, 502}  # RFC 5321 4.2.2: command not recognised, not implemented
 
 
 class _Protocol(SMTPProtocol):
     """aiosmtplib's protocol, stricter: no reply before its command, and one code in all lines of a reply."""
+
+    lost_by: Exception | None = None
+    last_reply: SMTPResponse | None = None
 
     async def execute_command(
         self,
@@ -34,7 +38,25 @@ class _Protocol(SMTPProtocol):
     ) -> SMTPResponse:
         if self._buffer:
             raise SMTPResponseException(-1, "Reply without a command")
-        return await super().execute_command(*args, timeout=timeout)
+        try:
+            return await super().execute_command(*args, timeout=timeout)
+        except SMTPServerDisconnected as lost:
+            raise lost from (lost.__cause__ or self.lost_by)
+
+    async def read_response(
+        self,
+        timeout: float | None = None,  # noqa: ASYNC109  # the library's
+    ) -> SMTPResponse:
+        try:
+            self.last_reply = await super().read_response(timeout)
+        except SMTPServerDisconnected as lost:
+            raise lost from (lost.__cause__ or self.lost_by)
+        return self.last_reply
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Keep *exc*: a TLS alert may come while no reply is awaited."""
+        self.lost_by = exc
+        super().connection_lost(exc)
 
     def _read_response_from_buffer(self) -> SMTPResponse | None:
         codes = set()
@@ -53,7 +75,7 @@ class Session:
 
     def __init__(self, protocol: SMTPProtocol, sock: socket.socket, ehlo_name: str | None) -> None:
         self._protocol = protocol
-        self._ehlo_name = ehlo_name or _own_address(sock)
+        self.ehlo_name = ehlo_name or _own_address(sock)
         self._transport = _transport_of(protocol)
         self._greeted = False
         self.server = ServerGreeting("")
@@ -92,10 +114,10 @@ class Session:
 
     async def ehlo(self) -> SMTPResponse:
         """Learn what the server can do; a server that knows no EHLO is greeted as of old (RFC 5321 3.2)."""
-        name = self._ehlo_name.encode()
+        name = self.ehlo_name.encode()
         answer = await _read(self._protocol.execute_command(b"EHLO", name))
         if answer.code // 100 == 5:  # noqa: PLR2004  # RFC 5321 4.2.1
-            return _expected(await _read(self._protocol.execute_command(b"HELO", name)), 2)
+            return await self._helo(name, answer)
         _expected(answer, 2)
         extensions, mechanisms = parse_esmtp_extensions(answer.message)
         size = extensions.get("size", "")
@@ -107,11 +129,24 @@ class Session:
         )
         return answer
 
+    async def _helo(self, name: bytes, refused: SMTPResponse) -> SMTPResponse:
+        """Greet as of old. Of two refusals the first counts, unless it only says that EHLO is not known."""
+        answer = await _read(self._protocol.execute_command(b"HELO", name))
+        if answer.code // 100 != 2 and refused.code not in NOT_KNOWN:  # noqa: PLR2004  # RFC 5321 4.2.1
+            raise Answered(refused.code, refused.message)
+        return _expected(answer, 2)
+
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Encrypt what follows; what was offered in clear is forgotten (RFC 3207 4.2). Raises `Answered`."""
         await _read(self._protocol.start_tls(context, server_hostname=tls_name(host)))
         self._transport = _transport_of(self._protocol)
         self.server = ServerGreeting(self.server.name)
+
+    @property
+    def starttls_accepted(self) -> bool:
+        """Whether the last reply in clear was the one that lets TLS begin."""
+        last = getattr(self._protocol, "last_reply", None)
+        return last is not None and last.code == READY
 
     async def say(self, *words: bytes, wanted: int) -> SMTPResponse:
         """One command and its reply. Raises `Answered` unless its code, or the first digit, is *wanted*."""

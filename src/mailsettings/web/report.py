@@ -1,12 +1,12 @@
 """A connection test's report as JSON and as a sentence, with the settings in the words of the API that asked."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailsettings.domain import observation
-from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, StageReport, Value
-from mailsettings.domain.setting import Setting
+from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, SettingStep, StageReport, Value
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web import report_schema as schema
 
 _DOING: Mapping[ProbeStage, str] = {
@@ -23,22 +23,36 @@ _DOING: Mapping[ProbeStage, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """An API's words: its name of each setting it has, and its spelling of their values."""
+    """An API's words: its name of each setting it has, and its spelling of their values.
+
+    `elsewhere` says of a setting that it has no field for where else that is changed, in a sentence.
+    """
 
     fields: Mapping[Setting, str]
     value: Callable[[Value], str | int] = lambda value: value
+    elsewhere: Mapping[Setting, str] = field(default_factory=dict)
+
+    def name_of(self, setting: Setting | None) -> str | None:
+        """The name of *setting* here: a field of this API, or what whoever runs the service sets."""
+        return None if setting is None else self.fields.get(setting) or SERVICE_SETTINGS.get(setting)
 
     def changes(self, failure: ProbeFailure) -> list[schema.ChangeShown]:
-        """What to change, as far as this API can say it."""
-        return [
-            schema.ChangeShown(
-                field=self.fields[change.setting],
-                current=self._said(change.current),
-                suggested=self._said(change.suggested),
-            )
-            for change in failure.changes
-            if change.setting in self.fields
-        ]
+        """What to change, as far as this API can say it; a field is named once."""
+        found: dict[str, schema.ChangeShown] = {}
+        for change in failure.changes:
+            if name := self.name_of(change.setting):
+                current, suggested = self._said(change.current), self._said(change.suggested)
+                found.setdefault(name, schema.ChangeShown(field=name, current=current, suggested=suggested))
+        return list(found.values())
+
+    def steps(self, failure: ProbeFailure) -> list[str]:
+        """What to do, as far as it can be done here; what cannot is replaced by where it can."""
+        return list(dict.fromkeys(self._step(step) for step in failure.steps))
+
+    def _step(self, step: str | SettingStep) -> str:
+        if isinstance(step, str):
+            return step
+        return step.text if step.setting in self.fields else self.elsewhere.get(step.setting, step.text)
 
     def _said(self, value: Value | None) -> str | int | None:
         return None if value is None else self.value(value)
@@ -48,8 +62,8 @@ def failure_sentence(failure: ProbeFailure, words: Vocabulary) -> str:
     """What error messages have room for: the stage, why, what the server replied, what to do and to change."""
     parts = [f"{_DOING[failure.stage]} failed: {failure.explanation}"]
     if failure.reply:
-        parts.append(f"The server replied: {failure.reply}.")
-    parts += failure.steps
+        parts.append(f"The server replied: {failure.reply.summary.rstrip('.')}.")
+    parts += words.steps(failure)
     parts += [_advice(change) for change in words.changes(failure)]
     return " ".join(parts)
 
@@ -81,7 +95,7 @@ def _shown(report: ProbeReport, words: Vocabulary) -> schema.ConnectionTestRepor
             schema.WarningShown(
                 code=warning.code,
                 explanation=warning.explanation,
-                field=words.fields.get(warning.setting) if warning.setting else None,
+                field=words.name_of(warning.setting),
             )
             for warning in report.warnings
         ],
@@ -94,7 +108,7 @@ def _failure(failure: ProbeFailure, words: Vocabulary) -> schema.FailureShown:
         stage=failure.stage,
         title=failure.title,
         explanation=failure.explanation,
-        steps=list(failure.steps),
+        steps=words.steps(failure),
         changes=words.changes(failure),
         reply=_reply(failure.reply),
     )

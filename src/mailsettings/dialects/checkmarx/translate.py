@@ -19,10 +19,11 @@ from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary
 
 FIELDS = {
-    Setting.AUTHENTICATION: "useDefaultCredentials",
+    Setting.AUTHENTICATION: "username",  # with one there is a login, without one there is none
     Setting.CERTIFICATE: "certificate",
     Setting.CLIENT_ID: "clientId",
     Setting.CLIENT_SECRET: "clientSecret",
+    Setting.DEFAULT_CREDENTIALS: "useDefaultCredentials",
     Setting.HOST: "host",
     Setting.PASSWORD: "password",
     Setting.PORT: "port",
@@ -35,6 +36,11 @@ FIELDS = {
 }
 """This API's name for each setting; those in `_ABSENT` are put there by another API, if at all."""
 _ABSENT = {Setting.CERTIFICATE, Setting.CLIENT_ID, Setting.CLIENT_SECRET, Setting.TENANT}
+_NO_OAUTH2 = "OAuth2 would help too; this API has no fields for it, and another API of this service has."
+_NO_CERTIFICATE = (
+    "If the certificate is the right one, let whoever runs this service add it, or the authority that issued it, "
+    "to the file that MAILSETTINGS_SMTP_CA_FILE names; this API has no field for certificates."
+)
 
 # The page lists "SSL, TLS or None" and means nothing by them; clients come from .NET, where SSL is encryption
 # from the first byte and TLS the upgrade.
@@ -47,6 +53,7 @@ ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, sec
 VOCABULARY = Vocabulary(
     {setting: name for setting, name in FIELDS.items() if setting not in _ABSENT},
     lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
+    {Setting.CERTIFICATE: _NO_CERTIFICATE, Setting.CLIENT_ID: _NO_OAUTH2},
 )
 
 

@@ -1,7 +1,7 @@
-"""What every failure and warning of a connection test means, in words for the one who has to mend it.
+"""What every failure and warning of a connection test means, in words for the person who has to fix it.
 
-The text is for people and may get better; the codes are for programs and stay. No vendor's name of a setting
-is in here: those are in a failure's changes, which each API shows in its own words.
+The texts are for people and may get better; the codes are for programs and stay. The texts hold no vendor's name
+of a setting: those are in a failure's changes, which each API shows in its own words.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mailsettings.domain.findings import delivery, encryption, login, reaching
 from mailsettings.domain.findings.meaning import Meaning
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, WarningCode
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps, WarningCode
 
 FAILURES: Mapping[FailureCode, Meaning] = {
     **reaching.FINDINGS,
@@ -31,7 +31,7 @@ def failure(  # noqa: PLR0913  # all but the first two have good defaults
     stage: ProbeStage,
     *,
     explanation: str = "",
-    steps: tuple[str, ...] = (),
+    steps: Steps = (),
     changes: tuple[Change, ...] = (),
     reply: SMTPReply | None = None,
 ) -> ProbeFailure:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import ENVELOPE, Meaning
+from mailsettings.domain.findings.meaning import ENVELOPE, TALKING, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting
 
@@ -11,44 +11,62 @@ _ASK = "Ask whoever runs the server"
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.SENDER_NOT_ALLOWED: Meaning(
         "This sender may not be used",
-        "the server does not take mail from this sender.",
+        "the server does not accept this sender address.",
         ("Use a sender address that this login may send as.",),
-        (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT),
+        TALKING,
         Setting.SENDER_ADDRESS,
     ),
     FailureCode.SENDER_NOT_VERIFIED: Meaning(
         "The sender is not verified with the provider",
         "the provider sends only for addresses and domains that were verified with it.",
         ("Verify the sender's address or domain with the provider.", "Or use a sender that is verified."),
-        (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT),
+        ENVELOPE,
         Setting.SENDER_ADDRESS,
     ),
     FailureCode.SENDING_LIMIT_REACHED: Meaning(
         "The account's sending limit is reached",
-        "the provider takes no more mail from this account for now.",
+        "the provider accepts no more mail from this account for now.",
         ("Wait until the limit is lifted, or raise it with the provider.",),
+        TALKING,
+    ),
+    FailureCode.SENDING_NOT_PERMITTED: Meaning(
+        "The login may not send mail",
+        "the server knows the login, and a rule of its own does not let it send.",
+        (f"{_ASK} to let this login send mail; the reply says which permission is missing.",),
         (ProbeStage.AUTHENTICATE, *ENVELOPE),
+        Setting.USERNAME,
     ),
     FailureCode.RECIPIENT_REFUSED: Meaning(
         "The recipient was refused",
-        "the server does not take mail for this recipient.",
+        "the server does not accept mail for this recipient.",
         ("Check the recipient's address.",),
-        (ProbeStage.RECIPIENT,),
+        ENVELOPE,
         Setting.RECIPIENT,
     ),
     FailureCode.RELAY_REFUSED: Meaning(
-        "The server does not forward for us",
-        "the server takes mail for its own domains only, from those it does not know.",
-        ("Log in, if the server offers it.", f"{_ASK} to let this machine relay."),
-        (ProbeStage.RECIPIENT,),
+        "The server does not relay for this machine",
+        "the server relays mail to other domains only for those who log in or whose network it knows.",
+        (
+            "Log in: give a user name and a password.",
+            "Or ask whoever runs the server to let this machine relay, by adding its address to its networks.",
+        ),
+        ENVELOPE,
         Setting.AUTHENTICATION,
+    ),
+    FailureCode.MESSAGE_TOO_LARGE: Meaning(
+        "The message is too large for the server",
+        "the test mail is larger than the server accepts.",
+        (f"{_ASK} to raise its limit for the size of a message.",),
+        ENVELOPE,
     ),
     FailureCode.MESSAGE_REFUSED: Meaning(
         "The message was refused",
-        "the server took the addresses and refused the message.",
-        ("The reply says why; often the sender address does not fit the login.",),
+        "the server accepted the addresses and refused the message itself.",
+        (
+            "Read the reply: it says what the server objects to.",
+            "If it says nothing useful, ask whoever runs the server; its filters and its log know more.",
+        ),
         (ProbeStage.CONTENT,),
-        Setting.SENDER_ADDRESS,
     ),
     FailureCode.DELIVERY_UNKNOWN: Meaning(
         "It is not known whether the mail was taken",

@@ -1,9 +1,9 @@
-"""Why the server did not let us in, or the authority gave no token."""
+"""Why the server refused the login, or the authority gave no token."""
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import ENVELOPE, Meaning
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.findings.meaning import TALKING, Meaning
+from mailsettings.domain.probe import FailureCode, ProbeStage, SettingStep
 from mailsettings.domain.setting import Setting
 
 _ASK = "Ask whoever runs the server"
@@ -14,27 +14,27 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.ENCRYPTION_REQUIRED: Meaning(
         "The server wants encryption first",
         "the server does not go on without encryption.",
-        ("Use STARTTLS on this port.",),
-        (ProbeStage.AUTHENTICATE, *ENVELOPE),
+        ("Set the connection security to STARTTLS.",),
+        TALKING,
         Setting.SECURITY,
     ),
     FailureCode.AUTHENTICATION_NOT_OFFERED: Meaning(
         "The server offers no fitting login",
         "the server offers no way to log in that fits these settings.",
-        ("Use no login if the server wants none.", _SUBMISSION),
+        (_SUBMISSION, "If the server needs no login, remove user name and password."),
         (ProbeStage.AUTHENTICATE,),
         Setting.AUTHENTICATION,
     ),
     FailureCode.MECHANISM_REFUSED: Meaning(
         "The server refuses the way of logging in",
-        "the server offers this way to log in and then does not take it.",
+        "the server offers this way to log in and then refuses it.",
         (f"{_ASK} which login is meant for programs.", _SUBMISSION),
         (ProbeStage.AUTHENTICATE,),
         Setting.AUTHENTICATION,
     ),
     FailureCode.AUTHENTICATION_FAILED: Meaning(
         "The login was refused",
-        "the server does not take this user name with this password.",
+        "the server does not accept this user name with this password.",
         (
             "Check the user name; many servers want the whole mail address.",
             "Enter the password again; many providers want one made for programs.",
@@ -44,8 +44,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.AUTHENTICATION_DISABLED: Meaning(
         "Login by password is switched off",
-        "the provider has switched login by password off for this account.",
-        ("Switch it on for the account, or use OAuth2.",),
+        "the provider has switched off login by password for this account.",
+        ("Switch it on for the account.", SettingStep(Setting.CLIENT_ID, "Or use OAuth2.")),
         (ProbeStage.AUTHENTICATE,),
         Setting.AUTHENTICATION,
     ),
@@ -56,16 +56,26 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         (ProbeStage.AUTHENTICATE,),
         Setting.PASSWORD,
     ),
+    FailureCode.ACCOUNT_DISABLED: Meaning(
+        "The account is not active",
+        "the provider has not activated this account, or has disabled or blocked it.",
+        (
+            "Log in at the provider's web site and see what it says about the account.",
+            "Or ask the provider's support.",
+        ),
+        TALKING,
+        Setting.USERNAME,
+    ),
     FailureCode.AUTHENTICATION_REQUIRED: Meaning(
         "The server wants a login",
-        "the server takes no mail without a login.",
+        "the server accepts no mail without a login.",
         ("Give a user name and a password.",),
-        (ProbeStage.AUTHENTICATE, *ENVELOPE),
-        Setting.AUTHENTICATION,
+        TALKING,
+        Setting.USERNAME,
     ),
     FailureCode.OAUTH2_AUTHORITY_UNREACHABLE: Meaning(
         "The token authority does not answer",
-        "the authority that gives out access tokens does not answer as one.",
+        "the authority that issues access tokens did not answer, or not as expected.",
         ("See whether this machine reaches it by HTTPS.",),
         (ProbeStage.AUTHENTICATE,),
         Setting.TENANT,
@@ -86,7 +96,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.OAUTH2_CLIENT_SECRET_WRONG: Meaning(
         "The client secret is wrong",
-        "the authority does not take the client secret.",
+        "the authority does not accept the client secret.",
         ("Copy the secret's value, not its id.", f"If the value is not shown any more: {_RENEW_CLIENT}"),
         (ProbeStage.AUTHENTICATE,),
         Setting.CLIENT_SECRET,
@@ -116,8 +126,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.CLIENT_ID,
     ),
     FailureCode.OAUTH2_LOGIN_REFUSED: Meaning(
-        "The mail server does not take the token",
-        "the access token was had, and the mail server does not let it in.",
+        "The mail server rejects the access token",
+        "the authority gave an access token, and the mail server rejected it.",
         (
             "Register the application's service principal in Exchange Online (New-ServicePrincipal).",
             "Give it full access to the mailbox (Add-MailboxPermission).",

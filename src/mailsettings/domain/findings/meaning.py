@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mailsettings.domain.probe import ProbeStage
+from mailsettings.domain.probe import ProbeStage, Steps
 from mailsettings.domain.setting import Setting
 
 ANY_STAGE = tuple(ProbeStage)
@@ -16,6 +16,6 @@ class Meaning:
 
     title: str
     explanation: str
-    steps: tuple[str, ...]
+    steps: Steps
     stages: tuple[ProbeStage, ...]
     setting: Setting | None = None

@@ -1,12 +1,13 @@
-"""Why a server could not be reached, or nothing be made of its words."""
+"""Why a server could not be reached, or does not talk to this machine."""
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import ANY_STAGE, ENVELOPE, TALKING, Meaning
+from mailsettings.domain.findings.meaning import ANY_STAGE, TALKING, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage
-from mailsettings.domain.setting import Setting
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 
 _ASK = "Ask whoever runs the server"
+_EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.SETTING_INVALID: Meaning(
@@ -24,7 +25,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.CLEARTEXT_CREDENTIALS: Meaning(
         "The login would travel in clear",
-        "the login would go over the network for everybody to read.",
+        "the login would cross the network where everybody can read it.",
         ("Use STARTTLS or implicit TLS.",),
         (ProbeStage.AUTHENTICATE,),
         Setting.SECURITY,
@@ -38,10 +39,38 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.HOST_NOT_FOUND: Meaning(
         "The host is not known",
-        "no address is known for the host.",
-        ("Check the spelling of the host.", "See whether this machine's name server knows it."),
+        "the name server says that there is no host of this name.",
+        (
+            "Check the spelling of the host.",
+            "If the name is internal, let this machine ask the internal name server.",
+        ),
         (ProbeStage.RESOLVE,),
         Setting.HOST,
+    ),
+    FailureCode.HOST_WITHOUT_ADDRESS: Meaning(
+        "The host has no address",
+        "the name exists and has no IPv4 or IPv6 address; a mail domain often has none of its own.",
+        ("Use the name of the mail server itself, such as mail. or smtp. before the domain.",),
+        (ProbeStage.RESOLVE,),
+        Setting.HOST,
+    ),
+    FailureCode.NAME_SERVER_FAILED: Meaning(
+        "The name server failed",
+        "the name server that this machine uses failed, so the host could not be looked up.",
+        (
+            "Check the name server of this machine (on Linux, /etc/resolv.conf): does it answer for other names?",
+            "If only this name fails, tell whoever runs the name servers of its domain.",
+        ),
+        (ProbeStage.RESOLVE,),
+    ),
+    FailureCode.NAME_SERVER_TIMED_OUT: Meaning(
+        "The name server does not answer",
+        "the name server that this machine uses did not answer, so the host could not be looked up.",
+        (
+            "Check the name server of this machine (on Linux, /etc/resolv.conf) and whether it is reachable.",
+            "See whether a firewall blocks DNS (port 53, UDP and TCP) from this machine.",
+        ),
+        (ProbeStage.RESOLVE,),
     ),
     FailureCode.ADDRESS_NOT_ALLOWED: Meaning(
         "Tests may not reach this host",
@@ -52,7 +81,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.CONNECTION_REFUSED: Meaning(
         "Nothing listens on this port",
-        "the host is there, and nothing listens on this port.",
+        "the host answers, and nothing listens on this port.",
         ("Check the port.", "See whether the mail server is running."),
         (ProbeStage.CONNECT,),
         Setting.PORT,
@@ -74,14 +103,15 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.DEADLINE_EXCEEDED: Meaning(
         "The server did not answer in time",
         "the server did not answer in time.",
-        ("Check host, port and connection security: a firewall or the wrong port stays silent.",),
+        ("Allow the test more time, if the server is known to be slow.",),
         ANY_STAGE,
+        Setting.DEADLINE,
     ),
     FailureCode.CONNECTION_LOST: Meaning(
-        "The server hung up",
-        "the server closed the connection.",
+        "The server closed the connection",
+        "the server closed the connection without a reply.",
         (
-            "Check port and connection security; TLS 1.2 is the oldest that we speak.",
+            "Check port and connection security; TLS 1.2 is the oldest version that this service speaks.",
             f"{_ASK} whether it takes mail from this machine.",
         ),
         TALKING,
@@ -105,11 +135,20 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         ("Try again later.",),
         TALKING,
     ),
+    FailureCode.SERVER_FAULT: Meaning(
+        "The server has a fault of its own",
+        "the server reports an error inside itself; the settings have nothing to do with it.",
+        ("Show the reply to whoever runs the server: its log says what is broken.",),
+        TALKING,
+    ),
     FailureCode.TEMPORARY_REFUSAL: Meaning(
         "The server says: not now",
-        "the server refuses for the time being; it may accept the same later.",
-        ("Try again in some minutes; the reply says why.",),
-        (ProbeStage.AUTHENTICATE, *ENVELOPE),
+        "the server refuses for now and may accept the same later.",
+        (
+            "Try again in some minutes.",
+            "If the same reply comes again, show it to whoever runs the server: a rule may be behind it.",
+        ),
+        TALKING,
     ),
     FailureCode.NOT_SMTP: Meaning(
         "This is not a mail server",
@@ -119,10 +158,35 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.PORT,
     ),
     FailureCode.SERVER_REFUSED: Meaning(
-        "The server does not want us",
-        "the server does not want to talk to us.",
+        "The server refuses to talk",
+        "the server refuses to talk to this machine.",
         (f"{_ASK} whether it takes mail from this machine; the reply says why it does not.",),
         (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.HOST,
+    ),
+    FailureCode.CLIENT_REFUSED: Meaning(
+        "The server does not accept this machine",
+        "the server does not accept mail from this machine's network address.",
+        (
+            f"{_ASK} to accept mail from this machine's address.",
+            "Or send through another mail server, one that this machine's network is meant to use.",
+        ),
+        TALKING,
+    ),
+    FailureCode.EHLO_NAME_REFUSED: Meaning(
+        "The server does not accept the EHLO name",
+        "the server does not accept the name that this service gives in EHLO.",
+        (
+            f"Let whoever runs this service set {_EHLO} to this machine's full DNS name, as in app.example.org.",
+            "See whether that name leads to this machine's address: some servers look it up.",
+        ),
+        TALKING,
+        Setting.EHLO_NAME,
+    ),
+    FailureCode.POLICY_REFUSED: Meaning(
+        "A rule of the server forbids this",
+        "a rule of the server forbids this, and its reply does not say which.",
+        ("Show the reply to whoever runs the server, and ask which rule it is.",),
+        TALKING,
     ),
 }

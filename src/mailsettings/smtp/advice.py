@@ -1,0 +1,32 @@
+"""One row of the tables that replies are looked up in."""
+
+import re
+from dataclasses import dataclass
+
+from mailsettings.domain.findings.meaning import ENVELOPE
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.domain.probe import FailureCode, ProbeStage, Steps
+
+LOGIN = (ProbeStage.AUTHENTICATE,)
+LOGIN_OR_ENVELOPE = (*LOGIN, *ENVELOPE)
+ANYWHERE = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_OR_ENVELOPE)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a reply with these *words* means; they are looked for in code, enhanced code and text together.
+
+    Without explanation and steps of its own a row has those of its code. *source* says who sends such a reply and
+    where that is known from, with the date of that page or report, or the day on which it was read.
+    """
+
+    code: FailureCode
+    words: str
+    explanation: str = ""
+    steps: Steps = ()
+    stages: tuple[ProbeStage, ...] = ANYWHERE
+    source: str = ""
+
+    def fits(self, reply: SMTPReply, stage: ProbeStage) -> bool:
+        """Whether it is about *reply*, given in *stage*."""
+        return stage in self.stages and re.search(self.words, str(reply), re.IGNORECASE) is not None

@@ -1,0 +1,48 @@
+"""What the server offers, where what the settings want is not among it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCredentials
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, SettingStep, Steps
+from mailsettings.domain.setting import Setting
+from mailsettings.smtp.journal import Journal
+
+_BY_TOKEN = {"XOAUTH2", "OAUTHBEARER"}
+_ONLY_AFTER = "the server lets clients log in only after STARTTLS."
+_USE_OAUTH2 = SettingStep(Setting.CLIENT_ID, "Log in by OAuth2, which the server offers.")
+_USE_PASSWORD = "Log in by user name and password, which the server offers."  # noqa: S105  # advice
+_ENABLE = "Ask whoever runs the server to offer PLAIN or LOGIN; this service speaks PLAIN, LOGIN and CRAM-MD5."
+
+
+def with_offers(found: ProbeFailure, journal: Journal) -> ProbeFailure:
+    """*found*, with what is offered if it says that something is not."""
+    if found.code is FailureCode.AUTHENTICATION_NOT_OFFERED:
+        return _no_login(found, journal)
+    if found.code is FailureCode.STARTTLS_NOT_OFFERED:
+        return replace(found, explanation=f"{found.explanation.rstrip('.')}{_listed(journal.offered.extensions)}.")
+    return found
+
+
+def _no_login(found: ProbeFailure, journal: Journal) -> ProbeFailure:
+    mechanisms = journal.offered.mechanisms
+    in_clear = journal.server.security is ConnectionSecurity.NONE
+    if not mechanisms and in_clear and journal.offered.offers("STARTTLS"):
+        change = Change(Setting.SECURITY, suggested=ConnectionSecurity.STARTTLS)
+        code = FailureCode.ENCRYPTION_REQUIRED
+        return failure(code, found.stage, explanation=_ONLY_AFTER, changes=(change,))
+    explanation = f"{found.explanation.rstrip('.')}{_listed(mechanisms, 'no login at all')}."
+    return replace(found, explanation=explanation, steps=_steps(mechanisms, journal) or found.steps)
+
+
+def _steps(mechanisms: Sequence[str], journal: Journal) -> Steps:
+    if not mechanisms:
+        return ()
+    if isinstance(journal.server.authentication, OAuth2ClientCredentials):
+        return (_USE_PASSWORD, "Check that host and port are those of Exchange Online.")
+    return (_USE_OAUTH2, _ENABLE) if _BY_TOKEN & set(mechanisms) else (_ENABLE,)
+
+
+def _listed(words: Sequence[str], nothing: str = "nothing") -> str:
+    return f"; it offers {', '.join(words) or nothing}"

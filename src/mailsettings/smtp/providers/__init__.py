@@ -1,0 +1,16 @@
+"""Replies of well-known providers, as plain steps. Each row says where it is known from, and since when.
+
+A row is tried before the general rules; the server's own words are shown beside it in any case.
+"""
+
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.domain.probe import ProbeStage
+from mailsettings.smtp.advice import Advice
+from mailsettings.smtp.providers import amazon, google, mailboxes, microsoft, services
+
+TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *amazon.ROWS, *services.ROWS, *mailboxes.ROWS)
+
+
+def advice_on(reply: SMTPReply, stage: ProbeStage) -> Advice | None:
+    """The first row that fits, if one does."""
+    return next((advice for advice in TABLE if advice.fits(reply, stage)), None)

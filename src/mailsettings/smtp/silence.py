@@ -1,0 +1,61 @@
+"""What a passed deadline says: what was waited for, what had worked until then, and how to allow more time."""
+
+from collections.abc import Mapping
+
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
+from mailsettings.smtp.journal import Journal
+
+HANDSHAKE = "the TLS handshake"
+GREETING = "the server's greeting"
+_DEADLINE = SERVICE_SETTINGS[Setting.DEADLINE]
+_MORE_TIME = f"Let whoever runs this service allow more time with {_DEADLINE}"
+_WORKED: Mapping[ProbeStage, str] = {
+    ProbeStage.CONNECT: "connecting",
+    ProbeStage.SECURE: "TLS",
+    ProbeStage.GREET: "the greeting",
+    ProbeStage.AUTHENTICATE: "the login",
+    ProbeStage.SENDER: "the sender",
+    ProbeStage.RECIPIENT: "the recipient",
+}
+_SLOW_GREETING: Steps = (
+    f"{_MORE_TIME}: some servers wait on purpose before they greet, or look this machine's address up first.",
+    "If the server stays silent, ask whoever runs it, or see whether a firewall on the way holds the connection.",
+)
+_STALLED_HANDSHAKE: Steps = (
+    "Let whoever runs the network check the packet size (MTU) on the way: a handshake needs large packets.",
+    "See whether a firewall or virus scanner on the way inspects encrypted mail.",
+    f"{_MORE_TIME}, if the server is only slow.",
+)
+_NO_HANDSHAKE: Steps = (
+    "See whether the server begins with TLS on this port, or a firewall on the way holds the connection.",
+    f"{_MORE_TIME}, if the server is only slow.",
+)
+_SLOW_REPLY: Steps = (
+    f"{_MORE_TIME}, if the server is known to be slow.",
+    "Ask whoever runs the server what it waits for: its log shows this test.",
+)
+
+
+def deadline_passed(journal: Journal) -> ProbeFailure:
+    """The finding where *journal* stands."""
+    if journal.stage is ProbeStage.RESOLVE:
+        return failure(FailureCode.NAME_SERVER_TIMED_OUT, journal.stage)
+    explanation = f"{journal.awaited or 'an answer'} did not come within {journal.deadline_seconds:g} seconds"
+    worked = ", ".join(_WORKED[stage] for stage in journal.passed if stage in _WORKED)
+    return failure(
+        FailureCode.DEADLINE_EXCEEDED,
+        journal.stage,
+        explanation=f"{explanation}; this had worked until then: {worked}." if worked else f"{explanation}.",
+        steps=_steps(journal),
+        changes=(Change(Setting.DEADLINE, current=f"{journal.deadline_seconds:g}"),),
+    )
+
+
+def _steps(journal: Journal) -> Steps:
+    if journal.awaited == HANDSHAKE:
+        by_starttls = journal.server.security is ConnectionSecurity.STARTTLS
+        return _STALLED_HANDSHAKE if by_starttls else _NO_HANDSHAKE
+    return _SLOW_GREETING if journal.awaited == GREETING else _SLOW_REPLY

@@ -1,0 +1,58 @@
+"""What a situation is: how a server behaves, what the settings are, and what an administrator must be told.
+
+Each comes from a public report, an RFC or a provider's page, whose name it has. Adding one takes some ten lines.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from ssl import SSLContext
+
+from mailsettings.domain.mail_server import (
+    Authentication,
+    ConnectionSecurity,
+    NoAuthentication,
+    PasswordAuthentication,
+)
+from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
+
+NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
+RESOLVE, CONNECT, SECURE, GREET = ProbeStage.RESOLVE, ProbeStage.CONNECT, ProbeStage.SECURE, ProbeStage.GREET
+AUTH, SENDER, RCPT, CONTENT = (
+    ProbeStage.AUTHENTICATE,
+    ProbeStage.SENDER,
+    ProbeStage.RECIPIENT,
+    ProbeStage.CONTENT,
+)
+LOGIN = PasswordAuthentication("scans@example.org", Secret("canary-password-9f31"))
+NO_LOGIN = NoAuthentication()
+SILENT, CLOSE = "<stays silent>", "<closes>"
+"""What a server can do in place of a reply."""
+WAITING = ("try again", "wait", "minutes", "later")
+"""Words that send an administrator away to wait; wrong wherever waiting changes nothing."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """One server, the settings that meet it, and what is right and wrong to say.
+
+    `says` has the server's reply to each verb, `greeting`, `EHLO` (and `EHLO after TLS`), `AUTH`, `MAIL`, `RCPT`,
+    `DATA` and `dot`; a verb that is left out is answered as it should be. `code` None means that the test passes.
+    `told` must all be said in every API, `never` must not be said in any; the server's own reply does not count.
+    """
+
+    name: str
+    source: str
+    says: Mapping[str, str]
+    code: FailureCode | None = None
+    stage: ProbeStage | None = None
+    field: Setting | None = None
+    told: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    security: ConnectionSecurity = NONE
+    login: Authentication = LOGIN
+    tls: Callable[[SSLContext], None] | None = None
+    suggested: object = None
+    deadline: float = 8
+    host: str = "mail.example.com"
