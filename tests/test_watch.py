@@ -153,6 +153,7 @@ WEBHOOK = {"RECHECK_INTERVAL": "15m", "WEBHOOK_URL": "https://hooks.example.org/
         ({"RECHECK_INTERVAL": ""}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": "http://hooks.example.org/canary"}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": "https://canary@hooks.example.org/"}, "WEBHOOK_URL"),
+        ({"WEBHOOK_URL": "http://[::1%25eth0]/canary"}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": ""}, "WEBHOOK_SECRET"),
         ({"WEBHOOK_SECRET": ""}, "WEBHOOK_SECRET"),
         ({"WEBHOOK_SECRET": "whsec_canary"}, "WEBHOOK_SECRET"),

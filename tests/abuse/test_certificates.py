@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.certificates import CertificateUnreadable, reading
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates
@@ -167,6 +168,16 @@ def test_a_mutated_certificate_of_our_own_is_told_in_a_sentence(tmp_path: Path) 
 def test_a_good_certificate_is_what_mutations_begin_with() -> None:
     for der in GOOD:
         assert GivenCertificates.parse(pem_of(der)).der() == der
+
+
+def test_a_defect_of_the_library_is_a_certificate_that_cannot_be_read() -> None:
+    class PanicException(BaseException):  # as the library calls it
+        pass
+
+    with pytest.raises(CertificateUnreadable), reading("holds a certificate whose names cannot be read."):
+        raise PanicException
+    with pytest.raises(KeyboardInterrupt), reading("must not be seen."):
+        raise KeyboardInterrupt
 
 
 def test_a_refusal_names_the_certificate_as_the_setting() -> None:

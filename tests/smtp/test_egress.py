@@ -17,7 +17,11 @@ from smtp_server import HOST, SENDER, Behaviour, real_server
 CLOSED = [
     *("0.0.0.0", "0.1.2.3", "127.0.0.1", "127.255.255.254", "169.254.169.254", "169.254.0.1", "224.0.0.1"),
     *("239.1.1.1", "240.0.0.1", "255.255.255.255", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
-    *("::", "::1", "fe80::1", "fec0::1", "ff02::1", "fd00:ec2::254"),
+    *("::", "::1", "fe80::1", "fec0::1", "ff02::1"),
+    # Metadata servers, as their clouds publish them: Amazon EC2 and EKS, Google, Oracle, Scaleway, Linode,
+    # Alibaba, OpenStack; Amazon ECS and EKS, Scaleway, Tencent.
+    *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:c1::a9fe:a9fe", "fd00:42::42", "fd00:a9fe:a9fe::1"),
+    *("fd00:100::100:200", "fe80::a9fe:a9fe", "169.254.170.2", "169.254.170.23", "169.254.42.42", "169.254.0.23"),
     *("::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::a9fe:a9fe", "::2"),
     *("2002:7f00:1::", "2002:a9fe:a9fe::1", "64:ff9b::127.0.0.1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::7f00:1"),
     "2001:0:4136:e378:8000:63bf:80ff:fffe",  # Teredo of 127.0.0.1
@@ -27,6 +31,7 @@ CLOSED = [
 ]
 OPEN = [
     *("10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "8.8.8.8", "192.0.2.1", "fd00::1", "2001:db8::1"),
+    *("fd00:42::25", "fd20:ce::1", "fd00:c1::25", "100.100.100.201"),
     *("::ffff:10.0.0.1", "2002:a00:1::", "64:ff9b::8.8.8.8", "::8.8.8.8"),
 ]
 
@@ -71,6 +76,25 @@ def test_by_every_preset_a_named_network_is_open(preset: Preset) -> None:
     assert policy.allows(ip_address("10.1.2.3"))
     assert policy.allows(ip_address("::ffff:10.1.2.3"))
     assert policy.allows(ip_address("::1"))
+
+
+METADATA = {
+    "169.254.169.254": "169.254.0.0/16",
+    "fd00:ec2::254": "fd00:ec2::/32",
+    "100.100.100.200": "100.100.100.200/32",
+    **{address: f"{address}/128" for address in ("fd20:ce::254", "fd00:42::42", "fd00:a9fe:a9fe::1")},
+    **{address: f"{address}/128" for address in ("fd00:c1::a9fe:a9fe", "fd00:100::100:200")},
+}
+WIDE = tuple(map(ip_network, ("0.0.0.0/0", "::/0", "100.64.0.0/10", "fc00::/7", "fd00::/8", "fd00::/16")))
+
+
+@pytest.mark.parametrize("preset", Preset)
+@pytest.mark.parametrize("address", METADATA)
+def test_a_wide_network_does_not_open_a_metadata_server(preset: Preset, address: str) -> None:
+    """An organisation's own addresses may be in fd00::/8 too, and it means those."""
+    assert not EgressPolicy(WIDE, preset=preset).allows(ip_address(address))
+    assert EgressPolicy(WIDE, preset=preset).allows(ip_address("fd00::25"))
+    assert EgressPolicy((ip_network(METADATA[address]),), preset=preset).allows(ip_address(address))
 
 
 @pytest.mark.parametrize("address", [*CLOSED, *OPEN, *PUBLIC, "10.2.0.1", "64:ff9b::10.1.0.1"])

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 
 def is_secure(url: str) -> bool:
-    """Whether *url* is an `https` address, or an `http` one of loopback; without user and fragment."""
+    """Whether *url* is an `https` address, or an `http` one of loopback; without user, fragment and zone."""
     if not url.isascii() or not url.isprintable() or set(url) & set(" \\@#"):
         return False
     try:
@@ -13,7 +13,10 @@ def is_secure(url: str) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host)))
+    # A "%" escapes a character or begins a zone (RFC 6874), and readers of URLs differ about both.
+    if not host or "%" in host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:

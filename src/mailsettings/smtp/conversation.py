@@ -49,7 +49,6 @@ class Conversation:
         self._context = context
         self._oauth2 = oauth2
         self._session: Session | None = None
-        journal.hidden = credential_forms(server)
 
     def close(self) -> None:
         """Say QUIT if there is somebody to say it to; nobody waits for the answer."""

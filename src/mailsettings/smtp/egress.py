@@ -17,13 +17,26 @@ NETWORKS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_NETWORKS"
 PORTS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_PORTS"
 DEFAULT_PORTS = frozenset({25, 465, 587, 1025, 2465, 2525, 2587})
 
-# IANA's special-purpose registries, and the metadata servers of Alibaba, Azure, Oracle and Amazon.
-_CLOSED = tuple(
+# Where clouds give a machine its credentials, as they publish it.
+_METADATA = tuple(
     ip_network(network)
     for network in (
-        *("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"),
+        *("169.254.0.0/16", "fe80::a9fe:a9fe/128"),  # most of them; OpenStack
+        *("100.100.100.200/32", "fd00:100::100:200/128"),  # Alibaba
+        "fd00:ec2::/32",  # Amazon: EC2 is at ::254, EKS Pod Identity at ::23, and no customer has an address there
+        "168.63.129.16/32",  # Azure
+        "fd20:ce::254/128",  # Google
+        "fd00:a9fe:a9fe::1/128",  # Linode
+        *("192.0.0.192/32", "fd00:c1::a9fe:a9fe/128"),  # Oracle
+        "fd00:42::42/128",  # Scaleway
+    )
+)
+# IANA's special-purpose registries, and metadata servers.
+_CLOSED = _METADATA + tuple(
+    ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"),
         *("::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8"),
-        *("100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32", "fd00:ec2::254/128"),
         str(LOCAL_NAT64),  # what it leads to depends on where its network puts the IPv4 address
     )
 )
@@ -73,7 +86,12 @@ class EgressPolicy:
 
     def allows(self, address: Address) -> bool:
         """Whether a test may connect to *address*, by any address that it stands for."""
-        return all(_within(form, self.allowed_networks) or self._opens(form) for form in forms(address))
+        return all(self._lists(form) or self._opens(form) for form in forms(address))
+
+    def _lists(self, form: Address) -> bool:
+        """Whether a network of the list opens *form*; a metadata server needs one that is as narrow as its own."""
+        narrowest = max((network.prefixlen for network in _METADATA if form in network), default=0)
+        return any(form in network and network.prefixlen >= narrowest for network in self.allowed_networks)
 
     def _opens(self, form: Address) -> bool:
         match self.preset:

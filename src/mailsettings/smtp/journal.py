@@ -16,6 +16,7 @@ from mailsettings.domain.probe import (
     ProbeWarning,
     StageReport,
 )
+from mailsettings.smtp.redaction import redacted
 
 
 class Journal:
@@ -115,7 +116,8 @@ class Journal:
     def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
         """The report, all stages passed."""
         self._leave(Outcome.PASSED)
-        return ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
+        report = ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
+        return redacted(report, self.hidden)
 
     def failed(self, failure: ProbeFailure, outcome: Outcome = Outcome.FAILED) -> ProbeReport:
         """The report: the running stage failed, and those that were not reached are told as skipped."""
@@ -124,7 +126,8 @@ class Journal:
         self._leave(outcome)
         done = {report.stage: report for report in self._done}
         stages = tuple(done.get(stage, _not_reached(stage)) for stage in _order(self.server.security))
-        return ProbeReport(stages, failure, (), _milliseconds_since(self._begun))
+        report = ProbeReport(stages, failure, (), _milliseconds_since(self._begun))
+        return redacted(report, self.hidden)
 
     def _leave(self, outcome: Outcome) -> None:
         if self._stage is not None:

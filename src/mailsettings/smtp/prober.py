@@ -33,6 +33,7 @@ from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
 from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.racing import NotConnected, Race
 from mailsettings.smtp.readiness import require_ready
+from mailsettings.smtp.replies import credential_forms
 from mailsettings.smtp.resolving import HostLookup, Resolve, resolve_by_system
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSTrust
@@ -100,6 +101,7 @@ class SMTPProber:
         try:
             async with asyncio.timeout_at(end):
                 require_ready(server, recipient, cleartext_allowed=self._allow_cleartext_credentials)
+                journal.hidden = credential_forms(server)
                 addresses = await self._addresses(journal, server)
                 scan = self._fallback_scan(server, addresses)
                 await self._converse(journal, server, addresses, scan, recipient)

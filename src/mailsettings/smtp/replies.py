@@ -63,12 +63,12 @@ def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) ->
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
     )
-    safe = _without(printable, hidden)
+    safe = without(printable, hidden)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
-def _without(text: str, hidden: Sequence[str]) -> str:
-    """*text* without *hidden*, also where a server cuts it, splits it over lines, or leaves the padding out.
+def without(text: str, hidden: Sequence[str]) -> str:
+    """Return *text* without *hidden*, also where a server cuts it, splits it, or leaves the padding out.
 
     Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
     secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.

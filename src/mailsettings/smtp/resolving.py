@@ -34,7 +34,7 @@ class HostLookup:
         self._threads = OwnThreads(LOOK_UPS_AT_ONCE, "look-up")
 
     async def addresses(self, host: str) -> Sequence[Address]:
-        """All addresses of *host*. Raises `OSError`."""
+        """Return all addresses of *host*, without zones, which compare as other addresses. Raises `OSError`."""
         with suppress(ValueError):
-            return [ip_address(host)]
+            return [ip_address(host.partition("%")[0])]
         return await self._threads.run(lambda: self._resolve(host))
