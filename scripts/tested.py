@@ -44,7 +44,10 @@ PARTS: Mapping[str, Part] = {
         ["store/test_sealing.py", "store/test_sealing_keys.py", "store/test_ring_file.py"],
     ),
     "auth": Part(
-        [f"auth/{name}.py" for name in ("tokens", "signing_keys", "passwords", "issuers", "unverified")]
+        [
+            f"auth/{name}.py"
+            for name in ("tokens", "signing_keys", "passwords", "hashing_queue", "issuers", "unverified")
+        ]
         + [f"auth/{name}.py" for name in ("access_token", "json_web_keys", "openid_connect")],
         ["auth", _FORGED, f"{_LIES}::test_keys_that_are_of_no_use_are_left_out"],
     ),

@@ -38,6 +38,7 @@ from mailsettings.store.snapshot import Snapshot
 from mailsettings.store.sql_store import SQLStore, SQLUnitOfWork
 from mailsettings.store.tables import (
     idempotency_keys,
+    known_neighbourhoods,
     leases,
     login_failures,
     mail_server_versions,
@@ -74,6 +75,7 @@ DIRECTLY: dict[Table, dict[str, object]] = {
         "told": '["ü"]',
     },
     login_failures: {"subject": "s", "failures": 3, "last_at": NOW, "blocked_until": NOW},
+    known_neighbourhoods: {"subject": "s", "account_hash": "a", "last_at": NOW},
     idempotency_keys: {"key_hash": "k", "request_mac": b"m", "created_at": NOW},
     probe_admissions: {"id": "p", "principal": "alice", "begun_at": NOW},
     leases: {"name": "watch", "holder": "me", "until": NOW},

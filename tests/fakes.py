@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from mailsettings.domain.errors import (
     RequestRepeatedDifferently,
     StoreUnavailable,
 )
-from mailsettings.domain.guessing import Failures
+from mailsettings.domain.guessing import KNOWN_SECONDS, Attempt, Failures, Subject
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
@@ -141,19 +141,39 @@ class InMemoryAccounts:
 
 class InMemoryLoginFailures:
     def __init__(self) -> None:
-        self.rows: dict[str, Failures] = {}
+        self.rows: dict[Subject, Failures] = {}
 
-    async def of(self, subject: str) -> Failures:
-        return self.rows.get(subject, Failures())
+    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
+        return {subject: self.rows.get(subject, Failures()) for subject in subjects}
 
-    async def remember(self, subject: str, failures: Failures) -> None:
+    async def remember(self, subject: Subject, failures: Failures) -> None:
         self.rows[subject] = failures
 
-    async def forget(self, subject: str) -> bool:
-        return self.rows.pop(subject, None) is not None
+    async def forget(self, subject: Subject) -> None:
+        self.rows.pop(subject, None)
+
+    async def forget_account(self, name: str) -> None:
+        self.rows = {subject: found for subject, found in self.rows.items() if subject.account != name}
 
     async def forget_before(self, moment: float) -> None:
         self.rows = {subject: found for subject, found in self.rows.items() if found.last_at >= moment}
+
+
+class InMemoryKnownNeighbourhoods:
+    """Rows are names and neighbourhoods, with the last login."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str | None, str], float] = {}
+
+    async def knows(self, attempt: Attempt, now: float) -> bool:
+        last = self.rows.get((attempt.name, attempt.neighbourhood))
+        return last is not None and last > now - KNOWN_SECONDS
+
+    async def remember(self, attempt: Attempt, now: float) -> None:
+        self.rows[attempt.name, attempt.neighbourhood] = now
+
+    async def forget_account(self, name: str) -> None:
+        self.rows = {key: last for key, last in self.rows.items() if key[0] != name}
 
 
 class InMemorySealedKeys:
@@ -244,6 +264,7 @@ class InMemoryStore:
     mail_servers: InMemoryMailServers = field(default_factory=InMemoryMailServers)
     accounts: InMemoryAccounts = field(default_factory=InMemoryAccounts)
     login_failures: InMemoryLoginFailures = field(default_factory=InMemoryLoginFailures)
+    known_neighbourhoods: InMemoryKnownNeighbourhoods = field(default_factory=InMemoryKnownNeighbourhoods)
     sealed_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
     audit: InMemoryAuditLog = field(default_factory=InMemoryAuditLog)
     repeats: InMemoryRepeats = field(default_factory=InMemoryRepeats)
@@ -284,7 +305,7 @@ class PlainPasswords:
     async def hash(self, password: str) -> str:
         return f"hash of {password}"
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
+    async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
         return password_hash == f"hash of {password}"
 
 

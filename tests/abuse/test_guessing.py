@@ -12,6 +12,7 @@ import httpx
 import pytest
 from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
+from starlette.types import ASGIApp
 
 from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
@@ -55,14 +56,16 @@ class WatchedHasher(PasswordHasher):
 class Door:
     """A service whose clock stands still."""
 
-    def __init__(self, http: httpx.AsyncClient, hasher: WatchedHasher, store: InMemoryStore) -> None:
-        self.http = http
+    def __init__(self, service: ASGIApp, hasher: WatchedHasher, store: InMemoryStore) -> None:
+        self.service = service
         self.hasher = hasher
         self.store = store
 
-    async def knock(self, name: str, password: str) -> httpx.Response:
+    async def knock(self, name: str, password: str, address: str = "127.0.0.1") -> httpx.Response:
         form = {"grant_type": "password", "username": name, "password": password}
-        return await self.http.post(TOKEN, data=form)
+        transport = httpx.ASGITransport(self.service, client=(address, 12345))
+        async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http:
+            return await http.post(TOKEN, data=form)
 
 
 @pytest.fixture
@@ -74,8 +77,7 @@ async def door(canary: Canary) -> AsyncIterator[Door]:
     await accounts.add(OPERATOR, ADMIN, canary.secret)
     await accounts.add(OPERATOR, Account("robot", frozenset(), AccountKind.CLIENT), canary.secret)
     service = build_service(store, ScriptedProber(), passwords=passwords, clock=lambda: NOW)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url=BASE_URL) as http:
-        yield Door(http, hasher, store)
+    yield Door(service, hasher, store)
     passwords.close()
 
 
@@ -129,7 +131,9 @@ async def test_logins_side_by_side_take_turns_for_the_memory(door: Door) -> None
     door.hasher.meeting = threading.Barrier(AT_ONCE)
     many = 13 * AT_ONCE
 
-    answers = await asyncio.gather(*(door.knock(f"name {number}", "wrong") for number in range(many)))
+    answers = await asyncio.gather(
+        *(door.knock(f"name {number}", "wrong", f"192.0.2.{number}") for number in range(many))
+    )
 
     assert {answer.status_code for answer in answers} <= {400, 429}
     assert len(door.hasher.verified) == many

@@ -73,6 +73,15 @@ def test_signing_keys_rotate_and_the_one_that_signs_is_kept(run: Run) -> None:
     assert run("signing-keys", "list").stdout == f"{new}\tsigns\n"
 
 
+def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
+    run("client", "add", "robot", "--permission", "view-mail-settings")
+    unlocked = run("client", "unlock", "robot")
+    as_user = run("user", "unlock", "robot")
+
+    assert (unlocked.returncode, unlocked.stdout, unlocked.stderr) == (0, "", "")
+    assert (as_user.returncode, as_user.stderr) == (1, "Error: There is no account named robot.\n")
+
+
 def test_the_audit_log_is_printed_and_verified_and_tampering_is_told(run: Run, tmp_path: Path) -> None:
     arguments = ["alice", "--permission", "view-mail-settings", "--password-stdin"]
     run("user", "add", *arguments, stdin=f"{CANARY}\n")

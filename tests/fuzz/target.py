@@ -186,7 +186,7 @@ class _Keep(logging.Handler):
 
 
 _TOLD = ("audit_entries", "idempotency_keys", "probe_admissions")
-_NOTES = {*_TOLD, "audit_head", "login_failures", "sealed_keys", "sealing_keys"}
+_NOTES = {*_TOLD, "audit_head", "known_neighbourhoods", "login_failures", "sealed_keys", "sealing_keys"}
 """What is written about refusals too, or about connection tests that failed."""
 
 

@@ -16,7 +16,14 @@ from mailsettings.store.tables import metadata
 
 TABLES = {
     *("accounts", "alembic_version", "audit_entries", "audit_head", "idempotency_keys", "leases"),
-    *("login_failures", "mail_server_versions", "mail_servers", "probe_admissions", "schema_support"),
+    *(
+        "known_neighbourhoods",
+        "login_failures",
+        "mail_server_versions",
+        "mail_servers",
+        "probe_admissions",
+        "schema_support",
+    ),
     *("sealed_keys", "sealing_keys", "watch_states", "webhook_events"),
 }
 

@@ -5,9 +5,8 @@ import pytest
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
-from mailsettings.domain.guessing import Failures
+from mailsettings.domain.guessing import Attempt, Failures
 from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.log_in import account_subject
 
 from fakes import InMemoryStore, PlainPasswords
 
@@ -103,11 +102,12 @@ async def test_unlocking_forgets_the_failures_of_that_account(
 ) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     for name in ("alice", "bob"):
-        await store.login_failures.remember(account_subject(name), Failures(9, 1, 2**40))
+        for subject in Attempt(name, "192.0.2.1").limits(known=False):
+            await store.login_failures.remember(subject, Failures(9, 1, 2**40))
 
     await accounts.unlock(OPERATOR, USER, "alice")
 
-    assert list(store.login_failures.rows) == [account_subject("bob")]
+    assert [subject.account for subject in store.login_failures.rows] == [None, "bob", "bob"]
 
 
 async def test_every_change_has_an_entry_without_a_secret(accounts: KeepAccounts, store: InMemoryStore) -> None:

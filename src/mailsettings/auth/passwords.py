@@ -1,25 +1,21 @@
 """Password hashes by argon2id, slow on purpose and bounded in memory."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar, TypeVarTuple
+from collections.abc import Collection
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
-from mailsettings.domain.errors import TooManyLogins
+from mailsettings.auth.hashing_queue import HashingQueue
 
 AT_ONCE = 4
 """Hashes computed side by side. Each takes 64 MiB, so that a flood of logins costs 256 MiB and no more."""
+AT_ONCE_EACH = 2
+"""Of these, for one account or from one address."""
 WAITING = 60
 """Those that may wait for their turn; the last of them waits for a few seconds."""
-BUSY_SECONDS = 5
-
-
-Arguments = TypeVarTuple("Arguments")
-Result = TypeVar("Result")
+PLACES_EACH = 16
+"""Running and waiting, for one account or from one address."""
 
 
 class Argon2Passwords:
@@ -27,20 +23,23 @@ class Argon2Passwords:
 
     def __init__(self, argon2: Argon2 | None = None) -> None:
         self._argon2 = argon2 or Argon2.from_parameters(RFC_9106_LOW_MEMORY)
-        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="argon2")
-        self._under_way = 0
+        self._queue = HashingQueue(AT_ONCE, AT_ONCE_EACH, AT_ONCE + WAITING, PLACES_EACH)
         # Verified where no account exists, so that an unknown name takes as long as a wrong password.
         self._nobodys_hash: str | None = None
 
     async def hash(self, password: str) -> str:
         """A new hash of *password*, with its parameters in it. Raises `TooManyLogins`."""
-        return await self._on_thread(self._argon2.hash, _bytes(password))
+        return await self._queue.run((), self._argon2.hash, _bytes(password))
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether they fit; None stands for no account and never fits. Raises `TooManyLogins`."""
+    async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
+        """Whether they fit; None stands for no account and never fits. Raises `TooManyLogins`.
+
+        Each of *callers* has a share of what is computed and waits at once.
+        """
         if self._nobodys_hash is None:  # whatever the name, so that the first of them does not stand out
-            self._nobodys_hash = await self.hash("nobody's password")
-        fits = await self._on_thread(self._fits, password_hash or self._nobodys_hash or "", _bytes(password))
+            self._nobodys_hash = await self._queue.run(callers, self._argon2.hash, b"nobody's password")
+        compared = password_hash or self._nobodys_hash or ""
+        fits = await self._queue.run(callers, self._fits, compared, _bytes(password))
         return fits and password_hash is not None
 
     def _fits(self, password_hash: str, password: bytes) -> bool:
@@ -49,18 +48,9 @@ class Argon2Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    async def _on_thread(self, work: Callable[[*Arguments], Result], *arguments: *Arguments) -> Result:
-        if self._under_way >= AT_ONCE + WAITING:
-            raise TooManyLogins("Too many logins at once.", BUSY_SECONDS)
-        self._under_way += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
-        finally:
-            self._under_way -= 1
-
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._queue.close()
 
 
 def _bytes(password: str) -> bytes:

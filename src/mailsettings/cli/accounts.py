@@ -90,14 +90,6 @@ def new_secret(name: str) -> None:
     click.echo(secret)
 
 
-@user.command()
-@click.argument("name")
-@one_sentence
-def unlock(name: str) -> None:
-    """Let an account log in again at once after failed logins."""
-    run(lambda backend: backend.accounts.unlock(operator(), AccountKind.USER, name))
-
-
 def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     """What is the same for users and clients."""
 
@@ -116,6 +108,13 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
         """Let an account do this and nothing else, from its next request on."""
         run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
+
+    @group.command()
+    @click.argument("name")
+    @one_sentence
+    def unlock(name: str) -> None:
+        """Let an account log in again at once after failed logins."""
+        run(lambda backend: backend.accounts.unlock(operator(), kind, name))
 
     @group.command()
     @click.argument("name")

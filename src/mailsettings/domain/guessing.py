@@ -1,16 +1,28 @@
-"""How guessing passwords is made slow: a wait that doubles with each failure, and ends by itself.
+"""Login throttling: how failed logins are counted, and how long the next login has to wait.
 
-No account is ever locked for good, or anybody could lock out anybody else.
+Failures are counted for each account and neighbourhood together, so that an attacker makes its own neighbourhood
+wait and not the owner of the account. Limits on what many neighbourhoods do together are higher, end by
+themselves, and do not hold for a neighbourhood that is known: from which the account has logged in lately.
+See docs/decisions/0012-who-waits-after-failed-logins.md.
 """
 
 import ipaddress
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+KNOWN_SECONDS = 30 * 86400
+"""How long a neighbourhood is known after its last login with an account."""
+MAX_KNOWN_EACH = 50
+"""Known neighbourhoods of one account; the one with the oldest login is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed logins that have something in common; times are seconds since the epoch."""
+    """Failed logins that have something in common; times are seconds since the epoch.
+
+    `last_at` is when the last of them was, or when a `Ceiling` began to count.
+    """
 
     count: int = 0
     last_at: float = 0
@@ -43,20 +55,110 @@ class Patience:
         return min(self.longest_seconds, self.first_seconds * 2.0 ** min(beyond, 32))
 
 
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """At most `failures` in each period, which begins with the first of them; then a wait until its end."""
+
+    failures: int
+    forgotten_after_seconds: float = 3600
+
+    def after_failure(self, failures: Failures, now: float) -> Failures:
+        """*failures* and one more, now."""
+        if not 0 <= now - failures.last_at < self.forgotten_after_seconds:
+            failures = Failures(0, now)
+        count, ends = failures.count + 1, failures.last_at + self.forgotten_after_seconds
+        return Failures(count, failures.last_at, ends if count >= self.failures else 0)
+
+
+Limit = Patience | Ceiling
+
 WITH_ONE_ACCOUNT = Patience(free=5)
-"""A client of one vendor logs in again three times by itself before it gives up."""
+"""From one neighbourhood. A client of one vendor logs in again three times by itself before it gives up."""
 FROM_ONE_ADDRESS = Patience(free=20, forgotten_after_seconds=30 * 60)
 """Many people may share an address, and no login that succeeds forgets their failures; half an hour without one
 does, or a few in each shift would end in the longest wait after every one."""
+FROM_ONE_NETWORK = Ceiling(45)
+"""From an IPv6 /48, which one customer may have, with 65,536 neighbourhoods in it. One of these alone makes fewer,
+so that it does not make the others wait."""
+WITH_ONE_ACCOUNT_IN_ALL = Ceiling(100)
+"""From all neighbourhoods that are not known. One network alone makes fewer, even in two of its periods."""
+LONGEST_MEMORY_SECONDS = max(
+    limit.forgotten_after_seconds
+    for limit in (WITH_ONE_ACCOUNT, FROM_ONE_ADDRESS, FROM_ONE_NETWORK, WITH_ONE_ACCOUNT_IN_ALL)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What some failed logins have in common; `account` is the name where they are of one account."""
+
+    text: str
+    account: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A login by *name* from *address*; None where there is no name or no address to count by."""
+
+    name: str | None
+    address: str | None
+
+    @property
+    def neighbourhood(self) -> str:
+        """Where it comes from; empty where that cannot be told."""
+        return neighbourhood(self.address or "")
+
+    @property
+    def own(self) -> Subject:
+        """The failures of this account from this neighbourhood."""
+        return Subject(f"account|{self.name}|from|{self.neighbourhood}", self.name)
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """Who takes a share of what logins cost."""
+        address = () if self.address is None else (f"address|{self.neighbourhood}",)
+        return address if self.name is None else (*address, f"account|{self.name}")
+
+    def limits(self, *, known: bool) -> Mapping[Subject, Limit]:
+        """What its failure counts for; *known* spares the neighbourhood what others cause."""
+        limits: dict[Subject, Limit] = {}
+        if self.name is not None:
+            limits[self.own] = WITH_ONE_ACCOUNT
+        if self.address is not None:
+            limits[Subject(f"address|{self.neighbourhood}")] = FROM_ONE_ADDRESS
+        if not known:
+            limits.update(self._together())
+        return limits
+
+    def _together(self) -> Mapping[Subject, Limit]:
+        """The limits on what many neighbourhoods do together."""
+        limits: dict[Subject, Limit] = {}
+        if self.name is not None:
+            limits[Subject(f"account|{self.name}", self.name)] = WITH_ONE_ACCOUNT_IN_ALL
+        if (network := network_of(self.address or "")) is not None:
+            limits[Subject(f"network|{network}")] = FROM_ONE_NETWORK
+        return limits
 
 
 def neighbourhood(address: str) -> str:
     """An IPv4 address, or the /64 network of an IPv6 one, of which one machine has all the addresses."""
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address if parsed is None else str(parsed)
+
+
+def network_of(address: str) -> str | None:
+    """The /48 network of an IPv6 address (RFC 6177: what one site may have); None for all others."""
+    parsed = _parsed(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 48), strict=False))
+    return None
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
-        return address
-    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
-    if mapped is not None or isinstance(parsed, ipaddress.IPv4Address):
-        return str(mapped or parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
+        return None
+    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, ipaddress.IPv6Address) else parsed

@@ -23,6 +23,7 @@ BACKED_UP: Sequence[Table] = (
 )
 LEFT_OUT: Mapping[Table, str] = {
     tables.idempotency_keys: "of the moment: requests that are sent again within a day",
+    tables.known_neighbourhoods: "of the moment: known again with the next login",
     tables.leases: "of the moment: who does what right now",
     tables.login_failures: "of the moment: who has to wait before the next try",
     tables.probe_admissions: "of the moment: connection tests of the last minute",

@@ -1,53 +1,59 @@
-"""Failed logins as rows, for all replicas to see. What they have in common is kept as a hash only.
+"""Failed logins as rows, for all replicas to see. What they have in common is kept as a keyed hash only.
 
 A name that was tried may be a password typed into the wrong field.
 """
 
-import hashlib
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.guessing import Failures
+from mailsettings.domain.guessing import Failures, Subject
+from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.login_hashes import LoginHashes
 from mailsettings.store.tables import login_failures as table
 
 
 class SQLLoginFailures:
     """The failures of each subject, in one transaction."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
         self._connection = connection
+        self._hashes = LoginHashes(audit)
 
-    async def of(self, subject: str) -> Failures:
-        """What is remembered of *subject*; no failures where nothing is."""
-        rows = await self._connection.execute(select(table).where(_is(subject)))
-        row = rows.one_or_none()
-        return Failures() if row is None else Failures(row.failures, row.last_at, row.blocked_until)
+    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
+        """What is remembered of each of *subjects*; no failures where nothing is."""
+        if not await self._hashes.can_be_there():
+            return dict.fromkeys(subjects, Failures())
+        hashes = {subject: await self._hashes.of(subject.text) for subject in subjects}
+        rows = await self._connection.execute(select(table).where(table.c.subject.in_(hashes.values())))
+        found = {row.subject: Failures(row.failures, row.last_at, row.blocked_until) for row in rows}
+        return {subject: found.get(hashed, Failures()) for subject, hashed in hashes.items()}
 
-    async def remember(self, subject: str, failures: Failures) -> None:
+    async def remember(self, subject: Subject, failures: Failures) -> None:
         """Keep *failures* in place of what is remembered of *subject*."""
-        values = {
+        hashed = await self._hashes.of(subject.text)
+        values: dict[str, Any] = {
             "failures": failures.count,
             "last_at": failures.last_at,
             "blocked_until": failures.blocked_until,
         }
-        changed = await self._connection.execute(update(table).where(_is(subject)).values(values))
+        changed = await self._connection.execute(update(table).where(table.c.subject == hashed).values(values))
         if changed.rowcount == 0:
-            await self._connection.execute(insert(table).values(subject=_hash(subject), **values))
+            account = None if subject.account is None else await self._hashes.of_account(subject.account)
+            await self._connection.execute(insert(table).values(subject=hashed, account_hash=account, **values))
 
-    async def forget(self, subject: str) -> bool:
-        """Remember nothing of *subject* any more; whether anything was."""
-        return (await self._connection.execute(delete(table).where(_is(subject)))).rowcount > 0
+    async def forget(self, subject: Subject) -> None:
+        """Remember nothing of *subject* any more."""
+        hashed = await self._hashes.of(subject.text)
+        await self._connection.execute(delete(table).where(table.c.subject == hashed))
+
+    async def forget_account(self, name: str) -> None:
+        """Remember nothing of the subjects of one account any more."""
+        account = await self._hashes.of_account(name)
+        await self._connection.execute(delete(table).where(table.c.account_hash == account))
 
     async def forget_before(self, moment: float) -> None:
         """Remember nothing of subjects whose last failure was before *moment*."""
         await self._connection.execute(delete(table).where(table.c.last_at < moment))
-
-
-def _is(subject: str) -> Any:
-    return table.c.subject == _hash(subject)
-
-
-def _hash(subject: str) -> str:
-    return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()

@@ -17,6 +17,7 @@ from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
+from mailsettings.store.known_neighbourhoods import SQLKnownNeighbourhoods
 from mailsettings.store.leases import SQLLeases
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
@@ -44,13 +45,14 @@ class SQLUnitOfWork:
     def __init__(self, connection: AsyncConnection, sealer: Sealer, keys: KeySource) -> None:
         self.mail_servers = SQLMailServers(connection, sealer)
         self.accounts = SQLAccounts(connection)
-        self.login_failures = SQLLoginFailures(connection)
         self.sealed_keys = SQLSealedKeys(connection, sealer)
         self.sealing_keys = SQLSealingKeys(connection, keys)
         self.watch = SQLWatch(connection)
         self.leases = SQLLeases(connection)
         self.outbox = SQLOutbox(connection)
         self.audit = SQLAuditLog(connection, self.sealed_keys)
+        self.login_failures = SQLLoginFailures(connection, self.audit)
+        self.known_neighbourhoods = SQLKnownNeighbourhoods(connection, self.audit)
         self.repeats = SQLRepeats(connection, self.audit)
         self.probe_admissions = SQLProbeAdmissions(connection)
         self.contents = SQLContents(connection, sealer)

@@ -116,7 +116,7 @@ accounts = Table(
     CheckConstraint("kind IN ('user', 'client')", name="kind"),
 )
 
-# Failed logins, by a hash of what they have in common: an account's name, or an address.
+# Failed logins, by a keyed hash of what they have in common, such as an account and a neighbourhood.
 login_failures = Table(
     "login_failures",
     metadata,
@@ -124,6 +124,17 @@ login_failures = Table(
     Column("failures", Integer, nullable=False),
     Column("last_at", Float(53), nullable=False, index=True),
     Column("blocked_until", Float(53), nullable=False),
+    # Empty where they are not of one account.
+    Column("account_hash", String(64), index=True),
+)
+
+# From where each account logged in lately, by a keyed hash of both.
+known_neighbourhoods = Table(
+    "known_neighbourhoods",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("account_hash", String(64), nullable=False, index=True),
+    Column("last_at", Float(53), nullable=False, index=True),
 )
 
 sealing_keys = Table(

@@ -1,13 +1,13 @@
 """Reading the last committed state. Each question is a transaction of its own, or a look into memory."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
-from mailsettings.domain.guessing import Failures
+from mailsettings.domain.guessing import Attempt, Failures, Subject
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
@@ -18,6 +18,7 @@ from mailsettings.domain.share import Share
 from mailsettings.domain.watch import WatchedServer, WatchSummary
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.known_neighbourhoods import SQLKnownNeighbourhoods
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.outbox import SQLOutbox
@@ -38,7 +39,8 @@ class SQLView:
     def __init__(self, begin: Begin, keys: KeySource, version: DataVersion | None) -> None:
         self.mail_servers = _MailServersView(begin, keys, version)
         self.accounts = _AccountsView(begin, version)
-        self.login_failures = _LoginFailuresView(begin)
+        self.login_failures = _LoginFailuresView(begin, keys)
+        self.known_neighbourhoods = _KnownNeighbourhoodsView(begin, keys)
         self.sealed_keys = _SealedKeysView(begin, keys)
         self.sealing_keys = _SealingKeysView(begin, keys)
         self.audit = _AuditView(begin, keys)
@@ -100,12 +102,25 @@ class _AccountsView:
 
 
 class _LoginFailuresView:
-    def __init__(self, begin: Begin) -> None:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
         self._begin = begin
+        self._keys = keys
 
-    async def of(self, subject: str) -> Failures:
+    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
         async with self._begin() as connection:
-            return await SQLLoginFailures(connection).of(subject)
+            audit = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
+            return await SQLLoginFailures(connection, audit).of(subjects)
+
+
+class _KnownNeighbourhoodsView:
+    def __init__(self, begin: Begin, keys: KeySource) -> None:
+        self._begin = begin
+        self._keys = keys
+
+    async def knows(self, attempt: Attempt, now: float) -> bool:
+        async with self._begin() as connection:
+            audit = SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.known()))
+            return await SQLKnownNeighbourhoods(connection, audit).knows(attempt, now)
 
 
 class _SealedKeysView:

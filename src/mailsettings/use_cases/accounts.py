@@ -6,7 +6,6 @@ from mailsettings.domain.access import Account, AccountKind, Credentials, Princi
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import AccountNotFound
 from mailsettings.use_cases.auditing import Change, audited
-from mailsettings.use_cases.log_in import account_subject
 from mailsettings.use_cases.ports import PasswordHasher, Store, UnitOfWork
 
 
@@ -45,6 +44,7 @@ class KeepAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
             stored = await _existing(change, kind, name)
             await change.work.accounts.set_password(Credentials(stored.account, password_hash))
+            await change.work.known_neighbourhoods.forget_account(name)
 
     async def set_grants(self, caller: Principal, kind: AccountKind, name: str, grants: Iterable[str]) -> None:
         """Let an account do what *grants* allow, from its next request on. Raises `AccountNotFound`."""
@@ -58,12 +58,13 @@ class KeepAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_REMOVE, name) as change:
             await _existing(change, kind, name)
             await change.work.accounts.remove(name)
+            await change.work.known_neighbourhoods.forget_account(name)
 
     async def unlock(self, caller: Principal, kind: AccountKind, name: str) -> None:
-        """Forget the failed logins of an account. Raises `AccountNotFound`."""
+        """Forget the failed logins of an account, from wherever they came. Raises `AccountNotFound`."""
         async with audited(self._store, caller, Action.ACCOUNT_UNLOCK, name) as change:
             await _existing(change, kind, name)
-            await change.work.login_failures.forget(account_subject(name))
+            await change.work.login_failures.forget_account(name)
 
 
 async def _add(change: Change[UnitOfWork], credentials: Credentials) -> None:

@@ -11,16 +11,10 @@ from collections.abc import Callable, Mapping
 from mailsettings.domain.access import LONGEST_NAME, AccountKind, Credentials, IssuedToken, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT, Patience, neighbourhood
+from mailsettings.domain.guessing import LONGEST_MEMORY_SECONDS, Attempt, Failures, Limit, Subject
+from mailsettings.use_cases.login_ports import KnownNeighbourhoodReads, LoginFailures
 from mailsettings.use_cases.metrics import UNMEASURED
-from mailsettings.use_cases.ports import (
-    LoginFailureReads,
-    Meter,
-    PasswordHasher,
-    Store,
-    TokenIssuer,
-    UnitOfWork,
-)
+from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer
 from mailsettings.use_cases.turned_away import TurnedAway
 
 UNKNOWN = "an unknown name"
@@ -55,12 +49,13 @@ class LogIn:
 
         Raises `LoginRefused`, after the same work whatever was wrong, and `TooManyLogins`.
         """
-        subjects = _subjects(name, origin)
+        attempt = Attempt(name, origin.address)
         found = await self._find(kind, name)
-        await self._require_no_wait(subjects, origin)
-        fits = await self._passwords.verify(secret, found.password_hash if found else None)
+        await self._require_no_wait(attempt, origin)
+        password_hash = found.password_hash if found else None
+        fits = await self._passwords.verify(secret, password_hash, attempt.callers)
         account = found.account if found and fits else None
-        wait = await self._settle(subjects, origin, found, succeeded=account is not None)
+        wait = await self._settle(attempt, origin, found, succeeded=account is not None)
         if wait:
             raise _too_many(wait)
         if found is None or account is None:
@@ -69,9 +64,9 @@ class LogIn:
 
     async def note_wrong_client(self, origin: Origin) -> None:
         """Count a guess at the secret of the vendor's own client, which no account has. Raises `TooManyLogins`."""
-        subjects = _subjects(None, origin)
-        await self._require_no_wait(subjects, origin)
-        wait = await self._settle(subjects, origin, None, succeeded=False)
+        attempt = Attempt(None, origin.address)
+        await self._require_no_wait(attempt, origin)
+        wait = await self._settle(attempt, origin, None, succeeded=False)
         if wait:
             raise _too_many(wait)
 
@@ -83,54 +78,49 @@ class LogIn:
             found = await view.accounts.find(name)
         return found if found and found.account.kind is kind else None
 
-    async def _require_no_wait(self, subjects: Mapping[str, Patience], origin: Origin) -> None:
+    async def _require_no_wait(self, attempt: Attempt, origin: Origin) -> None:
         async with self._store.reading() as view:
-            wait = await self._wait(subjects, view.login_failures)
+            limits = await self._limits(attempt, view.known_neighbourhoods)
+            wait = _longest_wait(await view.login_failures.of(limits.keys()), self._clock())
         if wait:
             self._meter.login_failed(delayed=True)
             await self._turned_away.note(None, origin, Action.LOGIN, None, DELAYED)
             raise _too_many(wait)
 
     async def _settle(
-        self, subjects: Mapping[str, Patience], origin: Origin, found: Credentials | None, *, succeeded: bool
+        self, attempt: Attempt, origin: Origin, found: Credentials | None, *, succeeded: bool
     ) -> int:
-        """Count a failure, or forget those of the account; the seconds to wait, if it comes to that after all."""
+        """Count a failure, or forget those before a success. Return the seconds to wait, if any."""
         name = found.account.name if found else UNKNOWN
         async with self._store.writing() as work:
-            wait = await self._wait(subjects, work.login_failures)
+            limits = await self._limits(attempt, work.known_neighbourhoods)
+            failures = await work.login_failures.of(limits.keys())
+            wait = _longest_wait(failures, self._clock())
             if succeeded and not wait:
-                await work.login_failures.forget(account_subject(name))
+                await work.login_failures.forget(attempt.own)
+                await work.known_neighbourhoods.remember(attempt, self._clock())
                 await work.audit.append(_record(name, origin, AuditOutcome.DONE, {}))
                 return 0
             if not wait:
-                await self._count(subjects, work)
+                await self._count(limits, failures, work.login_failures)
             await work.audit.append(_record(name, origin, AuditOutcome.REFUSED, DELAYED if wait else WRONG))
         self._meter.login_failed(delayed=bool(wait))
         return wait
 
-    async def _wait(self, subjects: Mapping[str, Patience], failures: LoginFailureReads) -> int:
+    async def _limits(self, attempt: Attempt, neighbourhoods: KnownNeighbourhoodReads) -> Mapping[Subject, Limit]:
+        return attempt.limits(known=await neighbourhoods.knows(attempt, self._clock()))
+
+    async def _count(
+        self, limits: Mapping[Subject, Limit], before: Mapping[Subject, Failures], failures: LoginFailures
+    ) -> None:
         now = self._clock()
-        return max([(await failures.of(subject)).wait_seconds(now) for subject in subjects], default=0)
-
-    async def _count(self, subjects: Mapping[str, Patience], work: UnitOfWork) -> None:
-        now = self._clock()
-        for subject, patience in subjects.items():
-            failures = await work.login_failures.of(subject)
-            await work.login_failures.remember(subject, patience.after_failure(failures, now))
-        longest = max(WITH_ONE_ACCOUNT.forgotten_after_seconds, FROM_ONE_ADDRESS.forgotten_after_seconds)
-        await work.login_failures.forget_before(now - longest)
+        for subject, limit in limits.items():
+            await failures.remember(subject, limit.after_failure(before[subject], now))
+        await failures.forget_before(now - LONGEST_MEMORY_SECONDS)
 
 
-def account_subject(name: str) -> str:
-    """What failed logins by one name have in common."""
-    return f"account|{name}"
-
-
-def _subjects(name: str | None, origin: Origin) -> Mapping[str, Patience]:
-    subjects = {} if name is None else {account_subject(name): WITH_ONE_ACCOUNT}
-    if origin.address is not None:
-        subjects[f"address|{neighbourhood(origin.address)}"] = FROM_ONE_ADDRESS
-    return subjects
+def _longest_wait(failures: Mapping[Subject, Failures], now: float) -> int:
+    return max((each.wait_seconds(now) for each in failures.values()), default=0)
 
 
 def _too_many(wait: int) -> TooManyLogins:

@@ -1,15 +1,20 @@
 """What the use cases need from the outside, as Protocols; store, smtp and auth satisfy them by shape."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenClaims
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
-from mailsettings.domain.guessing import Failures
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions, RepeatReads, Repeats
+from mailsettings.use_cases.login_ports import (
+    KnownNeighbourhoodReads,
+    KnownNeighbourhoods,
+    LoginFailureReads,
+    LoginFailures,
+)
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 
 
@@ -42,30 +47,6 @@ class Accounts(AccountReads, Protocol):
 
     async def remove(self, name: str) -> None:
         """Raises `AccountNotFound`."""
-        ...
-
-
-class LoginFailureReads(Protocol):
-    """Failed logins; a *subject* is what some of them have in common."""
-
-    async def of(self, subject: str) -> Failures:
-        """What is remembered of *subject*."""
-        ...
-
-
-class LoginFailures(LoginFailureReads, Protocol):
-    """The same, to be changed."""
-
-    async def remember(self, subject: str, failures: Failures) -> None:
-        """Keep *failures* in place of what is remembered of *subject*."""
-        ...
-
-    async def forget(self, subject: str) -> bool:
-        """Remember nothing of *subject* any more; whether anything was."""
-        ...
-
-    async def forget_before(self, moment: float) -> None:
-        """Remember nothing of subjects whose last failure was before *moment*, in seconds since the epoch."""
         ...
 
 
@@ -141,6 +122,11 @@ class View(Protocol):
         ...
 
     @property
+    def known_neighbourhoods(self) -> KnownNeighbourhoodReads:
+        """The neighbourhoods that accounts log in from."""
+        ...
+
+    @property
     def sealed_keys(self) -> SealedKeyReads:
         """Our keys."""
         ...
@@ -177,6 +163,11 @@ class UnitOfWork(Protocol):
     @property
     def login_failures(self) -> LoginFailures:
         """The failed logins, as this transaction sees them."""
+        ...
+
+    @property
+    def known_neighbourhoods(self) -> KnownNeighbourhoods:
+        """The neighbourhoods that accounts log in from, as this transaction sees them."""
         ...
 
     @property
@@ -228,8 +219,11 @@ class PasswordHasher(Protocol):
         """A new hash of *password*."""
         ...
 
-    async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether they fit; as slow for None (no such account) as for a real hash."""
+    async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
+        """Whether they fit; as slow for None (no such account) as for a real hash.
+
+        Each of *callers* that it is done for has a share of what may be done at once.
+        """
         ...
 
 

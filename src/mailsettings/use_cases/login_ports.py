@@ -1,0 +1,54 @@
+"""What login throttling needs from the store."""
+
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from mailsettings.domain.guessing import Attempt, Failures, Subject
+
+
+class LoginFailureReads(Protocol):
+    """Failed logins by what some of them have in common."""
+
+    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
+        """What is remembered of each of *subjects*; no failures where nothing is."""
+        ...
+
+
+class LoginFailures(LoginFailureReads, Protocol):
+    """The same, to be changed."""
+
+    async def remember(self, subject: Subject, failures: Failures) -> None:
+        """Keep *failures* in place of what is remembered of *subject*."""
+        ...
+
+    async def forget(self, subject: Subject) -> None:
+        """Remember nothing of *subject* any more."""
+        ...
+
+    async def forget_account(self, name: str) -> None:
+        """Remember nothing of the subjects of one account any more."""
+        ...
+
+    async def forget_before(self, moment: float) -> None:
+        """Remember nothing of subjects whose last failure was before *moment*, in seconds since the epoch."""
+        ...
+
+
+class KnownNeighbourhoodReads(Protocol):
+    """The neighbourhoods from which each account logged in lately."""
+
+    async def knows(self, attempt: Attempt, now: float) -> bool:
+        """Whether the account logged in from the neighbourhood within `KNOWN_SECONDS` before *now*."""
+        ...
+
+
+class KnownNeighbourhoods(KnownNeighbourhoodReads, Protocol):
+    """The same, to be changed."""
+
+    async def remember(self, attempt: Attempt, now: float) -> None:
+        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_EACH` of the account."""
+        ...
+
+    async def forget_account(self, name: str) -> None:
+        """Know no neighbourhood of one account any more."""
+        ...
