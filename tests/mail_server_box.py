@@ -1,8 +1,8 @@
 """Real mail servers, each in an overlay of this machine's files and in namespaces of its own.
 
-`make mta` installs their packages, which exclude each other, into overlays below `.real/mta`. A test starts a server
-in one of them with its own configuration, on a layer in memory, and connects from inside its network namespace:
-nothing leaves this machine, and ports 25, 465 and 587 are free.
+`make mta` installs their packages, which exclude each other, into overlays below `.real/mta`. A test starts a
+server in one of them with its own configuration, on a layer in memory, and connects from inside its network
+namespace: nothing leaves this machine, and ports 25, 465 and 587 are free.
 """
 
 import asyncio
@@ -17,9 +17,10 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
+import trustme
 
 from foreign import TOOLS
 from smtp_server import AUTHORITY, HOST
@@ -57,7 +58,7 @@ class Box:
         """Whether the network namespace has been made."""
         if self.process.poll() is not None:
             return False
-        return os.readlink(f"/proc/{self.process.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        return Path(f"/proc/{self.process.pid}/ns/net").readlink() != Path("/proc/self/ns/net").readlink()
 
     def lines(self) -> str:
         """Return what the server has logged so far."""
@@ -105,7 +106,18 @@ def running(
     script.write_text(_script(box, layer, start))
     log = folder / "log"
     with log.open("wb") as output:
-        command = ["unshare", "--mount", "--net", "--uts", "--pid", "--fork", "--kill-child", "bash", "-e", script]
+        command = [
+            "unshare",
+            "--mount",
+            "--net",
+            "--uts",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "bash",
+            "-e",
+            str(script),
+        ]
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     running_box = Box(process, log)
     try:
@@ -118,8 +130,6 @@ def running(
 
 def _certificate() -> dict[str, str]:
     """RSA, since OpenSMTPD of Debian 12 takes no elliptic curves from its privileged process."""
-    import trustme
-
     leaf = AUTHORITY.issue_cert(HOST, "mail.example.org", key_type=trustme.KeyType.RSA)
     chain = "".join(pem.bytes().decode() for pem in leaf.cert_chain_pems)
     return {f"{_FILES}.crt": chain, f"{_FILES}.key": leaf.private_key_pem.bytes().decode()}
@@ -134,7 +144,14 @@ cp -a {box / "upper"} {memory}/upper
 mount -t overlay overlay -o lowerdir=/,upperdir={memory}/upper,workdir={memory}/work {root}
 cp -r --no-preserve=ownership {shlex.quote(str(layer))}/. {root}/
 mount -t proc proc {root}/proc
-mount --rbind /dev {root}/dev
+mount -t tmpfs tmpfs {root}/dev
+for device in null zero full random urandom tty; do
+  touch {root}/dev/$device
+  mount --bind /dev/$device {root}/dev/$device
+done
+ln -s /proc/self/fd/1 {root}/dev/stdout
+ln -s /proc/self/fd/2 {root}/dev/stderr
+mkdir {root}/dev/pts {root}/dev/shm
 mount -t tmpfs tmpfs {root}/run
 mount -t tmpfs tmpfs {root}/tmp && chmod 1777 {root}/tmp
 ip link set lo up
@@ -159,8 +176,3 @@ async def _all_open(ports: tuple[int, ...]) -> bool:
             return False
         writer.close()
     return True
-
-
-def report_of(box: Box, probe: Callable[[], Awaitable[Any]]) -> Any:
-    """Return the report of a connection test made inside."""
-    return box.inside(probe)
