@@ -8,7 +8,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook smtp/test_egress.py store/test_sealing.py)
 
-.PHONY: help run test check quick real lint types bench lock fuzz chaos mutate coverage audit
+.PHONY: help run test check quick real mta lint types bench lock fuzz chaos mutate coverage audit
 
 help:  ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ check: lint types coverage  ## the same without the word test; coverage runs a p
 
 quick: .venv/dev  ## the fast tests, in less than a minute
 	$(PYTEST) $(QUICK) -k "not postgresql"
+
+mta:  ## install the mail servers for `make real`, each into a folder below .real; needs root and Debian
+	$(PYTHON) scripts/mta.py
 
 real: .venv/dev  ## the tests with foreign programs: proxies, browsers, …; lists what is missing and how to get it
 	$(PYTEST) tests/real

@@ -42,7 +42,7 @@ def main(*wanted: str) -> None:
 
 def _install(name: str) -> None:
     box = BOXES / name
-    done = box / "installed"
+    done = BOXES.parent / f"{name}.installed"
     if done.exists():
         return
     print(f"installing {name} …", flush=True)

@@ -29,6 +29,10 @@ PROGRAMS: Mapping[str, Program] = {
     "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
     "pip 22.3": Program(["pip-22.3-py3-none-any.whl"], "pip download --no-deps --dest .real pip==22.3"),
     "pip 24.2": Program(["pip-24.2-py3-none-any.whl"], "pip download --no-deps --dest .real pip==24.2"),
+    **{
+        name: Program([f"{name}.installed"], "sudo make mta")
+        for name in ("dovecot", "exim", "opensmtpd", "postfix", "sendmail")
+    },
     "strace": Program(["strace"], "apt-get install strace"),
 }
 
