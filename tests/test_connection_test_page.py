@@ -19,7 +19,7 @@ def test_every_code_is_on_the_page_with_a_test_that_shows_it() -> None:
 
 
 def test_the_matrix_of_mail_servers_is_what_make_real_holds() -> None:
-    command = [sys.executable, SCRIPTS / "mail_server_matrix.py", "--check"]
+    command = [sys.executable, str(SCRIPTS / "mail_server_matrix.py"), "--check"]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (checked.returncode, checked.stderr) == (0, "")
