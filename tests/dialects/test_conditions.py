@@ -79,7 +79,7 @@ async def test_a_change_of_what_was_seen_is_made(
 
 @in_both
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
-@pytest.mark.parametrize("tags", ['"7.7"', "W/{}", '""', '"x", "y"', '"1.1-gzip"'])
+@pytest.mark.parametrize("tags", ['"7.7"', 'W/"7.7"', '""', '"x", "y"', '"1.1-gzip"'])
 async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
     api: Caller, store: InMemoryStore, resource: Resource, stored: str, method: str, tags: str
 ) -> None:
@@ -94,21 +94,94 @@ async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
 
 
 @in_both
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd"])
+async def test_a_tag_that_a_proxy_marked_is_the_tag(
+    api: Caller, resource: Resource, stored: str, method: str, coding: str
+) -> None:
+    """Apache and Caddy append the name of the coding inside the quotes."""
+    body = resource.changed("b.example.org") if method == "PUT" else None
+    marked = f'{stored[:-1]}-{coding}"'
+    answer = await api.send(method, resource.path, json=body, headers={"If-Match": marked})
+
+    assert answer.is_success
+
+
+@in_both
+@pytest.mark.parametrize("mark", ["-gzip-br", "-deflate", "-GZIP", "gzip", "-"])
+async def test_other_marks_make_another_tag(api: Caller, resource: Resource, stored: str, mark: str) -> None:
+    answer = await api.send("DELETE", resource.path, headers={"If-Match": f'{stored[:-1]}{mark}"'})
+
+    assert answer.status_code == 412
+
+
+@in_both
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+@pytest.mark.parametrize("tags", ["W/{}", '"x", W/{}', 'W/"x", W/{}', "W/{marked}"])
+async def test_a_weak_tag_is_refused_and_the_proxy_named(
+    api: Caller, resource: Resource, stored: str, method: str, tags: str
+) -> None:
+    """Both nginx and HAProxy make tags weak when they compress; If-Match compares strongly (RFC 9110 13.1.1)."""
+    body = resource.changed("b.example.org") if method == "PUT" else None
+    weak = tags.format(stored, marked=f'{stored[:-1]}-gzip"')
+    answer = await api.send(method, resource.path, json=body, headers={"If-Match": weak})
+
+    assert answer.status_code == 412
+    assert "proxy" in answer.json()["message"]
+    assert "changed by" not in answer.json()["message"]
+    assert answer.json().get("code", "PreconditionFailed") == "PreconditionFailed"
+    assert (await api.send("GET", resource.path)).headers["ETag"] == stored
+
+
+@in_both
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("also", [{}, {"If-None-Match": "{}"}, {"If-None-Match": "*"}], ids=["", "known", "any"])
+async def test_reading_another_state_than_expected_is_a_412(
+    api: Caller, resource: Resource, stored: str, method: str, also: dict[str, str]
+) -> None:
+    """If-Match counts before If-None-Match (RFC 9110 13.2.2)."""
+    headers = {"If-Match": '"7.7"'} | {name: value.format(stored) for name, value in also.items()}
+    answer = await api.send(method, resource.path, headers=headers)
+
+    assert answer.status_code == 412
+    assert method == "HEAD" or "changed by admin at 20" in answer.json()["message"]
+
+
+@in_both
+async def test_reading_the_state_expected_shows_it(api: Caller, resource: Resource, stored: str) -> None:
+    shown = await api.send("GET", resource.path, headers={"If-Match": stored})
+    known = await api.send("GET", resource.path, headers={"If-Match": stored, "If-None-Match": stored})
+
+    assert (shown.status_code, known.status_code) == (200, 304)
+
+
+async def test_reading_nothing_is_a_404_whatever_is_expected(api: Caller) -> None:
+    """RFC 9110 13.2.1: preconditions count only where the answer without them would be a success."""
+    paths = [MAIL_SERVER, f"{SMTP_SETTINGS}/1"]
+    answers = [await api.send("GET", path, headers={"If-Match": tag}) for path in paths for tag in ("*", '"1.1"')]
+
+    assert {answer.status_code for answer in answers} == {404}
+
+
+@in_both
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("tags", ["1.1", '"1.1', "W/1.1", '"a" "b"', "*, *", "'1.1'"])
 async def test_what_is_no_entity_tag_is_named_and_refused(
     api: Caller, resource: Resource, stored: str, header: str, tags: str
 ) -> None:
     answer = await api.send("PUT", resource.path, json=resource.body, headers={header: tags})
+    read = await api.send("GET", resource.path, headers={header: tags})
 
-    assert answer.status_code == 400
+    assert (answer.status_code, read.status_code) == (400, 400)
     assert answer.json()["message"] == f"{header} must be * or entity tags in double quotes."
 
 
 @in_both
-@pytest.mark.parametrize("tags", ["{}", "*", "W/{}", '"x", {}'])
+@pytest.mark.parametrize("tags", ["{}", "*", "W/{}", '"x", {}', "{marked}", "W/{marked}"])
 async def test_who_has_it_as_it_is_gets_no_body(api: Caller, resource: Resource, stored: str, tags: str) -> None:
-    answer = await api.send("GET", resource.path, headers={"If-None-Match": tags.format(stored)})
+    answer = await api.send(
+        "GET", resource.path, headers={"If-None-Match": tags.format(stored, marked=f'{stored[:-1]}-gzip"')}
+    )
 
     assert (answer.status_code, answer.content) == (304, b"")
     assert answer.headers["ETag"] == stored

@@ -43,7 +43,10 @@ OPERATION = pytest.mark.parametrize(
 
 
 def has_the_vendors_shape(answer: httpx.Response) -> bool:
-    members = {"code", "message"} if answer.request.url.path.startswith("/api/") else {"message"}
+    if answer.request.url.path == TOKEN:
+        members = {"error", "error_description"}
+    else:
+        members = {"code", "message"} if answer.request.url.path.startswith("/api/") else {"message"}
     content = answer.json()
     return set(content) == members and all(isinstance(value, str) and value for value in content.values())
 
@@ -119,6 +122,22 @@ async def test_without_the_permission_it_is_a_403_before_the_body_is_looked_at(
     assert answer.status_code == 403
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope"'
     assert has_the_vendors_shape(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "names"),
+    [
+        ("GET", MAIL_SERVER, "bi-service-administrator"),
+        ("GET", SMTP_SETTINGS, "manage-system-settings or view-mail-settings"),
+        ("DELETE", f"{SMTP_SETTINGS}/1", "manage-system-settings"),
+        ("GET", "/audit", "view-audit-log"),
+        ("GET", "/metrics", "view-metrics"),
+    ],
+)
+async def test_a_403_names_what_can_be_granted(api: Caller, method: str, path: str, names: str) -> None:
+    answer = await api("stranger").send(method, path)
+
+    assert (answer.status_code, answer.json()["message"]) == (403, f"This needs the permission {names}.")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import ChangedMeanwhile
+from mailsettings.domain.errors import ChangedMeanwhile, StateNamedWeakly
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
 from mailsettings.domain.precondition import ANYTHING, Precondition, States
 
@@ -51,6 +51,21 @@ def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: Stor
 def test_what_is_not_as_expected_may_not(expected: Precondition, stored: StoredMailServer | None) -> None:
     with pytest.raises(ChangedMeanwhile):
         expected.require(stored)
+
+
+@pytest.mark.parametrize("one_of", [States(frozenset()), OTHER])
+def test_a_state_that_is_named_weakly_is_not_enough(one_of: States) -> None:
+    with pytest.raises(StateNamedWeakly):
+        Precondition(one_of=one_of, weakly=THIS).require(STORED)
+
+
+def test_weak_names_take_nothing_from_strong_ones() -> None:
+    Precondition(one_of=THIS, weakly=THIS).require(STORED)
+
+
+def test_another_state_named_weakly_was_changed() -> None:
+    with pytest.raises(ChangedMeanwhile, match="it was changed by alice"):
+        Precondition(one_of=States(frozenset()), weakly=OTHER).require(STORED)
 
 
 def test_the_refusal_says_who_changed_it_and_when() -> None:

@@ -47,7 +47,7 @@ _STATUSES = {200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 41
 _ERROR_MEMBERS = {
     "oracle": ({"code", "message"}, {"code", "message", "report"}),
     "checkmarx": ({"message"}, {"message", "report"}, {"message", "error"}),
-    "token": ({"message"}, {"error"}, {"error", "error_description"}),
+    "token": ({"error"}, {"error", "error_description"}),
 }
 _REPLY = SMTPReply(535, "5.7.8", "no, <b>\u2028\ufffd")
 _FAILS = ProbeReport(

@@ -260,8 +260,8 @@ def stage(**settings: Any) -> Provoke:
 Case = tuple[str, str, Provoke]
 """The operation, the status as the document names it, and how to provoke it."""
 _PRECONDITIONS = (
-    *("putMailServer", "deleteMailServer", "rollBackMailServer"),
-    *("updateSmtpSettings", "deleteSmtpSettings"),
+    *("getMailServer", "putMailServer", "deleteMailServer", "rollBackMailServer"),
+    *("getSmtpSettings", "updateSmtpSettings", "deleteSmtpSettings"),
 )
 
 
@@ -276,6 +276,8 @@ def cases() -> Iterable[Case]:
             yield name, "413", too_large
         if call.json:
             yield name, "415", not_json
+        if call.json or call.form:
+            yield name, "415", header("Content-Encoding", "gzip")
     yield from _of_single_operations()
 
 

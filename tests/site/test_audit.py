@@ -48,7 +48,7 @@ async def test_what_is_older_is_left_out(api: Caller, since: str) -> None:
 async def test_it_has_a_permission_of_its_own(api: Caller, token: str) -> None:
     refused = await api(token).send("GET", "/audit")
 
-    assert (refused.status_code, refused.json()) == (403, {"message": "This needs the permission audit:read."})
+    assert (refused.status_code, refused.json()) == (403, {"message": "This needs the permission view-audit-log."})
     entry = (await api.send("GET", "/audit")).json()["entries"][-1]
     assert (entry["actor"], entry["action"], entry["outcome"]) == (token, "access", "refused")
 

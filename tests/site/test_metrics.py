@@ -42,7 +42,7 @@ async def test_monitoring_may_read_them_and_nothing_else(api: Caller) -> None:
 async def test_they_have_a_permission_of_their_own(api: Caller, token: str) -> None:
     refused = await api(token).send("GET", "/metrics")
 
-    assert (refused.status_code, refused.json()) == (403, {"message": "This needs the permission metrics:read."})
+    assert (refused.status_code, refused.json()) == (403, {"message": "This needs the permission view-metrics."})
 
 
 async def test_a_stranger_learns_nothing(api: Caller) -> None:

@@ -60,7 +60,8 @@ BAD_BODIES = {
     "deeper": _nested(1100),
     "deepest": _nested(30000),
     "UTF-16": '{"host":"a"}'.encode("utf-16"),
-    "BOM": b'\xef\xbb\xbf{"host":"a"}',
+    "BOM": b'\xef\xbb\xbf\xef\xbb\xbf{"host":"a"}',
+    "BOM alone": b"\xef\xbb\xbf",
     "not UTF-8": b'{"host":"\xff"}',
     "line feed": b'{"host":"a\nb"}',
     "comment": b'{"host":"a"} // x',
@@ -78,7 +79,11 @@ def test_what_is_not_is_refused_without_repeating_it(body: bytes) -> None:
 @pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"], ids=["NUL", "surrogate"])
 def test_the_member_is_named_where_it_has_a_sound_name(bad: str) -> None:
     with pytest.raises(MalformedBody, match=r"^auth\.password has"):
-        parse(f'{{"auth":{{"password":"{bad}"}}}}'.encode())
+        parse(f'{{"auth":{{"password":"{bad}"}}}}'.encode(), {"auth", "password"})
+
+
+def test_a_byte_order_mark_is_ignored() -> None:
+    assert parse(b'\xef\xbb\xbf{"a":"\xef\xbb\xbf"}') == {"a": "\ufeff"}
 
 
 SENTENCES = [
@@ -91,13 +96,16 @@ SENTENCES = [
     (_nested(50_000), "The body must not be nested deeper than 16 levels."),
     (b'{"a":{"b":["\\u0000"]}}', "a.b has a NUL character in it."),
     (b'{"a":"\\ud800"}', "a has half of a surrogate pair in it."),
-    (b'{"<i>":"\\u0000"}', "The body has a member with a NUL character in it."),
+    (b'{"A":{"B":"\\u0000"}}', "A.B has a NUL character in it."),
+    (b'{"c":"\\u0000"}', "The body has a member with a NUL character in it."),
+    (b'{"a":{"c":{"b":"\\u0000"}}}', "The body has a member with a NUL character in it."),
+    (b'{"\\ud800":1}', "The body has a member with half of a surrogate pair in it."),
 ]
 
 
 @pytest.mark.parametrize(("body", "sentence"), SENTENCES, ids=[sentence for _, sentence in SENTENCES])
 def test_the_sentence_says_what_is_wrong_and_where(body: bytes, sentence: str) -> None:
     with pytest.raises(MalformedBody) as refused:
-        parse(body)
+        parse(body, {"a", "b"})
 
     assert str(refused.value) == sentence

@@ -13,6 +13,7 @@ MailSettingsError
 ├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
 ├── ChangedMeanwhile        what is stored is not what the caller takes it to be
+│   └── StateNamedWeakly    it may be, and the caller is not sure
 ├── RepeatRefused           a request that came before under the same key, and is not answered like it
 │   ├── RequestRepeatedDifferently
 │   ├── StillBeingAnswered
@@ -120,6 +121,13 @@ class ChangedMeanwhile(MailSettingsError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The mail server is not what you take it to be: {why}. Read it again.")
+
+
+class StateNamedWeakly(ChangedMeanwhile):
+    """The caller names the stored state, but only as equivalent to what it has seen."""
+
+    def __init__(self) -> None:
+        super().__init__("its state is named weakly")
 
 
 class RepeatRefused(MailSettingsError):

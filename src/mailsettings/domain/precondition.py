@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import ChangedMeanwhile
+from mailsettings.domain.errors import ChangedMeanwhile, StateNamedWeakly
 from mailsettings.domain.mail_server import StoredMailServer
 
 
@@ -19,16 +19,25 @@ class States:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """A change is made only to a server in one of these states, and in none of those (None: nothing is said)."""
+    """A change is made only to a server in one of these states, and in none of those (None: nothing is said).
+
+    `weakly` are states that the caller names beside `one_of` without being sure: they are not enough.
+    """
 
     one_of: States | None = None
     none_of: States | None = None
+    weakly: States = States(frozenset())
 
     def require(self, stored: StoredMailServer | None, removed: Changed | None = None) -> None:
-        """Raise `ChangedMeanwhile` unless it holds for *stored*; *removed* tells how the last one went."""
+        """Raise `ChangedMeanwhile` unless it holds for *stored*; *removed* tells how the last one went.
+
+        Raise `StateNamedWeakly` where *stored* is in a state that is named weakly only.
+        """
         meant = self.one_of is None or stored in self.one_of
         if meant and (self.none_of is None or stored not in self.none_of):
             return
+        if not meant and stored in self.weakly:
+            raise StateNamedWeakly
         if stored is not None:
             raise ChangedMeanwhile(f"it was changed{stored.changed}")
         raise ChangedMeanwhile("there is none" if removed is None else f"it was removed{removed}")

@@ -35,6 +35,7 @@ STYLE = ErrorStyle(
         refusals.NoSuchPath: Answer(404),
         refusals.MethodNotAllowed: Answer(405),
         refusals.BodyTooLarge: Answer(413),
+        refusals.UnsupportedContentCoding: Answer(415),
         refusals.UnsupportedContentType: Answer(415),
         **{kind: Answer(429) for kind in (TooMany, refusals.TooManyRequests)},
         **{kind: Answer(503) for kind in (IdentityUnavailable, StoreUnavailable)},

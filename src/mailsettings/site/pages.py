@@ -8,7 +8,7 @@ from importlib.resources.abc import Traversable
 from fastapi import FastAPI, HTTPException, Request
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import Lifespan
+from starlette.types import Lifespan, Scope
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.openapi import Document, merged
@@ -111,7 +111,7 @@ def _not_ready(why: str) -> Response:
     return JSONResponse({"status": "not ready", "message": why}, 503, {"Retry-After": "5"})
 
 
-def _refusal(error: Exception) -> Response:
+def _refusal(_scope: Scope, error: Exception) -> Response:
     return JSONResponse({"message": str(error)}, 400)
 
 

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 from fastapi import Depends, Header, Request
 from pydantic.json_schema import SkipJsonSchema
@@ -13,6 +14,8 @@ from mailsettings.domain.precondition import Precondition, States
 from mailsettings.web.refusals import ParameterInvalid
 
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
+_CODING = re.compile(r"-(gzip|br|zstd)$")
+"""What proxies that compress append to a strong tag, inside the quotes (Apache, Caddy); no tag of ours ends so."""
 
 IfMatch = Annotated[
     str | SkipJsonSchema[None],
@@ -31,6 +34,14 @@ IfNoneMatch = Annotated[
         examples=["*"],
     ),
 ]
+IfStillMatch = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-Match",
+        description="Answer with 412 unless the entity tag of the settings is one of these (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
+    ),
+]
 IfChanged = Annotated[
     str | SkipJsonSchema[None],
     Header(
@@ -46,36 +57,68 @@ def entity_tag(stored: StoredMailServer) -> str:
     return f'"{stored.tag}"'
 
 
-def not_modified(request: Request, stored: StoredMailServer) -> bool:
-    """Whether the caller says that it has *stored* as it is."""
-    known = _states(request, "if-none-match", weak=True)
-    return known is not None and stored in known
-
-
 def unchanged(stored: StoredMailServer, headers: Mapping[str, str]) -> Response:
     """The answer without a body, to somebody who has it."""
     return Response(status_code=304, headers={**headers, "ETag": entity_tag(stored)})
 
 
+@dataclass(frozen=True, slots=True)
+class ReadCondition:
+    """What a reader says of the state it expects and of those it has."""
+
+    expected: Precondition
+    known: States | None
+
+    def not_modified(self, stored: StoredMailServer) -> bool:
+        """Whether the caller has *stored* as it is. Raises `ChangedMeanwhile`: If-Match counts first (13.2.2)."""
+        self.expected.require(stored)
+        return self.known is not None and stored in self.known
+
+
 def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # for the documents; several lines of one header are read from the request
-    # Whoever writes is held to the strong comparison (RFC 9110 13.1.1).
-    return Precondition(_states(request, "if-match"), _states(request, "if-none-match", weak=True))
+    return _precondition(request, none_of=_known(request))
+
+
+def _read_condition(
+    request: Request,
+    if_match: IfStillMatch = None,  # noqa: ARG001  # as above
+    if_none_match: IfChanged = None,  # noqa: ARG001
+) -> ReadCondition:
+    return ReadCondition(_precondition(request), _known(request))
 
 
 Expected = Annotated[Precondition, Depends(_expected)]
-"""What the caller takes to be stored. Raises `ParameterInvalid`."""
+"""What a writer takes to be stored. Raises `ParameterInvalid`."""
+IfRead = Annotated[ReadCondition, Depends(_read_condition)]
+"""What a reader takes to be stored, and what it has. Raises `ParameterInvalid`."""
 
 
-def _states(request: Request, header: str, *, weak: bool = False) -> States | None:
-    """The states whose tags a header lists. A tag that is not of our making is of no state."""
+def _precondition(request: Request, none_of: States | None = None) -> Precondition:
+    """If-Match compares strongly (RFC 9110 13.1.1), so that weak tags are kept apart."""
+    tags = _listed(request, "if-match")
+    if tags is None:
+        return Precondition(none_of=none_of)
+    if tags == "*":
+        return Precondition(States(), none_of)
+    strong, weak = (frozenset(tag for is_weak, tag in tags if is_weak is kind) for kind in (False, True))
+    return Precondition(States(strong), none_of, States(weak))
+
+
+def _known(request: Request) -> States | None:
+    """If-None-Match compares weakly (RFC 9110 13.1.2)."""
+    tags = _listed(request, "if-none-match")
+    if tags is None or tags == "*":
+        return None if tags is None else States()
+    return States(frozenset(tag for _, tag in tags))
+
+
+def _listed(request: Request, header: str) -> list[tuple[bool, str]] | Literal["*"] | None:
+    """The tags in *header*, and whether each is weak; None without the header."""
     lines = request.headers.getlist(header)
     if not lines:
         return None
     text = ",".join(lines).strip()
-    if text == "*":
-        return States()
-    tags = _tags(text, header)
-    return States(frozenset(tag for is_weak, tag in tags if weak or not is_weak))
+    return "*" if text == "*" else _tags(text, header)
 
 
 def _tags(text: str, header: str) -> list[tuple[bool, str]]:
@@ -85,6 +128,6 @@ def _tags(text: str, header: str) -> list[tuple[bool, str]]:
         found = _TAG.match(text, position)
         if found is None:
             raise ParameterInvalid(f"{header.title()} must be * or entity tags in double quotes.")
-        tags.append((bool(found[1]), found[2]))
+        tags.append((bool(found[1]), _CODING.sub("", found[2])))
         position = found.end()
     return tags

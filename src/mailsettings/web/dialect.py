@@ -1,12 +1,14 @@
 """What a vendor's API is to the rest of the service: a folder that offers one `Dialect`."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
+from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 from mailsettings.domain.access import Grants
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -78,7 +80,11 @@ class Dialect:
     def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
         open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
-        refuse = self.errors.response
+        errors = replace(self.errors, grants=self.grants)
+
+        def refuse(scope: Scope, error: Exception) -> Response:
+            return errors.at(scope["path"]).response(error)
+
         host = Middleware(HostGate, use_cases.allowed_hosts, refuse, self.any_host_path)
         bearer = Middleware(BearerGate, use_cases.authentication, open_paths, refuse, use_cases.at_once)
         app = FastAPI(
@@ -95,7 +101,7 @@ class Dialect:
             app.router.routes.extend(router.routes)
         paths = (route.path for route in app.routes if isinstance(route, Route))
         app.state.concrete_paths = {path for path in paths if "{" not in path}
-        self.errors.install(app)
+        errors.install(app)
         return app
 
 

@@ -23,7 +23,7 @@ _REFUSALS: Mapping[int | str, str] = {
     "one, is still being answered, or has an unknown outcome.",
     412: "The stored settings are not in the state that the precondition names; nothing was changed.",
     413: "The body is longer than 64 KiB.",
-    415: "The body is declared to be something other than JSON.",
+    415: "The body is declared to be something other than JSON, or to be compressed.",
     429: "The caller sends too many requests; wait as long as `Retry-After` says.",
     503: "The database or the issuer of the access token does not answer; try again when `Retry-After` says.",
     "default": "Any other error, in the same shape.",
@@ -54,6 +54,10 @@ _HEADERS: Mapping[str, Json] = {
         "required": True,
         "schema": {"type": "string"},
         "example": 'Bearer error="invalid_token"',
+    },
+    "Accept-Encoding": {
+        "description": "Present where the body was compressed: no content coding is accepted (RFC 9110 12.5.3).",
+        "schema": {"type": "string", "enum": ["identity"]},
     },
     "Preference-Applied": {
         "description": "The preference that shaped this answer (RFC 7240); absent where none was sent.",
@@ -106,6 +110,8 @@ def headers_by_status(status: str, parameters: set[str], *, behind_token: bool) 
         found |= headers("WWW-Authenticate")["headers"]
     if status in {"429", "503"}:
         found |= headers("Retry-After")["headers"]
+    if status == "415":
+        found |= headers("Accept-Encoding")["headers"]
     if status == "400" and behind_token:
         found |= optional_header("WWW-Authenticate", "Present where several tokens were sent.")
     if "Idempotency-Key" in parameters and status.startswith("2"):

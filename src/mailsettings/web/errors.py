@@ -1,7 +1,7 @@
 """From errors to answers: each API brings a table of them, its body and its names of the settings."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,11 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from mailsettings.domain.access import Grants
 from mailsettings.domain.errors import (
     InvalidSetting,
     MailSettingsError,
     NotAuthenticated,
     PermissionDenied,
+    StateNamedWeakly,
     StillBeingAnswered,
     TooMany,
 )
@@ -21,11 +23,18 @@ from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
 from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused, TestFailed
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
-from mailsettings.web.validation import first_problem
+from mailsettings.web.validation import refusal_of
 
 RETRY_AFTER_SECONDS = 5
 _NO_STORE = {"Cache-Control": "no-store"}
 _METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+
+
+_WEAK_TAG = (
+    "The entity tag in If-Match is weak (W/), and If-Match needs a strong one (RFC 9110 13.1.1). The settings are "
+    "still those that the tag names: a proxy that compresses responses has made it weak. Send the tag without W/, "
+    "or turn off compression for this API in the proxy."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +47,22 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ErrorStyle:
-    """How one API says what went wrong. Of the classes in `answers` the most specific one counts."""
+    """How one API says what went wrong. Of the classes in `answers` the most specific one counts.
+
+    `grants` are the API's names for permissions, so that a 403 names what an administrator can give. `special` are
+    the styles of paths that have their own.
+    """
 
     answers: Mapping[type[Exception], Answer]
     body: Callable[[Answer, str], Mapping[str, object]]
     fields: Mapping[Setting, str]
     media_type: str = "application/json"
+    grants: Grants = field(default_factory=dict)
+    special: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
+
+    def at(self, path: str) -> "ErrorStyle":
+        """The style of the errors at *path*, as the routes spell it."""
+        return self.special.get(path, self)
 
     def response(self, error: Exception) -> Response:
         """The whole answer to *error*, in this API's shape."""
@@ -64,15 +83,23 @@ class ErrorStyle:
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):
             return f"{self.fields[error.setting]} {error.problem}"
+        if isinstance(error, PermissionDenied):
+            return self._lacking(error)
+        if isinstance(error, StateNamedWeakly):
+            return _WEAK_TAG
         if isinstance(error, MailSettingsError | RequestRefused):
             return str(error)
         return "Something went wrong on our side."
+
+    def _lacking(self, denied: PermissionDenied) -> str:
+        names = [name for name, allowed in self.grants.items() if denied.permission in allowed]
+        return f"This needs the permission {' or '.join(names)}." if names else str(denied)
 
     def install(self, app: FastAPI) -> None:
         """Answer every error that leaves a route or the router of *app* in this style."""
 
         async def render(request: Request, error: Exception) -> Response:
-            return self.response(_translated(request, error))
+            return self.at(request.scope["path"]).response(_translated(request, error))
 
         for kind in (MailSettingsError, RequestRefused, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(kind, render)
@@ -82,7 +109,7 @@ def _translated(request: Request, error: Exception) -> Exception:
     """FastAPI's and Starlette's own errors as ours; FastAPI's would repeat the request's values."""
     match error:
         case RequestValidationError():
-            return first_problem(error)
+            return refusal_of(error)
         case HTTPException(status_code=404):
             return NoSuchPath()
         case HTTPException(status_code=405):

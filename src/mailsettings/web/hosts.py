@@ -22,7 +22,7 @@ class HostGate:
         self,
         app: ASGIApp,
         allowed: Collection[str],
-        refuse: Callable[[Exception], Response],
+        refuse: Callable[[Scope, Exception], Response],
         exempt: str | None = None,
     ) -> None:
         self._app = app
@@ -38,7 +38,7 @@ class HostGate:
             values = [value for name, value in scope["headers"] if name == b"host"]
             problem = self._problem(values)
             if problem:
-                await self._refuse(HostRefused(problem))(scope, receive, send)
+                await self._refuse(scope, HostRefused(problem))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

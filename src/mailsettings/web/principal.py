@@ -27,7 +27,7 @@ class BearerGate:
         app: ASGIApp,
         authentication: Authentication,
         open_paths: Collection[str],
-        refuse: Callable[[Exception], Response],
+        refuse: Callable[[Scope, Exception], Response],
         at_once: RequestsAtOnce,
     ) -> None:
         self._app = app
@@ -45,7 +45,7 @@ class BearerGate:
             principal = await self._authentication.by_token(_bearer_token(scope), origin(scope))
             self._at_once.enter(principal.name)
         except (MailSettingsError, RequestRefused) as refusal:
-            await self._refuse(refusal)(scope, receive, send)
+            await self._refuse(scope, refusal)(scope, receive, send)
             return
         scope["principal"] = principal
         try:

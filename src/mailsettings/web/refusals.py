@@ -12,6 +12,7 @@ RequestRefused
 ├── ParameterMissing
 ├── TestFailed                a connection test, made as asked
 ├── TooManyRequests           of one principal at once
+├── UnsupportedContentCoding  a compressed body
 ├── UnsupportedContentType
 └── UnsupportedVersion        of an API that has versions
 """
@@ -93,11 +94,20 @@ class TooManyRequests(RequestRefused):
         super().__init__("Too many requests of yours are being answered. Try again in 1 second.")
 
 
+class UnsupportedContentCoding(RequestRefused):
+    """The body is compressed (RFC 9110 15.5.16)."""
+
+    headers = MappingProxyType({"Accept-Encoding": "identity"})
+
+    def __init__(self) -> None:
+        super().__init__("Send the body uncompressed, without the header Content-Encoding.")
+
+
 class UnsupportedContentType(RequestRefused):
     """The body is declared to be something that we do not read."""
 
-    def __init__(self) -> None:
-        super().__init__("Send the body as JSON, with the header Content-Type: application/json.")
+    def __init__(self, what: str = "JSON", media_type: str = "application/json") -> None:
+        super().__init__(f"Send the body as {what}, with the header Content-Type: {media_type}.")
 
 
 class UnsupportedVersion(RequestRefused):

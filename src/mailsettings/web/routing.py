@@ -1,11 +1,12 @@
 """Routes that ask for the permission first, then read a bounded, strict body, then hand over to FastAPI."""
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from fastapi.params import Form
 from fastapi.routing import APIRoute
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
@@ -17,10 +18,19 @@ from mailsettings.web import strict_json
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import BODY, tell_repeated
 from mailsettings.web.principal import caller
-from mailsettings.web.refusals import BodyIncomplete, BodyTooLarge, UnsupportedContentType
+from mailsettings.web.refusals import (
+    BodyIncomplete,
+    BodyTooLarge,
+    UnsupportedContentCoding,
+    UnsupportedContentType,
+)
+from mailsettings.web.spelling import ascii_lower
+from mailsettings.web.validation import member_names
 
 LONGEST_BODY = 64 * 1024
-_JSON = re.compile(r"application/([a-z0-9.!#$&^_-]+\+)?json", re.IGNORECASE)
+_TEXT_JSON = "text/json"
+FORM = "application/x-www-form-urlencoded"
+_JSON = re.compile(r"(application/([a-z0-9.!#$&^_-]+\+)?|text/)json", re.ASCII | re.IGNORECASE)
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -71,14 +81,19 @@ class StrictRoute(HeadRoute):
         reads_body = self.body_field is not None
         must_be_there = reads_body and self.body_field.field_info.is_required()  # type: ignore[union-attr]
         reads_json = reads_body and not isinstance(self.body_field.field_info, Form)  # type: ignore[union-attr]
+        members = member_names(self.body_field.field_info.annotation) if reads_json else frozenset()  # type: ignore[union-attr]
 
         async def ask_and_read(request: Request) -> Response:
             if permission is not None:
                 await _require(request, permission)
             if reads_json and (must_be_there or _has_body(request)):
                 _require_json(request, optional=not self.strict_content_type)
+            if reads_body and not reads_json:
+                _require_form(request)
             if reads_body:
-                request = await _read_whole(request, as_json=reads_json)
+                _require_uncompressed(request)
+                body = await _read_whole(request)
+                request = _ReadRequest(request, body, members if reads_json else None)
             answer = await handle(request)
             tell_repeated(request, answer)
             return answer
@@ -96,19 +111,22 @@ async def _require(request: Request, permission: Permission) -> None:
 
 
 class _ReadRequest(Request):
-    """A request whose body has been read, and parsed where it is JSON."""
+    """A request whose body has been read, and parsed where it is JSON with *members*."""
 
-    def __init__(self, request: Request, body: bytes, *, as_json: bool) -> None:
+    def __init__(self, request: Request, body: bytes, members: Collection[str] | None) -> None:
         super().__init__(request.scope, _replay(body))
         self.scope[BODY] = body
-        self._parsed = strict_json.parse(body) if as_json and body else None
+        self._parsed = None if members is None or not body else strict_json.parse(body, members)
+        if ascii_lower(_media_type(request)) == _TEXT_JSON:  # which FastAPI would hand on unread
+            self._headers = MutableHeaders(raw=list(request.headers.raw))
+            self._headers["content-type"] = "application/json"
 
     async def json(self) -> Any:
         """What our strict reader made of the body."""
         return self._parsed
 
 
-async def _read_whole(request: Request, *, as_json: bool) -> Request:
+async def _read_whole(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > LONGEST_BODY:
         raise BodyTooLarge(LONGEST_BODY)  # before a client that expects 100 (Continue) is told to send it
@@ -120,7 +138,7 @@ async def _read_whole(request: Request, *, as_json: bool) -> Request:
                 raise BodyTooLarge(LONGEST_BODY)
     except ClientDisconnect:
         raise BodyIncomplete from None
-    return _ReadRequest(request, bytes(body), as_json=as_json)
+    return bytes(body)
 
 
 def _replay(body: bytes) -> Receive:
@@ -135,8 +153,26 @@ def _has_body(request: Request) -> bool:
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
+def _require_uncompressed(request: Request) -> None:
+    """Raise `UnsupportedContentCoding` for any coding but `identity` (RFC 9110 8.4)."""
+    codings = ",".join(request.headers.getlist("content-encoding")).split(",")
+    if any(ascii_lower(coding.strip()) not in {"", "identity"} for coding in codings):
+        raise UnsupportedContentCoding
+
+
 def _require_json(request: Request, *, optional: bool) -> None:
-    content_type = request.headers.get("content-type", "")
-    media_type = content_type.partition(";")[0].strip()
-    if not (_JSON.fullmatch(media_type) or (optional and not content_type)):
+    media_type = _media_type(request)
+    if not (_JSON.fullmatch(media_type) or (optional and not media_type)):
         raise UnsupportedContentType
+
+
+def _require_form(request: Request) -> None:
+    """Raise `UnsupportedContentType` for any other form than the one of RFC 6749, such as multipart."""
+    if ascii_lower(_media_type(request)) != FORM:
+        raise UnsupportedContentType("a form", FORM)
+
+
+def _media_type(request: Request) -> str:
+    """What the body is said to be; of two headers that differ, both, which is nothing that we read."""
+    types = (line.partition(";")[0].strip() for line in request.headers.getlist("content-type"))
+    return ", ".join(dict.fromkeys(types))

@@ -1,4 +1,4 @@
-"""Spellings of the same thing in a request: letters in either case, slashes that add nothing."""
+"""Spellings of the same thing in a request: letters in either case, slashes that add nothing, 25.0 for 25."""
 
 import re
 from collections.abc import Callable
@@ -41,3 +41,8 @@ def below(prefix: str) -> Callable[[str], str | None]:
         return "/" + "/".join(found) if found[: len(first)] == first else None
 
     return own_path
+
+
+def whole_number(value: object) -> object:
+    """*value*, as an int if it is a number without a fraction: JSON makes no difference between 25.0 and 25."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

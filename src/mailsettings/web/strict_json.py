@@ -6,21 +6,24 @@ turned into a wrong value, or into an answer that cannot be sent, somewhere furt
 
 import json
 import math
-import re
-from collections.abc import Iterator
+from codecs import BOM_UTF8
+from collections.abc import Collection, Iterator
 from typing import NoReturn
 
 from mailsettings.web.refusals import MalformedBody
+from mailsettings.web.spelling import ascii_lower
 
 DEEPEST = 16
-_PLAIN_PATH = re.compile(r"[A-Za-z0-9]{1,40}(\.[A-Za-z0-9]{1,40}){0,5}")
 
 
-def parse(body: bytes) -> object:
-    """The value in *body*. Raises `MalformedBody`; its sentence names the member, never the value."""
+def parse(body: bytes, members: Collection[str] = ()) -> object:
+    """The value in *body*, whose byte order mark is ignored (RFC 8259 8.1). Raises `MalformedBody`.
+
+    Its sentence names the member if each part of its path is one of *members*, in any case, and repeats no value.
+    """
     try:
         value = json.loads(
-            body.decode("utf-8"),
+            body.removeprefix(BOM_UTF8).decode("utf-8"),
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
             parse_float=_finite,
@@ -31,8 +34,8 @@ def parse(body: bytes) -> object:
         raise _too_deep() from None
     except ValueError:  # JSONDecodeError, and integers of thousands of digits
         raise MalformedBody("The body is not valid JSON.") from None
-    for path, text in _texts(value, "", 1):
-        _require_sound(path, text)
+    for path, text in _texts(value, (), 1):
+        _require_sound(path, text, members)
     return value
 
 
@@ -54,7 +57,7 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _texts(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
+def _texts(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
     """Every string below *value*, keys included, with the path of the member it belongs to."""
     if isinstance(value, str):
         yield path, value
@@ -64,14 +67,15 @@ def _texts(value: object, path: str, depth: int) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             for key, member in value.items():
                 yield path, key
-                yield from _texts(member, f"{path}.{key}" if path else key, depth + 1)
+                yield from _texts(member, (*path, key), depth + 1)
         else:
             for member in value:
                 yield from _texts(member, path, depth + 1)
 
 
-def _require_sound(path: str, text: str) -> None:
-    where = f"{path} has" if _PLAIN_PATH.fullmatch(path) else "The body has a member with"
+def _require_sound(path: tuple[str, ...], text: str, members: Collection[str]) -> None:
+    known = path and all(ascii_lower(part) in members for part in path)
+    where = f"{'.'.join(path)} has" if known else "The body has a member with"
     if "\0" in text:
         raise MalformedBody(f"{where} a NUL character in it.")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):

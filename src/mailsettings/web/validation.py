@@ -1,15 +1,19 @@
-"""From pydantic's findings to one sentence that names the member and never repeats its value.
+"""From pydantic's findings to sentences, each of which names a member and never repeats its value.
 
 FastAPI's own answer carries the rejected input, for a missing member the whole body, passwords included; and
 some of pydantic's texts quote the value. So the sentences here are ours, chosen by the kind of the finding.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, get_args
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from mailsettings.web.refusals import ParameterInvalid, ParameterMissing, RequestRefused
+from mailsettings.web.spelling import ascii_lower
+
+_MISSING = {"missing", "union_tag_not_found"}
 
 _SENTENCES: Mapping[str, str] = {
     "string_type": "must be a string.",
@@ -32,15 +36,36 @@ _SENTENCES: Mapping[str, str] = {
 }
 
 
-def first_problem(invalid: RequestValidationError) -> RequestRefused:
-    """The first finding as a refusal; one at a time is enough to act on and gives the least away."""
-    finding = invalid.errors()[0]
+def refusal_of(invalid: RequestValidationError) -> RequestRefused:
+    """All findings as one refusal, a sentence for each; it is about missing members if all of them are."""
+    findings = invalid.errors()
+    message = " ".join(dict.fromkeys(map(_sentence, findings)))
+    kind = ParameterMissing if all(finding["type"] in _MISSING for finding in findings) else ParameterInvalid
+    return kind(message)
+
+
+def member_names(model: Any) -> Collection[str]:
+    """The names on the wire of all members of *model* and of the models in it, in lower case."""
+    return frozenset(ascii_lower(name) for name in _names(model))
+
+
+def _names(annotation: Any) -> Iterator[str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        for name, field in annotation.model_fields.items():
+            yield field.alias or name
+            yield from _names(field.annotation)
+    else:
+        for inner in get_args(annotation):
+            yield from _names(inner)
+
+
+def _sentence(finding: Mapping[str, Any]) -> str:
     context = finding.get("ctx", {})
     where = _member(finding["loc"], _discriminator(context))
-    if finding["type"] in {"missing", "union_tag_not_found"}:
-        return ParameterMissing(f"{where} is missing.")
-    sentence = _SENTENCES.get(finding["type"], "has a value that is not taken.")
-    return ParameterInvalid(f"{where} {sentence.format_map(context)}")
+    if finding["type"] in _MISSING:
+        return f"{where} is missing."
+    sentence = _SENTENCES.get(finding["type"], "has a value that is not accepted.")
+    return f"{where} {sentence.format_map(context)}"
 
 
 def _discriminator(context: Mapping[str, Any]) -> str:

@@ -7,12 +7,15 @@ import gc
 import json
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
+import httpx
 import pytest
 
 from mailsettings.dialects.checkmarx.schemas import TokenRequest
 
-from service import SMTP_SETTINGS, TOKEN, Caller
+from fakes import InMemoryStore, ScriptedProber
+from service import SMTP_SETTINGS, TOKEN, Caller, build_service
 
 CANARY = "canary-b0c5d1e7"
 SETTINGS = {
@@ -203,6 +206,99 @@ async def test_a_login_that_is_no_form_is_refused(api: Caller, content: bytes, h
     answer = await api(None).send("POST", TOKEN, content=content, headers=headers)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+MULTIPART = (
+    b'--x\r\nContent-Disposition: form-data; name="grant_type"\r\n\r\npassword\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="username"\r\n\r\nadmin\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="password"\r\n\r\ncorrect horse\r\n--x--\r\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type"),
+    [
+        (MULTIPART, "multipart/form-data; boundary=x"),
+        (urlencode(FORM).encode(), None),
+        (urlencode(FORM).encode(), "text/plain"),
+    ],
+    ids=["multipart", "no type", "text"],
+)
+async def test_the_form_of_a_login_is_urlencoded(api: Caller, content: bytes, content_type: str | None) -> None:
+    """RFC 6749 4.3.2."""
+    headers = {"Content-Type": content_type} if content_type else {}
+    answer = await api(None).send("POST", TOKEN, content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "again", ["username=admin", "password=x", "grant_type=password", "scope=", "other=1&other=2"]
+)
+async def test_a_parameter_that_is_there_twice_is_refused(api: Caller, again: str) -> None:
+    """RFC 6749 3.2: two readers would take different ones."""
+    content = f"{urlencode(FORM)}&{again}".encode()
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+
+    answer = await api(None).send("POST", TOKEN, content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+async def test_a_user_has_one_of_two_names(api: Caller) -> None:
+    both = await api(None).send("POST", TOKEN, data=FORM | {"userName": "admin"})
+    empty = await api(None).send("POST", TOKEN, data=FORM | {"userName": ""})
+    inner = await api(None).send("POST", TOKEN, data=form({"username": None, "user_name": "admin"}))
+
+    assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
+    assert empty.status_code == 200
+    assert (inner.status_code, inner.json()["error"]) == (400, "invalid_grant")
+
+
+HOSTILE: dict[str, tuple[str, bytes, dict[str, str], int]] = {
+    "too large": ("POST", b"x=" + b"x" * 65536, {}, 413),
+    "compressed": ("POST", b"", {"Content-Encoding": "gzip"}, 415),
+    "another method": ("GET", b"", {}, 405),
+    "another host": ("POST", b"", {"Host": "a b"}, 400),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_each_error_of_a_login_has_the_shape_of_oauth(api: Caller, name: str) -> None:
+    """RFC 6749 5.2."""
+    method, content, more, status = HOSTILE[name]
+    headers = {"Content-Type": "application/x-www-form-urlencoded"} | more
+
+    answer = await api(None).send(method, TOKEN, content=content, headers=headers)
+
+    assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+    assert set(answer.json()) == {"error", "error_description"}
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+class BrokenStore(InMemoryStore):
+    def reading(self) -> Any:
+        raise RuntimeError(CANARY)
+
+    writing = reading
+
+
+@pytest.mark.parametrize(
+    ("store", "status", "error"),
+    [(InMemoryStore(away=True), 503, "temporarily_unavailable"), (BrokenStore(), 500, "server_error")],
+    ids=["away", "broken"],
+)
+async def test_a_failure_of_the_service_has_the_shape_of_oauth(
+    store: InMemoryStore, status: int, error: str
+) -> None:
+    transport = httpx.ASGITransport(build_service(store, ScriptedProber()), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport) as http:
+        answer = await Caller(http, None).send("POST", TOKEN, data=FORM)
+
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    assert set(answer.json()) == {"error", "error_description"}
+    assert CANARY not in answer.text
 
 
 @pytest.mark.parametrize("missing", ["username", "password"])

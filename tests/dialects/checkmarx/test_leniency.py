@@ -54,7 +54,7 @@ async def test_the_flag_is_read_as_it_comes_and_shown_as_a_boolean(api: Caller, 
     assert view["useDefaultCredentials"] is shown
 
 
-@pytest.mark.parametrize("sent", [25, "25", 1, 65535, "65535"])
+@pytest.mark.parametrize("sent", [25, "25", 1, 65535, "65535", 25.0])
 async def test_a_port_may_come_as_a_string_and_is_shown_as_a_number(api: Caller, sent: Any) -> None:
     assert (await create(api, port=sent))["port"] == int(sent)
 
@@ -89,7 +89,7 @@ async def test_encryption_means_what_it_means_in_dotnet(
 
 BAD: dict[str, list[Any]] = {
     "useDefaultCredentials": ["yes", 2, -1, [], {}, 1.5],
-    "port": [0, 65536, -1, "x", "", "1.0", "+1", " 25", "\u0662\u0665", 25.0, True, None, []],
+    "port": [0, 65536, -1, "x", "", "1.0", "+1", " 25", "\u0662\u0665", 25.5, True, None, []],
     "encryptionType": ["starttls", "SSL/TLS", 1, True, []],
     "host": ["", None, 1, [], "a b", "127.1", "a\r\nb", "x" * 300],
     "fromAddress": ["", None, 1, "a\nb", "x" * 400],
@@ -152,7 +152,7 @@ async def test_a_display_name_is_kept_shown_and_replaced(api: Caller) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        *({"Content-Type": value} for value in ("text/plain", "application/x-www-form-urlencoded", "text/json")),
+        *({"Content-Type": value} for value in ("text/plain", "application/x-www-form-urlencoded")),
         {"Content-Type": "application/json, text/plain"},
     ],
     ids=str,
@@ -200,6 +200,31 @@ async def test_another_version_is_refused_in_both_known_shapes(
 
     assert refused.status_code == 400
     assert refused.json()["error"] == {"code": "UnsupportedApiVersion", "message": refused.json()["message"]}
+
+
+CHROME = (
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,"
+    "application/signed-exchange;v=b3;q=0.7"
+)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        CHROME,
+        "*/*;v=9",
+        "text/html;level=1;v=2",
+        'text/x;y=", application/json;v=9"',
+        "application/json;version=9",
+    ],
+)
+async def test_only_the_vendors_media_types_name_a_version(api: Caller, accept: str) -> None:
+    assert (await api.send("GET", SMTP_SETTINGS, headers={"Accept": accept})).status_code == 200
+
+
+@pytest.mark.parametrize("accept", [f"{CHROME},application/json;v=9", 'application/JSON ; V = "2"'])
+async def test_a_version_is_found_among_other_types(api: Caller, accept: str) -> None:
+    assert (await api.send("GET", SMTP_SETTINGS, headers={"Accept": accept})).status_code == 400
 
 
 @pytest.mark.parametrize(

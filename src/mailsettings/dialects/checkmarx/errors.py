@@ -1,5 +1,6 @@
 """What each error is in Checkmarx Access Control's API: a status, and a message."""
 
+from mailsettings.dialects.checkmarx.paths import TOKEN
 from mailsettings.dialects.checkmarx.translate import FIELDS
 from mailsettings.dialects.checkmarx.version import MEDIA_TYPE
 from mailsettings.domain import errors
@@ -13,6 +14,22 @@ def _body(answer: Answer, message: str) -> dict[str, object]:
         return {"message": message, "error": {"code": answer.code, "message": message}}
     return {"message": message}
 
+
+TOKEN_STYLE = ErrorStyle(
+    answers={
+        refusals.RequestRefused: Answer(400, "invalid_request"),
+        refusals.BodyTooLarge: Answer(413, "invalid_request"),
+        refusals.MethodNotAllowed: Answer(405, "invalid_request"),
+        refusals.UnsupportedContentCoding: Answer(415, "invalid_request"),
+        errors.MailSettingsError: Answer(400, "invalid_request"),
+        # Not among the errors of RFC 6749 5.2; 4.1.2.1 has them for the same two cases.
+        errors.StoreUnavailable: Answer(503, "temporarily_unavailable"),
+        Exception: Answer(500, "server_error"),
+    },
+    body=lambda answer, message: {"error": answer.code, "error_description": message},
+    fields=FIELDS,
+)
+"""The token endpoint answers each error in the shape of OAuth 2.0 (RFC 6749 5.2)."""
 
 STYLE = ErrorStyle(
     answers={
@@ -40,6 +57,7 @@ STYLE = ErrorStyle(
         refusals.ParameterMissing: Answer(400),
         refusals.TestFailed: Answer(400),
         refusals.TooManyRequests: Answer(429),
+        refusals.UnsupportedContentCoding: Answer(415),
         refusals.UnsupportedContentType: Answer(415),
         refusals.UnsupportedVersion: Answer(400, "UnsupportedApiVersion"),
         Exception: Answer(500),
@@ -47,4 +65,5 @@ STYLE = ErrorStyle(
     body=_body,
     fields=FIELDS,
     media_type=MEDIA_TYPE,
+    special={TOKEN: TOKEN_STYLE},
 )

@@ -16,7 +16,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
-from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
+from mailsettings.web.conditions import Expected, IfRead, entity_tag, unchanged
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.documentation import Int32, Responses, common_refusals, headers, optional_header, refusals
 from mailsettings.web.idempotency import OnceOnly
@@ -38,6 +38,7 @@ _FOUND: Responses = {
     200: {"content": {"application/json": {"example": examples.VIEW}}, **headers("ETag")},
     304: {"description": "The settings have not changed.", **headers("ETag")},
     **_NOT_FOUND,
+    **_CHANGED,
 }
 _TEST_REPEATED: Responses = {
     409: {
@@ -161,10 +162,10 @@ async def run_test_connection(
     responses=_FOUND,
 )
 @needs(Permission.MAIL_SERVERS_READ)
-async def get_settings(request: Request, settings_id: SettingsId, _if_changed: IfChanged = None) -> Response:
+async def get_settings(request: Request, settings_id: SettingsId, condition: IfRead) -> Response:
     """Return the settings as one object, as the vendor's clients read it; its page shows a list of one."""
     stored = await use_cases(request).mail_servers.get(caller(request), settings_id)
-    if not_modified(request, stored):
+    if condition.not_modified(stored):
         return unchanged(stored, _NO_STORE)
     headers = {**_NO_STORE, "ETag": entity_tag(stored)}
     return Response(_json(translate.to_wire(stored)), media_type=MEDIA_TYPE, headers=headers)

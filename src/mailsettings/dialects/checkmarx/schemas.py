@@ -22,6 +22,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.web.documentation import Int32, only
 from mailsettings.web.report_schema import ConnectionTestReport
+from mailsettings.web.spelling import ascii_lower, whole_number
 
 HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
 LONGEST_ADDRESS = 256  # the generated client's limit for the receiver
@@ -35,27 +36,31 @@ def _read_encryption_type(value: object) -> object:
     """In any case; null and an empty string mean none."""
     if value is None:
         return "None"
-    return _ENCRYPTION_TYPES.get(value.lower(), value) if isinstance(value, str) else value
+    return _ENCRYPTION_TYPES.get(ascii_lower(value), value) if isinstance(value, str) else value
 
 
 def _read_flag(value: object) -> object:
     """The page says string, its samples boolean, and the Python client sends what it is given."""
     if isinstance(value, str):
-        return {"true": True, "1": True, "false": False, "0": False, "": False}.get(value.lower(), value)
-    if isinstance(value, int) and value in {0, 1}:
-        return bool(value)
+        return {"true": True, "1": True, "false": False, "0": False, "": False}.get(ascii_lower(value), value)
+    number = whole_number(value)
+    if isinstance(number, int) and number in {0, 1}:
+        return bool(number)
     return False if value is None else value
 
 
 def _read_port(value: object) -> object:
     """A number, or one in a string, which the Python client passes through."""
-    return int(value) if isinstance(value, str) and _PORT.fullmatch(value) else value
+    return int(value) if isinstance(value, str) and _PORT.fullmatch(value) else whole_number(value)
 
 
 class Wire(BaseModel):
-    """camelCase on the wire, read in any case as ASP.NET does; members that are not known are ignored."""
+    """camelCase on the wire, read in any case as ASP.NET does; members that are not known are ignored.
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
+    The names of the fields here are no names on the wire: `from_address` is not known.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, hide_input_in_errors=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -65,7 +70,7 @@ class Wire(BaseModel):
         names = {name.replace("_", ""): to_camel(name) for name in cls.model_fields}
         folded: dict[str, Any] = {}
         for key, member in value.items():
-            name = names.get(str(key).lower(), str(key))
+            name = names.get(ascii_lower(str(key)), str(key))
             if name in folded:
                 raise ValueError(f"must not have {name} twice.")
             folded[name] = member

@@ -32,8 +32,7 @@ _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
 _DISCOVERY_ERRORS = refusals(wire.ErrorViewModel, 400, "default", on_400="The Host header names another service.")
 _TOKEN_RESULTS: Responses = {
     200: {"content": {"application/json": {"example": examples.TOKEN}}},
-    **refusals(wire.TokenErrorModel, 400, 429, on_400="There is no token (RFC 6749 5.2)."),
-    **refusals(wire.ErrorViewModel, 413, 503, "default"),
+    **refusals(wire.TokenErrorModel, 400, 413, 415, 429, 503, "default", on_400="No token (RFC 6749 5.2)."),
 }
 TAG = "Checkmarx: log in"
 
@@ -108,6 +107,7 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
     A user sends a password with `grant_type=password`, a client its secret with `grant_type=client_credentials`.
     """
     try:
+        await _require_each_once(request)
         await _require_client_secret(request, form)
         token = await use_cases(request).log_in(*_login(request, form), origin(request.scope))
     except LoginRefused:
@@ -121,6 +121,14 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
         access_token=token.text, expires_in=token.expires_in, scope=form.scope.strip() or None
     )
     return JSONResponse(answer.model_dump(exclude_none=True), headers=_NO_STORE)
+
+
+async def _require_each_once(request: Request) -> None:
+    """RFC 6749 3.2: no parameter more than once. The two names of the user are one."""
+    sent = (await request.form()).multi_items()
+    given = {name for name, value in sent if value}
+    if len({name for name, _ in sent}) != len(sent) or {"username", "userName"} <= given:
+        raise TokenRefused("invalid_request", "a parameter is there more than once")
 
 
 def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str, str]:

@@ -84,11 +84,11 @@ def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
         id=stored.id,
         host=server.host,
         port=server.port,
-        encryption_type=ENCRYPTION_TYPES[server.security],
-        from_address=server.sender.address,
-        use_default_credentials=isinstance(server.authentication, AmbientCredentials),
+        encryptionType=ENCRYPTION_TYPES[server.security],
+        fromAddress=server.sender.address,
+        useDefaultCredentials=isinstance(server.authentication, AmbientCredentials),
         username=_username(server.authentication),
-        display_name=server.sender.display_name,
+        displayName=server.sender.display_name,
     )
 
 

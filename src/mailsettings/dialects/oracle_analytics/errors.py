@@ -36,6 +36,7 @@ STYLE = ErrorStyle(
         refusals.ParameterMissing: Answer(400, "MissingParameter"),
         refusals.TestFailed: Answer(400, "MailServerTestFailed"),  # ours, as the operation is
         refusals.TooManyRequests: Answer(429, "TooManyRequests"),
+        refusals.UnsupportedContentCoding: Answer(415, "UnsupportedMediaType"),
         refusals.UnsupportedContentType: Answer(415, "UnsupportedMediaType"),
         refusals.UnsupportedVersion: Answer(400, "InvalidParameter"),
         Exception: Answer(500, "InternalServerError"),

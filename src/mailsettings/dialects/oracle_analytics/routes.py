@@ -11,7 +11,7 @@ from mailsettings.dialects.oracle_analytics.examples import FAILED_TEST, MAIL_SE
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.web.conditions import Expected, IfChanged, entity_tag, not_modified, unchanged
+from mailsettings.web.conditions import Expected, IfRead, entity_tag, unchanged
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.documentation import Responses, common_refusals, headers, optional_header, refusals
 from mailsettings.web.idempotency import OnceOnly
@@ -67,13 +67,13 @@ router = APIRouter(route_class=StrictRoute, tags=[TAG], responses=common_refusal
     operation_id="getMailServer",
     summary="Get mail server settings",
     response_model=wire.MailServer,
-    responses={**_SHOWN, **_UNCHANGED, **_NOT_FOUND},
+    responses={**_SHOWN, **_UNCHANGED, **_NOT_FOUND, **_CHANGED},
 )
 @needs(Permission.MAIL_SERVERS_READ)
-async def get_mail_server(request: Request, _if_changed: IfChanged = None) -> Response:
+async def get_mail_server(request: Request, condition: IfRead) -> Response:
     """Return the mail server. Passwords and client secrets are shown as ten asterisks."""
     stored = await use_cases(request).mail_servers.get_default(caller(request))
-    if not_modified(request, stored):
+    if condition.not_modified(stored):
         return unchanged(stored, _NO_STORE)
     headers = {**_NO_STORE, "ETag": entity_tag(stored)}
     return Response(_last_body.of(stored.server), media_type="application/json", headers=headers)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -22,12 +23,13 @@ from pydantic_core import CoreSchema
 
 from mailsettings.web.documentation import only
 from mailsettings.web.report_schema import ConnectionTestReport
+from mailsettings.web.spelling import whole_number
 
 
 class Wire(BaseModel):
-    """camelCase on the wire; members that are not known are ignored."""
+    """camelCase on the wire; members that are not known are ignored, the names of the fields here among them."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, hide_input_in_errors=True)
+    model_config = ConfigDict(alias_generator=to_camel, hide_input_in_errors=True)
 
 
 # The vendor's page leaves two discriminators optional, and so do we when we read. The documents require them:
@@ -197,6 +199,7 @@ class MailServer(Wire):
             json_schema_extra={"format": "int32"},
             description="Port of the mail server; usually 587 for STARTTLS, 465 for implicit TLS, 25 for neither.",
         ),
+        BeforeValidator(whole_number),
     ]
     sender: Annotated[MailSender, Field(description="The sender of the mail.")]
 

@@ -59,13 +59,13 @@ def to_wire(server: MailServer) -> wire.MailServer:
     """What a GET shows: valid under the vendor's schema, secrets as a mask."""
     return wire.MailServer(
         auth=_auth(server.authentication),
-        connection_security=_connection_security(server),
+        connectionSecurity=_connection_security(server),
         host=server.host,
         port=server.port,
         sender=wire.MailSender(
             # Required here, unknown to the other API: without a display name mails show the address.
-            display_name=server.sender.display_name or server.sender.address,
-            email_address=server.sender.address,
+            displayName=server.sender.display_name or server.sender.address,
+            emailAddress=server.sender.address,
         ),
     )
 
@@ -131,40 +131,40 @@ def _auth(authentication: Authentication) -> wire.Auth:
     match authentication:
         case PasswordAuthentication(username=username):
             return wire.MailServerUsernamePasswordAuth(
-                auth_type="USERNAME_PASSWORD_AUTH", username=username, password=SecretStr(MASK)
+                authType="USERNAME_PASSWORD_AUTH", username=username, password=SecretStr(MASK)
             )
         case OAuth2ClientCredentials() as login:
             details = wire.MailServerMSOAuth2(
-                client_id=login.client_id,
+                clientId=login.client_id,
                 secret=SecretStr(MASK),
                 tenant=login.tenant,
                 username=login.username,
             )
-            return wire.MailServerOAuth2Auth(o_auth2_details=details)
+            return wire.MailServerOAuth2Auth(oAuth2Details=details)
         case NoAuthentication() | AmbientCredentials():
             # This API has no word for the machine's own login; no login is what it comes to on the wire.
-            return wire.MailServerNoAuth(auth_type="NO_AUTH")
+            return wire.MailServerNoAuth(authType="NO_AUTH")
 
 
 def _connection_security(server: MailServer) -> wire.Security:
     match server.security:
         case ConnectionSecurity.NONE:
-            return wire.NoConnectionSecurity(connection_security_type="NO_CONNECTION_SECURITY")
+            return wire.NoConnectionSecurity(connectionSecurityType="NO_CONNECTION_SECURITY")
         case ConnectionSecurity.IMPLICIT_TLS:
             return wire.SslTlsConnectionSecurity(
-                connection_security_type="SSL_TLS_CONNECTION_SECURITY",
-                tls_certificate_details=_certificate_details(server.trust),
+                connectionSecurityType="SSL_TLS_CONNECTION_SECURITY",
+                tlsCertificateDetails=_certificate_details(server.trust),
             )
         case ConnectionSecurity.STARTTLS:
             return wire.StartTlsConnectionSecurity(
-                connection_security_type="START_TLS_CONNECTION_SECURITY",
-                tls_certificate_details=_certificate_details(server.trust),
+                connectionSecurityType="START_TLS_CONNECTION_SECURITY",
+                tlsCertificateDetails=_certificate_details(server.trust),
             )
 
 
 def _certificate_details(trust: Trust) -> wire.TlsCertificateDetails:
     match trust:
         case GivenCertificates(pem=pem):
-            return wire.CustomTlsCertificate(certificate_type="CUSTOM_TLS_CERTIFICATE", certificate=pem)
+            return wire.CustomTlsCertificate(certificateType="CUSTOM_TLS_CERTIFICATE", certificate=pem)
         case SystemTrust():
-            return wire.DefaultTlsCertificate(certificate_type="DEFAULT_TLS_CERTIFICATE")
+            return wire.DefaultTlsCertificate(certificateType="DEFAULT_TLS_CERTIFICATE")
