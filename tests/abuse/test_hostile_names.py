@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.report import tell
+from mailsettings.cli.report import STORED_WORDS, Terminal
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.probe import FailureCode, ProbeReport
 from mailsettings.domain.secret import Secret
@@ -38,7 +38,7 @@ def plain() -> Canary:
 
 def texts_of(report: ProbeReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """All that is made of a report: for both APIs, for a terminal, and for a traceback."""
-    tell(report, as_json=False)
+    Terminal(STORED_WORDS, as_json=False, show_pem=True).tell(report)
     sentence = failure_sentence(report.failure, WORDS) if report.failure else ""
     return [report_json(report, WORDS), sentence, repr(report), capsys.readouterr().out]
 

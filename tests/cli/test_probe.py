@@ -13,7 +13,7 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity
 
 from mutated_certificates import pem_of, with_version
-from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server
+from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server, scripted_server, stays_silent
 
 CANARY = "canary-password-2c60"
 
@@ -74,7 +74,7 @@ async def test_the_wrong_security_is_named_with_what_to_set(tmp_path: Path) -> N
 
     assert told.returncode == 1
     assert "[wrong_connection_security]" in told.stdout
-    assert "-> set connection security to implicit-tls (now none)" in told.stdout
+    assert "-> set --security to implicit-tls (now none)" in told.stdout
     assert "\x1b" not in told.stdout
 
 
@@ -111,3 +111,56 @@ async def test_a_certificate_that_cannot_be_read_is_told_in_a_sentence(tmp_path:
 
     assert told.returncode == 1
     assert told.stderr == "Error: certificate holds a certificate of an unknown version.\n"
+
+
+async def test_a_certificate_can_be_compared_and_its_pem_is_printed_if_asked_for(
+    tmp_path: Path, certificate: str
+) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS)) as server:
+        arguments = [
+            "127.0.0.1",
+            "--port",
+            str(server.port),
+            "--security",
+            "implicit-tls",
+            "--certificate",
+            certificate,
+        ]
+        without = await run(tmp_path, *arguments)
+        with_pem = await run(tmp_path, *arguments, "--show-pem")
+
+    assert re.search(r"^ +certificate .* for .*127\.0\.0\.1", without.stdout, re.MULTILINE)
+    assert re.search(r"^ +issued by .*, \d+ days left$", without.stdout, re.MULTILINE)
+    assert re.search(r"^ +SHA-256 ([0-9A-F]{2}:){31}[0-9A-F]{2}$", without.stdout, re.MULTILINE)
+    assert "BEGIN CERTIFICATE" not in without.stdout
+    assert "-----BEGIN CERTIFICATE-----" in with_pem.stdout
+
+
+async def test_an_untrusted_certificate_is_not_printed_as_a_suggestion(tmp_path: Path) -> None:
+    async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS)) as server:
+        told = await run(tmp_path, "127.0.0.1", "--port", str(server.port), "--security", "implicit-tls")
+
+    assert "[tls_issuer_unknown]" in told.stdout
+    assert "-> set --certificate to the certificate above" in told.stdout
+    assert "BEGIN CERTIFICATE" not in told.stdout
+
+
+async def test_stages_appear_as_they_end(tmp_path: Path) -> None:
+    """The greeting never comes; what came before it is there to be read already."""
+    environment = os.environ | {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
+    async with scripted_server(stays_silent) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "mailsettings", "probe", "127.0.0.1", "--port", str(server.port)),
+            *("--security", "none"),
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            first = [await process.stdout.readline() for _ in range(2)]
+        still_running = process.returncode is None
+        process.kill()
+        await process.communicate()
+
+    assert [line.split()[:2] for line in first] == [[b"resolve", b"ok"], [b"connect", b"ok"]]
+    assert still_running

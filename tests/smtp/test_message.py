@@ -58,10 +58,29 @@ def test_the_mail_says_what_it_is() -> None:
     assert read["Date"].datetime == NOW
     assert read["Message-ID"].endswith("@example.org>")
     assert "mail.example.org" in read.get_content()
-    assert "nobody waits for an answer" in read.get_content()
+    assert "no answer is needed" in read.get_content()
+    assert "Request:" not in read.get_content()
 
 
 def test_every_mail_has_an_id_of_its_own() -> None:
     ids = {email.message_from_bytes(compose(Sender("a@b"), "c@d", "h", NOW))["Message-ID"] for _ in range(10)}
 
     assert len(ids) == 10
+
+
+def test_the_text_can_be_read_as_it_is_sent_and_names_the_request() -> None:
+    message = compose(Sender("a@example.org"), "b@example.com", "mail.example.org", NOW, "5f3c0d")
+
+    assert b"Content-Transfer-Encoding: 7bit\r\n" in message
+    assert b"\r\nServer:  mail.example.org\r\n" in message
+    assert b"\r\nRequest: 5f3c0d\r\n" in message
+
+
+@pytest.mark.parametrize("request_id", ["\u00fcber", "a\rb", "x" * 1200])
+def test_an_odd_request_id_is_encoded_and_adds_no_line(request_id: str) -> None:
+    message = compose(Sender("a@example.org"), "b@example.com", "mail.example.org", NOW, request_id)
+    read = email.message_from_bytes(message, policy=email.policy.compat32)
+
+    assert list(read.keys()) == HEADERS
+    assert message.isascii()
+    assert max(map(len, message.split(b"\r\n"))) <= 998

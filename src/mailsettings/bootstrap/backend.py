@@ -15,6 +15,7 @@ from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.settings import Settings
+from mailsettings.smtp.journal import OnStage
 from mailsettings.store import migrations
 from mailsettings.store.backup_reader import VerifiedBackup
 from mailsettings.store.backups import new_backup
@@ -103,13 +104,18 @@ def key_ring(settings: Settings) -> KeyRing:
     return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
 
 
-def create_backend(settings: Settings, metrics: Metrics = UNMEASURED, tracing: Tracing | None = None) -> Backend:
-    """Everything but HTTP; nothing is connected yet."""
+def create_backend(
+    settings: Settings,
+    metrics: Metrics = UNMEASURED,
+    tracing: Tracing | None = None,
+    on_stage: OnStage | None = None,
+) -> Backend:
+    """Everything but HTTP; nothing is connected yet. *on_stage* gets each stage of a test as it ends."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     passwords = Argon2Passwords()
     egress = create_egress(settings)
-    smtp = create_prober(settings, egress)
+    smtp = create_prober(settings, egress, on_stage)
     prober: Prober = smtp
     scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:

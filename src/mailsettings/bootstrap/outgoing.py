@@ -3,18 +3,24 @@
 import ssl
 from dataclasses import replace
 
+from mailsettings import logs
 from mailsettings.auth import discovery
 from mailsettings.bootstrap.ca_files import loading_ca_file
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
 from mailsettings.smtp.gate import Gate
+from mailsettings.smtp.journal import OnStage
 from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.own_name import OwnName
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.resolving import HostLookup
 from mailsettings.smtp.tls import TLSTrust
 from mailsettings.store.endpoints import endpoints
 from mailsettings.webhook.delivery import Webhook
 from mailsettings.webhook.signature import signing_keys as webhook_keys
+
+OWN_NAME = OwnName()
+"""The machine has one name, whoever asks for it in this process."""
 
 
 def create_egress(settings: Settings) -> EgressPolicy:
@@ -28,7 +34,7 @@ def create_egress(settings: Settings) -> EgressPolicy:
     )
 
 
-def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
+def create_prober(settings: Settings, egress: EgressPolicy, on_stage: OnStage | None = None) -> SMTPProber:
     """What tests mail servers, as far as *egress* lets it; needs neither database nor keys.
 
     Raises `SettingsInvalid`.
@@ -43,6 +49,9 @@ def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
         allow_cleartext_credentials=settings.smtp_cleartext_login,
         trust=TLSTrust(settings.smtp_ca_file),
         oauth2=OAuth2Tokens(settings.oauth2_authority, settings.smtp_ca_file),
+        own_name=OWN_NAME,
+        request_id=logs.request_id.get,
+        on_stage=on_stage,
     )
 
 

@@ -12,6 +12,7 @@ from mailsettings import logs
 from mailsettings.app import create_app
 from mailsettings.bootstrap.backend import Backend, create_backend
 from mailsettings.bootstrap.grants import APIS
+from mailsettings.bootstrap.outgoing import OWN_NAME
 from mailsettings.bootstrap.tracing import create_tracing
 from mailsettings.dialects import DIALECTS
 from mailsettings.settings import metrics_directory, read
@@ -40,6 +41,7 @@ def create_service(
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
         await backend.establish()
+        OWN_NAME.begin()  # on a thread: the first connection test need not wait for it
         documents()  # now, so that no request has to wait for them
         try:
             async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):

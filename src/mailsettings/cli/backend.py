@@ -10,17 +10,26 @@ from typing import TypeVar
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, create_backend, prepare
 from mailsettings.domain.access import OPERATOR, Principal
+from mailsettings.domain.probe import StageReport
 
 Result = TypeVar("Result")
 
 
-def run(use: Callable[[Backend], Awaitable[Result]], *, establish: bool = True) -> Result:
-    """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first."""
+def run(
+    use: Callable[[Backend], Awaitable[Result]],
+    *,
+    establish: bool = True,
+    on_stage: Callable[[StageReport], None] | None = None,
+) -> Result:
+    """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first.
+
+    *on_stage* gets each stage of a connection test as it ends.
+    """
 
     async def use_and_close() -> Result:
         chosen = settings.read()
         prepare(chosen)
-        backend = create_backend(chosen)
+        backend = create_backend(chosen, on_stage=on_stage)
         try:
             if establish:
                 await backend.establish()

@@ -18,7 +18,7 @@ from mailsettings.cli.history import NUMBER, history, id_option, restore_version
 from mailsettings.cli.keys import keys
 from mailsettings.cli.metrics import counting_together
 from mailsettings.cli.probe import probe
-from mailsettings.cli.report import json_option, recipient_option, tell
+from mailsettings.cli.report import STORED_WORDS, Terminal, json_option, pem_option, recipient_option
 from mailsettings.cli.serving import serve_until_told
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.cli.watch import secret_ends, watch
@@ -112,11 +112,18 @@ def _require_unused(option: str, value: object, what: str) -> None:
 @click.option("--id", "server_id", type=NUMBER, help="Test the SMTP settings of this id.")
 @recipient_option
 @json_option
+@pem_option
 @one_sentence
-def test_connection(api: str | None, server_id: int | None, recipient: str | None, *, as_json: bool) -> None:
+def test_connection(
+    api: str | None, server_id: int | None, recipient: str | None, *, as_json: bool, show_pem: bool
+) -> None:
     """Test stored settings and print what happened, stage by stage."""
     if api and server_id:
         raise click.UsageError("--api and --id do not go together.")
-    report = run(lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient))
-    tell(report, as_json=as_json)
+    terminal = Terminal(STORED_WORDS, as_json=as_json, show_pem=show_pem)
+    report = run(
+        lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient),
+        on_stage=terminal.on_stage,
+    )
+    terminal.tell(report)
     sys.exit(0 if report.succeeded else 1)

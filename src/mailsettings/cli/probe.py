@@ -9,7 +9,7 @@ import click
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
 from mailsettings.cli.failures import one_sentence
-from mailsettings.cli.report import json_option, recipient_option, tell
+from mailsettings.cli.report import Terminal, json_option, pem_option, recipient_option
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -20,14 +20,32 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
+from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
 from mailsettings.smtp.egress import ANYWHERE
+from mailsettings.web.report import Vocabulary
 
 _PORTS = {
     ConnectionSecurity.NONE: 25,
     ConnectionSecurity.STARTTLS: 587,
     ConnectionSecurity.IMPLICIT_TLS: 465,
 }
+_NO_OAUTH2 = "OAuth2 would help too; `probe` has no such login: store the settings, and use `test-connection`."
+WORDS = Vocabulary(
+    {
+        Setting.AUTHENTICATION: "--username",
+        Setting.CERTIFICATE: "--certificate",
+        Setting.HOST: "HOST",
+        Setting.PASSWORD: "the password",
+        Setting.PORT: "--port",
+        Setting.RECIPIENT: "--to",
+        Setting.SECURITY: "--security",
+        Setting.SENDER_ADDRESS: "--from",
+        Setting.USERNAME: "--username",
+    },
+    elsewhere={Setting.CLIENT_ID: _NO_OAUTH2},
+)
+"""The settings as options of this command."""
 
 
 @click.command()
@@ -48,6 +66,7 @@ _PORTS = {
 )
 @recipient_option
 @json_option
+@pem_option
 @one_sentence
 def probe(  # noqa: PLR0913, PLR0917  # one for each option
     host: str,
@@ -59,6 +78,7 @@ def probe(  # noqa: PLR0913, PLR0917  # one for each option
     recipient: str | None,
     *,
     as_json: bool,
+    show_pem: bool,
 ) -> None:
     """Test the mail server HOST from this machine and print what happened, stage by stage."""
     chosen = _security(security, port)
@@ -70,13 +90,14 @@ def probe(  # noqa: PLR0913, PLR0917  # one for each option
         _authentication(username),
         _trust(certificate),
     )
-    report = asyncio.run(_probe(server, recipient))
-    tell(report, as_json=as_json)
+    terminal = Terminal(WORDS, as_json=as_json, show_pem=show_pem)
+    report = asyncio.run(_probe(server, recipient, terminal))
+    terminal.tell(report)
     sys.exit(0 if report.succeeded else 1)
 
 
-async def _probe(server: MailServer, recipient: str | None) -> ProbeReport:
-    return await create_prober(settings.read(), ANYWHERE).probe(server, recipient)
+async def _probe(server: MailServer, recipient: str | None, terminal: Terminal) -> ProbeReport:
+    return await create_prober(settings.read(), ANYWHERE, terminal.on_stage).probe(server, recipient)
 
 
 def _security(security: str | None, port: int | None) -> ConnectionSecurity:

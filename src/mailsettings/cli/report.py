@@ -1,4 +1,4 @@
-"""A connection test as text for people: a line for each stage, then what failed and what to do."""
+"""A connection test as text for people: a line for each stage as it ends, then what failed and what to do."""
 
 import io
 import sys
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import click
 
-from mailsettings.domain.observation import TLSSession
+from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.probe import Observed, Outcome, ProbeFailure, ProbeReport, StageReport
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary, report_json
@@ -16,49 +16,84 @@ _MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-", 
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.SKIPPED: None, Outcome.UNKNOWN: "yellow"}
 _INDENT = " " * 14
 STORED_WORDS = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
-
+"""Words for stored settings, which are changed by one of the APIs; and for programs that read --json."""
 
 recipient_option = click.option(
     "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+pem_option = click.option("--show-pem", is_flag=True, help="Print the server's certificates in PEM form too.")
 
 
-def tell(report: ProbeReport, *, as_json: bool) -> None:
-    """Print *report*; click leaves the colours out where there is no terminal."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # not every terminal can say what servers say
-    click.echo(report_json(report, STORED_WORDS) if as_json else render(report))
+class Terminal:
+    """Prints a report in *words*, each stage as it ends; as JSON, all of it at the end."""
+
+    def __init__(self, words: Vocabulary, *, as_json: bool, show_pem: bool) -> None:
+        self._words = words
+        self._as_json = as_json
+        self._show_pem = show_pem
+        self._told: list[StageReport] = []
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # not every terminal can show what servers say
+
+    def on_stage(self, stage: StageReport) -> None:
+        """Print *stage*; click leaves the colours out where there is no terminal."""
+        if not self._as_json:
+            self._told.append(stage)
+            click.echo("\n".join(_lines(stage, show_pem=self._show_pem)))
+
+    def tell(self, report: ProbeReport) -> None:
+        """Print what has not been printed of *report*."""
+        if self._as_json:
+            click.echo(report_json(report, STORED_WORDS))
+            return
+        for stage in report.stages:
+            if stage not in self._told:
+                self.on_stage(stage)
+        click.echo("\n".join(_outcome(report, self._words)))
 
 
-def render(report: ProbeReport) -> str:
+def render(report: ProbeReport, words: Vocabulary = STORED_WORDS) -> str:
     """The whole report, without a line feed at its end."""
-    lines = [line for stage in report.stages for line in _lines(stage)]
-    lines += [f"{click.style('warning', fg='yellow')}: {one.explanation}" for one in report.warnings]
+    lines = [line for stage in report.stages for line in _lines(stage, show_pem=False)]
+    return "\n".join([*lines, *_outcome(report, words)])
+
+
+def _outcome(report: ProbeReport, words: Vocabulary) -> Iterator[str]:
+    for warning in report.warnings:
+        yield f"{click.style('warning', fg='yellow')}: {warning.explanation}"
     if report.failure is None:
-        return "\n".join([*lines, "The mail server works."])
-    return "\n".join([*lines, "", *_about(report.failure)])
+        yield "The mail server works."
+    else:
+        yield ""
+        yield from _about(report.failure, words)
 
 
-def _about(failure: ProbeFailure) -> Iterator[str]:
+def _about(failure: ProbeFailure, words: Vocabulary) -> Iterator[str]:
     yield f"{click.style(failure.title, bold=True)} [{failure.code}]"
     yield f"{failure.stage}: {failure.explanation}"
     if failure.reply:
         yield f"The server replied: {failure.reply}"
-    for number, step in enumerate(failure.steps, 1):
+    for number, step in enumerate(words.steps(failure), 1):
         yield f"{number}. {step}"
-    for change in STORED_WORDS.changes(failure):
-        if change.suggested is not None:
-            now = f" (now {change.current})" if change.current is not None else ""
+    for change in words.changes(failure):
+        now = f" (now {change.current})" if change.current is not None else ""
+        if change.suggested is None:
+            yield f"-> look at {change.field}{now}"
+        elif "\n" in str(change.suggested):
+            yield f"-> set {change.field} to the certificate above, in PEM form (--show-pem prints it)"
+        else:
             yield f"-> set {change.field} to {change.suggested}{now}"
 
 
-def _lines(stage: StageReport) -> Iterator[str]:
+def _lines(stage: StageReport, *, show_pem: bool) -> Iterator[str]:
     seen = stage.observed
     mark = click.style(f"{_MARKS[stage.outcome]:<7}", fg=_COLOURS[stage.outcome])
     said = " ".join(filter(None, (seen.note, seen.mechanism, str(seen.reply or ""))))
     yield f"{stage.stage:<13}{mark}{stage.milliseconds:>6} ms  {said}".rstrip()
     yield from (f"{_INDENT}{line}" for line in _details(seen))
+    if show_pem and seen.tls:
+        yield from (certificate.pem.rstrip("\n") for certificate in seen.tls.chain)
 
 
 def _details(seen: Observed) -> Iterator[str]:
@@ -75,6 +110,17 @@ def _details(seen: Observed) -> Iterator[str]:
 def _encryption(tls: TLSSession) -> Iterator[str]:
     yield f"{tls.version} {tls.cipher}"
     for certificate in tls.chain:
-        left = certificate.days_left(datetime.now(UTC))
-        names = f" for {', '.join(certificate.names)}" if certificate.names else ""
-        yield f"{certificate.subject}{names}, {left} days left, SHA-256 {certificate.sha256}"
+        yield from _certificate(certificate)
+
+
+def _certificate(certificate: Certificate) -> Iterator[str]:
+    left = certificate.days_left(datetime.now(UTC))
+    names = f" for {', '.join(certificate.names)}" if certificate.names else ""
+    yield f"certificate {certificate.subject}{names}"
+    yield f"  issued by {certificate.issuer}, {left} days left"
+    yield f"  SHA-256 {_with_colons(certificate.sha256)}"
+
+
+def _with_colons(digest: str) -> str:
+    """As openssl and browsers show fingerprints, to be compared with theirs."""
+    return ":".join(digest[start : start + 2] for start in range(0, len(digest), 2)).upper()

@@ -29,7 +29,8 @@ class SMTPSettings(Group):
     smtp_ehlo_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9.-]+$",
-        description="The name given to mail servers in EHLO; by default the address we connect from.",
+        description="The name given to mail servers in EHLO; by default this machine's full name in DNS, or else "
+        "the address that it connects from.",
     )
     smtp_deadline_seconds: float = Field(
         default=15, gt=0, le=120, description="How long a whole connection test may take."

@@ -42,8 +42,14 @@ class Conversation:
     """Speaks to *server*, encrypted by *context* unless it is None, and notes in *journal* what it hears."""
 
     def __init__(
-        self, journal: Journal, server: MailServer, context: ssl.SSLContext | None, oauth2: OAuth2Tokens
+        self,
+        journal: Journal,
+        server: MailServer,
+        context: ssl.SSLContext | None,
+        oauth2: OAuth2Tokens,
+        request_id: str | None = None,
     ) -> None:
+        self._request_id = request_id
         self._journal = journal
         self._server = server
         self._context = context
@@ -167,7 +173,8 @@ class Conversation:
             self._journal.skip(ProbeStage.RECIPIENT, _NO_RECIPIENT)
             self._journal.skip(ProbeStage.CONTENT, _NO_RECIPIENT)
             return
-        envelope.write_message(compose(sender, recipient, self._server.host, datetime.now(UTC)))
+        now = datetime.now(UTC)
+        envelope.write_message(compose(sender, recipient, self._server.host, now, self._request_id))
         self._journal.dot_sent = True
         self._journal.awaited = "the reply to the end of the message"
         self._observe(await envelope.reply(wanted=_COMPLETED))

@@ -1,7 +1,7 @@
 """What happened in one connection test so far, stage by stage."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,9 @@ from mailsettings.domain.probe import (
 )
 from mailsettings.smtp.redaction import redacted
 
+OnStage = Callable[[StageReport], None]
+"""Called with each stage as it ends."""
+
 
 class Journal:
     """Stages are entered one after the other; entering the next one means that the last one passed.
@@ -27,8 +30,9 @@ class Journal:
     name that was given in EHLO, `awaited` what the test waits for, `deadline_seconds` how long it may take.
     """
 
-    def __init__(self, server: MailServer) -> None:
+    def __init__(self, server: MailServer, on_stage: OnStage | None = None) -> None:
         self.server = server
+        self._on_stage = on_stage
         self.hidden: Sequence[str] = ()
         self.greeted = False
         self.dot_sent = False
@@ -111,7 +115,7 @@ class Journal:
     def skip(self, stage: ProbeStage, note: str) -> None:
         """Say why *stage* is left out."""
         self._leave(Outcome.PASSED)
-        self._done.append(StageReport(stage, Outcome.SKIPPED, observed=Observed(note=note)))
+        self._end(StageReport(stage, Outcome.SKIPPED, observed=Observed(note=note)))
 
     def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
         """The report, all stages passed."""
@@ -132,8 +136,14 @@ class Journal:
     def _leave(self, outcome: Outcome) -> None:
         if self._stage is not None:
             took = _milliseconds_since(self._stage_begun)
-            self._done.append(StageReport(self._stage, outcome, took, self._observed))
+            self._end(StageReport(self._stage, outcome, took, self._observed))
             self._stage = None
+
+    def _end(self, report: StageReport) -> None:
+        self._done.append(report)
+        if self._on_stage is not None:
+            [shown] = redacted(ProbeReport((report,)), self.hidden).stages
+            self._on_stage(shown)
 
 
 def _order(security: ConnectionSecurity) -> Sequence[ProbeStage]:

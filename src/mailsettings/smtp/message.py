@@ -17,18 +17,27 @@ from mailsettings.domain.mail_server import Sender
 
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_")
 LONGEST_PLAIN_NAME = 60  # so that the line stays short (RFC 5322 2.1.1)
+LONGEST_LINE = 998  # RFC 5322 2.1.1
 _LINE = 76  # RFC 2045 6.8
 _TEXT = """\
 This is a test of mail settings.
 
-Somebody who looks after them asked mail-settings to send it through the server {host} at {time}.
-That you can read it means that the settings work. Nothing has to be done, and nobody waits for an answer.
+An administrator asked mail-settings to send this mail, to prove that its
+settings work. That you can read it means that they do. Nothing has to be
+done, and no answer is needed.
+
+Server:  {host}
+Time:    {time}
 """
+_REQUEST = "Request: {id}\n"
+"""As in the log of the service, and in the header X-Request-ID of its answer."""
 
 
-def compose(sender: Sender, recipient: str, host: str, now: datetime) -> bytes:
+def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id: str | None = None) -> bytes:
     """The whole message, with CRLF at line ends. *sender* and *recipient* are plain mail addresses."""
     text = _TEXT.format(host=host, time=now.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    text += _REQUEST.format(id=request_id) if request_id else ""
+    encoding, body = _body(text)
     headers = {
         "From": _mailbox(sender),
         "To": recipient,
@@ -37,15 +46,22 @@ def compose(sender: Sender, recipient: str, host: str, now: datetime) -> bytes:
         "Message-ID": f"<{uuid.uuid4()}@{sender.address.rpartition('@')[2]}>",
         "MIME-Version": "1.0",
         "Content-Type": 'text/plain; charset="utf-8"',
-        "Content-Transfer-Encoding": "base64",
+        "Content-Transfer-Encoding": encoding,
         "Auto-Submitted": "auto-generated",  # RFC 3834 5: holiday notices shall not answer
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    encoded = base64.b64encode(text.encode()).decode()
-    lines = [encoded[start : start + _LINE] for start in range(0, len(encoded), _LINE)]
-    message = (head + "\r\n" + "\r\n".join(lines) + "\r\n").encode("ascii")
+    message = f"{head}\r\n{body}".encode("ascii")
     _require_only(list(headers), message)
     return message
+
+
+def _body(text: str) -> tuple[str, str]:
+    """How *text* is encoded (RFC 2045 6): readable as it is where it is ASCII in short lines."""
+    if text.isascii() and text.replace("\n", "").isprintable() and max(map(len, text.split("\n"))) <= LONGEST_LINE:
+        return "7bit", text.replace("\n", "\r\n")
+    encoded = base64.b64encode(text.encode()).decode()
+    lines = [encoded[start : start + _LINE] for start in range(0, len(encoded), _LINE)]
+    return "base64", "\r\n".join(lines) + "\r\n"
 
 
 def _mailbox(sender: Sender) -> str:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import replace
@@ -28,8 +28,9 @@ from mailsettings.smtp.failures import explain, outcome_of
 from mailsettings.smtp.fallback_scan import FallbackScan, Waits
 from mailsettings.smtp.gate import Gate
 from mailsettings.smtp.inspection import Inspection
-from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.journal import Journal, OnStage
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
+from mailsettings.smtp.own_name import OwnName
 from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.racing import NotConnected, Race
 from mailsettings.smtp.readiness import require_ready
@@ -48,7 +49,11 @@ _log = logging.getLogger("mailsettings.smtp")
 
 
 class SMTPProber:
-    """Tests mail servers. `ehlo_name` None: the address we connect from, as RFC 5321 4.1.4 has it."""
+    """Tests mail servers.
+
+    The name in EHLO is `ehlo_name`, else what `own_name` finds, else the address that is connected from (RFC 5321
+    4.1.4). `request_id` names the request that a test belongs to. `on_stage` gets each stage as it ends.
+    """
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
@@ -62,8 +67,14 @@ class SMTPProber:
         resolve: Resolve = resolve_by_system,
         waits: Waits | None = None,
         ports: KnownPorts | None = None,
+        own_name: OwnName | None = None,
+        request_id: Callable[[], str | None] = lambda: None,
+        on_stage: OnStage | None = None,
     ) -> None:
         self._ehlo_name = ehlo_name
+        self._own_name = own_name
+        self._request_id = request_id
+        self._on_stage = on_stage
         self._deadline_seconds = deadline_seconds
         self._allow_cleartext_credentials = allow_cleartext_credentials
         self._trust = trust
@@ -88,7 +99,7 @@ class SMTPProber:
         Always returns a report: a defect in this program ends in the failure `internal`, and its traceback in the
         log. Only cancelling raises.
         """
-        journal = Journal(server)
+        journal = Journal(server, self._on_stage)
         journal.deadline_seconds = self._deadline_seconds
         try:
             return await self._probe(journal, server, recipient)
@@ -103,7 +114,8 @@ class SMTPProber:
                 require_ready(server, recipient, cleartext_allowed=self._allow_cleartext_credentials)
                 journal.hidden = credential_forms(server)
                 addresses = await self._addresses(journal, server)
-                scan = self._fallback_scan(server, addresses)
+                journal.ehlo_name = await self._name_for_ehlo()
+                scan = self._fallback_scan(journal, addresses)
                 await self._converse(journal, server, addresses, scan, recipient)
         except ENDS as error:
             return await _report(error, journal, scan, end)
@@ -117,8 +129,15 @@ class SMTPProber:
         journal.observe(note=_named(addresses))
         return addresses
 
-    def _fallback_scan(self, server: MailServer, addresses: Sequence[Address]) -> FallbackScan:
-        inspection = Inspection(addresses, server.host, self._ehlo_name, self._gate.admits)
+    async def _name_for_ehlo(self) -> str:
+        """Return the name to give in EHLO; nothing if it is to be the address."""
+        if self._ehlo_name is None and self._own_name is not None:
+            return await self._own_name.get() or ""
+        return self._ehlo_name or ""
+
+    def _fallback_scan(self, journal: Journal, addresses: Sequence[Address]) -> FallbackScan:
+        server = journal.server
+        inspection = Inspection(addresses, server.host, journal.ehlo_name or None, self._gate.admits)
         return FallbackScan(inspection, server, self._ports, self._waits, self._turns)
 
     async def _converse(
@@ -137,10 +156,10 @@ class SMTPProber:
         finally:
             journal.observe(attempts=tuple(race.attempts))
             scan.reach_by(race.attempts)
-        conversation = Conversation(journal, server, context, self._oauth2)
+        conversation = Conversation(journal, server, context, self._oauth2, self._request_id())
         try:
             await conversation.begin(
-                lambda tls: Session.open(sock, host=server.host, context=tls, ehlo_name=self._ehlo_name),
+                lambda tls: Session.open(sock, host=server.host, context=tls, ehlo_name=journal.ehlo_name or None),
                 scan.while_waiting,
             )
             await conversation.go_on(recipient)

@@ -64,7 +64,7 @@ def _for_this_test(advice: Advice, journal: Journal) -> tuple[str, Steps]:  # no
 
 def _size(journal: Journal) -> str:
     limit = journal.offered.size_limit
-    return f": the server's limit (SIZE) is {limit:,} bytes" if limit else ", whose limit it did not name"
+    return f": the server's limit (SIZE) is {limit} bytes" if limit else ", whose limit it did not name"
 
 
 def _changes(code: FailureCode, journal: Journal) -> tuple[Change, ...]:

@@ -180,7 +180,7 @@ _SIZES = (
         },
         FailureCode.MESSAGE_TOO_LARGE,
         SENDER,
-        told=("1,000 bytes",),
+        told=("1000 bytes",),
         never=("login", *WAITING),
     ),
     Situation(

@@ -1,0 +1,73 @@
+"""The name of this machine, for EHLO: its full name in DNS, where it has one that others can look up.
+
+Google's relay, Postfix, Exim and Exchange can be told to refuse clients that give an address literal, or a name
+without a domain. The look-up blocks for as long as the resolver likes, so it runs once, on a thread of its own.
+"""
+
+import asyncio
+import re
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from ipaddress import ip_address
+
+WAIT_SECONDS = 1.0
+"""How long the first test waits for the name. A name that is known later is used from then on."""
+_QUALIFIED = re.compile(r"(?=.{4,253}$)([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+_NOT_IN_DNS = {
+    *("local", "localdomain", "localhost", "internal", "lan", "home", "corp", "arpa"),
+    *("test", "invalid", "example", "onion"),
+}
+"""Top-level domains that no public name server knows (RFC 6761, RFC 6762, and names for private use)."""
+
+
+def look_up() -> str | None:
+    """The machine's qualified name, if it leads to an address that is not loopback. Blocks."""
+    try:
+        name = socket.gethostname().lower()
+        if "." not in name:
+            name = (socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)[0][3] or "").lower()
+        return name if is_qualified(name) and _leads_somewhere(name) else None
+    except (OSError, UnicodeError):  # the resolver, or a name that is none
+        return None
+
+
+def is_qualified(name: str) -> bool:
+    """Whether *name* can be one that others look up: it has a domain, and not one for private use."""
+    return _QUALIFIED.fullmatch(name) is not None and name.rpartition(".")[2] not in _NOT_IN_DNS
+
+
+def _leads_somewhere(name: str) -> bool:
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return any(not ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
+class OwnName:
+    """Looks the name up when it is first asked for, or when `begin` is called."""
+
+    def __init__(self, look_up: Callable[[], str | None] = look_up) -> None:
+        self._look_up = look_up
+        self._found: Future[str | None] | None = None
+
+    def begin(self) -> "Future[str | None]":
+        """Start the look-up, once, without waiting for it."""
+        if self._found is None:
+            self._found = Future()
+            self._found.set_running_or_notify_cancel()
+            threading.Thread(target=self._work, args=(self._found,), name="own-name", daemon=True).start()
+        return self._found
+
+    def _work(self, found: "Future[str | None]") -> None:
+        try:
+            found.set_result(self._look_up())
+        except Exception:  # noqa: BLE001  # without a name there is still the address
+            found.set_result(None)
+
+    async def get(self) -> str | None:
+        """The name; None if there is none, or it takes too long."""
+        found = self.begin()
+        if not found.done():
+            waiting = asyncio.wrap_future(found)
+            await asyncio.wait({waiting}, timeout=WAIT_SECONDS)
+        return found.result() if found.done() else None
