@@ -7,6 +7,7 @@ account can read afterwards.
 import json
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -16,11 +17,16 @@ import pytest
 from mailsettings.bootstrap import Backend, create_service
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.difference import described
+from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender
+from mailsettings.domain.secret import Secret
 from mailsettings.telemetry.metrics import PrometheusMetrics
 
 from canary import Canary
+from probers import MakeProber
 from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS
+from smtp_server import USERNAME, Behaviour, real_server
 
+STARTTLS = ConnectionSecurity.STARTTLS
 STORED = f"{SMTP_SETTINGS}/1"
 ALL_GRANTS = ("manage-system-settings", "view-audit-log", "view-metrics")
 WRONG = "another secret"
@@ -155,3 +161,65 @@ async def test_a_secret_that_is_kept_keeps_its_label_and_its_end(
     assert "label 0" in seen
     assert "label 1" not in seen
     assert "2999" in seen
+
+
+ECHOES = {
+    "the address": "550 5.1.1 <{guess}@example.com>: Recipient address rejected",
+    "the local part": "550 5.1.1 User {guess} is not known here",
+    "in capitals": "550 5.1.1 <{GUESS}@EXAMPLE.COM> no such user",
+    "the address of another": "550 5.7.1 <{guess}@example.com> may not send to <scans@example.com>",
+}
+
+
+def replies(command: str, secret: str, said: str) -> Behaviour:
+    """How a server is set up that says this to one command."""
+    behaviour = Behaviour(STARTTLS, secret)
+    if command == "sender":
+        return replace(behaviour, sender_reply=said)
+    return replace(behaviour, recipient_reply=said)
+
+
+def guessing(canary: Canary) -> list[str]:
+    """The stored secret and another of its form, as parts of addresses."""
+    return [re.sub("[^a-z0-9]", "-", canary.secret), "another-secret-1f00ba"]
+
+
+@pytest.mark.parametrize("command", ["sender", "recipient"])
+@pytest.mark.parametrize("echo", ECHOES)
+async def test_a_guess_in_an_address_is_shown_like_any_other_address(
+    make_prober: MakeProber, canary: Canary, command: str, echo: str
+) -> None:
+    """The server repeats the address, and the report hides the stored secret in what the server says."""
+    secret, wrong = guessing(canary)
+    login = PasswordAuthentication(USERNAME, Secret.sealed(lambda: secret, "label"))
+    shown = []
+    for guess in (secret, wrong):
+        said = ECHOES[echo].format(guess=guess, GUESS=guess.upper())
+        async with real_server(replies(command, secret, said)) as server:
+            settings = server.settings(STARTTLS, login)
+            address = f"{guess}@example.com"
+            if command == "sender":
+                settings = replace(settings, sender=Sender(address))
+            report = await make_prober().probe(settings, address if command == "recipient" else None)
+        text = repr((report.failure, [stage.observed.reply for stage in report.stages]))
+        shown.append(re.sub(re.escape(guess), "GUESS", text, flags=re.IGNORECASE))
+
+    assert shown[0] == shown[1]
+    assert "GUESS" in shown[0]
+
+
+async def test_a_server_that_repeats_the_secret_beside_an_address_is_not_repeated(
+    make_prober: MakeProber, canary: Canary
+) -> None:
+    [secret, _] = guessing(canary)
+    login = PasswordAuthentication(USERNAME, Secret.sealed(lambda: secret, "label"))
+    for said in (
+        f"<b@example.com> {secret}",
+        f"{secret[:9]}<b@example.com>{secret[9:]}",
+        f"{secret}b@example.com",
+    ):
+        async with real_server(Behaviour(STARTTLS, secret, recipient_reply=f"550 5.1.1 {said}")) as server:
+            report = await make_prober().probe(server.settings(STARTTLS, login), "b@example.com")
+
+        assert secret not in repr(report)
+        assert secret[:9] not in repr(report)

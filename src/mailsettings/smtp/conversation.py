@@ -20,7 +20,7 @@ from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.login import XOAUTH2, log_in, log_in_by_token, password_mechanism, require_xoauth2
 from mailsettings.smtp.message import compose
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-from mailsettings.smtp.replies import credential_forms, reply
+from mailsettings.smtp.replies import credential_forms
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.silence import GREETING, HANDSHAKE
 
@@ -153,6 +153,7 @@ class Conversation:
         """One command at a time, or together where the server offers that; the replies tell the stages apart."""
         self._journal.enter(ProbeStage.SENDER)
         sender = self._server.sender
+        self._journal.sent = (sender.address, *([] if recipient is None else [recipient]))
         envelope = Envelope(self._open_session)
         commands = [f"MAIL FROM:<{sender.address}>".encode()]
         if recipient is not None:
@@ -180,4 +181,4 @@ class Conversation:
         self._observe(await envelope.reply(wanted=_COMPLETED))
 
     def _observe(self, answer: SMTPResponse) -> None:
-        self._journal.observe(reply=reply(answer.code, answer.message, self._journal.hidden))
+        self._journal.observe(reply=self._journal.reply(answer.code, answer.message))

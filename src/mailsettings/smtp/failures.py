@@ -16,7 +16,7 @@ from mailsettings.smtp.look_ups import not_found
 from mailsettings.smtp.oauth2 import TokenRefused
 from mailsettings.smtp.offers import with_offers
 from mailsettings.smtp.racing import NotConnected
-from mailsettings.smtp.replies import reply, shown
+from mailsettings.smtp.replies import shown
 from mailsettings.smtp.silence import deadline_passed
 from mailsettings.smtp.tls_reasons import NOT_TLS, ended, is_known
 
@@ -97,7 +97,7 @@ def _refusal(answer: Answered, journal: Journal) -> ProbeFailure:
         journal.greeted = protocol != "TLS"  # which settles what the port is
         return not_smtp(journal.stage, protocol)
     if answer.code >= 0:
-        return refusals.explain(answer, reply(answer.code, answer.text, journal.hidden), journal)
+        return refusals.explain(answer, journal.reply(answer.code, answer.text), journal)
     if journal.dot_sent:
         return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
     if journal.stage is ProbeStage.GREET:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.observation import ServerGreeting, TLSSession
+from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.probe import (
     Observed,
     Outcome,
@@ -17,6 +17,7 @@ from mailsettings.domain.probe import (
     StageReport,
 )
 from mailsettings.smtp.redaction import redacted
+from mailsettings.smtp.replies import reply
 
 OnStage = Callable[[StageReport], None]
 """Called with each stage as it ends."""
@@ -25,15 +26,17 @@ OnStage = Callable[[StageReport], None]
 class Journal:
     """Stages are entered one after the other; entering the next one means that the last one passed.
 
-    `hidden` is what must not be shown, `greeted` whether it is settled what the port speaks, `dot_sent` whether
-    the message was sent to its end, `permissions` what the access token allows where it says so, `ehlo_name` the
-    name that was given in EHLO, `awaited` what the test waits for, `deadline_seconds` how long it may take.
+    `hidden` is what must not be shown, `sent` are the addresses that were sent to the server, `greeted`
+    whether it is settled what the port speaks, `dot_sent` whether the message was sent to its end,
+    `permissions` what the access token allows where it says so, `ehlo_name` the name that was given in EHLO,
+    `awaited` what the test waits for, `deadline_seconds` how long it may take.
     """
 
     def __init__(self, server: MailServer, on_stage: OnStage | None = None) -> None:
         self.server = server
         self._on_stage = on_stage
         self.hidden: Sequence[str] = ()
+        self.sent: Sequence[str] = ()
         self.greeted = False
         self.dot_sent = False
         self.permissions: frozenset[str] | None = None
@@ -111,6 +114,10 @@ class Journal:
     def observe(self, **seen: Any) -> None:
         """Keep what was seen in the running stage, under the names of `Observed`."""
         self._observed = replace(self._observed, **seen)
+
+    def reply(self, code: int, message: str) -> SMTPReply:
+        """A reply as the report shows it."""
+        return reply(code, message, self.hidden, sent=self.sent)
 
     def skip(self, stage: ProbeStage, note: str) -> None:
         """Say why *stage* is left out."""

@@ -22,15 +22,21 @@ _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of 
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def reply(code: int, message: str, hidden: Sequence[str] = (), longest: int = LONGEST_REPLY) -> SMTPReply:
-    """A reply as we show it; none of *hidden* is in its text."""
+def reply(
+    code: int,
+    message: str,
+    hidden: Sequence[str] = (),
+    longest: int = LONGEST_REPLY,
+    sent: Sequence[str] = (),
+) -> SMTPReply:
+    """A reply as we show it; none of *hidden* is in its text, except in the addresses *sent*."""
     enhanced_code: str | None = None
     lines: list[str] = []
     for line in message.splitlines():
         match = _ENHANCED.match(line)
         enhanced_code = enhanced_code or (match[1] if match else None)
         lines.append(line[match.end() :] if match else line)
-    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden, longest))
+    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden, longest, sent))
 
 
 def host_name(message: str) -> str:
@@ -57,13 +63,13 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
     return sorted(forms, key=len, reverse=True)
 
 
-def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT) -> str:
-    """*text* as one printable, bounded line with none of *hidden* in it."""
+def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT, sent: Sequence[str] = ()) -> str:
+    """*text* as one printable, bounded line with none of *hidden* in it, except in the addresses *sent*."""
     printable = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
     )
-    safe = without(printable, hidden)
+    safe = _without_around(sent, printable, hidden) if sent and hidden else without(printable, hidden)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
@@ -73,15 +79,38 @@ def without(text: str, hidden: Sequence[str]) -> str:
     Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
     secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.
     """
-    hidden = [form for form in hidden if form.lower() not in WORDS_OF_REPLIES]
+    hidden = _searched(hidden)
     for form in hidden:
         if len(form) < SHORTEST_SECRET and form in text:
             return MASK
         text = text.replace(form, MASK)
-    if any(squeezed in _squeezed(text) for form in hidden if (squeezed := _squeezed(form))):
+    if _is_bent(text, hidden):
         return MASK
     clues = {form[start : start + CLUE] for form in hidden for start in range(len(form.rstrip("=")) - CLUE + 1)}
     return " ".join(MASK if _parts(word) & clues else word for word in text.split(" "))
+
+
+def _without_around(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
+    """Return *text* without *hidden*, but leave each address that we sent, and its two parts, as it is.
+
+    The caller chooses these addresses. If a guess in one of them was hidden, the caller would know that the guess
+    is the stored secret.
+    """
+    words = {word for address in sent for word in (address, *address.rpartition("@"))}
+    spared = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+    pattern = "|".join(map(re.escape, spared))
+    pieces = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
+    pieces[::2] = [without(piece, hidden) for piece in pieces[::2]]
+    return MASK if _is_bent("".join(pieces[::2]), _searched(hidden)) else "".join(pieces)
+
+
+def _searched(hidden: Sequence[str]) -> Sequence[str]:
+    return [form for form in hidden if form.lower() not in WORDS_OF_REPLIES]
+
+
+def _is_bent(text: str, hidden: Sequence[str]) -> bool:
+    """Whether a form of the secret is left in *text*, with other characters put in or taken out."""
+    return any(squeezed in _squeezed(text) for form in hidden if (squeezed := _squeezed(form)))
 
 
 def _squeezed(text: str) -> str:
