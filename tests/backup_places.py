@@ -96,7 +96,7 @@ class Place:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
-        self.ring = KeyRing(RingFile(folder / "sealing-keys"))
+        self.ring = KeyRing(RingFile(folder / "sealing-keys", before=folder / "sealing-key"))
         self.ring.file.create()
         self.store = SQLStore(url, self.ring)
         self.backups: KeepBackups[Restorable] = KeepBackups(self.store, self.snapshot, new_backup)

@@ -26,6 +26,7 @@ from mailsettings.store import backups, migrations
 from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, as_line
 from mailsettings.store.backup_file import MAGIC
 from mailsettings.store.backup_reader import verified_backup
+from mailsettings.store.ring_file import Ring as RingContent
 from mailsettings.store.sealed_columns import SEALED
 from mailsettings.store.tables import (
     accounts,
@@ -306,7 +307,7 @@ async def test_a_database_that_holds_anything_is_not_restored_into(
 
 async def test_a_key_that_is_dropped_in_that_moment_is_in_the_backup_too(source: Place, tmp_path: Path) -> None:
     await fill(source, "a password")
-    keys = source.ring.file.read()[1]
+    keys = source.ring.file.read().keys
     reads = iter([keys[:1], keys[1:]])
     snapshot = source.snapshot()
     snapshot._ring = Ring(reads)  # type: ignore[assignment]  # noqa: SLF001  # the moment between two looks
@@ -321,8 +322,8 @@ class Ring:
 
     reads: Iterator[Sequence[bytes]]
 
-    def read(self) -> tuple[None, Sequence[bytes]]:
-        return None, next(self.reads)
+    def read(self) -> RingContent:
+        return RingContent((0, 0, 0), next(self.reads), frozenset())
 
 
 class Interrupted(Exception):
@@ -336,6 +337,7 @@ class HalfWay:
     about: Backup
     keys: list[bytes]
     first: list[Batch]
+    bound: frozenset[str] = frozenset()
 
     def batches(self) -> Iterator[Batch]:
         yield from self.first

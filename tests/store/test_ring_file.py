@@ -88,7 +88,15 @@ def test_comments_survive_what_is_added_and_removed(tmp_path: Path) -> None:
     [
         *(
             (content, 0o600)
-            for content in ["", "# nothing\n", "short", line(KEY)[:-4], f"{line(KEY)}x", b"\xff\xfe"]
+            for content in [
+                "",
+                "# nothing\n",
+                "short",
+                line(KEY)[:-4],
+                f"{line(KEY)}x",
+                f"{line(KEY)} bind",
+                b"\xff\xfe",
+            ]
         ),
         *((line(KEY), mode) for mode in [0o640, 0o604, 0o620]),
     ],
@@ -161,7 +169,7 @@ def test_a_mounted_ring_is_never_written(tmp_path: Path) -> None:
 
     with pytest.raises(KeysKeptElsewhere, match="mailsettings keys new"):
         ring.add()
-    assert ring.remove(key_id(KEY)) == str(path)
+    assert ring.remove(key_id(KEY)) == ring.bind() == str(path)
     assert path.read_text() == f"{line(KEY)}\n{line(OTHER_KEY)}\n"
     with pytest.raises(KeyFileUnusable, match="absent cannot be used: No such file"):
         absent.read()
@@ -263,7 +271,31 @@ def test_a_new_line_is_a_key_with_its_id_and_the_day(tmp_path: Path) -> None:
     text = new_line()
     [key] = keys_in(write(tmp_path / "sealing-keys", text))
 
-    assert text == f"{line(key)} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+    assert text == f"{line(key)} bound # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+
+
+def test_keys_are_marked_where_they_stand_and_new_ones_are_from_the_start(tmp_path: Path) -> None:
+    path = write(tmp_path / "sealing-keys", f"# kept\n{line(KEY)}# the first\n\n{line(OTHER_KEY)} bound\n")
+    ring = KeyRing(RingFile(path))
+    before = ring.file.read().bound
+    added = ring.add()
+    left = ring.bind()
+
+    assert before == {key_id(OTHER_KEY)}
+    assert left is None
+    assert ring.file.read().bound == {key_id(KEY), key_id(OTHER_KEY), added}
+    assert path.read_text().startswith(f"# kept\n{line(KEY)} bound # the first\n\n{line(OTHER_KEY)} bound\n")
+
+
+def test_the_one_key_of_older_versions_is_marked_in_a_ring(tmp_path: Path) -> None:
+    old = write(tmp_path / "sealing-key", KEY)
+    ring = KeyRing(RingFile(tmp_path / "sealing-keys", before=old))
+    before = ring.file.read()
+
+    assert (before.keys, before.bound) == ([KEY], frozenset())
+    assert ring.bind() is None
+    assert RingFile(tmp_path / "sealing-keys").read().bound == {key_id(KEY)}
+    assert old.read_bytes() == KEY
 
 
 def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:

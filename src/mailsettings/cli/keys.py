@@ -39,6 +39,11 @@ def reseal() -> None:
     """Seal every secret with the current key, while requests run; go on where an earlier run ended."""
     done = run(lambda backend: backend.sealing_keys.reseal(operator()))
     click.echo(f"{done.count} sealed anew.")
+    if done.unmarked is not None:
+        click.echo(
+            f"Write the word `bound` after each key in {done.unmarked}, "
+            "so that no secret that version 0.1.0 sealed opens again."
+        )
     _tell_unreadable(done.unreadable)
     sys.exit(1 if done.unreadable else 0)
 

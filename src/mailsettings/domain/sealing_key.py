@@ -29,10 +29,14 @@ class SealingReport:
 
 @dataclass(frozen=True, slots=True)
 class Resealed:
-    """How many secrets were sealed anew, and the places of those that could not be opened and are as they were."""
+    """How many secrets were sealed anew, and the places of those that could not be opened and are as they were.
+
+    `unmarked` is the path of a file of keys that still opens secrets of the first format and is not ours to write.
+    """
 
     count: int = 0
     unreadable: tuple[str, ...] = ()
+    unmarked: str | None = None
 
     def __add__(self, other: "Resealed") -> "Resealed":
         return Resealed(self.count + other.count, self.unreadable + other.unreadable)

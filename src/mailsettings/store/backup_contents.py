@@ -35,17 +35,19 @@ LEFT_OUT: Mapping[Table, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Preface:
-    """What a backup says of itself, and the keys that its secrets are sealed with."""
+    """What a backup says of itself, and the keys that its secrets are sealed with; `bound` as in a `Sealer`."""
 
     backup: Backup
     revision: str
     keys: Sequence[bytes] = field(repr=False)
+    bound: frozenset[str] = frozenset()
 
     def line(self) -> bytes:
         """As it is in the file."""
         about = [self.backup.id, self.backup.made_at, self.backup.program]
         keys = [b64encode(key).decode() for key in self.keys]
-        return as_line({"about": about, "revision": self.revision, "keys": keys})
+        members = {"about": about, "revision": self.revision, "keys": keys, "bound": sorted(self.bound)}
+        return as_line(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +90,16 @@ def as_line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def as_preface(line: object) -> Preface:
+def as_preface(line: Any) -> Preface:
     """Raises `ValueError` for what is none."""
     match line:
         case {"about": [str(name), str(made_at), str(program)], "revision": str(revision), "keys": list(keys)}:
             _require_plain(name, made_at, program, revision)
             return Preface(
-                Backup(name, made_at, program), revision, [b64decode(key, validate=True) for key in keys]
+                Backup(name, made_at, program),
+                revision,
+                [b64decode(key, validate=True) for key in keys],
+                frozenset(line.get("bound", [])),  # earlier backups have none
             )
     raise ValueError
 

@@ -36,6 +36,11 @@ class VerifiedBackup:
         """The keys that its secrets are sealed with."""
         return list(self._preface.keys)
 
+    @property
+    def bound(self) -> frozenset[str]:
+        """The ids of those keys that open bound secrets alone."""
+        return self._preface.bound
+
     def batches(self) -> Iterator[Batch]:
         """Its rows, table by table. Raises `BackupUnusable`, if the file was changed meanwhile."""
         lines = self._lines()

@@ -2,7 +2,7 @@
 
 from mailsettings.store.key_file import KeyFileUnusable, Mark
 from mailsettings.store.ring_file import RingFile
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.sealing import Sealer, key_id
 
 
 class KeyRing:
@@ -20,8 +20,8 @@ class KeyRing:
         """With the keys that are in the file now; it is read when it has changed. Raises `KeyFileUnusable`."""
         seen = self._seen
         if seen is None or self.file.mark() != seen[0]:
-            mark, keys = self.file.read()
-            seen = self._seen = mark, Sealer(*keys, later=self._later)
+            ring = self.file.read()
+            seen = self._seen = ring.mark, Sealer(*ring.keys, later=self._later, bound=ring.bound)
         return seen[1]
 
     def add(self) -> str:
@@ -38,6 +38,19 @@ class KeyRing:
         if self.file.given:
             return str(self.file.path)
         self.file.remove(key_id)
+        return None
+
+    def bind(self) -> str | None:
+        """Mark every key, as what opens bound secrets alone; the path of a file that is not ours and lacks marks.
+
+        Raises `KeyFileUnusable`.
+        """
+        ring = self.file.read()
+        if ring.bound == {key_id(key) for key in ring.keys}:
+            return None
+        if self.file.given:
+            return str(self.file.path)
+        self.file.bind()
         return None
 
     def _later(self) -> Sealer:

@@ -34,6 +34,11 @@ class Restorable(Protocol):
         """The keys that its secrets are sealed with."""
         ...
 
+    @property
+    def bound(self) -> frozenset[str]:
+        """The ids of those keys that open bound secrets alone."""
+        ...
+
     def batches(self) -> Iterator[Batch]:
         """Its rows, table by table. Raises `BackupUnusable`."""
         ...
@@ -53,7 +58,7 @@ class SQLContents:
         """
         await self._take_time()
         await self._require_empty()
-        opener, count, unreadable = Sealer(*backup.keys), 0, list[str]()
+        opener, count, unreadable = Sealer(*backup.keys, bound=backup.bound), 0, list[str]()
         last_numbers: dict[Column[Any], int] = {}
         for batch in backup.batches():
             unreadable += _sealed_anew(batch, opener, self._sealer)

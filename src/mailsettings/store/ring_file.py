@@ -3,6 +3,12 @@
 It is text: one key a line, 32 bytes in base64, the newest last. The last one seals, all of them open. What follows
 a `#` is a comment, and empty lines are passed over; both stay when a key is added or dropped.
 
+The word `bound` after a key says that this key seals secrets together with their destination and opens no others.
+Version 0.1.0 bound a secret to its row alone. Whoever can write the database and has an old copy of it could put
+such a secret back beside another host. So `mailsettings keys reseal` marks the keys once it has sealed everything
+anew, and new keys are marked from the start. The mark is in this file, because an old copy of the
+database would put back a mark in the database together with the secret.
+
 It is ours (`DATA_DIR/sealing-keys`, for its owner only) or somebody else's: the file of another system, mounted
 here, which is read and never written. That one may be readable for its group, because Kubernetes leaves root as
 the owner of a mounted secret and gives it to the group of the pod (`fsGroup`), so a service that is not root can
@@ -18,6 +24,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from mailsettings.store import key_file
 from mailsettings.store.key_file import KeyFileUnusable, Mark
@@ -26,6 +33,15 @@ from mailsettings.store.sealing import KEY_BYTES, key_id
 _HEADER = (
     "# What secrets are sealed with: a key a line, the newest last. Keep a copy, apart from the database's.\n"
 )
+_MARK = "bound"
+
+
+class Ring(NamedTuple):
+    """The keys in a file, the newest last; `bound` has the ids of those that are marked."""
+
+    mark: Mark
+    keys: Sequence[bytes]
+    bound: frozenset[str]
 
 
 class KeysKeptElsewhere(KeyFileUnusable):
@@ -41,7 +57,7 @@ class KeysKeptElsewhere(KeyFileUnusable):
 def new_line() -> str:
     """A line with a new key, for the end of a ring."""
     key = secrets.token_bytes(KEY_BYTES)
-    return f"{b64encode(key).decode()} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+    return f"{b64encode(key).decode()} {_MARK} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
 
 
 class RingFile:
@@ -62,13 +78,20 @@ class RingFile:
         if not self.given and self.mark() is None:
             key_file.create(self.path, f"{_HEADER}{new_line()}".encode())
 
-    def read(self) -> tuple[Mark, Sequence[bytes]]:
-        """The keys, the newest last, and the mark of the file they were in. Raises `KeyFileUnusable`."""
+    def read(self) -> Ring:
+        """Return the keys and the mark of the file they were in. Raises `KeyFileUnusable`."""
         found, text = self._text()
         keys = [key for line in text if (key := self._key(line)) is not None]
         if not keys:
             raise KeyFileUnusable(f"{self.path} holds no key.")
-        return found, keys
+        bound = {key_id(key) for line in text if (key := self._key(line)) is not None and _is_marked(line)}
+        return Ring(found, keys, frozenset(bound))
+
+    def bind(self) -> None:
+        """Mark every key, as what opens bound secrets alone. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        self._write([line if self._key(line) is None or _is_marked(line) else _marked(line) for line in text])
 
     def add(self) -> str:
         """Add a new key, which is the newest from now on; its id. Raises `KeyFileUnusable`."""
@@ -123,13 +146,22 @@ class RingFile:
         return None if key is None else key_id(key)
 
     def _key(self, line: str) -> bytes | None:
-        encoded = line.partition("#")[0].strip()
+        encoded, *marks = line.partition("#")[0].split() or [""]
         if not encoded:
             return None
         try:
             key = b64decode(encoded, validate=True)
         except ValueError:
             key = b""
-        if len(key) != KEY_BYTES:
+        if len(key) != KEY_BYTES or marks not in ([], [_MARK]):
             raise KeyFileUnusable(f"{self.path} holds a line that is not a key of {KEY_BYTES} bytes in base64.")
         return key
+
+
+def _is_marked(line: str) -> bool:
+    return line.partition("#")[0].split()[1:] == [_MARK]
+
+
+def _marked(line: str) -> str:
+    key, hash_sign, comment = line.partition("#")
+    return f"{key.strip()} {_MARK} {hash_sign}{comment}"

@@ -5,7 +5,7 @@ What is sealed begins with a format byte and the id of its key, so which key a s
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, Self
 
 from cryptography.exceptions import InvalidTag
@@ -56,15 +56,23 @@ class KeySource(Protocol):
 class Sealer:
     """Seals texts for a place, a table, row and field; what is moved elsewhere does not open.
 
-    With *beside*, what else the row says, it does not open either once that has changed: nobody who can write the
-    database turns a password over to a host of theirs. What older versions sealed is bound to its place alone.
+    With *beside*, what else the row says, it does not open either once that has changed: whoever can write the
+    database cannot turn a password over to another host. What version 0.1.0 sealed is bound to its place alone;
+    with a key whose id is in *bound* it does not open, because nothing like it is left (see `ring_file.py`).
 
     The last of *keys* seals, each of them opens. *later* is asked for a key that is none of them. A sealer never
     changes, so a secret that was read with one opens although its key is dropped a moment later.
     """
 
-    def __init__(self, *keys: bytes, later: Callable[[], "Sealer"] | None = None, seals: bool = True) -> None:
+    def __init__(
+        self,
+        *keys: bytes,
+        later: Callable[[], "Sealer"] | None = None,
+        seals: bool = True,
+        bound: Iterable[str] = (),
+    ) -> None:
         self._keys = keys
+        self._bound = frozenset(bound)
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._later = later
         self._seals = seals
@@ -91,16 +99,19 @@ class Sealer:
         cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
         if needed is None or cipher is None:
             raise SecretUnreadable
+        binds = sealed.startswith(_BOUND)
+        if beside and not binds and self._only_bound(needed):
+            raise SecretUnreadable
         nonce, text = sealed[START_BYTES : START_BYTES + _NONCE_BYTES], sealed[START_BYTES + _NONCE_BYTES :]
         try:
-            aad = _bound_to(place, needed, beside if sealed.startswith(_BOUND) else "")
+            aad = _bound_to(place, needed, beside if binds else "")
             return cipher.decrypt(nonce, text, aad).decode()
         except (InvalidTag, ValueError):
             raise SecretUnreadable from None
 
     def opening_only(self) -> "Sealer":
         """The same keys, none of which seals."""
-        return Sealer(*self._keys, later=self._later, seals=False)
+        return Sealer(*self._keys, later=self._later, seals=False, bound=self._bound)
 
     def known(self) -> Self:
         """Itself: given keys are a source that does not change."""
@@ -109,6 +120,10 @@ class Sealer:
     def newest(self) -> Self:
         """Itself, as `known`."""
         return self
+
+    def _only_bound(self, needed: str) -> bool:
+        """Whether this key is marked by now; another process may have marked it since its file was read."""
+        return needed in self._bound or (self._later is not None and needed in self._later()._bound)  # noqa: SLF001  # one of us
 
     def _asked_later(self, needed: str) -> AESGCM | None:
         return self._later()._ciphers.get(needed) if self._later else None  # noqa: SLF001  # one of us

@@ -46,13 +46,14 @@ class Snapshot:
     def lines(self, backup_id: str, made_at: str) -> Generator[bytes]:
         """Everything. Raises `BackupUnusable`, `KeyFileUnusable`, `StoreUnavailable`."""
         # Whatever key is needed at the moment between these two looks, one of them sees it.
-        before = self._ring.read()[1]
+        before = self._ring.read()
         with away_as_unavailable(), _one_moment(self._url) as connection:
             revision = _known_revision(connection)
-            keys = list(dict.fromkeys([*before, *self._ring.read()[1]]))
-            yield Preface(Backup(backup_id, made_at, __version__), revision, keys).line()
+            now = self._ring.read()
+            keys, bound = list(dict.fromkeys([*before.keys, *now.keys])), before.bound | now.bound
+            yield Preface(Backup(backup_id, made_at, __version__), revision, keys, bound).line()
             for table in BACKED_UP:
-                yield from self._table(connection, table, Sealer(*keys))
+                yield from self._table(connection, table, Sealer(*keys, bound=bound))
         yield as_line({"rows": self._rows})
 
     def _table(self, connection: Connection, table: Table, sealer: Sealer) -> Iterator[bytes]:

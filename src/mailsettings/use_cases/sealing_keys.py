@@ -5,6 +5,7 @@ Whatever changes the file of keys does so under the writer's lock, which everyth
 
 import asyncio
 import time
+from dataclasses import replace
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action
@@ -38,7 +39,10 @@ class KeepSealingKeys:
             return change.target
 
     async def reseal(self, caller: Principal, batch: int = BATCH) -> Resealed:
-        """Seal everything with the current key. What is interrupted goes on when it is called again."""
+        """Seal everything with the current key, then let secrets of the first format open no more.
+
+        What is interrupted goes on when it is called again.
+        """
         done = Resealed()
         position: Position | None = None
         while True:
@@ -48,9 +52,14 @@ class KeepSealingKeys:
                 change.details.update(count=more.count, unreadable=list(more.unreadable))
             done += more
             if position is None:
-                return done
+                return replace(done, unmarked=await self._bind())
             # SQLite lets those who wait try again now and then, and has no queue: leave them half of the time.
             await asyncio.sleep(time.monotonic() - began)
+
+    async def _bind(self) -> str | None:
+        """Mark the keys after the last secret is committed: one of the first format would not open any more."""
+        async with self._store.writing():
+            return self._ring.bind()
 
     async def drop(self, caller: Principal, key_id: str) -> str | None:
         """Forget a key; the path of a file that is not ours and still holds it. Raises a `KeyRefused`.

@@ -49,6 +49,10 @@ class KeyRing(Protocol):
         """Forget a key; the path of a file that is not ours and still holds it."""
         ...
 
+    def bind(self) -> str | None:
+        """Let no key open what is not bound to its destination; the path of a file that is not ours to mark."""
+        ...
+
 
 class SealingView(Protocol):
     """The last committed state, as far as keys go."""
