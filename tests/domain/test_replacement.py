@@ -17,7 +17,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust
@@ -239,10 +239,27 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
             masked.onto(replace(stored, authentication=other))
 
 
-def test_an_api_without_a_word_for_trust_leaves_it_as_it_is_while_there_is_tls() -> None:
+def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     wanted = replace(STARTTLS.with_secret(None), trust=SystemTrust())
-
-    assert Replacement(wanted, SecretChange.UNSAID, keeps_trust=True).onto(STARTTLS) == STARTTLS
     clear = replace(wanted, security=ConnectionSecurity.NONE, authentication=NoAuthentication())
-    assert Replacement(clear, keeps_trust=True).onto(STARTTLS).trust == SystemTrust()
-    assert Replacement(wanted, keeps_trust=True).onto(None).trust == SystemTrust()
+    trust = [Unsayable.TRUST]
+
+    assert Replacement(wanted, SecretChange.UNSAID, trust).onto(STARTTLS) == STARTTLS
+    without = Replacement(clear, keeps=trust).onto(STARTTLS)
+    assert without.trust == CERTIFICATES[0]
+    assert Replacement(wanted, keeps=trust).onto(without).trust == CERTIFICATES[0]
+    assert Replacement(wanted, keeps=trust).onto(None).trust == SystemTrust()
+    assert Replacement(wanted).onto(STARTTLS).trust == SystemTrust()
+
+
+@given(stored=servers, wanted=servers, keeps=st.sets(st.sampled_from(Unsayable)), change=unsaid)
+def test_whatever_stays_the_secret_meets_its_own_destination(
+    stored: MailServer, wanted: MailServer, keeps: set[Unsayable], change: SecretChange
+) -> None:
+    stored = stored.with_secret(STORED_SECRET)
+    try:
+        server = Replacement(wanted, change, keeps).onto(stored)
+    except SecretNeededAgain:
+        return
+
+    assert told_apart(server) == told_apart(stored)

@@ -10,6 +10,7 @@ from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.backup import BackupRefused
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.settings import SettingsInvalid
+from mailsettings.store.database_file import DatabaseFileExposed
 from mailsettings.store.engine import DatabaseUnsupported
 from mailsettings.store.key_admission import WrongKey
 from mailsettings.store.key_file import KeyFileUnusable
@@ -21,7 +22,7 @@ Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(BackupRefused, CertificateUnusable, KeyFileUnusable, SigningKeyUnusable, WrongKey),
+    *(BackupRefused, CertificateUnusable, DatabaseFileExposed, KeyFileUnusable, SigningKeyUnusable, WrongKey),
 )
 
 

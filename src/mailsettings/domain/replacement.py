@@ -1,12 +1,19 @@
-"""The one rule about stored secrets: they are only ever sent to the destination they were given for."""
+"""What a replacement keeps: a secret for its own destination alone, and what the caller's API cannot say."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from mailsettings.domain.errors import SecretNeededAgain
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Authentication,
+    MailServer,
+    NoAuthentication,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+)
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import SystemTrust
 
 
 class SecretChange(Enum):
@@ -20,33 +27,63 @@ class SecretChange(Enum):
     """Nothing was said: the stored secret stays, if there is one."""
 
 
+class Unsayable(Enum):
+    """What a request has no word for; see docs/decisions/0003-leave-what-an-api-cannot-say.md."""
+
+    TRUST = "trust"
+    """Which certificates are trusted, also while there is no encryption."""
+    AMBIENT_LOGIN = "ambient login"
+    """That the machine's own login is used; the API shows no login instead."""
+    OAUTH2_LOGIN = "OAuth2 login"
+    """Client id and tenant; the API shows the user name alone."""
+    NO_SENDER_NAME = "no sender name"
+    """That mails have no display name; the API shows the address instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What a caller wants stored; `keeps_trust` where its API has no word for trust."""
+    """What a caller wants stored; `keeps` is what the request could not say, and stays as it is stored."""
 
     server: MailServer
     secret: SecretChange = SecretChange.GIVEN
-    keeps_trust: bool = False
+    keeps: Collection[Unsayable] = ()
 
     def onto(self, stored: MailServer | None) -> MailServer:
         """The server to store in place of *stored* (None: there is none).
 
         Raises `SecretNeededAgain` when the stored secret would meet another destination.
         """
-        server = self._with_trust_of(stored)
+        server = self.server if stored is None else self._with_what_stays(stored)
         if self.secret is SecretChange.GIVEN:
             return server
         if self.secret is SecretChange.UNSAID and (stored is None or stored.secret is None):
             return server
         if stored is None or stored.destination() != server.destination():
-            raise SecretNeededAgain(_secret_setting(server))
+            # By the name of what was sent: an API without OAuth2 has no client secret to send.
+            raise SecretNeededAgain(_secret_setting(self.server))
         return server.with_secret(stored.secret)
 
-    def _with_trust_of(self, stored: MailServer | None) -> MailServer:
-        if not self.keeps_trust or stored is None:
-            return self.server
-        encrypted = self.server.security is not ConnectionSecurity.NONE
-        return replace(self.server, trust=stored.trust if encrypted else SystemTrust())
+    def _with_what_stays(self, stored: MailServer) -> MailServer:
+        server = replace(self.server, authentication=self._authentication(stored.authentication))
+        if Unsayable.TRUST in self.keeps:
+            server = replace(server, trust=stored.trust)
+        if Unsayable.NO_SENDER_NAME in self.keeps and stored.sender.display_name is None:
+            shown = {stored.sender.address, server.sender.address}
+            if server.sender.display_name in shown:
+                server = replace(server, sender=replace(server.sender, display_name=None))
+        return server
+
+    def _authentication(self, stored: Authentication) -> Authentication:
+        """The stored login, without its secret, where the request shows it as this API does."""
+        match stored, self.server.authentication:
+            case AmbientCredentials(), NoAuthentication() if Unsayable.AMBIENT_LOGIN in self.keeps:
+                return stored
+            case OAuth2ClientCredentials(username=name), PasswordAuthentication(username=sent) if (
+                Unsayable.OAUTH2_LOGIN in self.keeps and name == sent and self.secret is SecretChange.UNSAID
+            ):
+                return replace(stored, client_secret=None)
+            case _, sent:
+                return sent
 
 
 def _secret_setting(server: MailServer) -> Setting:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from mailsettings.store.database_file import require_private
 from mailsettings.store.prompt_connection import PromptConnection
 from mailsettings.store.several_hosts import read_url
 
@@ -77,7 +78,11 @@ def sqlite_file(url: str) -> Path:
 
 
 def make_private(file: Path) -> None:
-    """Let the database file exist for its owner only; SQLite gives its journals the same mode."""
+    """Let the database file exist for its owner only; SQLite gives its journals the same mode.
+
+    Raises `DatabaseFileExposed` for one that exists and is open to everybody.
+    """
+    require_private(file)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
+from mailsettings.store.database_file import require_private
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.key_ring import KeyRing
@@ -43,8 +44,10 @@ class WrongKey(Exception):
 def require_fitting(url: str, ring: KeyRing) -> None:
     """Before anything is written: make the key file of a new database, or see that it fits the one there is.
 
-    Raises `WrongKey`, `KeyFileUnusable`, `StoreUnavailable`.
+    Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
     """
+    if engine.is_sqlite(url):
+        require_private(engine.sqlite_file(url))
     if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
         ring.file.create()
         ring.newest()

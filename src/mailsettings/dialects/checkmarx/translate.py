@@ -13,7 +13,7 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary
@@ -50,6 +50,7 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Tls": ConnectionSecurity.STARTTLS,
 }
 ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
+_UNSAYABLE = (Unsayable.TRUST, Unsayable.OAUTH2_LOGIN)
 VOCABULARY = Vocabulary(
     {setting: name for setting, name in FIELDS.items() if setting not in _ABSENT},
     lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
@@ -73,8 +74,7 @@ def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
     server = to_domain(model)
     logs_in = isinstance(server.authentication, PasswordAuthentication)
     unsaid = logs_in and model.password is None
-    # A certificate of the server's own can be set by another API only, so this one does not take it away.
-    return Replacement(server, SecretChange.UNSAID if unsaid else SecretChange.GIVEN, keeps_trust=True)
+    return Replacement(server, SecretChange.UNSAID if unsaid else SecretChange.GIVEN, _UNSAYABLE)
 
 
 def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:

@@ -15,7 +15,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
@@ -38,6 +38,7 @@ FIELDS = {
     Setting.USERNAME: "auth.username",
 }
 """This API's name for each setting."""
+_UNSAYABLE = (Unsayable.AMBIENT_LOGIN, Unsayable.NO_SENDER_NAME)
 _OAUTH2_USERNAME = "auth.oAuth2Details.username"
 
 
@@ -52,7 +53,9 @@ def to_domain(model: wire.MailServer) -> Replacement:
         authentication=authentication,
         trust=_trust(model),
     )
-    return Replacement(server, secret)
+    # Without encryption there is no place for a certificate.
+    encrypted = server.security is not ConnectionSecurity.NONE
+    return Replacement(server, secret, _UNSAYABLE if encrypted else (*_UNSAYABLE, Unsayable.TRUST))
 
 
 def to_wire(server: MailServer) -> wire.MailServer:

@@ -1,0 +1,61 @@
+"""A database file that everybody on the machine can read stops the start, as a key file does."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from processes import clean_environment, serving
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no modes elsewhere")
+BESIDE = ["", "-wal", "-shm", "-journal"]
+
+
+def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mailsettings", *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    environment = clean_environment(tmp_path / "data")
+    assert run(environment, "migrate").returncode == 0
+    return environment
+
+
+def file_beside(tmp_path: Path, suffix: str) -> Path:
+    file = tmp_path / "data" / f"mailsettings.db{suffix}"
+    if suffix:
+        file.write_bytes(b"")  # as a process that was killed leaves it
+    return file
+
+
+@pytest.mark.parametrize(
+    ("suffix", "mode"),
+    [("", 0o604), ("", 0o602), *((suffix, 0o644) for suffix in BESIDE)],
+    ids=lambda value: oct(value) if isinstance(value, int) else value or "the file itself",
+)
+def test_a_file_that_everybody_can_open_stops_the_start(
+    environment: dict[str, str], tmp_path: Path, suffix: str, mode: int
+) -> None:
+    file = file_beside(tmp_path, suffix)
+    file.chmod(mode)
+    before = sorted(path.name for path in file.parent.iterdir())
+    commands = [["serve"], ["migrate"], ["keys", "status"]] if (suffix, mode) == ("", 0o644) else [["serve"]]
+    for command in commands:
+        refused = run(environment, *command)
+
+        sentence = f"Error: {file} can be read or written by everybody; chmod it to 600.\n"
+        assert (refused.returncode, refused.stderr) == (1, sentence)
+    assert sorted(path.name for path in file.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o660], ids=oct)
+def test_what_its_group_may_do_is_left_to_the_volume(
+    environment: dict[str, str], tmp_path: Path, mode: int
+) -> None:
+    (tmp_path / "data" / "mailsettings.db").chmod(mode)
+    with serving(environment) as (url, _):
+        assert url
