@@ -256,6 +256,32 @@ async def test_all_that_is_wrong_is_said_at_once(stored: Caller, canary: Canary,
     assert {sentence for sentence in sentences if sentence in answer.json()["message"]} == sentences
 
 
+LINES = {
+    "oracle": ["sender.emailAddress", "sender.displayName", "auth.username"],
+    "oracle oauth2": [f"auth.oAuth2Details.{name}" for name in ("username", "clientId", "tenant")],
+    **{name: ["fromAddress", "displayName", "username"] for name in TARGETS if name.startswith("checkmarx")},
+}
+
+
+@TARGET
+async def test_rules_of_the_domain_are_told_with_all_others(stored: Caller, canary: Canary, target: str) -> None:
+    method, path, make = TARGETS[target]
+    body = make(canary.secret) | {"port": 0, "host": "a b"}
+    for member in LINES[target]:
+        *parents, last = member.split(".")
+        place = body
+        for name in parents:
+            place = place[name]
+        place[last] = "a\nb"
+
+    answer = await stored.send(method, path, json=body)
+
+    require_refused(answer, canary, 400)
+    message = answer.json()["message"]
+    assert [member for member in ["port", "host", *LINES[target]] if f"{member} " not in message] == []
+    assert message.count("must not contain control characters") == 3
+
+
 @TARGET
 @pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"], ids=["NUL", "half a pair"])
 async def test_a_name_of_the_caller_is_not_repeated(stored: Caller, canary: Canary, target: str, bad: str) -> None:

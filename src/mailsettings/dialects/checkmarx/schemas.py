@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from mailsettings.web import checks
 from mailsettings.web.documentation import Int32, only
 from mailsettings.web.report_schema import ConnectionTestReport
 from mailsettings.web.spelling import ascii_lower, whole_number
@@ -81,7 +82,7 @@ class SMTPSettingsModel(Wire):
     """What create, update and test have in common."""
 
     password: Annotated[SecretStr | None, Field(description="Password of that account; never returned.")] = None
-    host: Annotated[str, Field(min_length=1, description="Host name or address of the mail server.")]
+    host: Annotated[str, Field(min_length=1, description="Host name or address of the mail server."), checks.HOST]
     port: Annotated[
         StrictInt,
         Field(
@@ -100,7 +101,9 @@ class SMTPSettingsModel(Wire):
             "required. `None`: not at all. Letter case does not matter."
         ),
     ] = "None"
-    from_address: Annotated[str, Field(min_length=1, description="Address that the mail is from.")]
+    from_address: Annotated[
+        str, Field(min_length=1, description="Address that the mail is from."), checks.SENDER_ADDRESS
+    ]
     use_default_credentials: Annotated[
         bool,
         BeforeValidator(_read_flag),
@@ -110,9 +113,13 @@ class SMTPSettingsModel(Wire):
         ),
     ] = False
     username: Annotated[
-        str | None, Field(description="User name of the account at the mail server; without it, no login.")
+        str | None,
+        Field(description="User name of the account at the mail server; without it, no login."),
+        checks.USERNAME,
     ] = None
-    display_name: Annotated[str | None, Field(description="Name that mail programs show for the sender.")] = None
+    display_name: Annotated[
+        str | None, Field(description="Name that mail programs show for the sender."), checks.SENDER_NAME
+    ] = None
 
 
 class CreateSMTPSettingsModel(SMTPSettingsModel):
@@ -264,7 +271,7 @@ class TokenRequest(BaseModel):
     username: Annotated[str | SkipJsonSchema[None], Field(description="Name of the user.")] = None
     user_name: Annotated[
         str | SkipJsonSchema[None],
-        Field(alias="userName", description="The same in the spelling of one client; `username` wins."),
+        Field(alias="userName", description="The same in the spelling of one client; not beside `username`."),
     ] = None
     password: Annotated[SecretStr | SkipJsonSchema[None], Field(description="Password of the user.")] = None
     scope: Annotated[

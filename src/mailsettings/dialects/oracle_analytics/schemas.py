@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
+from mailsettings.web import checks
 from mailsettings.web.documentation import only
 from mailsettings.web.report_schema import ConnectionTestReport
 from mailsettings.web.spelling import whole_number
@@ -74,7 +75,9 @@ class MailServerUsernamePasswordAuth(Wire):
         only("USERNAME_PASSWORD_AUTH"),
         Field(description="Login with user name and password."),
     ]
-    username: Annotated[NonEmpty, Field(description="User name of the account at the mail server.")]
+    username: Annotated[
+        NonEmpty, Field(description="User name of the account at the mail server."), checks.USERNAME
+    ]
     password: Annotated[
         HiddenText,
         Field(description="Password of that account. Answers show ten asterisks; sent back, they keep it."),
@@ -89,13 +92,19 @@ class MailServerMSOAuth2(Wire):
     o_auth2_provider: Annotated[
         Literal["MS_OAUTH2"], only("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
     ] = "MS_OAUTH2"
-    client_id: Annotated[UpTo255, Field(description="Application (client) id of the app registration.")]
+    client_id: Annotated[
+        UpTo255, Field(description="Application (client) id of the app registration."), checks.CLIENT_ID
+    ]
     secret: Annotated[
         HiddenText,
         Field(description="Client secret of the app. Answers show ten asterisks; sent back, they keep it."),
     ]
-    tenant: Annotated[UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to.")]
-    username: Annotated[NonEmpty, Field(description="Mailbox that the mail is sent from; the app needs access.")]
+    tenant: Annotated[
+        UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), checks.TENANT
+    ]
+    username: Annotated[
+        NonEmpty, Field(description="Mailbox that the mail is sent from; the app needs access."), checks.USERNAME
+    ]
 
 
 class MailServerOAuth2Auth(Wire):
@@ -172,8 +181,12 @@ class StartTlsConnectionSecurity(Wire):
 class MailSender(Wire):
     """Who the mail is from."""
 
-    display_name: Annotated[NonEmpty, Field(description="Name that mail programs show for the sender.")]
-    email_address: Annotated[NonEmpty, Field(description="Address in the `From` field and the envelope.")]
+    display_name: Annotated[
+        NonEmpty, Field(description="Name that mail programs show for the sender."), checks.SENDER_NAME
+    ]
+    email_address: Annotated[
+        NonEmpty, Field(description="Address in the `From` field and the envelope."), checks.SENDER_ADDRESS
+    ]
 
 
 Auth = Annotated[
@@ -190,7 +203,7 @@ class MailServer(Wire):
 
     auth: Annotated[Auth, Field(description="How to log in to the mail server.")]
     connection_security: Annotated[Security, Field(description="How the connection is encrypted.")]
-    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server.")]
+    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server."), checks.HOST]
     port: Annotated[
         StrictInt,
         Field(
