@@ -139,6 +139,7 @@ def test_two_spellings_of_one_host_are_equal_when_normalised(one: str, other: st
 
 
 AT_THE_BOUND = ".".join(["a" * 63] * 3 + ["b" * 61])
+INTERNATIONAL = "write an international name in its xn-- form, or the plain letter if one is meant."
 NOT_A_HOST = "is not a host name or IP address."
 
 
@@ -152,13 +153,31 @@ def test_a_host_name_may_have_253_characters_and_no_more() -> None:
 @pytest.mark.parametrize(
     ("host", "problem"),
     [
-        ("b\u00fccher.example", "must be in ASCII; write an international name in its xn-- form."),
-        ("a b", NOT_A_HOST),
+        (
+            "b\u00fccher.example",
+            f"has LATIN SMALL LETTER U WITH DIAERESIS (U+00FC) at place 2; {INTERNATIONAL}",
+        ),
+        ("a b", f"{NOT_A_HOST[:-1]}: it has SPACE (U+0020) at place 2."),
+        ("mail\u00a0.example", f"{NOT_A_HOST[:-1]}: it has NO-BREAK SPACE (U+00A0) at place 5."),
+        ("\u200bmail.example", f"{NOT_A_HOST[:-1]}: it has ZERO WIDTH SPACE (U+200B) at place 1."),
+        (
+            "mail.example:587",
+            f"{NOT_A_HOST[:-1]}: it has COLON (U+003A) at place 13. Give the port in its own setting.",
+        ),
+        (
+            "smtp://mail.example",
+            f"{NOT_A_HOST[:-1]}: it has COLON (U+003A) at place 5. Give the name alone, without a scheme.",
+        ),
         (f"{AT_THE_BOUND}b", NOT_A_HOST),
         ("mail.127", "must be a host name or an IP address in its usual form."),
         ("mail.0x7f.", "must be a host name or an IP address in its usual form."),
     ],
-    ids=["not ASCII", "a space", "too long", "a number at the end", "a number and a dot at the end"],
+    ids=[
+        *("not ASCII", "a space", "a no-break space", "an invisible one", "with its port", "as an address"),
+        "too long",
+        "a number at the end",
+        "a number and a dot at the end",
+    ],
 )
 def test_a_refused_host_is_told_what_is_wrong_with_it(host: str, problem: str) -> None:
     with pytest.raises(InvalidSetting) as refused:

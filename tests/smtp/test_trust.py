@@ -191,6 +191,17 @@ async def test_a_strange_certificate_is_no_error_of_ours(
     assert presented(report).chain[0].names == ()
 
 
+async def test_a_name_in_the_subject_alone_is_told_to_be_in_the_wrong_place(make_prober: Any) -> None:
+    """wg-gen-web#79. RFC 9525 2: only subjectAltName counts."""
+    certificate = SelfSigned.for_name("old.example.org", extra=x509.SubjectKeyIdentifier(b"k" * 20))
+    report, _ = await probe(make_prober, ENCRYPTED[0], certificate, GivenCertificates(certificate.pem.decode()))
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.TLS_NAME_MISMATCH
+    assert "CN=old.example.org" in report.failure.explanation
+    assert "subjectAltName is missing" in report.failure.explanation
+
+
 async def test_an_authority_without_key_usage_can_be_trusted(make_prober: Any) -> None:
     """As `openssl req -x509` makes them; Python 3.13 would refuse it by default."""
     authority = SelfSigned.for_name("Our own authority", authority=True)

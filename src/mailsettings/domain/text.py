@@ -17,6 +17,8 @@ LONGEST_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
+_IN_NAMES = re.compile(r"[A-Za-z0-9._-]")
+_WITH_PORT = re.compile(r"^[^:]+:\d+$")
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"  # RFC 5322 3.2.3
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
@@ -36,12 +38,38 @@ def require_host(host: str) -> None:
     """
     if _is_ip_address(host):
         return
-    if not host.isascii():
-        raise InvalidSetting(Setting.HOST, "must be in ASCII; write an international name in its xn-- form.")
+    if (problem := _odd_character(host)) is not None:
+        raise InvalidSetting(Setting.HOST, problem)
     if len(host) > LONGEST_HOST or not _HOST_NAME.fullmatch(host):
         raise InvalidSetting(Setting.HOST, "is not a host name or IP address.")
     if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
         raise InvalidSetting(Setting.HOST, "must be a host name or an IP address in its usual form.")
+
+
+def _odd_character(host: str) -> str | None:
+    """What is wrong with the first character that no host name has, named with its place: many are invisible."""
+    for place, character in enumerate(host, 1):
+        if character.isascii() and _IN_NAMES.fullmatch(character):
+            continue
+        there = f"{_named(character)} at place {place}"
+        if not character.isascii() and character.isalnum():
+            return (
+                f"has {there}; write an international name in its xn-- form, or the plain letter if one is meant."
+            )
+        return f"is not a host name or IP address: it has {there}.{_meant(host)}"
+    return None
+
+
+def _named(character: str) -> str:
+    """By its Unicode name, since the character itself may be invisible, or look like another."""
+    return f"{unicodedata.name(character, 'a control character')} (U+{ord(character):04X})"
+
+
+def _meant(host: str) -> str:
+    """What was perhaps meant to be given elsewhere."""
+    if "://" in host:
+        return " Give the name alone, without a scheme."
+    return " Give the port in its own setting." if _WITH_PORT.search(host) else ""
 
 
 def require_mail_address(setting: Setting, address: str) -> None:

@@ -22,8 +22,17 @@ from mailsettings.smtp.inspection import LOOK_SECONDS, Inspection, Spoken
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.presented import TLS_TROUBLE, with_presented
+from mailsettings.smtp.tls_reasons import client_certificate
 
 _NOBODY_THERE = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
+_BARE = (
+    "Use a port that encrypts, as 587 with STARTTLS or 465 with implicit TLS: else others can read the login.",
+    "Or ask whoever runs the server to offer encryption.",
+)
+_NOTHING_FOUND = (
+    "Check the port: 587 with STARTTLS and 465 with implicit TLS are common.",
+    "Ask whoever runs the server which port and connection security it speaks.",
+)
 _ENDED_HANDSHAKE = {
     FailureCode.CONNECTION_LOST,
     FailureCode.TLS_HANDSHAKE_FAILED,
@@ -135,6 +144,9 @@ class FallbackScan:
     async def _on_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         if better := await self._by_security(found.stage, LOOK_SECONDS, speak_after=self._waits.silence):
             return better
+        if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
+            begin = found.explanation.rstrip(".")
+            return replace(found, explanation=f"{begin}; nothing better was found on it.", steps=_NOTHING_FOUND)
         in_tls = found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE
         return await self._on_encryption(found, journal) if in_tls else found
 
@@ -165,9 +177,12 @@ class FallbackScan:
             return not_smtp(stage, spoken.other)
         if spoken.security is None:
             return None
-        change = Change(Setting.SECURITY, suggested=self._unless_it_bares(spoken.security))
+        suggested = self._unless_it_bares(spoken.security)
+        change = Change(Setting.SECURITY, suggested=suggested)
         explanation = f"this port {_BY_WORDS[spoken.security]}."
         code = FailureCode.WRONG_CONNECTION_SECURITY
+        if suggested is None:
+            return failure(code, stage, explanation=explanation, steps=_BARE, changes=(change,))
         return failure(code, stage, explanation=explanation, changes=(change,))
 
     async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> Spoken:
@@ -245,9 +260,11 @@ class FallbackScan:
         return with_presented(session, found, logs_in=self._server.secret is not None)
 
     async def _on_key_exchange(self, found: ProbeFailure) -> ProbeFailure:
-        trouble = await self._inspection.dhe_trouble(self._server.port, self._server.security)
+        port, security = self._server.port, self._server.security
+        trouble = await self._inspection.dhe_trouble(port, security)
         if trouble is None:
-            return found
+            demanded = await self._inspection.demands_certificate(port, security)
+            return client_certificate(found) if demanded else found
         said = "" if trouble == NO_OTHER else f", and OpenSSL says of it: {trouble}"
         explanation = f"the server offers {NO_OTHER} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
         steps = ("Ask whoever runs the server to offer ECDHE key exchange, or TLS 1.3.",)

@@ -6,23 +6,27 @@ speak before (`speak_after`). Certificates are not verified here, since those th
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import AddressAttempt, TLSSession
 from mailsettings.domain.probe import FailureCode
+from mailsettings.smtp.client_certificates import demands_certificate
 from mailsettings.smtp.dhe import dhe_trouble
 from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, Answered
 from mailsettings.smtp.foreign import protocol_of
+from mailsettings.smtp.handshake import Handshake
 from mailsettings.smtp.own_threads import OwnThreads
 from mailsettings.smtp.racing import REFUSED, Admits, NotConnected, Race, interleaved
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import without_dhe
 
+T = TypeVar("T")
 MAX_CONNECTIONS = 4
 """In one test, beyond the connection that the settings ask for. fail2ban bans by default at five log lines."""
 LOOK_SECONDS = 2.5
@@ -99,6 +103,15 @@ class Inspection:
 
     async def dhe_trouble(self, port: int, security: ConnectionSecurity) -> str | None:
         """Return what `dhe.dhe_trouble` finds, None also if it takes too long."""
+        return await self._in_a_thread(port, security, dhe_trouble)
+
+    async def demands_certificate(self, port: int, security: ConnectionSecurity) -> bool:
+        """Return what `client_certificates.demands_certificate` finds, False also if it takes too long."""
+        return bool(await self._in_a_thread(port, security, demands_certificate))
+
+    async def _in_a_thread(
+        self, port: int, security: ConnectionSecurity, look: Callable[[Handshake], T]
+    ) -> T | None:
         address = self._addresses[0]
         if not self._left or not await self._admits(address, port):
             return None
@@ -107,9 +120,7 @@ class Inspection:
         threads = OwnThreads(1, "handshake")
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
-                return await threads.run(
-                    lambda: dhe_trouble(address, port, implicit=implicit, seconds=LOOK_SECONDS)
-                )
+                return await threads.run(lambda: look(Handshake(address, port, implicit, LOOK_SECONDS)))
         return None
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """What the server offers, where what the settings want is not among it."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -13,6 +14,16 @@ _BY_TOKEN = {"XOAUTH2", "OAUTHBEARER"}
 _ONLY_AFTER = "the server lets clients log in only after STARTTLS."
 _USE_OAUTH2 = SettingStep(Setting.CLIENT_ID, "Log in by OAuth2, which the server offers.")
 _USE_PASSWORD = "Log in by user name and password, which the server offers."  # noqa: S105  # advice
+_OVERWRITTEN = re.compile(r"X{4,}[A-Z]?")
+_TAKEN_AWAY = "the word {} was put in its place: a firewall or mail scanner on the way takes STARTTLS away."
+_LET_THROUGH = (
+    "Let whoever runs the network switch off the inspection of SMTP for this server, or let it pass STARTTLS.",
+    "Or use implicit TLS, commonly on port 465, which an inspection cannot rewrite.",
+)
+_OTHER_PORT = {
+    465: "Use port 465 with implicit TLS, if the server has it.",
+    587: "Use port 587 with STARTTLS, or 465 with implicit TLS, if the server has them.",
+}
 _ENABLE = "Ask whoever runs the server to offer PLAIN or LOGIN; this service speaks PLAIN, LOGIN and CRAM-MD5."
 
 
@@ -21,8 +32,17 @@ def with_offers(found: ProbeFailure, journal: Journal) -> ProbeFailure:
     if found.code is FailureCode.AUTHENTICATION_NOT_OFFERED:
         return _no_login(found, journal)
     if found.code is FailureCode.STARTTLS_NOT_OFFERED:
-        return replace(found, explanation=f"{found.explanation.rstrip('.')}{_listed(journal.offered.extensions)}.")
+        return _no_starttls(found, journal)
     return found
+
+
+def _no_starttls(found: ProbeFailure, journal: Journal) -> ProbeFailure:
+    begin, extensions = found.explanation.rstrip("."), journal.offered.extensions
+    if overwritten := next(filter(_OVERWRITTEN.fullmatch, extensions), None):
+        return replace(found, explanation=f"{begin}; {_TAKEN_AWAY.format(overwritten)}", steps=_LET_THROUGH)
+    other = 465 if journal.server.port in {587, 465} else 587
+    steps = (_OTHER_PORT[other], *found.steps[1:], "Or ask whoever runs the server to offer STARTTLS.")
+    return replace(found, explanation=f"{begin}{_listed(extensions)}.", steps=steps)
 
 
 def _no_login(found: ProbeFailure, journal: Journal) -> ProbeFailure:

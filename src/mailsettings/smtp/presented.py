@@ -1,5 +1,6 @@
 """What the certificates that a server presents add to a finding about its encryption."""
 
+import re
 from dataclasses import replace
 
 from mailsettings.domain.errors import InvalidSetting
@@ -16,6 +17,7 @@ TLS_TROUBLE = {
 }
 """Findings that a look at the presented certificates may say more about."""
 NAMES_SAID = 5
+_COMMON_NAME = re.compile(r"(?:^|,)CN=((?:\\.|[^,\\])+)")
 _TOO_OLD = {"SSLv3", "TLSv1", "TLSv1.1"}
 
 
@@ -40,7 +42,7 @@ def _about(session: TLSSession, found: ProbeFailure) -> str:
     expired = min(session.chain, key=lambda certificate: certificate.not_after)
     begins = max(session.chain, key=lambda certificate: certificate.not_before)
     details = {
-        FailureCode.TLS_NAME_MISMATCH: f"it is for {', '.join(leaf.names[:NAMES_SAID]) or 'no name at all'}",
+        FailureCode.TLS_NAME_MISMATCH: _names_of(leaf),
         FailureCode.TLS_CERTIFICATE_EXPIRED: f"{expired.subject} was good until {expired.not_after:%Y-%m-%d}",
         FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: f"{begins.subject} begins on {begins.not_before:%Y-%m-%d}",
         FailureCode.TLS_ISSUER_UNKNOWN: f"it was issued by {last.issuer}",
@@ -48,6 +50,16 @@ def _about(session: TLSSession, found: ProbeFailure) -> str:
     }
     detail = details.get(found.code)
     return f"{found.explanation.rstrip('.')}; {detail}." if detail else found.explanation
+
+
+def _names_of(leaf: Certificate) -> str:
+    """The names that it is for. Those in its subject do not count any more (RFC 9525 2, RFC 6125 6.4.4)."""
+    if leaf.names:
+        return f"it is for {', '.join(leaf.names[:NAMES_SAID])}"
+    common = _COMMON_NAME.search(leaf.subject)
+    if common is None:
+        return "it has no name at all"
+    return f"it has a name in its subject only (CN={common[1]}), which does not count: a subjectAltName is missing"
 
 
 def _remedy(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> Value | None:

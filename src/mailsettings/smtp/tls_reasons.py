@@ -72,6 +72,13 @@ def ended(error: ssl.SSLError, stage: ProbeStage) -> ProbeFailure:
     return failure(code, stage, explanation=f"{meaning} (OpenSSL: {words})." if words else "")
 
 
+def client_certificate(found: ProbeFailure) -> ProbeFailure:
+    """*found*, an alert that may mean several things, once it is known that a client certificate is demanded."""
+    code = FailureCode.TLS_CLIENT_CERTIFICATE_REQUIRED
+    words = found.explanation.rpartition("(OpenSSL: ")[2].rstrip(").")
+    return failure(code, found.stage, explanation=f"{FAILURES[code].explanation.rstrip('.')} (OpenSSL: {words}).")
+
+
 def is_known(error: BaseException | None) -> bool:
     """Whether *error* is an alert whose meaning is known, wherever it came."""
     return isinstance(error, ssl.SSLError) and error.reason in _MEANINGS

@@ -1,6 +1,6 @@
 """All situations, by kind."""
 
-from smtp.cases import access, encryption, mailbox_providers, senders, sending_services, servers
+from smtp.cases import access, encryption, mailbox_providers, senders, sending_services, servers, working
 from smtp.cases.situation import Situation
 
 SITUATIONS: tuple[Situation, ...] = (
@@ -10,4 +10,5 @@ SITUATIONS: tuple[Situation, ...] = (
     *servers.SITUATIONS,
     *mailbox_providers.SITUATIONS,
     *sending_services.SITUATIONS,
+    *working.SITUATIONS,
 )

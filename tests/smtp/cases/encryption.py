@@ -150,8 +150,8 @@ _HANDSHAKES = tuple(
             "client certificate by TLS 1.2",
             "gen_smtp#164",
             _demands_certificate_by_1_2,
-            _NOTHING_IN_COMMON,
-            ("certificate from this machine",),
+            _CLIENT_CERTIFICATE,
+            ("client certificate", "handshake failure"),
         ),
         (
             "host name",
@@ -284,4 +284,17 @@ _OFFERS = (
         security=STARTTLS,
     ),
 )
-SITUATIONS = (*_WANTED, *_HANDSHAKES, *_SILENCES, *_OFFERS)
+_REWRITTEN = tuple(
+    Situation(
+        f"a firewall takes STARTTLS away, {greeting[:8]}",
+        "PHPMailer#1003, sslyze#84",
+        {"greeting": greeting, "EHLO": "250-mail.example.com\n250-SIZE\n250 XXXXXXXA"},
+        FailureCode.STARTTLS_NOT_OFFERED,
+        SECURE,
+        told=("firewall", "XXXXXXXA", "inspection"),
+        never=("587",),
+        security=STARTTLS,
+    )
+    for greeting in ("220 ****************************************************", "220 mail.example.com ESMTP")
+)
+SITUATIONS = (*_WANTED, *_HANDSHAKES, *_SILENCES, *_OFFERS, *_REWRITTEN)

@@ -4,10 +4,11 @@ import contextlib
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from smtp.cases.situation import CLOSE, IMPLICIT, NONE, SILENT, STARTTLS, Situation
+from smtp.cases.situation import CLOSE, CUT, IMPLICIT, NONE, SILENT, STARTTLS, Situation
 from smtp_server import AUTHORITY, HOST
 
 _GOOD: Mapping[str, str] = {
@@ -57,16 +58,17 @@ def serving(situation: Situation) -> Iterator[int]:
 def _context(situation: Situation) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if situation.security is not NONE:
-        AUTHORITY.issue_cert(situation.host, HOST).configure_cert(context)
+        AUTHORITY.issue_cert(situation.host.rstrip("."), HOST).configure_cert(context)
     if situation.tls is not None:
         situation.tls(context)
     return context
 
 
 def _visit(sock: socket.socket, situation: Situation, context: ssl.SSLContext) -> None:
+    connection = _Connection(sock, situation, context)
     with contextlib.suppress(OSError, ssl.SSLError, ValueError, Closed):
-        _Connection(sock, situation, context).serve()
-    sock.close()
+        connection.serve()
+    connection.close()
 
 
 class _Connection:
@@ -76,16 +78,22 @@ class _Connection:
         self._context = context
         self._encrypted = False
         self._buffer = b""
+        self._challenges = 0
 
     def serve(self) -> None:
         if self._situation.security is IMPLICIT:
             self._encrypt()
         self._say("greeting")
         while line := self._line():
-            self._answer(line.split(b" ")[0].strip().upper().decode("ascii", "replace"))
+            self._answer(line.decode("ascii", "replace").strip())
 
-    def _answer(self, verb: str) -> None:
-        self._say("EHLO after TLS" if verb == "EHLO" and self._encrypted_by_starttls else verb)
+    def close(self) -> None:
+        """Close whichever socket it speaks on by now."""
+        self._sock.close()
+
+    def _answer(self, line: str) -> None:
+        verb = f"AUTH {self._challenges + 1}" if self._challenges else line.partition(" ")[0].upper()
+        self._say("EHLO after TLS" if verb == "EHLO" and self._encrypted_by_starttls else verb, line)
         if verb == "STARTTLS":
             self._encrypt()
         if verb == "DATA":
@@ -106,19 +114,25 @@ class _Connection:
         self._sock = self._context.wrap_socket(self._sock, server_side=True)
         self._encrypted = True
 
-    def _say(self, verb: str) -> None:
-        reply = self._situation.says.get(verb) or _GOOD.get(verb) or self._offer(verb)
+    def _say(self, verb: str, line: str = "") -> None:
+        given = self._situation.says.get(verb) or _GOOD.get(verb) or self._offer(verb)
+        reply = given if isinstance(given, str) else given(line)
+        self._challenges = self._challenges + 1 if reply.startswith("334") else 0
         if reply == SILENT:
             self._wait()
         if reply == CLOSE:
             raise Closed
-        self._sock.sendall(reply.replace("\n", "\r\n").encode() + b"\r\n")
+        for number, part in enumerate(f"{reply}\n".replace("\n", "\r\n").split(CUT)):
+            if number:
+                time.sleep(0.1)  # long enough for the part before to arrive alone
+            self._sock.sendall(part.encode())
 
     def _offer(self, verb: str) -> str:
         if verb == "EHLO after TLS":
             return "250-mail.example.com\n250 AUTH PLAIN LOGIN"
         if verb == "HELO":
-            return self._situation.says.get("EHLO", "250 mail.example.com")
+            given = self._situation.says.get("EHLO", "250 mail.example.com")
+            return given if isinstance(given, str) else given("")
         if verb != "EHLO":
             return "502 5.5.2 Error: command not recognized"
         extensions = ["mail.example.com", "AUTH PLAIN LOGIN"]

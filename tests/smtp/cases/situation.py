@@ -27,6 +27,9 @@ AUTH, SENDER, RCPT, CONTENT = (
 )
 LOGIN = PasswordAuthentication("scans@example.org", Secret("canary-password-9f31"))
 NO_LOGIN = NoAuthentication()
+Reply = str | Callable[[str], str]
+"""What the server says; a function is given the line that it answers. `CUT` is where the network cuts it."""
+CUT = "<cut>"
 SILENT, CLOSE = "<stays silent>", "<closes>"
 """What a server can do in place of a reply."""
 WAITING = ("try again", "wait", "minutes", "later")
@@ -38,13 +41,13 @@ class Situation:
     """One server, the settings that meet it, and what is right and wrong to say.
 
     `says` has the server's reply to each verb, `greeting`, `EHLO` (and `EHLO after TLS`), `AUTH`, `MAIL`, `RCPT`,
-    `DATA` and `dot`; a verb that is left out is answered as it should be. `code` None means that the test passes.
+    `DATA` and `dot`; what follows a 334 is `AUTH 2`, `AUTH 3`. A verb that is left out is answered as it should be. `code` None means that the test passes.
     `told` must all be said in every API, `never` must not be said in any; the server's own reply does not count.
     """
 
     name: str
     source: str
-    says: Mapping[str, str]
+    says: Mapping[str, Reply]
     code: FailureCode | None = None
     stage: ProbeStage | None = None
     field: Setting | None = None
