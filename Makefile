@@ -18,9 +18,9 @@ run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PO
 
 test: check  ## install, then every check: format, lint, types, import contracts, tests
 
-check: lint types coverage  ## the same without the word test; coverage runs a part of the tests, pytest the rest
+check: lint types coverage  ## the same without the word test; each test runs once, in coverage or in the rest
 	$(BIN)/lint-imports
-	$(PYTEST) --not-counted
+	PYTHONPATH=scripts $(PYTEST) -p counted --part rest
 
 quick: .venv/dev  ## the fast tests, in less than a minute
 	$(PYTEST) $(QUICK) -k "not postgresql"
@@ -54,7 +54,7 @@ mutate: .venv/dev  ## break the rules one by one and see whether the tests notic
 	$(BIN)/python scripts/mutate.py $(MODULES)
 
 coverage: .venv/dev  ## every branch of the domain, the gates and the error tables is tested, or this fails
-	$(BIN)/python scripts/coverage.py
+	$(BIN)/python scripts/branches.py
 
 audit: .venv/dev  ## ask for known vulnerabilities of what is locked; needs the internet, fails without
 	$(BIN)/python scripts/audit.py requirements.lock requirements-dev.lock

@@ -1,9 +1,7 @@
 """Fixtures of all tests, each plugin a module of this folder; and the event loop that they run on."""
 
 import asyncio
-import runpy
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,23 +15,6 @@ pytest_plugins = [
     *("browser", "canary", "connects", "databases", "openid_issuer", "probers", "service", "served"),
     *("smtp_server", "token_authority", "whole_service"),
 ]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """For `make check`, which need not run a test twice."""
-    parser.addoption("--not-counted", action="store_true", help="Leave out what `make coverage` runs.")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what scripts/coverage.py runs, if asked to."""
-    if not config.getoption("not_counted"):
-        return
-    parts = runpy.run_path(str(Path(__file__).parents[1] / "scripts" / "tested.py"))["PARTS"].values()
-    counted = tuple(f"tests/{test}{end}" for part in parts for test in part.tests for end in "/:[")
-    run = [item for item in items if item.nodeid.startswith(counted) and "postgresql" not in item.nodeid.lower()]
-    config.hook.pytest_deselected(items=run)
-    left_out = set(run)
-    items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], Any]]:

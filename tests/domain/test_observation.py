@@ -6,6 +6,8 @@ import pytest
 
 from mailsettings.domain.mail_server import AmbientCredentials
 from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply
+from mailsettings.domain.probe import SettingStep
+from mailsettings.domain.setting import Setting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -25,6 +27,28 @@ def certificate(issuer: str = "CN=a", left: timedelta = timedelta(1)) -> Certifi
 )
 def test_a_reply_reads_as_on_the_wire(reply: SMTPReply, text: str) -> None:
     assert str(reply) == text
+
+
+def test_a_summary_of_a_reply_has_its_codes_and_the_text_for_people() -> None:
+    assert SMTPReply(550, "5.7.1", "Relaying denied").summary == "550 5.7.1 Relaying denied"
+
+
+@pytest.mark.parametrize(
+    ("attempt", "outcome"),
+    [
+        (AddressAttempt("192.0.2.1", 1, ""), "connected"),
+        (AddressAttempt("192.0.2.1", 1, "refused"), "refused"),
+        (AddressAttempt("192.0.2.1", 1, None), "not needed"),
+        (AddressAttempt("192.0.2.1", 0, None, tried=False), "not tried"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_report_says_what_became_of_an_address(attempt: AddressAttempt, outcome: str) -> None:
+    assert attempt.outcome == outcome
+
+
+def test_a_step_that_names_a_setting_reads_as_its_text() -> None:
+    assert str(SettingStep(Setting.CLIENT_ID, "Log in by OAuth2.")) == "Log in by OAuth2."
 
 
 @pytest.mark.parametrize(("problem", "connected"), [("", True), ("refused", False), (None, False)])
