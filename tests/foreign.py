@@ -24,16 +24,36 @@ class Program(NamedTuple):
     how: str
 
 
+_NPM = "npm install --prefix .real"
+_GENERATORS = (
+    "python3 -m venv .real/venv && .real/venv/bin/pip install openapi-python-client openapi-generator-cli mypy "
+    "pydantic python-dateutil pytest types-python-dateutil urllib3"
+)
 PROGRAMS: Mapping[str, Program] = {
     "caddy": Program(["caddy"], "apt-get install caddy; version 2.6 or newer"),
     "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
+    "geronimo-annotation.jar": Program(
+        ["geronimo-annotation-1.3-spec.jar"], "apt-get install libgeronimo-annotation-1.3-spec-java"
+    ),
+    "httpmime.jar": Program(["httpmime.jar"], "apt-get install libhttpmime-java"),
+    "java": Program(["java"], "apt-get install default-jdk-headless; version 17 or newer"),
+    "javac": Program(["javac"], "apt-get install default-jdk-headless; version 17 or newer"),
+    "node": Program(["node"], "apt-get install nodejs; version 20 or newer"),
+    "openapi-generator": Program(["openapi-generator-cli"], _GENERATORS),
+    "openapi-python-client": Program(["openapi-python-client"], _GENERATORS),
+    "openapi-typescript": Program(["openapi-typescript"], f"{_NPM} openapi-typescript openapi-fetch"),
+    "orval": Program(["orval"], f"{_NPM} orval"),
     "pip 22.3": Program(["pip-22.3-py3-none-any.whl"], "pip download --no-deps --dest .real pip==22.3"),
     "pip 24.2": Program(["pip-24.2-py3-none-any.whl"], "pip download --no-deps --dest .real pip==24.2"),
     **{
         name: Program([f"{name}.installed"], "sudo make mta")
         for name in ("dovecot", "exim", "opensmtpd", "postfix", "sendmail")
     },
+    "prism": Program(["prism"], f"{_NPM} @stoplight/prism-cli"),
+    "redocly": Program(["redocly"], f"{_NPM} @redocly/cli"),
+    "spectral": Program(["spectral"], f"{_NPM} @stoplight/spectral-cli"),
     "strace": Program(["strace"], "apt-get install strace"),
+    "tsc": Program(["tsc"], f"{_NPM} typescript@5 @types/node@20"),
 }
 
 
@@ -56,5 +76,5 @@ def missing() -> list[str]:
 
 def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
-    yield from (TOOLS, TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin")
+    yield from (TOOLS, TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin", Path("/usr/share/java"))
     yield from sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)  # for other versions of Python
