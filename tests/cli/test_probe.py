@@ -6,13 +6,17 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.probe import FailureCode
 
 from mutated_certificates import pem_of, with_version
+from smtp.cases import SITUATIONS
+from smtp.cases.server import serving
 from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server, scripted_server, stays_silent
 
 CANARY = "canary-password-2c60"
@@ -164,3 +168,13 @@ async def test_stages_appear_as_they_end(tmp_path: Path) -> None:
 
     assert [line.split()[:2] for line in first] == [[b"resolve", b"ok"], [b"connect", b"ok"]]
     assert still_running
+
+
+async def test_the_alert_that_ends_a_handshake_is_told(tmp_path: Path, certificate: str) -> None:
+    """After a TLS 1.3 handshake: the server demands a certificate from its client."""
+    situation = next(one for one in SITUATIONS if one.name == "client certificate, starttls")
+    with serving(replace(situation, host="127.0.0.1")) as port:
+        arguments = ["127.0.0.1", "--port", str(port), "--security", "starttls", "--certificate", certificate]
+        told = await run(tmp_path / "home", *arguments, "--json")
+
+    assert json.loads(told.stdout)["failure"]["code"] == FailureCode.TLS_CLIENT_CERTIFICATE_REQUIRED

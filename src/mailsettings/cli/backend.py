@@ -3,9 +3,10 @@
 import asyncio
 import getpass
 import os
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, create_backend, prepare
@@ -37,7 +38,20 @@ def run(
         finally:
             await backend.close()
 
-    return asyncio.run(use_and_close())
+    return on_loop(use_and_close())
+
+
+def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
+    """Return what *work* returns, on the event loop that the service runs on.
+
+    asyncio's own loop drops the alert by which a server ends a TLS handshake, and with it the reason. uvloop does
+    not run on Windows.
+    """
+    if sys.platform == "win32":
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415  # see above
+
+    return uvloop.run(work)
 
 
 def operator() -> Principal:

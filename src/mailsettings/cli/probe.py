@@ -1,6 +1,5 @@
 """`mailsettings probe`: test any mail server from this machine, with no database and no running service."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
+from mailsettings.cli.backend import on_loop
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.report import Terminal, json_option, pem_option, recipient_option
 from mailsettings.domain.mail_server import (
@@ -91,7 +91,7 @@ def probe(  # noqa: PLR0913, PLR0917  # one for each option
         _trust(certificate),
     )
     terminal = Terminal(WORDS, as_json=as_json, show_pem=show_pem)
-    report = asyncio.run(_probe(server, recipient, terminal))
+    report = on_loop(_probe(server, recipient, terminal))
     terminal.tell(report)
     sys.exit(0 if report.succeeded else 1)
 
