@@ -26,7 +26,7 @@ PARTS: Mapping[str, Part] = {
             for name in ("access", "errors", "mail_server", "observation", "probe", "replacement")
         ]
         + [f"domain/{name}.py" for name in ("sealing_key", "secret", "secure_url", "setting", "text", "trust")]
-        + [f"domain/{name}.py" for name in ("changed", "outbox", "precondition", "watch")],
+        + [f"domain/{name}.py" for name in ("certificates", "changed", "outbox", "precondition", "watch")],
         ["domain", "abuse/test_certificates.py"],
     ),
     "audit": Part(
@@ -41,7 +41,8 @@ PARTS: Mapping[str, Part] = {
     "sealing": Part(
         [f"store/{name}.py" for name in ("sealing", "sealed_columns", "sealing_keys")]
         + [f"store/{name}.py" for name in ("key_ring", "ring_file", "key_admission", "key_file")],
-        ["store/test_sealing.py", "store/test_sealing_keys.py", "store/test_ring_file.py"],
+        [f"store/test_{name}.py" for name in ("sealing", "sealing_keys", "ring_file")]
+        + ["abuse/test_old_seals.py"],
     ),
     "auth": Part(
         [

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailsettings.domain.certificates import CertificateUnreadable, reading
+from mailsettings.domain.certificates import CertificateUnreadable, read_der, reading
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates
@@ -168,6 +169,7 @@ def test_a_mutated_certificate_of_our_own_is_told_in_a_sentence(tmp_path: Path) 
 def test_a_good_certificate_is_what_mutations_begin_with() -> None:
     for der in GOOD:
         assert GivenCertificates.parse(pem_of(der)).der() == der
+        assert read_der(der).public_bytes(Encoding.DER) == der
 
 
 def test_a_defect_of_the_library_is_a_certificate_that_cannot_be_read() -> None:

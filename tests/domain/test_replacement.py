@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailsettings.domain.errors import SecretNeededAgain
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
+    Authentication,
     ConnectionSecurity,
     MailServer,
     NoAuthentication,
@@ -250,6 +251,43 @@ def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     assert Replacement(wanted, keeps=trust).onto(without).trust == CERTIFICATES[0]
     assert Replacement(wanted, keeps=trust).onto(None).trust == SystemTrust()
     assert Replacement(wanted).onto(STARTTLS).trust == SystemTrust()
+
+
+KEPT: dict[str, tuple[Unsayable, Authentication, Authentication]] = {
+    "the machine's own login": (Unsayable.AMBIENT_LOGIN, AmbientCredentials("svc"), NoAuthentication()),
+    "OAuth2": (
+        Unsayable.OAUTH2_LOGIN,
+        OAuth2ClientCredentials("alice", "c", "t", STORED_SECRET),
+        PasswordAuthentication("alice", None),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_login_that_an_api_shows_as_another_stays(name: str) -> None:
+    word, login, shown = KEPT[name]
+    stored = replace(STARTTLS, authentication=login)
+    wanted = replace(STARTTLS, authentication=shown)
+    other = replace(STARTTLS, authentication=PasswordAuthentication("bob", Secret("a new one")))
+
+    assert Replacement(wanted, SecretChange.UNSAID, [word]).onto(stored) == stored
+    assert Replacement(other, keeps=[word]).onto(stored) == other
+    assert Replacement(other.with_secret(None), SecretChange.UNSAID, [word]).onto(stored.with_secret(None)) == (
+        other.with_secret(None)
+    )
+    assert Replacement(wanted, keeps=[]).onto(stored) == wanted
+
+
+@pytest.mark.parametrize("shown", ["a@example.com", "b@example.com"])
+def test_an_address_in_place_of_a_name_is_no_name(shown: str) -> None:
+    stored = STARTTLS
+    wanted = replace(STARTTLS, sender=Sender("b@example.com", shown))
+    named = replace(STARTTLS, sender=Sender("b@example.com", "B"))
+    word = [Unsayable.NO_SENDER_NAME]
+
+    assert Replacement(wanted, keeps=word).onto(stored).sender == Sender("b@example.com")
+    assert Replacement(named, keeps=word).onto(stored).sender == named.sender
+    assert Replacement(wanted, keeps=word).onto(named).sender == wanted.sender
 
 
 @given(stored=servers, wanted=servers, keeps=st.sets(st.sampled_from(Unsayable)), change=unsaid)

@@ -367,7 +367,8 @@ from mailsettings.store.backup_reader import verified_backup
 
 class Killed:
     def __init__(self, backup):
-        self.about, self.keys, self.batches_of = backup.about, backup.keys, backup.batches
+        self.about, self.keys, self.bound = backup.about, backup.keys, backup.bound
+        self.batches_of = backup.batches
     def batches(self):
         yield from self.batches_of()
         os.kill(os.getpid(), signal.SIGKILL)

@@ -422,7 +422,7 @@ def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
 
 def test_a_database_file_that_is_empty_is_a_new_one(empty_sqlite_url: str, tmp_path: Path) -> None:
     engine.sqlite_file(empty_sqlite_url).parent.mkdir()
-    engine.sqlite_file(empty_sqlite_url).touch()
+    engine.sqlite_file(empty_sqlite_url).touch(0o600)
     ring = KeyRing(RingFile(tmp_path / "sealing-keys"))
     require_fitting(empty_sqlite_url, ring)
 

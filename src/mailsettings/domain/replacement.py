@@ -75,14 +75,15 @@ class Replacement:
 
     def _authentication(self, stored: Authentication) -> Authentication:
         """The stored login, without its secret, where the request shows it as this API does."""
-        match stored, self.server.authentication:
-            case AmbientCredentials(), NoAuthentication() if Unsayable.AMBIENT_LOGIN in self.keeps:
+        sent = self.server.authentication
+        is_unsaid = self.secret is SecretChange.UNSAID
+        match stored:
+            case AmbientCredentials() if Unsayable.AMBIENT_LOGIN in self.keeps and sent == NoAuthentication():
                 return stored
-            case OAuth2ClientCredentials(username=name), PasswordAuthentication(username=sent) if (
-                Unsayable.OAUTH2_LOGIN in self.keeps and name == sent and self.secret is SecretChange.UNSAID
-            ):
-                return replace(stored, client_secret=None)
-            case _, sent:
+            case OAuth2ClientCredentials(username=name) if Unsayable.OAUTH2_LOGIN in self.keeps and is_unsaid:
+                kept = replace(stored, client_secret=None)
+                return kept if sent == PasswordAuthentication(name, None) else sent
+            case _:
                 return sent
 
 

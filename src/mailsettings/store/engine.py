@@ -77,6 +77,12 @@ def sqlite_file(url: str) -> Path:
     return Path(_parsed(url).database or "")
 
 
+def require_private_file(url: str) -> None:
+    """Raise `DatabaseFileExposed` if the database is a file that is open to everybody."""
+    if is_sqlite(url):
+        require_private(sqlite_file(url))
+
+
 def make_private(file: Path) -> None:
     """Let the database file exist for its owner only; SQLite gives its journals the same mode.
 

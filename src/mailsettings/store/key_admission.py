@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
-from mailsettings.store.database_file import require_private
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.key_ring import KeyRing
@@ -46,8 +45,7 @@ def require_fitting(url: str, ring: KeyRing) -> None:
 
     Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
     """
-    if engine.is_sqlite(url):
-        require_private(engine.sqlite_file(url))
+    engine.require_private_file(url)
     if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
         ring.file.create()
         ring.newest()
