@@ -38,6 +38,11 @@ def _in_clear(journal: Journal) -> bool:
     return journal.server.security is ConnectionSecurity.NONE
 
 
+def _login_left_out(journal: Journal) -> bool:
+    """A command out of order: the one that is missing is AUTH."""
+    return not journal.logged_in and bool(journal.offered.mechanisms)
+
+
 def _starttls_done(journal: Journal) -> bool:
     return journal.encrypted
 
@@ -59,6 +64,8 @@ _PLACES = (
     # RFC 3207 4 and RFC 4954 6: 530 "Must issue a STARTTLS command first", 538 for a mechanism.
     _Place(FailureCode.ENCRYPTION_REQUIRED, (*LOGIN, *ENVELOPE), (538,), _in_clear),
     _Place(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530, 535)),  # RFC 4954 6
+    _Place(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (503,), _login_left_out),
+    _Place(FailureCode.UNEXPECTED_REPLY, ENVELOPE, (500, 502, 503)),  # RFC 5321 4.2.4: unknown, out of order
     # RFC 4954 4 and 6, RFC 5321 4.2.4: unknown, not implemented, too weak, too long, out of order.
     _Place(FailureCode.MECHANISM_REFUSED, LOGIN, (500, 501, 502, 503, 504, 534, 538)),
     _Place(FailureCode.ACCOUNT_DISABLED, LOGIN, (525,)),  # RFC 5248 2.4

@@ -247,7 +247,68 @@ _CLIENTS = (
         SENDER,
     ),
 )
+_MORE_CLIENTS = (
+    client(
+        "a blocklist by its short name",
+        "common",
+        {"greeting": "554 5.7.1 ACL dns_rbl; Client address blocked: 192.0.2.1"},
+        GREET,
+    ),
+    client("access for an address", "common", {"AUTH": "550 5.7.1 Access denied for your IP"}, AUTH),
+    client("access from an address", "common", {"AUTH": "535 5.7.1 Access from this IP is not allowed"}, AUTH),
+    client(
+        "Microsoft, banned address",
+        "Microsoft Learn",
+        {"RCPT": "550 5.7.606 Access denied, banned sending IP [192.0.2.1]"},
+        RCPT,
+        "public address",
+    ),
+    login_wanted(
+        "out of order without a login", "RFC 5321 4.1.4", {"MAIL": "503 5.5.1 Bad sequence of commands"}, SENDER
+    ),
+    login_wanted(
+        "Exim's long words",
+        "Exim",
+        {
+            "RCPT": "550-Please turn on SMTP Authentication in your mail client.\n"
+            "550-(host) [192.0.2.1] is not permitted to relay through this server\n550 without authentication."
+        },
+        RCPT,
+    ),
+    Situation(
+        "Exchange, anonymous",
+        "Microsoft Learn",
+        {"MAIL": "550 5.7.1 Anonymous clients does not have permissions to send as this sender"},
+        FailureCode.AUTHENTICATION_REQUIRED,
+        SENDER,
+        told=("log in",),
+        login=NO_LOGIN,
+    ),
+    Situation(
+        "out of order with a login",
+        "RFC 5321 4.1.4",
+        {"MAIL": "503 5.5.1 Error: send HELO/EHLO first"},
+        FailureCode.UNEXPECTED_REPLY,
+        SENDER,
+        never=("sender",),
+    ),
+    Situation(
+        "not authorised",
+        "RFC 3463 3.8",
+        {"MAIL": "571 Delivery not authorized, message refused"},
+        FailureCode.POLICY_REFUSED,
+        SENDER,
+    ),
+    Situation(
+        "an account that may not use SMTP",
+        "common",
+        {"AUTH": "535 5.0.0 Account is not permitted to use SMTP"},
+        FailureCode.SENDING_NOT_PERMITTED,
+        AUTH,
+    ),
+)
 _EHLO_NAMES = (
+    ehlo("a proper name", "common", {"EHLO": "550 You must send a proper hostname in HELO"}, GREET),
     ehlo(
         "Postfix, EHLO name",
         "passbolt_docker#132, bitwarden/server#164, postee#602",
@@ -343,4 +404,4 @@ _POLICIES = (
         never=("password again", *WAITING),
     ),
 )
-SITUATIONS = (*_RELAYING, *_LOGINS, *_CLIENTS, *_EHLO_NAMES, *_POLICIES)
+SITUATIONS = (*_RELAYING, *_LOGINS, *_CLIENTS, *_MORE_CLIENTS, *_EHLO_NAMES, *_POLICIES)

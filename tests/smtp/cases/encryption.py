@@ -284,6 +284,15 @@ _OFFERS = (
         security=STARTTLS,
     ),
 )
+_REFUSED = tuple(
+    Situation(
+        name, source, {"STARTTLS": reply}, FailureCode.STARTTLS_REFUSED, SECURE, told=told, security=STARTTLS
+    )
+    for name, source, reply, told in (
+        ("TLS not available", "RFC 3207 4", "454 4.7.0 TLS not available due to local problem", ("certificate",)),
+        ("STARTTLS not supported", "RFC 5321 4.2.4", "502 5.5.1 STARTTLS not supported", ("465",)),
+    )
+)
 _REWRITTEN = tuple(
     Situation(
         f"a firewall takes STARTTLS away, {greeting[:8]}",
@@ -297,4 +306,4 @@ _REWRITTEN = tuple(
     )
     for greeting in ("220 ****************************************************", "220 mail.example.com ESMTP")
 )
-SITUATIONS = (*_WANTED, *_HANDSHAKES, *_SILENCES, *_OFFERS, *_REWRITTEN)
+SITUATIONS = (*_WANTED, *_HANDSHAKES, *_SILENCES, *_OFFERS, *_REWRITTEN, *_REFUSED)

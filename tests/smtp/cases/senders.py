@@ -149,6 +149,30 @@ _SENDERS = (
         WAITING,
     ),
 )
+_MORE_SENDERS = (
+    sender(
+        "Postfix, sender on a blocklist",
+        "Postfix's reject_rhsbl_sender",
+        {
+            "RCPT": "554 5.7.1 Service unavailable; Sender address [scans@example.org] blocked using dbl.spamhaus.org"
+        },
+        RCPT,
+        "blocklist",
+    ),
+    sender(
+        "not from this address",
+        "common",
+        {"dot": "550 5.7.1 You are not allowed to send from this address"},
+        CONTENT,
+    ),
+    sender(
+        "DMARC at Microsoft",
+        "Microsoft Learn",
+        {"dot": "550 5.7.509 Access denied, sending domain example.org does not pass DMARC verification"},
+        CONTENT,
+        "DMARC",
+    ),
+)
 _RECIPIENTS = (
     recipient(
         "Postfix, recipient",
@@ -202,6 +226,36 @@ _SIZES = (
         never=("login",),
     ),
 )
+_LIMITS = (
+    Situation(
+        "Google, rate",
+        "Google Workspace Admin Help 3726730",
+        {
+            "dot": "421-4.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP\n"
+            "421 4.7.28 address. - gsmtp"
+        },
+        FailureCode.SENDING_LIMIT_REACHED,
+        CONTENT,
+        told=("hours",),
+    ),
+    Situation(
+        "hourly limit",
+        "cPanel",
+        {"dot": "554 5.7.1 Message cannot be sent: account has exceeded its hourly limit"},
+        FailureCode.SENDING_LIMIT_REACHED,
+        CONTENT,
+        told=("limit",),
+        never=("large",),
+    ),
+    Situation(
+        "blocked content",
+        "Google Workspace Admin Help 3726730",
+        {"dot": "552 5.7.0 This message was blocked because its content presents a potential security issue."},
+        FailureCode.MESSAGE_REFUSED,
+        CONTENT,
+        never=("large",),
+    ),
+)
 _WAITING = (
     for_now(
         "postgrey",
@@ -247,4 +301,4 @@ _CONTENTS = (
         "no reason", "RFC 5321 4.2.3", {"dot": "554 Transaction failed"}, FailureCode.MESSAGE_REFUSED, CONTENT
     ),
 )
-SITUATIONS = (*_SENDERS, *_RECIPIENTS, *_SIZES, *_WAITING, *_CONTENTS)
+SITUATIONS = (*_SENDERS, *_MORE_SENDERS, *_RECIPIENTS, *_SIZES, *_LIMITS, *_WAITING, *_CONTENTS)

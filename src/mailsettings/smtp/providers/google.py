@@ -58,6 +58,14 @@ ROWS = (
         f"{_CODES}; {_RELAY}",
     ),
     Advice(
+        FailureCode.SENDING_LIMIT_REACHED,
+        r"unusual rate of unsolicited|[45]\.7\.28 .*gsmtp",
+        "Google has seen an unusual amount of mail from this machine's public address, and blocks it for a while.",
+        ("Wait some hours.", "Send through smtp.gmail.com with a login, which is counted by account."),
+        LOGIN_OR_ENVELOPE,
+        _CODES,
+    ),
+    Advice(
         FailureCode.TEMPORARY_REFUSAL,
         r"454 4\.7\.0 .*too many login",
         "Google has seen too many logins from this account in a short time.",

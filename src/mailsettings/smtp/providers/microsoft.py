@@ -86,7 +86,7 @@ ROWS = (
     ),
     Advice(
         FailureCode.AUTHENTICATION_REQUIRED,
-        r"5\.7\.57 |530 5\.7\.1 Client was not authenticated",
+        r"5\.7\.57 |530 5\.7\.1 Client was not authenticated|Anonymous clients? do(es)? not have permission",
         "Exchange takes mail on this port from logged-in clients only.",
         ("Log in as the mailbox that sends.", "Or send through a connector, on port 25, from a known address."),
         ENVELOPE,
@@ -112,6 +112,17 @@ ROWS = (
             "Or add this machine's address to the connector that relays (in Microsoft 365, an inbound connector).",
         ),
         ENVELOPE,
+        _NDR,
+    ),
+    Advice(
+        FailureCode.CLIENT_REFUSED,
+        r"5\.7\.(606|511) |banned sending IP",
+        "Microsoft has blocked this machine's public address.",
+        (
+            "Ask Microsoft to unblock it: the delist portal, sender.office.com.",
+            "Or log in at smtp.office365.com, port 587, instead of sending directly.",
+        ),
+        LOGIN_OR_ENVELOPE,
         _NDR,
     ),
     Advice(
