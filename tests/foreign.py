@@ -30,14 +30,18 @@ _GENERATORS = (
     "pydantic python-dateutil pytest types-python-dateutil urllib3"
 )
 PROGRAMS: Mapping[str, Program] = {
+    "apache2": Program(["apache2"], "apt-get install apache2"),
     "caddy": Program(["caddy"], "apt-get install caddy; version 2.6 or newer"),
     "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
+    "curl": Program(["curl"], "apt-get install curl"),
     "geronimo-annotation.jar": Program(
         ["geronimo-annotation-1.3-spec.jar"], "apt-get install libgeronimo-annotation-1.3-spec-java"
     ),
+    "haproxy": Program(["haproxy"], "apt-get install haproxy"),
     "httpmime.jar": Program(["httpmime.jar"], "apt-get install libhttpmime-java"),
     "java": Program(["java"], "apt-get install default-jdk-headless; version 17 or newer"),
     "javac": Program(["javac"], "apt-get install default-jdk-headless; version 17 or newer"),
+    "nginx": Program(["nginx"], "apt-get install nginx-light"),
     "node": Program(["node"], "apt-get install nodejs; version 20 or newer"),
     "openapi-generator": Program(["openapi-generator-cli"], _GENERATORS),
     "openapi-python-client": Program(["openapi-python-client"], _GENERATORS),
@@ -54,6 +58,7 @@ PROGRAMS: Mapping[str, Program] = {
     "spectral": Program(["spectral"], f"{_NPM} @stoplight/spectral-cli"),
     "strace": Program(["strace"], "apt-get install strace"),
     "tsc": Program(["tsc"], f"{_NPM} typescript@5 @types/node@20"),
+    "wget": Program(["wget"], "apt-get install wget"),
 }
 
 

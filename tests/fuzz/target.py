@@ -29,7 +29,7 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
-from mailsettings.web.spelling import routable_path
+from mailsettings.web.spelling import ascii_lower, routable_path, segments
 
 from bodies import HOST, PORT, USERNAME
 from canary import Canary, text_of
@@ -286,7 +286,7 @@ def _wrong(raw: Raw, answer: Answer) -> Iterator[str]:
     if not answer.header(b"content-type").startswith("application/json"):
         yield f"an error of type {answer.header(b'content-type')}"
     kind = "oracle" if path.lstrip("/").startswith("api/") else "checkmarx"
-    shapes = _ERROR_MEMBERS["token" if TOKEN in re.sub("/+", "/", path).lower() else kind]
+    shapes = _ERROR_MEMBERS["token" if segments(ascii_lower(path)) == segments(TOKEN) else kind]
     try:
         members = json.loads(answer.body)
     except ValueError:
