@@ -32,7 +32,8 @@ PARTS: Mapping[str, Part] = {
     "audit": Part(
         [f"domain/{name}.py" for name in ("audit", "audit_trail", "difference", "guessing")],
         ["domain/test_audit.py", "store/test_audit_log.py", "store/test_repeats.py"]
-        + [f"use_cases/test_{name}.py" for name in ("audit", "log_in")],
+        + [f"use_cases/test_{name}.py" for name in ("audit", "log_in")]
+        + ["abuse/test_locking_out.py"],
     ),
     "smtp": Part(
         [f"smtp/{name}.py" for name in ("egress", "embedding", "gate")],
@@ -41,7 +42,7 @@ PARTS: Mapping[str, Part] = {
     "sealing": Part(
         [f"store/{name}.py" for name in ("sealing", "sealed_columns", "sealing_keys")]
         + [f"store/{name}.py" for name in ("key_ring", "ring_file", "key_admission", "key_file")],
-        [f"store/test_{name}.py" for name in ("sealing", "sealing_keys", "ring_file")]
+        [f"store/test_{name}.py" for name in ("sealing", "sealing_keys", "ring_file", "secret_labels")]
         + ["abuse/test_old_seals.py"],
     ),
     "auth": Part(

@@ -78,5 +78,5 @@ class HashingQueue:
 
 
 def _give_way() -> None:
-    if sys.platform == "linux":  # nice(2): on Linux of the calling thread alone, elsewhere of the whole process
-        os.nice(NICENESS)
+    # nice(2): on Linux of the calling thread alone, elsewhere of the whole process
+    os.nice(NICENESS if sys.platform == "linux" else 0)

@@ -117,7 +117,7 @@ class Attempt:
     def callers(self) -> tuple[str, ...]:
         """Who takes a share of what logins cost."""
         address = () if self.address is None else (f"address|{self.neighbourhood}",)
-        return address if self.name is None else (*address, f"account|{self.name}")
+        return *address, f"account|{self.name}"
 
     def limits(self, *, known: bool) -> Mapping[Subject, Limit]:
         """What its failure counts for; *known* spares the neighbourhood what others cause."""
