@@ -26,7 +26,9 @@ LONGEST_READ = 2048
 _UNAVAILABLE = 421  # RFC 5321 3.8: at any time
 _PERMANENT, _TRANSIENT = 5, 4
 _EARLY = (ProbeStage.GREET, ProbeStage.SECURE)
-_NAMES = re.compile(r"<[^>]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b", re.IGNORECASE)
+_NAMES = re.compile(
+    r"<[^>]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?", re.IGNORECASE
+)
 """Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
 
 
@@ -108,7 +110,7 @@ def _judged(said: SMTPReply, journal: Journal) -> Advice:
 
 
 def _by_place(said: SMTPReply, journal: Journal) -> FailureCode:
-    if said.code == _UNAVAILABLE:
+    if said.code == _UNAVAILABLE or (said.code // 100 == _TRANSIENT and journal.stage is ProbeStage.GREET):
         return FailureCode.SERVER_UNAVAILABLE
     if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY:
         return FailureCode.TEMPORARY_REFUSAL

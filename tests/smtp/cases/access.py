@@ -56,6 +56,7 @@ def ehlo(name: str, source: str, says: dict[str, str], stage: ProbeStage) -> Sit
 
 
 _RELAYING = (
+    relay("a restriction", "common", "553 Relay restriction"),
     relay(
         "Postfix, relay, for now",
         "gophish#1584, wader/postfix-relay#107",
@@ -248,6 +249,12 @@ _CLIENTS = (
     ),
 )
 _MORE_CLIENTS = (
+    client(
+        "an address between the words",
+        "common",
+        {"greeting": "421 Connection from 192.0.2.1 rejected due to policy"},
+        GREET,
+    ),
     client(
         "a blocklist by its short name",
         "common",

@@ -150,6 +150,7 @@ _SENDERS = (
     ),
 )
 _MORE_SENDERS = (
+    sender("a domain at the end", "common", {"dot": "550 From domain not allowed"}, CONTENT),
     sender(
         "Postfix, sender on a blocklist",
         "Postfix's reject_rhsbl_sender",

@@ -15,7 +15,10 @@ def login(
 
 _FAILED, _MECHANISM = FailureCode.AUTHENTICATION_FAILED, FailureCode.MECHANISM_REFUSED
 _ACCOUNT, _FAULT = FailureCode.ACCOUNT_DISABLED, FailureCode.SERVER_FAULT
+_SWITCHED_OFF = FailureCode.AUTHENTICATION_DISABLED
 _LOGINS = (
+    login("SMTP switched off", "common", "535 SMTP is disabled", _SWITCHED_OFF, None, "switch on SMTP"),
+    login("none that fits", "Cyrus SASL", "535 5.7.0 no mechanism available", _MECHANISM),
     login(
         "Postfix, login",
         "Postfix",
@@ -113,6 +116,14 @@ _ACCOUNTS = (
     ),
 )
 _GREETINGS = (
+    Situation(
+        "for now, without a reason",
+        "RFC 5321 4.2.1",
+        {"greeting": "450 Service currently unavailable"},
+        FailureCode.SERVER_UNAVAILABLE,
+        GREET,
+        told=("later",),
+    ),
     Situation(
         "closing",
         "RFC 5321 3.8",

@@ -88,7 +88,7 @@ RELAY = (
         r"|delivery is not allowed to this"
         r"|not (a |one of )?(our|my|local|hosted)( local)? (domain|user|customer)|non-?local (address|domain"
         r"|recipient)"
-        r"|\brelay access\b",
+        r"|\brelay (access|restrict\w*)\b",
         stages=ENVELOPE,
     ),
 )

@@ -7,6 +7,14 @@ from mailsettings.smtp.advice import ANYWHERE, LOGIN, Advice
 _BEFORE_RECIPIENT = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN, ProbeStage.SENDER)
 ACCOUNT = (
     Advice(
+        FailureCode.AUTHENTICATION_DISABLED,
+        r"\bSMTP\b[^.;]{0,25}(disabled|(not|n't) (enabled|activated|active)|(switched|turned) off)"
+        r"|(enable|activate|(switch|turn) on) (the )?(SMTP|IMAP|POP)",
+        "the account exists, and its access for mail programs is switched off.",
+        ("Log in to the account by browser, and switch on SMTP in its settings.",),
+        LOGIN,
+    ),
+    Advice(
         FailureCode.ACCOUNT_DISABLED,
         r"\b(account|user|mailbox|domain|subscription|tenant|service)\b[^.;]{0,40}\b(disabled|suspended|locked"
         r"|blocked"
@@ -36,8 +44,8 @@ LOGIN_WORDS = (
     ),
     Advice(
         FailureCode.MECHANISM_REFUSED,
-        r"(mechanism|authentication (type|method))[^.;]{0,40}(not|n't|invalid|unknown|unsupported|weak"
-        r"|unrecogni[sz]ed|disabled)"
+        r"\bno mechanism|(mechanism|authentication (type|method))[^.;]{0,40}(not|n't|invalid|unknown|unsupported"
+        r"|weak|unrecogni[sz]ed|disabled)"
         r"|(invalid|unknown|unsupported|unrecogni[sz]ed|bad)[^.;]{0,25}(mechanism|authentication (type|method))"
         r"|AUTH[^.;]{0,25}not (advertised|available|supported|enabled|allowed)|authentication not (enabled"
         r"|available|supported)",

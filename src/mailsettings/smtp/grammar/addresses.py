@@ -6,7 +6,10 @@ from mailsettings.smtp.advice import Advice
 
 _RECIPIENT_OR_CONTENT = (ProbeStage.RECIPIENT, ProbeStage.CONTENT)
 _ASK = "Ask whoever runs the server"
-_SENDER = r"(sender|mail ?from|from[- ](address|header)|from: ?(address|header)?|return[- ]path|envelope[- ]?from)"
+_SENDER = (
+    r"(sender|mail ?from|from[- ](address|domain|header)|from: ?(address|header)?|return[- ]path"
+    r"|envelope[- ]?from)"
+)
 _NOT = (
     r"(not|n't|cannot|rejected|denied|refused|disallowed|forbidden|invalid|incorrect|unknown|unauthori[sz]ed"
     r"|mismatch\w*)"
