@@ -140,6 +140,7 @@ def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
 
 
 def test_a_token_is_printed_alone(run: Run) -> None:
+    run("migrate")
     printed = run("token", "--subject", "robot", "--permission", "view-mail-settings", "--expires-in", "60")
 
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", printed.stdout)

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings.store import migrations
+
 CANARY = "canary-77d1e0aa"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Run one command to its end, on a data directory of its own."""
+    """Run one command to its end, on a data directory of its own that has a new database."""
+    migrations.migrate(f"sqlite:///{tmp_path / 'data' / 'mailsettings.db'}")
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
     environment = {**clean, "MAILSETTINGS_DATA_DIR": str(tmp_path / "data")}
 

@@ -58,6 +58,7 @@ def done(environment: dict[str, str], *arguments: str) -> list[str]:
 
 
 def test_keys_are_rotated_told_and_dropped_with_a_sentence_for_every_refusal(environment: dict[str, str]) -> None:
+    done(environment, "migrate")
     first = done(environment, "keys", "status")
     (second,) = done(environment, "keys", "rotate")
     current = run(environment, "keys", "drop", second)
@@ -81,6 +82,7 @@ def test_a_file_of_keys_that_is_not_ours_is_changed_by_hand_with_what_we_print(
     mounted.write_text(lines[0])
     mounted.chmod(0o440)
     environment["MAILSETTINGS_SEALING_KEYS_FILE"] = str(mounted)
+    done(environment, "migrate")
     first = done(environment, "keys", "status")
     refused = run(environment, "keys", "rotate")
     mounted.chmod(0o640)
@@ -103,7 +105,7 @@ def test_a_database_whose_key_is_gone_is_not_migrated_and_gets_no_new_key(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Case 18."""
-    done(environment, "keys", "status")
+    done(environment, "migrate")
     done(environment, "keys", "rotate")
     data = tmp_path / "data"
     (data / "sealing-keys").unlink()

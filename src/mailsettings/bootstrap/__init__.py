@@ -1,6 +1,7 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare
+from mailsettings.bootstrap.existing import require_database
 from mailsettings.bootstrap.grants import GRANTS
 from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
@@ -17,6 +18,7 @@ __all__ = [
     "create_tracing",
     "create_webhook",
     "prepare",
+    "require_database",
     "require_tracing",
     "service_from_environment",
 ]

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from mailsettings import settings
-from mailsettings.bootstrap import Backend, create_backend, prepare
+from mailsettings.bootstrap import Backend, create_backend, prepare, require_database
+from mailsettings.cli.dev_mark import read_for_command
 from mailsettings.domain.access import OPERATOR, Principal
 from mailsettings.domain.probe import StageReport
 
@@ -24,11 +24,14 @@ def run(
 ) -> Result:
     """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first.
 
-    *on_stage* gets each stage of a connection test as it ends.
+    *on_stage* gets each stage of a connection test as it ends. Raises `DatabaseMissing` where there is no database.
+    With *establish* false the database may be new.
     """
 
     async def use_and_close() -> Result:
-        chosen = settings.read()
+        chosen = read_for_command()
+        if establish:
+            require_database(chosen)
         prepare(chosen)
         backend = create_backend(chosen, on_stage=on_stage)
         try:

@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from mailsettings import settings
+from mailsettings.bootstrap import require_database
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
 from mailsettings.domain.secret import Secret
-from mailsettings.store import engine, key_file
+from mailsettings.store import key_file
 from mailsettings.store.backup_reader import verified_backup
 from mailsettings.store.new_file import require_free
 
@@ -31,7 +32,7 @@ passphrase_file_option = click.option(
 def backup(file: Path, passphrase_file: Path | None) -> None:
     """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
     require_free(file)
-    _require_database()
+    require_database(settings.read())  # before a passphrase is asked for
     passphrase = _new_passphrase(passphrase_file)
     copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
     click.echo(f"{copied.rows} rows are in {file}.")
@@ -45,13 +46,6 @@ def restore_backup(file: Path, passphrase_file: Path | None) -> None:
         copied = run(lambda backend: backend.backups.restore(operator(), backup), establish=False)
         click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
     _tell_unreadable(copied.unreadable)
-
-
-def _require_database() -> None:
-    """Anything else would make one here, and a backup of nothing."""
-    chosen = settings.read()
-    if chosen.embedded and not (file := engine.sqlite_file(chosen.database)).exists():
-        raise click.ClickException(f"There is no database {file}.")
 
 
 def _new_passphrase(file: Path | None) -> Secret:

@@ -12,6 +12,7 @@ from mailsettings.cli.accounts import client, permission_option, subject_option,
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
+from mailsettings.cli.dev_mark import mark
 from mailsettings.cli.failures import one_sentence
 from mailsettings.cli.first_start import greet, make_first_admin
 from mailsettings.cli.history import NUMBER, history, id_option, restore_version
@@ -54,6 +55,7 @@ def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
         server_context(chosen.tls_certificate, chosen.tls_key)  # a bad pair is told before anything else is done
     require_tracing(chosen)
     prepare(chosen)
+    mark(chosen)
     password = asyncio.run(make_first_admin(chosen))
     greet(chosen, password)
     click.get_current_context().with_resource(counting_together(workers))

@@ -83,6 +83,16 @@ def require_private_file(url: str) -> None:
         require_private(sqlite_file(url))
 
 
+def location(url: str) -> str:
+    """Where the database is, for people to read; no user name and no password."""
+    parsed = _parsed(url)
+    if is_sqlite(url):
+        return f"at {parsed.database}"
+    hosts, ports = parsed.query.get("host", parsed.host or ""), parsed.query.get("port", parsed.port or "")
+    where = ":".join(str(part) for part in (hosts, ports) if part)
+    return f"named {parsed.database} at {where}" if where else f"named {parsed.database}"
+
+
 def make_private(file: Path) -> None:
     """Let the database file exist for its owner only; SQLite gives its journals the same mode.
 

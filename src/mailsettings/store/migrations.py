@@ -52,6 +52,18 @@ def migrate(url: str) -> None:
             command.upgrade(alembic_config(connection), "head")
 
 
+def exists(url: str) -> bool:
+    """Whether any migration was ever applied; a file that is not there is not made. Raises `StoreUnavailable`."""
+    if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
+        return False
+    database = engine.sync_engine(url)
+    try:
+        with away_as_unavailable(), database.connect() as connection:
+            return _revision(connection) is not None
+    finally:
+        database.dispose()
+
+
 def require_current(url: str) -> None:
     """Our schema, or a newer one that works with this program. Raises `SchemaOutdated` or `SchemaNewer`."""
     with _connection(url) as connection:

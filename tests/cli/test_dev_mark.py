@@ -1,0 +1,86 @@
+"""Commands follow the rules that the service of their data directory was started with."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from mailsettings.cli.dev_mark import FILE_NAME, mark, read_for_command
+from mailsettings.settings import Settings
+
+from bodies import oracle
+from processes import clean_environment, free_port, serving
+
+MAIL_SERVER = "/api/20210901/system/mail/server"
+
+
+def run(environment: dict[str, str], *arguments: str) -> str:
+    command = [sys.executable, "-m", "mailsettings", *arguments]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return ran.stdout + ran.stderr
+
+
+def test_command_and_service_give_the_same_answer_whatever_it_was_started_with(tmp_path: Path) -> None:
+    environment = clean_environment(tmp_path / "data")
+    server = oracle("correct horse") | {"host": "127.0.0.1", "port": free_port()}
+    with serving(environment, "--dev") as (url, _):
+        token = run(environment, "token", "--permission", "manage-system-settings").strip()
+        bearer = {"Authorization": f"Bearer {token}"}
+        assert httpx.put(url + MAIL_SERVER, json=server, headers=bearer).status_code == 200
+        served = httpx.post(f"{url}{MAIL_SERVER}/actions/test", headers=bearer).json()["message"]
+        while_it_runs = run(environment, "test-connection")
+    after_it_ended = run(environment, "test-connection")
+    with serving(environment) as (url, _):
+        refused = httpx.post(f"{url}{MAIL_SERVER}/actions/test", headers=bearer).json()["message"]
+        without_dev = run(environment, "test-connection")
+
+    assert "Connecting failed" in served
+    assert "Connecting failed" in while_it_runs
+    assert "Connecting failed" in after_it_ended
+    assert "port" in refused
+    assert "may not use this port" in without_dev
+
+
+@pytest.fixture
+def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("MAILSETTINGS_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MAILSETTINGS_DEV", "")  # so that what a command chooses is undone
+    monkeypatch.delenv("MAILSETTINGS_DEV")
+    return Settings()
+
+
+def test_the_mark_comes_and_goes_with_each_start(tmp_path: Path, chosen: Settings) -> None:
+    assert not read_for_command().dev
+    mark(chosen.model_copy(update={"dev": True}))
+    assert (tmp_path / FILE_NAME).exists()
+    mark(chosen)
+    mark(chosen)
+
+    assert not (tmp_path / FILE_NAME).exists()
+    assert not read_for_command().dev
+
+
+def test_the_setting_wins_over_the_mark(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    mark(chosen.model_copy(update={"dev": True}))
+    monkeypatch.setenv("MAILSETTINGS_DEV", "false")
+    assert not read_for_command().dev
+    monkeypatch.delenv("MAILSETTINGS_DEV")
+
+    assert read_for_command().dev
+
+
+def test_no_data_directory_is_made_for_the_mark(tmp_path: Path, chosen: Settings) -> None:
+    mark(chosen.model_copy(update={"dev": True, "data_dir": tmp_path / "none"}))
+
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_mark_that_cannot_be_left_is_logged(
+    tmp_path: Path, chosen: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / FILE_NAME).mkdir()
+    mark(chosen.model_copy(update={"dev": True}))
+
+    assert "commands may not know of --dev" in caplog.text
