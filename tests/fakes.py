@@ -199,9 +199,10 @@ class InMemoryAuditLog:
     def records(self) -> list[AuditRecord]:
         return [entry.record for entry in self.rows]
 
-    async def append(self, record: AuditRecord) -> None:
+    async def append(self, record: AuditRecord) -> AuditEntry:
         last = await self.head()
         self.rows.append(self._chain.entry(last, timestamp(datetime.now(UTC)), record))
+        return self.rows[-1]
 
     async def has(self, action: str) -> bool:
         return any(entry.record.action == action for entry in self.rows)

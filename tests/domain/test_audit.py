@@ -25,6 +25,7 @@ from mailsettings.domain.audit_trail import AuditCheck
 from mailsettings.domain.difference import difference
 from mailsettings.domain.guessing import Failures, Patience
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.seen_entry import SeenEntry
 
 KEY = bytes(range(KEY_BYTES))
 CHAIN = AuditChain(KEY)
@@ -88,7 +89,7 @@ def log(length: int) -> list[AuditEntry]:
     return entries
 
 
-def checked(entries: list[AuditEntry], head: AuditHead | None, seen: AuditHead | None = None) -> AuditCheck:
+def checked(entries: list[AuditEntry], head: AuditHead | None, *seen: SeenEntry) -> AuditCheck:
     check = AuditCheck(CHAIN, head, seen)
     check.take(entries)
     check.end()
@@ -99,9 +100,31 @@ def test_a_log_that_grew_while_it_was_read_is_whole() -> None:
     entries = log(3)
     head = CHAIN.head(2, entries[1].mac)
 
-    check = checked(entries, head, AuditHead(3, entries[2].mac[:4], b""))
+    check = checked(entries, head, SeenEntry(3, entries[2].mac[:4]))
 
     assert (check.problem, check.sequence, check.mac) == (None, 3, entries[2].mac)
+
+
+def test_every_entry_that_was_noted_elsewhere_has_to_be_there() -> None:
+    entries = log(3)
+    head = CHAIN.head(3, entries[2].mac)
+    good, other = SeenEntry(2, entries[1].mac), SeenEntry(3, bytes(4), "/data/note")
+
+    assert checked(entries, head, good).problem is None
+    assert checked(entries, head, good, other).problem == "Entry 3 is not the one that is noted in /data/note."
+    assert (
+        checked(entries, head, SeenEntry(4, b"x")).problem == "The log ends at entry 3; entry 4 was seen before."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "1", "1:", "x:00", "1:0", "1:0g", "-1:00", "1:00:00", "1:" + "0" * 66])
+def test_what_is_no_number_and_hash_is_no_note(text: str) -> None:
+    with pytest.raises(ValueError, match="number and a hash"):
+        SeenEntry.parse(text)
+
+
+def test_a_note_is_read_as_it_was_written() -> None:
+    assert str(SeenEntry.parse("12:9f86d081", "here")) == "12:9f86d081"
 
 
 def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> None:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
-from mailsettings.domain.audit import Action, AuditHead, AuditOutcome, AuditRecord
+from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.seen_entry import SeenEntry
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
@@ -31,7 +32,7 @@ async def write(store: SQLStore, count: int) -> None:
             await work.audit.append(record(number))
 
 
-async def verify(store: SQLStore, seen: AuditHead | None = None) -> Verdict:
+async def verify(store: SQLStore, seen: SeenEntry | None = None) -> Verdict:
     return await ReadAuditLog(store).verify(OPERATOR, seen)
 
 
@@ -111,7 +112,7 @@ async def test_a_log_that_nobody_touched_is_found_to_be_so(store: SQLStore) -> N
     await write(store, 5)
     before = await verify(store)
     await write(store, 2)
-    after = await verify(store, AuditHead(before.sequence, before.mac[:8], b""))
+    after = await verify(store, SeenEntry(before.sequence, before.mac[:8]))
 
     assert (before.sequence, before.problem, after.sequence, after.problem) == (5, None, 7, None)
 
@@ -196,9 +197,9 @@ async def test_a_whole_log_that_was_made_anew_is_found_by_what_was_seen_before(
     seen = await verify(store)
     tamper(database_url, *(f"DELETE FROM {table}" for table in ("audit_entries", "audit_head", "sealed_keys")))
     await write(store, 3)
-    shorter = (await verify(store, AuditHead(seen.sequence, seen.mac, b""))).problem
+    shorter = (await verify(store, SeenEntry(seen.sequence, seen.mac))).problem
     await write(store, 9)
-    longer = (await verify(store, AuditHead(seen.sequence, seen.mac, b""))).problem
+    longer = (await verify(store, SeenEntry(seen.sequence, seen.mac))).problem
 
     assert (await verify(store)).problem is None
     assert shorter == "The log ends at entry 3; entry 5 was seen before."

@@ -24,10 +24,12 @@ from mailsettings.store.key_ring import KeyRing
 from mailsettings.store.ring_file import RingFile
 from mailsettings.store.snapshot import Snapshot
 from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.witness_file import WitnessFile
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.use_cases.admission import ProbeLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.auditing import note
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.use_cases.backups import KeepBackups
@@ -46,6 +48,9 @@ from mailsettings.use_cases.watch_status import WatchStatus
 from mailsettings.web.dialect import UseCases
 from mailsettings.web.requests_at_once import RequestsAtOnce
 
+WITNESS = "audit-witness"
+"""In the data directory, beside whatever database is used."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backend:
@@ -61,6 +66,7 @@ class Backend:
     watch_status: WatchStatus
     on_watch: OnWatch | None
     backups: KeepBackups[VerifiedBackup]
+    witness: AuditWitness
 
     async def establish(self) -> None:
         """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
@@ -80,7 +86,8 @@ class Backend:
         return nullcontext() if self.on_watch is None else self.on_watch.running()
 
     async def close(self) -> None:
-        """Give back connections and threads."""
+        """Give back connections and threads, and note the last entry of the audit log."""
+        await self.witness.close()
         self.passwords.close()
         await self.store.close()
 
@@ -113,6 +120,8 @@ def create_backend(
     """Everything but HTTP; nothing is connected yet. *on_stage* gets each stage of a test as it ends."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
+    witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS))
+    store.on_appended = witness.appended
     passwords = Argon2Passwords()
     egress = create_egress(settings)
     smtp = create_prober(settings, egress, on_stage)
@@ -131,7 +140,7 @@ def create_backend(
         probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away, metrics),
         log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds, meter=metrics),
         authentication=Authentication(store, reader, GRANTS, turned_away),
-        audit_log=ReadAuditLog(store),
+        audit_log=ReadAuditLog(store, witness.noted),
         metrics=ReadMetrics(metrics, [WatchGauges(watch_status)]),
         json_web_keys=keys.json_web_keys,
         issuer=ISSUER,
@@ -147,7 +156,8 @@ def create_backend(
         store, lambda: Snapshot(settings.database, ring.file), new_backup
     )
     return Backend(
-        store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups
+        *(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups),
+        witness=witness,
     )
 
 

@@ -41,6 +41,7 @@ def create_service(
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
         await backend.establish()
+        await backend.witness.look()
         OWN_NAME.begin()  # on a thread: the first connection test need not wait for it
         documents()  # now, so that no request has to wait for them
         try:

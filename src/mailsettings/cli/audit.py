@@ -10,13 +10,13 @@ import click
 from mailsettings.bootstrap import Backend
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.audit import AuditEntry, AuditHead, timestamp
+from mailsettings.domain.audit import AuditEntry, timestamp
+from mailsettings.domain.seen_entry import SeenEntry
 from mailsettings.site.audit_json import entry_json
 from mailsettings.use_cases.audit_log import Verdict
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_SEEN = re.compile(r"([0-9]{1,15}):([0-9a-f]{2,64})")
 
 
 class _Since(click.ParamType[str]):
@@ -36,19 +36,19 @@ class _Since(click.ParamType[str]):
             self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
 
 
-class _Seen(click.ParamType[AuditHead]):
+class _Seen(click.ParamType[SeenEntry]):
     """An entry that was noted elsewhere."""
 
     name = "number:hash"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> AuditHead:
-        """As a head without a seal."""
-        seen = _SEEN.fullmatch(value)
-        if seen is None or len(seen[2]) % 2:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> SeenEntry:
+        """As it was noted."""
+        try:
+            return SeenEntry.parse(value)
+        except ValueError:
             self.fail(
                 "give number and hash as verify and the program's log print them, like 12:9f86d081.", param, ctx
             )
-        return AuditHead(int(seen[1]), bytes.fromhex(seen[2]), b"")
 
 
 @click.group(invoke_without_command=True)
@@ -65,7 +65,7 @@ def audit(context: click.Context, since: str | None, *, as_json: bool) -> None:
 @audit.command()
 @click.option("--seen", type=_Seen(), help="An entry noted before, which has to be there: NUMBER:HASH.")
 @one_sentence
-def verify(seen: AuditHead | None) -> None:
+def verify(seen: SeenEntry | None) -> None:
     """Find out whether an entry was removed, altered or reordered."""
 
     async def check(backend: Backend) -> Verdict:
@@ -78,6 +78,19 @@ def verify(seen: AuditHead | None) -> None:
     click.echo(
         f"{verdict.sequence} entries, all as they were written; the last is {verdict.sequence}:{verdict.mac.hex()}"
     )
+
+
+@audit.command()
+@one_sentence
+def accept() -> None:
+    """Accept the log as it is, after a restored backup, a fail-over or a reset; the log gets an entry about it."""
+    accepted = run(lambda backend: backend.witness.accept(operator()), look=False)
+    if accepted is None:
+        click.echo("The log has what its witness in the data directory knows; there is nothing to accept.")
+    else:
+        click.echo(
+            f"The witness follows the log from {accepted.now} on; before it had {accepted.before or 'no entry'}."
+        )
 
 
 async def _print(entries: AsyncIterator[AuditEntry], *, as_json: bool) -> None:

@@ -20,12 +20,14 @@ def run(
     use: Callable[[Backend], Awaitable[Result]],
     *,
     establish: bool = True,
+    look: bool = True,
     on_stage: Callable[[StageReport], None] | None = None,
 ) -> Result:
     """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first.
 
     *on_stage* gets each stage of a connection test as it ends. Raises `DatabaseMissing` where there is no database.
-    With *establish* false the database may be new.
+    With *establish* false the database may be new. With *look* the audit log is compared with its witness, and a
+    contradiction is told on standard error.
     """
 
     async def use_and_close() -> Result:
@@ -37,6 +39,8 @@ def run(
         try:
             if establish:
                 await backend.establish()
+            if establish and look:
+                await backend.witness.look()
             return await use(backend)
         finally:
             await backend.close()

@@ -2,17 +2,19 @@
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 
 from mailsettings import settings
-from mailsettings.bootstrap import require_database
+from mailsettings.bootstrap import Backend, require_database
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
+from mailsettings.domain.backup import Copied
 from mailsettings.domain.secret import Secret
 from mailsettings.store import key_file
-from mailsettings.store.backup_reader import verified_backup
+from mailsettings.store.backup_reader import VerifiedBackup, verified_backup
 from mailsettings.store.new_file import require_free
 
 SHORTEST_PASSPHRASE = 12
@@ -43,9 +45,17 @@ def restore_backup(file: Path, passphrase_file: Path | None) -> None:
     """Read all of *file*, then fill the database of the settings with it; one that was never started."""
     with verified_backup(file, _passphrase(passphrase_file)) as backup:
         # Not established: that would make keys, and the backup brings its own.
-        copied = run(lambda backend: backend.backups.restore(operator(), backup), establish=False)
+        copied, contradiction = run(partial(_restored, backup), establish=False)
         click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
+    if contradiction is not None:
+        click.echo(f"The audit log is that of the backup. {contradiction} To accept it: mailsettings audit accept")
     _tell_unreadable(copied.unreadable)
+
+
+async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[Copied, str | None]:
+    """What was copied, and how the restored log contradicts the witness of the data directory."""
+    copied = await backend.backups.restore(operator(), backup)
+    return copied, await backend.witness.problem()
 
 
 def _new_passphrase(file: Path | None) -> Secret:

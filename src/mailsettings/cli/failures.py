@@ -9,6 +9,7 @@ import click
 from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.backup import BackupRefused
 from mailsettings.domain.errors import MailSettingsError
+from mailsettings.domain.seen_entry import WitnessUnwritable
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.database_file import DatabaseFileExposed
 from mailsettings.store.engine import DatabaseUnsupported
@@ -22,7 +23,8 @@ Result = TypeVar("Result")
 
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    *(BackupRefused, CertificateUnusable, DatabaseFileExposed, KeyFileUnusable, SigningKeyUnusable, WrongKey),
+    WrongKey,
+    *(BackupRefused, CertificateUnusable, DatabaseFileExposed, KeyFileUnusable, SigningKeyUnusable, WitnessUnwritable),
 )
 
 

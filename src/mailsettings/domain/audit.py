@@ -29,6 +29,8 @@ class Action(StrEnum):
     ACCOUNT_SET_PASSWORD = "account.set-password"  # noqa: S105  # a name
     ACCOUNT_SET_PERMISSIONS = "account.set-permissions"
     ACCOUNT_UNLOCK = "account.unlock"
+    AUDIT_ACCEPT = "audit.accept"
+    """An operator accepted a log that its witness contradicts."""
     BACKUP_MAKE = "backup.make"
     BACKUP_RESTORE = "backup.restore"
     LOGIN = "login"

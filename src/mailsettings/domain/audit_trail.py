@@ -1,22 +1,23 @@
 """Reading the audit log back critically: whether it is the one that was written."""
 
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
+from mailsettings.domain.seen_entry import SeenEntry
 
 
 class AuditCheck:
     """Goes along the log from its first entry; `problem` is the first thing found wrong, in a sentence.
 
-    *head* is what was written down about the last entry, *seen_before* an entry somebody noted elsewhere, whose
-    hash may be shortened. The log may grow while it is read, so more entries than the head tells of are no fault.
+    *head* is what was written down about the last entry, *seen* what was noted outside the database. The log may
+    grow while it is read, so more entries than the head tells of are no fault.
     """
 
-    def __init__(self, chain: AuditChain, head: AuditHead | None, seen_before: AuditHead | None = None) -> None:
+    def __init__(self, chain: AuditChain, head: AuditHead | None, seen: Sequence[SeenEntry] = ()) -> None:
         self._chain = chain
         self._head = head
-        self._seen_before = seen_before
+        self._seen = seen
         self.sequence = 0
         self.mac = b""
         self.problem: str | None = None
@@ -39,17 +40,19 @@ class AuditCheck:
         mac = self._chain.mac(self.mac, entry.sequence, entry.at, entry.record)
         if not hmac.compare_digest(mac, entry.mac):
             return f"Entry {entry.sequence} was altered or moved."
-        seen = self._seen_before
-        if seen is not None and seen.sequence == entry.sequence and not entry.mac.startswith(seen.mac):
-            return f"Entry {entry.sequence} is not the one that was seen before."
-        return None
+        return next((problem for seen in self._seen if (problem := _difference(seen, entry))), None)
 
     def _problem_at_end(self) -> str | None:
-        seen, head = self._seen_before, self._head
-        if seen is not None and seen.sequence > self.sequence:
-            return f"The log ends at entry {self.sequence}; entry {seen.sequence} was seen before."
+        head = self._head
+        for seen in self._seen:
+            if seen.sequence > self.sequence:
+                return seen.missing(self.sequence)
         if head is None or not self._chain.sealed(head):
             return "The note about the last entry is missing or was altered."
         if head.sequence > self.sequence:
             return f"The log ends at entry {self.sequence}; {head.sequence} entries were written."
         return None
+
+
+def _difference(seen: SeenEntry, entry: AuditEntry) -> str | None:
+    return seen.differs(entry) if seen.sequence == entry.sequence else None

@@ -36,13 +36,17 @@ class SQLAuditLog:
         self._keys = keys
         self.appended: list[AuditEntry] = []
 
-    async def append(self, record: AuditRecord) -> None:
-        """Write *record* as the next entry. Raises `SecretUnreadable` when the log's key does not open."""
+    async def append(self, record: AuditRecord) -> AuditEntry:
+        """Write *record* as the next entry, which is returned.
+
+        Raises `SecretUnreadable` when the log's key does not open.
+        """
         chain = await self._writers_chain()
         entry = chain.entry(await self._last(chain), timestamp(datetime.now(UTC)), record)
         await self._connection.execute(insert(audit_entries).values(_values(entry)))
         await self._note(chain.head(entry.sequence, entry.mac))
         self.appended.append(entry)
+        return entry
 
     async def of_request(self, place: str, request: bytes) -> bytes:
         """What tells two requests in one *place* apart."""

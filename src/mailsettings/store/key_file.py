@@ -30,7 +30,13 @@ def create(path: Path, content: bytes) -> None:
 
 def replace(path: Path, content: bytes, like: Path) -> None:
     """Put *content* in the place of what is there, at once, for the owner of *like*. Raises `KeyFileUnusable`."""
-    with _failing_in_a_sentence(path), _draft(path, content, like.stat()) as draft:
+    with _failing_in_a_sentence(path):
+        put(path, content, like.stat())
+
+
+def put(path: Path, content: bytes, owner: os.stat_result | None) -> None:
+    """Put *content* in the place of what is there, at once, for who owns *owner*. Raises `OSError`."""
+    with _draft(path, content, owner) as draft:
         draft.replace(path)
         flush_directory(path.parent)
 

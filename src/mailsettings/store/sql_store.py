@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -62,6 +62,8 @@ class SQLStore:
     """Everything, in SQLite or PostgreSQL."""
 
     def __init__(self, url: str, keys: KeySource) -> None:
+        self.on_appended: Callable[[AuditEntry], None] | None = None
+        """Is called with each entry of the audit log once it was committed."""
         self._engine = engine.async_engine(url)
         self._keys = keys
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
@@ -78,6 +80,8 @@ class SQLStore:
             yield work
         for entry in work.audit.appended:
             _tell(entry)
+            if self.on_appended is not None:
+                self.on_appended(entry)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[SQLView]:

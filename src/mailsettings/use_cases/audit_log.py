@@ -1,11 +1,12 @@
 """Reading the audit log, and finding out whether it is the one that was written."""
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit import AuditEntry, AuditHead
+from mailsettings.domain.audit import AuditEntry
 from mailsettings.domain.audit_trail import AuditCheck
+from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable
 from mailsettings.use_cases.ports import Store
 
 ENTRIES_AT_ONCE = 500
@@ -20,11 +21,16 @@ class Verdict:
     problem: str | None
 
 
-class ReadAuditLog:
-    """The audit log, as a principal may see it."""
+async def _nothing() -> None:
+    """Where there is no witness."""
 
-    def __init__(self, store: Store) -> None:
+
+class ReadAuditLog:
+    """The audit log, as a principal may see it; *noted* is what its witness knows."""
+
+    def __init__(self, store: Store, noted: Callable[[], Awaitable[SeenEntry | None]] = _nothing) -> None:
         self._store = store
+        self._noted = noted
 
     async def page(
         self, caller: Principal, after: int = 0, limit: int = ENTRIES_AT_ONCE, since: str = ""
@@ -42,19 +48,33 @@ class ReadAuditLog:
                 yield entry
             after = page[-1].sequence
 
-    async def verify(self, caller: Principal, seen_before: AuditHead | None = None) -> Verdict:
-        """Whether anything was removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`."""
+    async def verify(self, caller: Principal, seen_before: SeenEntry | None = None) -> Verdict:
+        """Whether anything was removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`.
+
+        The log has to have what its witness knows, and *seen_before*.
+        """
         caller.require(Permission.AUDIT_READ)
+        unreadable: str | None = None
+        noted: SeenEntry | None = None
+        try:
+            noted = await self._noted()  # first: whatever it has is in the log by now
+        except WitnessUnreadable as problem:
+            unreadable = str(problem)
+        verdict = await self._verify(caller, [seen for seen in (seen_before, noted) if seen is not None])
+        return replace(verdict, problem=verdict.problem or unreadable)
+
+    async def _verify(self, caller: Principal, seen: Sequence[SeenEntry]) -> Verdict:
         async with self._store.reading() as view:
             chain, head = await view.audit.chain(), await view.audit.head()
         if chain is None:
-            return Verdict(0, b"", await self._problem_without_key(caller))
-        check = AuditCheck(chain, head, seen_before)
+            return Verdict(0, b"", await self._problem_without_key(caller, seen))
+        check = AuditCheck(chain, head, seen)
         async for entry in self.all(caller):
             check.take([entry])
         check.end()
         return Verdict(check.sequence, check.mac, check.problem)
 
-    async def _problem_without_key(self, caller: Principal) -> str | None:
-        entries = await self.page(caller, limit=1)
-        return "The key of the log is missing." if entries else None
+    async def _problem_without_key(self, caller: Principal, seen: Sequence[SeenEntry]) -> str | None:
+        if await self.page(caller, limit=1):
+            return "The key of the log is missing."
+        return seen[0].missing(0) if seen else None

@@ -89,8 +89,8 @@ class AuditReads(Protocol):
 class AuditLog(Protocol):
     """The same, to be written to."""
 
-    async def append(self, record: AuditRecord) -> None:
-        """Write *record* as the next entry; it counts when the transaction does."""
+    async def append(self, record: AuditRecord) -> AuditEntry:
+        """Write *record* as the next entry, which is returned; it counts when the transaction does."""
         ...
 
     async def has(self, action: str) -> bool:

@@ -1,0 +1,174 @@
+"""The witness of the audit log, kept outside the database: by it, entries that are cut off at the end are missed.
+
+It follows the log at a short distance, off the path of every request, and has only what was committed. So it may
+be behind the log, after a crash or beside other replicas, but never ahead of it: a log that lacks what the witness
+has was cut, put back to an older state, or lost entries in a fail-over. That is logged once, and the witness stays
+as it is until an operator accepts the log as it is now. Writing to the log goes on.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.audit import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.use_cases.ports import AuditReads, Store
+
+PAUSE_SECONDS = 0.5
+"""From an entry to its note, with those that come meanwhile; each note costs two flushes of the disk."""
+REMEDY = (
+    "After a restored backup, a fail-over or a deliberate reset, run: mailsettings audit accept. "
+    "Otherwise somebody removed entries or put back an older copy of the database."
+)
+_log = logging.getLogger("mailsettings.audit")
+
+
+class WitnessFile(Protocol):
+    """Where the witness is; the calls block."""
+
+    def read(self) -> SeenEntry | None:
+        """Return what is noted. Raises `WitnessUnreadable`."""
+        ...
+
+    def replace(self, expected: SeenEntry | None, new: SeenEntry) -> bool:
+        """Note *new* if *expected* is still noted; return whether it was. Raises both errors of witnesses."""
+        ...
+
+    def put(self, new: SeenEntry) -> None:
+        """Note *new* whatever is there. Raises `WitnessUnwritable`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The entry that is noted now, and the one that was (None: it could not be read)."""
+
+    before: SeenEntry | None
+    now: SeenEntry
+
+
+class AuditWitness:
+    """The witness of one directory, as one process keeps it."""
+
+    def __init__(self, store: Store, file: WitnessFile, pause_seconds: float = PAUSE_SECONDS) -> None:
+        self._store = store
+        self._file = file
+        self._pause_seconds = pause_seconds
+        self._latest: SeenEntry | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        self._told: set[object] = set()
+
+    async def noted(self) -> SeenEntry | None:
+        """Return what is noted. Raises `WitnessUnreadable`."""
+        return await asyncio.to_thread(self._file.read)
+
+    def appended(self, entry: AuditEntry) -> None:
+        """Have *entry*, which was committed, noted soon."""
+        self._latest = SeenEntry(entry.sequence, entry.mac)
+        if self._following is None or self._following.done():
+            # In a context of its own: what it logs is not about the request that is being answered.
+            self._following = asyncio.get_running_loop().create_task(self._follow(), context=Context())
+
+    async def look(self) -> None:
+        """Compare log and witness as a process starts; let the witness catch up. Raises `StoreUnavailable`."""
+        async with self._store.reading() as view:
+            head = await _sealed_head(view.audit)
+        await self._bring_to(SeenEntry(head.sequence, head.mac) if head else None)
+
+    async def problem(self) -> str | None:
+        """Say how the log contradicts the witness, for a caller who tells it: it is not logged then."""
+        try:
+            known = await self.noted()
+        except WitnessUnreadable as unreadable:
+            self._told.add(str(unreadable))
+            return str(unreadable)
+        self._told.add(known)
+        return None if known is None else await self._contradiction(known)
+
+    async def accept(self, caller: Principal) -> Accepted | None:
+        """Let the witness follow the log as it is now, and say so in it; None where they agree.
+
+        Raises `WitnessUnwritable`, `StoreUnavailable`.
+        """
+        if await self.problem() is None:
+            return None
+        before: SeenEntry | None = None
+        with suppress(WitnessUnreadable):
+            before = await self.noted()
+        now = await self._append(caller, before)
+        await asyncio.to_thread(self._file.put, now)
+        return Accepted(before, now)
+
+    async def _append(self, caller: Principal, before: SeenEntry | None) -> SeenEntry:
+        """Write to the log that it was accepted, with what was noted and what was found."""
+        async with self._store.reading() as view:
+            head = await view.audit.head()
+        found = SeenEntry(head.sequence, head.mac) if head else None
+        details = {"noted": str(before or "unreadable"), "found": str(found or "nothing")}
+        record = AuditRecord(caller.name, caller.origin, Action.AUDIT_ACCEPT, None, AuditOutcome.DONE, details)
+        async with self._store.writing() as work:
+            entry = await work.audit.append(record)
+        return SeenEntry(entry.sequence, entry.mac)
+
+    async def close(self) -> None:
+        """Note what was appended last."""
+        self._closing.set()
+        if self._following is not None:
+            await asyncio.wait({self._following})
+
+    async def _follow(self) -> None:
+        while self._latest is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_seconds):
+                    await self._closing.wait()
+            latest, self._latest = self._latest, None
+            with suppress(StoreUnavailable):  # it stays behind, until the next entry or the next start
+                await self._bring_to(latest)
+
+    async def _bring_to(self, latest: SeenEntry | None) -> None:
+        """Note *latest*, unless the log contradicts what is noted. Problems are logged, each once."""
+        try:
+            while not await self._is_noted(latest):
+                pass  # another process was quicker: look at what it noted
+        except WitnessUnreadable as unreadable:
+            self._tell(str(unreadable), str(unreadable))
+        except WitnessUnwritable as unwritable:
+            level = logging.INFO if unwritable.expected else logging.WARNING
+            self._tell(str(unwritable), f"Only this log has the last entry of the audit log. {unwritable}", level)
+
+    async def _is_noted(self, latest: SeenEntry | None) -> bool:
+        known = await self.noted()
+        contradiction = None if known is None else await self._contradiction(known)
+        if contradiction is not None:
+            self._tell(known, f"The audit log is not the one that was written. {contradiction}")
+            return True
+        if latest is None or (known is not None and known.sequence >= latest.sequence):
+            return True
+        return await asyncio.to_thread(self._file.replace, known, latest)
+
+    async def _contradiction(self, known: SeenEntry) -> str | None:
+        async with self._store.reading() as view:
+            found = await view.audit.entries(known.sequence - 1, 1)
+            head = await view.audit.head()
+        if not found:
+            return known.missing(head.sequence if head else 0)
+        if found[0].sequence != known.sequence:
+            return f"Entry {known.sequence} is missing."
+        return known.differs(found[0])
+
+    def _tell(self, about: object, problem: str, level: int = logging.ERROR) -> None:
+        if about not in self._told:
+            self._told.add(about)
+            _log.log(level, "%s", problem if level < logging.ERROR else f"{problem} {REMEDY}")
+
+
+async def _sealed_head(audit: AuditReads) -> AuditHead | None:
+    """What the log itself says about its last entry, if that is ours and there is one."""
+    chain, head = await audit.chain(), await audit.head()
+    return head if chain is not None and head is not None and head.sequence and chain.sealed(head) else None
