@@ -207,18 +207,35 @@ async def test_a_mask_is_never_stored_as_a_secret(
     created = await http.post(SMTP_SETTINGS, json=checkmarx(home.port, password=mask))
     assert is_refusal(fresh, "code", "message")
     assert is_refusal(created, "message")
+    assert fresh.json()["message"] == "auth.password is a placeholder, and no secret is stored; send the secret."
+    assert created.json()["message"] == "password is a placeholder, and no secret is stored; send the secret."
     assert stored_rows(database_url) == []
 
     await http.put(MAIL_SERVER, json=oracle(home.port, CANARY))
     before = stored_rows(database_url)
     by_checkmarx = await http.put(STORED, json=checkmarx(home.port, password=mask))
     assert is_refusal(by_checkmarx, "message")
+    assert by_checkmarx.json()["message"] == "password is a placeholder, not a secret; send the secret."
     assert stored_rows(database_url) == before
 
     by_oracle = await http.put(MAIL_SERVER, json=oracle(home.port, mask))
     assert by_oracle.status_code == (200 if mask == MASK else 400)
     assert (await http.post(TEST_STORED)).status_code == 200
     assert len(home.attempts) == 1
+
+
+@pytest.mark.parametrize("mask", [MASK, "*" * 8])
+async def test_a_placeholder_where_no_secret_is_stored_says_so_on_both_apis(
+    http: httpx.AsyncClient, home: RealServer, mask: str
+) -> None:
+    await http.put(MAIL_SERVER, json=oracle(home.port, auth={"authType": "NO_AUTH"}))
+    by_oracle = await http.put(MAIL_SERVER, json=oracle(home.port, mask))
+    by_checkmarx = await http.put(STORED, json=checkmarx(home.port, password=mask))
+    tested = await http.post(f"{SMTP_SETTINGS}/testconnection", json=checkmarx(home.port, password=mask))
+
+    for answer in (by_oracle, by_checkmarx, tested):
+        assert answer.status_code == 400
+        assert "password is a placeholder, and no secret is stored; send the secret." in answer.json()["message"]
 
 
 Step = tuple[str, str, Body | None, int]

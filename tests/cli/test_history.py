@@ -52,6 +52,8 @@ def test_versions_are_listed_had_back_and_forgotten(data: Path, canary: Canary) 
     assert first.startswith("1\t2 by operator at 20")
     assert "host: b.example.org" in first
     assert re.search("password: label [0-9a-f]{12}", second)
+    assert second.endswith(", secret set")
+    assert [one["secret"] for one in as_json] == ["kept", "kept", "set"]
     assert restored.stdout == "The settings 1 are what they were in version 1, as version 3.\n"
     assert [(one["version"], one["settings"]["host"]) for one in as_json] == [
         (3, "a.example.org"),

@@ -129,7 +129,7 @@ def test_a_mask_is_no_password(text: str) -> None:
         PasswordAuthentication("u", Secret(text))
 
     assert refused.value.setting is Setting.PASSWORD
-    assert refused.value.problem == "is a mask, not a secret; send the real one."
+    assert refused.value.problem == "is a placeholder, and no secret is stored; send the secret."
 
 
 def test_only_logins_with_a_secret_have_and_take_one() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mailsettings.domain.errors import SecretNeededAgain
+from mailsettings.domain.errors import InvalidSetting, NoSecretStored, SecretNeededAgain
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -215,10 +215,17 @@ def test_a_change_of_the_sender_keeps_the_secret() -> None:
     ids=["password", "client secret"],
 )
 def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, setting: Setting) -> None:
-    with pytest.raises(SecretNeededAgain) as refused:
-        Replacement(replace(STARTTLS, authentication=login), SecretChange.KEPT).onto(None)
+    for placeholder in (SecretChange.KEPT, SecretChange.PLACEHOLDER):
+        with pytest.raises(NoSecretStored) as refused:
+            Replacement(replace(STARTTLS, authentication=login), placeholder).onto(None)
 
-    assert refused.value.setting is setting
+        assert refused.value.setting is setting
+        assert refused.value.problem == "is a placeholder, and no secret is stored; send the secret."
+
+
+def test_a_placeholder_that_stands_for_no_stored_secret_keeps_none() -> None:
+    with pytest.raises(InvalidSetting, match=r"is a placeholder, not a secret; send the secret\."):
+        Replacement(STARTTLS.with_secret(None), SecretChange.PLACEHOLDER).onto(STARTTLS)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +243,7 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
 
     assert masked.onto(stored) == stored
     for other in (AmbientCredentials("alice"), NoAuthentication()):
-        with pytest.raises(SecretNeededAgain):
+        with pytest.raises(NoSecretStored):
             masked.onto(replace(stored, authentication=other))
 
 

@@ -25,9 +25,10 @@ def run(
 ) -> Result:
     """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first.
 
-    *on_stage* gets each stage of a connection test as it ends. Raises `DatabaseMissing` where there is no database.
-    With *establish* false the database may be new. With *look* the audit log is compared with its witness, and a
-    contradiction is told on standard error.
+    *on_stage* gets each stage of a connection test as it ends. With *establish* false the database may be new.
+    With *look* the audit log is compared with its witness, and a contradiction is told on standard error.
+
+    Raises `DatabaseMissing` where there is none.
     """
 
     async def use_and_close() -> Result:

@@ -24,7 +24,14 @@ Result = TypeVar("Result")
 EXPECTED = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
     WrongKey,
-    *(BackupRefused, CertificateUnusable, DatabaseFileExposed, KeyFileUnusable, SigningKeyUnusable, WitnessUnwritable),
+    *(
+        BackupRefused,
+        CertificateUnusable,
+        DatabaseFileExposed,
+        KeyFileUnusable,
+        SigningKeyUnusable,
+        WitnessUnwritable,
+    ),
 )
 
 

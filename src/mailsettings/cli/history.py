@@ -1,13 +1,14 @@
 """The commands about what settings were before."""
 
 import json
+from itertools import zip_longest
 
 import click
 
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import one_sentence
 from mailsettings.domain.difference import described
-from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.history import MailServerVersion, secret_change
 
 NUMBER = click.IntRange(1, 2**31 - 1)
 """An id or a version: what the databases' integer columns hold."""
@@ -26,10 +27,15 @@ id_option = click.option(
 @click.pass_context
 @one_sentence
 def history(context: click.Context, server_id: int | None, *, as_json: bool) -> None:
-    """Print every version that is kept of the settings, newest first; secrets are never shown."""
+    """Print every version that is kept of the settings, newest first.
+
+    Secrets are never shown: each version says whether its secret was set, replaced, removed or kept.
+    """
     if context.invoked_subcommand is None:
-        for version in run(lambda backend: backend.use_cases.history.versions(operator(), server_id)):
-            click.echo(json.dumps(_members(version)) if as_json else _line(version))
+        versions = run(lambda backend: backend.use_cases.history.versions(operator(), server_id))
+        for version, before in zip_longest(versions, versions[1:]):
+            secret = secret_change(version, before)
+            click.echo(json.dumps(_members(version, secret)) if as_json else _line(version, secret))
 
 
 @history.command()
@@ -46,14 +52,15 @@ def restore_version(version: int, server_id: int | None) -> None:
     click.echo(f"The settings {stored.id} are what they were in version {version}, as version {stored.version}.")
 
 
-def _line(version: MailServerVersion) -> str:
+def _line(version: MailServerVersion, secret: str | None) -> str:
     settings = _settings(version)
     said = ", ".join(f"{name}: {value}" for name, value in settings.items()) if settings else "removed"
+    said = said if secret is None else f"{said}, secret {secret}"
     line = f"{version.server_id}\t{version.version}{version.changed}\t{said}"
     return "".join(character if character.isprintable() or character == "\t" else " " for character in line)
 
 
-def _members(version: MailServerVersion) -> dict[str, object]:
+def _members(version: MailServerVersion, secret: str | None) -> dict[str, object]:
     at = version.changed.at
     return {
         "id": version.server_id,
@@ -61,6 +68,7 @@ def _members(version: MailServerVersion) -> dict[str, object]:
         "changed_at": at.isoformat() if at else None,
         "changed_by": version.changed.by,
         "settings": _settings(version) or None,
+        "secret": secret,
     }
 
 

@@ -5,6 +5,7 @@ MailSettingsError
 ├── LoginRefused            wrong name or password
 ├── PermissionDenied        a good token that does not allow this
 ├── InvalidSetting          a value that cannot be stored or tested
+│   ├── NoSecretStored      a placeholder was sent, and there is nothing that it could stand for
 │   └── SecretNeededAgain   the stored secret was given for another destination
 ├── NotFound
 │   ├── MailServerNotFound
@@ -63,6 +64,13 @@ class InvalidSetting(MailSettingsError):
         super().__init__(f"{setting} {problem}")
         self.setting = setting
         self.problem = problem
+
+
+class NoSecretStored(InvalidSetting):
+    """A placeholder was sent in place of a secret, and no secret is stored."""
+
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting, "is a placeholder, and no secret is stored; send the secret.")
 
 
 class SecretNeededAgain(InvalidSetting):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mailsettings.domain.changed import Changed
 from mailsettings.domain.errors import NoSuchVersion
 from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.secret import is_kept
 
 VERSIONS_KEPT = 50
 """Of each server, and as many in all of those that were removed."""
@@ -20,6 +21,20 @@ class MailServerVersion:
     server: MailServer | None
     changed: Changed
     was_default: bool
+
+
+def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> str | None:
+    """What *now* did to the secret that the version *before* it had: set, replaced, removed or kept.
+
+    None where there was none to begin with, and where the version before is not kept. A secret that is given again
+    is a replacement, even if it is the same: the words confirm no guess.
+    """
+    if before is None and now.version > 1:
+        return None
+    old, new = (one.server.secret if one is not None and one.server is not None else None for one in (before, now))
+    if old is None or new is None:
+        return None if old is new else "removed" if new is None else "set"
+    return "kept" if is_kept(old, new) else "replaced"
 
 
 def to_restore(past: Sequence[MailServerVersion], version: int | None) -> MailServer:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import InvalidSetting
+from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.text import normalised_host, require_host, require_printable
@@ -194,4 +194,4 @@ def _require_secret(setting: Setting, secret: Secret | None) -> None:
     text = secret.reveal()
     _require_text(setting, text, LONGEST_SECRET)
     if is_mask(text):
-        raise InvalidSetting(setting, "is a mask, not a secret; send the real one.")
+        raise NoSecretStored(setting)

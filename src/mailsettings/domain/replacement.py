@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from mailsettings.domain.errors import SecretNeededAgain
+from mailsettings.domain.errors import InvalidSetting, NoSecretStored, SecretNeededAgain
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -22,7 +22,9 @@ class SecretChange(Enum):
     GIVEN = "given"
     """The new server holds what is to be stored, be it nothing."""
     KEPT = "kept"
-    """The mask was sent back: the caller takes it that a secret is stored."""
+    """The placeholder that this API shows was sent back: the stored secret is to stay."""
+    PLACEHOLDER = "placeholder"
+    """Another placeholder was sent, which stands for no stored secret."""
     UNSAID = "unsaid"
     """Nothing was said: the stored secret stays, if there is one."""
 
@@ -51,17 +53,27 @@ class Replacement:
     def onto(self, stored: MailServer | None) -> MailServer:
         """The server to store in place of *stored* (None: there is none).
 
-        Raises `SecretNeededAgain` when the stored secret would meet another destination.
+        Raises `SecretNeededAgain` when the stored secret would meet another destination, `NoSecretStored` when a
+        placeholder stands for nothing, and `InvalidSetting` for a placeholder that this API does not show.
         """
         server = self.server if stored is None else self._with_what_stays(stored)
         if self.secret is SecretChange.GIVEN:
             return server
-        if self.secret is SecretChange.UNSAID and (stored is None or stored.secret is None):
-            return server
-        if stored is None or stored.destination() != server.destination():
+        if stored is None or stored.secret is None:
+            return self._onto_no_secret(stored, server)
+        if self.secret is SecretChange.PLACEHOLDER:
+            raise InvalidSetting(_secret_setting(self.server), "is a placeholder, not a secret; send the secret.")
+        if stored.destination() != server.destination():
             # By the name of what was sent: an API without OAuth2 has no client secret to send.
             raise SecretNeededAgain(_secret_setting(self.server))
         return server.with_secret(stored.secret)
+
+    def _onto_no_secret(self, stored: MailServer | None, server: MailServer) -> MailServer:
+        """What was read may be sent back, although its placeholder stands for no secret."""
+        unchanged = stored is not None and stored.destination() == server.destination()
+        if self.secret is SecretChange.UNSAID or (self.secret is SecretChange.KEPT and unchanged):
+            return server
+        raise NoSecretStored(_secret_setting(self.server))
 
     def _with_what_stays(self, stored: MailServer) -> MailServer:
         server = replace(self.server, authentication=self._authentication(stored.authentication))

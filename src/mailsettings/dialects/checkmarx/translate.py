@@ -14,7 +14,7 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary
 
@@ -71,10 +71,13 @@ def to_domain(model: wire.SMTPSettingsModel) -> MailServer:
 
 def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
     """What a PUT wants stored: no password keeps the stored one, an empty string clears it."""
-    server = to_domain(model)
-    logs_in = isinstance(server.authentication, PasswordAuthentication)
-    unsaid = logs_in and model.password is None
-    return Replacement(server, SecretChange.UNSAID if unsaid else SecretChange.GIVEN, _UNSAYABLE)
+    placeholder = model.password is not None and is_mask(model.password.get_secret_value())
+    server = to_domain(model.model_copy(update={"password": None}) if placeholder else model)
+    change = SecretChange.GIVEN
+    if isinstance(server.authentication, PasswordAuthentication):
+        unsaid = SecretChange.UNSAID if model.password is None else SecretChange.GIVEN
+        change = SecretChange.PLACEHOLDER if placeholder else unsaid
+    return Replacement(server, change, _UNSAYABLE)
 
 
 def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:

@@ -16,7 +16,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
-from mailsettings.domain.secret import MASK, Secret
+from mailsettings.domain.secret import MASK, Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
 from mailsettings.web.refusals import ParameterInvalid
@@ -116,7 +116,9 @@ def _oauth2(details: wire.MailServerMSOAuth2, secret: Secret | None) -> OAuth2Cl
 
 def _secret(given: SecretStr) -> tuple[Secret | None, SecretChange]:
     text = given.get_secret_value()
-    return (None, SecretChange.KEPT) if text == MASK else (Secret(text), SecretChange.GIVEN)
+    if text == MASK:
+        return None, SecretChange.KEPT
+    return (None, SecretChange.PLACEHOLDER) if is_mask(text) else (Secret(text), SecretChange.GIVEN)
 
 
 def _trust(model: wire.MailServer) -> Trust:
