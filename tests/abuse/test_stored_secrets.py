@@ -100,6 +100,7 @@ SSL_TLS = "SSL_TLS_CONNECTION_SECURITY"
 CUSTOM = {"certificateType": "CUSTOM_TLS_CERTIFICATE", "certificate": authority_pem()}
 BY_ORACLE: list[Body] = [
     {"host": "localhost"},
+    {"host": "localhost."},
     {"host": "127.0.0.2"},
     {"host": f"{HOST}.example.com"},
     {"host": f"::ffff:{HOST}"},
@@ -156,18 +157,23 @@ async def test_the_client_secret_is_kept_by_the_same_rule(http: httpx.AsyncClien
         changed = {"authType": "OAUTH2_AUTH", "oAuth2Details": MS | {name: value}}
         answer = await http.put(MAIL_SERVER, json=oracle(587, auth=changed, host="mail.example.com"))
         assert is_refusal(answer, "code", "message"), name
-    for host in ("mail.example.co", "mail.example.com.evil.example", "example.com"):
+    for host in ("mail.example.co", "mail.example.com.", "mail.example.com.evil.example", "example.com"):
         answer = await http.put(MAIL_SERVER, json=oracle(587, auth=OAUTH2, host=host))
         assert is_refusal(answer, "code", "message"), host
-    by_the_other = await http.put(STORED, json=checkmarx(587, host="mail.example.com"))
-    assert is_refusal(by_the_other, "message")
+    for change in ({"host": "mail.example.co"}, {"port": 588}, {"encryptionType": "Ssl"}, {"username": "bob"}):
+        wanted: Body = {"port": 587, "host": "mail.example.com"} | change
+        by_the_other = await http.put(STORED, json=checkmarx(**wanted))
+        assert is_refusal(by_the_other, "message"), change
     assert stored_rows(database_url) == before
 
-    kept = await http.put(MAIL_SERVER, json=oracle(587, auth=OAUTH2, host="MAIL.example.com."))
+    for_it = await http.put(STORED, json=checkmarx(587, host="mail.example.com"))
+    assert for_it.status_code == 204
+    assert (await http.get(MAIL_SERVER)).json()["auth"] == OAUTH2
+    kept = await http.put(MAIL_SERVER, json=oracle(587, auth=OAUTH2, host="MAIL.example.com"))
     assert kept.status_code == 200
 
 
-@pytest.mark.parametrize("host", ["LOCALHOST", "localhost.", "LocalHost"])
+@pytest.mark.parametrize("host", ["LOCALHOST", "LocalHost"])
 async def test_another_spelling_of_the_host_keeps_the_secret_for_it(
     http: httpx.AsyncClient, home: RealServer, host: str
 ) -> None:
