@@ -43,6 +43,7 @@ bench: .venv/dev  ## measure reads, tests, growth, and a long list; minutes on a
 	$(BIN)/python benchmarks/probe_round_trips.py
 	$(BIN)/python benchmarks/probe_concurrency.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py --rounds 3 --seconds 1
+	PYTHONPATH=tests $(BIN)/python benchmarks/attacks.py
 
 fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SEED say how many and which
 	PYTHONPATH=tests $(BIN)/python -m fuzz

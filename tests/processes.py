@@ -61,11 +61,22 @@ def serving(environment: dict[str, str], *options: str) -> Iterator[tuple[str, P
 
 
 @contextmanager
-def started(environment: dict[str, str], *options: str, trust: ssl.SSLContext | None = None) -> Iterator[Started]:
-    """A running server, which may be told to end; with *trust* one that speaks TLS."""
+def started(
+    environment: dict[str, str],
+    *options: str,
+    trust: ssl.SSLContext | None = None,
+    limit_files: tuple[int, int] | None = None,
+) -> Iterator[Started]:
+    """A running server, which may be told to end; with *trust* one that speaks TLS.
+
+    *limit_files* are the soft and the hard limit of open files that it is started with.
+    """
     port = free_port()
     output = Path(environment["MAILSETTINGS_DATA_DIR"]).with_suffix(f".{port}.log")
     command = [sys.executable, "-m", "mailsettings", "serve", "--port", str(port), *options]
+    if limit_files is not None:
+        soft, hard = limit_files
+        command = ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh", *command]
     with output.open("wb") as file:
         process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
     server = Started(f"{'https' if trust else 'http'}://127.0.0.1:{port}", output, process)
@@ -89,6 +100,13 @@ def free_port() -> int:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def make_token(environment: dict[str, str]) -> str:
+    """A token that may change the settings of the server with this environment."""
+    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
+    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return made.stdout.strip()
 
 
 def wait_until_ready(server: Started, trust: ssl.SSLContext | None = None) -> None:

@@ -9,6 +9,7 @@ from mailsettings.web.access_log import write_line
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.exchange import EachExchange, Told
 from mailsettings.web.spelling import routable_path
+from mailsettings.web.strangers import StrangersGate
 
 SITE = "site"
 """The name of what is no API, where names of APIs stand."""
@@ -42,4 +43,4 @@ def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, told:
     """The whole service as one ASGI application; the log, and then *told*, learn of each exchange."""
     tell = [write_line, *told]
     apis = [(api, EachExchange(app, api.name, tell, api.request_id_header)) for api, app in dialects]
-    return PathSwitch(apis, EachExchange(site, SITE, tell))
+    return StrangersGate(PathSwitch(apis, EachExchange(site, SITE, tell)))

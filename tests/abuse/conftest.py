@@ -1,23 +1,15 @@
 """The service as a process of its own, and what it takes to speak to it byte by byte."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 
-from processes import clean_environment, serving
+from processes import clean_environment, make_token, serving
 from wire import Server
 
 HEAD_SECONDS = 2
 BODY_SECONDS = 3
 ANSWER_SECONDS = 2
-
-
-def make_token(environment: dict[str, str]) -> str:
-    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return made.stdout.strip()
 
 
 @pytest.fixture(scope="module")

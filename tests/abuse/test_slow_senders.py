@@ -17,7 +17,7 @@ HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Slow: "
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 LOGIN = f"POST {TOKEN} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n".encode()
 LOGIN += b"Content-Length: 100\r\n\r\ngrant_type"
-CROWD = 1000
+CROWD = 600
 
 
 def begun_body(token: str) -> bytes:
@@ -95,7 +95,7 @@ def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(server: Serv
         assert statuses(everything(connection)) == [408]
 
 
-async def test_a_thousand_slow_connections_keep_nobody_out_and_are_gone_after_their_deadline(
+async def test_hundreds_of_slow_connections_keep_nobody_out_and_are_gone_after_their_deadline(
     server: Server,
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -113,7 +113,8 @@ async def test_a_thousand_slow_connections_keep_nobody_out_and_are_gone_after_th
 
     assert others == [200] * 20
     assert still_slow > CROWD / 10
-    assert {tuple(statuses(answer)) for answer in answers} == {(408,)}
+    assert {tuple(statuses(answer)) for answer in answers[0::2]} == {(408,)}
+    assert {tuple(statuses(answer)) for answer in answers[1::2]} == {(408,), (429,)}  # beyond what one address may
 
 
 def wait_for(condition: Callable[[], bool]) -> bool:

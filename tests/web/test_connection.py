@@ -11,7 +11,10 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from mailsettings.web.capacity import Account, Capacity, Limits
 from mailsettings.web.connection import BoundedConnection, Deadlines
+from mailsettings.web.listener import Listener
+from mailsettings.web.slots import Slot
 
 from wire import PATIENCE_SECONDS, statuses
 
@@ -68,10 +71,15 @@ async def connected(app: ASGIApp = echo) -> AsyncIterator[Client]:
     ours, theirs = socket.socketpair()
     loop = asyncio.get_running_loop()
 
-    def make() -> BoundedConnection:
-        return BoundedConnection(config=config, server_state=ServerState(), app_state={}, deadlines=Deadlines())
+    def make(slot: Slot, account: Account) -> BoundedConnection:
+        return BoundedConnection(
+            slot, account, Deadlines(), config=config, server_state=ServerState(), app_state={}
+        )
 
-    transport, connection = await loop.connect_accepted_socket(make, ours)
+    listener = Listener(Capacity(Limits()), make, Deadlines(), None)
+    transport, _ = await loop.connect_accepted_socket(listener.accept, ours)
+    connection = transport.get_protocol()
+    assert isinstance(connection, BoundedConnection)
     reader, writer = await asyncio.open_connection(sock=theirs)
     try:
         yield Client(connection, reader)

@@ -11,6 +11,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs
 from mailsettings.settings import Settings
+from mailsettings.web.capacity import Limits
 from mailsettings.web.certificate import CertificateUnusable, server_context
 from mailsettings.web.connection import Deadlines
 from mailsettings.web.server import Ending, Server
@@ -26,14 +27,15 @@ def serve_until_told(settings: Settings, workers: int) -> int:
     config = _config(settings)
     ending = Ending(settings.drain_seconds, settings.grace_seconds)
     deadlines = Deadlines(settings.headers_seconds, settings.body_seconds, settings.answer_seconds)
+    limits = Limits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
-        server = Server(config, ending, deadlines)
+        server = Server(config, ending, deadlines, limits)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     return Workers(
         workers,
         partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
-        partial(Server, config, ending, deadlines, is_worker=True),
+        partial(Server, config, ending, deadlines, limits, is_worker=True),
         config.bind_socket(),
         ending.drain + ending.grace + BEYOND_SECONDS,
     ).run()

@@ -25,6 +25,13 @@ class ServingSettings(Group):
         description="Networks in CIDR form, with commas between, of the proxies whose `X-Forwarded-For` and "
         "`X-Forwarded-Proto` are believed.",
     )
+    max_connections: int = Field(
+        default=2048,
+        ge=16,
+        le=1_000_000,
+        description="How many connections of clients one process has open at once. One address gets half of them "
+        "at most, unless it is a trusted proxy's.",
+    )
     headers_seconds: float = Field(
         default=10, gt=0, le=600, description="How long a client may take to send the headers of a request."
     )

@@ -1,7 +1,7 @@
 """The site itself: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -15,17 +15,32 @@ from mailsettings.site.openapi import Document, merged
 from mailsettings.web.connection import DRAINING
 from mailsettings.web.dialect import NO_TELEMETRY
 from mailsettings.web.hosts import HostGate
+from mailsettings.web.pieces import SharedBody
 from mailsettings.web.routing import HeadRoute
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
 _OWN = files("mailsettings.site") / "static"
-_PAGE = (_OWN / "docs.html", "text/html; charset=utf-8")
-_ASSETS: Mapping[str, tuple[Traversable, str]] = {
-    "docs.css": (_OWN / "docs.css", "text/css; charset=utf-8"),
-    "docs.js": (_OWN / "docs.js", "text/javascript; charset=utf-8"),
-    "swagger-ui-bundle.js": (_SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
-    "swagger-ui.css": (_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
-    "favicon.png": (_SWAGGER_UI / "favicon-32x32.png", "image/png"),
+
+
+class _File:
+    """A file that is read once and shared: each of a thousand slow clients would otherwise keep a copy."""
+
+    def __init__(self, file: Traversable, media_type: str) -> None:
+        self._file = file
+        self.media_type = media_type
+
+    @cached_property
+    def content(self) -> bytes:
+        return self._file.read_bytes()
+
+
+_PAGE = _File(_OWN / "docs.html", "text/html; charset=utf-8")
+_ASSETS: Mapping[str, _File] = {
+    "docs.css": _File(_OWN / "docs.css", "text/css; charset=utf-8"),
+    "docs.js": _File(_OWN / "docs.js", "text/javascript; charset=utf-8"),
+    "swagger-ui-bundle.js": _File(_SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+    "swagger-ui.css": _File(_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
+    "favicon.png": _File(_SWAGGER_UI / "favicon-32x32.png", "image/png"),
 }
 # Swagger UI sets styles from its script; everything else on the page comes from us, and from us alone.
 _POLICY = (
@@ -71,7 +86,7 @@ def _add_page(site: FastAPI) -> None:
 
     @site.get("/docs")
     async def docs() -> Response:
-        return _file(*_PAGE)
+        return _answer(_PAGE)
 
     @site.get("/docs/{name}")
     async def docs_asset(name: str) -> Response:
@@ -80,15 +95,16 @@ def _add_page(site: FastAPI) -> None:
 
 def _add_documents(site: FastAPI, documents: Callable[[], Mapping[str, Document]]) -> None:
     @cache
-    def served() -> Mapping[str, Document]:
+    def served() -> Mapping[str, bytes]:
         found = documents()
-        return {"openapi": merged(found.values()), **{f"openapi/{name}": doc for name, doc in found.items()}}
+        whole = {"openapi": merged(found.values()), **{f"openapi/{name}": doc for name, doc in found.items()}}
+        return {name: bytes(JSONResponse(document).body) for name, document in whole.items()}
 
     @site.get("/{name:path}.json")
     async def openapi(name: str) -> Response:
         if name not in served():
             raise HTTPException(404)
-        return JSONResponse(served()[name])
+        return SharedBody(served()[name], "application/json")
 
 
 def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
@@ -126,14 +142,14 @@ async def _only_get(_request: Request, _error: Exception) -> Response:
 def _asset(name: str) -> Response:
     if name not in _ASSETS:
         raise HTTPException(404)
-    return _file(*_ASSETS[name])
+    return _answer(_ASSETS[name])
 
 
-def _file(file: Traversable, media_type: str) -> Response:
+def _answer(file: _File) -> Response:
     headers = {
         "Content-Security-Policy": _POLICY,
         "Referrer-Policy": "no-referrer",
         "X-Frame-Options": "DENY",
         "Cache-Control": "no-cache",
     }
-    return Response(file.read_bytes(), media_type=media_type, headers=headers)
+    return SharedBody(file.content, file.media_type, headers)

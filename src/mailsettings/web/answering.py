@@ -1,16 +1,37 @@
-"""What uvicorn leaves out when it sends an answer: old clients, and clients that wait to send their body."""
+"""What uvicorn leaves out when it sends an answer.
+
+Clients of HTTP/1.0, clients that wait to send their body, and clients that go away between two parts of an answer.
+"""
+
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-def answering(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Return *app* with the answer of *cycle* put right, where its request is one of these."""
+def answering(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
+    """Return *app*, whose answer to the request of *cycle* is put right; *count* gets the size of each part."""
+    app = _silent_once_closed(app, cycle, count)
     if cycle.waiting_for_100_continue:
         app = _closing_unless_continued(app, cycle)
     if cycle.scope["http_version"] == "1.0":
         app = _unchunked(app, cycle)
     return app
+
+
+def _silent_once_closed(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
+    """Drop what follows when a write has found the client gone; uvloop raises for a transport that is closed."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_if_open(message: Message) -> None:
+            if cycle.transport.is_closing():
+                cycle.disconnected = True
+            await send(message)
+            count(len(message.get("body", b"")))
+
+        await app(scope, receive, send_if_open)
+
+    return run
 
 
 def _unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:

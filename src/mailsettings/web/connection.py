@@ -6,7 +6,6 @@ is plain text.
 """
 
 import asyncio
-import http
 import logging
 import socket
 from asyncio import TimerHandle
@@ -15,9 +14,15 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from mailsettings.web.answering import answering
+from mailsettings.web.capacity import Account
+from mailsettings.web.plain import plain_answer
+from mailsettings.web.seldom import SeldomLog
+from mailsettings.web.slots import Slot
+from mailsettings.web.unanswered import Unanswered
+from mailsettings.web.unsent import AnswerDeadline
 from mailsettings.web.upgrade import announces_body, parser_of_body
 
 VERSIONS = {"1.0", "1.1"}
@@ -26,8 +31,6 @@ LONGEST_HEAD = 16 * 1024
 LONGEST_TRANSFER = 1024 * 1024
 """Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
 it sends may never read its answer (RFC 9112 9.6)."""
-LEAST_TAKEN = 128 * 1024
-"""Of an answer that waits to be taken, within its deadline."""
 SEND_BUFFER = 128 * 1024
 """Bytes that the system keeps for a client. Left alone it keeps megabytes, and tells of progress by as many."""
 MOST_PIPELINED = 100
@@ -38,6 +41,7 @@ DRAINING = "draining"
 """The name in the application's state (ASGI lifespan) of whether it has been told to end, and still serves."""
 
 _log = logging.getLogger("mailsettings.connection")
+_seldom_log = SeldomLog(_log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,38 +63,49 @@ class _Refused(Exception):
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's own protocol with limits. It never becomes a WebSocket: run uvicorn with `ws="none"`."""
 
-    def __init__(self, *arguments: Any, deadlines: Deadlines, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, slot: Slot, account: Account, deadlines: Deadlines, **options: Any) -> None:
+        super().__init__(**options)
+        self.is_made = False
+        self._slot = slot
+        self._account = account
         self._deadlines = deadlines
         self._deadline: TimerHandle | None = None
-        self._taking: TimerHandle | None = None
+        self._answer_deadline = AnswerDeadline(self.loop, deadlines.answer, self._unsent, self._hang_up)
+        self._unanswered = Unanswered()
         self._in_message = False
         self._in_body = False
         self._half_closed = False
         self._received = 0  # bytes since the end of the message, or else of the head, before
-        self._head_size = 0  # as far as the parser has told of it
         self._refusal = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for a first request no longer than for any other."""
         super().connection_made(transport)
+        self.is_made = True
+        self._slot.close = transport.abort
+        # What the client has not taken shall be known at once, and nothing be added to it.
+        transport.set_write_buffer_limits(high=1, low=0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         self._await_rest()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadlines."""
+        """Forget the deadlines, and make room."""
         self._stop_waiting()
-        self._stop_taking()
+        self._answer_deadline.end()
+        self._slot.release()
+        self._account.set(0)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Let nothing be added to what the client has not taken, and wait for it."""
         super().pause_writing()
-        self._await_taking()
+        self._answer_deadline.begin()
+        self._keep_account()
 
     def resume_writing(self) -> None:
         """Go on with the answer."""
-        self._stop_taking()
+        self._answer_deadline.end()
+        self._keep_account()
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -102,6 +117,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         if self._received > (LONGEST_TRANSFER if self._in_body else LONGEST_HEAD):
             self._refuse(413 if self._in_body else 431)
+        elif not self._account.raise_to(self._unanswered.total + self._unsent()):
+            self._refuse_for_lack_of_room()
         elif self._deadline is None:
             self._await_rest()
 
@@ -123,8 +140,17 @@ class BoundedConnection(HttpToolsProtocol):
         """Go on with the next request, or close when the client has closed its side."""
         is_last = not self.pipeline
         super().on_response_complete()
-        if is_last and self._half_closed:
-            self.transport.close()
+        self._unanswered.answer()
+        self._keep_account()
+        if self._unsent():
+            self._answer_deadline.begin()
+        else:
+            self._answer_deadline.reset()
+        if is_last:
+            self.cycle.body = bytearray()  # which uvicorn keeps until the next request
+            self._slot.be_idle()
+            if self._half_closed:
+                self.transport.close()
 
     def on_message_begin(self) -> None:
         """Count anew."""
@@ -132,7 +158,7 @@ class BoundedConnection(HttpToolsProtocol):
             raise _Refused
         super().on_message_begin()
         self._in_message = True
-        self._head_size = 0
+        self._unanswered.begin()
 
     def on_url(self, url: bytes) -> None:
         """Count the request's target to its head."""
@@ -153,12 +179,18 @@ class BoundedConnection(HttpToolsProtocol):
         """Go on to the body."""
         if self.parser.get_http_version() not in VERSIONS:
             raise _Refused
+        self._slot.be_busy()
         super().on_headers_complete()
         if self.app_state.get(DRAINING):
             self.cycle.keep_alive = False  # so that the client goes elsewhere, and loses no request when we end
         self._stop_waiting()
         self._in_body = True
         self._received = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Count it, as far as it is kept."""
+        self._unanswered.add_to_body(len(body))
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for nothing, until something of a next request comes."""
@@ -167,6 +199,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._stop_waiting()
         self._in_message = self._in_body = False
         self._received = 0
+        self._unanswered.complete()
         super().on_message_complete()
 
     def shutdown(self) -> None:
@@ -180,7 +213,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._deadline = self.loop.call_later(LAST_SECONDS, self._too_late)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        super()._start_asgi_task(cycle, answering(app, cycle))  # type: ignore[arg-type]  # uvicorn's own types of ASGI
+        super()._start_asgi_task(cycle, answering(app, cycle, self._answer_deadline.add))  # type: ignore[arg-type]  # uvicorn's own types of ASGI
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -201,8 +234,8 @@ class BoundedConnection(HttpToolsProtocol):
         return data[:0]
 
     def _count(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > LONGEST_HEAD:
+        self._unanswered.head += size
+        if self._unanswered.head > LONGEST_HEAD:
             self._refusal = 431
             raise _Refused
 
@@ -215,21 +248,15 @@ class BoundedConnection(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _await_taking(self) -> None:
-        most = self.transport.get_write_buffer_size() - LEAST_TAKEN
-        self._taking = self.loop.call_later(self._deadlines.answer, self._require_taken, most)
+    def _unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
 
-    def _stop_taking(self) -> None:
-        if self._taking is not None:
-            self._taking.cancel()
-            self._taking = None
-
-    def _require_taken(self, most: int) -> None:
-        if self.transport.get_write_buffer_size() <= most:
-            self._await_taking()
-            return
+    def _hang_up(self) -> None:
         _log.info("Hung up on %s, which does not take its answer", self.client and self.client[0])
         self.transport.abort()  # closing would wait for the client once more
+
+    def _keep_account(self) -> None:
+        self._account.set(self._unanswered.total + self._unsent())
 
     def _too_late(self) -> None:
         self._deadline = None
@@ -242,6 +269,14 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self.transport.close()
 
+    def _refuse_for_lack_of_room(self) -> None:
+        _seldom_log.warning(
+            "Refused a request from %s: %d bytes of requests and untaken answers are kept, %d of them of there.",
+            self.client and self.client[0],
+            *self._account.levels(),
+        )
+        self._refuse(503)
+
     def _refuse(self, status: int) -> None:
         """Close the connection, with an answer if none is owed to an earlier request or already begun."""
         if self.transport.is_closing():
@@ -249,7 +284,7 @@ class BoundedConnection(HttpToolsProtocol):
         _log.info("Refused %s while it was sending: %d", self.client and self.client[0], status)
         waiting = self._in_body and not self.cycle.response_started
         if not self.pipeline and (waiting or not (self._in_body or self._is_answering())):
-            self.transport.write(self._plain_answer(status))
+            self.transport.write(plain_answer(status, self.server_state.default_headers))
         if self._is_answering():
             self.cycle.disconnected = True  # so that it does not answer too
             self.cycle.message_event.set()
@@ -258,15 +293,3 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]  # None at first
-
-    def _plain_answer(self, status: int) -> bytes:
-        text = http.HTTPStatus(status).phrase.encode()
-        headers = [
-            *self.server_state.default_headers,
-            (b"content-type", b"text/plain; charset=utf-8"),
-            (b"content-length", str(len(text)).encode()),
-            (b"x-content-type-options", b"nosniff"),
-            (b"connection", b"close"),
-        ]
-        lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-        return STATUS_LINE[status] + lines + b"\r\n" + text

@@ -1,4 +1,4 @@
-"""Answers that are too long to be made at once: in pieces, each made when the client has taken the one before."""
+"""Answers that are too long to be sent at once: in pieces, each sent when the client has taken the one before."""
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
@@ -10,6 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mailsettings.domain.errors import MailSettingsError
+
+CHUNK = 32 * 1024
+"""Bytes of a shared body that are sent at once."""
 
 _log = logging.getLogger("mailsettings.pieces")
 
@@ -27,6 +30,25 @@ async def in_pieces(pieces: AsyncGenerator[Piece], media_type: str, headers: Map
     if not first.more:
         return Response(first.body, media_type=media_type, headers=headers)
     return _InPieces(first, pieces, media_type, headers)
+
+
+class SharedBody(Response):
+    """A body that all answers share, sent in chunks: a slow client costs no more than one of them."""
+
+    def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = 200
+        self.media_type = media_type
+        self.background = None
+        self.body = body
+        self.init_headers(headers)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI has it
+        """Send it as fast as it is taken."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        for begin in range(0, max(1, len(self.body)), CHUNK):
+            end = begin + CHUNK
+            more = end < len(self.body)
+            await send({"type": "http.response.body", "body": self.body[begin:end], "more_body": more})
 
 
 class _InPieces(Response):

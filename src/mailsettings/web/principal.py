@@ -13,6 +13,7 @@ from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
 from mailsettings.use_cases.authentication import Authentication
 from mailsettings.web.refusals import AmbiguousCredentials, RequestRefused
 from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.web.strangers import now_known
 
 
 class BearerGate:
@@ -43,6 +44,7 @@ class BearerGate:
             return
         try:
             principal = await self._authentication.by_token(_bearer_token(scope), origin(scope))
+            now_known(scope)
             self._at_once.enter(principal.name)
         except (MailSettingsError, RequestRefused) as refusal:
             await self._refuse(scope, refusal)(scope, receive, send)

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from types import FrameType
 from typing import Any
@@ -24,7 +24,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
+from mailsettings.web.capacity import CAPACITY, Account, Capacity, Limits
 from mailsettings.web.connection import DRAINING, BoundedConnection, Deadlines
+from mailsettings.web.listener import Listener
+from mailsettings.web.open_files import make_room
+from mailsettings.web.slots import Slot
 
 _log = logging.getLogger("mailsettings.server")
 
@@ -41,7 +45,13 @@ class Server(uvicorn.Server):
     """One of several *workers* leaves it to their parent to end it at once."""
 
     def __init__(
-        self, config: uvicorn.Config, ending: Ending, deadlines: Deadlines, *, is_worker: bool = False
+        self,
+        config: uvicorn.Config,
+        ending: Ending,
+        deadlines: Deadlines,
+        limits: Limits,
+        *,
+        is_worker: bool = False,
     ) -> None:
         super().__init__(config)
         config.timeout_graceful_shutdown = (
@@ -49,14 +59,18 @@ class Server(uvicorn.Server):
         )  # in case a task does not let itself be cancelled
         self._ending = ending
         self._deadlines = deadlines
+        self._limits = limits
         self._is_worker = is_worker
         self._told_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, with deadlines for TLS: the system's would be a minute for a handshake."""
+        """As uvicorn's, with bounds for all connections together."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
+        capacity = Capacity(replace(self._limits, max_connections=make_room(self._limits.max_connections)))
+        self.lifespan.state[CAPACITY] = capacity
+        self._listener = Listener(capacity, self._connection, self._deadlines, self.config.ssl)
         self.config.loaded_app = _quiet_when_cut_off(self.config.loaded_app)
         host, port = self.config.host, self.config.port
         listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
@@ -72,19 +86,17 @@ class Server(uvicorn.Server):
 
     async def _listen(self, **where: Any) -> asyncio.Server:
         options = {"backlog": self.config.backlog, **where}
-        if self.config.ssl:
-            options["ssl"] = self.config.ssl
-            options["ssl_handshake_timeout"] = self._deadlines.head
-            options["ssl_shutdown_timeout"] = self._deadlines.body
-        server: asyncio.Server = await asyncio.get_running_loop().create_server(self._connection, **options)
+        server: asyncio.Server = await asyncio.get_running_loop().create_server(self._listener.accept, **options)
         return server
 
-    def _connection(self) -> BoundedConnection:
+    def _connection(self, slot: Slot, account: Account) -> BoundedConnection:
         return BoundedConnection(
+            slot,
+            account,
+            self._deadlines,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
-            deadlines=self._deadlines,
         )
 
     @contextmanager
@@ -115,6 +127,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more, and wait for what runs."""
         over = asyncio.get_running_loop().call_later(self._ending.grace, self._cut_off)
+        self._listener.close()
         await super().shutdown(sockets)
         over.cancel()
 

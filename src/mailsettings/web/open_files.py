@@ -1,0 +1,41 @@
+"""How many connections the system's limit of open files leaves room for: each one is an open file."""
+
+import logging
+import sys
+
+OTHER_FILES = 256
+"""Connections to the database and to mail servers, the listener, files, and clients that are being turned away."""
+LEAST_CONNECTIONS = 16
+
+_log = logging.getLogger("mailsettings.server")
+
+
+def make_room(connections: int) -> int:
+    """Raise the soft limit of open files as far as needed and allowed; return how many connections fit."""
+    limit = _raise_to(connections + OTHER_FILES)
+    fitting = max(LEAST_CONNECTIONS, min(connections, limit - OTHER_FILES))
+    if fitting < connections:
+        _log.warning(
+            "The system allows this process %d open files, so it takes %d connections at most and not %d. "
+            "Raise the hard limit of open files, for example with `ulimit -Hn`, LimitNOFILE= or --ulimit nofile=.",
+            limit,
+            fitting,
+            connections,
+        )
+    else:
+        _log.info("Taking %d connections at most.", connections)
+    return fitting
+
+
+def _raise_to(wanted: int) -> int:
+    if sys.platform == "win32":
+        return wanted  # sockets are no files there
+    import resource  # noqa: PLC0415  # there is none on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    soft, most = (wanted if each == unlimited else each for each in (soft, hard))
+    raised = max(soft, min(wanted, most))
+    if raised > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    return raised
