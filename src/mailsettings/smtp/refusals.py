@@ -27,7 +27,8 @@ _UNAVAILABLE = 421  # RFC 5321 3.8: at any time
 _PERMANENT, _TRANSIENT = 5, 4
 _EARLY = (ProbeStage.GREET, ProbeStage.SECURE)
 _NAMES = re.compile(
-    r"<[^>]*>|\S+@\S+|\b[\w-]+(?:\.[\w-]+)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?", re.IGNORECASE
+    r"<[^>]*>|(?<!\S)[^\s@]++@\S+|(?<![\w.-])[\w-]++(?:\.[\w-]++)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?",
+    re.IGNORECASE,
 )
 """Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
 
