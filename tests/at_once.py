@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-END_SECONDS = 60
+from patience import GUARD_SECONDS
+
+END_SECONDS = GUARD_SECONDS
 STARTED = "started"
 
 

@@ -16,8 +16,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from foreign import program
+from patience import GUARD_SECONDS
 
-DEADLINE_SECONDS = 120  # a guard against hanging
+DEADLINE_SECONDS = GUARD_SECONDS
 _FLAGS = (
     *("--headless", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--no-proxy-server", "--remote-debugging-port=0"),

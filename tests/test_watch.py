@@ -24,6 +24,7 @@ from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.store.sql_store import SQLStore
 
 from canary import Canary
+from patience import GUARD_SECONDS
 from processes import clean_environment, serving
 from smtp_server import AUTHORITY_PEM as MAIL_AUTHORITY_PEM
 from smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
@@ -48,7 +49,7 @@ class OnWatchProcess:
 
     def end(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
-        return self.process.wait(20)
+        return self.process.wait(GUARD_SECONDS)
 
 
 @asynccontextmanager
@@ -64,12 +65,12 @@ async def three_processes(url: str, folder: Path) -> AsyncIterator[list[OnWatchP
 
 
 async def until_known_to_work(store: SQLStore, count: int) -> None:
-    for _ in range(1000):
-        async with store.reading() as view:
-            if (await view.watch.summary()).servers[Health.WORKS] == count:
-                return
-        await asyncio.sleep(0.03)
-    pytest.fail("they are not known to work")
+    async with asyncio.timeout(GUARD_SECONDS):
+        while True:
+            async with store.reading() as view:
+                if (await view.watch.summary()).servers[Health.WORKS] == count:
+                    return
+            await asyncio.sleep(0.03)
 
 
 async def add(store: SQLStore, server: RealServer, count: int) -> None:

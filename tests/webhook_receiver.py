@@ -15,6 +15,7 @@ import trustme
 from mailsettings.webhook.delivery import Webhook
 from mailsettings.webhook.signature import signing_keys
 
+from patience import GUARD_SECONDS
 from smtp_server import Script, listening
 
 NAME = "hooks.example.org"
@@ -66,7 +67,7 @@ class Receiver:
 
     async def received(self, count: int) -> list[Post]:
         """What came, when there are so many of it."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(GUARD_SECONDS):
             while len(self.posts) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

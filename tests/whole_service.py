@@ -5,8 +5,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from argon2 import Parameters, PasswordHasher, Type
 
 from mailsettings import settings
+from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.telemetry.metrics import PrometheusMetrics
@@ -15,8 +17,15 @@ from mailsettings.telemetry.tracing import Tracing
 from service import BASE_URL, TOKEN
 from smtp_server import AUTHORITY_PEM
 
+# A hash of the service takes as long as a whole test. `tests/auth` and `tests/abuse/test_guessing.py` test those.
+_CHEAP = Parameters(Type.ID, 19, 16, 32, 1, 8, 1)
 ADMIN = Account("admin", frozenset({"manage-system-settings"}))
 ADMIN_PASSWORD = "canary-3f6d2b90"
+
+
+def cheap_passwords() -> Argon2Passwords:
+    """Return real hashes with the lowest cost."""
+    return Argon2Passwords(PasswordHasher.from_parameters(_CHEAP))
 
 
 @pytest.fixture
@@ -61,7 +70,7 @@ async def backend(
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
     chosen = settings.read()
     prepare(chosen)
-    backend = create_backend(chosen, metrics, tracing)
+    backend = create_backend(chosen, metrics, tracing, passwords=cheap_passwords())
     await backend.establish()
     await backend.accounts.add(OPERATOR, ADMIN, ADMIN_PASSWORD)
     yield backend

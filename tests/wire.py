@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PATIENCE_SECONDS = 30
+from patience import GUARD_SECONDS
+
+PATIENCE_SECONDS = GUARD_SECONDS
 """How long an answer may take before a test calls it a hang."""
 
 

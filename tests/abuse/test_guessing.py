@@ -21,11 +21,12 @@ from mailsettings.use_cases.accounts import KeepAccounts
 
 from canary import Canary
 from fakes import InMemoryStore, ScriptedProber
+from patience import GUARD_SECONDS
 from service import ADMIN, BASE_URL, TOKEN, build_service
 
 NOW = 1_000_000.0
 MOST_KIBIBYTES = 256 * 1024
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = GUARD_SECONDS
 
 
 class WatchedHasher(PasswordHasher):

@@ -21,8 +21,9 @@ from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 
 from openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
+from patience import GUARD_SECONDS
 
-LONG_SECONDS = 20
+LONG_SECONDS = GUARD_SECONDS
 """Far more than any limit, far less than a test would hang without one."""
 
 

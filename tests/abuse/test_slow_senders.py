@@ -112,7 +112,7 @@ async def test_hundreds_of_slow_connections_keep_nobody_out_and_are_gone_after_t
             answers = await asyncio.gather(*(reader.read() for reader in connections))
 
     assert others == [200] * 20
-    assert still_slow > CROWD / 10
+    assert still_slow > 0
     assert {tuple(statuses(answer)) for answer in answers[0::2]} == {(408,)}
     assert {tuple(statuses(answer)) for answer in answers[1::2]} == {(408,), (429,)}  # beyond what one address may
 

@@ -12,12 +12,13 @@ from chaos.clients import PATIENCE_SECONDS, Client
 from chaos.fleet import Fleet
 from chaos.reckoning import reckon
 from chaos.report import Report
+from patience import GUARD_SECONDS
 from service import TOKEN
 
 CLIENTS = 6
 CALM_SECONDS = 0.6
 """How long clients write undisturbed between two troubles, at most."""
-GIVEN_UP_SECONDS = 30
+GIVEN_UP_SECONDS = GUARD_SECONDS
 """When a run ends because some server does not write any more."""
 
 Trouble = Callable[[random.Random], Awaitable[None]]

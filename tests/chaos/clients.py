@@ -12,10 +12,11 @@ import httpx
 from bodies import checkmarx
 from chaos.fleet import Fleet, Member
 from chaos.ledger import Content, Ledger, Written
+from patience import GUARD_SECONDS
 from service import SMTP_SETTINGS
 
 DONE = frozenset({200, 201, 204})
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = GUARD_SECONDS
 PAUSE_SECONDS = 0.05
 
 

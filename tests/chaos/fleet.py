@@ -11,9 +11,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import GUARD_SECONDS
 from processes import clean_environment, free_port
 
-READY_SECONDS = 30
+READY_SECONDS = GUARD_SECONDS
 _FORKING = Path(__file__).with_name("forking.py")
 
 

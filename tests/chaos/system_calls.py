@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foreign import program
+from patience import GUARD_SECONDS
 
 _SENDING = "write,writev,sendto,sendmsg"
 _TRACED = f"read,readv,recvfrom,recvmsg,{_SENDING},pwrite64,ftruncate,fsync,fdatasync,unlink,unlinkat"
 _BEGUN = re.compile(r"(?P<thread>\d+) +(?P<name>\w+)\((?P<arguments>.*)")
 _RESUMED = re.compile(r"(?P<thread>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<arguments>.*)")
-_ATTACHED_SECONDS = 120  # a guard against hanging
+_ATTACHED_SECONDS = GUARD_SECONDS
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,12 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
 from databases import KEY, all_of
+from patience import GUARD_SECONDS
 from postgres import Postgres
 from tcp_proxy import Proxy
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 ANSWER_SECONDS = 3
-BACK_SECONDS = 5
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def add(store: SQLStore, host: str) -> None:
 
 async def add_in_time(store: SQLStore, host: str) -> None:
     """Try until it succeeds."""
-    async with asyncio.timeout(2 * BACK_SECONDS):
+    async with asyncio.timeout(GUARD_SECONDS):
         while True:
             with suppress(StoreUnavailable):
                 return await add(store, host)
@@ -109,7 +109,7 @@ async def test_writers_that_wait_are_told_together_with_the_one_that_hears_nothi
     proxy.resume()
 
     assert [type(error) for error in told] == [StoreUnavailable] * 20
-    assert took < 2 * ANSWER_SECONDS  # the machine is shared
+    assert took < 10 * ANSWER_SECONDS  # one after the other they would take twenty times as long
     await add(store, "after")
     assert await hosts(store) == ["after"]
 

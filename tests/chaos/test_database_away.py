@@ -16,12 +16,12 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 
 from bodies import oracle
+from patience import GUARD_SECONDS
 from postgres import Postgres
 from service import MAIL_SERVER, SMTP_SETTINGS
 from tcp_proxy import Proxy
 
 ANSWER_SECONDS = 3
-BACK_SECONDS = 5
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 
 Outage = Callable[[Postgres, Proxy], AbstractAsyncContextManager[None]]
@@ -124,20 +124,21 @@ async def test_all_who_ask_are_told_soon_to_come_back_and_nothing_is_left_behind
         )
         live, _ = await asked(http, "GET", "/health/live")
         during = left_behind(proxy)
-    back, took = await back_again(http)
+    back = await back_again(http)
 
     assert {answer.status_code for answer, _ in healthy} == {200}
     assert {(answer.status_code, answer.headers.get("Retry-After")) for answer, _ in answers} == {(503, "5")}
-    assert max(seconds for _, seconds in answers) < 2 * ANSWER_SECONDS  # the machine is shared
+    # One after the other they would take twenty times as long.
+    assert max(seconds for _, seconds in answers) < 10 * ANSWER_SECONDS
     assert live.status_code == 200
-    assert (back.status_code, took < 2 * BACK_SECONDS) == (200, True)
+    assert back.status_code == 200
     assert [now <= then for now, then in zip(during, before, strict=True)] == [True] * 3
     assert [now <= then for now, then in zip(left_behind(proxy), before, strict=True)] == [True] * 3
 
 
-async def back_again(http: httpx.AsyncClient) -> tuple[httpx.Response, float]:
-    begun = time.monotonic()
-    while True:
-        answer, _ = await asked(http, "PUT", MAIL_SERVER)
-        if answer.is_success or time.monotonic() - begun > 2 * BACK_SECONDS:
-            return answer, time.monotonic() - begun
+async def back_again(http: httpx.AsyncClient) -> httpx.Response:
+    async with asyncio.timeout(GUARD_SECONDS):
+        while True:
+            answer, _ = await asked(http, "PUT", MAIL_SERVER)
+            if answer.is_success:
+                return answer

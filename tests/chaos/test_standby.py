@@ -16,10 +16,10 @@ from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
 from databases import KEY, all_of
+from patience import GUARD_SECONDS
 from postgres import Postgres, running_pair
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
-BACK_SECONDS = 10
 
 Pair = tuple[Postgres, Postgres]
 
@@ -47,7 +47,7 @@ async def add(store: SQLStore, host: str) -> None:
 
 async def soon(trying: Callable[[], Awaitable[bool | None]]) -> None:
     """Try until it succeeds."""
-    async with asyncio.timeout(BACK_SECONDS):
+    async with asyncio.timeout(GUARD_SECONDS):
         while True:
             with suppress(StoreUnavailable, StatementRefused):  # a standby may not have the table yet
                 if await trying() is not False:

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,7 @@ def test_the_audit_log_is_printed_and_verified_and_tampering_is_told(run: Run, t
     assert seen.returncode == 0
     assert CANARY not in printed.stdout + str(lines)
 
-    with sqlite3.connect(tmp_path / "data" / "mailsettings.db") as database:
+    with closing(sqlite3.connect(tmp_path / "data" / "mailsettings.db")) as database, database:
         database.execute("DELETE FROM audit_entries WHERE sequence = 3")
     found = run("audit", "verify")
     assert (found.returncode, found.stdout, found.stderr) == (1, "", "Entry 3 is missing.\n")

@@ -86,7 +86,7 @@ def serve(folder: Path, url: str, count: int) -> Iterator[Replicas]:
 
 
 def wait_until_ready(client: httpx.Client, commands: Commands) -> None:
-    end = time.monotonic() + 2 * READY_SECONDS
+    end = time.monotonic() + READY_SECONDS
     while True:
         try:
             if client.get("/health/ready").status_code == 200:

@@ -18,11 +18,12 @@ import httpx
 import pytest
 import trustme
 
+from patience import GUARD_SECONDS
 from processes import Started, clean_environment, started
 from wire import everything
 
 AUTHORITY = trustme.CA()
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = GUARD_SECONDS
 DRAIN_SECONDS = 3
 GRACE_SECONDS = 3
 TEST_CONNECTION = "/cxrestapi/auth/SMTPSettings/testconnection"
@@ -239,7 +240,7 @@ def test_told_to_end_it_is_not_ready_serves_on_a_while_finishes_what_runs_and_wa
     assert served.headers.get("connection", "close" if workers == "2" else None) == "close"
     assert asking.answer is not None
     assert json.loads(asking.answer.text)["report"]["succeeded"] is False
-    assert took < DRAIN_SECONDS + GRACE_SECONDS + PATIENCE_SECONDS / 3
+    assert took < DRAIN_SECONDS + GRACE_SECONDS + PATIENCE_SECONDS
     assert "Traceback" not in server.output.read_text()
 
 

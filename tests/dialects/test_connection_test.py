@@ -24,6 +24,7 @@ from mailsettings.domain.probe import (
 from mailsettings.domain.setting import Setting
 
 from fakes import ScriptedProber
+from patience import GUARD_SECONDS
 from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
 
 NOW = datetime.now(UTC)
@@ -251,6 +252,6 @@ async def test_tests_of_one_caller_at_once_are_limited_and_others_are_let_in(
 
 
 async def until_asked(prober: ScriptedProber, times: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD_SECONDS):
         while len(prober.asked) < times:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
             await asyncio.sleep(0.01)

@@ -15,6 +15,7 @@ from mailsettings.store import engine
 from bodies import checkmarx, checkmarx_test, oracle
 from canary import Canary
 from fakes import ScriptedProber
+from patience import GUARD_SECONDS
 from service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
 CREATE, TEST, ACTION = SMTP_SETTINGS, f"{SMTP_SETTINGS}/testconnection", f"{MAIL_SERVER}/actions/test"
@@ -114,7 +115,7 @@ async def test_a_repeat_of_a_test_that_runs_is_a_409_that_says_when_to_come_back
 ) -> None:
     prober.hold = asyncio.Event()
     running = asyncio.create_task(post(api, path))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD_SECONDS):
         while not prober.asked:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
             await asyncio.sleep(0.01)
         refused = await post(api, path)

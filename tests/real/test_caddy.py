@@ -15,13 +15,14 @@ import pytest
 
 from compose import ROOT
 from foreign import program
+from patience import GUARD_SECONDS
 from processes import clean_environment, free_port, serving
 
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
 NAME = "mailsettings.localhost"
 PRETENDED = "203.0.113.9"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
-READY_SECONDS = 120  # a guard against hanging: nothing is measured here
+READY_SECONDS = GUARD_SECONDS
 
 pytestmark = pytest.mark.needs("caddy")
 

@@ -4,7 +4,6 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 
 from mailsettings.smtp.own_threads import OwnThreads
 from mailsettings.smtp.resolving import LOOK_UPS_AT_ONCE, HostLookup
+
+from patience import GUARD_SECONDS
 
 
 async def test_a_result_and_an_error_reach_the_one_who_asked() -> None:
@@ -48,7 +49,7 @@ async def test_slow_names_hold_up_neither_other_names_nor_addresses() -> None:
     lookup = HostLookup(resolve)
     slow = [asyncio.create_task(lookup.addresses(f"{number}.slow.example")) for number in range(16)]
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(GUARD_SECONDS):
             quick = await lookup.addresses("quick.example")
             literal = await lookup.addresses("192.0.2.7")
     finally:
@@ -65,13 +66,10 @@ def test_a_call_that_blocks_does_not_keep_the_program_from_ending() -> None:
         "import asyncio, time\n"
         "from mailsettings.smtp.own_threads import OwnThreads\n"
         "async def main():\n"
-        "    await asyncio.wait_for(OwnThreads(1, 'test').run(lambda: time.sleep(60)), 0.1)\n"
+        "    await asyncio.wait_for(OwnThreads(1, 'test').run(lambda: time.sleep(600)), 0.1)\n"
         "asyncio.run(main())\n"
     )
-    begun = time.monotonic()
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=50, check=False
-    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=GUARD_SECONDS, check=False)
 
     assert "TimeoutError" in ended.stderr
-    assert time.monotonic() - begun < 30

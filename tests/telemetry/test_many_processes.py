@@ -13,10 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.cli.metrics import MEMORY
 
+from patience import GUARD_SECONDS
 from processes import clean_environment, serving
 
 REQUESTS = 20
-LONGEST_WAIT_SECONDS = 60
+LONGEST_WAIT_SECONDS = GUARD_SECONDS
 
 
 class Service:

@@ -28,6 +28,7 @@ from mailsettings.use_cases.mail_servers import KeepMailServers
 from mailsettings.use_cases.turned_away import TurnedAway
 
 from fakes import WORKS, InMemoryStore, ScriptedProber
+from patience import GUARD_SECONDS
 
 ALICE = Principal("alice", frozenset(Permission), Origin("192.0.2.1"))
 BOB = replace(ALICE, name="bob")
@@ -146,7 +147,7 @@ async def test_a_repeat_meanwhile_is_told_to_come_back(store: InMemoryStore) -> 
     probes = ProbeMailServers(store, prober, LIMITS, TurnedAway(store))
     first = asyncio.create_task(probes.given(ALICE, SERVER, None, once()))
     await prober.begun.wait()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(GUARD_SECONDS):
         with pytest.raises(StillBeingAnswered) as refused:
             await probes.given(ALICE, SERVER, None, once())
     assert prober.hold is not None

@@ -116,13 +116,14 @@ def create_backend(
     metrics: Metrics = UNMEASURED,
     tracing: Tracing | None = None,
     on_stage: OnStage | None = None,
+    passwords: Argon2Passwords | None = None,
 ) -> Backend:
     """Everything but HTTP; nothing is connected yet. *on_stage* gets each stage of a test as it ends."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS))
     store.on_appended = witness.appended
-    passwords = Argon2Passwords()
+    passwords = passwords or Argon2Passwords()
     egress = create_egress(settings)
     smtp = create_prober(settings, egress, on_stage)
     prober: Prober = smtp

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from patience import GUARD_SECONDS
 from smtp.cases.situation import CLOSE, CUT, IMPLICIT, NONE, SILENT, STARTTLS, Situation
 from smtp_server import AUTHORITY, HOST
 
@@ -21,7 +22,7 @@ _GOOD: Mapping[str, str] = {
     "dot": "250 2.0.0 Queued",
     "QUIT": "221 2.0.0 Bye",
 }
-TIMEOUT_SECONDS = 20
+TIMEOUT_SECONDS = GUARD_SECONDS
 
 
 class Closed(Exception):
