@@ -3,18 +3,22 @@
 PYTHON ?= python3
 HOST ?= 127.0.0.1
 PORT ?= 8080
+CATCH_ALL_PORT ?= 1025
 BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook smtp/test_egress.py store/test_sealing.py)
 
-.PHONY: help run test check quick real mta lint types bench lock fuzz chaos mutate coverage audit
+.PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit
 
 help:  ## say what each command does
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PORT)
 	@MAILSETTINGS_DATA_DIR="$${MAILSETTINGS_DATA_DIR:-$(CURDIR)/data}" $(BIN)/mailsettings serve --dev --host $(HOST) --port $(PORT)
+
+catch-all: .venv/dev  ## a mail server on 127.0.0.1:$(CATCH_ALL_PORT) that prints every mail, to try connection tests
+	@$(BIN)/python scripts/catch_all.py --port $(CATCH_ALL_PORT)
 
 test: check  ## install, then every check: format, lint, types, import contracts, tests
 

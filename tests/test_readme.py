@@ -4,11 +4,15 @@ import os
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from processes import serving
+from processes import free_port, serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,16 +43,57 @@ def test_the_curl_lines_work_when_pasted(environment: dict[str, str]) -> None:
     script = script.replace("password=...", f"password={PASSWORD}")
     script = script.replace("curl ", "curl -sS -w '\\n<%{http_code}>\\n' ")
 
-    with serving(environment, "--dev") as (url, _):
-        script = script.replace("http://127.0.0.1:8080", url)
+    with serving(environment, "--dev") as (url, _), catching_all() as (port, printed):
+        script = script.replace("1025", str(port)).replace("http://127.0.0.1:8080", url)
         ran = subprocess.run(
-            ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
+        mails = printed.read_text()
 
     assert ran.stderr == ""
-    # Put, get, delete; log in, create, list, and a test of a server that is not there.
-    assert re.findall(r"<(\d+)>", ran.stdout) == ["200", "200", "200", "200", "201", "200", "400"]
-    assert "Connecting failed" in ran.stdout
+    # Put, get, put, test, delete; log in, create, list, test.
+    assert re.findall(r"<(\d+)>", ran.stdout) == [*(["200"] * 5), "200", "201", "200", "200"]
+    assert re.findall(r"--- mail from (\S+) to (\S+)", mails) == [
+        ("reports@example.com", "me@example.com"),
+        ("scans@example.com", "me@example.com"),
+    ]
+    assert "From: Reports <reports@example.com>" in mails
+
+
+@contextmanager
+def catching_all() -> Iterator[tuple[int, Path]]:
+    """The mail server of `make catch-all`, on a free port; and the file with what it prints."""
+    port, script = free_port(), ROOT / "scripts" / "catch_all.py"
+    with TemporaryDirectory() as folder:
+        printed = Path(folder) / "printed"
+        with printed.open("wb") as file:
+            process = subprocess.Popen([sys.executable, str(script), "--port", str(port)], stdout=file)
+        try:
+            while b"Ctrl-C" not in printed.read_bytes():
+                assert process.poll() is None
+                time.sleep(0.05)
+            yield port, printed
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def test_make_catch_all_starts_the_mail_server_of_the_readme() -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "catch-all"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert told.splitlines()[-1].endswith("python scripts/catch_all.py --port 1025")
+
+
+def test_a_taken_port_of_the_catch_all_is_one_sentence() -> None:
+    with catching_all() as (port, _):
+        command = [sys.executable, str(ROOT / "scripts" / "catch_all.py"), "--port", str(port)]
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"127.0.0.1:{port} cannot be used: ")
+    assert second.stderr.endswith("Choose another one: make catch-all CATCH_ALL_PORT=2525\n")
 
 
 def test_every_command_of_the_readme_exists() -> None:
@@ -62,10 +107,10 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_every_make_target_of_the_readme_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
-    for_contributors = set(re.findall(r"make ([a-z]+)", (ROOT / "CONTRIBUTING.md").read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    for_contributors = set(re.findall(r"make ([a-z-]+)", (ROOT / "CONTRIBUTING.md").read_text()))
 
-    assert set(re.findall(r"make ([a-z]+)", README)) <= targets
+    assert set(re.findall(r"make ([a-z-]+)", README)) <= targets
     assert for_contributors == targets - {"help", "check"}
 
 
