@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
 from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Changed, Created
 from mailsettings.domain.errors import (
     AccountExists,
     AccountNotFound,
@@ -55,9 +55,10 @@ class InMemoryMailServers:
     async def find_default(self) -> StoredMailServer | None:
         return self.rows.get(self.default or 0)
 
-    async def add(self, server: MailServer, by: str | None = None) -> int:
+    async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
         server_id, self._next = self._next, self._next + 1
-        self.rows[server_id] = StoredMailServer(server_id, 1, server, Changed(datetime.now(UTC), by))
+        change = Changed(datetime.now(UTC), by)
+        self.rows[server_id] = StoredMailServer(server_id, 1, server, change, Created(by, through))
         if self.default is None:
             self.default = server_id
         return server_id
@@ -77,9 +78,12 @@ class InMemoryMailServers:
         if was_default:
             self.default = None
 
-    async def put_back(self, removal: MailServerVersion, server: MailServer, by: str | None = None) -> None:
-        change = Changed(datetime.now(UTC), by)
-        self.rows[removal.server_id] = StoredMailServer(removal.server_id, removal.version + 1, server, change)
+    async def put_back(
+        self, removal: MailServerVersion, server: MailServer, by: str | None = None, through: str | None = None
+    ) -> None:
+        change, created = Changed(datetime.now(UTC), by), Created(by, through)
+        version = removal.version + 1
+        self.rows[removal.server_id] = StoredMailServer(removal.server_id, version, server, change, created)
         if removal.was_default and self.default is None:
             self.default = removal.server_id
 

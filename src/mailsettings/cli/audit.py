@@ -112,6 +112,8 @@ def _said(value: object) -> str:
     match value:
         case {"before": before, "after": after}:
             return f"{_said(before)} -> {_said(after)}"
+        case dict():
+            return " ".join(f"{name} {_said(member)}" for name, member in value.items())
         case list():
             return " ".join(map(str, value))
         case None:

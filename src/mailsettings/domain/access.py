@@ -36,10 +36,14 @@ Grants = Mapping[str, frozenset[Permission]]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """From where somebody speaks: the network address, if there is one, and the request by its id."""
+    """From where a caller speaks: the network address, the request by its id, and the API by its name.
+
+    Entries of the audit log have the first two, so two origins are equal by these.
+    """
 
     address: str | None = None
     request_id: str | None = None
+    api: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Who changed something, and when."""
+"""Who created or changed something, when, and through which API."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,3 +15,11 @@ class Changed:
         """` by admin at 2026-11-21T10:00:00Z`, as far as it is known."""
         by = "" if self.by is None else f" by {self.by}"
         return by if self.at is None else f"{by} at {self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """Who created something, and through which API; both are None where it was not written down."""
+
+    by: str | None = None
+    through: str | None = None

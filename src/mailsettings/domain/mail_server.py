@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Changed, Created
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
@@ -166,6 +166,7 @@ class StoredMailServer:
     version: int
     server: MailServer
     changed: Changed = Changed()
+    created: Created = Created()
 
     @property
     def state(self) -> str:

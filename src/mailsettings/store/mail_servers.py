@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailsettings.domain.changed import Created
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
@@ -53,9 +54,9 @@ class SQLMailServers:
         """The removal of the default server that was removed last, if one was."""
         return await self._past.removed_default()
 
-    async def add(self, server: MailServer, by: str | None = None) -> int:
-        """Store a new one, and *by* whom; its id. It is the default if there is no other."""
-        new = {"version": 1, "is_default": await self.find_default() is None, "changed_by": by}
+    async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
+        """Store a new one, *by* whom and *through* which API; its id. It is the default if there is no other."""
+        new = {"version": 1, "is_default": await self.find_default() is None, **_creation(by, through)}
         added = await self._connection.execute(insert(table).values(_new(server, new)).returning(table.c.id))
         server_id: int = added.scalar_one()
         # The secret is sealed for its row, whose id is known only now.
@@ -63,14 +64,16 @@ class SQLMailServers:
         await self._connection.execute(update(table).where(table.c.id == server_id).values(sealed))
         return server_id
 
-    async def put_back(self, removal: MailServerVersion, server: MailServer, by: str | None = None) -> None:
+    async def put_back(
+        self, removal: MailServerVersion, server: MailServer, by: str | None = None, through: str | None = None
+    ) -> None:
         """Store *server* under the id of one that was removed; as the default if that was and none is."""
         old = {
             "id": removal.server_id,
             "version": removal.version + 1,
             "is_default": removal.was_default and await self.find_default() is None,
             "sealed_secret": sealed_for(removal.server_id, server, self._sealer),
-            "changed_by": by,
+            **_creation(by, through),
         }
         await self._connection.execute(insert(table).values(_new(server, old)))
 
@@ -110,7 +113,8 @@ class SQLMailServers:
 
     def _stored(self, row: Row[Any]) -> StoredMailServer:
         server = server_of(row, row.id, self._sealer)
-        return StoredMailServer(row.id, row.version, server, changed(row.updated_at, row.changed_by))
+        created = Created(row.created_by, row.created_through)
+        return StoredMailServer(row.id, row.version, server, changed(row.updated_at, row.changed_by), created)
 
 
 def _as_the_driver_has_them(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
@@ -119,6 +123,10 @@ def _as_the_driver_has_them(connection: Connection, chosen: Select[Any]) -> Sequ
     rows: Sequence[Any] = result.cursor.fetchall()
     result.close()
     return rows
+
+
+def _creation(by: str | None, through: str | None) -> dict[str, Any]:
+    return {"changed_by": by, "created_by": by, "created_through": through}
 
 
 def _new(server: MailServer, more: dict[str, Any]) -> dict[str, Any]:

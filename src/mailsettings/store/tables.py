@@ -52,6 +52,9 @@ mail_servers = Table(
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
+    Column("created_by", Text),
+    # The name of an API; empty for what earlier versions created.
+    Column("created_through", Text),
     # When the secret stops working, as far as somebody told us.
     Column("secret_ends_on", Date),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),

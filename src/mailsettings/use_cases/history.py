@@ -87,18 +87,18 @@ class MailServerHistory:
         expected.require(stored, past[0].changed if past else None)
         server = to_restore(past, version)
         change.note_difference(stored.server if stored else None, server)
-        return await self._put(servers, stored or past[0], server, caller.name)
+        return await self._put(servers, stored or past[0], server, caller)
 
     async def _put(
-        self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: str
+        self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: Principal
     ) -> str:
         """Store *server* in place of the *last* state of it, which may be its removal; its state then."""
         if isinstance(last, MailServerVersion):
             server_id = last.server_id
-            await servers.put_back(last, server, by)
+            await servers.put_back(last, server, by.name, by.origin.api)
         else:
             server_id = last.id
-            await servers.replace(server_id, server, by)
+            await servers.replace(server_id, server, by.name)
         await servers.forget_versions(server_id, self._kept)
         return state_of(server_id, last.version + 1)
 

@@ -35,15 +35,20 @@ class MailServerReads(Protocol):
 class MailServers(MailServerReads, Protocol):
     """The same, to be changed."""
 
-    async def add(self, server: MailServer, by: str | None = None) -> int:
-        """Store a new one, and *by* whom, under an id never used before; the default if there is no other."""
+    async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
+        """Store a new one, *by* whom and *through* which API, under an id never used before.
+
+        It is the default if there is no other.
+        """
         ...
 
     async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
         """Store *server* in place of what is there, counting its version up."""
         ...
 
-    async def put_back(self, removal: MailServerVersion, server: MailServer, by: str | None = None) -> None:
+    async def put_back(
+        self, removal: MailServerVersion, server: MailServer, by: str | None = None, through: str | None = None
+    ) -> None:
         """Store *server* under the id of one that was removed; as the default if that was and none is."""
         ...
 

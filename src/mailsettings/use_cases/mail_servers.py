@@ -124,6 +124,7 @@ class KeepMailServers:
         change.target = target(stored.id)
         server = wanted.onto(stored.server)
         change.note_difference(stored.server, server)
+        _note_creation(change, caller, stored)
         await change.work.mail_servers.replace(stored.id, server, caller.name)
         await change.work.mail_servers.forget_versions(stored.id, self._kept)
 
@@ -133,6 +134,7 @@ class KeepMailServers:
         expected.require(stored)
         change.target = target(stored.id)
         change.note_difference(stored.server, None)
+        _note_creation(change, caller, stored)
         await change.work.mail_servers.delete(stored.id, caller.name)
         await change.work.mail_servers.forget_removed(self._kept)
 
@@ -142,9 +144,19 @@ def target(server_id: int) -> str:
     return f"mail-server:{server_id}"
 
 
+def _note_creation(change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer) -> None:
+    """Say who created what is replaced or removed, and through which API, if it was another API than this one.
+
+    Callers of an API that knows a single server may not know that it is one of another API's list.
+    """
+    created = stored.created
+    if created.through is not None and created.through != caller.origin.api:
+        change.details["created"] = {"by": created.by, "through": created.through}
+
+
 async def _add(change: Change[UnitOfWork], caller: Principal, wanted: Replacement) -> int:
     server = wanted.onto(None)
-    server_id = await change.work.mail_servers.add(server, caller.name)
+    server_id = await change.work.mail_servers.add(server, caller.name, caller.origin.api)
     change.target = target(server_id)
     change.note_difference(None, server)
     return server_id

@@ -95,6 +95,7 @@ class EachExchange:
     def _begin(self, scope: Scope) -> Exchange:
         request_id = _sent_id(scope, self._id_headers) or uuid.uuid4().hex
         scope["request_id"] = request_id
+        scope["api"] = self._api
         # Never reset: the server tells of what we let through after we are gone, in the same task.
         logs.request_id.set(request_id)
         return Exchange(self._api, scope, request_id)

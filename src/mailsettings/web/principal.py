@@ -59,7 +59,7 @@ class BearerGate:
 def origin(scope: Scope) -> Origin:
     """From where a request came; its id is what `EachExchange` gave it."""
     client = scope.get("client")
-    return Origin(_address(client[0]) if client else None, scope.get("request_id"))
+    return Origin(_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
 
 
 @lru_cache(1024)
