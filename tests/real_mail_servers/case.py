@@ -45,13 +45,13 @@ class Server:
     """Words in its log that fail2ban's filters count."""
 
 
-def usual(username: str, *, missing: FailureCode = FailureCode.AUTHENTICATION_REQUIRED) -> list[Case]:
-    """Return the cases of every submission server; *missing* is what it says of a login that is not there."""
+def usual(username: str) -> list[Case]:
+    """Return the cases of every submission server."""
     return [
         Case("STARTTLS, login right", 587, STARTTLS, username=username),
         Case("implicit TLS, login right", 465, IMPLICIT, username=username),
         Case("login wrong", 587, STARTTLS, FailureCode.AUTHENTICATION_FAILED, username, WRONG),
-        Case("login missing", 587, STARTTLS, missing),
+        Case("login missing", 587, STARTTLS, FailureCode.AUTHENTICATION_REQUIRED),
         Case("STARTTLS on the TLS port", 465, STARTTLS, FailureCode.WRONG_CONNECTION_SECURITY, username),
         Case("implicit TLS on the STARTTLS port", 587, IMPLICIT, FailureCode.WRONG_CONNECTION_SECURITY, username),
     ]

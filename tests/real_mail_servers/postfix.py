@@ -73,7 +73,7 @@ SERVER = Server(
     START,
     (25, 587, 465, 2525),
     [
-        *usual(USERNAME, missing=FailureCode.CLIENT_REFUSED),
+        *usual(USERNAME),
         Case("no encryption, local recipient", 25, NONE),
         Case("STARTTLS, no login, local recipient", 25, STARTTLS),
         Case("relay denied", 25, NONE, FailureCode.RELAY_REFUSED, recipient=ELSEWHERE),

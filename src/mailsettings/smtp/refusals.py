@@ -97,8 +97,18 @@ def explain(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFail
     return pointed(advice, refusal, journal)
 
 
+_DENIED = re.compile(r"(?<!relay )access denied\W*$|permissions? to (submit|send)\b", re.IGNORECASE)
+_NOT_LOGGED_IN = Advice(
+    FailureCode.AUTHENTICATION_REQUIRED,
+    "",
+    "the server denies access to clients that have not logged in, and it offers a login.",
+)
+
+
 def _judged(said: SMTPReply, journal: Journal) -> Advice:
     """The row that fits *said*, whose names are taken out; one is made where only code and place speak."""
+    if _is_denied_without_login(said, journal):
+        return _NOT_LOGGED_IN
     for_now = said.code // 100 == _TRANSIENT
     rows = (*grammar.GREYLISTING, *grammar.ROWS, *grammar.BUSY) if for_now else grammar.ROWS
     fitting = (row for row in rows if row.fits(said, journal.stage) and _possible(row.code, journal))
@@ -108,6 +118,12 @@ def _judged(said: SMTPReply, journal: Journal) -> Advice:
     if vague and subject is not None and _possible(subject, journal):
         return Advice(subject, "")
     return found or Advice(_by_place(said, journal), "")
+
+
+def _is_denied_without_login(said: SMTPReply, journal: Journal) -> bool:
+    """Postfix's submission ports say no more than "Access denied" (`permit_sasl_authenticated, reject`)."""
+    could_log_in = journal.offered.mechanisms and not journal.logged_in
+    return bool(could_log_in and journal.stage in ENVELOPE and _DENIED.search(said.text))
 
 
 def _by_place(said: SMTPReply, journal: Journal) -> FailureCode:

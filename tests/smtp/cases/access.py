@@ -102,6 +102,24 @@ _RELAYING = (
 )
 _LOGINS = (
     login_wanted(
+        "Postfix, submission port",
+        "Postfix's master.cf: permit_sasl_authenticated, reject",
+        {"RCPT": "554 5.7.1 <localhost[127.0.0.1]>: Client host rejected: Access denied"},
+        RCPT,
+    ),
+    login_wanted(
+        "Postfix, submission port at the recipient",
+        "Postfix's master.cf: permit_sasl_authenticated, reject",
+        {"RCPT": "554 5.7.1 <to@example.net>: Recipient address rejected: Access denied"},
+        RCPT,
+    ),
+    login_wanted(
+        "Exchange, permission to submit",
+        "Microsoft Learn: receive connectors",
+        {"MAIL": "550 5.7.1 Client does not have permissions to submit to this server"},
+        SENDER,
+    ),
+    login_wanted(
         "LDAP tool behind Postfix",
         "self-service-password#436",
         {"MAIL": "503 Error: need EHLO and AUTH first"},
