@@ -30,7 +30,7 @@ PARTS: Mapping[str, Part] = {
         ["domain", "abuse/test_certificates.py"],
     ),
     "audit": Part(
-        [f"domain/{name}.py" for name in ("audit", "audit_trail", "difference", "guessing")],
+        [f"domain/{name}.py" for name in ("audit", "audit_trail", "difference", "guessing", "seen_entry")],
         ["domain/test_audit.py", "store/test_audit_log.py", "store/test_repeats.py"]
         + [f"use_cases/test_{name}.py" for name in ("audit", "log_in")]
         + ["abuse/test_locking_out.py"],
@@ -65,8 +65,11 @@ PARTS: Mapping[str, Part] = {
     "webhook": Part(["webhook/*"], ["webhook"]),
     "history": Part(
         ["domain/history.py", "web/conditions.py"],
-        ["use_cases/test_history.py", "dialects/test_conditions.py"],
+        ["use_cases/test_history.py", "domain/test_history.py", "dialects/test_conditions.py"],
     ),
-    "use_cases": Part(["use_cases/*"], ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py"]),
+    "use_cases": Part(
+        ["use_cases/*"],
+        ["use_cases", "store/test_sealing_keys.py", "store/test_audit_log.py", "abuse/test_audit_witness.py"],
+    ),
 }
 PYTEST = ("-k", "not postgresql")

@@ -245,3 +245,16 @@ async def test_reading_the_log_needs_its_own_permission(store: InMemoryStore) ->
         await log.page(everything_else)
     with pytest.raises(PermissionDenied):
         await log.verify(everything_else)
+
+
+async def test_what_another_api_created_is_named_when_it_is_replaced(
+    keep: KeepMailServers, store: InMemoryStore
+) -> None:
+    one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))
+    await keep.create(one, Replacement(SERVER))
+    await keep.put_default(other, Replacement(replace(SERVER, port=25)))
+    await keep.put_default(one, Replacement(replace(SERVER, port=26)))
+
+    _, by_the_other, by_its_own = store.audit.records
+    assert by_the_other.details["created"] == {"by": "alice", "through": "one"}
+    assert "created" not in by_its_own.details
