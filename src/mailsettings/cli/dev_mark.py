@@ -21,6 +21,7 @@ def mark(chosen: Settings) -> None:
         if not chosen.dev:
             path.unlink(missing_ok=True)
         elif chosen.data_dir.is_dir():
+            path.touch(mode=0o600)  # as everything in the data directory
             path.write_text(_TEXT, encoding="utf-8")
     except OSError as error:
         _log.warning("%s cannot be changed, so commands may not know of --dev: %s.", path, error.strerror)
