@@ -52,6 +52,12 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"word": "who", "says": "Bad token."},
         {"www-authenticate": 'Bearer error="invalid_token"'},
     ),
+    "a compressed body": (
+        lambda: refusals.UnsupportedContentCoding(),
+        400,  # by this table, which has no row of its own for it
+        {"word": "refused", "says": "Send the body uncompressed, without the header Content-Encoding."},
+        {"accept-encoding": "identity"},
+    ),
     "no permission": (
         lambda: errors.PermissionDenied("p"),
         403,
@@ -133,7 +139,7 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {},
     ),
 }
-HEADERS = ("www-authenticate", "retry-after", "allow")
+HEADERS = ("accept-encoding", "www-authenticate", "retry-after", "allow")
 
 
 class Body(BaseModel):

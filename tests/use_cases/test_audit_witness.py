@@ -1,0 +1,37 @@
+"""The witness of the audit log beside other processes that note entries too."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.use_cases.audit_witness import AuditWitness
+
+
+class SharedFile:
+    """A witness file that another process changes once between our look and our note."""
+
+    def __init__(self) -> None:
+        self.tries: list[SeenEntry] = []
+
+    def read(self) -> SeenEntry | None:
+        return None
+
+    def replace(self, expected: SeenEntry | None, new: SeenEntry) -> bool:
+        assert expected is None
+        self.tries.append(new)
+        return len(self.tries) > 1
+
+    def put(self, new: SeenEntry) -> None:
+        raise AssertionError(new)
+
+
+async def test_a_quicker_process_makes_the_witness_look_again() -> None:
+    file, nothing_stored = SharedFile(), SimpleNamespace()
+    store: Any = nothing_stored
+    entry: Any = SimpleNamespace(sequence=7, mac=b"\x07" * 32)
+    witness = AuditWitness(store, file)
+
+    witness.appended(entry)
+    await witness.close()
+
+    assert [str(each) for each in file.tries] == [str(SeenEntry(7, entry.mac))] * 2
