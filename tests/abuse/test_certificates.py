@@ -74,6 +74,12 @@ TAKEN: dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.fixture
+def kind() -> str:
+    """One database is enough here: what is told apart is the requests."""
+    return "sqlite"
+
+
 def body(pem: str) -> dict[str, Any]:
     details = {"certificateType": "CUSTOM_TLS_CERTIFICATE", "certificate": pem}
     security = {"connectionSecurityType": "START_TLS_CONNECTION_SECURITY", "tlsCertificateDetails": details}

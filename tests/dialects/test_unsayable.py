@@ -46,6 +46,12 @@ STATES = {
 }
 
 
+@pytest.fixture
+def kind() -> str:
+    """One database is enough here: what is told apart is the requests."""
+    return "sqlite"
+
+
 async def by_checkmarx(api: Caller, server_id: int) -> None:
     """Read it, change the sender's address, and put the rest back as it was shown."""
     shown = (await api.send("GET", f"{SMTP_SETTINGS}/{server_id}")).json()

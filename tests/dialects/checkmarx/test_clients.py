@@ -43,6 +43,12 @@ UNTYPED = {"Accept": "*/*"}
 PATCH_JSON = {"Content-Type": "application/json-patch+json"}
 
 
+@pytest.fixture
+def kind() -> str:
+    """One database is enough here: what is told apart is the requests."""
+    return "sqlite"
+
+
 @dataclass(frozen=True)
 class Client:
     """How one client of the vendor calls all operations."""

@@ -52,6 +52,12 @@ SECURITIES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture
+def kind() -> str:
+    """One database is enough here: what is told apart is the requests."""
+    return "sqlite"
+
+
 def server(auth: str = "USERNAME_PASSWORD_AUTH", security: str = "START_TLS_CONNECTION_SECURITY custom") -> Any:
     return copy.deepcopy(VENDORS_EXAMPLE | {"auth": AUTHS[auth], "connectionSecurity": SECURITIES[security]})
 
