@@ -13,10 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
 import pytest
 
+import commands
+from commands import Process
 from patience import GUARD_SECONDS
 
 READY_SECONDS = GUARD_SECONDS
@@ -36,7 +39,7 @@ class Started:
 
     url: str
     output: Path
-    process: subprocess.Popen[bytes]
+    process: Process
 
     @property
     def address(self) -> tuple[str, int]:
@@ -74,12 +77,8 @@ def started(
     """
     port = free_port()
     output = Path(environment["MAILSETTINGS_DATA_DIR"]).with_suffix(f".{port}.log")
-    command = [sys.executable, "-m", "mailsettings", "serve", "--port", str(port), *options]
-    if limit_files is not None:
-        soft, hard = limit_files
-        command = ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh", *command]
     with output.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stdout=file, stderr=subprocess.STDOUT)
+        process = _start(environment, ["serve", "--port", str(port), *options], file, limit_files)
     server = Started(f"{'https' if trust else 'http'}://127.0.0.1:{port}", output, process)
     try:
         wait_until_ready(server, trust)
@@ -88,6 +87,21 @@ def started(
         if process.poll() is None:
             process.terminate()
             process.wait(END_SECONDS)
+
+
+def _start(
+    environment: dict[str, str], arguments: list[str], output: BinaryIO, limit_files: tuple[int, int] | None
+) -> Process:
+    workers = any(argument.startswith("--workers") for argument in arguments)
+    if limit_files is None and not workers:
+        with Path(os.devnull).open() as nothing:
+            return commands.start(environment, *arguments, stdin=nothing, stdout=output, stderr=output)
+    # Workers are started by the main module of their parent.
+    command = [sys.executable, "-m", "mailsettings", *arguments]
+    if limit_files is not None:
+        soft, hard = limit_files
+        command = ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh", *command]
+    return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 
 def free_port() -> int:
@@ -105,9 +119,7 @@ def free_port() -> int:
 
 def make_token(environment: dict[str, str]) -> str:
     """A token that may change the settings of the server with this environment."""
-    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return made.stdout.strip()
+    return commands.run(environment, "token", "--permission", "manage-system-settings").stdout.strip()
 
 
 def wait_until_ready(server: Started, trust: ssl.SSLContext | None = None) -> None:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -11,6 +9,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 
+import commands
 from bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
 from canary import Canary
 from processes import clean_environment, serving
@@ -63,8 +62,7 @@ async def test_no_secret_is_in_the_whole_log_at_its_most_talkative(tmp_path: Pat
 
 
 def make_token(environment: dict[str, str]) -> str:
-    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return commands.run(environment, "token", "--permission", "manage-system-settings").stdout.strip()
 
 
 async def use_everything(url: str, planted: Planted, port: int) -> httpx.Response:

@@ -1,7 +1,5 @@
 """Twenty thousand settings in one list: what it costs the server, and whom it keeps waiting."""
 
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -14,9 +12,10 @@ import pytest
 
 from mailsettings.store import migrations
 
+import commands
 from databases import fill
 from postgres import Postgres
-from processes import clean_environment, serving
+from processes import clean_environment, started
 from service import SMTP_SETTINGS, TOKEN
 from wire import PATIENCE_SECONDS, Server, everything
 
@@ -59,8 +58,9 @@ def long_list(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     if request.param == "postgresql":
         url = _new_database(request.getfixturevalue("postgres"))
     environment = clean_environment(data, DATABASE_URL=url, REQUESTS_AT_ONCE_EACH=str(AT_ONCE))
-    with serving(environment) as (address, _):
-        served = LongList(address, (_token(environment), _logged_in(address)), _process(address))
+    with started(environment) as server:
+        tokens = (_token(environment), _logged_in(server.url))
+        served = LongList(server.url, tokens, Path(f"/proc/{server.process.pid}"))
         with served.client() as client:
             assert client.get(SMTP_SETTINGS).json() == []
         fill(url, ROWS)
@@ -75,22 +75,12 @@ def _new_database(postgres: Postgres) -> str:
 
 
 def _token(environment: dict[str, str]) -> str:
-    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"]
-    made = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return made.stdout.strip()
+    return commands.run(environment, "token", "--permission", "manage-system-settings").stdout.strip()
 
 
 def _logged_in(address: str) -> str:
     form = {"grant_type": "password", "username": "admin", "password": "correct horse"}
     return str(httpx.post(f"{address}{TOKEN}", data=form).json()["access_token"])
-
-
-def _process(address: str) -> Path:
-    """Of our children the one that was told this port."""
-    port = address.rpartition(":")[2].encode()
-    children = " ".join(path.read_text() for path in Path("/proc/self/task").glob("*/children")).split()
-    processes = (Path("/proc") / child for child in children)
-    return next(each for each in processes if port in (each / "cmdline").read_bytes().split(b"\0"))
 
 
 def test_the_list_is_whole_and_costs_the_server_no_memory(long_list: LongList) -> None:

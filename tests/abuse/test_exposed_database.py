@@ -2,11 +2,11 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+import commands
 from processes import clean_environment, serving
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no modes elsewhere")
@@ -14,8 +14,7 @@ BESIDE = ["", "-wal", "-shm", "-journal"]
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return commands.run(environment, *arguments)
 
 
 @pytest.fixture

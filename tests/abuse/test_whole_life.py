@@ -3,7 +3,6 @@
 import asyncio
 import sqlite3
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 
+import commands
 from bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
 from canary import Canary
 from processes import clean_environment, serving
@@ -77,8 +77,7 @@ class Life:
 
 
 def command(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    full = [sys.executable, "-m", "mailsettings", *arguments]
-    return subprocess.run(full, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return commands.run(environment, *arguments)
 
 
 @dataclass

@@ -4,7 +4,6 @@ import os
 import re
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 
 from mailsettings import __version__
 
+import commands
 from processes import free_port, serving
 
 CANARY = "canary-5d0f7a1e"
@@ -38,16 +38,7 @@ def run(environment: dict[str, str]) -> Run:
 
     def run(*arguments: str, stdin: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
         extra = {f"MAILSETTINGS_{name}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "mailsettings", *arguments]
-        return subprocess.run(
-            command,
-            input=stdin,
-            env=environment | extra,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return commands.run(environment | extra, *arguments, stdin=stdin)
 
     return run
 

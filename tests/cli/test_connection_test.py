@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from mailsettings.store import migrations
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
+import commands
 from databases import KEY
 from smtp_server import Behaviour, real_server
 
@@ -37,15 +37,7 @@ async def stored(data_dir: Path, server: Any) -> None:
 
 async def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"MAILSETTINGS_DATA_DIR": str(data_dir), "MAILSETTINGS_DEV": "true"}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "mailsettings", "test-connection", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return await asyncio.to_thread(commands.run, environment, "test-connection", *arguments)
 
 
 @pytest.mark.parametrize("which", [[], ["--api", "oracle"], ["--id", "1"]], ids=" ".join)

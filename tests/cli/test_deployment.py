@@ -11,6 +11,7 @@ import pytest
 
 from mailsettings.store.ring_file import RingFile, new_line
 
+import commands
 from processes import serving
 
 ROOT = Path(__file__).parents[2]
@@ -36,8 +37,7 @@ def environment(empty_postgres_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return commands.run(environment, *arguments)
 
 
 def files(folder: Path) -> dict[str, bytes]:

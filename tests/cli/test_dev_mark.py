@@ -1,7 +1,5 @@
 """Commands follow the rules that the service of their data directory was started with."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -10,6 +8,7 @@ import pytest
 from mailsettings.cli.dev_mark import FILE_NAME, mark, read_for_command
 from mailsettings.settings import Settings
 
+import commands
 from bodies import oracle
 from processes import clean_environment, free_port, serving
 
@@ -17,8 +16,7 @@ MAIL_SERVER = "/api/20210901/system/mail/server"
 
 
 def run(environment: dict[str, str], *arguments: str) -> str:
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    ran = commands.run(environment, *arguments)
     return ran.stdout + ran.stderr
 
 

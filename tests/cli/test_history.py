@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
 
+import commands
 from canary import Canary
 
 
@@ -36,8 +36,7 @@ async def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canary: Canary) 
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=os.environ)
+    return commands.run(os.environ, *arguments)
 
 
 def test_versions_are_listed_had_back_and_forgotten(data: Path, canary: Canary) -> None:

@@ -5,7 +5,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from mailsettings.store import migrations
+
+import commands
 
 CANARY = "canary-77d1e0aa"
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -26,10 +27,7 @@ def run(tmp_path: Path) -> Run:
     environment = {**clean, "MAILSETTINGS_DATA_DIR": str(tmp_path / "data")}
 
     def run(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mailsettings", *arguments]
-        return subprocess.run(
-            command, input=stdin, env=environment, capture_output=True, text=True, timeout=120, check=False
-        )
+        return commands.run(environment, *arguments, stdin=stdin)
 
     return run
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from base64 import b64decode
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -22,6 +21,7 @@ from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers
 
+import commands
 from processes import serving
 from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
 
@@ -46,8 +46,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180, check=False)
+    return commands.run(environment, *arguments)
 
 
 def done(environment: dict[str, str], *arguments: str) -> list[str]:

@@ -14,6 +14,7 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.probe import FailureCode
 
+import commands
 from mutated_certificates import pem_of, with_version
 from smtp.cases import SITUATIONS
 from smtp.cases.server import serving
@@ -26,16 +27,8 @@ async def run(
     home: Path, *arguments: str, password: str = "", encoding: str = "utf-8"
 ) -> subprocess.CompletedProcess[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
-    return await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-m", "mailsettings", "probe", *arguments],
-        env=environment | {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONIOENCODING": encoding},
-        input=f"{password}\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    environment |= {"HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONIOENCODING": encoding}
+    return await asyncio.to_thread(commands.run, environment, "probe", *arguments, stdin=f"{password}\n")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import httpx
 import pytest
 import trustme
 
+from commands import Process
 from patience import GUARD_SECONDS
 from processes import Started, clean_environment, started
 from wire import everything
@@ -62,7 +63,7 @@ def status_of(server: Started, path: str, trust: ssl.SSLContext) -> int:
     return httpx.get(server.url + path, verify=trust).status_code
 
 
-def children(process: subprocess.Popen[bytes]) -> list[int]:
+def children(process: Process) -> list[int]:
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [pid for pid in map(int, found) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 

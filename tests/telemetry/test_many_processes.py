@@ -3,8 +3,6 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.cli.metrics import MEMORY
 
+import commands
 from patience import GUARD_SECONDS
 from processes import clean_environment, serving
 
@@ -56,8 +55,7 @@ class Service:
 
 
 def make_token(environment: dict[str, str]) -> str:
-    command = [sys.executable, "-m", "mailsettings", "token", "--permission", "view-metrics"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return commands.run(environment, "token", "--permission", "view-metrics").stdout.strip()
 
 
 def test_one_scrape_tells_of_all_workers_and_of_a_dead_one_what_it_had_counted(tmp_path: Path) -> None:
