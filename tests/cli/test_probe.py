@@ -18,7 +18,7 @@ import commands
 from mutated_certificates import pem_of, with_version
 from smtp.cases import SITUATIONS
 from smtp.cases.server import serving
-from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server, scripted_server, stays_silent
+from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server, says, scripted_server, stays_silent
 
 CANARY = "canary-password-2c60"
 
@@ -84,8 +84,8 @@ async def test_json_is_for_programs(tmp_path: Path) -> None:
 
 
 async def test_a_terminal_that_cannot_say_what_a_server_says_is_no_error(tmp_path: Path) -> None:
-    behaviour = Behaviour(recipient_reply="550 5.1.1 \N{SNOWMAN} \x1b[31m nobody")
-    async with real_server(behaviour) as server:
+    refusal = "550 5.1.1 \N{SNOWMAN} \x1b[31m nobody".encode()
+    async with scripted_server(says(b"220 hello", b"250 mail.example.org", b"250 OK", refusal)) as server:
         arguments = ["127.0.0.1", "--port", str(server.port), "--security", "none", "--to", "a@example.com"]
         told = await run(tmp_path, *arguments, encoding="latin-1")
 
