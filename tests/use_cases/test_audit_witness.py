@@ -1,5 +1,7 @@
 """The witness of the audit log beside other processes that note entries too."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,3 +37,24 @@ async def test_a_quicker_process_makes_the_witness_look_again() -> None:
     await witness.close()
 
     assert [str(each) for each in file.tries] == [str(SeenEntry(7, entry.mac))] * 2
+
+
+class Log:
+    """A store whose audit log goes on with entry 9."""
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Any]:
+        yield SimpleNamespace(audit=self)
+
+    async def entries(self, _after: int, _limit: int) -> list[Any]:
+        return [SimpleNamespace(sequence=9, mac=b"\x09" * 32)]
+
+    async def head(self) -> Any:
+        return SimpleNamespace(sequence=9)
+
+
+async def test_an_entry_that_was_cut_out_is_named() -> None:
+    file: Any = SimpleNamespace(read=lambda: SeenEntry(7, b"\x07" * 32))
+    store: Any = Log()
+
+    assert await AuditWitness(store, file).problem() == "Entry 7 is missing."
