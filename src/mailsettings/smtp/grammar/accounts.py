@@ -38,7 +38,7 @@ LOGIN_WORDS = (
     Advice(
         FailureCode.TEMPORARY_REFUSAL,
         r"too (many|much) ([a-z]+ )*(login|log in|auth\w*|attempt|failure|error|fail)",
-        "the server has seen too many failed logins, and lets nobody in from this machine or account for a while.",
+        "after too many failed logins the server refuses logins from this machine or account for a while.",
         ("Wait half an hour without trying.", "Then check user name and password before the next test."),
         LOGIN,
     ),

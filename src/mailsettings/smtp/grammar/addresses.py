@@ -54,8 +54,7 @@ SENDER_WORDS = (
         r"(sender|mailfrom|envelope)[^;]{0,60}(domain|MX|A record)[^;]{0,40}(not|n't|must|no )"
         r"|domain (of|for|name required for) sender|sender[^.;]{0,30}domain not found|sender verif\w+ failed"
         r"|sender[^;]{0,20}could not be verified|badmailfrom|(domain|host) must exist|must be a valid domain",
-        "the server does not accept this sender: its domain has no DNS entry, or nobody receives mail at the "
-        "address.",
+        "the server does not accept this sender: its domain has no DNS entry, or the address receives no mail.",
         ("Check the spelling of the sender address.", "Use a sender whose domain exists and receives mail."),
         ENVELOPE,
     ),
