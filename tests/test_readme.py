@@ -80,7 +80,11 @@ def catching_all() -> Iterator[tuple[int, Path]]:
 
 def test_make_catch_all_starts_the_mail_server_of_the_readme() -> None:
     told = subprocess.run(
-        ["make", "--dry-run", "--always-make", "catch-all"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "--always-make", "catch-all"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
 
     assert told.splitlines()[-1].endswith("python scripts/catch_all.py --port 1025")

@@ -41,7 +41,7 @@ REFUSALS = {
 }
 
 
-def expected(step: Step, kind: Kind) -> FailureCode:  # noqa: PLR0911  # a table
+def expected(step: Step, kind: Kind) -> FailureCode:  # noqa: C901, PLR0911  # a table
     """The one code for each cell."""
     in_doubt = step is Step.DOT and kind in SLOW | HANG_UPS | NONSENSE | {Kind.WRONG_CODE}
     if in_doubt:
@@ -51,6 +51,8 @@ def expected(step: Step, kind: Kind) -> FailureCode:  # noqa: PLR0911  # a table
     if kind in HANG_UPS:
         return FailureCode.CONNECTION_LOST
     if kind is Kind.UNAVAILABLE:
+        return FailureCode.SERVER_UNAVAILABLE
+    if kind is Kind.LATER and step in {Step.GREETING, Step.EHLO}:
         return FailureCode.SERVER_UNAVAILABLE
     if kind is Kind.LATER and step in {Step.AUTH, *ENVELOPE}:
         return FailureCode.TEMPORARY_REFUSAL
