@@ -51,7 +51,8 @@ def require_fitting(url: str, ring: KeyRing) -> None:
         ring.newest()
         return
     with _looking_at(url) as connection:
-        if ring.file.mark() is None and _has_secrets(connection):
+        # In this order: another first start makes the file before it commits what is sealed with it.
+        if _has_secrets(connection) and ring.file.mark() is None:
             raise WrongKey(_without_file(ring.file.path))
         ring.file.create()
         prove(connection, ring.newest())
