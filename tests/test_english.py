@@ -1,0 +1,604 @@
+"""Texts are in plain English: none of the forms below is in docs, docstrings, comments, errors or help."""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+_PARTICIPLE = (
+    r"\w+ed|told|known|sent|kept|said|left|made|seen|put|given|written|read|shown|there|here|meant|set|done"
+)
+_WHAT_IS = rf"what (?:is|was|are|were|has been|had been) (?:not |still |already )?(?:{_PARTICIPLE})"
+FORMS = {
+    r"(?:is|are|was|were|be|been|being|and) had": "say who gets it: “the client gets a token”",
+    r"(?:is|are|was|were|be|been|being) told": "say who reports what: “the log reports it”",
+    r"tells? of": "reports",
+    r"anew": "again, or: a new …",
+    r"nobody|no one|somebody|everybody|anybody": "name the actor: the client, the caller, another user",
+    r"whoever|whomever|whosever|whose|whosoever": "name the owner in a clause of its own",
+    r"of (?:ours|theirs|yours)": "our …, the client's …",
+    r"(?:mistake|fault|error)s? of its own": "an error in this service",
+    r"lets? (?:it|them|us|him|her|\w+body) in": "accepts, rejects",
+    r"takes? it that": "assumes that",
+    r"stumbl\w+": "fails",
+    r"beside": "next to, in addition to, with",
+    r"(?:what|that|which|where) there (?:is|are|was|were)": "existing, or drop it",
+    r"(?:what|that|which|who|it) (?:is|are|was|were) none": "is not a …",
+    r"there (?:is|was) no way to": "cannot; for networks: no route to",
+    r"(?:does|do|did) not want": "refuses, rejects",
+    r"as \S+(?: \S+)? has it": "as … specifies",
+    r"of before": "earlier, previous",
+    r"(?:go|goes|went|gone) on": "continues",
+    r"gets? to see": "can read",
+    r"(?:is|are|was|were) owed": "must get, is due",
+    r"turned away": "rejected (the denial log records it)",
+    r"courier|messenger": "outbox relay, webhook sender",
+    r"second (?:look|opinion)s?": "fallback scan",
+    r"neighbourhoods?": "network (known networks)",
+    r"seal(?:ing|ed) keys?": "encryption key (key file), or service key (signing, audit)",
+    r"at once each": "per client",
+    r"the watch|watcher": "monitoring, scheduled checks",
+    r"(?:the|this|that|another|which|each|same|old|new|last|first|next) one(?=[.,;:)])": "repeat the noun",
+    r"ones|(?:the )?one (?:that|which|who|before|after)": "repeat the noun",
+    _WHAT_IS: "the …: “the stored row”",
+    r"those who": "users who, callers who",
+    r"(?:is|are|was|were) good for": "is valid for",
+    r"(?:hang|hangs|hung) up on": "disconnects",
+    r"knows? no": "does not know, does not support",
+    r"(?:is|are) to be": "must be, will be",
+    r"lest|whence|hence|thereof|therein|wherein|whereof|hereby|thereby": "use today's words",
+}
+"""Each form that is not written here, and what to write instead."""
+
+BANNED = {
+    form: re.compile(r"(?<![\w-])(?:" + form.replace(" ", r"\s+") + r")(?![\w-])", re.IGNORECASE) for form in FORMS
+}
+
+# Files that still have such forms. The list only shrinks: turn a file into plain English and take it out.
+_NOT_YET = """
+CHANGELOG.md
+CONTRIBUTING.md
+Makefile
+README.md
+docker-compose.yml
+
+alembic/versions/0002_identity_and_audit.py
+alembic/versions/0003_history_and_many_processes.py
+alembic/versions/0004_secret_labels.py
+alembic/versions/0005_known_neighbourhoods.py
+alembic/versions/0006_created_through.py
+
+benchmarks/bare_fastapi.py
+benchmarks/delayed_mail_server.py
+benchmarks/long_list.py
+benchmarks/orm_list.py
+benchmarks/probe_concurrency.py
+benchmarks/probe_round_trips.py
+benchmarks/read_path.py
+benchmarks/scale.py
+benchmarks/servers.py
+
+docs/architecture.md
+docs/connection-test.md
+docs/durability.md
+docs/external-identity.md
+docs/metrics.md
+docs/mutation.md
+docs/operations.md
+docs/performance.md
+docs/security.md
+docs/watch.md
+
+docs/decisions/0001-the-default-server.md
+docs/decisions/0002-one-writer-at-a-time.md
+docs/decisions/0003-leave-what-an-api-cannot-say.md
+docs/decisions/0004-what-a-test-may-suggest.md
+docs/decisions/0005-what-the-audit-log-promises.md
+docs/decisions/0006-keys-that-change-while-we-run.md
+docs/decisions/0007-the-issuers-keys.md
+docs/decisions/0008-going-back.md
+docs/decisions/0009-expand-then-contract.md
+docs/decisions/0010-what-a-backup-is.md
+docs/decisions/0011-which-limits-agree.md
+docs/decisions/0012-who-waits-after-failed-logins.md
+docs/decisions/0013-how-clients-share-a-process.md
+docs/decisions/0014-how-a-refusal-is-judged.md
+
+scripts/branches.py
+scripts/compare_testers.py
+scripts/lock.py
+scripts/mta.py
+scripts/mutate.py
+
+src/mailsettings/auth/access_token.py
+src/mailsettings/auth/fetching.py
+src/mailsettings/auth/hashing_queue.py
+src/mailsettings/auth/issuer_keys.py
+src/mailsettings/auth/issuers.py
+src/mailsettings/auth/json_web_keys.py
+src/mailsettings/auth/openid_connect.py
+src/mailsettings/auth/passwords.py
+src/mailsettings/auth/signing_keys.py
+src/mailsettings/auth/tokens.py
+src/mailsettings/auth/unverified.py
+
+src/mailsettings/bootstrap/backend.py
+src/mailsettings/bootstrap/existing.py
+src/mailsettings/bootstrap/identity.py
+src/mailsettings/bootstrap/outgoing.py
+src/mailsettings/bootstrap/service.py
+
+src/mailsettings/cli/accounts.py
+src/mailsettings/cli/backend.py
+src/mailsettings/cli/backup.py
+src/mailsettings/cli/commands.py
+src/mailsettings/cli/first_start.py
+src/mailsettings/cli/keys.py
+src/mailsettings/cli/metrics.py
+src/mailsettings/cli/report.py
+src/mailsettings/cli/watch.py
+
+src/mailsettings/dialects/checkmarx/errors.py
+src/mailsettings/dialects/checkmarx/paths.py
+src/mailsettings/dialects/checkmarx/routes.py
+src/mailsettings/dialects/checkmarx/schemas.py
+src/mailsettings/dialects/checkmarx/token.py
+src/mailsettings/dialects/checkmarx/translate.py
+src/mailsettings/dialects/checkmarx/version.py
+src/mailsettings/dialects/oracle_analytics/examples.py
+src/mailsettings/dialects/oracle_analytics/schemas.py
+
+src/mailsettings/domain/access.py
+src/mailsettings/domain/audit.py
+src/mailsettings/domain/audit_trail.py
+src/mailsettings/domain/backup.py
+src/mailsettings/domain/certificates.py
+src/mailsettings/domain/difference.py
+src/mailsettings/domain/errors.py
+src/mailsettings/domain/findings/__init__.py
+src/mailsettings/domain/findings/delivery.py
+src/mailsettings/domain/findings/encryption.py
+src/mailsettings/domain/findings/login.py
+src/mailsettings/domain/findings/reaching.py
+src/mailsettings/domain/guessing.py
+src/mailsettings/domain/history.py
+src/mailsettings/domain/mail_server.py
+src/mailsettings/domain/measurement.py
+src/mailsettings/domain/observation.py
+src/mailsettings/domain/once.py
+src/mailsettings/domain/outbox.py
+src/mailsettings/domain/precondition.py
+src/mailsettings/domain/probe.py
+src/mailsettings/domain/replacement.py
+src/mailsettings/domain/sealing_key.py
+src/mailsettings/domain/secure_url.py
+src/mailsettings/domain/seen_entry.py
+src/mailsettings/domain/setting.py
+src/mailsettings/domain/trust.py
+src/mailsettings/domain/watch.py
+
+src/mailsettings/logs.py
+
+src/mailsettings/settings/identity.py
+src/mailsettings/settings/model.py
+src/mailsettings/settings/serving.py
+src/mailsettings/settings/smtp.py
+src/mailsettings/settings/storing.py
+src/mailsettings/settings/watching.py
+
+src/mailsettings/site/audit.py
+src/mailsettings/site/audit_json.py
+src/mailsettings/site/metrics.py
+src/mailsettings/site/openapi.py
+src/mailsettings/site/own_apis.py
+src/mailsettings/site/pages.py
+
+src/mailsettings/smtp/certificates.py
+src/mailsettings/smtp/conversation.py
+src/mailsettings/smtp/current_values.py
+src/mailsettings/smtp/egress.py
+src/mailsettings/smtp/embedding.py
+src/mailsettings/smtp/envelope.py
+src/mailsettings/smtp/errors.py
+src/mailsettings/smtp/fallback_scan.py
+src/mailsettings/smtp/foreign.py
+src/mailsettings/smtp/gate.py
+src/mailsettings/smtp/grammar/__init__.py
+src/mailsettings/smtp/grammar/access.py
+src/mailsettings/smtp/grammar/accounts.py
+src/mailsettings/smtp/grammar/addresses.py
+src/mailsettings/smtp/inspection.py
+src/mailsettings/smtp/journal.py
+src/mailsettings/smtp/login.py
+src/mailsettings/smtp/message.py
+src/mailsettings/smtp/oauth2.py
+src/mailsettings/smtp/offers.py
+src/mailsettings/smtp/own_name.py
+src/mailsettings/smtp/own_threads.py
+src/mailsettings/smtp/ports.py
+src/mailsettings/smtp/presented.py
+src/mailsettings/smtp/prober.py
+src/mailsettings/smtp/providers/__init__.py
+src/mailsettings/smtp/providers/google.py
+src/mailsettings/smtp/providers/microsoft.py
+src/mailsettings/smtp/racing.py
+src/mailsettings/smtp/readiness.py
+src/mailsettings/smtp/refusals.py
+src/mailsettings/smtp/replies.py
+src/mailsettings/smtp/resolving.py
+src/mailsettings/smtp/session.py
+src/mailsettings/smtp/silence.py
+src/mailsettings/smtp/suspects.py
+src/mailsettings/smtp/tls.py
+src/mailsettings/smtp/tls_reasons.py
+src/mailsettings/smtp/words.py
+
+src/mailsettings/store/audit_log.py
+src/mailsettings/store/backup_contents.py
+src/mailsettings/store/backup_file.py
+src/mailsettings/store/backup_reader.py
+src/mailsettings/store/clock.py
+src/mailsettings/store/database_file.py
+src/mailsettings/store/engine.py
+src/mailsettings/store/failures.py
+src/mailsettings/store/key_admission.py
+src/mailsettings/store/key_file.py
+src/mailsettings/store/key_ring.py
+src/mailsettings/store/known_neighbourhoods.py
+src/mailsettings/store/leases.py
+src/mailsettings/store/login_failures.py
+src/mailsettings/store/login_hashes.py
+src/mailsettings/store/mail_server_rows.py
+src/mailsettings/store/mail_server_versions.py
+src/mailsettings/store/mail_servers.py
+src/mailsettings/store/migrations.py
+src/mailsettings/store/new_file.py
+src/mailsettings/store/outbox.py
+src/mailsettings/store/probe_admissions.py
+src/mailsettings/store/prompt_connection.py
+src/mailsettings/store/read_cache.py
+src/mailsettings/store/repeats.py
+src/mailsettings/store/results.py
+src/mailsettings/store/ring_file.py
+src/mailsettings/store/sealed_columns.py
+src/mailsettings/store/sealed_keys.py
+src/mailsettings/store/sealing.py
+src/mailsettings/store/sealing_keys.py
+src/mailsettings/store/snapshot.py
+src/mailsettings/store/sql_store.py
+src/mailsettings/store/tables.py
+src/mailsettings/store/turns.py
+src/mailsettings/store/view.py
+src/mailsettings/store/watch.py
+src/mailsettings/store/witness_file.py
+
+src/mailsettings/telemetry/catalogue.py
+src/mailsettings/telemetry/metrics.py
+src/mailsettings/telemetry/otlp.py
+src/mailsettings/telemetry/sampling.py
+src/mailsettings/telemetry/tracing.py
+
+src/mailsettings/use_cases/accounts.py
+src/mailsettings/use_cases/admission.py
+src/mailsettings/use_cases/agreed_ports.py
+src/mailsettings/use_cases/audit_log.py
+src/mailsettings/use_cases/audit_witness.py
+src/mailsettings/use_cases/auditing.py
+src/mailsettings/use_cases/backup_ports.py
+src/mailsettings/use_cases/backups.py
+src/mailsettings/use_cases/courier.py
+src/mailsettings/use_cases/history.py
+src/mailsettings/use_cases/lease.py
+src/mailsettings/use_cases/log_in.py
+src/mailsettings/use_cases/login_ports.py
+src/mailsettings/use_cases/mail_server_ports.py
+src/mailsettings/use_cases/mail_servers.py
+src/mailsettings/use_cases/metrics.py
+src/mailsettings/use_cases/on_watch.py
+src/mailsettings/use_cases/ports.py
+src/mailsettings/use_cases/probe_records.py
+src/mailsettings/use_cases/repeats.py
+src/mailsettings/use_cases/sealing_keys.py
+src/mailsettings/use_cases/sealing_ports.py
+src/mailsettings/use_cases/signing_keys.py
+src/mailsettings/use_cases/turned_away.py
+src/mailsettings/use_cases/uninterrupted.py
+src/mailsettings/use_cases/watch.py
+src/mailsettings/use_cases/watch_gauges.py
+src/mailsettings/use_cases/watch_ports.py
+src/mailsettings/use_cases/watch_status.py
+
+src/mailsettings/web/__init__.py
+src/mailsettings/web/answering.py
+src/mailsettings/web/capacity.py
+src/mailsettings/web/certificate.py
+src/mailsettings/web/conditions.py
+src/mailsettings/web/connection.py
+src/mailsettings/web/dialect.py
+src/mailsettings/web/documentation.py
+src/mailsettings/web/errors.py
+src/mailsettings/web/exchange.py
+src/mailsettings/web/hosts.py
+src/mailsettings/web/idempotency.py
+src/mailsettings/web/listener.py
+src/mailsettings/web/open_files.py
+src/mailsettings/web/pieces.py
+src/mailsettings/web/principal.py
+src/mailsettings/web/refusals.py
+src/mailsettings/web/report.py
+src/mailsettings/web/report_example.py
+src/mailsettings/web/report_schema.py
+src/mailsettings/web/routing.py
+src/mailsettings/web/server.py
+src/mailsettings/web/slots.py
+src/mailsettings/web/spelling.py
+src/mailsettings/web/strict_json.py
+src/mailsettings/web/unanswered.py
+src/mailsettings/web/upgrade.py
+src/mailsettings/web/workers.py
+
+src/mailsettings/webhook/delivery.py
+src/mailsettings/webhook/signature.py
+
+tests/at_once.py
+tests/attackers.py
+tests/backup_places.py
+tests/canary.py
+tests/certificates.py
+tests/command_server.py
+tests/conftest.py
+tests/fakes.py
+tests/mail_server_box.py
+tests/misbehaving_server.py
+tests/mutated_certificates.py
+tests/openid_issuer.py
+tests/postgres.py
+tests/processes.py
+tests/served.py
+tests/smtp_server.py
+tests/test_canary.py
+tests/test_end_to_end.py
+tests/test_long_list.py
+tests/test_metrics_page.py
+tests/test_operations.py
+tests/test_supply_chain.py
+tests/test_watch.py
+tests/webhook_receiver.py
+tests/whole_service.py
+tests/wire.py
+
+tests/abuse/conftest.py
+tests/abuse/test_addresses.py
+tests/abuse/test_audit_witness.py
+tests/abuse/test_certificates.py
+tests/abuse/test_content_types.py
+tests/abuse/test_encryption.py
+tests/abuse/test_exposed_database.py
+tests/abuse/test_foreign_tokens.py
+tests/abuse/test_guessed_secrets.py
+tests/abuse/test_guessing.py
+tests/abuse/test_hostile_input.py
+tests/abuse/test_hostile_words.py
+tests/abuse/test_locking_out.py
+tests/abuse/test_lying_issuers.py
+tests/abuse/test_mail_content.py
+tests/abuse/test_methods_and_headers.py
+tests/abuse/test_old_seals.py
+tests/abuse/test_own_database.py
+tests/abuse/test_own_tokens.py
+tests/abuse/test_proxies.py
+tests/abuse/test_raw_http.py
+tests/abuse/test_request_limits.py
+tests/abuse/test_secrets_stay.py
+tests/abuse/test_slow_readers.py
+tests/abuse/test_slow_senders.py
+tests/abuse/test_stored_secrets.py
+tests/abuse/test_too_many_tests.py
+tests/abuse/test_whole_life.py
+
+tests/auth/test_access_token.py
+tests/auth/test_hashing_queue.py
+tests/auth/test_issuers.py
+tests/auth/test_json_web_keys.py
+tests/auth/test_openid_connect.py
+tests/auth/test_passwords.py
+tests/auth/test_tokens.py
+tests/auth/test_unverified.py
+
+tests/chaos/__main__.py
+tests/chaos/campaign.py
+tests/chaos/clients.py
+tests/chaos/ledger.py
+tests/chaos/reckoning.py
+tests/chaos/test_cut_off.py
+tests/chaos/test_database_away.py
+tests/chaos/test_disk_full.py
+tests/chaos/test_on_disk.py
+tests/chaos/test_standby.py
+
+tests/cli/test_backup.py
+tests/cli/test_deployment.py
+tests/cli/test_existing.py
+tests/cli/test_serving.py
+
+tests/dialects/checkmarx/test_clients.py
+tests/dialects/checkmarx/test_leniency.py
+tests/dialects/oracle_analytics/test_mail_server.py
+tests/dialects/test_conditions.py
+tests/dialects/test_conformance.py
+tests/dialects/test_connection_test.py
+tests/dialects/test_repeats.py
+tests/dialects/test_unsayable.py
+
+tests/domain/test_history.py
+tests/domain/test_observation.py
+tests/domain/test_secret.py
+tests/domain/test_text.py
+tests/domain/test_watch.py
+
+tests/fuzz/__main__.py
+tests/fuzz/mutations.py
+tests/fuzz/target.py
+
+tests/real/test_generated_clients.py
+tests/real/test_http_clients.py
+tests/real/test_system_calls.py
+
+tests/real_mail_servers/__init__.py
+tests/real_mail_servers/case.py
+
+tests/site/test_openapi.py
+
+tests/smtp/cases/access.py
+tests/smtp/cases/encryption.py
+tests/smtp/cases/server.py
+tests/smtp/cases/servers.py
+tests/smtp/cases/situation.py
+tests/smtp/test_any_certificate.py
+tests/smtp/test_cases.py
+tests/smtp/test_egress.py
+tests/smtp/test_gate.py
+tests/smtp/test_hostile_servers.py
+tests/smtp/test_look_ups.py
+tests/smtp/test_oauth2.py
+tests/smtp/test_racing.py
+tests/smtp/test_refusals.py
+tests/smtp/test_report.py
+tests/smtp/test_suggestions.py
+tests/smtp/test_tls_reasons.py
+tests/smtp/test_trust.py
+tests/smtp/test_watch.py
+
+tests/store/test_backup_file.py
+tests/store/test_backups.py
+tests/store/test_keys_in_any_order.py
+tests/store/test_login_failures.py
+tests/store/test_repeats.py
+tests/store/test_results.py
+tests/store/test_ring_file.py
+tests/store/test_sealing.py
+tests/store/test_sealing_keys.py
+tests/store/test_secret_labels.py
+tests/store/test_side_by_side.py
+tests/store/test_turns.py
+
+tests/telemetry/test_many_processes.py
+tests/telemetry/test_tracing.py
+
+tests/use_cases/test_audit_witness.py
+tests/use_cases/test_backups.py
+tests/use_cases/test_history.py
+tests/use_cases/test_metrics.py
+tests/use_cases/test_repeats.py
+tests/use_cases/test_signing_keys.py
+tests/use_cases/test_watch.py
+
+tests/web/test_certificate.py
+tests/web/test_connection.py
+tests/web/test_exchange.py
+tests/web/test_idempotency.py
+tests/web/test_spelling.py
+tests/web/test_unsent.py
+tests/web/test_validation.py
+"""
+NOT_YET = frozenset(_NOT_YET.split())
+
+Text = tuple[int, str]
+"""The number of a line, and the text that starts there."""
+
+
+def strings_of(tree: ast.AST) -> Iterator[Text]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def docstrings_of(tree: ast.AST) -> Iterator[Text]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            yield from strings_of(node)
+
+
+def comments_of(source: str) -> Iterator[Text]:
+    """Yield each comment; lines of comments that follow each other are one text."""
+    start, text, last = 0, "", -1
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            line = token.start[0]
+            if line != last + 1:
+                yield start, text
+                start, text = line, ""
+            text, last = f"{text}\n{token.string.lstrip('# ')}".lstrip("\n"), line
+    yield start, text
+
+
+def prose_of(markdown: str) -> str:
+    """Return *markdown* with code and addresses as blanks, so that each line keeps its number."""
+    code = r"^```.*?^```|^(?: {4}|\t).*?$|`[^`\n]*`|\]\([^)\s]*\)"
+    blank = lambda found: re.sub(r"[^\n]", " ", found[0])  # noqa: E731
+    return re.sub(code, blank, markdown, flags=re.MULTILINE | re.DOTALL)
+
+
+def texts_of(path: Path) -> Iterator[Text]:
+    source = path.read_text()
+    if path.suffix == ".py":
+        tree = ast.parse(source)
+        yield from strings_of(tree) if path.is_relative_to(ROOT / "src") else docstrings_of(tree)
+        yield from comments_of(source)
+    elif path.suffix == ".md":
+        yield 1, prose_of(source)
+    else:
+        yield 1, source
+
+
+def findings_in(path: Path) -> Iterator[str]:
+    """Yield each banned form of a file: where it is, and what to write instead."""
+    for start, text in texts_of(path):
+        for form, pattern in BANNED.items():
+            for found in pattern.finditer(text):
+                line = start + text.count("\n", 0, found.start())
+                words = " ".join(found[0].split())
+                yield f"{path.relative_to(ROOT)}:{line}: “{words}”. Instead: {FORMS[form]}"
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Return every file with texts of this project, in order."""
+    folders = ("src", "tests", "scripts", "benchmarks", "alembic", "deploy", "docs")
+    below = (path for folder in folders for path in (ROOT / folder).rglob("*"))
+    top = (
+        ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "docker-compose.yml")
+    )
+    return tuple(
+        sorted(
+            path
+            for path in (*below, *top)
+            if path.suffix in {".py", ".md", ".yaml", ".yml", ""} and path.is_file()
+        )
+    )
+
+
+def is_turned(path: Path) -> bool:
+    return str(path.relative_to(ROOT)) not in NOT_YET
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in files() if is_turned(path)], ids=lambda path: str(path.relative_to(ROOT))
+)
+def test_a_file_is_in_plain_english(path: Path) -> None:
+    found = list(findings_in(path))
+
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_no_file_in_plain_english_is_still_excepted() -> None:
+    excepted = {path for path in files() if not is_turned(path)}
+
+    assert [str(path.relative_to(ROOT)) for path in excepted if not list(findings_in(path))] == []
