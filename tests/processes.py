@@ -1,5 +1,6 @@
 """The service as a process of its own, on a free port."""
 
+import fcntl
 import os
 import random
 import signal
@@ -7,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -105,16 +107,30 @@ def _start(
 
 
 def free_port() -> int:
-    """Return a port of loopback on which no program listens.
+    """Return a port of loopback on which no program listens, reserved for this process until it ends.
 
-    It is below the ports that systems give to connections and to listeners on port 0, so no other test gets it
-    before its server listens. The seed of the tests is the same in each process, so it is not used here.
+    It is below the ports that systems give to connections and to listeners on port 0. Other test processes, also
+    those of another run, do not get it in the time until its server listens. The seed of the tests is the same in
+    each process, so it is not used here.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe, suppress(OSError):
+            _reserve(port)
             probe.bind(("127.0.0.1", port))
             return port
+
+
+_RESERVED: list[BinaryIO] = []
+
+
+def _reserve(port: int) -> None:
+    """Lock the file of this port. Raises `BlockingIOError`, an `OSError`, if another process holds the lock."""
+    folder = Path(tempfile.gettempdir()) / f"mailsettings-test-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    file = (folder / str(port)).open("wb")
+    _RESERVED.append(file)  # an open file keeps the lock, also on a port that turns out to be taken
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def make_token(environment: dict[str, str]) -> str:
