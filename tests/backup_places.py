@@ -35,7 +35,7 @@ from mailsettings.store.ring_file import RingFile
 from mailsettings.store.sealed_columns import SEALED
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.snapshot import Snapshot
-from mailsettings.store.sql_store import SQLStore, SQLUnitOfWork
+from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import (
     idempotency_keys,
     known_neighbourhoods,
@@ -46,6 +46,7 @@ from mailsettings.store.tables import (
     watch_states,
     webhook_events,
 )
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.audit_log import ReadAuditLog, Verdict
 from mailsettings.use_cases.backups import KeepBackups
 
@@ -187,7 +188,7 @@ async def fill(place: Place, password: str, password_hash: str = "a hash") -> No
     )
 
 
-async def _fill_more(work: SQLUnitOfWork, password_hash: str) -> None:
+async def _fill_more(work: Transaction, password_hash: str) -> None:
     for kind in AccountKind:
         account = Account(f"a {kind}", frozenset({"view-mail-settings"}), kind)
         await work.accounts.add(Credentials(account, password_hash, "a stamp"))

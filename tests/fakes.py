@@ -276,6 +276,18 @@ class InMemoryStore:
     probe_admissions: InMemoryProbeAdmissions = field(default_factory=InMemoryProbeAdmissions)
     away: bool = False
 
+    @property
+    def cache(self) -> "InMemoryStore":
+        return self
+
+    async def default_mail_server(self) -> StoredMailServer | None:
+        async with self.reading() as view:
+            return await view.mail_servers.find_default()
+
+    async def account(self, name: str) -> Credentials | None:
+        async with self.reading() as view:
+            return await view.accounts.find(name)
+
     @asynccontextmanager
     async def reading(self) -> AsyncIterator["InMemoryStore"]:
         if self.away:

@@ -32,8 +32,7 @@ async def put(store: SQLStore, host: str) -> None:
 
 
 async def host(store: SQLStore) -> str | None:
-    async with store.reading() as view:
-        stored = await view.mail_servers.find_default()
+    stored = await store.cache.default_mail_server()
     return stored.server.host if stored else None
 
 

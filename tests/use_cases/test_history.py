@@ -1,6 +1,7 @@
 """What settings were before is kept, bounded, and can be had back; on real databases, as they do it."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -13,14 +14,19 @@ from mailsettings.domain.errors import (
     OutcomeUnknown,
     PermissionDenied,
 )
+from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.once import Once
 from mailsettings.domain.precondition import Precondition, States
 from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
+from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import KeepMailServers
+
+from databases import KEY
 
 ALICE = Principal("alice", frozenset(Permission))
 KEPT = 4
@@ -57,6 +63,31 @@ async def test_every_version_is_kept_with_who_made_it(keep: KeepMailServers, his
     assert await hosts(history) == [(3, None), (2, "b"), (1, "a")]
     assert [one.changed.by for one in found] == ["alice", "operator", "alice"]
     assert all(one.changed.at is not None and one.was_default for one in found)
+
+
+async def test_a_change_while_the_list_is_read_shows_no_version_twice(
+    keep: KeepMailServers, history: MailServerHistory, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    read_versions, changes = SQLMailServers.versions, set[asyncio.Task[None]]()
+
+    async def versions_after_a_change(servers: SQLMailServers, server_id: int) -> Sequence[MailServerVersion]:
+        change = KeepMailServers(other, KEPT).put_default(ALICE, Replacement(server("c")))
+        changes.add(asyncio.create_task(change))
+        # A database with a log of its own commits meanwhile; SQLite without one waits for this read to end.
+        await asyncio.wait(changes, timeout=0.5)
+        return await read_versions(servers, server_id)
+
+    await keep.put_default(ALICE, Replacement(server("a")))
+    await keep.put_default(ALICE, Replacement(server("b")))
+    with monkeypatch.context() as patched:
+        patched.setattr(SQLMailServers, "versions", versions_after_a_change)
+        during = await hosts(history)
+    await asyncio.gather(*changes)
+    await other.close()
+
+    assert during == [(2, "b"), (1, "a")]
+    assert await hosts(history) == [(3, "c"), (2, "b"), (1, "a")]
 
 
 async def test_going_back_brings_all_of_a_version_with_its_secret(

@@ -28,7 +28,7 @@ from mailsettings.domain.watch import Health
 from mailsettings.store import engine, outbox
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.store.view import SQLView
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.courier import Courier
 from mailsettings.use_cases.lease import Lease, LeaseLost
 from mailsettings.use_cases.on_watch import NAME, OnWatch
@@ -462,7 +462,7 @@ async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
     prober, stumbles = ScriptedProber(), [ValueError("canary")]
     reading = store.reading
 
-    def stumbling() -> AbstractAsyncContextManager[SQLView]:
+    def stumbling() -> AbstractAsyncContextManager[Transaction]:
         if stumbles:
             raise stumbles.pop()
         return reading()

@@ -8,6 +8,7 @@ from typing import Any
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -17,6 +18,9 @@ from mailsettings.store.several_hosts import read_url
 
 WRITES = {"mailsettings_writes": True}
 """Execution options of a connection that is going to write."""
+
+POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
+"""Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
 _BUSY_SECONDS = 5
 # One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
@@ -54,6 +58,7 @@ def async_engine(url: str) -> AsyncEngine:
             },
         )
     _teach(engine.sync_engine)
+    event.listen(engine.sync_engine, "before_cursor_execute", _refuse_writes_while_reading)
     return engine
 
 
@@ -160,6 +165,14 @@ def _begin_sqlite(connection: Connection) -> None:
     # (SQLITE_BUSY_SNAPSHOT, which no timeout waits for); one that is to write takes its turn at the start.
     writes = connection.get_execution_options().get("mailsettings_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _refuse_writes_while_reading(connection: Connection, *arguments: Any) -> None:
+    # Such a statement would not have the writer's lock: a mistake of ours, to be found by any test that runs it.
+    context: DefaultExecutionContext = arguments[3]
+    changes = context.isinsert or context.isupdate or context.isdelete
+    if changes and not connection.get_execution_options().get("mailsettings_writes", False):
+        raise RuntimeError("This transaction only reads; use SQLStore.writing().")
 
 
 def _begin_postgresql(connection: Connection) -> None:

@@ -6,8 +6,13 @@ has committed. So a value is as good as a fresh read while the number is the one
 
 import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Generic, TypeVar
+
+from mailsettings.domain.access import Credentials
+from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.store.transaction import Transaction
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -73,3 +78,33 @@ class FreshValues(Generic[Key, Value]):
             # Kept with the version that was seen before it was loaded, also if there is a newer one by now.
             kept[key] = await self._load(key)
         return kept[key]
+
+
+class ReadCache:
+    """What nearly every request reads: the account of its caller, and the mail server that there is one of.
+
+    Each answer is the last committed state, but two answers may be of two moments; `SQLStore.reading` is one.
+    """
+
+    def __init__(
+        self, version: DataVersion | None, reading: Callable[[], AbstractAsyncContextManager[Transaction]]
+    ) -> None:
+        self._reading = reading
+        self._default: FreshValues[None, StoredMailServer | None] = FreshValues(version, self._read_default)
+        self._accounts: FreshValues[str, Credentials | None] = FreshValues(version, self._read_account)
+
+    async def default_mail_server(self) -> StoredMailServer | None:
+        """Return the mail server that an API which knows a single server shows."""
+        return await self._default.get(None)
+
+    async def account(self, name: str) -> Credentials | None:
+        """Return the account of exactly this name, with its password hash."""
+        return await self._accounts.get(name)
+
+    async def _read_default(self, _key: None) -> StoredMailServer | None:
+        async with self._reading() as snapshot:
+            return await snapshot.mail_servers.find_default()
+
+    async def _read_account(self, name: str) -> Credentials | None:
+        async with self._reading() as snapshot:
+            return await snapshot.accounts.find(name)

@@ -13,49 +13,19 @@ from sqlalchemy.pool import QueuePool
 from mailsettings.domain.audit import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
-from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.failures import away_as_unavailable
 from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
-from mailsettings.store.known_neighbourhoods import SQLKnownNeighbourhoods
-from mailsettings.store.leases import SQLLeases
-from mailsettings.store.login_failures import SQLLoginFailures
-from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.outbox import SQLOutbox
-from mailsettings.store.probe_admissions import SQLProbeAdmissions
-from mailsettings.store.read_cache import DataVersion
-from mailsettings.store.repeats import SQLRepeats
-from mailsettings.store.restoring import SQLContents
+from mailsettings.store.read_cache import DataVersion, ReadCache
 from mailsettings.store.sealed_keys import SQLSealedKeys
-from mailsettings.store.sealing import KeySource, Sealer
-from mailsettings.store.sealing_keys import SQLSealingKeys
+from mailsettings.store.sealing import KeySource
+from mailsettings.store.transaction import Transaction
 from mailsettings.store.turns import Turns
-from mailsettings.store.view import SQLView
-from mailsettings.store.watch import SQLWatch
 
 CONNECT_SECONDS = 2.4
 """How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
-
-
-class SQLUnitOfWork:
-    """One transaction."""
-
-    def __init__(self, connection: AsyncConnection, sealer: Sealer, keys: KeySource) -> None:
-        self.mail_servers = SQLMailServers(connection, sealer)
-        self.accounts = SQLAccounts(connection)
-        self.sealed_keys = SQLSealedKeys(connection, sealer)
-        self.sealing_keys = SQLSealingKeys(connection, keys)
-        self.watch = SQLWatch(connection)
-        self.leases = SQLLeases(connection)
-        self.outbox = SQLOutbox(connection)
-        self.audit = SQLAuditLog(connection, self.sealed_keys)
-        self.login_failures = SQLLoginFailures(connection, self.audit)
-        self.known_neighbourhoods = SQLKnownNeighbourhoods(connection, self.audit)
-        self.repeats = SQLRepeats(connection, self.audit)
-        self.probe_admissions = SQLProbeAdmissions(connection)
-        self.contents = SQLContents(connection, sealer)
 
 
 class SQLStore:
@@ -68,15 +38,16 @@ class SQLStore:
         self._keys = keys
         self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
         self._turns = Turns()
-        self._view = SQLView(lambda: self._transaction(writes=False), keys, self._guard)
+        self._for_reading = {} if self._guard else engine.POSTGRESQL_SNAPSHOT
+        self.cache = ReadCache(self._guard, self.reading)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[SQLUnitOfWork]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
         async with self._turns.take(), self._transaction(writes=True) as connection:
             # Under the lock, so that no key is dropped between this look at the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
-            work = SQLUnitOfWork(connection, sealer, self._keys)
+            work = Transaction(connection, self._keys, sealer)
             yield work
         for entry in work.audit.appended:
             _tell(entry)
@@ -84,9 +55,13 @@ class SQLStore:
                 self.on_appended(entry)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[SQLView]:
-        """The last committed state. Nothing is opened before something has to be read from the database."""
-        yield self._view
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """One snapshot of what is committed: whatever the block reads, it reads as of its first question.
+
+        Keep the block short. On SQLite without a write-ahead log no writer can commit before it ends.
+        """
+        async with self._transaction(writes=False) as connection:
+            yield Transaction(connection, self._keys)
 
     async def admit_key(self) -> None:
         """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
@@ -124,7 +99,7 @@ class SQLStore:
 
     @asynccontextmanager
     async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        options = engine.WRITES if writes else {}
+        options = engine.WRITES if writes else self._for_reading
         with away_as_unavailable():
             async with self._connection() as connection:
                 await connection.execution_options(**options)

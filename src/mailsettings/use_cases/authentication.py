@@ -39,8 +39,7 @@ class Authentication:
         await self._turned_away.note(caller.name, caller.origin, Action.ACCESS, None, details)
 
     async def _granted_now(self, claims: TokenClaims) -> frozenset[str]:
-        async with self._store.reading() as view:
-            found = await view.accounts.find(claims.subject)
+        found = await self._store.cache.account(claims.subject)
         if found is None or found.stamp != claims.stamp:
             raise NotAuthenticated("The access token is no longer good.", presented=True)
         return found.account.grants

@@ -74,8 +74,7 @@ class LogIn:
         # No account has such a name, and not every database can be asked for it.
         if not name.isprintable() or len(name) > LONGEST_NAME:
             return None
-        async with self._store.reading() as view:
-            found = await view.accounts.find(name)
+        found = await self._store.cache.account(name)
         return found if found and found.account.kind is kind else None
 
     async def _require_no_wait(self, attempt: Attempt, origin: Origin) -> None:

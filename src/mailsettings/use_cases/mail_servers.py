@@ -64,8 +64,7 @@ class KeepMailServers:
     async def get_default(self, caller: Principal) -> StoredMailServer:
         """The default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
-        async with self._store.reading() as work:
-            return _existing(await work.mail_servers.find_default())
+        return _existing(await self._store.cache.default_mail_server())
 
     async def create(self, caller: Principal, wanted: Replacement, once: Once | None = None) -> int:
         """Store a new mail server and return its id.

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenClaims
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
-from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions, RepeatReads, Repeats
 from mailsettings.use_cases.login_ports import (
@@ -186,11 +186,28 @@ class UnitOfWork(Protocol):
         ...
 
 
+class Cache(Protocol):
+    """What nearly every request reads; each answer is the last committed state."""
+
+    async def default_mail_server(self) -> StoredMailServer | None:
+        """The default mail server."""
+        ...
+
+    async def account(self, name: str) -> Credentials | None:
+        """The account of this name, with its password hash."""
+        ...
+
+
 class Store(Protocol):
-    """Where everything is kept. Both raise `StoreUnavailable` when the database is away."""
+    """Where everything is kept. All raise `StoreUnavailable` when the database is away."""
+
+    @property
+    def cache(self) -> Cache:
+        """What nearly every request reads."""
+        ...
 
     def reading(self) -> AbstractAsyncContextManager[View]:
-        """The last committed state; two questions may be answered from two moments."""
+        """One snapshot of what is committed."""
         ...
 
     def writing(self) -> AbstractAsyncContextManager[UnitOfWork]:
