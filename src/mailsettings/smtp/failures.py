@@ -11,6 +11,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.smtp import refusals
 from mailsettings.smtp.errors import Answered, Refused
 from mailsettings.smtp.foreign import protocol_of
+from mailsettings.smtp.gate import NotAllowed
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.look_ups import not_found
 from mailsettings.smtp.oauth2 import TokenRefused
@@ -49,8 +50,8 @@ def explain(error: Exception, journal: Journal) -> ProbeFailure:
             return with_offers(error.failure(journal.stage), journal)
         case Answered():
             return _refusal(error, journal)
-        case NotConnected():
-            return failure(error.code, journal.stage, explanation=_without_route(error))
+        case NotAllowed() | NotConnected():
+            return _no_connection(error, journal.stage)
         case TokenRefused():
             return _no_token(error, journal)
         case _ if journal.dot_sent:
@@ -120,6 +121,12 @@ def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
             return FailureCode.TLS_CERTIFICATE_INVALID
         case _:
             return FailureCode.UNEXPECTED_REPLY
+
+
+def _no_connection(error: NotAllowed | NotConnected, stage: ProbeStage) -> ProbeFailure:
+    if isinstance(error, NotAllowed):
+        return failure(error.code, stage, explanation=error.explanation, steps=error.steps)
+    return failure(error.code, stage, explanation=_without_route(error))
 
 
 def _without_route(error: NotConnected) -> str:

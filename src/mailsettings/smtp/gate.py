@@ -12,16 +12,25 @@ import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address
 
-from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.probe import FailureCode, Steps
 from mailsettings.smtp.egress import NETWORKS_SETTING, PORTS_SETTING, EgressPolicy
 from mailsettings.smtp.embedding import Address, reached
-from mailsettings.smtp.errors import Refused
 from mailsettings.smtp.resolving import HostLookup
 
 LOOK_UP_SECONDS = 3.0
 _NOT_OURS = "Use another host or port: this one is the service's own."
 _NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
 _EVERY_ADDRESS = IPv4Address(0)
+
+
+class NotAllowed(Exception):
+    """A connection that the policy forbids; `explanation` is empty where that of the code says enough."""
+
+    def __init__(self, code: FailureCode, steps: Steps, explanation: str = "") -> None:
+        super().__init__(code)
+        self.code = code
+        self.steps = steps
+        self.explanation = explanation
 
 
 class Gate:
@@ -32,22 +41,22 @@ class Gate:
         self._lookup = lookup
 
     async def require(self, addresses: Sequence[Address], port: int) -> None:
-        """One closed address closes the host: a name may not carry us past the policy. Raises `Refused`."""
+        """One closed address closes the host: a name may not carry us past the policy. Raises `NotAllowed`."""
         if not all(self._policy.allows(address) for address in addresses):
             steps = (
                 "Use another host.",
                 f"Or let whoever runs this service add its network to {NETWORKS_SETTING}.",
             )
-            raise Refused(FailureCode.ADDRESS_NOT_ALLOWED, steps=steps)
+            raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, steps)
         if await self._any_is_ours(addresses, port):
-            raise Refused(FailureCode.ADDRESS_NOT_ALLOWED, steps=(_NOT_OURS,))
+            raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, (_NOT_OURS,))
 
     def require_port(self, port: int) -> None:
-        """Raises `Refused`."""
+        """Raises `NotAllowed`."""
         if not self._policy.allows_port(port):
             explanation = f"connection tests may not use port {port}."
             steps = ("Use a port for mail.", f"Or let whoever runs this service add it to {PORTS_SETTING}.")
-            raise Refused(FailureCode.PORT_NOT_ALLOWED, explanation, steps)
+            raise NotAllowed(FailureCode.PORT_NOT_ALLOWED, steps, explanation)
 
     async def admits(self, address: Address, port: int) -> bool:
         """Whether a connection to *port* of *address* may be made."""

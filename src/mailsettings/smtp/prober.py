@@ -26,7 +26,7 @@ from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, Answered, Refused
 from mailsettings.smtp.failures import explain, outcome_of
 from mailsettings.smtp.fallback_scan import FallbackScan, Waits
-from mailsettings.smtp.gate import Gate
+from mailsettings.smtp.gate import Gate, NotAllowed
 from mailsettings.smtp.inspection import Inspection
 from mailsettings.smtp.journal import Journal, OnStage
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRefused
@@ -42,7 +42,7 @@ from mailsettings.smtp.tls import TLSTrust
 MAX_CONCURRENT_SCANS = 16
 """Tests that look for another way at the same time; a connection with TLS takes 50 kB."""
 MAX_ADDRESSES_NOTED = 20
-ENDS = (Refused, Answered, NotConnected, TokenRefused, *WIRE_ERRORS)
+ENDS = (Refused, Answered, NotAllowed, NotConnected, TokenRefused, *WIRE_ERRORS)
 """All that is known to end a conversation; anything else is a defect in this program."""
 
 _log = logging.getLogger("mailsettings.smtp")
