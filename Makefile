@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook smtp/test_egress.py store/test_sealing.py)
 
-.PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit
+.PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit measure
 
 help:  ## say what each command does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ mutate: .venv/dev  ## break the rules one by one and see whether the tests notic
 
 coverage: .venv/dev  ## every branch of the domain, the gates and the error tables is tested, or this fails
 	$(BIN)/python scripts/branches.py
+
+measure: .venv/dev  ## sizes of the code, and the files and statements of a request
+	@$(BIN)/python scripts/measure.py
 
 audit: .venv/dev  ## ask for known vulnerabilities of what is locked; needs the internet, fails without
 	$(BIN)/python scripts/audit.py requirements.lock requirements-dev.lock
