@@ -114,6 +114,7 @@ docs/decisions/0014-how-a-refusal-is-judged.md
 scripts/branches.py
 scripts/compare_testers.py
 scripts/lock.py
+scripts/measure.py
 scripts/mta.py
 scripts/mutate.py
 
@@ -275,7 +276,6 @@ src/mailsettings/store/snapshot.py
 src/mailsettings/store/sql_store.py
 src/mailsettings/store/tables.py
 src/mailsettings/store/turns.py
-src/mailsettings/store/view.py
 src/mailsettings/store/watch.py
 src/mailsettings/store/witness_file.py
 
