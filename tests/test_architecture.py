@@ -3,16 +3,21 @@
 import ast
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
 
-import mailsettings.dialects
+from mailsettings import dialects
 from mailsettings.dialects import DIALECTS
+from mailsettings.web.dialect import Dialect
+
+from operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
 LONGEST_FILE = 300
+_HUMP = re.compile(r"[a-z][A-Z]")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
@@ -23,26 +28,39 @@ def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(text))
 
 
-def test_every_folder_of_dialects_is_registered() -> None:
-    folders = {module.name for module in pkgutil.iter_modules(mailsettings.dialects.__path__)}
+def folder(dialect: Dialect) -> str:
+    return dialect.name.replace("-", "_")
 
-    assert folders == {dialect.name.replace("-", "_") for dialect in DIALECTS}
+
+def test_every_folder_of_dialects_is_registered() -> None:
+    folders = {module.name for module in pkgutil.iter_modules(dialects.__path__)}
+
+    assert folders == {folder(dialect) for dialect in DIALECTS}
+
+
+def vendor_words(dialect: Dialect) -> set[str]:
+    """The names that only this vendor's wire has: members in camelCase, and where its paths begin."""
+    schemas = importlib.import_module(f"{dialects.__name__}.{folder(dialect)}.schemas")
+    models = [found for found in vars(schemas).values() if getattr(found, "__module__", "") == schemas.__name__]
+    fields = [field for model in models for field in getattr(model, "model_fields", {}).values()]
+    paths = [operation.path.split("/") for operation in OPERATIONS if operation.dialect is dialect]
+    begins = {part for _, *parts in paths for part in parts[:2]} - {"api", "auth"}
+    return begins | {field.alias for field in fields if field.alias and _HUMP.search(field.alias)}
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
-def test_a_vendors_words_are_in_its_own_folder_only(dialect: object) -> None:
-    name = dialect.name.replace("-", "_")  # type: ignore[attr-defined]  # a Dialect, by the list it is from
-    importlib.import_module(f"mailsettings.dialects.{name}")
-    words = {"checkmarx": ["encryptionType", "cxrestapi"], "oracle_analytics": ["authType", "20210901"]}[name]
-    allowed = (f"dialects/{name}/", "cli/first_start.py")  # the line to paste names a path of an API
+def test_a_vendors_words_are_in_its_own_folder_only(dialect: Dialect) -> None:
+    words = vendor_words(dialect)
+    # The line to paste names a path of an API.
+    others = [path for path in SOURCES if "dialects" not in path.parts and path.name != "first_start.py"]
 
     found = [
         f"{path.relative_to(ROOT)}: {word}"
-        for path in SOURCES
-        for word in words
-        if word in path.read_text() and not any(part in str(path) for part in allowed)
+        for path in others
+        for word in words.intersection(re.findall(r"\w+", path.read_text()))
     ]
 
+    assert words
     assert found == []
 
 

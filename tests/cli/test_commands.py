@@ -174,6 +174,7 @@ FAILURES = {
     "an id beyond the databases'": (2, ["history", "--id", "2147483648"], {}, "2147483648 is not in the range"),
     "a test of such an id": (2, ["test-connection", "--id", "2147483648"], {}, "2147483648 is not in the range"),
     "before the calendar": (2, ["audit", "--since", "999999d"], {}, "give a time"),
+    "no such API": (2, ["test-connection", "--api", "nothing"], {}, "'nothing' is not 'oracle'"),
     "two servers": (2, ["test-connection", "--api", "oracle", "--id", "1"], {}, "do not go together"),
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 from starlette.types import ASGIApp
 
-from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.access import OPERATOR, Permission
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
@@ -20,9 +20,10 @@ from mailsettings.use_cases.accounts import KeepAccounts
 from mailsettings.web.requests_at_once import RequestsAtOnce
 from mailsettings.web.routing import LONGEST_BODY
 
-from bodies import HOST, PORT, USERNAME, checkmarx, checkmarx_test, oracle
+from bodies import HOST, PORT, USERNAME
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
-from service import ADMIN, BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+from operations import ALL_OPERATIONS, Operation
+from service import ADMIN, BASE_URL, build_service
 
 PASSWORD = "correct horse"
 KEY = "Idempotency-Key"
@@ -35,7 +36,7 @@ Form = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Call:
-    """A request that succeeds on a service with one stored mail server."""
+    """A request that succeeds on a service with one stored mail server, which was replaced once."""
 
     method: str
     path: str
@@ -50,27 +51,17 @@ class Call:
 
 
 LOGIN: Form = {"grant_type": "password", "username": "admin", "password": PASSWORD}
-DISCOVERY = TOKEN.replace("connect/token", ".well-known/openid-configuration")
 CALLS: Mapping[str, Call] = {
-    "getMailServer": Call("GET", MAIL_SERVER),
-    "putMailServer": Call("PUT", MAIL_SERVER, oracle("a password")),
-    "deleteMailServer": Call("DELETE", MAIL_SERVER),
-    "testMailServer": Call("POST", f"{MAIL_SERVER}/actions/test", {"recipient": "to@example.org"}),
-    "rollBackMailServer": Call("POST", f"{MAIL_SERVER}/actions/rollback"),
-    "listSmtpSettings": Call("GET", SMTP_SETTINGS),
-    "createSmtpSettings": Call("POST", SMTP_SETTINGS, checkmarx("a password")),
-    "getSmtpSettings": Call("GET", f"{SMTP_SETTINGS}/1"),
-    "updateSmtpSettings": Call("PUT", f"{SMTP_SETTINGS}/1", checkmarx("a password")),
-    "deleteSmtpSettings": Call("DELETE", f"{SMTP_SETTINGS}/1"),
-    "testSmtpConnection": Call("POST", f"{SMTP_SETTINGS}/testconnection", checkmarx_test("a password")),
-    "requestToken": Call("POST", TOKEN, form=LOGIN, token=None),
-    "getOpenIdConfiguration": Call("GET", DISCOVERY, token=None),
-    "getJsonWebKeySet": Call("GET", f"{DISCOVERY}/jwks", token=None),
-    "listAuditEntries": Call("GET", "/audit"),
-    "getMetrics": Call("GET", "/metrics"),
+    each.id: Call(
+        each.method,
+        each.path,
+        each.body,
+        form=LOGIN if each.takes_form else None,
+        token=None if each.is_open else "admin",
+    )
+    for each in ALL_OPERATIONS
 }
 WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration")
-TESTS = ("testMailServer", "testSmtpConnection")
 
 
 class BrokenStore(InMemoryStore):
@@ -195,8 +186,8 @@ async def after_another(call: Call) -> httpx.Response:
     """Send it under the key of another request."""
     made = Stage()
     await made.prepare()
-    other = CALLS["createSmtpSettings"]
-    await made.send(replace(other, json=checkmarx("another password")).having((KEY, "key")))
+    other = next(CALLS[each.id] for each in ALL_OPERATIONS if KEY in each.headers and CALLS[each.id] != call)
+    await made.send(other.having((KEY, "key")))
     return await made.send(call.having((KEY, "key")))
 
 
@@ -259,56 +250,51 @@ def stage(**settings: Any) -> Provoke:
 
 Case = tuple[str, str, Provoke]
 """The operation, the status as the document names it, and how to provoke it."""
-_PRECONDITIONS = (
-    *("getMailServer", "putMailServer", "deleteMailServer", "rollBackMailServer"),
-    *("getSmtpSettings", "updateSmtpSettings", "deleteSmtpSettings"),
-)
 
 
 def cases() -> Iterable[Case]:
-    """All of them; a status may come in several ways."""
-    for name, call in CALLS.items():
-        success = {"createSmtpSettings": "201", "updateSmtpSettings": "204", "deleteSmtpSettings": "204"}
-        yield name, success.get(name, "200"), well
-        if call.token:
-            yield from _behind_a_token(name, call)
+    """All of them, from what each operation reads; a status may come in several ways."""
+    for operation in ALL_OPERATIONS:
+        name, call = operation.id, CALLS[operation.id]
+        yield name, operation.success, well
+        if not operation.is_open:
+            yield from _behind_a_token(operation)
         if call.json or call.form:
             yield name, "413", too_large
+            yield name, "415", header("Content-Encoding", "gzip")
         if call.json:
             yield name, "415", not_json
-        if call.json or call.form:
-            yield name, "415", header("Content-Encoding", "gzip")
     yield from _of_single_operations()
 
 
-def _behind_a_token(name: str, call: Call) -> Iterable[Case]:
+def _behind_a_token(operation: Operation) -> Iterable[Case]:
+    name = operation.id
     yield name, "400", header("Authorization", "Bearer another")
     yield name, "401", token(None)
     yield name, "401", token("no such token")
     yield name, "403", token("stranger")
     yield name, "429", stage(at_once=RequestsAtOnce(0))
     yield name, "503", token("issuer-away")
+    yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
     if name not in WITHOUT_DATABASE:
         yield name, "503", database_away
         yield name, "default", broken
-    if name in _PRECONDITIONS:
+    if "If-Match" in operation.headers:
         yield name, "412", header("If-Match", '"another"')
-    if call.method == "POST":
-        success = "201" if name == "createSmtpSettings" else "200"
-        yield name, success, twice
-        yield name, "409", after_another
-    if "/1" in call.path or (MAIL_SERVER in call.path and call.method != "PUT"):
-        yield name, "404", nothing_stored
-
-
-def _of_single_operations() -> Iterable[Case]:
-    for name in ("getMailServer", "getSmtpSettings"):
+    if operation.method == "GET" and "If-None-Match" in operation.headers:
         yield name, "304", header("If-None-Match", "*")
-    for name in TESTS:
+    if KEY in operation.headers:
+        yield name, operation.success, twice
+        yield name, "409", after_another
+    if "Prefer" in operation.headers:
+        yield name, operation.success, header("Prefer", "return=representation")
+    if operation.permission is Permission.MAIL_SERVERS_TEST:
         yield name, "400", failing
         yield name, "400", failing_twice
         yield name, "409", meanwhile
-    yield "testSmtpConnection", "200", header("Prefer", "return=representation")
+
+
+def _of_single_operations() -> Iterable[Case]:
     yield "requestToken", "400", wrong_password
     yield "requestToken", "429", too_many_logins
     yield "requestToken", "503", database_away

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -21,21 +22,24 @@ from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from canary import Canary
 
 STYLE = ErrorStyle(
-    answers={
-        errors.NotAuthenticated: Answer(401, "who"),
-        errors.PermissionDenied: Answer(403, "may not"),
-        errors.InvalidSetting: Answer(400, "bad"),
-        errors.SecretNeededAgain: Answer(400, "again"),
-        errors.MailSettingsError: Answer(409, "other"),
-        errors.TooManyProbes: Answer(429, "slow"),
-        errors.StoreUnavailable: Answer(503, "away"),
-        refusals.MethodNotAllowed: Answer(405, "how"),
-        refusals.NoSuchPath: Answer(404, "where"),
-        refusals.RequestRefused: Answer(400, "refused"),
-        Exception: Answer(500, "ours"),
-    },
     body=lambda answer, message: {"word": answer.code, "says": message},
     fields={Setting.HOST: "theHost", Setting.PASSWORD: "thePassword"},
+    codes={
+        400: "bad",
+        401: "who",
+        403: "may not",
+        404: "where",
+        405: "how",
+        415: "what",
+        429: "slow",
+        500: "ours",
+        503: "away",
+    },
+    answers={
+        errors.SecretNeededAgain: Answer(422, "again"),
+        errors.RepeatRefused: Answer(410, "repeated"),
+        refusals.BodyTooLarge: Answer(400, "long"),
+    },
     media_type="application/vnd.test+json",
 )
 AGAIN = errors.SecretNeededAgain(Setting.PASSWORD)
@@ -54,8 +58,8 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
     ),
     "a compressed body": (
         lambda: refusals.UnsupportedContentCoding(),
-        400,  # by this table, which has no row of its own for it
-        {"word": "refused", "says": "Send the body uncompressed, without the header Content-Encoding."},
+        415,
+        {"word": "what", "says": "Send the body uncompressed, without the header Content-Encoding."},
         {"accept-encoding": "identity"},
     ),
     "no permission": (
@@ -70,8 +74,19 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"word": "bad", "says": "theHost is wrong."},
         {},
     ),
-    "the most specific row": (lambda: AGAIN, 400, {"word": "again", "says": f"thePassword {AGAIN.problem}"}, {}),
-    "a row of a base": (errors.LoginRefused, 409, {"word": "other", "says": str(errors.LoginRefused())}, {}),
+    "the most specific row": (lambda: AGAIN, 422, {"word": "again", "says": f"thePassword {AGAIN.problem}"}, {}),
+    "a row of a base": (
+        errors.OutcomeUnknown,
+        410,
+        {"word": "repeated", "says": str(errors.OutcomeUnknown())},
+        {},
+    ),
+    "a status without a code": (
+        lambda: errors.AccountExists("a"),
+        409,
+        {"word": "", "says": str(errors.AccountExists("a"))},
+        {},
+    ),
     "too many": (
         lambda: errors.TooManyProbes("Too many.", 7),
         429,
@@ -80,8 +95,8 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
     ),
     "still being answered": (
         lambda: errors.StillBeingAnswered(7),
-        409,
-        {"word": "other", "says": str(errors.StillBeingAnswered(7))},
+        410,
+        {"word": "repeated", "says": str(errors.StillBeingAnswered(7))},
         {"retry-after": "7"},
     ),
     "away": (
@@ -93,43 +108,43 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
     "two credentials": (
         refusals.AmbiguousCredentials,
         400,
-        {"word": "refused", "says": "Send exactly one Authorization header."},
+        {"word": "bad", "says": "Send exactly one Authorization header."},
         {"www-authenticate": 'Bearer error="invalid_request"'},
     ),
     "too long": (
         lambda: refusals.BodyTooLarge(9),
         400,
-        {"word": "refused", "says": "The body must not be longer than 9 bytes."},
+        {"word": "long", "says": "The body must not be longer than 9 bytes."},
         {},
     ),
     "another type": (
         refusals.UnsupportedContentType,
-        400,
-        {"word": "refused", "says": "Send the body as JSON, with the header Content-Type: application/json."},
+        415,
+        {"word": "what", "says": "Send the body as JSON, with the header Content-Type: application/json."},
         {},
     ),
     "a body that broke off": (
         refusals.BodyIncomplete,
         400,
-        {"word": "refused", "says": "The body did not arrive."},
+        {"word": "bad", "says": "The body did not arrive."},
         {},
     ),
     "too many requests": (
         refusals.TooManyRequests,
-        400,
-        {"word": "refused", "says": "Too many requests of yours are being answered. Try again in 1 second."},
+        429,
+        {"word": "slow", "says": "Too many requests of yours are being answered. Try again in 1 second."},
         {"retry-after": "1"},
     ),
     "another version": (
         refusals.UnsupportedVersion,
         400,
-        {"word": "refused", "says": "This version of the API is not supported; use 1.0."},
+        {"word": "bad", "says": "This version of the API is not supported; use 1.0."},
         {},
     ),
     "the framework's": (
         lambda: HTTPException(418),
         400,
-        {"word": "refused", "says": "The request cannot be read."},
+        {"word": "bad", "says": "The request cannot be read."},
         {},
     ),
     "a bug": (
@@ -195,12 +210,12 @@ async def test_what_validation_refused_is_named_and_not_repeated() -> None:
     async with client() as http:
         answer = await http.put("/thing", json={"password": planted.secret})
 
-    assert (answer.status_code, answer.json()) == (400, {"word": "refused", "says": "host is missing."})
+    assert (answer.status_code, answer.json()) == (400, {"word": "bad", "says": "host is missing."})
     planted.assert_nowhere(answer.content, repr(answer.headers))
 
 
 def test_a_failed_test_has_its_report_beside_the_message() -> None:
-    style = ErrorStyle({refusals.TestFailed: Answer(400, "failed")}, STYLE.body, STYLE.fields, STYLE.media_type)
+    style = replace(STYLE, answers={refusals.TestFailed: Answer(400, "failed")})
     found = failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
     shown: Callable[[Any], Any] = lambda value: value  # noqa: E731  # a table's one column
 

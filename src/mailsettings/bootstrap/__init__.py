@@ -2,7 +2,7 @@
 
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare
 from mailsettings.bootstrap.existing import require_database
-from mailsettings.bootstrap.grants import GRANTS
+from mailsettings.bootstrap.grants import GRANTS, SINGLE_SERVER_APIS
 from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
 from mailsettings.bootstrap.service import create_service, service_from_environment
@@ -10,6 +10,7 @@ from mailsettings.bootstrap.tracing import create_tracing, require_tracing
 
 __all__ = [
     "GRANTS",
+    "SINGLE_SERVER_APIS",
     "Backend",
     "create_backend",
     "create_foreign_tokens",

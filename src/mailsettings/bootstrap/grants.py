@@ -9,3 +9,5 @@ APIS = (*DIALECTS, AUDIT, METRICS)
 """The vendors', and our own."""
 GRANTS: Grants = {name: allowed for api in APIS for name, allowed in api.grants.items()}
 """Every name that an organisation can give to permissions."""
+SINGLE_SERVER_APIS = [api.single_server_name for api in DIALECTS if api.single_server_name]
+"""The command line's names of the APIs that show the default mail server alone."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from mailsettings import __version__, logs, settings
-from mailsettings.bootstrap import prepare, require_tracing
+from mailsettings.bootstrap import SINGLE_SERVER_APIS, prepare, require_tracing
 from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
@@ -82,7 +82,7 @@ def migrate() -> None:
 )
 @one_sentence
 def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
-    """Print an access token for both APIs."""
+    """Print an access token for all APIs."""
     click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)
 
 
@@ -110,7 +110,9 @@ def _require_unused(option: str, value: object, what: str) -> None:
 
 
 @main.command()
-@click.option("--api", type=click.Choice(["oracle"]), help="Test the mail server of this API (the default).")
+@click.option(
+    "--api", type=click.Choice(SINGLE_SERVER_APIS), help="Test the mail server of this API (the default)."
+)
 @click.option("--id", "server_id", type=NUMBER, help="Test the SMTP settings of this id.")
 @recipient_option
 @json_option

@@ -60,6 +60,7 @@ class Dialect:
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
     `token_path` where a token is to be had, if here; like `open_paths` it needs none. `request_id_header` is
     what the vendor calls the id of a request, beside our X-Request-ID. `any_host_path` is answered under any name.
+    `single_server_name` is the command line's name of an API that shows the default mail server alone.
     `tags` describe the groups of operations in the documents.
     """
 
@@ -76,6 +77,7 @@ class Dialect:
     open_paths: Collection[str] = ()
     any_host_path: str | None = None
     request_id_header: str | None = None
+    single_server_name: str | None = None
 
     def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""

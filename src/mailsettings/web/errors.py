@@ -1,4 +1,4 @@
-"""From errors to answers: each API brings a table of them, its body and its names of the settings."""
+"""From errors to answers: one table of statuses, and each API with its codes, body and names of the settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from mailsettings.domain import errors
 from mailsettings.domain.access import Grants
 from mailsettings.domain.errors import (
     InvalidSetting,
@@ -21,14 +22,48 @@ from mailsettings.domain.errors import (
 )
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
+from mailsettings.web import refusals
 from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused, TestFailed
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.validation import refusal_of
 
 RETRY_AFTER_SECONDS = 5
 _NO_STORE = {"Cache-Control": "no-store"}
-_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+_METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
+"""The order in `Allow`."""
 
+STATUSES: Mapping[type[Exception], int] = {
+    errors.NotAuthenticated: 401,
+    errors.LoginRefused: 401,
+    # Not 401, which was seen on a vendor's live service: clients then log in again, in vain.
+    errors.PermissionDenied: 403,
+    errors.InvalidSetting: 400,
+    errors.NotFound: 404,
+    errors.AccountExists: 409,
+    errors.ChangedMeanwhile: 412,
+    errors.KeyRefused: 409,
+    errors.RepeatRefused: 409,
+    errors.SecretUnreadable: 400,
+    errors.TooMany: 429,
+    errors.IdentityUnavailable: 503,
+    errors.StoreUnavailable: 503,
+    refusals.AmbiguousCredentials: 400,
+    refusals.BodyIncomplete: 400,
+    refusals.BodyTooLarge: 413,
+    refusals.HostRefused: 400,
+    refusals.MalformedBody: 400,
+    refusals.MethodNotAllowed: 405,
+    refusals.NoSuchPath: 404,
+    refusals.ParameterInvalid: 400,
+    refusals.ParameterMissing: 400,
+    refusals.TestFailed: 400,
+    refusals.TooManyRequests: 429,
+    refusals.UnsupportedContentCoding: 415,
+    refusals.UnsupportedContentType: 415,
+    refusals.UnsupportedVersion: 400,
+    Exception: 500,
+}
+"""The status of each error in every API that has no answer of its own for it (RFC 9110 15)."""
 
 _WEAK_TAG = (
     "The entity tag in If-Match is weak (W/), and If-Match needs a strong one (RFC 9110 13.1.1). The settings are "
@@ -47,15 +82,18 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ErrorStyle:
-    """How one API says what went wrong. Of the classes in `answers` the most specific one counts.
+    """How one API says what went wrong.
 
-    `grants` are the API's names for permissions, so that a 403 names what an administrator can give. `special` are
-    the styles of paths that have their own.
+    `codes` are the API's names of the statuses in `STATUSES`, and `answers` the errors that it answers otherwise;
+    of an error's classes the most specific row of both tables counts. `grants` are the API's names for
+    permissions, so that a 403 names what an administrator can give. `special` are the styles of paths that have
+    their own.
     """
 
-    answers: Mapping[type[Exception], Answer]
     body: Callable[[Answer, str], Mapping[str, object]]
     fields: Mapping[Setting, str]
+    codes: Mapping[int, str] = field(default_factory=dict)
+    answers: Mapping[type[Exception], Answer] = field(default_factory=dict)
     media_type: str = "application/json"
     grants: Grants = field(default_factory=dict)
     special: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
@@ -64,9 +102,14 @@ class ErrorStyle:
         """The style of the errors at *path*, as the routes spell it."""
         return self.special.get(path, self)
 
+    def answer_to(self, kind: type[Exception]) -> Answer:
+        """Return the status and the code of errors of this *kind*."""
+        known = next(above for above in kind.__mro__ if above in self.answers or above in STATUSES)
+        return self.answers.get(known) or Answer(STATUSES[known], self.codes.get(STATUSES[known], ""))
+
     def response(self, error: Exception) -> Response:
-        """The whole answer to *error*, in this API's shape."""
-        answer = next(self.answers[kind] for kind in type(error).__mro__ if kind in self.answers)
+        """Return the whole answer to *error*, in this API's shape."""
+        answer = self.answer_to(type(error))
         return JSONResponse(
             self.body(answer, self._message(error)),
             answer.status,
@@ -76,7 +119,7 @@ class ErrorStyle:
 
     def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
         """A connection test that failed: a refusal like any other, with the report beside its message."""
-        answer = self.answers[TestFailed]
+        answer = self.answer_to(TestFailed)
         body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
         return JSONResponse(body, answer.status, _NO_STORE, self.media_type)
 
@@ -121,13 +164,15 @@ def _translated(request: Request, error: Exception) -> Exception:
 
 
 def _allowed(request: Request) -> list[str]:
-    """The methods that the path has routes for; Starlette's own Allow header knows the first route only."""
+    """Return the methods that the path has routes for; Starlette's own Allow header knows the first route only."""
     routes = request.app.router.routes
-    return [
-        method
-        for method in _METHODS
-        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
-    ]
+    methods = {"HEAD"}.union(*(getattr(route, "methods", None) or () for route in routes))
+
+    def is_answered(method: str) -> bool:
+        scope = {**request.scope, "method": method}
+        return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+    return [method for method in (*_METHODS, *sorted(methods.difference(_METHODS))) if is_answered(method)]
 
 
 def _headers(error: Exception, answer: Answer) -> dict[str, str]:

@@ -22,4 +22,5 @@ ORACLE_ANALYTICS = Dialect(
     tags={TAG: "Read, change and test the one mail server, as the Oracle Analytics Cloud API does."},
     # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
     request_id_header="opc-request-id",
+    single_server_name="oracle",
 )

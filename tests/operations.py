@@ -1,0 +1,95 @@
+"""The operations of every API that exists, as its routes declare them; no test lists them a second time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from mailsettings.bootstrap.grants import APIS
+from mailsettings.dialects import DIALECTS
+from mailsettings.domain.access import Permission
+from mailsettings.web.dialect import Dialect
+
+Json = Mapping[str, Any]
+_JSON = "application/json"
+_FORM = "application/x-www-form-urlencoded"
+_FIRST_ID = "1"  # of the one mail server that tests store
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation; `path` names the first mail server, `body` is the first example of a body."""
+
+    id: str
+    dialect: Dialect
+    method: str
+    path: str
+    permission: Permission | None
+    statuses: frozenset[str]
+    headers: frozenset[str]
+    body: Any = None
+    takes_form: bool = False
+
+    @property
+    def success(self) -> str:
+        """The status of an answer that is no refusal."""
+        return next(status for status in sorted(self.statuses) if status.startswith("2"))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it needs no access token."""
+        return self.permission is None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def operations_of(dialect: Dialect) -> Sequence[Operation]:
+    """All of them, from the routes and what they say to OpenAPI."""
+    routes = [route for router in dialect.routers for route in router.routes if isinstance(route, APIRoute)]
+    paths = get_openapi(title=dialect.title, version="0", routes=routes)["paths"]
+    return [
+        _operation(dialect, route, method, paths[route.path_format][method.lower()])
+        for route in routes
+        for method in route.methods or ()
+    ]
+
+
+def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -> Operation:
+    parameters = document.get("parameters", [])
+    content = document.get("requestBody", {}).get("content", {})
+    path = route.path_format
+    for parameter in parameters:
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", _FIRST_ID)
+    return Operation(
+        id=document["operationId"],
+        dialect=dialect,
+        method=method,
+        path=path,
+        permission=getattr(route.endpoint, "permission", None),
+        statuses=frozenset(document["responses"]),
+        headers=frozenset(parameter["name"] for parameter in parameters if parameter["in"] == "header"),
+        body=_example(content[_JSON]) if _JSON in content else None,
+        takes_form=_FORM in content,
+    )
+
+
+def _example(content: Json) -> Any:
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return named[0] if named else content["example"]
+
+
+OPERATIONS: Sequence[Operation] = [operation for dialect in DIALECTS for operation in operations_of(dialect)]
+"""Those of the vendors' APIs."""
+ALL_OPERATIONS: Sequence[Operation] = [operation for dialect in APIS for operation in operations_of(dialect)]
+"""Those and ours."""
+
+
+def reading(dialect: Dialect) -> Operation:
+    """The first operation of *dialect* that reads and needs a token."""
+    return next(
+        each for each in ALL_OPERATIONS if each.dialect is dialect and each.method == "GET" and not each.is_open
+    )
