@@ -37,11 +37,11 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates
-from mailsettings.smtp.egress import ANYWHERE
+from mailsettings.domain.trust import CustomTrust
+from mailsettings.smtp.egress import UNRESTRICTED
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.smtp.tls import TLSContexts
 
 HOST = "127.0.0.1"
 FROM, TO = "from@example.org", "to@example.org"
@@ -128,19 +128,19 @@ class Ours:
     """The service's own prober, on the loop that the service runs on."""
 
     def __init__(self) -> None:
-        self._trust = TLSTrust()
+        self._trust = TLSContexts()
 
     def send(self, port: int, security: ConnectionSecurity) -> float:
         """Send one mail; what it took in seconds."""
         login: Authentication = NoAuthentication()
         if security is not NONE:
             login = PasswordAuthentication(USER, Secret(PASSWORD))
-        server = MailServer(HOST, port, security, Sender(FROM), login, GivenCertificates(PEM))
+        server = MailServer(HOST, port, security, Sender(FROM), login, CustomTrust(PEM))
         return uvloop.run(self._probe(server))
 
     async def _probe(self, server: MailServer) -> float:
         prober = SMTPProber(
-            ANYWHERE,
+            UNRESTRICTED,
             ehlo_name=None,
             deadline_seconds=15,
             allow_cleartext_credentials=False,

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mailsettings.telemetry.catalogue import ALL, PREFIX, Described
+from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, MetricDescription
 from mailsettings.use_cases import watch_gauges
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
@@ -11,9 +11,9 @@ _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
 
 
 WATCH = (
-    Described(watch_gauges.SERVERS[0], "gauge", watch_gauges.SERVERS[1], ("health",)),
+    MetricDescription(watch_gauges.SERVERS[0], "gauge", watch_gauges.SERVERS[1], ("health",)),
     *(
-        Described(name, "gauge", meaning)
+        MetricDescription(name, "gauge", meaning)
         for name, meaning in (
             *(watch_gauges.CERTIFICATE, watch_gauges.SECRET),
             *(watch_gauges.CHECKED, watch_gauges.LED),
@@ -24,7 +24,9 @@ WATCH = (
 
 def table() -> str:
     """One row for each metric, in the order of the code."""
-    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL, *WATCH))]) + "\n"
+    return (
+        "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL_METRICS, *WATCH))]) + "\n"
+    )
 
 
 def with_table(page: str) -> str:
@@ -32,7 +34,7 @@ def with_table(page: str) -> str:
     return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
 
 
-def _row(metric: Described) -> str:
+def _row(metric: MetricDescription) -> str:
     labels = ", ".join(f"`{label}`" for label in metric.labels)
     return f"| `{PREFIX}_{metric.name}` | {metric.kind} | {labels} | {metric.meaning} |"
 

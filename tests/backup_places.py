@@ -12,7 +12,7 @@ from sqlalchemy import Select, Table, insert, select
 
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Credentials, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.backup import Copied
+from mailsettings.domain.backup import CopyResult
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
@@ -22,23 +22,23 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates
+from mailsettings.domain.trust import CustomTrust
 from mailsettings.store import engine
 from mailsettings.store.backup_contents import BACKED_UP, RowFormat
 from mailsettings.store.backup_file import Cost
 from mailsettings.store.backup_reader import verified_backup
 from mailsettings.store.backups import NewBackup
-from mailsettings.store.key_ring import KeyRing
+from mailsettings.store.key_ring import LiveKeys
 from mailsettings.store.new_file import new_file
 from mailsettings.store.restoring import Restorable
-from mailsettings.store.ring_file import RingFile
-from mailsettings.store.sealed_columns import SEALED
+from mailsettings.store.ring_file import KeyFile
+from mailsettings.store.sealed_columns import SEALED_COLUMNS
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.snapshot import Snapshot
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import (
     idempotency_keys,
-    known_neighbourhoods,
+    known_networks,
     leases,
     login_failures,
     mail_server_versions,
@@ -47,8 +47,8 @@ from mailsettings.store.tables import (
     webhook_events,
 )
 from mailsettings.store.transaction import Transaction
-from mailsettings.use_cases.audit_log import ReadAuditLog, Verdict
-from mailsettings.use_cases.backups import KeepBackups
+from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
+from mailsettings.use_cases.backups import ManageBackups
 
 CHEAP = Cost(memory=8, passes=1, lanes=1)
 PASSPHRASE = Secret("correct horse battery staple")
@@ -76,7 +76,7 @@ DIRECTLY: dict[Table, dict[str, object]] = {
         "told": '["ü"]',
     },
     login_failures: {"subject": "s", "failures": 3, "last_at": NOW, "blocked_until": NOW},
-    known_neighbourhoods: {"subject": "s", "account_hash": "a", "last_at": NOW},
+    known_networks: {"subject": "s", "account_hash": "a", "last_at": NOW},
     idempotency_keys: {"key_hash": "k", "request_mac": b"m", "created_at": NOW},
     probe_admissions: {"id": "p", "principal": "alice", "begun_at": NOW},
     leases: {"name": "watch", "holder": "me", "until": NOW},
@@ -97,18 +97,18 @@ class Place:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
-        self.ring = KeyRing(RingFile(folder / "sealing-keys", before=folder / "sealing-key"))
+        self.ring = LiveKeys(KeyFile(folder / "sealing-keys", before=folder / "sealing-key"))
         self.ring.file.create()
         self.store = SQLStore(url, self.ring)
-        self.backups: KeepBackups[Restorable] = KeepBackups(self.store, self.snapshot, new_backup)
+        self.backups: ManageBackups[Restorable] = ManageBackups(self.store, self.snapshot, new_backup)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.url, self.ring.file)
 
-    async def make(self, path: Path) -> Copied:
+    async def make(self, path: Path) -> CopyResult:
         return await self.backups.make(OPERATOR, path, PASSPHRASE)
 
-    async def restore(self, path: Path) -> Copied:
+    async def restore(self, path: Path) -> CopyResult:
         with verified_backup(path, PASSPHRASE) as backup:
             return await self.backups.restore(OPERATOR, backup)
 
@@ -116,7 +116,7 @@ class Place:
         async with self.store.writing() as work:
             return await work.mail_servers.add(server)
 
-    async def verify(self) -> Verdict:
+    async def verify(self) -> AuditLogVerdict:
         return await ReadAuditLog(self.store).verify(OPERATOR)
 
     def sql(self, *statements: Any) -> list[Any]:
@@ -140,11 +140,16 @@ class Place:
         form = RowFormat(table)
         rows = self.sql(_all(table))
         shown = [dict(zip(form.columns, json.loads(form.line(row.values())), strict=True)) for row in rows]
-        for column in SEALED:
+        for column in SEALED_COLUMNS:
             if column.table is table:
                 for row, one in zip(rows, shown, strict=True):
-                    place, beside = column.place(row[column.sealed_for.name]), column.said_beside(row)
-                    one[column.sealed.name] = _opened(self.ring.newest(), row[column.sealed.name], place, beside)
+                    place, associated_data = (
+                        column.place(row[column.sealed_for.name]),
+                        column.associated_data_in(row),
+                    )
+                    one[column.sealed.name] = _opened(
+                        self.ring.newest(), row[column.sealed.name], place, associated_data
+                    )
         return shown
 
 
@@ -152,9 +157,9 @@ def _all(table: Table) -> Select[Any]:
     return select(table).order_by(*table.primary_key)
 
 
-def _opened(sealer: Sealer, sealed: bytes | None, place: str, beside: str) -> str | None:
+def _opened(sealer: Sealer, sealed: bytes | None, place: str, associated_data: str) -> str | None:
     try:
-        return None if sealed is None else sealer.open(sealed, place, beside)
+        return None if sealed is None else sealer.open(sealed, place, associated_data)
     except SecretUnreadable:
         return "unreadable"
 
@@ -171,7 +176,7 @@ async def fill(place: Place, password: str, password_hash: str = "a hash") -> No
         await work.mail_servers.replace(first, with_password(password))
     place.ring.add()
     oauth2 = OAuth2ClientCredentials("u", "client", "tenant.example", Secret(f"{password} of OAuth2"))
-    trust = GivenCertificates("-----BEGIN CERTIFICATE-----\n")
+    trust = CustomTrust("-----BEGIN CERTIFICATE-----\n")
     await place.add(
         MailServer("oauth2.example.org", 465, ConnectionSecurity.IMPLICIT_TLS, Sender("a@b"), oauth2, trust)
     )
@@ -192,7 +197,7 @@ async def _fill_more(work: Transaction, password_hash: str) -> None:
     for kind in AccountKind:
         account = Account(f"a {kind}", frozenset({"view-mail-settings"}), kind)
         await work.accounts.add(Credentials(account, password_hash, "a stamp"))
-    await work.sealed_keys.add("signing:k1", "a signing key")
+    await work.service_keys.add("signing:k1", "a signing key")
     for number in range(3):
         origin = Origin("192.0.2.1", f"request {number}")
         await work.audit.append(AuditRecord(None, origin, Action.ACCESS, "ü", AuditOutcome.REFUSED, {"n": number}))

@@ -9,22 +9,22 @@ from datetime import UTC, datetime
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
 from mailsettings.domain.audit import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
-from mailsettings.domain.changed import Changed, Created
+from mailsettings.domain.changed import Creation, Revision
 from mailsettings.domain.errors import (
     AccountExists,
     AccountNotFound,
+    IdempotencyKeyReused,
     IdentityUnavailable,
     NotAuthenticated,
-    RequestRepeatedDifferently,
     StoreUnavailable,
 )
-from mailsettings.domain.guessing import KNOWN_SECONDS, Attempt, Failures, Subject
+from mailsettings.domain.guessing import KNOWN_NETWORK_SECONDS, Failures, LoginAttempt, ThrottleKey
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
-from mailsettings.domain.once import Earlier, Once, Result
+from mailsettings.domain.once import IdempotencyKey, IdempotentResult, PreviousRequest
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
-from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 
@@ -57,8 +57,8 @@ class InMemoryMailServers:
 
     async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
         server_id, self._next = self._next, self._next + 1
-        change = Changed(datetime.now(UTC), by)
-        self.rows[server_id] = StoredMailServer(server_id, 1, server, change, Created(by, through))
+        change = Revision(datetime.now(UTC), by)
+        self.rows[server_id] = StoredMailServer(server_id, 1, server, change, Creation(by, through))
         if self.default is None:
             self.default = server_id
         return server_id
@@ -66,14 +66,14 @@ class InMemoryMailServers:
     async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
         self._keep(server_id)
         stored = self.rows[server_id]
-        changed = Changed(datetime.now(UTC), by)
-        self.rows[server_id] = replace(stored, version=stored.version + 1, server=server, changed=changed)
+        revision = Revision(datetime.now(UTC), by)
+        self.rows[server_id] = replace(stored, version=stored.version + 1, server=server, revision=revision)
 
     async def delete(self, server_id: int, by: str | None = None) -> None:
         self._keep(server_id)
         was_default = self.default == server_id
         version = self.rows.pop(server_id).version + 1
-        change = Changed(datetime.now(UTC), by)
+        change = Revision(datetime.now(UTC), by)
         self.past.insert(0, MailServerVersion(server_id, version, None, change, was_default))
         if was_default:
             self.default = None
@@ -81,9 +81,9 @@ class InMemoryMailServers:
     async def put_back(
         self, removal: MailServerVersion, server: MailServer, by: str | None = None, through: str | None = None
     ) -> None:
-        change, created = Changed(datetime.now(UTC), by), Created(by, through)
+        change, creation = Revision(datetime.now(UTC), by), Creation(by, through)
         version = removal.version + 1
-        self.rows[removal.server_id] = StoredMailServer(removal.server_id, version, server, change, created)
+        self.rows[removal.server_id] = StoredMailServer(removal.server_id, version, server, change, creation)
         if removal.was_default and self.default is None:
             self.default = removal.server_id
 
@@ -94,19 +94,19 @@ class InMemoryMailServers:
         ends = (past for past in self.past if past.server is None and past.was_default)
         return next((past for past in ends if past.server_id not in self.rows), None)
 
-    async def forget_versions(self, server_id: int, but: int) -> None:
-        kept = (await self.versions(server_id))[:but]
+    async def forget_versions(self, server_id: int, keep_count: int) -> None:
+        kept = (await self.versions(server_id))[:keep_count]
         self.past = [past for past in self.past if past.server_id != server_id or past in kept]
 
-    async def forget_removed(self, but: int) -> None:
-        kept = [past for past in self.past if past.server_id not in self.rows][:but]
+    async def forget_removed(self, keep_count: int) -> None:
+        kept = [past for past in self.past if past.server_id not in self.rows][:keep_count]
         self.past = [past for past in self.past if past.server_id in self.rows or past in kept]
 
     def _keep(self, server_id: int) -> None:
         stored = self.rows[server_id]
         was_default = self.default == server_id
         self.past.insert(
-            0, MailServerVersion(server_id, stored.version, stored.server, stored.changed, was_default)
+            0, MailServerVersion(server_id, stored.version, stored.server, stored.revision, was_default)
         )
 
 
@@ -145,15 +145,15 @@ class InMemoryAccounts:
 
 class InMemoryLoginFailures:
     def __init__(self) -> None:
-        self.rows: dict[Subject, Failures] = {}
+        self.rows: dict[ThrottleKey, Failures] = {}
 
-    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
+    async def of(self, subjects: Collection[ThrottleKey]) -> Mapping[ThrottleKey, Failures]:
         return {subject: self.rows.get(subject, Failures()) for subject in subjects}
 
-    async def remember(self, subject: Subject, failures: Failures) -> None:
+    async def remember(self, subject: ThrottleKey, failures: Failures) -> None:
         self.rows[subject] = failures
 
-    async def forget(self, subject: Subject) -> None:
+    async def forget(self, subject: ThrottleKey) -> None:
         self.rows.pop(subject, None)
 
     async def forget_account(self, name: str) -> None:
@@ -169,12 +169,12 @@ class InMemoryKnownNeighbourhoods:
     def __init__(self) -> None:
         self.rows: dict[tuple[str | None, str], float] = {}
 
-    async def knows(self, attempt: Attempt, now: float) -> bool:
-        last = self.rows.get((attempt.name, attempt.neighbourhood))
-        return last is not None and last > now - KNOWN_SECONDS
+    async def knows(self, attempt: LoginAttempt, now: float) -> bool:
+        last = self.rows.get((attempt.name, attempt.client_network))
+        return last is not None and last > now - KNOWN_NETWORK_SECONDS
 
-    async def remember(self, attempt: Attempt, now: float) -> None:
-        self.rows[attempt.name, attempt.neighbourhood] = now
+    async def remember(self, attempt: LoginAttempt, now: float) -> None:
+        self.rows[attempt.name, attempt.client_network] = now
 
     async def forget_account(self, name: str) -> None:
         self.rows = {key: last for key, last in self.rows.items() if key[0] != name}
@@ -225,19 +225,21 @@ class InMemoryRepeats:
     """Keys are forgotten by nobody; `age_seconds` is that of all of them."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, str], tuple[bytes, Result | None]] = {}
+        self.rows: dict[tuple[str, str], tuple[bytes, IdempotentResult | None]] = {}
         self.age_seconds = 0.0
 
-    async def earlier(self, caller: str, once: Once) -> Earlier | None:
-        request, result = self.rows.get((caller, once.key), (None, None))
+    async def previous(self, caller: str, idempotency_key: IdempotencyKey) -> PreviousRequest | None:
+        request, result = self.rows.get((caller, idempotency_key.key), (None, None))
         if request is None:
             return None
-        if request != once.request:
-            raise RequestRepeatedDifferently
-        return Earlier(result, self.age_seconds)
+        if request != idempotency_key.request:
+            raise IdempotencyKeyReused
+        return PreviousRequest(result, self.age_seconds)
 
-    async def remember(self, caller: str, once: Once, result: Result | None = None) -> None:
-        self.rows[caller, once.key] = once.request, result
+    async def remember(
+        self, caller: str, idempotency_key: IdempotencyKey, result: IdempotentResult | None = None
+    ) -> None:
+        self.rows[caller, idempotency_key.key] = idempotency_key.request, result
 
 
 class InMemoryProbeAdmissions:
@@ -247,11 +249,11 @@ class InMemoryProbeAdmissions:
         self.rows: list[tuple[str, float, bool]] = []
         self.clock: Callable[[], float] = time.monotonic
 
-    async def of(self, principal: str, longest_seconds: float) -> Share:
+    async def of(self, principal: str, max_seconds: float) -> Usage:
         rows = [(self.clock() - begun, ended) for name, begun, ended in self.rows if name == principal]
-        recent = [age for age, _ in rows if age < WINDOW_SECONDS]
-        running = sum(not ended and age < longest_seconds for age, ended in rows)
-        return Share(running, len(recent), max(recent, default=0))
+        recent = [age for age, _ in rows if age < USAGE_WINDOW_SECONDS]
+        running = sum(not ended and age < max_seconds for age, ended in rows)
+        return Usage(running, len(recent), max(recent, default=0))
 
     async def begin(self, principal: str) -> str:
         self.rows.append((principal, self.clock(), False))
@@ -269,10 +271,10 @@ class InMemoryStore:
     mail_servers: InMemoryMailServers = field(default_factory=InMemoryMailServers)
     accounts: InMemoryAccounts = field(default_factory=InMemoryAccounts)
     login_failures: InMemoryLoginFailures = field(default_factory=InMemoryLoginFailures)
-    known_neighbourhoods: InMemoryKnownNeighbourhoods = field(default_factory=InMemoryKnownNeighbourhoods)
-    sealed_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
+    known_networks: InMemoryKnownNeighbourhoods = field(default_factory=InMemoryKnownNeighbourhoods)
+    service_keys: InMemorySealedKeys = field(default_factory=InMemorySealedKeys)
     audit: InMemoryAuditLog = field(default_factory=InMemoryAuditLog)
-    repeats: InMemoryRepeats = field(default_factory=InMemoryRepeats)
+    idempotency: InMemoryRepeats = field(default_factory=InMemoryRepeats)
     probe_admissions: InMemoryProbeAdmissions = field(default_factory=InMemoryProbeAdmissions)
     away: bool = False
 

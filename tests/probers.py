@@ -9,11 +9,11 @@ from mailsettings.domain.findings import FAILURES
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage
 from mailsettings.smtp.egress import EgressPolicy
-from mailsettings.smtp.fallback_scan import Waits
+from mailsettings.smtp.fallback_scan import ScanTimeouts
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.smtp.tls import TLSContexts
 
 
 class CheckedProber(SMTPProber):
@@ -32,11 +32,11 @@ class CheckedProber(SMTPProber):
         return report
 
 
-def waits(scale: float = 0.1) -> Waits:
+def waits(scale: float = 0.1) -> ScanTimeouts:
     """The waits of the service, shorter by *scale*."""
-    usual = Waits()
+    usual = ScanTimeouts()
     first, silence, grace = (scale * wait for wait in (usual.implicit_tls, usual.silence, usual.grace))
-    return Waits(first, silence, grace, scale * usual.before_speaking)
+    return ScanTimeouts(first, silence, grace, scale * usual.before_speaking)
 
 
 class MakeProber:
@@ -50,7 +50,7 @@ class MakeProber:
             "ehlo_name": None,
             "deadline_seconds": 10,
             "allow_cleartext_credentials": True,
-            "trust": TLSTrust(),
+            "trust": TLSContexts(),
             "oauth2": OAuth2Tokens(),
             "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
             "waits": waits(),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mailsettings.domain.access import OPERATOR
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.accounts import ManageAccounts
 
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
 from live_service import live
@@ -25,6 +25,6 @@ def origin(pages_store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
 
     Its documents name another address, as behind a proxy; the page works at this one.
     """
-    asyncio.run(KeepAccounts(pages_store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
+    asyncio.run(ManageAccounts(pages_store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
     with live(build_service(pages_store, prober, public_url="https://mail.example.org/settings")) as address:
         yield address

@@ -18,26 +18,26 @@ from mailsettings.site.metrics import METRICS
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.telemetry.metrics import PrometheusMetrics
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.authentication import Authentication
-from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.authentication import Authenticator
+from mailsettings.use_cases.connection_test import RunConnectionTests
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
-from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Store
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.turned_away import DenialLog
 from mailsettings.web.dialect import UseCases
-from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.web.requests_at_once import ConcurrentRequests
 
 from fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
 BASE_URL = "http://service.test"
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
-LIMITS = ProbeLimits(at_once=3, at_once_each=2, per_minute_each=5)
+LIMITS = ConnectionTestLimits(at_once=3, max_concurrent_per_caller=2, max_per_minute_per_caller=5)
 ADMIN = Account("admin", frozenset({"admin"}))
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 
@@ -56,10 +56,10 @@ def build_service(
     prober: ScriptedProber,
     client_secret: str | None = None,
     allowed_hosts: Collection[str] = (),
-    limits: ProbeLimits = LIMITS,
+    limits: ConnectionTestLimits = LIMITS,
     passwords: PasswordHasher | None = None,
     clock: Callable[[], float] = time.time,
-    at_once: RequestsAtOnce | None = None,
+    at_once: ConcurrentRequests | None = None,
     public_url: str | None = None,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
@@ -70,13 +70,13 @@ def build_service(
         async with store.reading():
             return {"keys": []}
 
-    turned_away = TurnedAway(store)
+    denial_log = DenialLog(store)
     use_cases = UseCases(
-        mail_servers=KeepMailServers(store),
+        mail_servers=ManageMailServers(store),
         history=MailServerHistory(store),
-        probes=ProbeMailServers(store, prober, limits, turned_away, metrics),
-        log_in=LogIn(store, passwords, NamesAsTokens(), turned_away, 3600, clock, metrics),
-        authentication=Authentication(store, NamesAsTokens(), GRANTS, turned_away),
+        probes=RunConnectionTests(store, prober, limits, denial_log, metrics),
+        log_in=LogIn(store, passwords, NamesAsTokens(), denial_log, 3600, clock, metrics),
+        authentication=Authenticator(store, NamesAsTokens(), GRANTS, denial_log),
         audit_log=ReadAuditLog(store),
         metrics=ReadMetrics(metrics),
         json_web_keys=no_keys,
@@ -84,7 +84,7 @@ def build_service(
         public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
-        at_once=at_once or RequestsAtOnce(),
+        at_once=at_once or ConcurrentRequests(),
     )
     dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT, METRICS)]
 
@@ -150,6 +150,6 @@ async def api(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
 
     The account `admin` has the password `correct horse`.
     """
-    await KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
+    await ManageAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
     async with client_of(store, prober) as caller:
         yield caller

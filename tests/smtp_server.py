@@ -25,7 +25,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates
+from mailsettings.domain.trust import CustomTrust
 
 from certificates import SelfSigned
 
@@ -33,7 +33,7 @@ HOST = "127.0.0.1"
 USERNAME = "alice"
 AUTHORITY = trustme.CA()
 AUTHORITY_PEM = AUTHORITY.cert_pem.bytes().decode()
-TRUST = GivenCertificates(AUTHORITY_PEM)
+TRUST = CustomTrust(AUTHORITY_PEM)
 SENDER = Sender("scans@example.org", "Scan results")
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.cli.serving import BEYOND_SECONDS
+from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.web.connection import LONGEST_HEAD, Deadlines
+from mailsettings.web.connection import MAX_HEAD_BYTES, ConnectionTimeouts
 
 from compose import ROOT, Config, conditions, read_compose_file
 
@@ -101,7 +101,7 @@ def test_a_replica_is_left_by_the_proxy_before_it_stops_and_has_longer_for_that_
 
     assert settings.drain_seconds > seconds("health_interval")
     assert re.fullmatch(r"\d+s", allowed)
-    assert int(allowed[:-1]) > settings.drain_seconds + settings.grace_seconds + BEYOND_SECONDS
+    assert int(allowed[:-1]) > settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
 
 
 def test_the_proxy_is_reached_by_this_machine_only_and_the_replicas_by_the_proxy_only(
@@ -176,5 +176,5 @@ def test_the_proxy_gives_up_idle_connections_before_a_replica_closes_them() -> N
 
 
 def test_the_proxy_waits_for_the_head_of_a_request_as_the_service_does() -> None:
-    assert seconds("read_header") == Deadlines().head
-    assert directive("max_header_size") == f"{LONGEST_HEAD // 1024}KiB"
+    assert seconds("read_header") == ConnectionTimeouts().head
+    assert directive("max_header_size") == f"{MAX_HEAD_BYTES // 1024}KiB"

@@ -11,7 +11,7 @@ from mailsettings import settings
 from mailsettings.auth.signing_keys import KEPT_SECONDS
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
-from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT
+from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT
 
 from service import BASE_URL, SMTP_SETTINGS, TOKEN
 from whole_service import cheap_passwords
@@ -125,7 +125,7 @@ async def test_guesses_at_one_server_are_counted_at_the_other(replicas: tuple[Re
     """Case 38."""
     answers = [
         await replicas[number % 2].log_in(grant_type="password", username="alice", password="wrong")
-        for number in range(WITH_ONE_ACCOUNT.free)
+        for number in range(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
     ]
     right = [await each.log_in(grant_type="password", username="alice", password=CANARY) for each in replicas]
 
@@ -146,7 +146,7 @@ async def test_an_unknown_name_and_a_wrong_password_get_the_same_answers(
         return answer.status_code, answer.text[:60], sorted(answer.headers)
 
     first, _ = replicas
-    for _attempt in range(WITH_ONE_ACCOUNT.free + 1):
+    for _attempt in range(ACCOUNT_FROM_NETWORK_LIMIT.free_failures + 1):
         known = await first.log_in(grant_type="password", username="alice", password="wrong")
         unknown = await first.log_in(grant_type="password", username="nobody", password="wrong")
         assert said(known) == said(unknown)
@@ -158,7 +158,9 @@ async def test_guesses_at_the_secret_of_the_vendors_client_are_slow_too(
     monkeypatch.setenv("MAILSETTINGS_CLIENT_SECRET", CANARY)
     guarded = Replica()
     form = {"grant_type": "password", "username": "alice", "password": CANARY}
-    wrong = [await guarded.log_in(**form, client_secret=f"{number}") for number in range(FROM_ONE_ADDRESS.free)]
+    wrong = [
+        await guarded.log_in(**form, client_secret=f"{number}") for number in range(NETWORK_LIMIT.free_failures)
+    ]
     right = await guarded.log_in(**form, client_secret=CANARY)
     still_wrong = await guarded.log_in(**form, client_secret="x")
     log = await guarded.backend.use_cases.audit_log.page(OPERATOR)
@@ -166,7 +168,7 @@ async def test_guesses_at_the_secret_of_the_vendors_client_are_slow_too(
 
     assert {(each.status_code, each.json()["error"]) for each in wrong} == {(400, "invalid_client")}
     assert [right.status_code, still_wrong.status_code] == [429, 429]
-    assert [entry.record.outcome for entry in log].count("refused") == FROM_ONE_ADDRESS.free + 2
+    assert [entry.record.outcome for entry in log].count("refused") == NETWORK_LIMIT.free_failures + 2
     assert CANARY not in repr(log)
 
 

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from mailsettings import __version__
 from mailsettings.cli import main
-from mailsettings.cli.serving import BEYOND_SECONDS
+from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.store.ring_file import RingFile, new_line
+from mailsettings.store.ring_file import KeyFile, new_key_line
 
 from compose import ROOT
 from manifests import BY_KIND, FOLDER, KNOWN, KUSTOMIZATION, MANIFESTS, PODS, container, settings_of_all, variables
@@ -175,7 +175,7 @@ def test_an_upgrade_and_a_drained_node_leave_replicas_that_answer() -> None:
 def test_a_pod_is_left_by_callers_before_it_stops_and_has_longer_for_that_than_the_service_takes(
     settings: Settings,
 ) -> None:
-    takes = settings.drain_seconds + settings.grace_seconds + BEYOND_SECONDS
+    takes = settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
 
     assert settings.drain_seconds >= 5
     assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > takes
@@ -186,13 +186,13 @@ def test_the_mounted_keys_are_read_where_they_are_said_to_be_and_follow_a_change
     (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)
     (mount,) = (mount for mount in container(SERVER)["volumeMounts"] if mount["name"] == volume["name"])
     as_mounted = tmp_path / keys.name
-    as_mounted.write_text(new_line())
+    as_mounted.write_text(new_key_line())
     as_mounted.chmod(volume["secret"]["defaultMode"])
 
     assert mount["mountPath"] == str(keys.parent)
     assert "subPath" not in mount
     assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
-    assert len(RingFile(as_mounted, given=True).read()[1]) == 1
+    assert len(KeyFile(as_mounted, given=True).read()[1]) == 1
 
 
 def test_no_manifest_holds_what_looks_like_a_password() -> None:

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.bootstrap import Backend
 from mailsettings.domain.access import OPERATOR
-from mailsettings.telemetry.catalogue import ALL, PREFIX
+from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics
 
 from bodies import checkmarx
@@ -33,7 +33,7 @@ async def test_what_prometheus_is_told_is_in_the_table_and_nothing_else() -> Non
     text = (await PrometheusMetrics().exposition([])).decode()
     told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
 
-    assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL}
+    assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL_METRICS}
 
 
 async def test_what_a_whole_service_tells_is_in_the_table_too(backend: Backend, http: httpx.AsyncClient) -> None:
@@ -53,5 +53,5 @@ async def test_what_a_whole_service_tells_is_in_the_table_too(backend: Backend, 
 def test_every_label_is_explained() -> None:
     explained = PAGE.partition("<!-- /metrics -->")[2]
 
-    for label in {label for metric in ALL for label in metric.labels} - {"outcome", "problem", "version"}:
+    for label in {label for metric in ALL_METRICS for label in metric.labels} - {"outcome", "problem", "version"}:
         assert re.search(rf"`{label}`", explained), label

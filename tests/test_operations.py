@@ -13,7 +13,7 @@ from sqlalchemy import QueuePool, text
 
 from mailsettings.auth import passwords
 from mailsettings.cli import main
-from mailsettings.cli.serving import BEYOND_SECONDS
+from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import engine
 
@@ -186,7 +186,7 @@ def test_the_figures_are_those_of_the_code() -> None:
 
     assert f"`{PREFIX}SMTP_TESTS_AT_ONCE`, {tests_at_once} a process" in TEXT
     assert f"`{PREFIX}GRACE_SECONDS` ({Settings.model_fields['grace_seconds'].default})" in TEXT
-    assert f"for the sum of both and {BEYOND_SECONDS} seconds" in TEXT
+    assert f"for the sum of both and {WORKER_EXIT_MARGIN_SECONDS} seconds" in TEXT
     assert f"`{PREFIX}KEEP_ALIVE_SECONDS` ({Settings.model_fields['keep_alive_seconds'].default})" in TEXT
     assert passwords.AT_ONCE == 4
     assert "64 MiB each, four at once in a process" in TEXT

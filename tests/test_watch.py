@@ -68,7 +68,7 @@ async def until_known_to_work(store: SQLStore, count: int) -> None:
     async with asyncio.timeout(GUARD_SECONDS):
         while True:
             async with store.reading() as view:
-                if (await view.watch.summary()).servers[Health.WORKS] == count:
+                if (await view.monitoring.summary()).servers[Health.WORKS] == count:
                     return
             await asyncio.sleep(0.03)
 
@@ -88,17 +88,19 @@ async def test_of_three_processes_one_checks_and_when_it_is_killed_another_goes_
         (leader,) = [one for one in processes if one.has_led]
         leader.end(signal.SIGKILL)
         async with store.reading() as view:
-            assert (await view.watch.summary()).led  # so that the others have to wait until it has run out
+            assert (
+                await view.monitoring.summary()
+            ).has_leader  # so that the others have to wait until it has run out
         await add(store, server, 3)
         await until_known_to_work(store, 8)
         next_leaders = [one for one in processes if one.has_led and one is not leader]
         codes = [one.end(signal.SIGTERM) for one in processes if one is not leader]
         async with store.reading() as view:
-            led = (await view.watch.summary()).led
+            has_leader = (await view.monitoring.summary()).has_leader
 
     assert len(next_leaders) == 1
     assert server.connections == 8
-    assert (codes, led, server.messages) == ([0, 0], False, [])
+    assert (codes, has_leader, server.messages) == ([0, 0], False, [])
 
 
 async def test_with_two_workers_a_server_is_checked_once_and_the_webhook_told_once(
@@ -127,7 +129,7 @@ async def test_with_two_workers_a_server_is_checked_once_and_the_webhook_told_on
         login = PasswordAuthentication(USERNAME, Secret(canary.secret))
         stored = MailServer(HOST, server.port, STARTTLS, Sender("a@example.org"), login)
         await backend.use_cases.mail_servers.create(OPERATOR, Replacement(stored))
-        await backend.watch_status.set_secret_end(OPERATOR, None, day)
+        await backend.watch_status.set_secret_expiry(OPERATOR, None, day)
         with serving(environment, "--workers", "2") as (_, output):
             (post,) = await receiver.received(1)
         (found,) = await backend.watch_status.list(OPERATOR)

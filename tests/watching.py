@@ -5,13 +5,13 @@ import logging
 import signal
 import sys
 
-from mailsettings.smtp.egress import ANYWHERE
+from mailsettings.smtp.egress import UNRESTRICTED
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.on_watch import OnWatch
+from mailsettings.use_cases.on_watch import MonitoringService
 
 KEY = bytes(range(32))
 INTERVAL = 3600
@@ -23,14 +23,16 @@ async def main(url: str, lease_seconds: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     store = SQLStore(url, Sealer(KEY))
     prober = SMTPProber(
-        ANYWHERE,
+        UNRESTRICTED,
         ehlo_name=None,
         deadline_seconds=10,
         allow_cleartext_credentials=False,
-        trust=TLSTrust(),
+        trust=TLSContexts(),
         oauth2=OAuth2Tokens(),
     )
-    async with OnWatch(store, prober, INTERVAL, lease_seconds=lease_seconds, pause_seconds=0.1).running():
+    async with MonitoringService(
+        store, prober, INTERVAL, lease_seconds=lease_seconds, pause_seconds=0.1
+    ).running():
         await over.wait()
     await store.close()
 

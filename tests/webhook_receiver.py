@@ -12,8 +12,8 @@ from typing import Any
 
 import trustme
 
-from mailsettings.webhook.delivery import Webhook
-from mailsettings.webhook.signature import signing_keys
+from mailsettings.webhook.delivery import WebhookSender
+from mailsettings.webhook.signature import parse_webhook_keys
 
 from patience import GUARD_SECONDS
 from smtp_server import Script, listening
@@ -89,12 +89,12 @@ async def webhook_receiver(serve: Script | None = None, name: str = NAME) -> Asy
         yield receiver
 
 
-def make_webhook(url: str, look_up: Any, permitted: Any, **changes: Any) -> Webhook:
+def make_webhook(url: str, look_up: Any, permitted: Any, **changes: Any) -> WebhookSender:
     """One that trusts the authority of the receivers."""
     tls = ssl.create_default_context()
     AUTHORITY.configure_trust(tls)
     settings: dict[str, Any] = {"look_up": look_up, "permitted": permitted, "tls": tls} | changes
-    return Webhook(url, signing_keys(SECRET), **settings)
+    return WebhookSender(url, parse_webhook_keys(SECRET), **settings)
 
 
-MakeWebhook = Callable[..., Webhook]
+MakeWebhook = Callable[..., WebhookSender]

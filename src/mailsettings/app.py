@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.access_log import write_line
+from mailsettings.web.access_log import log_exchange
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.exchange import EachExchange, Told
+from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware
 from mailsettings.web.spelling import routable_path
-from mailsettings.web.strangers import StrangersGate
+from mailsettings.web.strangers import UnauthenticatedLimitMiddleware
 
-SITE = "site"
+SITE_NAME = "site"
 """The name of what is no API, where names of APIs stand."""
 
 
-class PathSwitch:
+class PathDispatcher:
     """Hands a request to the application it belongs to; start and end of the program go to the site.
 
     Starlette's mounts would do it too, but match a path as it is written, and clients write theirs with doubled
@@ -23,15 +23,15 @@ class PathSwitch:
     """
 
     def __init__(self, dialects: Iterable[tuple[Dialect, ASGIApp]], site: ASGIApp) -> None:
-        self._apps = [(dialect.own_path, app) for dialect, app in dialects]
+        self._apps = [(dialect.match_path, app) for dialect, app in dialects]
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its path as the chosen application spells it."""
         if scope["type"] == "http":
             scope["path"] = routable_path(scope["raw_path"])
-            for own_path, app in self._apps:
-                path = own_path(scope["path"])
+            for match_path, app in self._apps:
+                path = match_path(scope["path"])
                 if path is not None:
                     scope["path"] = path
                     await app(scope, receive, send)
@@ -39,8 +39,12 @@ class PathSwitch:
         await self._site(scope, receive, send)
 
 
-def create_app(dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, told: Sequence[Told] = ()) -> ASGIApp:
+def create_app(
+    dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, listeners: Sequence[ExchangeListener] = ()
+) -> ASGIApp:
     """The whole service as one ASGI application; the log, and then *told*, learn of each exchange."""
-    tell = [write_line, *told]
-    apis = [(api, EachExchange(app, api.name, tell, api.request_id_header)) for api, app in dialects]
-    return StrangersGate(PathSwitch(apis, EachExchange(site, SITE, tell)))
+    all_listeners = [log_exchange, *listeners]
+    apis = [
+        (api, ExchangeMiddleware(app, api.name, all_listeners, api.request_id_header)) for api, app in dialects
+    ]
+    return UnauthenticatedLimitMiddleware(PathDispatcher(apis, ExchangeMiddleware(site, SITE_NAME, all_listeners)))

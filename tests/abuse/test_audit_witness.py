@@ -19,10 +19,10 @@ from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import engine, tables
-from mailsettings.store.ring_file import new_line
-from mailsettings.use_cases.auditing import note
+from mailsettings.store.ring_file import new_key_line
+from mailsettings.use_cases.auditing import write_audit_entry
 
-LOG = (tables.audit_entries, tables.audit_head, tables.sealed_keys)
+LOG = (tables.audit_entries, tables.audit_head, tables.service_keys)
 RECORD = AuditRecord("alice", Origin(), Action.LOGIN, None, AuditOutcome.DONE)
 Attack = Callable[[], None]
 
@@ -51,7 +51,7 @@ async def service() -> AsyncIterator[Backend]:
 
 async def write(backend: Backend, count: int) -> None:
     for number in range(count):
-        await note(backend.store, OPERATOR, Action.LOGIN, f"account {number}", AuditOutcome.DONE, {})
+        await write_audit_entry(backend.store, OPERATOR, Action.LOGIN, f"account {number}", AuditOutcome.DONE, {})
 
 
 async def problem(backend: Backend) -> str | None:
@@ -292,7 +292,7 @@ async def test_where_there_is_no_data_directory_the_log_says_so(
 ) -> None:
     caplog.set_level(logging.INFO, "mailsettings.audit")
     keys = tmp_path / "mounted-keys"
-    keys.write_text(new_line())
+    keys.write_text(new_key_line())
     keys.chmod(0o400)
     monkeypatch.setenv("MAILSETTINGS_SEALING_KEYS_FILE", str(keys))
     async with service() as backend:

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from mailsettings.domain.certificates import CertificateUnreadable, read_der, reading
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates
-from mailsettings.smtp.errors import Refused
-from mailsettings.smtp.tls import TLSTrust
-from mailsettings.web.certificate import CertificateUnusable, server_context
+from mailsettings.domain.trust import CustomTrust
+from mailsettings.smtp.errors import StageFailed
+from mailsettings.smtp.tls import TLSContexts
+from mailsettings.web.certificate import CertificateUnusable, reloading_tls_context
 
 from bodies import oracle
 from certificates import authority_pem, key_pem
@@ -119,8 +119,8 @@ FORMS: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("name", FORMS)
 async def test_a_form_that_is_taken_is_trusted(name: str) -> None:
     """What accepts a certificate and what verifies with it read the same one."""
-    trust = GivenCertificates.parse(FORMS[name](authority_pem()))
-    context = await TLSTrust().context(trust)
+    trust = CustomTrust.parse(FORMS[name](authority_pem()))
+    context = await TLSContexts().context(trust)
 
     assert context.cert_store_stats()["x509"] == 1
 
@@ -137,7 +137,7 @@ INCOMPLETE: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", INCOMPLETE)
 def test_a_part_that_would_be_passed_over_is_refused(name: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
-        GivenCertificates.parse(INCOMPLETE[name]())
+        CustomTrust.parse(INCOMPLETE[name]())
 
     assert refused.value.problem == "must hold nothing but whole certificates."
 
@@ -145,9 +145,9 @@ def test_a_part_that_would_be_passed_over_is_refused(name: str) -> None:
 def test_of_mutated_certificates_each_is_good_or_refused() -> None:
     taken = 0
     for der in mutations(COUNT, SEED):
-        trust = GivenCertificates(pem_of(der))
+        trust = CustomTrust(pem_of(der))
         with suppress(InvalidSetting):
-            trust = GivenCertificates.parse(pem_of(der))
+            trust = CustomTrust.parse(pem_of(der))
             taken += 1
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=trust.der())
 
@@ -158,8 +158,8 @@ def test_of_mutated_certificates_each_is_good_or_refused() -> None:
 async def test_a_mutated_certificate_from_the_database_is_a_finding() -> None:
     """An older version stored it, or somebody wrote it there."""
     for pem in ["", "no certificate", "é", *map(pem_of, mutations(300, SEED))]:
-        with suppress(Refused):
-            await TLSTrust().context(GivenCertificates(pem))
+        with suppress(StageFailed):
+            await TLSContexts().context(CustomTrust(pem))
 
 
 def test_a_mutated_certificate_of_our_own_is_told_in_a_sentence(tmp_path: Path) -> None:
@@ -169,12 +169,12 @@ def test_a_mutated_certificate_of_our_own_is_told_in_a_sentence(tmp_path: Path) 
         certificate.write_text(pem_of(der))
 
         with pytest.raises(CertificateUnusable):
-            server_context(certificate, key)
+            reloading_tls_context(certificate, key)
 
 
 def test_a_good_certificate_is_what_mutations_begin_with() -> None:
     for der in GOOD:
-        assert GivenCertificates.parse(pem_of(der)).der() == der
+        assert CustomTrust.parse(pem_of(der)).der() == der
         assert read_der(der).public_bytes(Encoding.DER) == der
 
 
@@ -190,7 +190,7 @@ def test_a_defect_of_the_library_is_a_certificate_that_cannot_be_read() -> None:
 
 def test_a_refusal_names_the_certificate_as_the_setting() -> None:
     with pytest.raises(InvalidSetting) as refused:
-        GivenCertificates.parse(pem_of(with_version(17)))
+        CustomTrust.parse(pem_of(with_version(17)))
 
     assert refused.value.setting is Setting.CERTIFICATE
     assert refused.value.problem == "holds a certificate of an unknown version."

@@ -12,8 +12,8 @@ import trustme
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
+from mailsettings.smtp.tls import TLSContexts
 
 from smtp_server import (
     AUTHORITY,
@@ -58,8 +58,8 @@ async def test_given_certificates_take_the_place_of_all_others(
     """Case 30. What everybody else trusts, and the machine too, is not what was given."""
     trusted_by_the_machine = tmp_path / "ca.pem"
     trusted_by_the_machine.write_text(AUTHORITY_PEM)
-    other = GivenCertificates(trustme.CA().cert_pem.bytes().decode())
-    prober = make_prober(trust=TLSTrust(trusted_by_the_machine))
+    other = CustomTrust(trustme.CA().cert_pem.bytes().decode())
+    prober = make_prober(trust=TLSContexts(trusted_by_the_machine))
     async with real_server(Behaviour(security, CANARY)) as server:
         settings = server.settings(security, LOGIN)
         refused = await prober.probe(replace(settings, trust=other), "to@example.org")
@@ -74,7 +74,7 @@ async def test_given_certificates_take_the_place_of_all_others(
 async def test_a_given_certificate_that_has_expired_gets_no_login(make_prober: Any) -> None:
     """Case 30. That it is the very one that was given does not make it young."""
     expired = CERTIFICATES["expired"]
-    trust = GivenCertificates(expired.cert_chain_pems[0].bytes().decode())
+    trust = CustomTrust(expired.cert_chain_pems[0].bytes().decode())
     async with real_server(Behaviour(IMPLICIT, CANARY, certificate=expired)) as server:
         report = await make_prober().probe(replace(server.settings(IMPLICIT, LOGIN), trust=trust), None)
 

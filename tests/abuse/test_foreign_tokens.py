@@ -20,9 +20,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.discovery import tls_context
-from mailsettings.auth.issuer_keys import PAUSE_SECONDS
-from mailsettings.auth.openid_connect import LEEWAY_SECONDS, OpenIDConnectTokens, TrustedIssuer
-from mailsettings.auth.unverified import LONGEST_TOKEN
+from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
+from mailsettings.auth.openid_connect import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.unverified import MAX_TOKEN_LENGTH
 from mailsettings.domain.errors import NotAuthenticated
 
 from openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
@@ -37,9 +37,9 @@ Forge = Callable[[OpenIDIssuer], str]
 
 
 @pytest.fixture
-def tokens(issuer: OpenIDIssuer, clock: Clock) -> OpenIDConnectTokens:
+def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
     trusted = TrustedIssuer(issuer.url, (AUDIENCE,), {"mail-admin": frozenset({"manage-system-settings"})})
-    return OpenIDConnectTokens(trusted, tls_context(None), clock)
+    return OIDCTokenReader(trusted, tls_context(None), clock)
 
 
 def part(value: bytes | dict[str, Any]) -> str:
@@ -105,7 +105,7 @@ FORGED: dict[str, Forge] = {
     "garbage": lambda _issuer: "a.b.c",
     "two parts": lambda issuer: issuer.token().rpartition(".")[0],
     "five parts, as if encrypted": lambda issuer: f"{issuer.token()}.a.b",
-    "too long": with_claims(filler="x" * LONGEST_TOKEN),
+    "too long": with_claims(filler="x" * MAX_TOKEN_LENGTH),
     "alg none": unsigned("none"),
     "alg nOnE": unsigned("nOnE"),
     "alg missing": with_header(alg=None),
@@ -193,7 +193,7 @@ def _with_payload(token: str, claims: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
-async def test_no_other_token_opens(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, forge: Forge) -> None:
+async def test_no_other_token_opens(tokens: OIDCTokenReader, issuer: OpenIDIssuer, forge: Forge) -> None:
     """Case 37."""
     await tokens.read(issuer.token())
     token = forge(issuer)
@@ -207,7 +207,7 @@ async def test_no_other_token_opens(tokens: OpenIDConnectTokens, issuer: OpenIDI
 
 
 async def test_the_way_of_forging_makes_good_tokens_of_good_claims(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     """Case 37: else the refusals above would prove nothing."""
     for forge in (
@@ -220,11 +220,11 @@ async def test_the_way_of_forging_makes_good_tokens_of_good_claims(
 
 
 async def test_a_thousand_unknown_key_ids_are_one_fetch_in_half_a_minute(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     """Case 37."""
     await tokens.read(issuer.token())
-    clock.now += PAUSE_SECONDS
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS
     forged = [SigningKey(f"unknown {number}", key=issuer.key.key).sign(issuer.claims()) for number in range(1000)]
 
     outcomes = await asyncio.gather(*map(tokens.read, forged), return_exceptions=True)
@@ -233,7 +233,7 @@ async def test_a_thousand_unknown_key_ids_are_one_fetch_in_half_a_minute(
     assert issuer.fetches == 2
 
 
-async def test_garbage_does_not_make_us_ask_the_issuer(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_garbage_does_not_make_us_ask_the_issuer(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     """Case 37."""
     for forge in (FORGED["garbage"], FORGED["alg none"], FORGED["HMAC with the public key"], FORGED["crit"]):
         with pytest.raises(NotAuthenticated):

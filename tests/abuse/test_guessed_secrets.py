@@ -115,7 +115,7 @@ def without_chance(text: str) -> str:
 async def after(backend: Backend, http: httpx.AsyncClient, stored: Body, *requests: tuple[str, str, Any]) -> str:
     """What can be read after *stored* was stored, its end noted, and *requests* made."""
     await http.put(MAIL_SERVER, json=stored)
-    await backend.watch_status.set_secret_end(OPERATOR, None, date(2999, 1, 1))
+    await backend.watch_status.set_secret_expiry(OPERATOR, None, date(2999, 1, 1))
     for method, path, body in requests:
         change = await http.request(method, path, json=body)
         assert change.is_success, change.text

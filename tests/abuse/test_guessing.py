@@ -16,8 +16,8 @@ from starlette.types import ASGIApp
 
 from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
-from mailsettings.domain.guessing import WITH_ONE_ACCOUNT
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT
+from mailsettings.use_cases.accounts import ManageAccounts
 
 from canary import Canary
 from fakes import InMemoryStore, ScriptedProber
@@ -74,7 +74,7 @@ async def door(canary: Canary) -> AsyncIterator[Door]:
     """The accounts `admin` and the machine `robot` have the canary for a secret."""
     hasher, store = WatchedHasher(), InMemoryStore()
     passwords = Argon2Passwords(hasher)
-    accounts = KeepAccounts(store, passwords)
+    accounts = ManageAccounts(store, passwords)
     await accounts.add(OPERATOR, ADMIN, canary.secret)
     await accounts.add(OPERATOR, Account("robot", frozenset(), AccountKind.CLIENT), canary.secret)
     service = build_service(store, ScriptedProber(), passwords=passwords, clock=lambda: NOW)
@@ -84,8 +84,12 @@ async def door(canary: Canary) -> AsyncIterator[Door]:
 
 def said(answer: httpx.Response) -> tuple[Any, ...]:
     """All of *answer* but what is every answer's own."""
-    own = {"x-request-id", "date"}
-    return answer.status_code, answer.content, sorted(set(answer.headers.items()) - set(own_of(answer, own)))
+    account_from_network = {"x-request-id", "date"}
+    return (
+        answer.status_code,
+        answer.content,
+        sorted(set(answer.headers.items()) - set(own_of(answer, account_from_network))),
+    )
 
 
 def own_of(answer: httpx.Response, names: set[str]) -> list[tuple[str, str]]:
@@ -118,12 +122,17 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(door: Door
 async def test_a_hundred_guesses_at_somebody_and_at_nobody_are_answered_alike(door: Door, canary: Canary) -> None:
     """Case 38. Most are turned away before any work is done, the right one with them."""
     for number in range(100):
-        somebody = await door.knock("admin", canary.secret if number >= WITH_ONE_ACCOUNT.free else "wrong")
+        somebody = await door.knock(
+            "admin", canary.secret if number >= ACCOUNT_FROM_NETWORK_LIMIT.free_failures else "wrong"
+        )
         nobody = await door.knock("nobody", "wrong")
         assert said(somebody) == said(nobody)
 
-    assert (somebody.status_code, int(somebody.headers["Retry-After"])) == (429, WITH_ONE_ACCOUNT.first_seconds)
-    assert len(door.hasher.verified) == 2 * WITH_ONE_ACCOUNT.free
+    assert (somebody.status_code, int(somebody.headers["Retry-After"])) == (
+        429,
+        ACCOUNT_FROM_NETWORK_LIMIT.first_wait_seconds,
+    )
+    assert len(door.hasher.verified) == 2 * ACCOUNT_FROM_NETWORK_LIMIT.free_failures
     canary.assert_nowhere(somebody.content)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.report import STORED_WORDS, Terminal
+from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.probe import FailureCode, ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates
+from mailsettings.domain.trust import CustomTrust
 from mailsettings.web.report import Vocabulary, failure_sentence, report_json
 
 from canary import Canary
@@ -38,7 +38,7 @@ def plain() -> Canary:
 
 def texts_of(report: ProbeReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """All that is made of a report: for both APIs, for a terminal, and for a traceback."""
-    Terminal(STORED_WORDS, as_json=False, show_pem=True).tell(report)
+    ReportPrinter(STORED_VOCABULARY, as_json=False, show_pem=True).print_rest(report)
     sentence = failure_sentence(report.failure, WORDS) if report.failure else ""
     return [report_json(report, WORDS), sentence, repr(report), capsys.readouterr().out]
 
@@ -143,7 +143,7 @@ async def test_what_is_not_secret_is_shown_as_it_is(make_prober: Any, plain: Can
         assert "certificate" in report.failure.explanation
         suggested = report.failure.changes[0].suggested
         assert isinstance(suggested, str)
-        assert GivenCertificates.parse(suggested).pem == suggested
+        assert CustomTrust.parse(suggested).pem == suggested
 
 
 def days(number: int) -> datetime:

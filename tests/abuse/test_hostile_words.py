@@ -15,8 +15,8 @@ from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSTrust
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.smtp.tls import TLSContexts
+from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.ports import Store
 
 from bodies import checkmarx_test, oracle
@@ -49,14 +49,14 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 @pytest.fixture
 async def tested(store: Store) -> AsyncIterator[Caller]:
     """The admin's client of a service that really connects, to this machine too."""
-    await KeepAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
+    await ManageAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
     egress = EgressPolicy((ip_network("127.0.0.0/8"),), None)
     prober = SMTPProber(
         egress,
         ehlo_name=None,
         deadline_seconds=10,
         allow_cleartext_credentials=True,
-        trust=TLSTrust(),
+        trust=TLSContexts(),
         oauth2=OAuth2Tokens(),
         ports=KnownPorts(usual={}),
     )

@@ -15,12 +15,12 @@ from argon2 import PasswordHasher
 from mailsettings.auth.passwords import AT_ONCE_EACH, PLACES_EACH, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import KNOWN_SECONDS, WITH_ONE_ACCOUNT, WITH_ONE_ACCOUNT_IN_ALL
+from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, KNOWN_NETWORK_SECONDS
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.log_in import LogIn
 from mailsettings.use_cases.ports import PasswordHasher as Passwords
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.turned_away import DenialLog
 
 from fakes import InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 from service import BASE_URL, TOKEN, build_service
@@ -63,7 +63,7 @@ class Door:
 
 
 async def with_accounts(door: Door) -> Door:
-    accounts = KeepAccounts(door.store, door.passwords)
+    accounts = ManageAccounts(door.store, door.passwords)
     await accounts.add(OPERATOR, Account("alice", frozenset()), "correct horse")
     await accounts.add(OPERATOR, Account("bob", frozenset()), "correct horse")
     await accounts.add(OPERATOR, Account("robot", frozenset(), AccountKind.CLIENT), "correct horse")
@@ -82,8 +82,8 @@ class QuickDoor:
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         self.store = InMemoryStore()
-        turned_away = TurnedAway(self.store, lambda: self.now)
-        self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), turned_away, 3600, lambda: self.now)
+        denial_log = DenialLog(self.store, lambda: self.now)
+        self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), denial_log, 3600, lambda: self.now)
 
     async def knock(self, address: str, secret: str = "correct horse", name: str = "alice") -> str:
         try:
@@ -109,7 +109,9 @@ class QuickDoor:
 @pytest.fixture
 async def quick() -> QuickDoor:
     quick = QuickDoor()
-    await KeepAccounts(quick.store, PlainPasswords()).add(OPERATOR, Account("alice", frozenset()), "correct horse")
+    await ManageAccounts(quick.store, PlainPasswords()).add(
+        OPERATOR, Account("alice", frozenset()), "correct horse"
+    )
     return quick
 
 
@@ -146,7 +148,7 @@ async def test_guesses_from_everywhere_meet_a_ceiling_that_spares_known_neighbou
     door.now += HOUR
     later = await door.knock(who, "198.51.100.1")
 
-    assert guesses.count(True) == guesses.index(False) == WITH_ONE_ACCOUNT_IN_ALL.failures
+    assert guesses.count(True) == guesses.index(False) == ACCOUNT_LIMIT.failures
     assert (stranger.status_code, int(stranger.headers["Retry-After"])) == (429, HOUR)
     assert owner == [200] * 3
     assert (other_account.status_code, later.status_code) == (200, 200)
@@ -155,13 +157,13 @@ async def test_guesses_from_everywhere_meet_a_ceiling_that_spares_known_neighbou
 async def test_a_neighbourhood_that_fails_itself_waits_though_it_is_known(door: Door, who: str) -> None:
     await door.knock(who, HOME)
 
-    assert await door.guess_until_told_to_wait(who, HOME) == WITH_ONE_ACCOUNT.free
+    assert await door.guess_until_told_to_wait(who, HOME) == ACCOUNT_FROM_NETWORK_LIMIT.free_failures
     assert (await door.knock(who, HOME)).status_code == 429
 
 
 async def test_a_neighbourhood_is_known_no_more_after_thirty_days(quick: QuickDoor) -> None:
     await quick.knock(HOME)
-    quick.now += KNOWN_SECONDS
+    quick.now += KNOWN_NETWORK_SECONDS
     await reach_the_ceiling(quick)
 
     assert await quick.knock(HOME) == "wait"
@@ -169,7 +171,7 @@ async def test_a_neighbourhood_is_known_no_more_after_thirty_days(quick: QuickDo
 
 async def test_another_password_makes_known_neighbourhoods_unknown(quick: QuickDoor) -> None:
     await quick.knock(HOME)
-    accounts = KeepAccounts(quick.store, PlainPasswords())
+    accounts = ManageAccounts(quick.store, PlainPasswords())
     await accounts.set_password(OPERATOR, AccountKind.USER, "alice", "correct horse")
     await reach_the_ceiling(quick)
 
@@ -184,20 +186,20 @@ async def test_unlocking_an_account_ends_every_wait_for_it(quick: QuickDoor, fai
     else:
         await reach_the_ceiling(quick)
     before = await quick.knock(HOME)
-    await KeepAccounts(quick.store, PlainPasswords()).unlock(OPERATOR, AccountKind.USER, "alice")
+    await ManageAccounts(quick.store, PlainPasswords()).unlock(OPERATOR, AccountKind.USER, "alice")
 
     assert (before, await quick.knock(HOME)) == ("wait", "in")
 
 
 async def reach_the_ceiling(quick: QuickDoor) -> None:
-    for number in range(WITH_ONE_ACCOUNT_IN_ALL.failures):
+    for number in range(ACCOUNT_LIMIT.failures):
         assert await quick.knock(f"203.0.{number}.1", "wrong") == "refused"
 
 
 async def test_guesses_of_a_day_are_bounded_from_everywhere(quick: QuickDoor) -> None:
     guesses = await quick.guesses_in(DAY, lambda number: f"203.{number // 200}.{number % 200}.1")
 
-    assert guesses == 24 * WITH_ONE_ACCOUNT_IN_ALL.failures == 2400
+    assert guesses == 24 * ACCOUNT_LIMIT.failures == 2400
 
 
 async def test_guesses_of_a_day_are_bounded_from_a_known_neighbourhood(quick: QuickDoor) -> None:

@@ -14,10 +14,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mailsettings.auth.discovery import tls_context
-from mailsettings.auth.fetching import MOST_BYTES
-from mailsettings.auth.issuer_keys import PAUSE_SECONDS
-from mailsettings.auth.json_web_keys import MOST_KEYS
-from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
+from mailsettings.auth.fetching import MAX_DOCUMENT_BYTES
+from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
+from mailsettings.auth.json_web_keys import MAX_KEYS
+from mailsettings.auth.openid_connect import OIDCTokenReader, TrustedIssuer
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 
 from openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
@@ -28,9 +28,9 @@ LONG_SECONDS = GUARD_SECONDS
 
 
 @pytest.fixture
-def tokens(issuer: OpenIDIssuer, clock: Clock) -> OpenIDConnectTokens:
+def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
     trusted = TrustedIssuer(issuer.url, (AUDIENCE,), {"mail-admin": frozenset({"manage-system-settings"})})
-    return OpenIDConnectTokens(trusted, tls_context(None), clock)
+    return OIDCTokenReader(trusted, tls_context(None), clock)
 
 
 WEAK_RSA = rsa.generate_private_key(65537, 1024)
@@ -71,7 +71,7 @@ USELESS: dict[str, tuple[SigningKey | None, Callable[[SigningKey], list[Any]]]] 
 
 @pytest.mark.parametrize(("key", "published"), USELESS.values(), ids=USELESS.keys())
 async def test_keys_that_are_of_no_use_are_left_out(
-    tokens: OpenIDConnectTokens,
+    tokens: OIDCTokenReader,
     issuer: OpenIDIssuer,
     key: SigningKey | None,
     published: Callable[[SigningKey], list[Any]],
@@ -93,7 +93,7 @@ def _any_signature(issuer: OpenIDIssuer) -> str:
         return issuer.token()
 
 
-async def test_without_a_key_id_nothing_is_tried_out(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_without_a_key_id_nothing_is_tried_out(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     """Case 37."""
     issuer.key.key_id = None
     issuer.published = [issuer.key.jwk(), SigningKey("second").jwk()]
@@ -160,9 +160,9 @@ LIES: dict[str, Say] = {
     "a number of 5000 digits": saying(b'{"keys":' + b"9" * 5000 + b"}"),
     "an object without the member": saying(b"{}"),
     "the member as an object": saying(b'{"keys": {}, "jwks_uri": {}}'),
-    "too long": saying(b'{"keys": []}' + b" " * MOST_BYTES),
+    "too long": saying(b'{"keys": []}' + b" " * MAX_DOCUMENT_BYTES),
     "a hundred megabytes": endless_body,
-    "more keys than an issuer has": saying(json.dumps({"keys": [{}] * (MOST_KEYS + 1)}).encode()),
+    "more keys than an issuer has": saying(json.dumps({"keys": [{}] * (MAX_KEYS + 1)}).encode()),
     "thousands of keys": saying(json.dumps({"keys": [{"kty": "EC"}] * 5000}).encode()),
     "an error": saying(b"{}", 500),
     "no content": saying(b"", 204),
@@ -186,7 +186,7 @@ LIES: dict[str, Say] = {
     + [pytest.param(DISCOVERY, say, id=f"discovery: {name}") for name, say in LIES.items() if "slow" not in name],
 )
 async def test_an_issuer_that_answers_nonsense_is_as_good_as_away(
-    tokens: OpenIDConnectTokens,
+    tokens: OIDCTokenReader,
     issuer: OpenIDIssuer,
     end_of_test: threading.Event,
     caplog: pytest.LogCaptureFixture,
@@ -206,7 +206,7 @@ async def test_an_issuer_that_answers_nonsense_is_as_good_as_away(
 
 @pytest.mark.parametrize("status", [201, 203, 301, 302, 307, 401, 404, 500, 503])
 async def test_good_keys_under_another_status_than_200_are_none(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, status: int
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, status: int
 ) -> None:
     """Case 37."""
     keys = json.dumps({"keys": [issuer.key.jwk()]}).encode()
@@ -219,7 +219,7 @@ async def test_good_keys_under_another_status_than_200_are_none(
 
 
 async def test_slow_lies_leave_no_thread_behind_and_hold_up_nothing(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock, end_of_test: threading.Event
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock, end_of_test: threading.Event
 ) -> None:
     """Case 37."""
     issuer.lies[KEYS] = lambda handler: dripping(b"HTTP/1.1 200 OK\r\nX: ")(handler, end_of_test)
@@ -239,10 +239,10 @@ async def test_slow_lies_leave_no_thread_behind_and_hold_up_nothing(
     assert turns > 10
     async with asyncio.timeout(LONG_SECONDS):
         while not await _reads(tokens, issuer):  # on a busy machine the issuer itself may be late
-            clock.now += PAUSE_SECONDS
+            clock.now += MIN_REFRESH_INTERVAL_SECONDS
 
 
-async def _reads(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> bool:
+async def _reads(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> bool:
     with suppress(IdentityUnavailable):
         return (await tokens.read(issuer.token())).grants == {"manage-system-settings"}
     return False
@@ -250,7 +250,7 @@ async def _reads(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> bool:
 
 @pytest.mark.parametrize("say", [saying(b"not JSON"), saying(b"", 503), silent], ids=["lies", "503", "silence"])
 async def test_a_lie_does_not_take_away_the_keys_that_are_known(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock, end_of_test: threading.Event, say: Say
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock, end_of_test: threading.Event, say: Say
 ) -> None:
     """Case 37: a warm cache works."""
     await tokens.read(issuer.token())
@@ -283,7 +283,7 @@ async def test_a_lie_does_not_take_away_the_keys_that_are_known(
     ids=str,
 )
 async def test_an_issuer_that_describes_another_is_not_believed(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, described: dict[str, Any]
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, described: dict[str, Any]
 ) -> None:
     """Case 37: no address in disguise either, though these lead to this very issuer."""
     port = issuer.url.rpartition(":")[2]
@@ -302,7 +302,7 @@ async def test_an_issuer_elsewhere_cannot_send_us_to_a_port_of_this_machine(
     """Case 37."""
     elsewhere, ca_file = tls_issuer
     elsewhere.described = {"jwks_uri": f"{scheme}{issuer.url.removeprefix('http')}{KEYS}"}
-    tokens = OpenIDConnectTokens(TrustedIssuer(elsewhere.url, (AUDIENCE,), {}), tls_context(ca_file))
+    tokens = OIDCTokenReader(TrustedIssuer(elsewhere.url, (AUDIENCE,), {}), tls_context(ca_file))
 
     with pytest.raises(IdentityUnavailable):
         await tokens.read(elsewhere.token())

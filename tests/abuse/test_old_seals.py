@@ -15,13 +15,13 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.ring_file import KeyFile
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_server_versions, mail_servers
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
 
 from backup_places import Place
 from databases import KEY
@@ -44,7 +44,7 @@ class Upgraded(Place):
         (folder / "sealing-key").write_bytes(KEY)
         (folder / "sealing-key").chmod(0o600)
         super().__init__(url, folder)
-        self.keys = KeepSealingKeys(self.store, self.ring)
+        self.keys = ManageEncryptionKeys(self.store, self.ring)
 
     async def begin(self) -> None:
         self.server_id = await self.add(SERVER)
@@ -75,8 +75,8 @@ async def test_until_everything_is_resealed_an_old_secret_opens(upgraded: Upgrad
 
 
 async def test_after_that_one_that_is_put_back_opens_nowhere(upgraded: Upgraded, tmp_path: Path) -> None:
-    file = RingFile(tmp_path / "sealing-keys", before=tmp_path / "sealing-key")
-    running = SQLStore(upgraded.url, KeyRing(file))
+    file = KeyFile(tmp_path / "sealing-keys", before=tmp_path / "sealing-key")
+    running = SQLStore(upgraded.url, LiveKeys(file))
     before = await upgraded.reveal(running)  # another process, which has read the file of keys by now
     resealed = await upgraded.keys.reseal(OPERATOR)
     after = await upgraded.reveal(running)
@@ -131,9 +131,9 @@ async def test_a_file_that_is_not_ours_is_marked_by_its_owner(upgraded: Upgraded
     key = b64encode(KEY).decode()
     mounted.write_text(f"{key} # ours\n")
     mounted.chmod(0o600)
-    ring = KeyRing(RingFile(mounted, given=True))
+    ring = LiveKeys(KeyFile(mounted, given=True))
     store = SQLStore(upgraded.url, ring)
-    done = await KeepSealingKeys(store, ring).reseal(OPERATOR)
+    done = await ManageEncryptionKeys(store, ring).reseal(OPERATOR)
     upgraded.plant()
     opened = await upgraded.reveal(store)
     mounted.write_text(f"{key} bound # ours\n")
@@ -141,5 +141,5 @@ async def test_a_file_that_is_not_ours_is_marked_by_its_owner(upgraded: Upgraded
     assert (done.unmarked, opened) == (str(mounted), CANARY)
     with pytest.raises(SecretUnreadable):
         await upgraded.reveal(store)
-    assert (await KeepSealingKeys(store, ring).reseal(OPERATOR)).unmarked is None
+    assert (await ManageEncryptionKeys(store, ring).reseal(OPERATOR)).unmarked is None
     await store.close()

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mailsettings.use_cases.turned_away import FOR_ONE
+from mailsettings.use_cases.turned_away import MAX_ENTRIES_PER_CALLER
 
 from bodies import checkmarx_test
 from canary import Canary
@@ -31,13 +31,15 @@ async def test_of_a_thousand_tests_of_one_caller_a_few_are_made(
     shown = await api.send("GET", SMTP_SETTINGS)
     stored = await api.send("POST", f"{MAIL_SERVER}/actions/test", json={})
 
-    assert [answer.status_code for answer in answers[: LIMITS.per_minute_each]] == [200] * LIMITS.per_minute_each
-    refused = answers[LIMITS.per_minute_each :]
+    assert [answer.status_code for answer in answers[: LIMITS.max_per_minute_per_caller]] == [
+        200
+    ] * LIMITS.max_per_minute_per_caller
+    refused = answers[LIMITS.max_per_minute_per_caller :]
     assert {answer.status_code for answer in refused} == {429}
     assert all(1 <= int(answer.headers["Retry-After"]) <= 61 for answer in refused)
     assert (other.status_code, shown.status_code) == (200, 200)
     assert stored.status_code == 404  # nothing is stored, which is no test
-    assert len(prober.asked) == LIMITS.per_minute_each + 1
+    assert len(prober.asked) == LIMITS.max_per_minute_per_caller + 1
     canary.assert_nowhere(*{answer.content for answer in answers})
 
 
@@ -56,11 +58,11 @@ class Counting(InMemoryStore):
 async def test_a_flood_of_refused_tests_writes_no_more_than_entries_about_refusals_may() -> None:
     """Case 35: writers of all processes take turns, so each of them holds up all others."""
     store = Counting()
-    for _ in range(LIMITS.per_minute_each):  # at another process
+    for _ in range(LIMITS.max_per_minute_per_caller):  # at another process
         await store.probe_admissions.end(await store.probe_admissions.begin("tester"))
     async with client_of(store, ScriptedProber()) as api:
         path, body = f"{SMTP_SETTINGS}/testconnection", checkmarx_test("a password")
-        answers = [await api("tester").send("POST", path, json=body) for _ in range(10 * FOR_ONE)]
+        answers = [await api("tester").send("POST", path, json=body) for _ in range(10 * MAX_ENTRIES_PER_CALLER)]
 
     assert {answer.status_code for answer in answers} == {429}
-    assert store.writes == FOR_ONE
+    assert store.writes == MAX_ENTRIES_PER_CALLER

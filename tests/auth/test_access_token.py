@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from mailsettings.auth.access_token import (
-    LAST_MOMENT,
-    member,
+    MAX_TIMESTAMP,
+    claim_at,
     name_at,
-    require_access,
+    require_access_token,
     require_header,
     values_at,
 )
@@ -40,12 +40,12 @@ def test_one_thing_wrong_in_a_header_is_enough(change: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
 def test_a_moment_is_one_between_the_epoch_and_the_year_10000(name: str) -> None:
-    for moment in (0, 0.5, LAST_MOMENT):
-        require_access({}, {name: moment})
-    others: tuple[object, ...] = (-1, LAST_MOMENT + 1, True, "0", None, [], float("nan"), float("inf"))
+    for moment in (0, 0.5, MAX_TIMESTAMP):
+        require_access_token({}, {name: moment})
+    others: tuple[object, ...] = (-1, MAX_TIMESTAMP + 1, True, "0", None, [], float("nan"), float("inf"))
     for other in others:
         with pytest.raises(NotAuthenticated):
-            require_access({}, {name: other})
+            require_access_token({}, {name: other})
 
 
 def test_a_name_is_of_one_to_255_printable_characters() -> None:
@@ -64,4 +64,4 @@ def test_only_scopes_are_lists_of_words() -> None:
     assert values_at(claims, ["in", "scp"]) == {"c", "d"}
     assert values_at(claims, ["list"]) == {"a b", "c"}
     assert values_at(claims, ["in"]) == frozenset()
-    assert member(claims, ["in", "scp", "deeper"]) is None
+    assert claim_at(claims, ["in", "scp", "deeper"]) is None

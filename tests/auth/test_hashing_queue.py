@@ -47,7 +47,7 @@ def work() -> Iterator[Work]:
 
 @pytest.fixture
 async def queue() -> AsyncIterator[HashingQueue]:
-    queue = HashingQueue(at_once=4, at_once_each=2, places=8, places_each=3)
+    queue = HashingQueue(max_concurrent=4, max_concurrent_per_caller=2, places=8, max_places_per_caller=3)
     yield queue
     queue.close()
 
@@ -93,7 +93,7 @@ async def test_places_come_back_and_no_caller_is_remembered(queue: HashingQueue,
     for _ in range(3):
         await asyncio.gather(*(queue.run(["a", "b"], work, "x") for _ in range(3)))
 
-    assert queue._shares == {}  # noqa: SLF001  # whoever sends other names each time would fill the memory
+    assert queue._usages == {}  # noqa: SLF001  # whoever sends other names each time would fill the memory
 
 
 async def test_a_failure_gives_its_place_back(queue: HashingQueue) -> None:

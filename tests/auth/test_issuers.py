@@ -3,8 +3,8 @@
 import jwt
 import pytest
 
-from mailsettings.auth.issuers import Issuers
-from mailsettings.domain.access import FOREIGN_MARK, TokenClaims
+from mailsettings.auth.issuers import TokenReaderByIssuer
+from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
 OWN, FOREIGN = "mailsettings", "https://idp.example"
@@ -14,14 +14,14 @@ def token(**claims: object) -> str:
     return jwt.encode(dict(claims), "a secret that nobody looks at here", "HS256")
 
 
-def issuers(own_subject: str = "alice") -> Issuers:
+def issuers(own_subject: str = "alice") -> TokenReaderByIssuer:
     async def own(token: str) -> TokenClaims:
         return TokenClaims(own_subject, frozenset({"own", token}), 0, "stamp")
 
     async def foreign(token: str) -> TokenClaims:
         return TokenClaims("idp.example|alice", frozenset({"foreign", token}), 0)
 
-    return Issuers(OWN, own, FOREIGN, foreign)
+    return TokenReaderByIssuer(OWN, own, FOREIGN, foreign)
 
 
 @pytest.mark.parametrize(("issuer", "reader"), [(OWN, "own"), (FOREIGN, "foreign")])
@@ -53,4 +53,4 @@ async def test_a_token_of_nobody_we_trust_is_read_by_nobody(text: str) -> None:
 
 async def test_an_account_of_ours_is_never_taken_for_the_issuers_caller_of_that_name() -> None:
     with pytest.raises(NotAuthenticated):
-        await issuers(f"idp.example{FOREIGN_MARK}alice").read(token(iss=OWN))
+        await issuers(f"idp.example{ISSUER_SEPARATOR}alice").read(token(iss=OWN))

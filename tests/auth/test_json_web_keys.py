@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsettings.auth.json_web_keys import MOST_KEYS, KeysUnusable, parse
+from mailsettings.auth.json_web_keys import MAX_KEYS, KeysUnusable, parse_jwks
 
 from openid_issuer import SigningKey
 
@@ -20,22 +20,22 @@ def rsa_of(bits: int) -> dict[str, Any]:
 def test_an_rsa_key_is_neither_too_weak_nor_a_burden() -> None:
     document = {"keys": [rsa_of(bits) for bits in (2047, 2048, 8192, 8193)]}
 
-    assert [key.key_id for key in parse(document).keys] == ["2048", "8192"]
+    assert [key.key_id for key in parse_jwks(document).keys] == ["2048", "8192"]
 
 
 def test_an_issuer_may_have_a_hundred_keys_and_no_more() -> None:
-    keys = [SigningKey("one").jwk()] * MOST_KEYS
+    keys = [SigningKey("one").jwk()] * MAX_KEYS
 
-    assert len(parse({"keys": keys}).keys) == MOST_KEYS
+    assert len(parse_jwks({"keys": keys}).keys) == MAX_KEYS
     with pytest.raises(KeysUnusable) as refused:
-        parse({"keys": [*keys, {}]})
+        parse_jwks({"keys": [*keys, {}]})
     assert str(refused.value) == "The issuer has more than 100 keys."
 
 
 @pytest.mark.parametrize("document", [{}, {"keys": {}}, {"keys": None}], ids=["nothing", "an object", "null"])
 def test_a_document_that_is_no_set_of_keys_is_told_so(document: dict[str, Any]) -> None:
     with pytest.raises(KeysUnusable) as refused:
-        parse(document)
+        parse_jwks(document)
 
     assert str(refused.value) == "The issuer's keys are not a JSON Web Key Set."
 
@@ -44,11 +44,11 @@ def test_a_key_is_good_for_what_it_says_or_for_all_that_its_kind_is() -> None:
     jwk = SigningKey("one").jwk(alg=None)
     rsa = rsa_of(2048)
 
-    [both] = parse({"keys": [rsa]}).keys
-    [one] = parse({"keys": [rsa | {"alg": "PS256"}]}).keys
-    [curve] = parse({"keys": [jwk]}).keys
+    [both] = parse_jwks({"keys": [rsa]}).keys
+    [one] = parse_jwks({"keys": [rsa | {"alg": "PS256"}]}).keys
+    [curve] = parse_jwks({"keys": [jwk]}).keys
 
     assert both.algorithms == {"RS256", "PS256"}
     assert one.algorithms == {"PS256"}
     assert curve.algorithms == {"ES256"}
-    assert parse({"keys": [rsa | {"alg": "ES256"}, jwk | {"alg": "RS256"}]}).keys == ()
+    assert parse_jwks({"keys": [rsa | {"alg": "ES256"}, jwk | {"alg": "RS256"}]}).keys == ()

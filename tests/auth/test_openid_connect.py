@@ -10,8 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from mailsettings.auth.discovery import tls_context
-from mailsettings.auth.issuer_keys import COLD_PAUSE_SECONDS, FRESH_SECONDS, KEPT_SECONDS, PAUSE_SECONDS
-from mailsettings.auth.openid_connect import VERIFIED_TOKENS_KEPT, OpenIDConnectTokens, TrustedIssuer
+from mailsettings.auth.issuer_keys import (
+    KEPT_SECONDS,
+    MIN_FIRST_FETCH_INTERVAL_SECONDS,
+    MIN_REFRESH_INTERVAL_SECONDS,
+    REFRESH_AFTER_SECONDS,
+)
+from mailsettings.auth.openid_connect import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 
 from openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
@@ -21,19 +26,17 @@ GRANTS = {"mail-admin": frozenset({ALL}), "auditor": frozenset({READING})}
 HOST = "127.0.0.1"
 
 
-def reader(
-    issuer: OpenIDIssuer, clock: Clock, ca_file: Path | None = None, /, **changes: Any
-) -> OpenIDConnectTokens:
+def reader(issuer: OpenIDIssuer, clock: Clock, ca_file: Path | None = None, /, **changes: Any) -> OIDCTokenReader:
     trusted = {"issuer": issuer.url, "audiences": (AUDIENCE, "another"), "grants": GRANTS} | changes
-    return OpenIDConnectTokens(TrustedIssuer(**trusted), tls_context(ca_file), clock)
+    return OIDCTokenReader(TrustedIssuer(**trusted), tls_context(ca_file), clock)
 
 
 @pytest.fixture
-def tokens(issuer: OpenIDIssuer, clock: Clock) -> OpenIDConnectTokens:
+def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
     return reader(issuer, clock)
 
 
-async def test_a_token_says_who_and_what_in_our_words(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_a_token_says_who_and_what_in_our_words(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     expiry = int(time.time()) + 60
 
     claims = await tokens.read(issuer.token(roles=["mail-admin", "auditor", "dancer"], exp=expiry))
@@ -87,7 +90,7 @@ async def test_another_claim_can_name_the_caller(issuer: OpenIDIssuer, clock: Cl
 )
 @pytest.mark.parametrize("named", [True, False], ids=["alg in the key", "no alg in the key"])
 async def test_a_key_of_any_good_kind_opens(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, key: SigningKey, named: bool
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, key: SigningKey, named: bool
 ) -> None:
     issuer.key = key
     issuer.published = [key.jwk() if named else key.jwk(alg=None, use=None)]
@@ -97,18 +100,18 @@ async def test_a_key_of_any_good_kind_opens(
 
 @pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt", None])
 async def test_a_token_may_say_its_type_or_not(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, kind: str | None
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, kind: str | None
 ) -> None:
     assert (await tokens.read(issuer.key.sign(issuer.claims(), typ=kind))).grants == {ALL}
 
 
 async def test_many_audiences_may_be_named_and_one_is_enough(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     assert (await tokens.read(issuer.token(aud=["account", "another"]))).grants == {ALL}
 
 
-async def test_clocks_may_differ_by_half_a_minute(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_clocks_may_differ_by_half_a_minute(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     now = int(time.time())
 
     assert (await tokens.read(issuer.token(exp=now - 5))).grants == {ALL}
@@ -116,12 +119,12 @@ async def test_clocks_may_differ_by_half_a_minute(tokens: OpenIDConnectTokens, i
 
 
 async def test_an_older_keycloaks_access_token_may_have_a_nonce(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     assert (await tokens.read(issuer.token(typ="Bearer", nonce="n"))).grants == {ALL}
 
 
-async def test_many_callers_at_once_share_one_fetch(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_many_callers_at_once_share_one_fetch(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     signed = [issuer.token(sub=f"user {number}") for number in range(50)]
 
     read = await asyncio.gather(*map(tokens.read, signed))
@@ -131,7 +134,7 @@ async def test_many_callers_at_once_share_one_fetch(tokens: OpenIDConnectTokens,
 
 
 async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     first, second = (asyncio.create_task(tokens.read(issuer.token(sub=name))) for name in ("a", "b"))
     await asyncio.sleep(0)
@@ -141,7 +144,7 @@ async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(
 
 
 async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expired(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     good, just_expired = issuer.token(), issuer.token(exp=int(time.time()) - 5)
 
@@ -149,13 +152,13 @@ async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expi
     assert await tokens.read(just_expired) is not await tokens.read(just_expired)
 
 
-async def test_the_memory_of_verified_tokens_is_bounded(tokens: OpenIDConnectTokens, issuer: OpenIDIssuer) -> None:
+async def test_the_memory_of_verified_tokens_is_bounded(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     await tokens.read(issuer.token())
-    tokens._verified.update({f"token {number}": None for number in range(VERIFIED_TOKENS_KEPT - 1)})  # type: ignore[misc]  # noqa: SLF001  # making a thousand real ones takes a second
+    tokens._verified.update({f"token {number}": None for number in range(MAX_VERIFIED_TOKENS - 1)})  # type: ignore[misc]  # noqa: SLF001  # making a thousand real ones takes a second
 
     await tokens.read(issuer.token(sub="bob"))
 
-    assert len(tokens._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001
+    assert len(tokens._verified) == MAX_VERIFIED_TOKENS  # noqa: SLF001
     assert list(tokens._verified)[0] == "token 0"  # noqa: SLF001, RUF015  # the oldest has gone
 
     tokens._verified.popitem()  # noqa: SLF001
@@ -165,7 +168,7 @@ async def test_the_memory_of_verified_tokens_is_bounded(tokens: OpenIDConnectTok
 
 
 async def test_that_a_token_has_expired_is_told_apart_from_all_else(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     said = []
     for token in (issuer.token(exp=int(time.time()) - 60), issuer.token(aud="another's")):
@@ -177,23 +180,23 @@ async def test_that_a_token_has_expired_is_told_apart_from_all_else(
 
 
 async def test_a_new_key_is_found_when_a_token_names_it(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
     issuer.rotate("second")
-    clock.now += PAUSE_SECONDS
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS
 
     assert (await tokens.read(issuer.token())).grants == {ALL}
     assert issuer.fetches == 2
 
 
 async def test_a_key_that_is_taken_back_opens_nothing_after_five_minutes(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
     await tokens.read(token)
     issuer.rotate("second")
-    clock.now += FRESH_SECONDS - 1
+    clock.now += REFRESH_AFTER_SECONDS - 1
     still_good = await tokens.read(token)
     clock.now += 1
 
@@ -203,44 +206,44 @@ async def test_a_key_that_is_taken_back_opens_nothing_after_five_minutes(
 
 
 async def test_a_key_that_is_replaced_under_its_id_opens_nothing_more(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
     await tokens.read(token)
     issuer.rotate("first")
-    clock.now += FRESH_SECONDS
+    clock.now += REFRESH_AFTER_SECONDS
 
     with pytest.raises(NotAuthenticated):
         await tokens.read(token)
 
 
 async def test_an_issuer_that_takes_all_keys_back_is_believed(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
     await tokens.read(token)
     issuer.published = []
-    clock.now += FRESH_SECONDS
+    clock.now += REFRESH_AFTER_SECONDS
 
     with pytest.raises(NotAuthenticated):
         await tokens.read(token)
 
 
 async def test_nobody_can_be_let_in_while_the_issuer_was_never_there(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
     issuer.go_away()
     with pytest.raises(IdentityUnavailable):
         await tokens.read(token)
     issuer.start()
-    clock.now += COLD_PAUSE_SECONDS
+    clock.now += MIN_FIRST_FETCH_INTERVAL_SECONDS
 
     assert (await tokens.read(token)).grants == {ALL}
 
 
 async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
     issuer.go_away()
@@ -255,14 +258,14 @@ async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
 
 
 async def test_an_issuer_that_is_back_is_asked_again_within_half_a_minute(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
     issuer.go_away()
-    clock.now += FRESH_SECONDS
+    clock.now += REFRESH_AFTER_SECONDS
     await tokens.read(issuer.token())
     issuer.start()
-    clock.now += PAUSE_SECONDS - 1
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS - 1
     await tokens.read(issuer.token())
     early = issuer.fetches
     clock.now += 1
@@ -272,12 +275,12 @@ async def test_an_issuer_that_is_back_is_asked_again_within_half_a_minute(
 
 
 async def test_a_key_that_we_lack_while_the_issuer_is_away_may_be_a_new_one(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, clock: Clock
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
     issuer.go_away()
     issuer.rotate("second")
-    clock.now += PAUSE_SECONDS
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS
 
     with pytest.raises(IdentityUnavailable):
         await tokens.read(issuer.token())
@@ -295,7 +298,7 @@ async def test_a_private_authority_is_trusted_by_its_file_and_not_without(
 
 
 async def test_the_environments_proxies_are_not_for_identity(
-    tokens: OpenIDConnectTokens, issuer: OpenIDIssuer, monkeypatch: pytest.MonkeyPatch
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")

@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from mailsettings.auth.passwords import AT_ONCE, WAITING, Argon2Passwords
+from mailsettings.auth.passwords import AT_ONCE, MAX_WAITING_HASHES, Argon2Passwords
 from mailsettings.domain.errors import TooManyLogins
 
 
@@ -87,7 +87,7 @@ async def test_a_password_that_no_encoding_knows_fits_nothing(passwords: Argon2P
 
 async def test_a_flood_of_logins_is_turned_away_before_it_takes_memory(passwords: Argon2Passwords) -> None:
     """Case 38."""
-    hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + WAITING + 10)]
+    hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 10)]
 
     results = await asyncio.gather(*hashes, return_exceptions=True)
 
@@ -98,7 +98,7 @@ async def test_a_flood_of_logins_is_turned_away_before_it_takes_memory(passwords
 
 async def test_after_a_flood_as_many_are_let_in_as_before(passwords: Argon2Passwords) -> None:
     for _ in range(2):
-        hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + WAITING + 3)]
+        hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 3)]
         results = await asyncio.gather(*hashes, return_exceptions=True)
 
         assert sum(isinstance(result, TooManyLogins) for result in results) == 3

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mailsettings.auth.signing_keys import (
-    ASK_AGAIN_SECONDS,
     KEPT_SECONDS,
+    MIN_RELOAD_INTERVAL_SECONDS,
     SigningKeys,
     SigningKeyUnusable,
     load,
@@ -80,8 +80,8 @@ async def test_the_newest_key_signs_and_all_of_them_verify(kept: Kept, keys: Sig
     newest, key = await keys.newest()
 
     assert newest == kept.keys[-1][0]
-    assert await keys.verifying(newest) == key.public_key()
-    assert await keys.verifying(kept.keys[0][0]) == load(kept.keys[0][1]).public_key()
+    assert await keys.verification_key(newest) == key.public_key()
+    assert await keys.verification_key(kept.keys[0][0]) == load(kept.keys[0][1]).public_key()
 
 
 async def test_without_a_key_nothing_is_signed(kept: Kept, keys: SigningKeys) -> None:
@@ -93,35 +93,35 @@ async def test_without_a_key_nothing_is_signed(kept: Kept, keys: SigningKeys) ->
 
 async def test_a_dropped_key_stops_verifying_within_seconds(kept: Kept, keys: SigningKeys) -> None:
     (old, _) = kept.keys[0]
-    assert await keys.verifying(old)
+    assert await keys.verification_key(old)
     kept.keys[:] = [make()]
 
     kept.now += KEPT_SECONDS + 0.1
 
-    assert await keys.verifying(old) is None
+    assert await keys.verification_key(old) is None
 
 
 async def test_a_key_that_another_server_made_is_known_when_it_is_named(kept: Kept, keys: SigningKeys) -> None:
-    await keys.verifying(kept.keys[0][0])
+    await keys.verification_key(kept.keys[0][0])
     new, pem = make()
     kept.keys.append((new, pem))
 
-    kept.now += ASK_AGAIN_SECONDS + 0.1
+    kept.now += MIN_RELOAD_INTERVAL_SECONDS + 0.1
 
-    assert await keys.verifying(new) == load(pem).public_key()
+    assert await keys.verification_key(new) == load(pem).public_key()
 
 
 async def test_a_flood_of_unknown_keys_asks_once_a_second(kept: Kept, keys: SigningKeys) -> None:
-    found = await asyncio.gather(*(keys.verifying(f"unknown {number}") for number in range(1000)))
+    found = await asyncio.gather(*(keys.verification_key(f"unknown {number}") for number in range(1000)))
 
     assert (set(found), kept.asked) == ({None}, 1)
 
 
 async def test_known_keys_are_not_asked_for_at_each_request(kept: Kept, keys: SigningKeys) -> None:
     for _ in range(100):
-        await keys.verifying(kept.keys[0][0])
+        await keys.verification_key(kept.keys[0][0])
     kept.now += KEPT_SECONDS - 0.1
-    await keys.verifying(kept.keys[0][0])
+    await keys.verification_key(kept.keys[0][0])
 
     assert kept.asked == 1
 
@@ -130,9 +130,9 @@ async def test_an_unknown_key_is_asked_for_again_after_a_second_and_not_before(
     kept: Kept, keys: SigningKeys
 ) -> None:
     asked = []
-    for seconds in (0, ASK_AGAIN_SECONDS - 0.1, 0.1):
+    for seconds in (0, MIN_RELOAD_INTERVAL_SECONDS - 0.1, 0.1):
         kept.now += seconds
-        await keys.verifying("unknown")
+        await keys.verification_key("unknown")
         asked.append(kept.asked)
 
     assert asked == [1, 1, 2]
@@ -148,12 +148,12 @@ async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: Sig
     kept.away = True
 
     with pytest.raises(StoreUnavailable):
-        await keys.verifying("any")
+        await keys.verification_key("any")
 
 
 async def test_who_finds_the_store_away_found_it_for_all_that_wait(kept: Kept, keys: SigningKeys) -> None:
     kept.away = True
-    told = await asyncio.gather(*(keys.verifying("any") for _ in range(20)), return_exceptions=True)
+    told = await asyncio.gather(*(keys.verification_key("any") for _ in range(20)), return_exceptions=True)
     asked, kept.away = kept.asked, False
     back = await asyncio.gather(*(keys.newest() for _ in range(3)))
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from mailsettings.auth.signing_keys import KEPT_SECONDS, SigningKeys, load, make
 from mailsettings.auth.tokens import (
     AUDIENCE,
-    LONGEST_TOKEN,
-    VERIFIED_TOKENS_KEPT,
+    MAX_TOKEN_LENGTH,
+    MAX_VERIFIED_TOKENS,
     OwnTokenIssuer,
     OwnTokenReader,
 )
@@ -113,7 +113,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
     "another audience": lambda: signed(claims(aud="others")),
     "another issuer": lambda: signed(claims(iss="them")),
     "not yet": lambda: signed(claims(nbf=int(time.time()) + 600)),
-    "too long": lambda: signed(claims(filler="x" * LONGEST_TOKEN)),
+    "too long": lambda: signed(claims(filler="x" * MAX_TOKEN_LENGTH)),
 }
 
 
@@ -147,9 +147,9 @@ async def test_only_age_and_length_are_told_apart(name: str, sentence: str) -> N
 
 
 async def test_a_token_is_as_long_as_it_may_be() -> None:
-    room = LONGEST_TOKEN - len(signed(claims(filler="")))
+    room = MAX_TOKEN_LENGTH - len(signed(claims(filler="")))
     tokens = [signed(claims(filler="x" * length)) for length in range(room * 3 // 4 - 4, room * 3 // 4 + 4)]
-    [token] = [token for token in tokens if len(token) == LONGEST_TOKEN]
+    [token] = [token for token in tokens if len(token) == MAX_TOKEN_LENGTH]
 
     assert (await reader().read(token)).subject == "alice"
 
@@ -207,7 +207,7 @@ async def test_a_token_that_was_good_is_refused_once_its_key_is_dropped() -> Non
 async def test_the_memory_of_verified_tokens_is_used_to_its_bound() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
-    us._verified.update({f"token {number}": ("", first) for number in range(VERIFIED_TOKENS_KEPT - 1)})  # noqa: SLF001  # as below
+    us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS - 1)})  # noqa: SLF001  # as below
 
     await us.read(signed(claims()))
 
@@ -217,10 +217,10 @@ async def test_the_memory_of_verified_tokens_is_used_to_its_bound() -> None:
 async def test_the_memory_of_verified_tokens_is_bounded() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
-    us._verified.update({f"token {number}": ("", first) for number in range(VERIFIED_TOKENS_KEPT)})  # noqa: SLF001  # making a thousand real ones takes a second
+    us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS)})  # noqa: SLF001  # making a thousand real ones takes a second
 
     await us.read((await issuer().issue("alice", ["all"], 60)).text)
 
-    assert len(us._verified) == VERIFIED_TOKENS_KEPT  # noqa: SLF001  # as above
+    assert len(us._verified) == MAX_VERIFIED_TOKENS  # noqa: SLF001  # as above
     assert "token 0" not in us._verified  # noqa: SLF001  # as above; the oldest goes first
     assert "token 1" in us._verified  # noqa: SLF001  # as above

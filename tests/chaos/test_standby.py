@@ -11,7 +11,7 @@ import pytest
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import migrations
-from mailsettings.store.failures import StatementRefused
+from mailsettings.store.failures import StatementRejected
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
@@ -49,7 +49,7 @@ async def soon(trying: Callable[[], Awaitable[bool | None]]) -> None:
     """Try until it succeeds."""
     async with asyncio.timeout(GUARD_SECONDS):
         while True:
-            with suppress(StoreUnavailable, StatementRefused):  # a standby may not have the table yet
+            with suppress(StoreUnavailable, StatementRejected):  # a standby may not have the table yet
                 if await trying() is not False:
                     return
             await asyncio.sleep(0.01)

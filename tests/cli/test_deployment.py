@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mailsettings.store.ring_file import RingFile, new_line
+from mailsettings.store.ring_file import KeyFile, new_key_line
 
 import commands
 from processes import serving
@@ -85,7 +85,7 @@ def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     if found == "another key file":
-        ring = RingFile(elsewhere / "sealing-keys")
+        ring = KeyFile(elsewhere / "sealing-keys")
         ring.create()
     before = files(elsewhere)
 
@@ -102,7 +102,7 @@ def test_where_the_keys_are_mounted_nothing_is_written_but_the_database(
 ) -> None:
     """As the pods of `deploy/kubernetes`, which have no disk: the migration knows no keys."""
     mounted, no_disk = tmp_path / "mounted", tmp_path / "no-disk"
-    mounted.write_text(new_line())
+    mounted.write_text(new_key_line())
     mounted.chmod(0o440)
     keys = {"MAILSETTINGS_SEALING_KEYS_FILE": str(mounted)}
     environment["MAILSETTINGS_DATA_DIR"] = str(no_disk)

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mailsettings.cli.dev_mark import FILE_NAME, mark, read_for_command
+from mailsettings.cli.dev_mark import DEV_MARK_FILE, mark_dev_mode, read_settings
 from mailsettings.settings import Settings
 
 import commands
@@ -50,27 +50,27 @@ def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_the_mark_comes_and_goes_with_each_start(tmp_path: Path, chosen: Settings) -> None:
-    assert not read_for_command().dev
-    mark(chosen.model_copy(update={"dev": True}))
-    assert (tmp_path / FILE_NAME).exists()
-    mark(chosen)
-    mark(chosen)
+    assert not read_settings().dev
+    mark_dev_mode(chosen.model_copy(update={"dev": True}))
+    assert (tmp_path / DEV_MARK_FILE).exists()
+    mark_dev_mode(chosen)
+    mark_dev_mode(chosen)
 
-    assert not (tmp_path / FILE_NAME).exists()
-    assert not read_for_command().dev
+    assert not (tmp_path / DEV_MARK_FILE).exists()
+    assert not read_settings().dev
 
 
 def test_the_setting_wins_over_the_mark(chosen: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    mark(chosen.model_copy(update={"dev": True}))
+    mark_dev_mode(chosen.model_copy(update={"dev": True}))
     monkeypatch.setenv("MAILSETTINGS_DEV", "false")
-    assert not read_for_command().dev
+    assert not read_settings().dev
     monkeypatch.delenv("MAILSETTINGS_DEV")
 
-    assert read_for_command().dev
+    assert read_settings().dev
 
 
 def test_no_data_directory_is_made_for_the_mark(tmp_path: Path, chosen: Settings) -> None:
-    mark(chosen.model_copy(update={"dev": True, "data_dir": tmp_path / "none"}))
+    mark_dev_mode(chosen.model_copy(update={"dev": True, "data_dir": tmp_path / "none"}))
 
     assert not (tmp_path / "none").exists()
 
@@ -78,7 +78,7 @@ def test_no_data_directory_is_made_for_the_mark(tmp_path: Path, chosen: Settings
 def test_a_mark_that_cannot_be_left_is_logged(
     tmp_path: Path, chosen: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / FILE_NAME).mkdir()
-    mark(chosen.model_copy(update={"dev": True}))
+    (tmp_path / DEV_MARK_FILE).mkdir()
+    mark_dev_mode(chosen.model_copy(update={"dev": True}))
 
     assert "commands may not know of --dev" in caplog.text

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.ring_file import KeyFile
 from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers
@@ -173,7 +173,7 @@ async def test_no_request_fails_while_keys_are_rotated_resealed_and_dropped(
 ) -> None:
     """Case 19."""
     environment["MAILSETTINGS_DATABASE_URL"] = database_url
-    file = RingFile(tmp_path / "data" / "sealing-keys")
+    file = KeyFile(tmp_path / "data" / "sealing-keys")
     file.create()
     (first_key,) = file.read()[1]
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, CANARY)) as server:
@@ -212,8 +212,8 @@ def opened(url: str, sealer: Sealer) -> list[str]:
     database.dispose()
     texts = []
     for row in rows:
-        place, beside = MAIL_SERVER_SECRET.place(row["id"]), MAIL_SERVER_SECRET.said_beside(row)
+        place, associated_data = MAIL_SERVER_SECRET.place(row["id"]), MAIL_SERVER_SECRET.associated_data_in(row)
         with suppress(SecretUnreadable):
-            texts.append(sealer.open(row["sealed_secret"], place, beside))
+            texts.append(sealer.open(row["sealed_secret"], place, associated_data))
     assert len(rows) >= 120
     return texts

@@ -12,7 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.ring_file import KeyFile
 
 from at_once import Commands, at_once
 from databases import new_database
@@ -114,7 +114,7 @@ def passwords(replicas: Replicas) -> list[str]:
 def test_of_many_first_starts_at_once_one_makes_the_account_and_the_keys_and_all_serve(replicas: Replicas) -> None:
     """Case 40."""
     signing = [client.get(KEYS).json()["keys"] for client in replicas.clients]
-    sealing = RingFile(replicas.data_dir / "sealing-keys").read().keys
+    sealing = KeyFile(replicas.data_dir / "sealing-keys").read().keys
 
     assert [client.get(MAIL_SERVER).status_code for client in replicas.clients] == [404] * len(replicas.clients)
     assert len(passwords(replicas)) == 1

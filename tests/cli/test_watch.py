@@ -15,7 +15,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.watch import WatchState
+from mailsettings.domain.watch import MonitoringState
 
 SINCE = "2027-01-15T08:00:00Z"
 STARTTLS = ConnectionSecurity.STARTTLS
@@ -33,7 +33,7 @@ async def store_two_servers() -> None:
         await backend.use_cases.mail_servers.create(OPERATOR, Replacement(server))
     async with backend.store.writing() as work:
         end = await work.watch.now() + 9.5 * 86400
-        failed = WatchState(1, 1, False, "connect", "connection_refused", 1_800_000_000, 1_800_000_900, end)
+        failed = MonitoringState(1, 1, False, "connect", "connection_refused", 1_800_000_000, 1_800_000_900, end)
         await work.watch.keep(failed)
     await backend.close()
 

@@ -13,8 +13,8 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.site.audit import AUDIT
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.errors import Answer
-from mailsettings.web.refusals import RequestRefused
+from mailsettings.web.errors import ErrorResponse
+from mailsettings.web.refusals import RequestError
 
 from fakes import InMemoryStore, ScriptedProber
 from operations import OPERATIONS, Operation, reading
@@ -33,7 +33,7 @@ def has_the_vendors_shape(answer: httpx.Response, dialect: Dialect) -> bool:
     """Whether the body has the members of this API's refusals, each of them a text."""
     style = dialect.errors.at(answer.request.url.path)
     content = answer.json()
-    return set(content) == set(style.body(Answer(400), "")) and all(
+    return set(content) == set(style.body(ErrorResponse(400), "")) and all(
         isinstance(value, str) and value for value in content.values()
     )
 
@@ -159,7 +159,7 @@ def _all_kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 
 @pytest.mark.parametrize("dialect", [*DIALECTS, AUDIT], ids=lambda dialect: dialect.name)
-@pytest.mark.parametrize("base", [MailSettingsError, RequestRefused], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("base", [MailSettingsError, RequestError], ids=lambda kind: kind.__name__)
 def test_every_error_has_its_row_in_the_table(dialect: Dialect, base: type[Exception]) -> None:
     answers = {kind.__name__: dialect.errors.answer_to(kind) for kind in _all_kinds(base)}
 

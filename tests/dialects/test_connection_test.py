@@ -11,14 +11,14 @@ from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.probe import (
-    Change,
     FailureCode,
-    Observed,
     Outcome,
     ProbeReport,
     ProbeStage,
     ProbeWarning,
+    StageObservation,
     StageReport,
+    SuggestedChange,
     WarningCode,
 )
 from mailsettings.domain.setting import Setting
@@ -39,19 +39,23 @@ CERTIFICATE = Certificate(
 )
 REPLY = SMTPReply(535, "5.7.8", "Bad credentials")
 STAGES = (
-    StageReport(ProbeStage.CONNECT, Outcome.PASSED, 3, Observed(attempts=(AddressAttempt("192.0.2.1", 3, ""),))),
-    StageReport(ProbeStage.SECURE, Outcome.PASSED, 5, Observed(tls=TLSSession("TLSv1.3", "AES", (CERTIFICATE,)))),
+    StageReport(
+        ProbeStage.CONNECT, Outcome.PASSED, 3, StageObservation(attempts=(AddressAttempt("192.0.2.1", 3, ""),))
+    ),
+    StageReport(
+        ProbeStage.SECURE, Outcome.PASSED, 5, StageObservation(tls=TLSSession("TLSv1.3", "AES", (CERTIFICATE,)))
+    ),
     StageReport(
         ProbeStage.GREET,
         Outcome.PASSED,
         1,
-        Observed(greeting=ServerGreeting("mail.example.org", ("PIPELINING",), ("PLAIN",), 1000)),
+        StageObservation(greeting=ServerGreeting("mail.example.org", ("PIPELINING",), ("PLAIN",), 1000)),
     ),
-    StageReport(ProbeStage.SENDER, Outcome.SKIPPED, 0, Observed(note="because")),
+    StageReport(ProbeStage.SENDER, Outcome.SKIPPED, 0, StageObservation(note="because")),
 )
 WARNING = ProbeWarning(WarningCode.TLS_BELOW_1_3, "old", Setting.SECURITY)
 WORKS = ProbeReport(STAGES, None, (WARNING,), 9)
-CHANGE = Change(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.IMPLICIT_TLS)
+CHANGE = SuggestedChange(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.IMPLICIT_TLS)
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,7 @@ async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
     api: Caller, prober: ScriptedProber, dialect: Dialect
 ) -> None:
     """Case 35."""
-    for _ in range(LIMITS.per_minute_each):
+    for _ in range(LIMITS.max_per_minute_per_caller):
         assert (await run(api, dialect)).status_code == 200
     refused = await run(api, dialect)
 
@@ -231,7 +235,7 @@ async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
     assert 1 <= int(refused.headers["Retry-After"]) <= 61
     assert set(refused.json()) == dialect.members - {"report"}
     assert refused.json().get("code", "TooManyRequests") == "TooManyRequests"
-    assert len(prober.asked) == LIMITS.per_minute_each
+    assert len(prober.asked) == LIMITS.max_per_minute_per_caller
 
 
 @DIALECTS
@@ -239,11 +243,11 @@ async def test_tests_of_one_caller_at_once_are_limited_and_others_are_let_in(
     api: Caller, prober: ScriptedProber, dialect: Dialect
 ) -> None:
     prober.hold = asyncio.Event()
-    running = [asyncio.create_task(run(api, dialect)) for _ in range(LIMITS.at_once_each)]
-    await until_asked(prober, LIMITS.at_once_each)
+    running = [asyncio.create_task(run(api, dialect)) for _ in range(LIMITS.max_concurrent_per_caller)]
+    await until_asked(prober, LIMITS.max_concurrent_per_caller)
     refused = await run(api, dialect)
     other = asyncio.create_task(run(api("tester"), CHECKMARX))
-    await until_asked(prober, LIMITS.at_once_each + 1)
+    await until_asked(prober, LIMITS.max_concurrent_per_caller + 1)
     prober.hold.set()
     answers = [await task for task in (*running, other)]
 

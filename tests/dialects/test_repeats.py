@@ -8,7 +8,7 @@ import pytest
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.store import engine
 
@@ -99,7 +99,7 @@ async def test_a_key_belongs_to_one_operation(api: Caller, prober: ScriptedProbe
 async def test_a_failed_test_fails_again_in_the_same_words_and_no_mail_is_sent_twice(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
-    change = Change(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS)
+    change = SuggestedChange(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS)
     found = failure(FailureCode.ENCRYPTION_REQUIRED, ProbeStage.SENDER, changes=(change,))
     prober.report = ProbeReport((), found, milliseconds=5)
     answers = [await post(api, path) for _ in range(3)]

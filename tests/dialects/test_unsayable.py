@@ -18,7 +18,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store import engine
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers
@@ -27,7 +27,7 @@ from certificates import authority_pem
 from service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
 SECRET = "canary-0a6f11"
-PINNED = GivenCertificates.parse(authority_pem())
+PINNED = CustomTrust.parse(authority_pem())
 PASSWORD = PasswordAuthentication("mailer", Secret(SECRET))
 OAUTH2 = OAuth2ClientCredentials("mailer", "client", "tenant.example", Secret(SECRET))
 NAMED, UNNAMED = Sender("old@example.org", "Scans"), Sender("old@example.org")

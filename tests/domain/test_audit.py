@@ -21,11 +21,11 @@ from mailsettings.domain.audit import (
     details_json,
     timestamp,
 )
-from mailsettings.domain.audit_trail import AuditCheck
+from mailsettings.domain.audit_trail import AuditLogCheck
 from mailsettings.domain.difference import difference
-from mailsettings.domain.guessing import Failures, Patience
+from mailsettings.domain.guessing import Backoff, Failures
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.domain.seen_entry import WitnessedEntry
 
 KEY = bytes(range(KEY_BYTES))
 CHAIN = AuditChain(KEY)
@@ -89,8 +89,8 @@ def log(length: int) -> list[AuditEntry]:
     return entries
 
 
-def checked(entries: list[AuditEntry], head: AuditHead | None, *seen: SeenEntry) -> AuditCheck:
-    check = AuditCheck(CHAIN, head, seen)
+def checked(entries: list[AuditEntry], head: AuditHead | None, *seen: WitnessedEntry) -> AuditLogCheck:
+    check = AuditLogCheck(CHAIN, head, seen)
     check.take(entries)
     check.end()
     return check
@@ -100,7 +100,7 @@ def test_a_log_that_grew_while_it_was_read_is_whole() -> None:
     entries = log(3)
     head = CHAIN.head(2, entries[1].mac)
 
-    check = checked(entries, head, SeenEntry(3, entries[2].mac[:4]))
+    check = checked(entries, head, WitnessedEntry(3, entries[2].mac[:4]))
 
     assert (check.problem, check.sequence, check.mac) == (None, 3, entries[2].mac)
 
@@ -108,23 +108,24 @@ def test_a_log_that_grew_while_it_was_read_is_whole() -> None:
 def test_every_entry_that_was_noted_elsewhere_has_to_be_there() -> None:
     entries = log(3)
     head = CHAIN.head(3, entries[2].mac)
-    good, other = SeenEntry(2, entries[1].mac), SeenEntry(3, bytes(4), "/data/note")
+    good, other = WitnessedEntry(2, entries[1].mac), WitnessedEntry(3, bytes(4), "/data/note")
 
     assert checked(entries, head, good).problem is None
     assert checked(entries, head, good, other).problem == "Entry 3 is not the one that is noted in /data/note."
     assert (
-        checked(entries, head, SeenEntry(4, b"x")).problem == "The log ends at entry 3; entry 4 was seen before."
+        checked(entries, head, WitnessedEntry(4, b"x")).problem
+        == "The log ends at entry 3; entry 4 was seen before."
     )
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", "x:00", "1:0", "1:0g", "-1:00", "1:00:00", "1:" + "0" * 66])
 def test_what_is_no_number_and_hash_is_no_note(text: str) -> None:
     with pytest.raises(ValueError, match="number and a hash"):
-        SeenEntry.parse(text)
+        WitnessedEntry.parse(text)
 
 
 def test_a_note_is_read_as_it_was_written() -> None:
-    assert str(SeenEntry.parse("12:9f86d081", "here")) == "12:9f86d081"
+    assert str(WitnessedEntry.parse("12:9f86d081", "here")) == "12:9f86d081"
 
 
 def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> None:
@@ -158,7 +159,7 @@ def test_of_a_server_without_a_login_none_is_told() -> None:
     [(4, 0), (5, 5), (6, 10), (12, 640), (13, 900), (10**9, 900)],
 )
 def test_a_wait_begins_with_the_last_free_failure_and_has_a_bound(count: int, wait: float) -> None:
-    after = Patience(free=5).after_failure(Failures(count - 1, last_at=1000.0), 1000.0)
+    after = Backoff(free_failures=5).after_failure(Failures(count - 1, last_at=1000.0), 1000.0)
 
     assert after == Failures(count, 1000.0, 1000.0 + wait)
 

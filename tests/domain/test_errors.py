@@ -5,9 +5,16 @@ from collections.abc import Callable
 import pytest
 
 from mailsettings.domain import errors
-from mailsettings.domain.access import LONGEST_NAME, OPERATOR, Account, Credentials, Permission, Principal
+from mailsettings.domain.access import (
+    MAX_ACCOUNT_NAME_LENGTH,
+    OPERATOR,
+    Account,
+    Credentials,
+    Permission,
+    Principal,
+)
 from mailsettings.domain.errors import InvalidSetting, PermissionDenied
-from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, Resealed
+from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
 from mailsettings.domain.setting import Setting
 
 SENTENCES: dict[str, Callable[[], Exception]] = {
@@ -19,10 +26,10 @@ SENTENCES: dict[str, Callable[[], Exception]] = {
     "There is no account named alice.": lambda: errors.AccountNotFound("alice"),
     "An account named alice exists already.": lambda: errors.AccountExists("alice"),
     "Another request was sent with this key before; use a new key for each request.": (
-        errors.RequestRepeatedDifferently
+        errors.IdempotencyKeyReused
     ),
     "This request was sent before and is still being answered. Try again in 7 seconds.": (
-        lambda: errors.StillBeingAnswered(7)
+        lambda: errors.RequestInProgress(7)
     ),
     "This request was sent before and its outcome is not known. "
     "See what became of it; to make it again, use another key.": errors.OutcomeUnknown,
@@ -43,7 +50,7 @@ def test_an_error_is_one_sentence(sentence: str) -> None:
 
 
 def test_what_was_resealed_adds_up() -> None:
-    both = Resealed(2, ("a",)) + Resealed(3, ("b", "c"))
+    both = ResealResult(2, ("a",)) + ResealResult(3, ("b", "c"))
 
     assert (both.count, both.unreadable) == (5, ("a", "b", "c"))
 
@@ -53,7 +60,7 @@ def test_errors_keep_what_answers_are_made_of() -> None:
     assert not errors.NotAuthenticated("x", presented=False).presented
     assert errors.PermissionDenied("p").permission == "p"
     assert errors.TooManyProbes("x", 7).retry_after_seconds == 7
-    assert errors.StillBeingAnswered(7).retry_after_seconds == 7
+    assert errors.RequestInProgress(7).retry_after_seconds == 7
     assert (refused := errors.InvalidSetting(Setting.HOST, "is wrong.")).setting is Setting.HOST
     assert refused.problem == "is wrong."
 
@@ -68,14 +75,14 @@ def test_a_secret_needed_again_names_all_that_it_hangs_on() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["a", "x" * LONGEST_NAME, "Müller, Jörg"])
+@pytest.mark.parametrize("name", ["a", "x" * MAX_ACCOUNT_NAME_LENGTH, "Müller, Jörg"])
 def test_a_printable_name_is_one_for_an_account(name: str) -> None:
     assert Account(name, frozenset()).name == name
 
 
 @pytest.mark.parametrize(
     "name",
-    ["", "x" * (LONGEST_NAME + 1), "a\nb", "a\0", "\u202e"],
+    ["", "x" * (MAX_ACCOUNT_NAME_LENGTH + 1), "a\nb", "a\0", "\u202e"],
     ids=lambda text: ascii(text).replace("\\", "%"),
 )
 def test_any_other_is_refused_and_the_bounds_are_named(name: str) -> None:

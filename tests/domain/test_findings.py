@@ -2,7 +2,7 @@
 
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 
 CODE, STAGE = FailureCode.RECIPIENT_REFUSED, ProbeStage.RECIPIENT
@@ -11,12 +11,12 @@ MEANING = FAILURES[CODE]
 
 def test_without_words_of_its_own_a_failure_has_the_catalogues() -> None:
     assert failure(CODE, STAGE) == ProbeFailure(
-        CODE, STAGE, MEANING.title, MEANING.explanation, MEANING.steps, (Change(Setting.RECIPIENT),), None
+        CODE, STAGE, MEANING.title, MEANING.explanation, MEANING.steps, (SuggestedChange(Setting.RECIPIENT),), None
     )
 
 
 def test_words_of_its_own_come_first() -> None:
-    changes, reply = (Change(Setting.HOST, "a", "b"),), SMTPReply(550, None, "no")
+    changes, reply = (SuggestedChange(Setting.HOST, "a", "b"),), SMTPReply(550, None, "no")
 
     found = failure(CODE, STAGE, explanation="so", steps=("do",), changes=changes, reply=reply)
 

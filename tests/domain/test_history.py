@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Revision
 from mailsettings.domain.history import MailServerVersion, secret_change
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
@@ -16,7 +16,7 @@ WITHOUT = SERVER.with_secret(None)
 
 
 def version(number: int, server: MailServer | None) -> MailServerVersion:
-    return MailServerVersion(1, number, server, Changed(), was_default=True)
+    return MailServerVersion(1, number, server, Revision(), was_default=True)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import LONGEST_PEM, MOST_CERTIFICATES, GivenCertificates
+from mailsettings.domain.trust import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust
 
 from certificates import authority_pem, key_pem
 
@@ -145,7 +145,7 @@ def test_only_logins_with_a_secret_have_and_take_one() -> None:
 def test_one_or_more_certificates_are_trusted_as_given() -> None:
     pem = authority_pem() + authority_pem()
 
-    assert GivenCertificates.parse(pem).pem == pem
+    assert CustomTrust.parse(pem).pem == pem
 
 
 FORM = "must be one or more certificates in PEM form."
@@ -159,8 +159,8 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
     "key": (key_pem, NO_KEY),
     "and a key": (lambda: authority_pem() + key_pem(), NO_KEY),
     "literal line feeds": (lambda: authority_pem().replace("\n", "\\n"), FORM),
-    "too many": (lambda: authority_pem() * (MOST_CERTIFICATES + 1), "must not hold more than 10 certificates."),
-    "too long": (lambda: authority_pem().ljust(LONGEST_PEM + 1), LONG),
+    "too many": (lambda: authority_pem() * (MAX_CERTIFICATES + 1), "must not hold more than 10 certificates."),
+    "too long": (lambda: authority_pem().ljust(MAX_PEM_LENGTH + 1), LONG),
 }
 
 
@@ -168,13 +168,13 @@ REFUSED: dict[str, tuple[Callable[[], str], str]] = {
 def test_anything_but_certificates_is_refused(case: str) -> None:
     pem, problem = REFUSED[case]
     with pytest.raises(InvalidSetting) as refused:
-        GivenCertificates.parse(pem())
+        CustomTrust.parse(pem())
 
     assert (refused.value.setting, refused.value.problem) == (Setting.CERTIFICATE, problem)
 
 
 def test_as_many_and_as_long_certificates_as_may_be_are_taken() -> None:
-    most, longest = authority_pem() * MOST_CERTIFICATES, authority_pem().ljust(LONGEST_PEM)
+    most, longest = authority_pem() * MAX_CERTIFICATES, authority_pem().ljust(MAX_PEM_LENGTH)
 
-    assert GivenCertificates.parse(most).pem == most
-    assert GivenCertificates.parse(longest).pem == longest
+    assert CustomTrust.parse(most).pem == most
+    assert CustomTrust.parse(longest).pem == longest

@@ -5,20 +5,20 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import ChangedMeanwhile, StateNamedWeakly
+from mailsettings.domain.changed import Revision
+from mailsettings.domain.errors import PreconditionFailed, WeakPrecondition
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
-from mailsettings.domain.precondition import ANYTHING, Precondition, States
+from mailsettings.domain.precondition import NO_PRECONDITION, Precondition, StateTags
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 AT = datetime(2026, 11, 21, 12, 30, tzinfo=timezone(timedelta(hours=2)))
-STORED = StoredMailServer(7, 3, SERVER, Changed(AT, "alice"))
-THIS, OTHER, ANY = States(frozenset({STORED.tag})), States(frozenset({"7.2", "7.3", "8.3"})), States()
+STORED = StoredMailServer(7, 3, SERVER, Revision(AT, "alice"))
+THIS, OTHER, ANY = StateTags(frozenset({STORED.tag})), StateTags(frozenset({"7.2", "7.3", "8.3"})), StateTags()
 
 
 @pytest.mark.parametrize("stored", [STORED, None], ids=["there is one", "there is none"])
 def test_who_says_nothing_may_change_whatever_is_there(stored: StoredMailServer | None) -> None:
-    ANYTHING.require(stored)
+    NO_PRECONDITION.require(stored)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: Stor
     ("expected", "stored"),
     [
         (Precondition(one_of=OTHER), STORED),
-        (Precondition(one_of=States(frozenset())), STORED),
+        (Precondition(one_of=StateTags(frozenset())), STORED),
         (Precondition(one_of=ANY), None),
         (Precondition(one_of=THIS), None),
         (Precondition(none_of=ANY), STORED),
@@ -49,27 +49,27 @@ def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: Stor
     ],
 )
 def test_what_is_not_as_expected_may_not(expected: Precondition, stored: StoredMailServer | None) -> None:
-    with pytest.raises(ChangedMeanwhile):
+    with pytest.raises(PreconditionFailed):
         expected.require(stored)
 
 
-@pytest.mark.parametrize("one_of", [States(frozenset()), OTHER])
-def test_a_state_that_is_named_weakly_is_not_enough(one_of: States) -> None:
-    with pytest.raises(StateNamedWeakly):
-        Precondition(one_of=one_of, weakly=THIS).require(STORED)
+@pytest.mark.parametrize("one_of", [StateTags(frozenset()), OTHER])
+def test_a_state_that_is_named_weakly_is_not_enough(one_of: StateTags) -> None:
+    with pytest.raises(WeakPrecondition):
+        Precondition(one_of=one_of, weak=THIS).require(STORED)
 
 
 def test_weak_names_take_nothing_from_strong_ones() -> None:
-    Precondition(one_of=THIS, weakly=THIS).require(STORED)
+    Precondition(one_of=THIS, weak=THIS).require(STORED)
 
 
 def test_another_state_named_weakly_was_changed() -> None:
-    with pytest.raises(ChangedMeanwhile, match="it was changed by alice"):
-        Precondition(one_of=States(frozenset()), weakly=OTHER).require(STORED)
+    with pytest.raises(PreconditionFailed, match="it was changed by alice"):
+        Precondition(one_of=StateTags(frozenset()), weak=OTHER).require(STORED)
 
 
 def test_the_refusal_says_who_changed_it_and_when() -> None:
-    with pytest.raises(ChangedMeanwhile, match="it was changed by alice at 2026-11-21T10:30:00Z"):
+    with pytest.raises(PreconditionFailed, match="it was changed by alice at 2026-11-21T10:30:00Z"):
         Precondition(one_of=OTHER).require(STORED)
 
 
@@ -77,23 +77,23 @@ def test_the_refusal_says_who_changed_it_and_when() -> None:
     ("removed", "said"),
     [
         (None, "there is none"),
-        (Changed(AT, "bob"), "it was removed by bob at 2026-11-21T10:30:00Z"),
-        (Changed(AT), r"it was removed at 2026-11-21T10:30:00Z"),
-        (Changed(None, "bob"), r"it was removed by bob\. "),
+        (Revision(AT, "bob"), "it was removed by bob at 2026-11-21T10:30:00Z"),
+        (Revision(AT), r"it was removed at 2026-11-21T10:30:00Z"),
+        (Revision(None, "bob"), r"it was removed by bob\. "),
     ],
 )
-def test_of_a_server_that_is_not_there_it_says_how_it_went(removed: Changed | None, said: str) -> None:
-    with pytest.raises(ChangedMeanwhile, match=said):
+def test_of_a_server_that_is_not_there_it_says_how_it_went(removed: Revision | None, said: str) -> None:
+    with pytest.raises(PreconditionFailed, match=said):
         Precondition(one_of=ANY).require(None, removed)
 
 
 def test_no_two_states_are_called_the_same_even_if_they_have_the_same_number_again() -> None:
     states = {StoredMailServer(number, version, SERVER).tag for number in (1, 11) for version in (1, 11)}
-    again = replace(STORED, changed=Changed(AT + timedelta(microseconds=1), "alice"))
+    again = replace(STORED, revision=Revision(AT + timedelta(microseconds=1), "alice"))
 
     assert states == {"1.1", "1.11", "11.1", "11.11"}
     assert (again.state, again.tag == STORED.tag) == (STORED.state, False)
 
 
 def test_moments_are_told_in_utc() -> None:
-    assert str(Changed(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a")) == " by a at 2026-01-02T03:04:05Z"
+    assert str(Revision(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a")) == " by a at 2026-01-02T03:04:05Z"

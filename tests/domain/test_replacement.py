@@ -18,16 +18,16 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
+from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
 
 from certificates import authority_pem
 
 SETTINGS = ["host", "port", "security", "trust", "login", "username", "client_id", "tenant"]
 STORED_SECRET = Secret("the stored one")
-CERTIFICATES = [GivenCertificates.parse(authority_pem()), GivenCertificates.parse(authority_pem())]
+CERTIFICATES = [CustomTrust.parse(authority_pem()), CustomTrust.parse(authority_pem())]
 
 logins = st.one_of(
     st.builds(PasswordAuthentication, st.sampled_from(["alice", "bob"]), st.none()),
@@ -107,12 +107,12 @@ def decisive(settings: Settings) -> Settings:
     return {name: value for name, value in settings.items() if name not in unused} | {"host": settings["host"][0]}
 
 
-unsaid = st.sampled_from([SecretChange.KEPT, SecretChange.UNSAID])
+unsaid = st.sampled_from([SecretInput.KEPT, SecretInput.OMITTED])
 
 
 @given(settings=settings, others=settings, changed=st.sets(st.sampled_from(SETTINGS), max_size=3), said=unsaid)
 def test_a_change_of_any_setting_refuses_and_another_spelling_keeps(
-    settings: Settings, others: Settings, changed: set[str], said: SecretChange
+    settings: Settings, others: Settings, changed: set[str], said: SecretInput
 ) -> None:
     stored = server_of(settings, 1).with_secret(STORED_SECRET)
     before = repr(stored)
@@ -147,9 +147,9 @@ def told_apart(server: MailServer) -> tuple[Any, ...]:
     )
 
 
-@given(stored=servers, wanted=servers, change=st.sampled_from([SecretChange.KEPT, SecretChange.UNSAID]))
+@given(stored=servers, wanted=servers, change=st.sampled_from([SecretInput.KEPT, SecretInput.OMITTED]))
 def test_the_stored_secret_survives_exactly_when_nothing_decisive_changed(
-    stored: MailServer, wanted: MailServer, change: SecretChange
+    stored: MailServer, wanted: MailServer, change: SecretInput
 ) -> None:
     stored = stored.with_secret(STORED_SECRET)
     if told_apart(stored) == told_apart(wanted):
@@ -170,7 +170,7 @@ def test_a_secret_that_is_given_is_the_one_that_is_stored(stored: MailServer | N
 def test_another_spelling_of_the_same_host_keeps_the_secret(host: str) -> None:
     wanted = replace(STARTTLS.with_secret(None), host=host)
 
-    assert Replacement(wanted, SecretChange.KEPT).onto(STARTTLS).secret == STORED_SECRET
+    assert Replacement(wanted, SecretInput.KEPT).onto(STARTTLS).secret == STORED_SECRET
 
 
 OAUTH2 = replace(STARTTLS, authentication=OAuth2ClientCredentials("alice", "c", "t", STORED_SECRET))
@@ -190,8 +190,8 @@ ONE_CHANGE: dict[str, tuple[MailServer, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", ONE_CHANGE)
-@pytest.mark.parametrize("change", [SecretChange.KEPT, SecretChange.UNSAID])
-def test_one_decisive_change_alone_needs_the_secret_again(name: str, change: SecretChange) -> None:
+@pytest.mark.parametrize("change", [SecretInput.KEPT, SecretInput.OMITTED])
+def test_one_decisive_change_alone_needs_the_secret_again(name: str, change: SecretInput) -> None:
     stored, changes = ONE_CHANGE[name]
     same = stored.with_secret(None)
 
@@ -203,7 +203,7 @@ def test_one_decisive_change_alone_needs_the_secret_again(name: str, change: Sec
 def test_a_change_of_the_sender_keeps_the_secret() -> None:
     wanted = replace(STARTTLS.with_secret(None), sender=Sender("other@example.com", "Other"))
 
-    assert Replacement(wanted, SecretChange.KEPT).onto(STARTTLS).secret == STORED_SECRET
+    assert Replacement(wanted, SecretInput.KEPT).onto(STARTTLS).secret == STORED_SECRET
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_a_change_of_the_sender_keeps_the_secret() -> None:
     ids=["password", "client secret"],
 )
 def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, setting: Setting) -> None:
-    for placeholder in (SecretChange.KEPT, SecretChange.PLACEHOLDER):
+    for placeholder in (SecretInput.KEPT, SecretInput.PLACEHOLDER):
         with pytest.raises(NoSecretStored) as refused:
             Replacement(replace(STARTTLS, authentication=login), placeholder).onto(None)
 
@@ -225,7 +225,7 @@ def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, settin
 
 def test_a_placeholder_that_stands_for_no_stored_secret_keeps_none() -> None:
     with pytest.raises(InvalidSetting, match=r"is a placeholder, not a secret; send the secret\."):
-        Replacement(STARTTLS.with_secret(None), SecretChange.PLACEHOLDER).onto(STARTTLS)
+        Replacement(STARTTLS.with_secret(None), SecretInput.PLACEHOLDER).onto(STARTTLS)
 
 
 @pytest.mark.parametrize(
@@ -234,12 +234,12 @@ def test_a_placeholder_that_stands_for_no_stored_secret_keeps_none() -> None:
 def test_saying_nothing_of_a_secret_is_fine_where_none_is_stored(stored: MailServer | None) -> None:
     wanted = STARTTLS.with_secret(None)
 
-    assert Replacement(wanted, SecretChange.UNSAID).onto(stored) == wanted
+    assert Replacement(wanted, SecretInput.OMITTED).onto(stored) == wanted
 
 
 def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_login() -> None:
     stored = STARTTLS.with_secret(None)
-    masked = Replacement(stored, SecretChange.KEPT)
+    masked = Replacement(stored, SecretInput.KEPT)
 
     assert masked.onto(stored) == stored
     for other in (AmbientCredentials("alice"), NoAuthentication()):
@@ -250,9 +250,9 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
 def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     wanted = replace(STARTTLS.with_secret(None), trust=SystemTrust())
     clear = replace(wanted, security=ConnectionSecurity.NONE, authentication=NoAuthentication())
-    trust = [Unsayable.TRUST]
+    trust = [Inexpressible.TRUST]
 
-    assert Replacement(wanted, SecretChange.UNSAID, trust).onto(STARTTLS) == STARTTLS
+    assert Replacement(wanted, SecretInput.OMITTED, trust).onto(STARTTLS) == STARTTLS
     without = Replacement(clear, keeps=trust).onto(STARTTLS)
     assert without.trust == CERTIFICATES[0]
     assert Replacement(wanted, keeps=trust).onto(without).trust == CERTIFICATES[0]
@@ -260,10 +260,10 @@ def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     assert Replacement(wanted).onto(STARTTLS).trust == SystemTrust()
 
 
-KEPT: dict[str, tuple[Unsayable, Authentication, Authentication]] = {
-    "the machine's own login": (Unsayable.AMBIENT_LOGIN, AmbientCredentials("svc"), NoAuthentication()),
+KEPT: dict[str, tuple[Inexpressible, Authentication, Authentication]] = {
+    "the machine's own login": (Inexpressible.AMBIENT_LOGIN, AmbientCredentials("svc"), NoAuthentication()),
     "OAuth2": (
-        Unsayable.OAUTH2_LOGIN,
+        Inexpressible.OAUTH2_LOGIN,
         OAuth2ClientCredentials("alice", "c", "t", STORED_SECRET),
         PasswordAuthentication("alice", None),
     ),
@@ -277,9 +277,9 @@ def test_a_login_that_an_api_shows_as_another_stays(name: str) -> None:
     wanted = replace(STARTTLS, authentication=shown)
     other = replace(STARTTLS, authentication=PasswordAuthentication("bob", Secret("a new one")))
 
-    assert Replacement(wanted, SecretChange.UNSAID, [word]).onto(stored) == stored
+    assert Replacement(wanted, SecretInput.OMITTED, [word]).onto(stored) == stored
     assert Replacement(other, keeps=[word]).onto(stored) == other
-    assert Replacement(other.with_secret(None), SecretChange.UNSAID, [word]).onto(stored.with_secret(None)) == (
+    assert Replacement(other.with_secret(None), SecretInput.OMITTED, [word]).onto(stored.with_secret(None)) == (
         other.with_secret(None)
     )
     assert Replacement(wanted, keeps=[]).onto(stored) == wanted
@@ -290,16 +290,16 @@ def test_an_address_in_place_of_a_name_is_no_name(shown: str) -> None:
     stored = STARTTLS
     wanted = replace(STARTTLS, sender=Sender("b@example.com", shown))
     named = replace(STARTTLS, sender=Sender("b@example.com", "B"))
-    word = [Unsayable.NO_SENDER_NAME]
+    word = [Inexpressible.NO_SENDER_NAME]
 
     assert Replacement(wanted, keeps=word).onto(stored).sender == Sender("b@example.com")
     assert Replacement(named, keeps=word).onto(stored).sender == named.sender
     assert Replacement(wanted, keeps=word).onto(named).sender == wanted.sender
 
 
-@given(stored=servers, wanted=servers, keeps=st.sets(st.sampled_from(Unsayable)), change=unsaid)
+@given(stored=servers, wanted=servers, keeps=st.sets(st.sampled_from(Inexpressible)), change=unsaid)
 def test_whatever_stays_the_secret_meets_its_own_destination(
-    stored: MailServer, wanted: MailServer, keeps: set[Unsayable], change: SecretChange
+    stored: MailServer, wanted: MailServer, keeps: set[Inexpressible], change: SecretInput
 ) -> None:
     stored = stored.with_secret(STORED_SECRET)
     try:

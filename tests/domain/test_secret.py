@@ -10,7 +10,7 @@ import pytest
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import PasswordAuthentication
-from mailsettings.domain.secret import MASK, Secret, is_kept, is_mask
+from mailsettings.domain.secret import MASK, Secret, is_mask, is_same_secret
 
 CANARY = "CANARY-8c1b1f52"
 
@@ -83,11 +83,11 @@ def test_a_given_secret_has_a_new_label_each_time() -> None:
 def test_a_secret_is_kept_by_its_label_whatever_its_text() -> None:
     stored = Secret.sealed(damaged, "label")
 
-    assert is_kept(stored, Secret.sealed(lambda: "b", "label"))
-    assert is_kept(None, None)
-    assert not is_kept(Secret.sealed(lambda: "a", "label"), Secret("a"))
-    assert not is_kept(stored, None)
-    assert not is_kept(None, stored)
+    assert is_same_secret(stored, Secret.sealed(lambda: "b", "label"))
+    assert is_same_secret(None, None)
+    assert not is_same_secret(Secret.sealed(lambda: "a", "label"), Secret("a"))
+    assert not is_same_secret(stored, None)
+    assert not is_same_secret(None, stored)
 
 
 def damaged() -> str:

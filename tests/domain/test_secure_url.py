@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.domain.secure_url import is_secure
+from mailsettings.domain.secure_url import is_secure_url
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from mailsettings.domain.secure_url import is_secure
     ],
 )
 def test_https_and_this_machine_are_secure(url: str) -> None:
-    assert is_secure(url)
+    assert is_secure_url(url)
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_https_and_this_machine_are_secure(url: str) -> None:
     ],
 )
 def test_nothing_else_is(url: str) -> None:
-    assert not is_secure(url)
+    assert not is_secure_url(url)

@@ -7,20 +7,20 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.domain.outbox import DELAYS, LONGEST_SECONDS, WaitingEvent, next_attempt
-from mailsettings.domain.probe import Observed, Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.outbox import MAX_EVENT_AGE_SECONDS, RETRY_DELAYS_SECONDS, WaitingEvent, next_attempt
+from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageObservation, StageReport
 from mailsettings.domain.watch import (
     DAY_SECONDS,
-    MOST_TOLD,
-    Announcement,
+    MAX_ANNOUNCED,
+    CheckResult,
+    EventType,
     Health,
-    News,
-    Sighting,
-    WatchState,
+    MonitoringEvent,
+    MonitoringState,
+    check_result,
     days_left,
-    end_of,
-    judge,
-    sighting,
+    evaluate,
+    expiry_time,
 )
 
 DAY = DAY_SECONDS
@@ -30,26 +30,28 @@ STORED = StoredMailServer(
 )
 
 
-def seen(works: bool = True, ends_in_days: float | None = None, name: str = "first", version: int = 3) -> Sighting:
+def seen(
+    works: bool = True, ends_in_days: float | None = None, name: str = "first", version: int = 3
+) -> CheckResult:
     certificate = None
     if ends_in_days is not None:
         end = datetime.fromtimestamp(NOW + ends_in_days * DAY, UTC)
         certificate = Certificate("CN=a", (), "CN=b", end, end, name, "")
     stage, code = (None, None) if works else ("connect", "connection_refused")
-    return Sighting(7, version, "mail.example.org", 587, stage, code, certificate)
+    return CheckResult(7, version, "mail.example.org", 587, stage, code, certificate)
 
 
-def told(*checks: Sighting, secret_ends_on: date | None = None, gap: float = 60) -> list[list[Announcement]]:
+def told(*checks: CheckResult, secret_ends_on: date | None = None, gap: float = 60) -> list[list[MonitoringEvent]]:
     """What each of *checks*, one after the other, has to say."""
-    state: WatchState | None = None
+    state: MonitoringState | None = None
     heard = []
     for number, check in enumerate(checks):
-        state, news = judge(state, check, secret_ends_on, NOW + number * gap)
+        state, news = evaluate(state, check, secret_ends_on, NOW + number * gap)
         heard.append(news)
     return heard
 
 
-def news(heard: Sequence[Sequence[Announcement]]) -> list[list[News]]:
+def news(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
     return [[one.news for one in check] for check in heard]
 
 
@@ -72,31 +74,31 @@ def news(heard: Sequence[Sequence[Announcement]]) -> list[list[News]]:
 def test_a_failure_is_told_at_the_second_in_a_row_and_that_it_works_again_at_once(
     checks: str, expected: str
 ) -> None:
-    words = {"-": [], "F": [News.FAILS], "W": [News.WORKS]}
+    words = {"-": [], "F": [EventType.FAILS], "W": [EventType.WORKS]}
 
     assert news(told(*(seen(works=check == "w") for check in checks))) == [words[one] for one in expected]
 
 
 def test_the_health_goes_by_way_of_doubt() -> None:
-    state: WatchState | None = None
+    state: MonitoringState | None = None
     found = []
     for number, works in enumerate((True, False, False, True)):
-        state, _ = judge(state, seen(works), None, NOW + number)
+        state, _ = evaluate(state, seen(works), None, NOW + number)
         found.append((state.health, state.since - NOW))
 
-    assert found == [(Health.WORKS, 0), (Health.DOUBTFUL, 1), (Health.FAILS, 1), (Health.WORKS, 3)]
+    assert found == [(Health.WORKS, 0), (Health.UNCONFIRMED, 1), (Health.FAILS, 1), (Health.WORKS, 3)]
 
 
 def test_another_reason_to_fail_is_kept_and_is_no_news() -> None:
-    before, _ = judge(None, seen(works=False), None, NOW)
-    before, _ = judge(before, seen(works=False), None, NOW + 1)
-    after, heard = judge(before, Sighting(7, 3, "h", 25, "authenticate", "smtp_auth_failed"), None, NOW + 2)
+    before, _ = evaluate(None, seen(works=False), None, NOW)
+    before, _ = evaluate(before, seen(works=False), None, NOW + 1)
+    after, heard = evaluate(before, CheckResult(7, 3, "h", 25, "authenticate", "smtp_auth_failed"), None, NOW + 2)
 
     assert (after.stage, after.code, after.since, heard) == ("authenticate", "smtp_auth_failed", NOW, [])
 
 
 def test_a_failure_told_before_a_change_of_settings_is_told_as_over_after_it() -> None:
-    assert news(told(seen(False), seen(False), seen(version=4))) == [[], [News.FAILS], [News.WORKS]]
+    assert news(told(seen(False), seen(False), seen(version=4))) == [[], [EventType.FAILS], [EventType.WORKS]]
 
 
 @pytest.mark.parametrize(
@@ -113,28 +115,28 @@ def test_the_end_of_a_certificate_is_told_once_at_each_distance(
     heard = told(*(seen(ends_in_days=left) for left in days), gap=0)
 
     assert [one[0].days_left if one else None for one in heard] == expected
-    assert {two.news for one in heard for two in one} <= {News.CERTIFICATE_ENDS}
+    assert {two.news for one in heard for two in one} <= {EventType.CERTIFICATE_EXPIRING}
 
 
 def test_a_renewed_certificate_is_told_of_anew_and_two_that_take_turns_are_each_told_once() -> None:
     first, second = seen(ends_in_days=20, name="first"), seen(ends_in_days=20, name="second")
 
-    assert news(told(first, second, first, second, first)) == [[News.CERTIFICATE_ENDS]] * 2 + [[]] * 3
+    assert news(told(first, second, first, second, first)) == [[EventType.CERTIFICATE_EXPIRING]] * 2 + [[]] * 3
 
 
 def test_what_is_remembered_of_certificates_is_bounded() -> None:
-    state: WatchState | None = None
+    state: MonitoringState | None = None
     for number in range(100):
-        state, _ = judge(state, seen(ends_in_days=20, name=str(number)), None, NOW)
+        state, _ = evaluate(state, seen(ends_in_days=20, name=str(number)), None, NOW)
 
     assert state is not None
-    assert list(state.told) == [f"certificate {number}" for number in range(100 - MOST_TOLD, 100)]
+    assert list(state.told) == [f"certificate {number}" for number in range(100 - MAX_ANNOUNCED, 100)]
 
 
 def test_a_server_that_shows_no_certificate_keeps_the_end_that_was_seen_until_its_settings_change() -> None:
-    before, _ = judge(None, seen(ends_in_days=90), None, NOW)
-    away, _ = judge(before, seen(works=False), None, NOW + 1)
-    changed, _ = judge(before, seen(works=False, version=4), None, NOW + 1)
+    before, _ = evaluate(None, seen(ends_in_days=90), None, NOW)
+    away, _ = evaluate(before, seen(works=False), None, NOW + 1)
+    changed, _ = evaluate(before, seen(works=False, version=4), None, NOW + 1)
 
     assert (away.certificate_ends_at, changed.certificate_ends_at) == (NOW + 90 * DAY, None)
 
@@ -142,22 +144,24 @@ def test_a_server_that_shows_no_certificate_keeps_the_end_that_was_seen_until_it
 def test_the_end_of_a_secret_is_told_like_that_of_a_certificate_and_another_date_anew() -> None:
     today = datetime.fromtimestamp(NOW, UTC).date()
     near, later = today.replace(day=today.day + 3), date(2040, 1, 1)
-    state, heard = judge(None, seen(), near, NOW)
-    _, again = judge(state, seen(), near, NOW + 60)
-    _, never = judge(state, seen(), later, NOW + 60)
+    state, heard = evaluate(None, seen(), near, NOW)
+    _, again = evaluate(state, seen(), near, NOW + 60)
+    _, never = evaluate(state, seen(), later, NOW + 60)
 
-    assert [(one.news, one.days_left) for one in heard] == [(News.SECRET_ENDS, days_left(end_of(near), NOW))]
+    assert [(one.news, one.days_left) for one in heard] == [
+        (EventType.SECRET_EXPIRING, days_left(expiry_time(near), NOW))
+    ]
     assert (again, never) == ([], [])
 
 
 def test_only_the_servers_own_certificate_counts_and_only_if_it_was_trusted() -> None:
     ends = [datetime(year, 1, 1, tzinfo=UTC) for year in (2030, 2020)]
     chain = tuple(Certificate("CN=a", (), "CN=b", end, end, str(end.year), "") for end in ends)
-    observed = Observed(tls=TLSSession("TLSv1.3", "", chain))
+    observed = StageObservation(tls=TLSSession("TLSv1.3", "", chain))
 
     def found(outcome: Outcome) -> Certificate | None:
         report = ProbeReport((StageReport(ProbeStage.SECURE, outcome, observed=observed),))
-        return sighting(STORED, report).certificate
+        return check_result(STORED, report).certificate
 
     assert found(Outcome.PASSED) == chain[0]
     assert found(Outcome.FAILED) is None
@@ -172,10 +176,10 @@ def test_an_event_is_tried_with_growing_delays_and_given_up() -> None:
         event = None if later is None else WaitingEvent("msg_1", NOW, "{}", event.attempts + 1)
         moment = later or moment
 
-    assert tries == [*DELAYS, None]
-    assert list(DELAYS) == sorted(DELAYS)
-    assert moment - NOW < LONGEST_SECONDS
+    assert tries == [*RETRY_DELAYS_SECONDS, None]
+    assert list(RETRY_DELAYS_SECONDS) == sorted(RETRY_DELAYS_SECONDS)
+    assert moment - NOW < MAX_EVENT_AGE_SECONDS
 
 
 def test_old_news_is_given_up_however_few_attempts_there_were() -> None:
-    assert next_attempt(WaitingEvent("msg_1", NOW, "{}"), NOW + LONGEST_SECONDS + 1) is None
+    assert next_attempt(WaitingEvent("msg_1", NOW, "{}"), NOW + MAX_EVENT_AGE_SECONDS + 1) is None

@@ -163,7 +163,7 @@ def _member_twice(draw: st.DrawFn, raw: Raw) -> Raw:
     )
 
 
-def _left_out(draw: st.DrawFn, raw: Raw) -> Raw:
+def _skipped_until(draw: st.DrawFn, raw: Raw) -> Raw:
     body = _parsed(raw)
     places = _places(body)
     if not places:
@@ -245,7 +245,7 @@ def _headers(draw: st.DrawFn, raw: Raw) -> Raw:
 
 
 _MUTATIONS: list[Mutation] = [
-    *(_odd_value, _odd_value, _odd_value, _member_twice, _left_out, _broken_bytes, _broken_bytes, _encoded),
+    *(_odd_value, _odd_value, _odd_value, _member_twice, _skipped_until, _broken_bytes, _broken_bytes, _encoded),
     *(_other_body, _padded, _odd_form, _method, _path, _path, _content_type, _credentials, _headers),
 ]
 

@@ -27,8 +27,8 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store import migrations
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.web.spelling import ascii_lower, routable_path, segments
 
 from bodies import HOST, PORT, USERNAME
@@ -40,7 +40,7 @@ from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
 Headers = tuple[tuple[bytes, bytes], ...]
 
 ACCOUNT = "admin"
-_NO_LIMITS = ProbeLimits(at_once=10**6, at_once_each=10**6, per_minute_each=10**9)
+_NO_LIMITS = ConnectionTestLimits(at_once=10**6, max_concurrent_per_caller=10**6, max_per_minute_per_caller=10**9)
 # One of the two takes its paths in any case.
 _DIALECTS = re.compile(r"/+(api/+20210901|(?ai:cxrestapi))(/.*)?", re.DOTALL)
 _STATUSES = {200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415}
@@ -129,7 +129,7 @@ class Target:
         async with self._store.writing() as work:
             await work.mail_servers.add(self._settings)
         account = Account(ACCOUNT, frozenset({"admin"}))
-        await KeepAccounts(self._store, PlainPasswords()).add(OPERATOR, account, "correct horse")
+        await ManageAccounts(self._store, PlainPasswords()).add(OPERATOR, account, "correct horse")
 
     def _exchange(self, raw: Raw) -> Answer:
         answer = self._runner.run(_asgi(self._app, raw))

@@ -16,9 +16,9 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.web.requests_at_once import RequestsAtOnce
-from mailsettings.web.routing import LONGEST_BODY
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.web.requests_at_once import ConcurrentRequests
+from mailsettings.web.routing import MAX_BODY_BYTES
 
 from bodies import HOST, PORT, USERNAME
 from fakes import InMemoryStore, PlainPasswords, ScriptedProber
@@ -93,7 +93,7 @@ class Stage:
     store: BrokenStore = field(default_factory=BrokenStore)
     prober: ScriptedProber = field(default_factory=ScriptedProber)
     allowed_hosts: Collection[str] = ()
-    at_once: RequestsAtOnce | None = None
+    at_once: ConcurrentRequests | None = None
 
     async def prepare(self) -> None:
         """Store an account, and a mail server that was replaced once."""
@@ -105,7 +105,7 @@ class Stage:
 
     async def prepare_account(self) -> None:
         """Store nothing but an account."""
-        await KeepAccounts(self.store, PlainPasswords()).add(OPERATOR, ADMIN, PASSWORD)
+        await ManageAccounts(self.store, PlainPasswords()).add(OPERATOR, ADMIN, PASSWORD)
 
     @cached_property
     def app(self) -> ASGIApp:
@@ -146,7 +146,7 @@ async def with_body(call: Call, content: bytes, content_type: str) -> httpx.Resp
 
 async def too_large(call: Call) -> httpx.Response:
     kind = "application/x-www-form-urlencoded" if call.form else "application/json"
-    return await with_body(call, b" " * (LONGEST_BODY + 1), kind)
+    return await with_body(call, b" " * (MAX_BODY_BYTES + 1), kind)
 
 
 async def not_json(call: Call) -> httpx.Response:
@@ -273,7 +273,7 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
     yield name, "401", token(None)
     yield name, "401", token("no such token")
     yield name, "403", token("stranger")
-    yield name, "429", stage(at_once=RequestsAtOnce(0))
+    yield name, "429", stage(at_once=ConcurrentRequests(0))
     yield name, "503", token("issuer-away")
     yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
     if name not in WITHOUT_DATABASE:

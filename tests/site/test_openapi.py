@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailsettings.bootstrap.grants import APIS
-from mailsettings.web.errors import Answer
+from mailsettings.web.errors import ErrorResponse
 
 from fakes import InMemoryStore, ScriptedProber
 from service import BASE_URL, TOKEN, Caller, build_service
@@ -148,7 +148,7 @@ async def test_every_refusal_has_the_shape_of_its_vendor(api: Caller, name: str)
     wrong = [
         (where, problem)
         for where, style, schema in refusals
-        for problem in problems(document, schema, style.body(Answer(400, "Code"), "A sentence."))
+        for problem in problems(document, schema, style.body(ErrorResponse(400, "Code"), "A sentence."))
     ]
 
     assert refusals

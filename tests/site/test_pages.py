@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.pages import create_site
-from mailsettings.web.connection import DRAINING
+from mailsettings.web.connection import DRAINING_STATE_KEY
 
 from service import Caller
 
@@ -93,7 +93,7 @@ async def test_it_is_live_and_not_ready_once_it_was_told_to_end() -> None:
 
 def draining(app: ASGIApp) -> ASGIApp:
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "state": {DRAINING: True}}, receive, send)
+        await app({**scope, "state": {DRAINING_STATE_KEY: True}}, receive, send)
 
     return run
 

@@ -19,7 +19,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.probe import FailureCode, ProbeStage, WarningCode
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp import certificates, conversation
-from mailsettings.smtp.certificates import read_all
+from mailsettings.smtp.certificates import parse_certificates
 
 from canary import Canary
 from certificates import SelfSigned
@@ -79,14 +79,14 @@ def test_mutated_certificates_never_raise() -> None:
                 mutant[place:place] = chance.randbytes(chance.randrange(1, 4))
             else:
                 del mutant[place : place + chance.randrange(1, 4)]
-        list(read_all([bytes(mutant)]))
+        list(parse_certificates([bytes(mutant)]))
 
 
 def test_a_certificate_beyond_any_size_is_not_parsed() -> None:
     der = ssl.PEM_cert_to_DER_cert(AUTHORITY.cert_pem.bytes().decode())
 
-    assert len(list(read_all([der]))) == 1
-    assert list(read_all([der.ljust(certificates.MAX_CERTIFICATE_BYTES + 1, b"\0")])) == []
+    assert len(list(parse_certificates([der]))) == 1
+    assert list(parse_certificates([der.ljust(certificates.MAX_CERTIFICATE_BYTES + 1, b"\0")])) == []
 
 
 @pytest.mark.shows(FailureCode.INTERNAL)

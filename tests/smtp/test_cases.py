@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.report import STORED_WORDS, render
+from mailsettings.cli.report import STORED_VOCABULARY, render
 from mailsettings.dialects.checkmarx.errors import STYLE as CHECKMARX
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.dialects.oracle_analytics.errors import STYLE as ORACLE
 from mailsettings.dialects.oracle_analytics.translate import vocabulary
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
-from mailsettings.smtp.providers import TABLE, advice_on
-from mailsettings.smtp.replies import reply
+from mailsettings.smtp.providers import TABLE, find_advice
+from mailsettings.smtp.replies import displayable_reply
 from mailsettings.web.report import Vocabulary
 
 from smtp.cases import SITUATIONS
@@ -45,7 +45,7 @@ async def test_a_situation_is_told_as_it_should_be(make_prober: Any, situation: 
         assert found.changes[0].setting is situation.field
     if situation.suggested is not None:
         assert found.changes[0].suggested == situation.suggested
-    for words in (VOCABULARY, vocabulary(report), STORED_WORDS):
+    for words in (VOCABULARY, vocabulary(report), STORED_VOCABULARY):
         require_words(said(found, words), situation)
 
 
@@ -92,7 +92,7 @@ def test_every_provider_row_is_met_by_a_situation() -> None:
                 continue
             code, lines = text[:3], [line[4:] for line in text.split("\n")]
             if code.isdigit() and one.stage is not None:
-                met.add(advice_on(reply(int(code), "\n".join(lines)), one.stage))
+                met.add(find_advice(displayable_reply(int(code), "\n".join(lines)), one.stage))
 
     assert [(row.code.value, row.words) for row in TABLE if row not in met] == []
 

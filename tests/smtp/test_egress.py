@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.probe import FailureCode, ProbeStage
-from mailsettings.smtp.egress import DEFAULT_PORTS, EgressPolicy, Preset
-from mailsettings.smtp.embedding import Address, forms
+from mailsettings.smtp.egress import DEFAULT_PORTS, EgressPolicy, EgressPreset
+from mailsettings.smtp.embedding import Address, address_forms
 
 from smtp_server import HOST, SENDER, Behaviour, real_server
 
@@ -61,16 +61,16 @@ PUBLIC = [
 
 @pytest.mark.parametrize("address", [*CLOSED, *NOT_PUBLIC])
 def test_by_public_alone_what_not_everybody_can_reach_is_closed(address: str) -> None:
-    assert not EgressPolicy(preset=Preset.PUBLIC).allows(ip_address(address))
+    assert not EgressPolicy(preset=EgressPreset.PUBLIC).allows(ip_address(address))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_by_public_what_everybody_can_reach_is_open(address: str) -> None:
-    assert EgressPolicy(preset=Preset.PUBLIC).allows(ip_address(address))
+    assert EgressPolicy(preset=EgressPreset.PUBLIC).allows(ip_address(address))
 
 
-@pytest.mark.parametrize("preset", Preset)
-def test_by_every_preset_a_named_network_is_open(preset: Preset) -> None:
+@pytest.mark.parametrize("preset", EgressPreset)
+def test_by_every_preset_a_named_network_is_open(preset: EgressPreset) -> None:
     policy = EgressPolicy((ip_network("10.1.0.0/16"), ip_network("::1/128")), preset=preset)
 
     assert policy.allows(ip_address("10.1.2.3"))
@@ -88,9 +88,9 @@ METADATA = {
 WIDE = tuple(map(ip_network, ("0.0.0.0/0", "::/0", "100.64.0.0/10", "fc00::/7", "fd00::/8", "fd00::/16")))
 
 
-@pytest.mark.parametrize("preset", Preset)
+@pytest.mark.parametrize("preset", EgressPreset)
 @pytest.mark.parametrize("address", METADATA)
-def test_a_wide_network_does_not_open_a_metadata_server(preset: Preset, address: str) -> None:
+def test_a_wide_network_does_not_open_a_metadata_server(preset: EgressPreset, address: str) -> None:
     """An organisation's own addresses may be in fd00::/8 too, and it means those."""
     assert not EgressPolicy(WIDE, preset=preset).allows(ip_address(address))
     assert EgressPolicy(WIDE, preset=preset).allows(ip_address("fd00::25"))
@@ -99,10 +99,10 @@ def test_a_wide_network_does_not_open_a_metadata_server(preset: Preset, address:
 
 @pytest.mark.parametrize("address", [*CLOSED, *OPEN, *PUBLIC, "10.2.0.1", "64:ff9b::10.1.0.1"])
 def test_by_an_allowlist_nothing_else_is_open(address: str) -> None:
-    policy = EgressPolicy((ip_network("10.1.0.0/16"),), preset=Preset.ALLOWLIST)
+    policy = EgressPolicy((ip_network("10.1.0.0/16"),), preset=EgressPreset.ALLOWLIST)
 
     assert not policy.allows(ip_address(address))
-    assert not EgressPolicy(preset=Preset.ALLOWLIST).allows(ip_address(address))
+    assert not EgressPolicy(preset=EgressPreset.ALLOWLIST).allows(ip_address(address))
 
 
 # Where CPython 3.11.7's `is_global` is not the question that we ask.
@@ -126,9 +126,9 @@ addresses = st.ip_addresses(v=4) | st.ip_addresses(v=6) | st.ip_addresses(v=6, n
 @given(addresses)
 def test_public_means_what_python_calls_global_but_for_known_differences(address: Address) -> None:
     assume(not any(address in network for network in NOT_AS_PYTHON))
-    assume(list(forms(address)) == [address])
+    assume(list(address_forms(address)) == [address])
 
-    assert EgressPolicy(preset=Preset.PUBLIC).allows(address) == address.is_global
+    assert EgressPolicy(preset=EgressPreset.PUBLIC).allows(address) == address.is_global
 
 
 def embeddings(inner: IPv4Address, prefix: int) -> dict[str, IPv6Address]:
@@ -152,7 +152,7 @@ def embeddings(inner: IPv4Address, prefix: int) -> dict[str, IPv6Address]:
     }
 
 
-POLICIES = [EgressPolicy(), EgressPolicy(preset=Preset.PUBLIC), EgressPolicy(preset=Preset.ALLOWLIST)]
+POLICIES = [EgressPolicy(), EgressPolicy(preset=EgressPreset.PUBLIC), EgressPolicy(preset=EgressPreset.ALLOWLIST)]
 closed = st.sampled_from(CLOSED[:11] + NOT_PUBLIC[:13]).map(ip_address)
 inner = (closed | st.ip_addresses(v=4)).filter(lambda address: address.version == 4)
 

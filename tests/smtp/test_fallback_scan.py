@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import Change, FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.egress import EgressPolicy
@@ -41,7 +41,7 @@ WRONG = FailureCode.WRONG_CONNECTION_SECURITY
 NOT_OFFERED = FailureCode.STARTTLS_NOT_OFFERED
 
 
-def suggestion(report: ProbeReport, setting: Setting) -> Change:
+def suggestion(report: ProbeReport, setting: Setting) -> SuggestedChange:
     assert report.failure is not None
     return next(change for change in report.failure.changes if change.setting is setting)
 

@@ -9,9 +9,9 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
-from mailsettings.smtp.embedding import Address, reached
-from mailsettings.smtp.gate import Gate, NotAllowed
+from mailsettings.smtp.egress import EgressPolicy, EgressPreset, Endpoint
+from mailsettings.smtp.embedding import Address, reachable_addresses
+from mailsettings.smtp.gate import EgressGuard, NotAllowed
 from mailsettings.smtp.resolving import HostLookup
 
 from smtp_server import HOST, Behaviour, real_server
@@ -30,8 +30,8 @@ def resolve(host: str) -> list[Address]:
     return [ip_address(text) for text in NAMES[host]]
 
 
-def gate_of(*own: Endpoint, resolve: Any = resolve) -> Gate:
-    return Gate(EgressPolicy(EVERYWHERE, None, own=own), HostLookup(resolve))
+def guard_with(*own: Endpoint, resolve: Any = resolve) -> EgressGuard:
+    return EgressGuard(EgressPolicy(EVERYWHERE, None, own=own), HostLookup(resolve))
 
 
 OURS = {
@@ -57,41 +57,43 @@ OURS = {
 async def test_what_leads_back_to_us_is_closed_though_every_network_is_allowed(name: str) -> None:
     host, target = OURS[name]
 
-    assert not await gate_of(Endpoint(host, 2525)).admits(ip_address(target), 2525)
+    assert not await guard_with(Endpoint(host, 2525)).allows(ip_address(target), 2525)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "database.example.org", "127.0.0.1", "0.0.0.0", ""])
 async def test_other_ports_and_other_machines_are_as_open_as_before(host: str) -> None:
-    ours = gate_of(Endpoint(host, 2525))
+    ours = guard_with(Endpoint(host, 2525))
 
-    assert await ours.admits(ip_address("192.0.2.7"), 25)
-    assert await ours.admits(ip_address("127.0.0.1"), 25)
-    assert await ours.admits(ip_address("192.0.2.8"), 2525)
+    assert await ours.allows(ip_address("192.0.2.7"), 25)
+    assert await ours.allows(ip_address("127.0.0.1"), 25)
+    assert await ours.allows(ip_address("192.0.2.8"), 2525)
 
 
 async def test_this_machine_is_closed_to_itself_and_not_by_what_other_machines_are_called() -> None:
-    ours = gate_of(Endpoint("127.0.0.1", 2525))
+    ours = guard_with(Endpoint("127.0.0.1", 2525))
 
-    assert await ours.admits(ip_address("2001:db8::9"), 2525)
-    assert not await ours.admits(ip_address("::1"), 2525)
+    assert await ours.allows(ip_address("2001:db8::9"), 2525)
+    assert not await ours.allows(ip_address("::1"), 2525)
 
 
 def test_no_address_is_loopback_to_the_system_and_every_other_is_itself() -> None:
-    assert reached(ip_address("0.0.0.0")) == {ip_address("127.0.0.1")}
-    assert reached(ip_address("::")) == {ip_address("::1")}
-    assert reached(ip_address("192.0.2.7")) == {ip_address("192.0.2.7")}
+    assert reachable_addresses(ip_address("0.0.0.0")) == {ip_address("127.0.0.1")}
+    assert reachable_addresses(ip_address("::")) == {ip_address("::1")}
+    assert reachable_addresses(ip_address("192.0.2.7")) == {ip_address("192.0.2.7")}
 
 
 async def test_a_connection_is_made_only_where_the_policy_has_both_port_and_address() -> None:
-    policy = Gate(EgressPolicy((ip_network("192.0.2.0/24"),), preset=Preset.ALLOWLIST), HostLookup(resolve))
+    policy = EgressGuard(
+        EgressPolicy((ip_network("192.0.2.0/24"),), preset=EgressPreset.ALLOWLIST), HostLookup(resolve)
+    )
 
-    assert await policy.admits(ip_address("192.0.2.7"), 25)
-    assert not await policy.admits(ip_address("192.0.2.7"), 22)
-    assert not await policy.admits(ip_address("198.51.100.7"), 25)
+    assert await policy.allows(ip_address("192.0.2.7"), 25)
+    assert not await policy.allows(ip_address("192.0.2.7"), 22)
+    assert not await policy.allows(ip_address("198.51.100.7"), 25)
 
 
 async def test_a_refused_address_and_a_refused_port_are_told_with_what_to_do() -> None:
-    policy = Gate(EgressPolicy(), HostLookup(resolve))
+    policy = EgressGuard(EgressPolicy(), HostLookup(resolve))
     policy.require_port(25)
     with pytest.raises(NotAllowed) as port:
         policy.require_port(22)
@@ -117,7 +119,9 @@ async def test_our_names_are_looked_up_only_for_their_own_port() -> None:
         asked.append(host)
         return resolve(host)
 
-    ours = gate_of(Endpoint("database.example.org", 5432), Endpoint("elsewhere.example.org", 8080), resolve=noting)
+    ours = guard_with(
+        Endpoint("database.example.org", 5432), Endpoint("elsewhere.example.org", 8080), resolve=noting
+    )
     await ours.require([ip_address("192.0.2.9")], 587)
     assert asked == []
 
@@ -139,15 +143,15 @@ async def test_a_name_of_ours_that_takes_too_long_closes_its_port(
         release.wait(30)
         return []
 
-    monkeypatch.setattr("mailsettings.smtp.gate.LOOK_UP_SECONDS", 0.05)
-    ours = gate_of(Endpoint("database.example.org", 5432), resolve=slow)
+    monkeypatch.setattr("mailsettings.smtp.gate.LOOKUP_TIMEOUT_SECONDS", 0.05)
+    ours = guard_with(Endpoint("database.example.org", 5432), resolve=slow)
 
-    assert not await ours.admits(ip_address("192.0.2.9"), 5432)
+    assert not await ours.allows(ip_address("192.0.2.9"), 5432)
 
 
 async def test_the_refusal_does_not_advise_to_open_what_no_list_opens() -> None:
     with pytest.raises(NotAllowed) as refused:
-        await gate_of(Endpoint(HOST, 2525)).require([ip_address(HOST)], 2525)
+        await guard_with(Endpoint(HOST, 2525)).require([ip_address(HOST)], 2525)
 
     assert refused.value.code is FailureCode.ADDRESS_NOT_ALLOWED
     [step] = refused.value.steps

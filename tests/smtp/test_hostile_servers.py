@@ -10,7 +10,7 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates
+from mailsettings.domain.trust import CustomTrust
 
 from misbehaving_server import Kind, Step, misbehaving_server
 from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server
@@ -190,7 +190,7 @@ async def test_a_broken_record_after_the_dot_leaves_the_delivery_unknown(make_pr
 
 async def test_a_given_certificate_that_tls_cannot_load_is_told_as_a_setting(make_prober: Any) -> None:
     async with scripted_server(lambda _reader, _writer: asyncio.sleep(0)) as server:
-        settings = MailServer(HOST, server.port, STARTTLS, SENDER, trust=GivenCertificates("no certificate"))
+        settings = MailServer(HOST, server.port, STARTTLS, SENDER, trust=CustomTrust("no certificate"))
         report = await make_prober().probe(settings, None)
 
     assert report.failure is not None

@@ -8,7 +8,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
-from mailsettings.smtp.look_ups import RESOLVER_TIMEOUT_SECONDS, not_found
+from mailsettings.smtp.look_ups import RESOLVER_TIMEOUT_SECONDS, explain_lookup_error
 
 from smtp_server import SENDER
 
@@ -48,7 +48,7 @@ async def test_a_silent_name_server_is_told_at_the_deadline(make_prober: Any) ->
 
 
 def test_a_resolver_that_gave_up_after_its_own_timeout_was_not_answered() -> None:
-    found = not_found(socket.gaierror(socket.EAI_AGAIN, ""), RESOLVER_TIMEOUT_SECONDS)
+    found = explain_lookup_error(socket.gaierror(socket.EAI_AGAIN, ""), RESOLVER_TIMEOUT_SECONDS)
 
     assert found.code is FailureCode.NAME_SERVER_TIMED_OUT
 

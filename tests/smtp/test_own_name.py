@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from mailsettings.smtp.own_name import OwnName, is_qualified
+from mailsettings.smtp.own_name import MachineName, is_public_name
 
 from smtp_server import Behaviour, real_server
 
 
 @pytest.mark.parametrize("name", ["app.example.org", "a-1.b.example.co.uk", "host.xn--p1ai"])
 def test_a_name_with_a_public_domain_is_qualified(name: str) -> None:
-    assert is_qualified(name)
+    assert is_public_name(name)
 
 
 @pytest.mark.parametrize(
@@ -32,12 +32,12 @@ def test_a_name_with_a_public_domain_is_qualified(name: str) -> None:
     ],
 )
 def test_a_name_that_others_cannot_look_up_is_not(name: str) -> None:
-    assert not is_qualified(name)
+    assert not is_public_name(name)
 
 
-async def greetings(make_prober: Any, own: OwnName | None, **settings: Any) -> list[str]:
+async def greetings(make_prober: Any, own: MachineName | None, **settings: Any) -> list[str]:
     async with real_server(Behaviour()) as server:
-        prober = make_prober(own_name=own, **settings)
+        prober = make_prober(machine_name=own, **settings)
         for _ in range(2):
             await prober.probe(server.settings(), None)
     return server.greetings
@@ -50,18 +50,18 @@ async def test_the_machines_name_is_given_where_it_has_one(make_prober: Any) -> 
         asked.append(None)
         return "app.example.org"
 
-    assert await greetings(make_prober, OwnName(look_up)) == ["app.example.org"] * 2
+    assert await greetings(make_prober, MachineName(look_up)) == ["app.example.org"] * 2
     assert len(asked) == 1
 
 
 async def test_the_setting_comes_before_the_machines_name(make_prober: Any) -> None:
-    own = OwnName(lambda: "app.example.org")
+    own = MachineName(lambda: "app.example.org")
 
     assert await greetings(make_prober, own, ehlo_name="set.example.org") == ["set.example.org"] * 2
 
 
 async def test_a_machine_without_a_name_gives_its_address(make_prober: Any) -> None:
-    assert await greetings(make_prober, OwnName(lambda: None)) == ["[127.0.0.1]"] * 2
+    assert await greetings(make_prober, MachineName(lambda: None)) == ["[127.0.0.1]"] * 2
 
 
 async def test_a_name_that_comes_late_is_used_from_then_on(make_prober: Any) -> None:
@@ -71,9 +71,9 @@ async def test_a_name_that_comes_late_is_used_from_then_on(make_prober: Any) -> 
         known.wait(20)
         return "app.example.org"
 
-    own = OwnName(look_up)
+    own = MachineName(look_up)
     async with real_server(Behaviour()) as server:
-        prober = make_prober(own_name=own)
+        prober = make_prober(machine_name=own)
         await prober.probe(server.settings(), None)
         known.set()
         while not own.begin().done():

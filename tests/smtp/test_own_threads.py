@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from mailsettings.smtp.own_threads import OwnThreads
-from mailsettings.smtp.resolving import LOOK_UPS_AT_ONCE, HostLookup
+from mailsettings.smtp.own_threads import DaemonThreads
+from mailsettings.smtp.resolving import MAX_CONCURRENT_LOOKUPS, HostLookup
 
 from patience import GUARD_SECONDS
 
 
 async def test_a_result_and_an_error_reach_the_one_who_asked() -> None:
-    threads = OwnThreads(1, "test")
+    threads = DaemonThreads(1, "test")
 
     assert await threads.run(lambda: 42) == 42
     with pytest.raises(OSError, match="no such name"):
@@ -28,7 +28,7 @@ def raising(error: Exception) -> Any:
 
 
 async def test_a_call_that_nobody_waits_for_counts_until_it_returns() -> None:
-    threads, held = OwnThreads(1, "test"), threading.Event()
+    threads, held = DaemonThreads(1, "test"), threading.Event()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(threads.run(held.wait), 0.05)
     second = asyncio.create_task(threads.run(lambda: "second"))
@@ -58,7 +58,7 @@ async def test_slow_names_hold_up_neither_other_names_nor_addresses() -> None:
 
     assert quick == [ip_address("192.0.2.1")]
     assert literal == [ip_address("192.0.2.7")]
-    assert len(slow) < LOOK_UPS_AT_ONCE
+    assert len(slow) < MAX_CONCURRENT_LOOKUPS
 
 
 def test_a_call_that_blocks_does_not_keep_the_program_from_ending() -> None:

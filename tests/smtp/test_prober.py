@@ -18,9 +18,9 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.probe import FailureCode, Outcome, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.smtp.tls import TLSContexts
 
 from smtp_server import AUTHORITY_PEM, HOST, SENDER, USERNAME, Behaviour, real_server
 
@@ -139,7 +139,7 @@ async def test_the_systems_trust_does_not_take_a_private_authority_until_it_is_g
     async with real_server(Behaviour(security)) as server:
         settings = replace(server.settings(security), trust=SystemTrust())
         without = await make_prober().probe(settings, None)
-        with_it = await make_prober(trust=TLSTrust(ca_file)).probe(settings, None)
+        with_it = await make_prober(trust=TLSContexts(ca_file)).probe(settings, None)
 
     assert without.failure is not None
     assert without.failure.code is FailureCode.TLS_ISSUER_UNKNOWN
@@ -151,7 +151,7 @@ async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProb
     leaf = trustme.CA().issue_cert(HOST)
     security = ConnectionSecurity.STARTTLS
     async with real_server(Behaviour(security, certificate=leaf)) as server:
-        trust = GivenCertificates(leaf.cert_chain_pems[0].bytes().decode())
+        trust = CustomTrust(leaf.cert_chain_pems[0].bytes().decode())
         report = await prober.probe(replace(server.settings(security), trust=trust), None)
 
     assert report.succeeded

@@ -11,7 +11,7 @@ import pytest
 
 from mailsettings.domain.probe import FailureCode, ProbeReport, WarningCode
 from mailsettings.smtp.embedding import Address
-from mailsettings.smtp.racing import HEAD_START_SECONDS, NotConnected, Race, interleaved
+from mailsettings.smtp.racing import ATTEMPT_DELAY_SECONDS, HappyEyeballs, NotConnected, interleave_families
 
 from smtp_server import HOST, Behaviour, real_server
 
@@ -52,7 +52,7 @@ async def anywhere(_address: Address, _port: int) -> bool:
 def test_the_families_take_turns() -> None:
     given = [ip_address(text) for text in ("2001:db8::1", "2001:db8::2", "192.0.2.1", "2001:db8::3")]
 
-    assert [str(address) for address in interleaved(given)] == [
+    assert [str(address) for address in interleave_families(given)] == [
         "2001:db8::1",
         "192.0.2.1",
         "2001:db8::2",
@@ -74,14 +74,14 @@ async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> No
     loop = asyncio.get_running_loop()
     with black_hole(DEAD) as port:
         listening = await asyncio.start_server(lambda _r, writer: writer.close(), HOST, port)
-        race = Race([ip_address(DEAD), ip_address(HOST)], port, anywhere)
+        race = HappyEyeballs([ip_address(DEAD), ip_address(HOST)], port, anywhere)
         begun = loop.time()
-        sock = await race.winner()
+        sock = await race.connect()
         took = loop.time() - begun
         sock.close()
         listening.close()
 
-    assert took > HEAD_START_SECONDS * 0.9
+    assert took > ATTEMPT_DELAY_SECONDS * 0.9
     assert [(one.address, one.problem) for one in race.attempts] == [(HOST, ""), (DEAD, None)]
 
 
@@ -96,9 +96,9 @@ async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) 
 @pytest.mark.shows(FailureCode.CONNECTION_TIMED_OUT)
 async def test_no_answer_in_time_is_told_as_such() -> None:
     with black_hole(DEAD) as port:
-        race = Race([ip_address(DEAD)], port, anywhere, seconds=0.2)
+        race = HappyEyeballs([ip_address(DEAD)], port, anywhere, seconds=0.2)
         with pytest.raises(NotConnected) as not_connected:
-            await race.winner()
+            await race.connect()
 
     assert not_connected.value.code is FailureCode.CONNECTION_TIMED_OUT
     assert [one.problem for one in not_connected.value.attempts] == ["no answer"]
@@ -107,9 +107,9 @@ async def test_no_answer_in_time_is_told_as_such() -> None:
 @pytest.mark.shows(FailureCode.HOST_UNREACHABLE)
 async def test_no_route_is_told_as_such(make_prober: Any) -> None:
     """The socket is bound to loopback by its address family's own rules: this address is nobody's."""
-    race = Race([ip_address("255.255.255.255")], 25, anywhere)
+    race = HappyEyeballs([ip_address("255.255.255.255")], 25, anywhere)
     with pytest.raises(NotConnected) as not_connected:
-        await race.winner()
+        await race.connect()
 
     assert not_connected.value.code is FailureCode.HOST_UNREACHABLE
 

@@ -13,10 +13,10 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
-from mailsettings.domain.reply_text import MAX_SUMMARY, summary
+from mailsettings.domain.reply_text import MAX_SUMMARY_LENGTH, summary
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.replies import LONGEST_REPLY, shown
+from mailsettings.smtp.replies import MAX_REPLY_LENGTH, displayable_text
 
 from smtp_server import HOST, SENDER, USERNAME, says, scripted_server
 
@@ -79,12 +79,12 @@ async def test_credentials_that_a_server_sends_back_are_not_shown(make_prober: A
 def test_a_secret_that_cannot_be_cut_out_hides_all_that_has_it(password: str, echo: str) -> None:
     said = echo.format(password.replace(" ", ""))
 
-    assert shown(f"Authentication {said} failed", [password]) == MASK
+    assert displayable_text(f"Authentication {said} failed", [password]) == MASK
 
 
 @pytest.mark.parametrize("blank", ["  ", "\t", "\u00a0", "\r\n"])
 def test_other_blanks_do_not_bring_a_secret_through(blank: str) -> None:
-    assert "horse" not in shown(f"No: correct{blank}horse", ["correct horse"])
+    assert "horse" not in displayable_text(f"No: correct{blank}horse", ["correct horse"])
 
 
 @pytest.mark.parametrize("password", ["password", "Login", "test", "secret", "failed"])
@@ -119,7 +119,7 @@ def test_a_summary_cuts_links_before_words(text: str) -> None:
 
 
 def test_a_summary_of_endless_words_is_bounded() -> None:
-    assert len(summary("word " * 500)) <= MAX_SUMMARY
+    assert len(summary("word " * 500)) <= MAX_SUMMARY_LENGTH
 
 
 async def test_a_long_reply_is_in_the_report_as_a_whole(make_prober: Any) -> None:
@@ -136,7 +136,7 @@ async def test_a_reply_without_end_is_cut_in_the_report(make_prober: Any) -> Non
     failure = await answered(make_prober, LOGS_IN, reply)
 
     assert failure.reply is not None
-    assert len(failure.reply.text) == LONGEST_REPLY
+    assert len(failure.reply.text) == MAX_REPLY_LENGTH
 
 
 async def test_an_old_server_that_knows_no_ehlo_is_greeted_as_of_old(make_prober: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mailsettings.domain.findings import FAILURES, WARNINGS
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, Observed, Outcome, ProbeReport, ProbeStage, WarningCode
+from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageObservation, WarningCode
 from mailsettings.domain.secret import Secret
 
 from smtp_server import AUTHORITY, HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
@@ -26,7 +26,7 @@ def login(username: str = USERNAME) -> PasswordAuthentication:
     return PasswordAuthentication(username, Secret(CANARY))
 
 
-def seen(report: ProbeReport, stage: ProbeStage) -> Observed:
+def seen(report: ProbeReport, stage: ProbeStage) -> StageObservation:
     return next(one.observed for one in report.stages if one.stage is stage)
 
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.probe import WORDS
-from mailsettings.cli.report import STORED_WORDS
+from mailsettings.cli.probe import PROBE_VOCABULARY
+from mailsettings.cli.report import STORED_VOCABULARY
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, SettingStep, StageReport
+from mailsettings.domain.probe import FailureCode, ProbeFailure, SettingStep, StageReport, SuggestedChange
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary
@@ -40,7 +40,7 @@ def test_no_step_refers_to_a_suggestion_that_may_be_missing(code: FailureCode) -
 
 def found(code: FailureCode, *settings: Setting) -> ProbeFailure:
     """A failure of *code* that points at *settings*."""
-    changes = tuple(Change(setting) for setting in settings)
+    changes = tuple(SuggestedChange(setting) for setting in settings)
     return failure(code, FAILURES[code].stages[0], changes=changes)
 
 
@@ -54,7 +54,9 @@ def test_checkmarx_is_told_where_to_do_what_it_has_no_field_for(code: FailureCod
     assert bool(absent) == any("this API has no field" in step for step in told)
 
 
-@pytest.mark.parametrize("words", [VOCABULARY, STORED_WORDS, WORDS], ids=["Checkmarx", "stored", "probe"])
+@pytest.mark.parametrize(
+    "words", [VOCABULARY, STORED_VOCABULARY, PROBE_VOCABULARY], ids=["Checkmarx", "stored", "probe"]
+)
 def test_what_the_service_sets_has_one_name_everywhere(words: Vocabulary) -> None:
     changes = words.changes(found(FailureCode.EHLO_NAME_REFUSED, *SERVICE_SETTINGS))
 
@@ -65,7 +67,7 @@ def test_a_field_is_named_once() -> None:
     login = found(FailureCode.RELAY_REFUSED, Setting.AUTHENTICATION, Setting.USERNAME, Setting.PASSWORD)
 
     assert [change.field for change in VOCABULARY.changes(login)] == ["username", "password"]
-    assert [change.field for change in WORDS.changes(login)] == ["--username", "the password"]
+    assert [change.field for change in PROBE_VOCABULARY.changes(login)] == ["--username", "the password"]
 
 
 async def test_a_stage_that_is_shown_as_it_ends_has_no_secret(make_prober: Any) -> None:

@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from mailsettings.domain.probe import FailureCode, ProbeStage
-from mailsettings.smtp.tls_reasons import ended, is_known
+from mailsettings.smtp.tls_reasons import explain_tls_error, is_known_alert
 
 # OpenSSL's include/openssl/sslerr.h, and the alerts of RFC 8446 6.
 REASONS = {
@@ -30,8 +30,8 @@ def test_a_reason_is_told_in_both_words(reason: str) -> None:
     words, code = REASONS[reason]
     error = ssl.SSLError(1, f"[SSL: {reason}] {words} (_ssl.c:1006)")
     error.reason = reason
-    found = ended(error, ProbeStage.SECURE)
+    found = explain_tls_error(error, ProbeStage.SECURE)
 
     assert found.code is code
     assert f"OpenSSL: {words})" in found.explanation
-    assert is_known(error) == (code is not FailureCode.TLS_HANDSHAKE_FAILED)
+    assert is_known_alert(error) == (code is not FailureCode.TLS_HANDSHAKE_FAILED)

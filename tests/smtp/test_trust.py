@@ -22,8 +22,8 @@ from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
+from mailsettings.smtp.tls import TLSContexts
 
 from certificates import SelfSigned
 from smtp_server import AUTHORITY, HOST, USERNAME, Behaviour, real_server
@@ -124,7 +124,7 @@ async def test_the_presented_certificate_is_offered_and_works_once_it_is_given(
     assert refused.failure is not None
     suggested = refused.failure.changes[0].suggested
     assert isinstance(suggested, str)
-    taken, _ = await probe(make_prober, security, certificate, GivenCertificates.parse(suggested))
+    taken, _ = await probe(make_prober, security, certificate, CustomTrust.parse(suggested))
 
     assert taken.succeeded
 
@@ -132,7 +132,7 @@ async def test_the_presented_certificate_is_offered_and_works_once_it_is_given(
 @pytest.mark.shows(FailureCode.TLS_CERTIFICATE_INVALID)
 async def test_a_certificate_for_another_purpose_is_told_in_the_librarys_words(make_prober: Any) -> None:
     certificate = SelfSigned.for_name(NAME, ExtendedKeyUsageOID.CLIENT_AUTH)
-    trust = GivenCertificates(certificate.pem.decode())
+    trust = CustomTrust(certificate.pem.decode())
     report, attempts = await probe(make_prober, ENCRYPTED[0], certificate, trust)
 
     assert report.failure is not None
@@ -184,7 +184,7 @@ async def test_a_strange_certificate_is_no_error_of_ours(
     make_prober: Any, security: ConnectionSecurity, trusted: bool
 ) -> None:
     certificate = SelfSigned.for_name("mail.example.or", extra=X400)
-    trust = GivenCertificates(certificate.pem.decode()) if trusted else None
+    trust = CustomTrust(certificate.pem.decode()) if trusted else None
     report, _ = await probe(make_prober, security, certificate, trust, host="mail.example.or")
 
     assert report.succeeded == trusted
@@ -194,7 +194,7 @@ async def test_a_strange_certificate_is_no_error_of_ours(
 async def test_a_name_in_the_subject_alone_is_told_to_be_in_the_wrong_place(make_prober: Any) -> None:
     """wg-gen-web#79. RFC 9525 2: only subjectAltName counts."""
     certificate = SelfSigned.for_name("old.example.org", extra=x509.SubjectKeyIdentifier(b"k" * 20))
-    report, _ = await probe(make_prober, ENCRYPTED[0], certificate, GivenCertificates(certificate.pem.decode()))
+    report, _ = await probe(make_prober, ENCRYPTED[0], certificate, CustomTrust(certificate.pem.decode()))
 
     assert report.failure is not None
     assert report.failure.code is FailureCode.TLS_NAME_MISMATCH
@@ -206,7 +206,7 @@ async def test_an_authority_without_key_usage_can_be_trusted(make_prober: Any) -
     """As `openssl req -x509` makes them; Python 3.13 would refuse it by default."""
     authority = SelfSigned.for_name("Our own authority", authority=True)
     leaf = authority.issue(NAME)
-    report, _ = await probe(make_prober, ENCRYPTED[1], leaf, GivenCertificates(authority.pem.decode()))
+    report, _ = await probe(make_prober, ENCRYPTED[1], leaf, CustomTrust(authority.pem.decode()))
 
     assert report.succeeded
 
@@ -235,7 +235,7 @@ async def test_a_chain_with_its_intermediate_passes(make_prober: Any) -> None:
 async def test_given_certificates_are_the_only_ones_trusted(make_prober: Any) -> None:
     """Case 30."""
     other = trustme.CA()
-    trust = GivenCertificates(other.cert_pem.bytes().decode())
+    trust = CustomTrust(other.cert_pem.bytes().decode())
     report, attempts = await probe(make_prober, ENCRYPTED[0], AUTHORITY.issue_cert(NAME), trust)
 
     assert report.failure is not None
@@ -244,20 +244,20 @@ async def test_given_certificates_are_the_only_ones_trusted(make_prober: Any) ->
 
 
 async def test_many_tests_share_one_context(make_prober: Any) -> None:
-    trust = TLSTrust()
+    trust = TLSContexts()
     prober = make_prober(trust=trust)
     async with real_server(Behaviour(ENCRYPTED[1])) as server:
         settings = replace(server.settings(ENCRYPTED[1]), trust=SystemTrust())
         await asyncio.gather(*(prober.probe(settings, None) for _ in range(3)))
 
-    assert trust.made.cache_info().misses == 1
+    assert trust.cached.cache_info().misses == 1
 
 
 async def probe(
     make_prober: Any,
     security: ConnectionSecurity,
     certificate: Any,
-    trust: GivenCertificates | None = None,
+    trust: CustomTrust | None = None,
     login: Authentication = LOGIN,
     host: str = NAME,
 ) -> tuple[ProbeReport, list[str]]:

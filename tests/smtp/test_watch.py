@@ -7,14 +7,14 @@ from sqlalchemy import text
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.watch import Health, WatchedServer
+from mailsettings.domain.watch import Health, MonitoredServer
 from mailsettings.smtp.egress import EgressPolicy
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.lease import Lease
-from mailsettings.use_cases.watch import Watch
+from mailsettings.use_cases.watch import ScheduledChecks
 
 from databases import KEY
 from misbehaving_server import Kind, Step, misbehaving_server
@@ -26,11 +26,11 @@ LOGIN = PasswordAuthentication(USERNAME, Secret(PASSWORD))
 STARTTLS = ConnectionSecurity.STARTTLS
 
 
-async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> WatchedServer:
+async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> MonitoredServer:
     store = SQLStore(url, Sealer(KEY))
     lease = Lease(store, "watch")
     assert await lease._taken() is not None  # noqa: SLF001  # what its loop begins with
-    watch = Watch(store, prober, lease, 3600, tells=True)
+    watch = ScheduledChecks(store, prober, lease, 3600, has_webhook=True)
     async with store.writing() as work:
         await work.mail_servers.add(server)
     await watch.check_due()

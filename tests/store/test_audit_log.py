@@ -8,11 +8,11 @@ from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.domain.seen_entry import WitnessedEntry
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.audit_log import ReadAuditLog, Verdict
+from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
 
 from databases import KEY
 
@@ -32,7 +32,7 @@ async def write(store: SQLStore, count: int) -> None:
             await work.audit.append(record(number))
 
 
-async def verify(store: SQLStore, seen: SeenEntry | None = None) -> Verdict:
+async def verify(store: SQLStore, seen: WitnessedEntry | None = None) -> AuditLogVerdict:
     return await ReadAuditLog(store).verify(OPERATOR, seen)
 
 
@@ -108,11 +108,11 @@ async def test_writers_side_by_side_make_one_chain(database_url: str) -> None:
 
 
 async def test_a_log_that_nobody_touched_is_found_to_be_so(store: SQLStore) -> None:
-    assert await verify(store) == Verdict(0, b"", None)
+    assert await verify(store) == AuditLogVerdict(0, b"", None)
     await write(store, 5)
     before = await verify(store)
     await write(store, 2)
-    after = await verify(store, SeenEntry(before.sequence, before.mac[:8]))
+    after = await verify(store, WitnessedEntry(before.sequence, before.mac[:8]))
 
     assert (before.sequence, before.problem, after.sequence, after.problem) == (5, None, 7, None)
 
@@ -197,9 +197,9 @@ async def test_a_whole_log_that_was_made_anew_is_found_by_what_was_seen_before(
     seen = await verify(store)
     tamper(database_url, *(f"DELETE FROM {table}" for table in ("audit_entries", "audit_head", "sealed_keys")))
     await write(store, 3)
-    shorter = (await verify(store, SeenEntry(seen.sequence, seen.mac))).problem
+    shorter = (await verify(store, WitnessedEntry(seen.sequence, seen.mac))).problem
     await write(store, 9)
-    longer = (await verify(store, SeenEntry(seen.sequence, seen.mac))).problem
+    longer = (await verify(store, WitnessedEntry(seen.sequence, seen.mac))).problem
 
     assert (await verify(store)).problem is None
     assert shorter == "The log ends at entry 3; entry 5 was seen before."

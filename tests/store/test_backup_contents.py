@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, Interval, LargeBinary, MetaData, Table
 
-from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, as_preface, numbered
+from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, identity_column, parse_preface
 from mailsettings.store.tables import mail_servers, metadata
 
 
@@ -24,7 +24,7 @@ def test_every_table_is_in_a_backup_or_has_a_reason_not_to_be() -> None:
 def test_every_column_has_a_form_and_no_table_gives_two_numbers(table: Table) -> None:
     assert RowFormat(table).columns == [column.name for column in table.columns]
     assert len([column for column in table.columns if column.identity]) <= 1
-    assert (numbered(table) is None) == (not table.dialect_kwargs.get("sqlite_autoincrement"))
+    assert (identity_column(table) is None) == (not table.dialect_kwargs.get("sqlite_autoincrement"))
 
 
 def test_a_column_of_another_type_is_not_passed_over() -> None:
@@ -74,5 +74,5 @@ def test_what_a_backup_says_of_itself_is_fit_for_a_terminal(text: str) -> None:
     said = {"about": ["id", "2026-11-21T10:00:00Z", text], "revision": "0003", "keys": []}
 
     with pytest.raises(ValueError, match=r"^$"):
-        as_preface(said)
-    assert as_preface({**said, "about": ["id", "at", "1.0"]}).backup.program == "1.0"
+        parse_preface(said)
+    assert parse_preface({**said, "about": ["id", "at", "1.0"]}).backup.program == "1.0"

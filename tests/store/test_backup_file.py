@@ -7,16 +7,24 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from mailsettings.domain.backup import BackupUnusable, PassphraseWrong
+from mailsettings.domain.backup import BackupUnusable, WrongPassphrase
 from mailsettings.domain.secret import Secret
 from mailsettings.store import backup_file
-from mailsettings.store.backup_file import HEAD_BYTES, MAGIC, MOST, PIECE_BYTES, BackupReader, BackupWriter, Cost
+from mailsettings.store.backup_file import (
+    CHUNK_BYTES,
+    HEAD_BYTES,
+    MAGIC,
+    MAX_COST,
+    BackupReader,
+    BackupWriter,
+    Cost,
+)
 
 from canary import Canary
 
 CHEAP = Cost(memory=8, passes=1, lanes=1)
 PASSPHRASE = "correct horse battery staple"
-SEALED_PIECE = PIECE_BYTES + 16
+SEALED_PIECE = CHUNK_BYTES + 16
 
 
 def written(*lines: bytes, passphrase: str = PASSPHRASE, cost: Cost = CHEAP) -> bytes:
@@ -41,7 +49,7 @@ WHOLE = written(*LINES)
 SMALL = written(b"one", b"two")
 
 
-@pytest.mark.parametrize("size", [0, 1, PIECE_BYTES - 2, PIECE_BYTES - 1, PIECE_BYTES, 3 * PIECE_BYTES - 1])
+@pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 2, CHUNK_BYTES - 1, CHUNK_BYTES, 3 * CHUNK_BYTES - 1])
 def test_what_was_written_is_read_as_often_as_it_is_asked_for(size: int) -> None:
     lines = [b"first", b"y" * size, b"last"] if size % 2 else [b"y" * size]
     reader = BackupReader(io.BytesIO(written(*lines)), Secret(PASSPHRASE))
@@ -68,7 +76,7 @@ def test_nothing_of_it_can_be_read_without_the_passphrase() -> None:
 
     content.assert_nowhere(file)
     passphrase.assert_nowhere(file)
-    with pytest.raises(PassphraseWrong, match="not the one that this backup was made with"):
+    with pytest.raises(WrongPassphrase, match="not the one that this backup was made with"):
         read(file, PASSPHRASE)
 
 
@@ -89,7 +97,7 @@ def test_damage_to_the_head_is_not_taken_for_a_wrong_passphrase() -> None:
 
 def cuts() -> Iterator[int]:
     ends = [HEAD_BYTES + number * SEALED_PIECE for number in range(4)]
-    yield from (end + beside for end in ends for beside in (-17, -1, 0, 1, 16, 17))
+    yield from (end + associated_data for end in ends for associated_data in (-17, -1, 0, 1, 16, 17))
     yield from (0, 1, len(MAGIC), len(MAGIC) + 1, len(WHOLE) - 17, len(WHOLE) - 16, len(WHOLE) - 1)
 
 
@@ -108,7 +116,7 @@ TAMPERED: dict[str, Callable[[], bytes]] = {
     "much more": lambda: WHOLE + random.Random(1).randbytes(2 * SEALED_PIECE),
     "another whole file": lambda: WHOLE + WHOLE,
     "the last piece twice": lambda: WHOLE + piece(3),
-    "a full last piece and more": lambda: written(b"x" * (PIECE_BYTES - 1)) + b"\0",
+    "a full last piece and more": lambda: written(b"x" * (CHUNK_BYTES - 1)) + b"\0",
     "two pieces swapped": lambda: (
         WHOLE[:HEAD_BYTES] + piece(1) + piece(0) + WHOLE[HEAD_BYTES + 2 * SEALED_PIECE :]
     ),
@@ -151,7 +159,11 @@ def test_what_a_newer_program_made_is_called_that() -> None:
 @pytest.mark.parametrize(
     "cost",
     [
-        *(MOST._replace(memory=MOST.memory + 1), MOST._replace(passes=65), MOST._replace(lanes=65)),
+        *(
+            MAX_COST._replace(memory=MAX_COST.memory + 1),
+            MAX_COST._replace(passes=65),
+            MAX_COST._replace(lanes=65),
+        ),
         *(Cost(7, 1, 1), Cost(8, 0, 1), Cost(8, 1, 0)),
     ],
     ids=str,
@@ -188,7 +200,7 @@ def test_a_disk_that_fails_is_told_in_a_sentence() -> None:
 
 
 def test_a_line_that_does_not_end_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_file, "LONGEST_LINE", PIECE_BYTES // 2)
+    monkeypatch.setattr(backup_file, "LONGEST_LINE", CHUNK_BYTES // 2)
 
     with pytest.raises(BackupUnusable):
-        read(written(b"y" * 3 * PIECE_BYTES))
+        read(written(b"y" * 3 * CHUNK_BYTES))

@@ -19,25 +19,25 @@ from sqlalchemy import func, insert, select, text, update
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.backup import Backup, BackupUnusable, DatabaseNotEmpty, PassphraseWrong
+from mailsettings.domain.backup import Backup, BackupUnusable, DatabaseNotEmpty, WrongPassphrase
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
 from mailsettings.store import backups, migrations
-from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, as_line
+from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, to_line
 from mailsettings.store.backup_file import MAGIC
 from mailsettings.store.backup_reader import verified_backup
-from mailsettings.store.ring_file import Ring as RingContent
-from mailsettings.store.sealed_columns import SEALED
+from mailsettings.store.ring_file import KeyFileContent as RingContent
+from mailsettings.store.sealed_columns import SEALED_COLUMNS
 from mailsettings.store.tables import (
     accounts,
     audit_entries,
+    encryption_keys,
     mail_server_versions,
     mail_servers,
     metadata,
     schema_support,
-    sealing_keys,
 )
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
 
 from backup_places import DIRECTLY, PASSPHRASE, Place, fill, new_backup, no_file_longer_than, with_password
 from canary import Canary
@@ -124,7 +124,7 @@ async def test_secrets_are_sealed_with_the_newest_key_of_the_new_place_alone(
     await source.make(tmp_path / "b")
     await target.restore(tmp_path / "b")
 
-    report = await KeepSealingKeys(target.store, target.ring).status()
+    report = await ManageEncryptionKeys(target.store, target.ring).status()
     used = {key.key_id: key.secrets for key in report.keys}
     # Of two mail servers and of what two were before, of the audit log and what signs tokens.
     assert used == {before: 0, target.ring.newest().key_id: 6}
@@ -251,7 +251,7 @@ async def test_a_disk_that_is_slower_than_the_servers_limits_does_not_end_a_back
     begun = [next(lines), next(lines)]
     await asyncio.sleep(2 * LIMIT_SECONDS)
 
-    assert [*begun, *lines][-1] == as_line({"rows": 0})
+    assert [*begun, *lines][-1] == to_line({"rows": 0})
 
 
 LIMIT_SECONDS = 1.0
@@ -283,7 +283,7 @@ async def test_secrets_that_do_not_open_are_told_and_kept_as_they_are(
         target.sql(select(mail_servers.c.sealed_secret).where(mail_servers.c.id == 1))[0]["sealed_secret"]
         == b"damaged"
     )
-    assert (await KeepSealingKeys(target.store, target.ring).status()).unreadable == lost
+    assert (await ManageEncryptionKeys(target.store, target.ring).status()).unreadable == lost
 
 
 async def test_a_database_that_holds_anything_is_not_restored_into(
@@ -291,10 +291,10 @@ async def test_a_database_that_holds_anything_is_not_restored_into(
 ) -> None:
     await fill(source, "a password")
     await source.make(tmp_path / "b")
-    for table in {*metadata.sorted_tables} - {schema_support, sealing_keys}:
+    for table in {*metadata.sorted_tables} - {schema_support, encryption_keys}:
         target = place_on(f"sqlite:///{shutil.copyfile(migrated_sqlite, tmp_path / table.name)}")
         row = DIRECTLY.get(table) or dict(source.sql(select(table))[0])
-        unreadable = {column.sealed.name: b"of no key" for column in SEALED if column.table is table}
+        unreadable = {column.sealed.name: b"of no key" for column in SEALED_COLUMNS if column.table is table}
         target.sql(insert(table).values(row | unreadable))
 
         with pytest.raises(DatabaseNotEmpty, match="restore into a new one"):
@@ -422,7 +422,7 @@ def test_the_passphrase_of_a_backup_is_as_costly_to_guess_as_it_should_be(tmp_pa
 
 def test_a_wrong_passphrase_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
     backup_of(tmp_path / "b", b"")
-    with pytest.raises(PassphraseWrong), verified_backup(tmp_path / "b", Secret("another one")):
+    with pytest.raises(WrongPassphrase), verified_backup(tmp_path / "b", Secret("another one")):
         pass
     with pytest.raises(BackupUnusable, match="No such file"), verified_backup(tmp_path / "c", PASSPHRASE):
         pass
@@ -466,21 +466,21 @@ def whole() -> list[bytes]:
         {"table": table.name, "columns": [c.name for c in table.columns], "last_number": None}
         for table in BACKED_UP
     ]
-    return [PREFACE.line(), *map(as_line, heads), as_line({"rows": 0})]
+    return [PREFACE.line(), *map(to_line, heads), to_line({"rows": 0})]
 
 
 MALFORMED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "nothing": lambda lines: [],
     "no JSON": lambda lines: [b"x\n"],
     "no preface": lambda lines: lines[1:],
-    "a preface of other things": lambda lines: [as_line({"keys": []}), *lines[1:]],
+    "a preface of other things": lambda lines: [to_line({"keys": []}), *lines[1:]],
     "no key": lambda lines: [lines[0].replace(b'"keys":["', b'"keys":["!'), *lines[1:]],
     "a table is missing": lambda lines: [*lines[:2], *lines[3:]],
     "tables in another order": lambda lines: [lines[0], lines[2], lines[1], *lines[3:]],
     "a table with other columns": lambda lines: [lines[0], lines[1].replace(b'"port",', b""), *lines[2:]],
     "a table with no number": lambda lines: [lines[0], lines[1].replace(b"null", b'"1"'), *lines[2:]],
-    "a row too short": lambda lines: [*lines[:2], b"[1]\n", *lines[2:-1], as_line({"rows": 1})],
-    "fewer rows than it says": lambda lines: [*lines[:-1], as_line({"rows": 1})],
+    "a row too short": lambda lines: [*lines[:2], b"[1]\n", *lines[2:-1], to_line({"rows": 1})],
+    "fewer rows than it says": lambda lines: [*lines[:-1], to_line({"rows": 1})],
     "no end": lambda lines: lines[:-1],
     "more after the end": lambda lines: [*lines, b"[]\n"],
 }

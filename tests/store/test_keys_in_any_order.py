@@ -23,11 +23,11 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
-from mailsettings.store.key_admission import WrongKey, require_fitting
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.key_admission import WrongKey, require_matching_keys
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.ring_file import KeyFile
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
 
 Result = TypeVar("Result")
 
@@ -63,14 +63,14 @@ async def password_of(store: SQLStore, server_id: int) -> str:
 async def test_a_secret_is_stored_read_and_resealed_to_the_last_byte(
     database_url: str, tmp_path: Path, password: str
 ) -> None:
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys"))
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
     ring.file.create()
     store = SQLStore(database_url, ring)
     async with store.writing() as work:
         server_id = await work.mail_servers.add(with_password(password))
     stored = await password_of(store, server_id)
-    await KeepSealingKeys(store, ring).rotate(OPERATOR)
-    await KeepSealingKeys(store, ring).reseal(OPERATOR)
+    await ManageEncryptionKeys(store, ring).rotate(OPERATOR)
+    await ManageEncryptionKeys(store, ring).reseal(OPERATOR)
     resealed = await password_of(store, server_id)
     await store.close()
 
@@ -81,7 +81,7 @@ async def test_a_secret_is_stored_read_and_resealed_to_the_last_byte(
 @given(PASSWORDS)
 def test_a_ring_opens_what_it_sealed_to_the_last_byte(password: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        ring = KeyRing(RingFile(Path(folder) / "sealing-keys"))
+        ring = LiveKeys(KeyFile(Path(folder) / "sealing-keys"))
         ring.file.create()
         sealed = ring.newest().seal(password, "here")
         ring.add()
@@ -100,12 +100,12 @@ class Keys(RuleBasedStateMachine):
         self.loop = asyncio.Runner()
         self.folder = Path(tempfile.mkdtemp(prefix="keyring."))
         self.url = f"sqlite:///{shutil.copy(self.template, self.folder / 'mailsettings.db')}"
-        self.files = [RingFile(self.folder / name) for name in ("first", "replica")]
+        self.files = [KeyFile(self.folder / name) for name in ("first", "replica")]
         self.files[0].create()
         shutil.copy(self.files[0].path, self.files[1].path)
-        self.services = [SQLStore(self.url, KeyRing(file)) for file in self.files]
+        self.services = [SQLStore(self.url, LiveKeys(file)) for file in self.files]
         self.expected: dict[int, str] = {}
-        self.ever = {KeyRing(self.files[0]).newest().key_id}
+        self.ever = {LiveKeys(self.files[0]).newest().key_id}
 
     @rule(target=servers, password=PASSWORDS, which=st.integers(0, 1))
     def store(self, password: str, which: int) -> int:
@@ -151,7 +151,7 @@ class Keys(RuleBasedStateMachine):
     def begin_to_reseal(self, batch: int) -> None:
         async def once() -> None:
             async with self.services[0].writing() as work:
-                await work.sealing_keys.reseal(None, batch)
+                await work.encryption_keys.reseal(None, batch)
 
         self._run(once())
 
@@ -162,7 +162,7 @@ class Keys(RuleBasedStateMachine):
             self._run(self._keys().drop(OPERATOR, key_id))
         except KeyRefused:
             return
-        assert key_id not in KeyRing(self.files[0]).newest().key_ids
+        assert key_id not in LiveKeys(self.files[0]).newest().key_ids
 
     @rule()
     def distribute(self) -> None:
@@ -171,8 +171,8 @@ class Keys(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1))
     def restart(self, which: int) -> None:
         try:
-            require_fitting(self.url, KeyRing(self.files[which]))
-            self._run(self._restarted(which).admit_key())
+            require_matching_keys(self.url, LiveKeys(self.files[which]))
+            self._run(self._restarted(which).register_key())
         except WrongKey:
             assert which == 1
             assert self._replica_lags()
@@ -191,14 +191,14 @@ class Keys(RuleBasedStateMachine):
 
     def _restarted(self, which: int) -> SQLStore:
         self._run(self.services[which].close())
-        self.services[which] = SQLStore(self.url, KeyRing(self.files[which]))
+        self.services[which] = SQLStore(self.url, LiveKeys(self.files[which]))
         return self.services[which]
 
     def _replica_lags(self) -> bool:
         return self.files[0].path.read_bytes() != self.files[1].path.read_bytes()
 
-    def _keys(self) -> KeepSealingKeys:
-        return KeepSealingKeys(self.services[0], KeyRing(self.files[0]))
+    def _keys(self) -> ManageEncryptionKeys:
+        return ManageEncryptionKeys(self.services[0], LiveKeys(self.files[0]))
 
     def _run(self, doing: Awaitable[Result]) -> Result:
         async def run() -> Result:

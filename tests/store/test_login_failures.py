@@ -8,27 +8,33 @@ from sqlalchemy import text
 
 from mailsettings.domain.access import Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.guessing import KNOWN_SECONDS, MAX_KNOWN_EACH, Attempt, Failures, Subject
+from mailsettings.domain.guessing import (
+    KNOWN_NETWORK_SECONDS,
+    MAX_KNOWN_NETWORKS_PER_ACCOUNT,
+    Failures,
+    LoginAttempt,
+    ThrottleKey,
+)
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 
 from databases import KEY
 
-ALICE = Subject("account|älice \ud800", "älice \ud800")
-BOB = Subject("account|bob", "bob")
-ADDRESS = Subject("address|192.0.2.1")
+ALICE = ThrottleKey("account|älice \ud800", "älice \ud800")
+BOB = ThrottleKey("account|bob", "bob")
+ADDRESS = ThrottleKey("address|192.0.2.1")
 NOW = 1_800_000_000.25
 
 
-async def known(store: SQLStore, attempt: Attempt, now: float = NOW) -> bool:
+async def known(store: SQLStore, attempt: LoginAttempt, now: float = NOW) -> bool:
     async with store.reading() as view:
-        return await view.known_neighbourhoods.knows(attempt, now)
+        return await view.known_networks.knows(attempt, now)
 
 
-async def log_in(store: SQLStore, attempt: Attempt, now: float = NOW) -> None:
+async def log_in(store: SQLStore, attempt: LoginAttempt, now: float = NOW) -> None:
     async with store.writing() as work:
-        await work.known_neighbourhoods.remember(attempt, now)
+        await work.known_networks.remember(attempt, now)
 
 
 def everything(url: str) -> str:
@@ -60,11 +66,17 @@ async def test_before_the_first_entry_of_the_audit_log_nothing_is_remembered(sto
         found = await view.login_failures.of([ALICE])
 
     assert found == {ALICE: Failures()}
-    assert not await known(store, Attempt("alice", "192.0.2.1"))
+    assert not await known(store, LoginAttempt("alice", "192.0.2.1"))
 
 
 async def test_failures_are_forgotten_one_by_one_by_account_and_by_age(store: SQLStore) -> None:
-    subjects = [Subject("a"), replace(BOB, text="b"), replace(BOB, text="c"), Subject("d"), Subject("e")]
+    subjects = [
+        ThrottleKey("a"),
+        replace(BOB, text="b"),
+        replace(BOB, text="c"),
+        ThrottleKey("d"),
+        ThrottleKey("e"),
+    ]
     async with store.writing() as work:
         for number, subject in enumerate(subjects):
             await work.login_failures.remember(subject, Failures(1, float(number), 0))
@@ -79,49 +91,52 @@ async def test_failures_are_forgotten_one_by_one_by_account_and_by_age(store: SQ
 
 
 async def test_a_neighbourhood_is_known_for_thirty_days_after_the_last_login(store: SQLStore) -> None:
-    attempt = Attempt("alice", "2001:db8::1")
+    attempt = LoginAttempt("alice", "2001:db8::1")
     await log_in(store, attempt, NOW)
     await log_in(store, attempt, NOW + 10)
 
-    assert await known(store, Attempt("alice", "2001:db8::ffff"), NOW + 10)
-    assert await known(store, attempt, NOW + KNOWN_SECONDS + 9)
-    assert not await known(store, attempt, NOW + KNOWN_SECONDS + 10)
-    assert not await known(store, Attempt("alice", "2001:db8:0:1::1"))
-    assert not await known(store, Attempt("bob", "2001:db8::1"))
-    assert not await known(store, Attempt(None, "2001:db8::1"))
+    assert await known(store, LoginAttempt("alice", "2001:db8::ffff"), NOW + 10)
+    assert await known(store, attempt, NOW + KNOWN_NETWORK_SECONDS + 9)
+    assert not await known(store, attempt, NOW + KNOWN_NETWORK_SECONDS + 10)
+    assert not await known(store, LoginAttempt("alice", "2001:db8:0:1::1"))
+    assert not await known(store, LoginAttempt("bob", "2001:db8::1"))
+    assert not await known(store, LoginAttempt(None, "2001:db8::1"))
 
 
 async def test_of_one_account_a_bounded_number_of_neighbourhoods_is_known(
     store: SQLStore, database_url: str
 ) -> None:
-    await log_in(store, Attempt("bob", "192.0.2.1"), NOW)
-    for number in range(MAX_KNOWN_EACH + 3):
-        await log_in(store, Attempt("alice", f"192.0.2.{number}"), NOW + number)
-    seen = [await known(store, Attempt("alice", f"192.0.2.{number}")) for number in range(MAX_KNOWN_EACH + 3)]
+    await log_in(store, LoginAttempt("bob", "192.0.2.1"), NOW)
+    for number in range(MAX_KNOWN_NETWORKS_PER_ACCOUNT + 3):
+        await log_in(store, LoginAttempt("alice", f"192.0.2.{number}"), NOW + number)
+    seen = [
+        await known(store, LoginAttempt("alice", f"192.0.2.{number}"))
+        for number in range(MAX_KNOWN_NETWORKS_PER_ACCOUNT + 3)
+    ]
 
-    assert seen == [False] * 3 + [True] * MAX_KNOWN_EACH
-    assert await known(store, Attempt("bob", "192.0.2.1"))
-    await log_in(store, Attempt("carol", "192.0.2.1"), NOW + 2 * KNOWN_SECONDS)
+    assert seen == [False] * 3 + [True] * MAX_KNOWN_NETWORKS_PER_ACCOUNT
+    assert await known(store, LoginAttempt("bob", "192.0.2.1"))
+    await log_in(store, LoginAttempt("carol", "192.0.2.1"), NOW + 2 * KNOWN_NETWORK_SECONDS)
     assert everything(database_url).count(".25") == 1  # what is too old is gone, whosever it was
 
 
 async def test_an_account_is_forgotten_with_all_its_neighbourhoods(store: SQLStore) -> None:
     for name in ("alice", "bob"):
-        await log_in(store, Attempt(name, "192.0.2.1"))
+        await log_in(store, LoginAttempt(name, "192.0.2.1"))
     async with store.writing() as work:
-        await work.known_neighbourhoods.forget_account("alice")
+        await work.known_networks.forget_account("alice")
 
-    assert [await known(store, Attempt(name, "192.0.2.1")) for name in ("alice", "bob")] == [False, True]
+    assert [await known(store, LoginAttempt(name, "192.0.2.1")) for name in ("alice", "bob")] == [False, True]
 
 
 @pytest.mark.parametrize("address", ["192.0.2.99", "2001:db8:77::1"])
 async def test_neither_names_nor_addresses_nor_plain_hashes_of_them_are_kept(
     store: SQLStore, database_url: str, address: str
 ) -> None:
-    attempt = Attempt("alice", address)
+    attempt = LoginAttempt("alice", address)
     async with store.writing() as work:
         await work.audit.append(AuditRecord(None, Origin(), Action.LOGIN, None, AuditOutcome.DONE))
-        await work.known_neighbourhoods.remember(attempt, NOW)
+        await work.known_networks.remember(attempt, NOW)
         for subject in attempt.limits(known=False):
             await work.login_failures.remember(subject, Failures(1, NOW, 0))
     kept = everything(database_url)

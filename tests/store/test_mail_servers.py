@@ -21,7 +21,7 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store.engine import sqlite_file
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
@@ -59,7 +59,7 @@ VARIANTS = {
     "oauth2": with_login(OAuth2ClientCredentials("u", "client", "tenant.example", Secret(UNUSUAL))),
     "starttls": replace(RELAY, security=ConnectionSecurity.STARTTLS, port=65535),
     "certificate": replace(
-        RELAY, security=ConnectionSecurity.IMPLICIT_TLS, trust=GivenCertificates.parse(authority_pem())
+        RELAY, security=ConnectionSecurity.IMPLICIT_TLS, trust=CustomTrust.parse(authority_pem())
     ),
     "unusual sender": replace(RELAY, sender=Sender("not an address", UNUSUAL)),
     "IPv6": replace(RELAY, host="2001:db8::7"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.domain.backup import NotWritten
+from mailsettings.domain.backup import BackupNotWritten
 from mailsettings.store.new_file import new_file
 
 from backup_places import no_file_longer_than
@@ -70,7 +70,10 @@ def test_what_ends_half_way_leaves_nothing(tmp_path: Path, when: str) -> None:
 def test_nothing_is_overwritten_not_even_what_comes_meanwhile(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("link", "."):
-        with pytest.raises(NotWritten, match="exists already and is not overwritten"), new_file(tmp_path / name):
+        with (
+            pytest.raises(BackupNotWritten, match="exists already and is not overwritten"),
+            new_file(tmp_path / name),
+        ):
             pass
 
     def come_second() -> None:
@@ -78,7 +81,7 @@ def test_nothing_is_overwritten_not_even_what_comes_meanwhile(tmp_path: Path) ->
             (tmp_path / "b").write_bytes(b"somebody else's")
             file.publish()
 
-    with pytest.raises(NotWritten, match="exists already"):
+    with pytest.raises(BackupNotWritten, match="exists already"):
         come_second()
 
     assert (tmp_path / "b").read_bytes() == b"somebody else's"
@@ -93,7 +96,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_left(tmp_path: Path, s
             file.write(bytes(size))
             file.publish()
 
-    with pytest.raises(NotWritten, match=r"b cannot be written: File too large\."):
+    with pytest.raises(BackupNotWritten, match=r"b cannot be written: File too large\."):
         fill()
 
     assert names(tmp_path) == []
@@ -101,5 +104,8 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_left(tmp_path: Path, s
 
 def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "b"
-    with pytest.raises(NotWritten, match=r"b cannot be written: No such file or directory\."), new_file(path):
+    with (
+        pytest.raises(BackupNotWritten, match=r"b cannot be written: No such file or directory\."),
+        new_file(path),
+    ):
         pass

@@ -7,19 +7,19 @@ import pytest
 from sqlalchemy import func, select, update
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.errors import StillBeingAnswered, TooManyProbes
+from mailsettings.domain.errors import RequestInProgress, TooManyProbes
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.once import Once
+from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.store import engine
-from mailsettings.store.probe_admissions import KEPT_SECONDS
+from mailsettings.store.probe_admissions import USAGE_KEPT_SECONDS
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import probe_admissions as table
-from mailsettings.use_cases.admission import ProbeLimits
-from mailsettings.use_cases.connection_test import ProbeMailServers
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.admission import ConnectionTestLimits
+from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.turned_away import DenialLog
 
 from databases import KEY
 from fakes import ScriptedProber
@@ -33,13 +33,13 @@ SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@e
 @pytest.fixture
 async def other(store: SQLStore, database_url: str) -> AsyncIterator[SQLStore]:
     """Another replica's store; the audit log has its key, as after every start."""
-    await store.admit_key()
+    await store.register_key()
     replica = SQLStore(database_url, Sealer(KEY))
     yield replica
     await replica.close()
 
 
-async def share_of(store: SQLStore, principal: str = "alice") -> Share:
+async def share_of(store: SQLStore, principal: str = "alice") -> Usage:
     async with store.reading() as view:
         return await view.probe_admissions.of(principal, LONGEST)
 
@@ -64,8 +64,8 @@ async def test_what_runs_is_known_to_every_replica_until_it_ends(store: SQLStore
     ended = await share_of(other)
 
     assert [(share.running, share.begun) for share in (running, ended)] == [(2, 2), (1, 2)]
-    assert -1 < running.oldest_seconds < WINDOW_SECONDS
-    assert await share_of(other, "bob") == Share()
+    assert -1 < running.oldest_seconds < USAGE_WINDOW_SECONDS
+    assert await share_of(other, "bob") == Usage()
 
 
 async def test_a_test_whose_process_died_counts_no_longer_than_a_test_can_take(
@@ -76,26 +76,26 @@ async def test_a_test_whose_process_died_counts_no_longer_than_a_test_can_take(
     long = await share_of(store)
     age_all_by(database_url, 11)
     dead = await share_of(store)
-    age_all_by(database_url, WINDOW_SECONDS - LONGEST)
+    age_all_by(database_url, USAGE_WINDOW_SECONDS - LONGEST)
     over = await share_of(store)
 
     assert [(share.running, share.begun) for share in (long, dead, over)] == [(1, 1), (0, 1), (0, 0)]
-    assert LONGEST < dead.oldest_seconds < WINDOW_SECONDS
+    assert LONGEST < dead.oldest_seconds < USAGE_WINDOW_SECONDS
 
 
 async def test_a_clock_that_was_put_back_keeps_nobody_out_for_longer_than_two_minutes(
     store: SQLStore, database_url: str
 ) -> None:
     await begin(store)
-    age_all_by(database_url, 10 - WINDOW_SECONDS)
+    age_all_by(database_url, 10 - USAGE_WINDOW_SECONDS)
     soon = await share_of(store)
     age_all_by(database_url, -11)
     far = await share_of(store)
 
-    assert ((soon.running, soon.begun), far) == ((1, 1), Share())
+    assert ((soon.running, soon.begun), far) == ((1, 1), Usage())
 
 
-@pytest.mark.parametrize("age", [KEPT_SECONDS + 1, -KEPT_SECONDS - 10])
+@pytest.mark.parametrize("age", [USAGE_KEPT_SECONDS + 1, -USAGE_KEPT_SECONDS - 10])
 async def test_what_no_limit_looks_at_is_removed_when_the_next_one_begins(
     store: SQLStore, database_url: str, age: float
 ) -> None:
@@ -111,14 +111,16 @@ async def test_what_no_limit_looks_at_is_removed_when_the_next_one_begins(
     assert count == 1
 
 
-def probes_of(store: SQLStore, prober: ScriptedProber, limits: ProbeLimits) -> ProbeMailServers:
-    return ProbeMailServers(store, prober, limits, TurnedAway(store))
+def probes_of(store: SQLStore, prober: ScriptedProber, limits: ConnectionTestLimits) -> RunConnectionTests:
+    return RunConnectionTests(store, prober, limits, DenialLog(store))
 
 
-async def outcome(probes: ProbeMailServers, caller: Principal, once: Once | None = None) -> str:
+async def outcome(
+    probes: RunConnectionTests, caller: Principal, idempotency_key: IdempotencyKey | None = None
+) -> str:
     try:
-        await probes.given(caller, SERVER, "to@example.org", once)
-    except (TooManyProbes, StillBeingAnswered) as refused:
+        await probes.given(caller, SERVER, "to@example.org", idempotency_key)
+    except (TooManyProbes, RequestInProgress) as refused:
         return str(refused)
     return "made"
 
@@ -139,16 +141,20 @@ async def test_what_runs_at_once_on_two_replicas_is_limited_together(store: SQLS
     """Case 35, of several processes."""
     settled = asyncio.Queue[str]()
     prober = Announcing(settled)
-    replicas = [probes_of(each, prober, ProbeLimits(at_once_each=3)) for each in (store, other)]
+    replicas = [
+        probes_of(each, prober, ConnectionTestLimits(max_concurrent_per_caller=3)) for each in (store, other)
+    ]
 
-    async def ask(replica: ProbeMailServers) -> str:
+    async def ask(replica: RunConnectionTests) -> str:
         found = await outcome(replica, ALICE)
         settled.put_nowait(found)
         return found
 
     asked = [asyncio.create_task(ask(replica)) for replica in replicas for _ in range(3)]
     at_once = [await settled.get() for _ in asked]
-    bobs = await outcome(probes_of(other, ScriptedProber(), ProbeLimits(at_once_each=3)), BOB)
+    bobs = await outcome(
+        probes_of(other, ScriptedProber(), ConnectionTestLimits(max_concurrent_per_caller=3)), BOB
+    )
     assert prober.hold is not None
     prober.hold.set()
     await asyncio.gather(*asked)
@@ -163,7 +169,9 @@ async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
 ) -> None:
     """Case 35, of several processes."""
     prober = ScriptedProber()
-    replicas = [probes_of(each, prober, ProbeLimits(per_minute_each=3)) for each in (store, other)]
+    replicas = [
+        probes_of(each, prober, ConnectionTestLimits(max_per_minute_per_caller=3)) for each in (store, other)
+    ]
     outcomes = [await outcome(replicas[number % 2], ALICE) for number in range(5)]
     others = [await outcome(replica, BOB) for replica in replicas]
 
@@ -174,9 +182,11 @@ async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
 
 async def test_a_test_that_is_sent_to_two_replicas_at_once_is_made_once(store: SQLStore, other: SQLStore) -> None:
     prober = ScriptedProber(ProbeReport((), milliseconds=7))
-    replicas = [probes_of(each, prober, ProbeLimits()) for each in (store, other)]
-    outcomes = await asyncio.gather(*(outcome(each, ALICE, Once("key", b"request")) for each in replicas * 2))
-    later = await replicas[1].given(ALICE, SERVER, None, Once("key", b"request"))
+    replicas = [probes_of(each, prober, ConnectionTestLimits()) for each in (store, other)]
+    outcomes = await asyncio.gather(
+        *(outcome(each, ALICE, IdempotencyKey("key", b"request")) for each in replicas * 2)
+    )
+    later = await replicas[1].given(ALICE, SERVER, None, IdempotencyKey("key", b"request"))
 
     assert len(prober.asked) == 1
     assert "made" in outcomes

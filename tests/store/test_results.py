@@ -5,14 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import Change, ProbeFailure, ProbeReport, SettingStep
+from mailsettings.domain.probe import ProbeFailure, ProbeReport, SettingStep, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.store.results import from_json, to_json
 
 NO_SECURITY = st.none() | st.integers() | st.text() | st.sampled_from([kind.value for kind in ConnectionSecurity])
 SECURITY = st.none() | st.sampled_from(ConnectionSecurity)
-CHANGES = st.builds(Change, st.just(Setting.SECURITY), SECURITY, SECURITY) | st.builds(
-    Change, st.sampled_from([each for each in Setting if each is not Setting.SECURITY]), NO_SECURITY, NO_SECURITY
+CHANGES = st.builds(SuggestedChange, st.just(Setting.SECURITY), SECURITY, SECURITY) | st.builds(
+    SuggestedChange,
+    st.sampled_from([each for each in Setting if each is not Setting.SECURITY]),
+    NO_SECURITY,
+    NO_SECURITY,
 )
 STEPS = st.text() | st.builds(SettingStep, st.sampled_from(Setting), st.text())
 FAILURES = st.builds(

@@ -12,8 +12,8 @@ import pytest
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import key_file
 from mailsettings.store.key_file import KeyFileUnusable
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import KeysKeptElsewhere, RingFile, new_line
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.ring_file import KeyFile, ReadOnlyKeyFile, new_key_line
 from mailsettings.store.sealing import Sealer, key_id
 
 from databases import KEY
@@ -32,7 +32,7 @@ def write(path: Path, text: str | bytes, mode: int = 0o600) -> Path:
 
 
 def keys_in(path: Path) -> list[bytes]:
-    return list(RingFile(path).read()[1])
+    return list(KeyFile(path).read()[1])
 
 
 def test_a_ring_is_made_once_whole_and_private(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_ring_is_made_once_whole_and_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with ThreadPoolExecutor(8) as threads:
-            list(threads.map(lambda _: RingFile(path).create(), range(16)))
+            list(threads.map(lambda _: KeyFile(path).create(), range(16)))
             keys = {tuple(keys) for keys in threads.map(lambda _: keys_in(path), range(16))}
     finally:
         os.umask(before)
@@ -66,12 +66,12 @@ def test_the_last_line_seals_and_comments_and_empty_lines_are_passed_over(tmp_pa
     path = write(tmp_path / "sealing-keys", text)
 
     assert keys_in(path) == [KEY, OTHER_KEY]
-    assert KeyRing(RingFile(path)).newest().key_id == key_id(OTHER_KEY)
+    assert LiveKeys(KeyFile(path)).newest().key_id == key_id(OTHER_KEY)
 
 
 def test_comments_survive_what_is_added_and_removed(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", f"# kept\n{line(KEY)} # goes with its key\n\n# kept too")
-    file = RingFile(path)
+    file = KeyFile(path)
     added = file.add()
     file.remove(key_id(KEY))
     text = path.read_text()
@@ -108,7 +108,7 @@ def test_a_ring_that_is_unsafe_or_damaged_is_refused_by_its_name_alone_and_left_
     path = write(tmp_path / "sealing-keys", content, mode)
 
     with pytest.raises(KeyFileUnusable, match="sealing-keys") as refused:
-        KeyRing(RingFile(path)).newest()
+        LiveKeys(KeyFile(path)).newest()
 
     assert line(KEY)[:8] not in str(refused.value)
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
@@ -116,7 +116,7 @@ def test_a_ring_that_is_unsafe_or_damaged_is_refused_by_its_name_alone_and_left_
 
 def test_the_one_key_of_older_versions_is_a_ring_and_survives_the_first_rotation(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys", before=old))
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     ring.file.create()
     sealed = ring.newest().seal("canary", "here")
     ids_before = ring.newest().key_ids
@@ -130,7 +130,7 @@ def test_the_one_key_of_older_versions_is_a_ring_and_survives_the_first_rotation
 
 def test_a_dropped_key_is_in_no_file_of_ours_any_more(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys", before=old))
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     added = ring.add()
 
     assert ring.remove(key_id(KEY)) is None
@@ -143,7 +143,7 @@ def test_an_old_key_file_of_another_size_is_refused(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY + b"x")
 
     with pytest.raises(KeyFileUnusable, match="sealing-key must hold 32 bytes"):
-        RingFile(tmp_path / "sealing-keys", before=old).read()
+        KeyFile(tmp_path / "sealing-keys", before=old).read()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_a_mounted_ring_may_be_read_by_its_group_and_by_nobody_else(
     tmp_path: Path, mode: int, taken: bool
 ) -> None:
     path = write(tmp_path / "keys", line(KEY), mode)
-    file = RingFile(path, given=True)
+    file = KeyFile(path, given=True)
     if taken:
         assert list(file.read()[1]) == [KEY]
     else:
@@ -163,11 +163,11 @@ def test_a_mounted_ring_may_be_read_by_its_group_and_by_nobody_else(
 
 def test_a_mounted_ring_is_never_written(tmp_path: Path) -> None:
     path = write(tmp_path / "keys", f"{line(KEY)}\n{line(OTHER_KEY)}\n")
-    ring = KeyRing(RingFile(path, given=True))
-    absent = RingFile(tmp_path / "absent", given=True)
+    ring = LiveKeys(KeyFile(path, given=True))
+    absent = KeyFile(tmp_path / "absent", given=True)
     absent.create()
 
-    with pytest.raises(KeysKeptElsewhere, match="mailsettings keys new"):
+    with pytest.raises(ReadOnlyKeyFile, match="mailsettings keys new"):
         ring.add()
     assert ring.remove(key_id(KEY)) == ring.bind() == str(path)
     assert path.read_text() == f"{line(KEY)}\n{line(OTHER_KEY)}\n"
@@ -181,7 +181,7 @@ def test_a_mount_that_is_swapped_as_kubernetes_does_is_followed(tmp_path: Path) 
         write(tmp_path / version / "keys", "".join(f"{line(key)}\n" for key in keys), 0o440)
     (tmp_path / "..data").symlink_to("1")
     (tmp_path / "keys").symlink_to("..data/keys")
-    ring = KeyRing(RingFile(tmp_path / "keys", given=True))
+    ring = LiveKeys(KeyFile(tmp_path / "keys", given=True))
     before = ring.newest()
     (tmp_path / "..data_tmp").symlink_to("2")
     (tmp_path / "..data_tmp").replace(tmp_path / "..data")
@@ -191,7 +191,7 @@ def test_a_mount_that_is_swapped_as_kubernetes_does_is_followed(tmp_path: Path) 
 
 def test_an_unknown_key_is_looked_for_in_the_file_and_what_was_known_still_opens(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", line(KEY))
-    ring = KeyRing(RingFile(path))
+    ring = LiveKeys(KeyFile(path))
     read_before = ring.known()
     write(path, line(OTHER_KEY))
 
@@ -201,7 +201,7 @@ def test_an_unknown_key_is_looked_for_in_the_file_and_what_was_known_still_opens
 
 def test_without_its_file_what_is_known_opens_and_what_is_not_is_unreadable(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", line(KEY))
-    known = KeyRing(RingFile(path)).known()
+    known = LiveKeys(KeyFile(path)).known()
     path.unlink()
 
     assert known.open(Sealer(KEY).seal("old", "here"), "here") == "old"
@@ -210,14 +210,14 @@ def test_without_its_file_what_is_known_opens_and_what_is_not_is_unreadable(tmp_
 
 
 def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
-    ring = KeyRing(RingFile(write(tmp_path / "sealing-keys", line(KEY))))
+    ring = LiveKeys(KeyFile(write(tmp_path / "sealing-keys", line(KEY))))
 
     assert ring.known() is ring.newest() is ring.known()
 
 
 def test_dropping_a_newer_key_leaves_the_file_of_older_versions(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
-    file = RingFile(tmp_path / "sealing-keys", before=old)
+    file = KeyFile(tmp_path / "sealing-keys", before=old)
     dropped, last = file.add(), file.add()
     file.remove(dropped)
 
@@ -229,7 +229,7 @@ def test_where_files_have_no_modes_a_ring_works_without_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_file, "_POSIX", False)
-    file = RingFile(write(tmp_path / "sealing-keys", line(KEY), 0o666))
+    file = KeyFile(write(tmp_path / "sealing-keys", line(KEY), 0o666))
 
     assert [key_id(key) for key in file.read()[1]] == [key_id(KEY)]
     added = file.add()
@@ -249,7 +249,7 @@ def test_a_ring_that_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, 
     path = write(tmp_path / "sealing-keys", text)
 
     with pytest.raises(KeyFileUnusable) as refused:
-        RingFile(path).read()
+        KeyFile(path).read()
 
     assert str(refused.value) == f"{path} {sentence}"
 
@@ -261,14 +261,14 @@ def test_a_ring_that_others_can_read_says_what_to_do(tmp_path: Path, given: bool
     path = write(tmp_path / "sealing-keys", line(KEY), 0o666)
 
     with pytest.raises(KeyFileUnusable) as refused:
-        RingFile(path, given=given).read()
+        KeyFile(path, given=given).read()
 
     said = f"{path} can be read by others than {whom}, or written; chmod it to {mode}."
     assert str(refused.value) == said
 
 
 def test_a_new_line_is_a_key_with_its_id_and_the_day(tmp_path: Path) -> None:
-    text = new_line()
+    text = new_key_line()
     [key] = keys_in(write(tmp_path / "sealing-keys", text))
 
     assert text == f"{line(key)} bound # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
@@ -276,7 +276,7 @@ def test_a_new_line_is_a_key_with_its_id_and_the_day(tmp_path: Path) -> None:
 
 def test_keys_are_marked_where_they_stand_and_new_ones_are_from_the_start(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", f"# kept\n{line(KEY)}# the first\n\n{line(OTHER_KEY)} bound\n")
-    ring = KeyRing(RingFile(path))
+    ring = LiveKeys(KeyFile(path))
     before = ring.file.read().bound
     added = ring.add()
     left = ring.bind()
@@ -289,17 +289,17 @@ def test_keys_are_marked_where_they_stand_and_new_ones_are_from_the_start(tmp_pa
 
 def test_the_one_key_of_older_versions_is_marked_in_a_ring(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys", before=old))
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     before = ring.file.read()
 
     assert (before.keys, before.bound) == ([KEY], frozenset())
     assert ring.bind() is None
-    assert RingFile(tmp_path / "sealing-keys").read().bound == {key_id(KEY)}
+    assert KeyFile(tmp_path / "sealing-keys").read().bound == {key_id(KEY)}
     assert old.read_bytes() == KEY
 
 
 def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:
-    RingFile(tmp_path / "sealing-keys").create()
+    KeyFile(tmp_path / "sealing-keys").create()
 
     assert (
         (tmp_path / "sealing-keys")
@@ -315,7 +315,7 @@ def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:
 def test_a_ring_that_root_replaces_still_belongs_to_the_service(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     os.chown(old, 10001, 10001)
-    file = RingFile(tmp_path / "sealing-keys", before=old)
+    file = KeyFile(tmp_path / "sealing-keys", before=old)
     file.add()
     first = file.path.stat()
     file.add()

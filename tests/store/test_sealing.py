@@ -16,11 +16,11 @@ from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
-from mailsettings.store.failures import StatementRefused
+from mailsettings.store.failures import StatementRejected
 from mailsettings.store.key_admission import WrongKey
-from mailsettings.store.sealing import Sealer, key_id, key_id_of, start_of
+from mailsettings.store.sealing import Sealer, key_id, key_id_of, prefix_of
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.store.tables import mail_servers, sealing_keys
+from mailsettings.store.tables import encryption_keys, mail_servers
 
 from databases import KEY, all_of
 
@@ -70,7 +70,7 @@ def test_what_is_sealed_begins_with_its_format_and_its_key() -> None:
 
     assert sealer.key_id == key_id(KEY) == key.hex()
     assert sealer.key_ids == {key_id(KEY), key_id(OTHER_KEY)}
-    assert sealed[:9] == b"\x01" + key == start_of(key.hex())
+    assert sealed[:9] == b"\x01" + key == prefix_of(key.hex())
     assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], f"here|{key.hex()}".encode()) == CANARY.encode()
 
 
@@ -80,12 +80,12 @@ def test_what_is_bound_to_more_than_its_place_opens_beside_the_same_only() -> No
     sealed = sealer.seal(CANARY, "here", "[1]")
     aad = f"here|{hashlib.sha256(b'[1]').hexdigest()}|{key_id(KEY)}".encode()
 
-    assert sealed[:9] == b"\x02" + bytes.fromhex(key_id(KEY)) == start_of(key_id(KEY), bound=True)
+    assert sealed[:9] == b"\x02" + bytes.fromhex(key_id(KEY)) == prefix_of(key_id(KEY), bound=True)
     assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], aad) == CANARY.encode()
     assert sealer.open(sealed, "here", "[1]") == CANARY
-    for place, beside in [("here", "[2]"), ("here", ""), ("there", "[1]")]:
+    for place, associated_data in [("here", "[2]"), ("here", ""), ("there", "[1]")]:
         with pytest.raises(SecretUnreadable):
-            sealer.open(sealed, place, beside)
+            sealer.open(sealed, place, associated_data)
     with pytest.raises(SecretUnreadable):
         sealer.open(b"\x01" + sealed[1:], "here", "[1]")
 
@@ -113,7 +113,7 @@ def test_what_opens_only_does_not_seal_and_still_asks_for_later_keys() -> None:
 
 def test_what_is_sealed_and_no_text_is_unreadable() -> None:
     nonce = bytes(12)
-    sealed = start_of(key_id(KEY)) + nonce + AESGCM(KEY).encrypt(nonce, b"\xff", f"here|{key_id(KEY)}".encode())
+    sealed = prefix_of(key_id(KEY)) + nonce + AESGCM(KEY).encrypt(nonce, b"\xff", f"here|{key_id(KEY)}".encode())
 
     with pytest.raises(SecretUnreadable):
         Sealer(KEY).open(sealed, "here")
@@ -169,7 +169,7 @@ async def test_a_secret_does_not_open_beside_another_destination(
         before = dict(connection.execute(select(*columns)).mappings().one())
         connection.execute(update(mail_servers).values(CHANGES[changed]))
     async with store.reading() as view:
-        unreadable = (await view.sealing_keys.report()).unreadable
+        unreadable = (await view.encryption_keys.report()).unreadable
         [stored] = await all_of(view.mail_servers)
     with pytest.raises(SecretUnreadable):
         _ = stored.server.secret and stored.server.secret.reveal()
@@ -189,7 +189,7 @@ async def test_resealing_binds_what_an_older_version_sealed(store: SQLStore, dat
         connection.execute(update(mail_servers).values(sealed_secret=old))
     before = await reveal(store, server_id)
     async with store.writing() as work:
-        done, _ = await work.sealing_keys.reseal(None, 10)
+        done, _ = await work.encryption_keys.reseal(None, 10)
     with database.begin() as connection:
         sealed = connection.execute(select(mail_servers.c.sealed_secret)).scalar_one()
     database.dispose()
@@ -202,18 +202,18 @@ async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(
     store: SQLStore, database_url: str
 ) -> None:
     """Case 18."""
-    await store.admit_key()
-    await store.admit_key()
+    await store.register_key()
+    await store.register_key()
     await add(store)
     other = SQLStore(database_url, Sealer(OTHER_KEY))
 
     with pytest.raises(WrongKey):
-        await other.admit_key()
+        await other.register_key()
 
     await other.close()
     database = engine.sync_engine(database_url)
     with database.begin() as connection:
-        known = connection.execute(select(sealing_keys.c.key_id)).scalars().all()
+        known = connection.execute(select(encryption_keys.c.key_id)).scalars().all()
     database.dispose()
     assert known == [Sealer(KEY).key_id]
 
@@ -293,7 +293,7 @@ async def test_an_error_of_the_database_does_not_repeat_what_was_to_be_stored(st
                 mail_servers.insert().values(host=CANARY, port=0)
             )
 
-    with pytest.raises(StatementRefused) as failed:
+    with pytest.raises(StatementRejected) as failed:
         await break_a_rule()
 
     assert CANARY not in "".join(traceback.format_exception(failed.value))
@@ -321,4 +321,4 @@ async def test_sqlite_is_durable_before_it_acknowledges(sqlite_url: str) -> None
     ],
 )
 def test_wal_is_used_only_where_its_reset_bug_is_repaired(version: tuple[int, int, int], sound: bool) -> None:
-    assert engine.wal_is_sound(version) is sound
+    assert engine.is_wal_safe(version) is sound

@@ -13,20 +13,26 @@ from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, Resealed
+from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
-from mailsettings.store.key_admission import DROPPED, WrongKey, admit, checks, require_fitting
+from mailsettings.store.key_admission import (
+    DROPPED_KEY_CHECK,
+    WrongKey,
+    key_checks,
+    register_key,
+    require_matching_keys,
+)
 from mailsettings.store.key_file import KeyFileUnusable
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import RingFile
-from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.ring_file import KeyFile
+from mailsettings.store.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.sealing import Sealer
-from mailsettings.store.sealing_keys import SQLSealingKeys
+from mailsettings.store.sealing_keys import SQLKeyRegistry
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.store.tables import mail_servers, metadata, sealed_keys, sealing_keys
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
-from mailsettings.use_cases.signing_keys import KeepSigningKeys
+from mailsettings.store.tables import encryption_keys, mail_servers, metadata, service_keys
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
+from mailsettings.use_cases.signing_keys import ManageSigningKeys
 
 from databases import KEY, all_of
 
@@ -39,10 +45,10 @@ class Service:
     """A store on a ring of its own, and the use cases over both."""
 
     def __init__(self, url: str, path: Path) -> None:
-        self.ring = KeyRing(RingFile(path))
+        self.ring = LiveKeys(KeyFile(path))
         self.ring.file.create()
         self.store = SQLStore(url, self.ring)
-        self.keys = KeepSealingKeys(self.store, self.ring)
+        self.keys = ManageEncryptionKeys(self.store, self.ring)
 
     async def add(self, password: str) -> int:
         login = PasswordAuthentication("u", Secret(password))
@@ -114,8 +120,8 @@ async def test_resealing_moves_everything_to_the_current_key_and_changes_nothing
     before = run(database_url, select(*columns).order_by(mail_servers.c.id))
     old, new = service.current, await service.keys.rotate(OPERATOR)
 
-    assert await service.keys.reseal(OPERATOR, batch=3) == Resealed(7 + OURS)
-    assert await service.keys.reseal(OPERATOR, batch=3) == Resealed(0)
+    assert await service.keys.reseal(OPERATOR, batch=3) == ResealResult(7 + OURS)
+    assert await service.keys.reseal(OPERATOR, batch=3) == ResealResult(0)
     assert await service.counts() == {old: 0, new: 7 + OURS}
     assert [await service.reveal(one) for one in ids] == [f"password {number}" for number in range(7)]
     assert run(database_url, select(*columns).order_by(mail_servers.c.id)) == before
@@ -126,10 +132,10 @@ async def test_resealing_that_was_interrupted_goes_on_where_it_ended(service: Se
         await service.add(f"password {number}")
     await service.keys.rotate(OPERATOR)
     async with service.store.writing() as work:
-        done, position = await work.sealing_keys.reseal(None, 3)
+        done, position = await work.encryption_keys.reseal(None, 3)
 
-    assert (done, position is not None) == (Resealed(3), True)
-    assert await service.keys.reseal(OPERATOR) == Resealed(2 + OURS)
+    assert (done, position is not None) == (ResealResult(3), True)
+    assert await service.keys.reseal(OPERATOR) == ResealResult(2 + OURS)
 
 
 async def test_a_key_is_dropped_only_when_it_is_old_and_no_secret_needs_it(service: Service) -> None:
@@ -172,7 +178,7 @@ async def test_a_drop_that_ended_between_the_file_and_the_commit_can_be_said_aga
     left = [key for key in (await service.keys.status()).keys if key.key_id == old]
     await service.keys.drop(OPERATOR, old)
 
-    assert [key.is_held for key in left] == [False]
+    assert [key.is_available for key in left] == [False]
     assert await service.counts() == {service.current: OURS}
 
 
@@ -202,7 +208,7 @@ async def test_a_replica_whose_file_comes_later_lacks_that_one_secret_and_nothin
     async with late.store.reading() as view:
         listed = [stored.id for stored in await all_of(view.mail_servers)]
     before = [await late.reveal(old), await late.reveal(its_own), await service.reveal(its_own)]
-    await late.store.admit_key()
+    await late.store.register_key()
     shutil.copy(tmp_path / "sealing-keys", tmp_path / "late")
 
     assert listed == [old, new, its_own]
@@ -222,7 +228,7 @@ async def test_a_replica_that_missed_a_drop_seals_nothing_with_that_key_and_goes
     with pytest.raises(StoreUnavailable):
         await late.add("with the dropped key")
     with pytest.raises(WrongKey, match="was dropped"):
-        await late.store.admit_key()
+        await late.store.register_key()
     async with late.store.writing() as work:
         await work.mail_servers.delete(first)
     shutil.copy(tmp_path / "sealing-keys", tmp_path / "late")
@@ -285,9 +291,9 @@ async def test_a_damaged_row_fails_alone_and_is_told(service: Service, database_
         with pytest.raises(SecretUnreadable):
             await service.reveal(server)
     places = [f"mail_servers|{server}|sealed_secret" for server in (damaged, foreign)]
-    assert done == Resealed(1 + OURS, tuple(places))
+    assert done == ResealResult(1 + OURS, tuple(places))
     assert report.unreadable == places
-    assert {key.key_id: key.secrets for key in report.keys if not key.is_held} == {"00" * 8: 1}
+    assert {key.key_id: key.secrets for key in report.keys if not key.is_available} == {"00" * 8: 1}
 
 
 async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
@@ -305,7 +311,7 @@ async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
 
     async with service.store.writing() as work:
         connection = work.mail_servers._connection  # noqa: SLF001  # the same transaction, with a longer list
-        keys = SQLSealingKeys(connection, service.ring, [*SEALED, column])
+        keys = SQLKeyRegistry(connection, service.ring, [*SEALED_COLUMNS, column])
         with pytest.raises(KeyNeeded, match="4 secrets need"):
             await keys.require_droppable(old.key_id)
         done, position = await keys.reseal(None, 2)
@@ -315,7 +321,7 @@ async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
         await keys.require_droppable(old.key_id)
         report = await keys.report()
 
-    assert done == Resealed(3 + OURS)
+    assert done == ResealResult(3 + OURS)
     assert {key.key_id: key.secrets for key in report.keys} == {old.key_id: 0, service.current: 3 + OURS}
     assert report.unreadable == []
 
@@ -323,7 +329,7 @@ async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
 def test_every_sealed_column_of_the_schema_is_in_the_list() -> None:
     named = {column for table in metadata.tables.values() for column in table.c if "sealed" in column.name}
 
-    assert named - {sealing_keys.c.sealed_check} == {column.sealed for column in SEALED}
+    assert named - {encryption_keys.c.sealed_check} == {column.sealed for column in SEALED_COLUMNS}
 
 
 @pytest.mark.parametrize("known_by", ["its check", "its secrets alone"])
@@ -333,18 +339,18 @@ async def test_keys_that_do_not_fit_are_refused_before_anything_is_written(
     """Case 18."""
     await service.add("one")
     if known_by != "its check":
-        run(database_url, delete(sealing_keys))
-    absent, wrong = KeyRing(RingFile(tmp_path / "absent")), KeyRing(RingFile(tmp_path / "wrong"))
+        run(database_url, delete(encryption_keys))
+    absent, wrong = LiveKeys(KeyFile(tmp_path / "absent")), LiveKeys(KeyFile(tmp_path / "wrong"))
     wrong.file.create()
-    before = run(database_url, select(sealing_keys))
+    before = run(database_url, select(encryption_keys))
 
-    require_fitting(database_url, service.ring)
+    require_matching_keys(database_url, service.ring)
     with pytest.raises(WrongKey, match="There is no key file"):
-        require_fitting(database_url, absent)
+        require_matching_keys(database_url, absent)
     with pytest.raises(WrongKey, match="sealed with another key"):
-        require_fitting(database_url, wrong)
+        require_matching_keys(database_url, wrong)
     assert not (tmp_path / "absent").exists()
-    assert run(database_url, select(sealing_keys)) == before
+    assert run(database_url, select(encryption_keys)) == before
 
 
 async def test_a_key_that_secrets_need_and_the_file_lacks_is_named(
@@ -357,50 +363,50 @@ async def test_a_key_that_secrets_need_and_the_file_lacks_is_named(
     await service.add("new")
 
     with pytest.raises(WrongKey, match=f"The key {new} is missing"):
-        require_fitting(database_url, KeyRing(RingFile(Path(before))))
-    require_fitting(database_url, service.ring)
+        require_matching_keys(database_url, LiveKeys(KeyFile(Path(before))))
+    require_matching_keys(database_url, service.ring)
 
 
 async def test_a_damaged_signing_key_fails_alone_and_can_be_dropped(
     service: Service, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    signing = KeepSigningKeys(service.store, make)
+    signing = ManageSigningKeys(service.store, make)
     await signing.ensure()
     [(old, _)] = await signing.list()
     new = await signing.rotate(OPERATOR)
-    run(database_url, update(sealed_keys).where(sealed_keys.c.name == f"signing:{old}").values(sealed=b"\0"))
+    run(database_url, update(service_keys).where(service_keys.c.name == f"signing:{old}").values(sealed=b"\0"))
 
     assert [key for key, _ in await signing.list()] == [new]
     assert f"signing:{old} does not open" in caplog.text
-    await service.store.admit_key()
+    await service.store.register_key()
     await signing.drop(OPERATOR, old)
     with pytest.raises(KeyRefused, match="There is no key"):
         await signing.drop(OPERATOR, old)
 
 
 async def test_without_the_key_of_the_audit_log_nothing_starts(service: Service, database_url: str) -> None:
-    run(database_url, update(sealed_keys).where(sealed_keys.c.name == "audit").values(sealed=b"\0"))
+    run(database_url, update(service_keys).where(service_keys.c.name == "audit").values(sealed=b"\0"))
 
     with pytest.raises(WrongKey, match="key of the audit log"):
-        await service.store.admit_key()
+        await service.store.register_key()
 
 
 def test_a_key_is_admitted_once_beside_those_it_follows_and_never_after_it_was_dropped(database_url: str) -> None:
     first, both, other = Sealer(KEY), Sealer(KEY, OTHER_KEY), Sealer(OTHER_KEY)
     database = engine.sync_engine(database_url)
     with database.begin() as connection:
-        admit(connection, first)
-        once = checks(connection)
-        admit(connection, first)
-        again = checks(connection)
+        register_key(connection, first)
+        once = key_checks(connection)
+        register_key(connection, first)
+        again = key_checks(connection)
         with pytest.raises(WrongKey, match="sealed with another key"):
-            admit(connection, other)
-        admit(connection, both)
-        admit(connection, other)
-        followed = checks(connection)
-        connection.execute(update(sealing_keys).values(sealed_check=DROPPED))
+            register_key(connection, other)
+        register_key(connection, both)
+        register_key(connection, other)
+        followed = key_checks(connection)
+        connection.execute(update(encryption_keys).values(sealed_check=DROPPED_KEY_CHECK))
         with pytest.raises(WrongKey) as dropped:
-            admit(connection, first)
+            register_key(connection, first)
     database.dispose()
 
     assert set(once) == {first.key_id}
@@ -412,9 +418,9 @@ def test_a_key_is_admitted_once_beside_those_it_follows_and_never_after_it_was_d
 
 
 def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys"))
-    require_fitting(empty_url, ring)
-    require_fitting(empty_url, ring)
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
+    require_matching_keys(empty_url, ring)
+    require_matching_keys(empty_url, ring)
 
     assert len(ring.newest().key_ids) == 1
     assert not (tmp_path / "data").exists()
@@ -423,14 +429,14 @@ def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
 def test_a_database_file_that_is_empty_is_a_new_one(empty_sqlite_url: str, tmp_path: Path) -> None:
     engine.sqlite_file(empty_sqlite_url).parent.mkdir()
     engine.sqlite_file(empty_sqlite_url).touch(0o600)
-    ring = KeyRing(RingFile(tmp_path / "sealing-keys"))
-    require_fitting(empty_sqlite_url, ring)
+    ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
+    require_matching_keys(empty_sqlite_url, ring)
 
     assert len(ring.newest().key_ids) == 1
 
 
 def test_a_ring_of_somebody_else_is_not_made_for_a_new_database(empty_url: str, tmp_path: Path) -> None:
     with pytest.raises(KeyFileUnusable, match="No such file"):
-        require_fitting(empty_url, KeyRing(RingFile(tmp_path / "absent", given=True)))
+        require_matching_keys(empty_url, LiveKeys(KeyFile(tmp_path / "absent", given=True)))
 
     assert list(tmp_path.glob("absent*")) == []

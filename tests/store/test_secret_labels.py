@@ -9,11 +9,11 @@ from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.replacement import Replacement, SecretInput
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
 
 from backup_places import Place
 
@@ -32,7 +32,7 @@ def given(text: str) -> Replacement:
     return Replacement(with_login(Secret(text)))
 
 
-KEPT = SecretChange.KEPT
+KEPT = SecretInput.KEPT
 
 
 def with_login(secret: Secret | None) -> MailServer:
@@ -48,7 +48,7 @@ async def labels(place: Place) -> list[str]:
 
 
 async def make_three_versions(place: Place) -> None:
-    keep = KeepMailServers(place.store)
+    keep = ManageMailServers(place.store)
     await keep.create(OPERATOR, given("one"))
     await keep.replace(OPERATOR, 1, given("one"))
     await keep.replace(OPERATOR, 1, Replacement(with_login(None), KEPT))
@@ -82,7 +82,7 @@ async def test_labels_stay_when_secrets_are_sealed_with_another_key(place: Place
     if by != "this program":
         forget_labels(place)
     before = await labels(place)
-    keys = KeepSealingKeys(place.store, place.ring)
+    keys = ManageEncryptionKeys(place.store, place.ring)
     await keys.rotate(OPERATOR)
     await keys.reseal(OPERATOR)
 
@@ -106,7 +106,7 @@ async def test_labels_stay_in_a_backup(place: Place, by: str, migrated_sqlite: P
 
 
 async def test_secrets_without_a_label_are_told_apart_and_keep_what_tells_them(place: Place) -> None:
-    keep = KeepMailServers(place.store)
+    keep = ManageMailServers(place.store)
     await keep.create(OPERATOR, given("one"))
     await keep.replace(OPERATOR, 1, given("one"))
     forget_labels(place)

@@ -112,7 +112,7 @@ class PreviousProgram:
 
     def _write(self, statement: Any) -> Any:
         with self._database.connect() as connected:
-            connection = connected.execution_options(**engine.WRITES)
+            connection = connected.execution_options(**engine.WRITE_OPTIONS)
             with connection.begin():
                 done = connection.execute(statement)
                 return done.scalar_one() if done.returns_rows else None

@@ -6,10 +6,10 @@ import pytest
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import turns
-from mailsettings.store.turns import Turns
+from mailsettings.store.turns import WriterQueue
 
 
-async def queued(waiting: Turns, writers: int, fail: set[int]) -> list[int | str]:
+async def queued(waiting: WriterQueue, writers: int, fail: set[int]) -> list[int | str]:
     """What happens to writers that come one after the other while the first one has its turn."""
     order: list[int | str] = []
 
@@ -28,11 +28,11 @@ async def queued(waiting: Turns, writers: int, fail: set[int]) -> list[int | str
 
 
 async def test_writers_get_their_turns_in_the_order_they_came() -> None:
-    assert await queued(Turns(), 60, set()) == list(range(60))
+    assert await queued(WriterQueue(), 60, set()) == list(range(60))
 
 
 async def test_who_finds_the_store_away_found_it_for_all_that_wait() -> None:
-    waiting = Turns()
+    waiting = WriterQueue()
 
     first = await queued(waiting, 5, {1})
     then = await queued(waiting, 3, set())
@@ -42,7 +42,7 @@ async def test_who_finds_the_store_away_found_it_for_all_that_wait() -> None:
 
 
 async def test_who_comes_while_others_are_being_told_tries_for_itself() -> None:
-    waiting = Turns()
+    waiting = WriterQueue()
     late: list[asyncio.Task[list[int | str]]] = []
 
     async def fail() -> None:
@@ -57,7 +57,7 @@ async def test_who_comes_while_others_are_being_told_tries_for_itself() -> None:
 
 
 async def test_a_mistake_of_one_writer_is_nothing_to_the_others() -> None:
-    waiting = Turns()
+    waiting = WriterQueue()
 
     async def fail() -> None:
         async with waiting.take():
@@ -72,7 +72,7 @@ async def test_a_mistake_of_one_writer_is_nothing_to_the_others() -> None:
 
 async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.01)
-    waiting = Turns()
+    waiting = WriterQueue()
     async with waiting.take():
         assert await queued(waiting, 1, set()) == ["0 failed"]
 

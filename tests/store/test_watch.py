@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.outbox import MOST_WAITING, WaitingEvent
+from mailsettings.domain.outbox import MAX_WAITING_EVENTS, WaitingEvent
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.watch import Health, WatchState
+from mailsettings.domain.watch import Health, MonitoringState
 from mailsettings.store import engine
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
@@ -33,15 +33,15 @@ async def add_servers(store: SQLStore, count: int) -> None:
 async def keep(store: SQLStore, server_id: int, since: float, checked_at: float, **changes: object) -> None:
     """A state by how many seconds ago."""
     async with store.writing() as work:
-        now = await work.watch.now()
+        now = await work.monitoring.now()
         known = {"version": 1, "works": True, "stage": None, "code": None} | changes
-        state = WatchState(server_id, since=now - since, checked_at=now - checked_at, **known)  # type: ignore[arg-type]
-        await work.watch.keep(state)
+        state = MonitoringState(server_id, since=now - since, checked_at=now - checked_at, **known)  # type: ignore[arg-type]
+        await work.monitoring.keep(state)
 
 
 async def due(store: SQLStore, limit: int = 1000, again_after: int = 60) -> list[int]:
     async with store.reading() as view:
-        return list(await view.watch.due(INTERVAL, again_after, limit))
+        return list(await view.monitoring.due(INTERVAL, again_after, limit))
 
 
 async def test_a_lease_is_one_holders_until_it_is_given_up_or_runs_out(store: SQLStore, database_url: str) -> None:
@@ -123,13 +123,13 @@ async def test_turns_are_spread_over_the_interval(store: SQLStore, database_url:
 
 async def test_a_state_is_kept_as_it_is_and_goes_with_its_server(store: SQLStore) -> None:
     await add_servers(store, 1)
-    state = WatchState(1, 1, False, "connect", "host_not_found", 10.5, 20.25, 30.0, {"certificate ab": 7})
+    state = MonitoringState(1, 1, False, "connect", "host_not_found", 10.5, 20.25, 30.0, {"certificate ab": 7})
     async with store.writing() as work:
-        await work.watch.keep(WatchState(1, 1, True, None, None, 1, 2))
-        await work.watch.keep(state)
-        found = await work.watch.state(1)
+        await work.monitoring.keep(MonitoringState(1, 1, True, None, None, 1, 2))
+        await work.monitoring.keep(state)
+        found = await work.monitoring.state(1)
         await work.mail_servers.delete(1)
-        gone = await work.watch.state(1)
+        gone = await work.monitoring.state(1)
 
     assert (found, gone) == (state, None)
 
@@ -142,30 +142,30 @@ async def test_the_summary_is_the_same_on_every_replica(store: SQLStore, databas
     await keep(store, 3, since=10, checked_at=10, **failed)
     await keep(store, 4, since=50, checked_at=10, version=7, certificate_ends_at=1_000_000_000.0)
     async with store.writing() as work:
-        await work.watch.set_secret_end(5, date(2031, 1, 2))
+        await work.monitoring.set_secret_expiry(5, date(2031, 1, 2))
         await work.leases.take("watch", "somebody", 60)
     other = SQLStore(database_url, Sealer(KEY))
     async with other.reading() as view:
-        summary = await view.watch.summary()
-        listed = await view.watch.list()
+        summary = await view.monitoring.summary()
+        listed = await view.monitoring.list()
     await other.close()
 
-    assert summary.servers == {Health.UNCHECKED: 2, Health.WORKS: 1, Health.DOUBTFUL: 1, Health.FAILS: 1}
+    assert summary.servers == {Health.UNCHECKED: 2, Health.WORKS: 1, Health.UNCONFIRMED: 1, Health.FAILS: 1}
     assert [one.health for one in listed] == [
-        *(Health.WORKS, Health.FAILS, Health.DOUBTFUL, Health.UNCHECKED, Health.UNCHECKED)
+        *(Health.WORKS, Health.FAILS, Health.UNCONFIRMED, Health.UNCHECKED, Health.UNCHECKED)
     ]
     assert (summary.certificate_ends_at, summary.secret_ends_on) == (1_900_000_000.0, date(2031, 1, 2))
-    assert summary.led
+    assert summary.has_leader
     assert summary.checked_at == pytest.approx(summary.now - 10, abs=5)
     assert summary.secret_days_left == (datetime(2031, 1, 2, tzinfo=UTC) - datetime.now(UTC)).days
 
 
 async def test_an_empty_store_has_an_empty_summary(store: SQLStore) -> None:
     async with store.reading() as view:
-        summary = await view.watch.summary()
+        summary = await view.monitoring.summary()
 
     assert sum(summary.servers.values()) == 0
-    assert (summary.certificate_days_left, summary.secret_days_left, summary.led) == (None, None, False)
+    assert (summary.certificate_days_left, summary.secret_days_left, summary.has_leader) == (None, None, False)
 
 
 @pytest.mark.parametrize("secret", ["canary-4411", "canary-4412", None])
@@ -173,12 +173,12 @@ async def test_a_given_secret_forgets_when_the_last_one_ended(store: SQLStore, s
     """The same one too: what survives a right guess alone would confirm it."""
     await add_servers(store, 1)
     async with store.writing() as work:
-        await work.watch.set_secret_end(1, date(2031, 1, 2))
+        await work.monitoring.set_secret_expiry(1, date(2031, 1, 2))
         stored = await work.mail_servers.find(1)
         assert stored is not None
         given = stored.server.with_secret(None if secret is None else Secret(secret))
         await work.mail_servers.replace(1, given)
-        assert await work.watch.secret_end(1) is None
+        assert await work.monitoring.secret_expiry(1) is None
 
 
 async def test_what_waits_is_due_in_order_and_moves_when_it_is_postponed(store: SQLStore) -> None:
@@ -202,7 +202,7 @@ async def test_not_more_than_a_bounded_number_waits(store: SQLStore, database_ur
     database = engine.sync_engine(database_url)
     row = {"created_at": 0, "body": "{}", "attempts": 0, "next_at": 0}
     with database.begin() as connection:
-        connection.execute(insert(webhook_events), [row | {"id": str(one)} for one in range(MOST_WAITING)])
+        connection.execute(insert(webhook_events), [row | {"id": str(one)} for one in range(MAX_WAITING_EVENTS)])
     database.dispose()
 
     async with store.writing() as work:

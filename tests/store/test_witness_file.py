@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.store.witness_file import WitnessFile
 
-FIRST, SECOND = SeenEntry(1, b"\x01" * 32), SeenEntry(2, b"\x02" * 32)
+FIRST, SECOND = WitnessedEntry(1, b"\x01" * 32), WitnessedEntry(2, b"\x02" * 32)
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_it_is_moved_on_only_from_what_was_read(file: WitnessFile) -> None:
     read = file.read()
     assert file.replace(read, SECOND)
 
-    assert not file.replace(read, SeenEntry(3, b"\x03" * 32))
+    assert not file.replace(read, WitnessedEntry(3, b"\x03" * 32))
     assert str(file.read()) == str(SECOND)
 
 

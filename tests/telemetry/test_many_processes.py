@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailsettings.cli.metrics import MEMORY
+from mailsettings.cli.metrics import MEMORY_FILE_SYSTEM
 
 import commands
 from patience import GUARD_SECONDS
@@ -82,7 +82,7 @@ def test_one_scrape_tells_of_all_workers_and_of_a_dead_one_what_it_had_counted(t
 
 
 def _directories(temporary: Path) -> set[Path]:
-    return {path for place in (MEMORY, temporary) for path in place.glob("mailsettings-metrics-*")}
+    return {path for place in (MEMORY_FILE_SYSTEM, temporary) for path in place.glob("mailsettings-metrics-*")}
 
 
 def _is_of(directory: Path, worker: int) -> bool:

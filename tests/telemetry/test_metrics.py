@@ -111,7 +111,7 @@ async def test_failed_logins_are_there_before_the_first_one(metrics: PrometheusM
 
 async def test_checks_of_the_watch_and_attempts_at_the_webhook_are_counted(metrics: PrometheusMetrics) -> None:
     metrics.checked(Health.WORKS)
-    metrics.checked(Health.DOUBTFUL)
+    metrics.checked(Health.UNCONFIRMED)
     metrics.delivered(taken=True)
     metrics.delivered(taken=False)
 

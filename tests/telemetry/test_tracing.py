@@ -35,7 +35,7 @@ class Traced:
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
-        self.provider: TracerProvider = otlp.provider(self._exporter)
+        self.provider: TracerProvider = otlp.create_provider(self._exporter)
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:

@@ -5,8 +5,8 @@ import pytest
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
-from mailsettings.domain.guessing import Attempt, Failures
-from mailsettings.use_cases.accounts import KeepAccounts
+from mailsettings.domain.guessing import Failures, LoginAttempt
+from mailsettings.use_cases.accounts import ManageAccounts
 
 from fakes import InMemoryStore, PlainPasswords
 
@@ -20,8 +20,8 @@ def store() -> InMemoryStore:
 
 
 @pytest.fixture
-def accounts(store: InMemoryStore) -> KeepAccounts:
-    return KeepAccounts(store, PlainPasswords())
+def accounts(store: InMemoryStore) -> ManageAccounts:
+    return ManageAccounts(store, PlainPasswords())
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
         Account(name, frozenset())
 
 
-async def test_names_are_given_once_and_have_to_exist(accounts: KeepAccounts) -> None:
+async def test_names_are_given_once_and_have_to_exist(accounts: ManageAccounts) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
 
     with pytest.raises(AccountExists):
@@ -49,7 +49,7 @@ async def test_names_are_given_once_and_have_to_exist(accounts: KeepAccounts) ->
         await accounts.unlock(OPERATOR, USER, "bob")
 
 
-async def test_a_client_is_not_changed_as_a_user(accounts: KeepAccounts) -> None:
+async def test_a_client_is_not_changed_as_a_user(accounts: ManageAccounts) -> None:
     await accounts.add(OPERATOR, Account("robot", frozenset(), CLIENT), "correct horse")
 
     with pytest.raises(AccountNotFound):
@@ -59,13 +59,13 @@ async def test_a_client_is_not_changed_as_a_user(accounts: KeepAccounts) -> None
     assert await accounts.list() == []
 
 
-async def test_a_first_account_is_made_only_where_there_is_none(accounts: KeepAccounts) -> None:
+async def test_a_first_account_is_made_only_where_there_is_none(accounts: ManageAccounts) -> None:
     assert await accounts.add_first(OPERATOR, ALICE, "correct horse")
     assert not await accounts.add_first(OPERATOR, Account("bob", frozenset()), "battery staple")
     assert await accounts.list() == [ALICE]
 
 
-async def test_a_first_account_that_was_removed_is_not_made_again(accounts: KeepAccounts) -> None:
+async def test_a_first_account_that_was_removed_is_not_made_again(accounts: ManageAccounts) -> None:
     await accounts.add_first(OPERATOR, ALICE, "correct horse")
     await accounts.remove(OPERATOR, USER, "alice")
 
@@ -74,7 +74,7 @@ async def test_a_first_account_that_was_removed_is_not_made_again(accounts: Keep
 
 
 async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
-    accounts: KeepAccounts, store: InMemoryStore
+    accounts: ManageAccounts, store: InMemoryStore
 ) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     first = store.accounts.rows["alice"]
@@ -86,7 +86,7 @@ async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
 
 
 async def test_each_change_of_a_password_brings_another_stamp(
-    accounts: KeepAccounts, store: InMemoryStore
+    accounts: ManageAccounts, store: InMemoryStore
 ) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     stamps = {store.accounts.rows["alice"].stamp}
@@ -98,11 +98,11 @@ async def test_each_change_of_a_password_brings_another_stamp(
 
 
 async def test_unlocking_forgets_the_failures_of_that_account(
-    accounts: KeepAccounts, store: InMemoryStore
+    accounts: ManageAccounts, store: InMemoryStore
 ) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     for name in ("alice", "bob"):
-        for subject in Attempt(name, "192.0.2.1").limits(known=False):
+        for subject in LoginAttempt(name, "192.0.2.1").limits(known=False):
             await store.login_failures.remember(subject, Failures(9, 1, 2**40))
 
     await accounts.unlock(OPERATOR, USER, "alice")
@@ -110,7 +110,7 @@ async def test_unlocking_forgets_the_failures_of_that_account(
     assert [subject.account for subject in store.login_failures.rows] == [None, "bob", "bob"]
 
 
-async def test_every_change_has_an_entry_without_a_secret(accounts: KeepAccounts, store: InMemoryStore) -> None:
+async def test_every_change_has_an_entry_without_a_secret(accounts: ManageAccounts, store: InMemoryStore) -> None:
     await accounts.add_first(OPERATOR, ALICE, "canary-1")
     await accounts.set_password(OPERATOR, USER, "alice", "canary-2")
     await accounts.set_grants(OPERATOR, USER, "alice", ["manage-system-settings"])
@@ -131,7 +131,7 @@ async def test_every_change_has_an_entry_without_a_secret(accounts: KeepAccounts
     assert "canary" not in repr(store.audit.rows)
 
 
-async def test_a_change_that_is_refused_has_an_entry_too(accounts: KeepAccounts, store: InMemoryStore) -> None:
+async def test_a_change_that_is_refused_has_an_entry_too(accounts: ManageAccounts, store: InMemoryStore) -> None:
     with pytest.raises(AccountNotFound):
         await accounts.remove(OPERATOR, USER, "bob")
 

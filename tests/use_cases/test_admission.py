@@ -6,19 +6,26 @@ import pytest
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.domain.share import WINDOW_SECONDS, Share
-from mailsettings.use_cases.admission import BUSY_SECONDS, MARGIN_SECONDS, Admission, ProbeLimits
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
+from mailsettings.use_cases.admission import (
+    MARGIN_SECONDS,
+    RETRY_AFTER_SECONDS,
+    ConnectionTestLimits,
+    ConnectionTestSlots,
+)
 
 ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
 YOURS = "Too many connection tests of yours are running. Try again in 5 seconds."
 
 
-def begin(admission: Admission, caller: Principal, stack: ExitStack) -> None:
+def begin(admission: ConnectionTestSlots, caller: Principal, stack: ExitStack) -> None:
     stack.enter_context(admission.admit(caller))
 
 
 def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
-    admission = Admission(ProbeLimits(at_once=10, at_once_each=2, per_minute_each=100))
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=10, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    )
     with ExitStack() as running:
         begin(admission, ALICE, running)
         begin(admission, ALICE, running)
@@ -26,13 +33,15 @@ def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
             begin(admission, ALICE, running)
         begin(admission, BOB, running)
 
-    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, BUSY_SECONDS)
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, RETRY_AFTER_SECONDS)
     with ExitStack() as running:
         begin(admission, ALICE, running)
 
 
 def test_all_callers_together_have_theirs() -> None:
-    admission = Admission(ProbeLimits(at_once=2, at_once_each=2, per_minute_each=100))
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=2, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    )
     with ExitStack() as running:
         begin(admission, ALICE, running)
         begin(admission, BOB, running)
@@ -43,7 +52,9 @@ def test_all_callers_together_have_theirs() -> None:
 
 
 def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
-    admission = Admission(ProbeLimits(at_once=1, at_once_each=1, per_minute_each=100))
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=1, max_concurrent_per_caller=1, max_per_minute_per_caller=100)
+    )
     with pytest.raises(ZeroDivisionError), admission.admit(ALICE):
         raise ZeroDivisionError
     with admission.admit(BOB):
@@ -51,7 +62,7 @@ def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
 
 
 def test_nothing_is_kept_of_callers_that_are_gone() -> None:
-    admission = Admission(ProbeLimits())
+    admission = ConnectionTestSlots(ConnectionTestLimits())
     for number in range(1000):
         with admission.admit(Principal(f"caller {number}", frozenset(Permission))):
             pass
@@ -60,25 +71,25 @@ def test_nothing_is_kept_of_callers_that_are_gone() -> None:
 
 
 def test_what_runs_anywhere_counts_for_the_share() -> None:
-    limits = ProbeLimits(at_once=1, at_once_each=2, per_minute_each=100)
-    limits.require_room(Share(running=1))
+    limits = ConnectionTestLimits(at_once=1, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    limits.require_capacity(Usage(running=1))
     with pytest.raises(TooManyProbes) as refused:
-        limits.require_room(Share(running=2))
+        limits.require_capacity(Usage(running=2))
 
-    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, BUSY_SECONDS)
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, RETRY_AFTER_SECONDS)
 
 
 @pytest.mark.parametrize(("oldest", "wait"), [(0, 61), (29.5, 31), (30, 31), (59.9, 1), (-60, 121)])
 def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest: float, wait: int) -> None:
-    limits = ProbeLimits(at_once=9, at_once_each=9, per_minute_each=2)
-    limits.require_room(Share(begun=1, oldest_seconds=oldest))
+    limits = ConnectionTestLimits(at_once=9, max_concurrent_per_caller=9, max_per_minute_per_caller=2)
+    limits.require_capacity(Usage(begun=1, oldest_seconds=oldest))
     with pytest.raises(TooManyProbes) as refused:
-        limits.require_room(Share(begun=2, oldest_seconds=oldest))
+        limits.require_capacity(Usage(begun=2, oldest_seconds=oldest))
 
     sentence = f"Too many connection tests of yours within a minute. Try again in {wait} seconds."
     assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, wait)
-    assert oldest + wait > WINDOW_SECONDS
+    assert oldest + wait > USAGE_WINDOW_SECONDS
 
 
 def test_a_test_counts_as_long_as_its_deadline_and_a_margin_allow() -> None:
-    assert ProbeLimits(deadline_seconds=7).longest_seconds == 7 + MARGIN_SECONDS
+    assert ConnectionTestLimits(deadline_seconds=7).max_seconds == 7 + MARGIN_SECONDS

@@ -24,14 +24,14 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
-from mailsettings.domain.replacement import Replacement, SecretChange
+from mailsettings.domain.replacement import Replacement, SecretInput
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates
-from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.domain.trust import CustomTrust
+from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.connection_test import ProbeMailServers
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.turned_away import DenialLog
 
 from certificates import SelfSigned
 from fakes import InMemoryStore, ScriptedProber
@@ -49,12 +49,12 @@ def store() -> InMemoryStore:
 
 
 @pytest.fixture
-def keep(store: InMemoryStore) -> KeepMailServers:
-    return KeepMailServers(store)
+def keep(store: InMemoryStore) -> ManageMailServers:
+    return ManageMailServers(store)
 
 
 async def test_each_change_says_what_changed_and_secrets_by_labels(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
     given = Secret("canary-2")
@@ -90,9 +90,9 @@ async def test_each_change_says_what_changed_and_secrets_by_labels(
 
 
 async def test_a_change_of_the_default_server_is_named_by_what_it_was(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
-    certificate = GivenCertificates.parse(SelfSigned.for_name("mail.example.org").pem.decode())
+    certificate = CustomTrust.parse(SelfSigned.for_name("mail.example.org").pem.decode())
     login = OAuth2ClientCredentials("scans", "id", "tenant", Secret("canary-1"))
     await keep.put_default(ALICE, Replacement(SERVER))
     await keep.put_default(ALICE, Replacement(replace(SERVER, authentication=login, trust=certificate)))
@@ -112,11 +112,11 @@ async def test_a_change_of_the_default_server_is_named_by_what_it_was(
 
 
 async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
     login = PasswordAuthentication("scans", None)
-    moved = Replacement(replace(SERVER, host="evil.example.org", authentication=login), SecretChange.KEPT)
+    moved = Replacement(replace(SERVER, host="evil.example.org", authentication=login), SecretInput.KEPT)
 
     with pytest.raises(SecretNeededAgain):
         await keep.replace(ALICE, 1, moved)
@@ -132,7 +132,7 @@ async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing
 
 
 async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
     def damaged() -> str:
         raise SecretUnreadable
@@ -147,7 +147,7 @@ async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
 
 
 async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
     store.away = True
 
@@ -157,7 +157,7 @@ async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
     assert store.audit.rows == []
 
 
-async def test_reading_leaves_no_entry(keep: KeepMailServers, store: InMemoryStore) -> None:
+async def test_reading_leaves_no_entry(keep: ManageMailServers, store: InMemoryStore) -> None:
     await store.mail_servers.add(SERVER)
     await keep.page(ALICE)
     await keep.get(ALICE, 1)
@@ -172,7 +172,7 @@ async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: InM
             assert [each.outcome for each in store.audit.records] == [AuditOutcome.BEGUN]
             return await super().probe(server, recipient)
 
-    await ProbeMailServers(store, Watching(), ProbeLimits(), TurnedAway(store)).given(
+    await RunConnectionTests(store, Watching(), ConnectionTestLimits(), DenialLog(store)).given(
         ALICE, SERVER, "to@example.org"
     )
 
@@ -192,7 +192,9 @@ async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) 
     refused = failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
     report = ProbeReport((StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),), refused)
     await store.mail_servers.add(SERVER)
-    await ProbeMailServers(store, ScriptedProber(report), ProbeLimits(), TurnedAway(store)).stored(ALICE, 1, None)
+    await RunConnectionTests(store, ScriptedProber(report), ConnectionTestLimits(), DenialLog(store)).stored(
+        ALICE, 1, None
+    )
 
     end = store.audit.records[-1]
     assert (end.target, end.outcome) == ("mail-server:1", AuditOutcome.FAILED)
@@ -201,7 +203,7 @@ async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) 
 
 async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: InMemoryStore) -> None:
     prober = ScriptedProber()
-    probes = ProbeMailServers(store, prober, ProbeLimits(per_minute_each=1), TurnedAway(store))
+    probes = RunConnectionTests(store, prober, ConnectionTestLimits(max_per_minute_per_caller=1), DenialLog(store))
     await probes.given(ALICE, SERVER, None)
     with pytest.raises(TooManyProbes):
         await probes.given(ALICE, SERVER, None)
@@ -214,7 +216,9 @@ async def test_nothing_is_tested_that_cannot_be_written_down(store: InMemoryStor
     prober = ScriptedProber()
     store.away = True
     with pytest.raises(StoreUnavailable):
-        await ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)).given(ALICE, SERVER, None)
+        await RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)).given(
+            ALICE, SERVER, None
+        )
 
     assert prober.asked == []
 
@@ -228,7 +232,7 @@ async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_writte
             return await super().probe(server, recipient)
 
     with caplog.at_level(logging.ERROR):
-        report = await ProbeMailServers(store, GoesAway(), ProbeLimits(), TurnedAway(store)).given(
+        report = await RunConnectionTests(store, GoesAway(), ConnectionTestLimits(), DenialLog(store)).given(
             ALICE, SERVER, None
         )
 
@@ -248,7 +252,7 @@ async def test_reading_the_log_needs_its_own_permission(store: InMemoryStore) ->
 
 
 async def test_what_another_api_created_is_named_when_it_is_replaced(
-    keep: KeepMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: InMemoryStore
 ) -> None:
     one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))
     await keep.create(one, Replacement(SERVER))

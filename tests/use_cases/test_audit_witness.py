@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.domain.seen_entry import WitnessedEntry
 from mailsettings.use_cases.audit_witness import AuditWitness
 
 
@@ -13,17 +13,17 @@ class SharedFile:
     """A witness file that another process changes once between our look and our note."""
 
     def __init__(self) -> None:
-        self.tries: list[SeenEntry] = []
+        self.tries: list[WitnessedEntry] = []
 
-    def read(self) -> SeenEntry | None:
+    def read(self) -> WitnessedEntry | None:
         return None
 
-    def replace(self, expected: SeenEntry | None, new: SeenEntry) -> bool:
+    def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
         assert expected is None
         self.tries.append(new)
         return len(self.tries) > 1
 
-    def put(self, new: SeenEntry) -> None:
+    def put(self, new: WitnessedEntry) -> None:
         raise AssertionError(new)
 
 
@@ -36,7 +36,7 @@ async def test_a_quicker_process_makes_the_witness_look_again() -> None:
     witness.appended(entry)
     await witness.close()
 
-    assert [str(each) for each in file.tries] == [str(SeenEntry(7, entry.mac))] * 2
+    assert [str(each) for each in file.tries] == [str(WitnessedEntry(7, entry.mac))] * 2
 
 
 class Log:
@@ -54,7 +54,7 @@ class Log:
 
 
 async def test_an_entry_that_was_cut_out_is_named() -> None:
-    file: Any = SimpleNamespace(read=lambda: SeenEntry(7, b"\x07" * 32))
+    file: Any = SimpleNamespace(read=lambda: WitnessedEntry(7, b"\x07" * 32))
     store: Any = Log()
 
     assert await AuditWitness(store, file).problem() == "Entry 7 is missing."

@@ -5,9 +5,9 @@ import pytest
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin, Permission, TokenClaims
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.authentication import Authentication
-from mailsettings.use_cases.turned_away import FOR_ALL, FOR_ONE, TurnedAway
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.authentication import Authenticator
+from mailsettings.use_cases.turned_away import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
 
 from fakes import GRANTS, InMemoryStore, PlainPasswords
 
@@ -29,9 +29,9 @@ class Gate:
     def __init__(self) -> None:
         self.now = 0.0
         self.store = InMemoryStore()
-        self.accounts = KeepAccounts(self.store, PlainPasswords())
-        turned_away = TurnedAway(self.store, lambda: self.now)
-        self.authentication = Authentication(self.store, Tokens(), GRANTS, turned_away)
+        self.accounts = ManageAccounts(self.store, PlainPasswords())
+        denial_log = DenialLog(self.store, lambda: self.now)
+        self.authentication = Authenticator(self.store, Tokens(), GRANTS, denial_log)
 
     async def permissions(self, token: str) -> frozenset[Permission]:
         return (await self.authentication.by_token(token, HERE)).permissions
@@ -120,39 +120,39 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
                 await gate.authentication.by_token("bad", Origin(address))
         return len(gate.store.audit.rows) - before
 
-    assert await refuse(FOR_ONE + 20, "192.0.2.1") == FOR_ONE
+    assert await refuse(MAX_ENTRIES_PER_CALLER + 20, "192.0.2.1") == MAX_ENTRIES_PER_CALLER
     assert await refuse(5, "192.0.2.2") == 5
-    written = [await refuse(FOR_ONE, f"198.51.100.{number}") for number in range(20)]
-    assert sum(written) + FOR_ONE + 5 == FOR_ALL
+    written = [await refuse(MAX_ENTRIES_PER_CALLER, f"198.51.100.{number}") for number in range(20)]
+    assert sum(written) + MAX_ENTRIES_PER_CALLER + 5 == MAX_ENTRIES_FOR_STRANGERS
 
     assert caplog.messages.count("refused without an audit entry: access from 192.0.2.1") == 20
 
     gate.now += 59.9
     assert await refuse(1, "192.0.2.1") == 0
     gate.now += 0.1
-    assert await refuse(FOR_ONE + 1, "192.0.2.1") == FOR_ONE
+    assert await refuse(MAX_ENTRIES_PER_CALLER + 1, "192.0.2.1") == MAX_ENTRIES_PER_CALLER
 
 
 async def test_no_stranger_fills_the_room_for_what_known_callers_are_refused(gate: Gate) -> None:
     alice = await gate.authentication.by_token(token_of(gate), HERE)
-    for number in range(FOR_ALL):
+    for number in range(MAX_ENTRIES_FOR_STRANGERS):
         with pytest.raises(NotAuthenticated):
             await gate.authentication.by_token("bad", Origin(f"2001:db8:0:{number}::1"))
     before = len(gate.store.audit.rows)
 
-    for _ in range(FOR_ONE + 5):
+    for _ in range(MAX_ENTRIES_PER_CALLER + 5):
         await gate.authentication.denied(alice, Permission.MAIL_SERVERS_WRITE)
 
-    assert len(gate.store.audit.rows) - before == FOR_ONE
+    assert len(gate.store.audit.rows) - before == MAX_ENTRIES_PER_CALLER
 
 
 async def test_one_machine_with_many_ipv6_addresses_counts_once(gate: Gate) -> None:
     before = len(gate.store.audit.rows)
-    for number in range(FOR_ONE + 5):
+    for number in range(MAX_ENTRIES_PER_CALLER + 5):
         with pytest.raises(NotAuthenticated):
             await gate.authentication.by_token("bad", Origin(f"2001:db8::{number:x}"))
 
-    assert len(gate.store.audit.rows) - before == FOR_ONE
+    assert len(gate.store.audit.rows) - before == MAX_ENTRIES_PER_CALLER
 
 
 async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:

@@ -9,16 +9,16 @@ import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
-from mailsettings.domain.backup import Backup, Copied, DatabaseNotEmpty, NotWritten
+from mailsettings.domain.backup import Backup, BackupNotWritten, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
-from mailsettings.use_cases.backups import LINES_AT_ONCE, KeepBackups
+from mailsettings.use_cases.backups import LINES_PER_BATCH, ManageBackups
 
 from fakes import InMemoryAuditLog, InMemoryStore
 
 ALICE = Principal("alice", frozenset(Permission), Origin())
 PATH = Path("b")
-COPIED = Copied(7, ["mail_servers|2|sealed_secret"])
+COPIED = CopyResult(7, ["mail_servers|2|sealed_secret"])
 DETAILS = {"rows": 7, "unreadable": 1}
 Entry = tuple[str, str | None, str, dict[str, object]]
 
@@ -28,8 +28,8 @@ class Lines:
     """A database of so many lines, and how many entries the log had when the first was asked for."""
 
     store: "FillableStore"
-    count: int = LINES_AT_ONCE + 1
-    copied: Copied = COPIED
+    count: int = LINES_PER_BATCH + 1
+    copied: CopyResult = COPIED
     entries_before: int = 0
     ended: bool = False
 
@@ -62,7 +62,7 @@ class Files:
 
     def write(self, lines: bytes) -> None:
         if self.full:
-            raise NotWritten("full")
+            raise BackupNotWritten("full")
         self.written += lines
 
     def publish(self) -> None:
@@ -88,7 +88,7 @@ class FillableStore(InMemoryStore):
     def contents(self) -> "FillableStore":
         return self
 
-    async def fill(self, backup: Restored) -> Copied:
+    async def fill(self, backup: Restored) -> CopyResult:
         if not self.empty:
             raise DatabaseNotEmpty
         self.filled.append(backup)
@@ -113,9 +113,9 @@ class Kept:
 
     def __post_init__(self) -> None:
         self.lines = Lines(self.store)
-        self.backups: KeepBackups[Restored] = KeepBackups(self.store, lambda: self.lines, self.files)
+        self.backups: ManageBackups[Restored] = ManageBackups(self.store, lambda: self.lines, self.files)
 
-    async def make(self) -> Copied:
+    async def make(self) -> CopyResult:
         return await self.backups.make(ALICE, PATH, Secret("passphrase"))
 
 
@@ -165,7 +165,7 @@ async def test_a_backup_whose_end_cannot_be_told_of_is_taken_back(kept: Kept) ->
 
 async def test_a_disk_that_is_full_ends_the_reading_at_once(kept: Kept) -> None:
     kept.files.full = True
-    with pytest.raises(NotWritten, match="full"):
+    with pytest.raises(BackupNotWritten, match="full"):
         await kept.make()
 
     assert kept.lines.ended

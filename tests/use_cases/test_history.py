@@ -8,23 +8,23 @@ import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
 from mailsettings.domain.errors import (
-    ChangedMeanwhile,
     MailServerNotFound,
     NoSuchVersion,
     OutcomeUnknown,
     PermissionDenied,
+    PreconditionFailed,
 )
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.once import Once
-from mailsettings.domain.precondition import Precondition, States
+from mailsettings.domain.once import IdempotencyKey
+from mailsettings.domain.precondition import Precondition, StateTags
 from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.mail_servers import ManageMailServers
 
 from databases import KEY
 
@@ -38,8 +38,8 @@ def server(host: str, password: str = "old") -> MailServer:
 
 
 @pytest.fixture
-def keep(store: SQLStore) -> KeepMailServers:
-    return KeepMailServers(store, KEPT)
+def keep(store: SQLStore) -> ManageMailServers:
+    return ManageMailServers(store, KEPT)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def hosts(history: MailServerHistory, server_id: int | None = None) -> lis
     return [(one.version, one.server.host.split(".")[0] if one.server else None) for one in found]
 
 
-async def test_every_version_is_kept_with_who_made_it(keep: KeepMailServers, history: MailServerHistory) -> None:
+async def test_every_version_is_kept_with_who_made_it(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(OPERATOR, Replacement(server("b")))
     await keep.delete_default(ALICE)
@@ -61,18 +61,18 @@ async def test_every_version_is_kept_with_who_made_it(keep: KeepMailServers, his
     found = await history.versions(OPERATOR, None)
 
     assert await hosts(history) == [(3, None), (2, "b"), (1, "a")]
-    assert [one.changed.by for one in found] == ["alice", "operator", "alice"]
-    assert all(one.changed.at is not None and one.was_default for one in found)
+    assert [one.revision.by for one in found] == ["alice", "operator", "alice"]
+    assert all(one.revision.at is not None and one.was_default for one in found)
 
 
 async def test_a_change_while_the_list_is_read_shows_no_version_twice(
-    keep: KeepMailServers, history: MailServerHistory, database_url: str, monkeypatch: pytest.MonkeyPatch
+    keep: ManageMailServers, history: MailServerHistory, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     read_versions, changes = SQLMailServers.versions, set[asyncio.Task[None]]()
 
     async def versions_after_a_change(servers: SQLMailServers, server_id: int) -> Sequence[MailServerVersion]:
-        change = KeepMailServers(other, KEPT).put_default(ALICE, Replacement(server("c")))
+        change = ManageMailServers(other, KEPT).put_default(ALICE, Replacement(server("c")))
         changes.add(asyncio.create_task(change))
         # A database with a log of its own commits meanwhile; SQLite without one waits for this read to end.
         await asyncio.wait(changes, timeout=0.5)
@@ -91,7 +91,7 @@ async def test_a_change_while_the_list_is_read_shows_no_version_twice(
 
 
 async def test_going_back_brings_all_of_a_version_with_its_secret(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a", "first")))
     await keep.put_default(ALICE, Replacement(server("b", "second")))
@@ -104,17 +104,19 @@ async def test_going_back_brings_all_of_a_version_with_its_secret(
     assert await hosts(history) == [(4, "a"), (3, "c"), (2, "b"), (1, "a")]
 
 
-async def test_going_back_twice_undoes_the_first_time(keep: KeepMailServers, history: MailServerHistory) -> None:
+async def test_going_back_twice_undoes_the_first_time(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
-    once = await history.restore(ALICE, None, None)
+    idempotency_key = await history.restore(ALICE, None, None)
     twice = await history.restore(ALICE, None, None)
 
-    assert (once.server, twice.server) == (server("a"), server("b"))
+    assert (idempotency_key.server, twice.server) == (server("a"), server("b"))
 
 
-async def test_what_was_removed_comes_back_under_its_id(keep: KeepMailServers, history: MailServerHistory) -> None:
+async def test_what_was_removed_comes_back_under_its_id(
+    keep: ManageMailServers, history: MailServerHistory
+) -> None:
     await keep.create(ALICE, Replacement(server("other")))
     removed = await keep.create(ALICE, Replacement(server("a")))
     await keep.replace(ALICE, removed, Replacement(server("b")))
@@ -129,7 +131,7 @@ async def test_what_was_removed_comes_back_under_its_id(keep: KeepMailServers, h
 
 
 async def test_the_default_server_comes_back_as_the_default(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     other = await keep.create(ALICE, Replacement(server("other")))
@@ -141,7 +143,7 @@ async def test_the_default_server_comes_back_as_the_default(
 
 
 async def test_one_that_comes_back_does_not_push_out_the_default(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.delete_default(ALICE)
@@ -152,7 +154,7 @@ async def test_one_that_comes_back_does_not_push_out_the_default(
     assert (await keep.get_default(ALICE)).server == server("b")
 
 
-async def test_only_so_many_versions_are_kept(keep: KeepMailServers, history: MailServerHistory) -> None:
+async def test_only_so_many_versions_are_kept(keep: ManageMailServers, history: MailServerHistory) -> None:
     for number in range(8):
         await keep.put_default(ALICE, Replacement(server(f"h{number}")))
 
@@ -160,7 +162,7 @@ async def test_only_so_many_versions_are_kept(keep: KeepMailServers, history: Ma
 
 
 async def test_only_so_many_are_kept_of_all_that_were_removed(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     stays = await keep.create(ALICE, Replacement(server("stays")))
     await keep.replace(ALICE, stays, Replacement(server("stays")))
@@ -175,7 +177,7 @@ async def test_only_so_many_are_kept_of_all_that_were_removed(
 
 
 async def test_where_nothing_is_to_be_kept_nothing_is(store: SQLStore) -> None:
-    keep, history = KeepMailServers(store, 0), MailServerHistory(store, 0)
+    keep, history = ManageMailServers(store, 0), MailServerHistory(store, 0)
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
     kept_of_it = await hosts(history)
@@ -186,7 +188,7 @@ async def test_where_nothing_is_to_be_kept_nothing_is(store: SQLStore) -> None:
         await history.versions(ALICE, None)
 
 
-async def test_forgetting_leaves_what_is_there(keep: KeepMailServers, history: MailServerHistory) -> None:
+async def test_forgetting_leaves_what_is_there(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
@@ -197,7 +199,7 @@ async def test_forgetting_leaves_what_is_there(keep: KeepMailServers, history: M
 
 @pytest.mark.parametrize("version", [2, 9, None])
 async def test_what_is_not_kept_cannot_be_had_back(
-    keep: KeepMailServers, history: MailServerHistory, version: int | None
+    keep: ManageMailServers, history: MailServerHistory, version: int | None
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
 
@@ -218,27 +220,27 @@ async def test_a_server_that_never_was_has_no_past(history: MailServerHistory, s
 
 
 async def test_one_goes_back_only_from_what_one_has_seen(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
-    with pytest.raises(ChangedMeanwhile, match="by alice"):
-        await history.restore(OPERATOR, None, None, Precondition(one_of=States(frozenset({"1.1"}))))
+    with pytest.raises(PreconditionFailed, match="by alice"):
+        await history.restore(OPERATOR, None, None, Precondition(one_of=StateTags(frozenset({"1.1"}))))
 
     assert await hosts(history) == [(2, "b"), (1, "a")]
 
 
-async def test_who_expects_a_removed_server_is_told_who_removed_it(keep: KeepMailServers) -> None:
+async def test_who_expects_a_removed_server_is_told_who_removed_it(keep: ManageMailServers) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.delete_default(ALICE)
 
-    with pytest.raises(ChangedMeanwhile, match="it was removed by alice at 20"):
-        await keep.put_default(OPERATOR, Replacement(server("b")), Precondition(one_of=States()))
+    with pytest.raises(PreconditionFailed, match="it was removed by alice at 20"):
+        await keep.put_default(OPERATOR, Replacement(server("b")), Precondition(one_of=StateTags()))
 
 
 async def test_the_audit_log_has_who_went_back_to_what(
-    store: SQLStore, keep: KeepMailServers, history: MailServerHistory
+    store: SQLStore, keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(replace(server("a"), port=25)))
@@ -260,7 +262,7 @@ async def test_the_audit_log_has_who_went_back_to_what(
 
 @pytest.mark.parametrize("needed", [Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_WRITE])
 async def test_the_past_needs_the_permissions_of_the_present(
-    keep: KeepMailServers, history: MailServerHistory, needed: Permission
+    keep: ManageMailServers, history: MailServerHistory, needed: Permission
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
@@ -280,24 +282,24 @@ async def test_the_past_needs_the_permissions_of_the_present(
 
 
 async def test_a_repeat_is_told_what_came_of_the_first_as_long_as_that_is_kept(
-    keep: KeepMailServers, history: MailServerHistory
+    keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
-    first = await history.restore(ALICE, None, None, once=Once("key", b"back"))
+    first = await history.restore(ALICE, None, None, idempotency_key=IdempotencyKey("key", b"back"))
     await keep.put_default(ALICE, Replacement(server("c")))
     await keep.put_default(ALICE, Replacement(server("d")))
-    again = await history.restore(ALICE, None, None, once=Once("key", b"back"))
+    again = await history.restore(ALICE, None, None, idempotency_key=IdempotencyKey("key", b"back"))
     await history.forget(ALICE, None)
 
     assert (first.server, first.state) == (again.server, again.state) == (server("a"), "1.3")
     with pytest.raises(OutcomeUnknown):
-        await history.restore(ALICE, None, None, once=Once("key", b"back"))
+        await history.restore(ALICE, None, None, idempotency_key=IdempotencyKey("key", b"back"))
     assert await hosts(history) == [(5, "d")]
 
 
 async def test_going_back_leaves_a_server_alone_that_is_the_default_no_more(
-    store: SQLStore, keep: KeepMailServers, history: MailServerHistory
+    store: SQLStore, keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.delete_default(ALICE)

@@ -9,10 +9,10 @@ import pytest
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import FROM_ONE_ADDRESS, WITH_ONE_ACCOUNT, WITH_ONE_ACCOUNT_IN_ALL, Attempt
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.log_in import DELAYED, UNKNOWN, LogIn
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, NETWORK_LIMIT, LoginAttempt
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.log_in import THROTTLED_DETAILS, UNKNOWN_ACTOR, LogIn
+from mailsettings.use_cases.turned_away import DenialLog
 
 from fakes import InMemoryStore, NamesAsTokens, PlainPasswords
 
@@ -26,8 +26,8 @@ class Door:
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self.now = 1_000_000.0
         self.store = store or InMemoryStore()
-        turned_away = TurnedAway(self.store, lambda: self.now)
-        self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), turned_away, 3600, lambda: self.now)
+        denial_log = DenialLog(self.store, lambda: self.now)
+        self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), denial_log, 3600, lambda: self.now)
 
     async def open(self, name: str = "alice", secret: str = "correct horse", origin: Origin = HERE) -> str:
         """`in`, `refused`, or how long to wait."""
@@ -46,7 +46,7 @@ class Door:
 @pytest.fixture
 async def door() -> Door:
     door = Door()
-    accounts = KeepAccounts(door.store, PlainPasswords())
+    accounts = ManageAccounts(door.store, PlainPasswords())
     await accounts.add(OPERATOR, Account("alice", frozenset({"view-mail-settings"})), "correct horse")
     await accounts.add(OPERATOR, Account("robot", frozenset(), CLIENT), "battery staple")
     door.store.audit.rows.clear()
@@ -81,7 +81,7 @@ async def test_a_token_carries_the_stamp_of_its_account(door: Door) -> None:
             stamps.append(stamp)
             return await super().issue(subject, grants, lifetime_seconds, stamp)
 
-    log_in = LogIn(door.store, PlainPasswords(), Issuer(), TurnedAway(door.store), 3600)
+    log_in = LogIn(door.store, PlainPasswords(), Issuer(), DenialLog(door.store), 3600)
     await log_in(USER, "alice", "correct horse", HERE)
 
     assert stamps == [door.store.accounts.rows["alice"].stamp]
@@ -94,7 +94,7 @@ async def test_a_client_that_logs_in_three_times_in_a_row_is_not_made_to_wait(do
 
 async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(door: Door) -> None:
     waits = []
-    await door.fail(WITH_ONE_ACCOUNT.free)
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
     for _ in range(10):
         [said] = await door.fail(1)
         waits.append(said)
@@ -107,40 +107,42 @@ async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(doo
 @pytest.mark.parametrize("name", ["alice", "bob"], ids=["an account", "nobody"])
 async def test_while_the_wait_lasts_the_right_password_is_answered_like_a_wrong_one(door: Door, name: str) -> None:
     """Case 38."""
-    await door.fail(WITH_ONE_ACCOUNT.free, name)
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures, name)
 
     assert await door.open(name, "correct horse") == await door.open(name, "wrong") == "5 s"
 
 
 async def test_a_success_forgets_the_failures_of_the_account(door: Door) -> None:
     for _ in range(5):
-        await door.fail(WITH_ONE_ACCOUNT.free - 1, origin=Origin())
+        await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures - 1, origin=Origin())
         assert await door.open(origin=Origin()) == "in as alice"
 
 
 async def test_failures_are_forgotten_after_half_a_day(door: Door) -> None:
-    await door.fail(WITH_ONE_ACCOUNT.free + 3)
-    door.now += WITH_ONE_ACCOUNT.forgotten_after_seconds + 1
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures + 3)
+    door.now += ACCOUNT_FROM_NETWORK_LIMIT.forgotten_after_seconds + 1
 
-    assert await door.fail(WITH_ONE_ACCOUNT.free - 1) == ["refused"] * (WITH_ONE_ACCOUNT.free - 1)
+    assert await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures - 1) == ["refused"] * (
+        ACCOUNT_FROM_NETWORK_LIMIT.free_failures - 1
+    )
     assert len(door.store.login_failures.rows) == 3
 
 
 async def test_failures_count_to_the_last_second_of_half_a_day(door: Door) -> None:
-    await door.fail(WITH_ONE_ACCOUNT.free)
-    door.now += WITH_ONE_ACCOUNT.forgotten_after_seconds
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
+    door.now += ACCOUNT_FROM_NETWORK_LIMIT.forgotten_after_seconds
 
     assert await door.fail(2) == ["refused", "10 s"]
 
 
 async def test_one_account_under_attack_does_not_keep_others_out(door: Door) -> None:
-    await door.fail(WITH_ONE_ACCOUNT.free, "bob", THERE)
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures, "bob", THERE)
 
     assert await door.open() == "in as alice"
 
 
 async def test_an_address_that_tries_many_names_is_made_to_wait_and_others_are_not(door: Door) -> None:
-    for number in range(FROM_ONE_ADDRESS.free):
+    for number in range(NETWORK_LIMIT.free_failures):
         assert await door.fail(1, f"name {number}", THERE) == ["refused"]
 
     assert await door.open(origin=THERE) == "5 s"
@@ -148,7 +150,7 @@ async def test_an_address_that_tries_many_names_is_made_to_wait_and_others_are_n
 
 
 async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door) -> None:
-    for number in range(FROM_ONE_ADDRESS.free - 1):
+    for number in range(NETWORK_LIMIT.free_failures - 1):
         await door.fail(1, f"name {number}")
         await door.open()
 
@@ -156,7 +158,7 @@ async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door)
 
 
 async def test_a_mistake_now_and_then_does_not_add_up_for_those_who_share_an_address(door: Door) -> None:
-    for number in range(2 * FROM_ONE_ADDRESS.free):
+    for number in range(2 * NETWORK_LIMIT.free_failures):
         assert await door.fail(1, f"name {number}") == ["refused"]
         door.now += 3600
 
@@ -173,7 +175,7 @@ async def test_a_mistake_now_and_then_does_not_add_up_for_those_who_share_an_add
     ],
 )
 async def test_an_ipv6_network_counts_as_one_address(door: Door, one: str, other: str, *, is_same: bool) -> None:
-    for number in range(FROM_ONE_ADDRESS.free):
+    for number in range(NETWORK_LIMIT.free_failures):
         await door.fail(1, f"name {number}", Origin(one))
 
     assert (await door.open(origin=Origin(other)) == "5 s") is is_same
@@ -183,7 +185,7 @@ async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(d
     """Case 38."""
     answers = await asyncio.gather(*(door.open("alice", "wrong") for _ in range(50)), door.open())
 
-    assert answers.count("refused") == WITH_ONE_ACCOUNT.free
+    assert answers.count("refused") == ACCOUNT_FROM_NETWORK_LIMIT.free_failures
     assert answers[-1] == "5 s"
 
 
@@ -192,7 +194,7 @@ async def test_of_many_guesses_from_many_places_no_more_are_answered_than_in_a_r
     guesses = [door.open("alice", "wrong", Origin(f"192.0.2.{number}")) for number in range(150)]
     answers = await asyncio.gather(*guesses, door.open(origin=Origin("198.51.100.1")))
 
-    assert answers.count("refused") == WITH_ONE_ACCOUNT_IN_ALL.failures
+    assert answers.count("refused") == ACCOUNT_LIMIT.failures
     assert answers[-1] == "3600 s"
 
 
@@ -208,23 +210,26 @@ async def test_a_guess_that_was_under_way_when_the_wait_began_is_not_told_from_o
             await end.wait()
             return await super().verify(password, password_hash)
 
-    turned_away = TurnedAway(door.store, lambda: door.now)
-    slow = LogIn(door.store, Slow(), NamesAsTokens(), turned_away, 3600, lambda: door.now)
+    denial_log = DenialLog(door.store, lambda: door.now)
+    slow = LogIn(door.store, Slow(), NamesAsTokens(), denial_log, 3600, lambda: door.now)
     guess = asyncio.create_task(slow(USER, "alice", password, THERE))
     await begun.wait()
-    await door.fail(WITH_ONE_ACCOUNT.free, origin=THERE)
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures, origin=THERE)
     end.set()
 
     with pytest.raises(TooManyLogins) as delayed:
         await guess
     assert str(delayed.value) == "Too many failed logins. Try again in 5 seconds."
     last = door.store.audit.records[-1]
-    assert (last.actor, last.outcome, last.details) == ("alice", AuditOutcome.REFUSED, DELAYED)
-    assert door.store.login_failures.rows[Attempt("alice", THERE.address).own].count == WITH_ONE_ACCOUNT.free
+    assert (last.actor, last.outcome, last.details) == ("alice", AuditOutcome.REFUSED, THROTTLED_DETAILS)
+    assert (
+        door.store.login_failures.rows[LoginAttempt("alice", THERE.address).account_from_network].count
+        == ACCOUNT_FROM_NETWORK_LIMIT.free_failures
+    )
 
 
 async def test_guesses_at_a_secret_that_no_account_has_count_for_their_address(door: Door) -> None:
-    for _ in range(FROM_ONE_ADDRESS.free):
+    for _ in range(NETWORK_LIMIT.free_failures):
         await door.log_in.note_wrong_client(HERE)
 
     with pytest.raises(TooManyLogins):
@@ -248,11 +253,11 @@ class SlowStore(InMemoryStore):
 
 async def test_of_many_guesses_at_it_side_by_side_no_more_are_answered_than_in_a_row() -> None:
     door = Door(SlowStore())
-    guesses = [door.log_in.note_wrong_client(HERE) for _ in range(FROM_ONE_ADDRESS.free + 20)]
+    guesses = [door.log_in.note_wrong_client(HERE) for _ in range(NETWORK_LIMIT.free_failures + 20)]
 
     results = await asyncio.gather(*guesses, return_exceptions=True)
 
-    assert results.count(None) == FROM_ONE_ADDRESS.free
+    assert results.count(None) == NETWORK_LIMIT.free_failures
     assert sum(isinstance(result, TooManyLogins) for result in results) == 20
 
 
@@ -260,14 +265,14 @@ async def test_logins_and_refusals_are_in_the_audit_log(door: Door) -> None:
     await door.open()
     await door.fail(1)
     await door.fail(1, "canary typed into the wrong field")
-    await door.fail(WITH_ONE_ACCOUNT.free)
+    await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
 
     entries = door.store.audit.records
     assert {(entry.action, entry.origin) for entry in entries} == {(Action.LOGIN, HERE)}
     assert [(entry.actor, entry.outcome) for entry in entries[:3]] == [
         ("alice", AuditOutcome.DONE),
         ("alice", AuditOutcome.REFUSED),
-        (UNKNOWN, AuditOutcome.REFUSED),
+        (UNKNOWN_ACTOR, AuditOutcome.REFUSED),
     ]
     assert entries[1].details == {"problem": "wrong name or secret"}
     assert entries[-1].details == {"problem": "too many failures"}

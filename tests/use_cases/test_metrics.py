@@ -12,16 +12,16 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
-from mailsettings.domain.watch import Health, WatchSummary
-from mailsettings.use_cases.admission import ProbeLimits
-from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.domain.watch import Health, MonitoringSummary
+from mailsettings.use_cases.admission import ConnectionTestLimits
+from mailsettings.use_cases.connection_test import RunConnectionTests
 from mailsettings.use_cases.log_in import LogIn
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.metrics import UNMEASURED, ReadMetrics
-from mailsettings.use_cases.turned_away import TurnedAway
-from mailsettings.use_cases.watch_gauges import WatchGauges, gauges
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
+from mailsettings.use_cases.turned_away import DenialLog
+from mailsettings.use_cases.watch_gauges import MonitoringGauges, gauges
 from mailsettings.use_cases.watch_ports import Uncounted
-from mailsettings.use_cases.watch_status import WatchStatus
+from mailsettings.use_cases.watch_status import MonitoringStatus
 
 from fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 
@@ -67,8 +67,8 @@ async def test_a_source_that_cannot_say_is_left_out_and_the_others_are_told() ->
 
 async def test_each_connection_test_is_counted_with_what_asked_for_it() -> None:
     store, tally = InMemoryStore(), Tally()
-    await KeepMailServers(store).create(OPERATOR, Replacement(SERVER))
-    probes = ProbeMailServers(store, ScriptedProber(), ProbeLimits(), TurnedAway(store), tally)
+    await ManageMailServers(store).create(OPERATOR, Replacement(SERVER))
+    probes = RunConnectionTests(store, ScriptedProber(), ConnectionTestLimits(), DenialLog(store), tally)
 
     await probes.given(OPERATOR, SERVER, None)
     await probes.stored(OPERATOR, 1, None)
@@ -79,7 +79,7 @@ async def test_each_connection_test_is_counted_with_what_asked_for_it() -> None:
 
 async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not() -> None:
     store, tally = InMemoryStore(), Tally()
-    log_in = LogIn(store, PlainPasswords(), NamesAsTokens(), TurnedAway(store), 3600, meter=tally)
+    log_in = LogIn(store, PlainPasswords(), NamesAsTokens(), DenialLog(store), 3600, meter=tally)
 
     for _ in range(5):
         with pytest.raises(LoginRefused):
@@ -91,35 +91,35 @@ async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not(
 
 
 async def test_where_nobody_looks_nothing_is_counted() -> None:
-    UNMEASURED.probed("given", WORKS)
-    UNMEASURED.login_failed(delayed=False)
+    NO_METRICS.probed("given", WORKS)
+    NO_METRICS.login_failed(delayed=False)
 
-    assert await ReadMetrics(UNMEASURED)(OPERATOR) == b""
+    assert await ReadMetrics(NO_METRICS)(OPERATOR) == b""
 
 
 NOW = 1_795_000_000.0
-SUMMARY = WatchSummary(
+SUMMARY = MonitoringSummary(
     NOW,
-    {Health.WORKS: 4, Health.FAILS: 1, Health.DOUBTFUL: 0, Health.UNCHECKED: 0},
+    {Health.WORKS: 4, Health.FAILS: 1, Health.UNCONFIRMED: 0, Health.UNCHECKED: 0},
     certificate_ends_at=NOW + 12.5 * 86400,
     secret_ends_on=None,
     checked_at=NOW - 5,
-    led=True,
+    has_leader=True,
 )
 
 
-class Known(WatchStatus):
+class Known(MonitoringStatus):
     """As if this were in the database."""
 
     def __init__(self) -> None:
         pass
 
-    async def summary(self) -> WatchSummary:
+    async def summary(self) -> MonitoringSummary:
         return SUMMARY
 
 
 async def test_the_watch_tells_of_all_servers_together_and_leaves_out_what_is_not_known() -> None:
-    told = {gauge.name: dict(gauge.values) for gauge in await WatchGauges(Known())()}
+    told = {gauge.name: dict(gauge.values) for gauge in await MonitoringGauges(Known())()}
 
     assert told == {
         "watched_servers": {("works",): 4, ("fails",): 1, ("doubtful",): 0, ("unchecked",): 0},

@@ -9,10 +9,10 @@ from mailsettings.domain.access import OPERATOR, Permission, Principal
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.domain.replacement import Replacement
-from mailsettings.use_cases.admission import ProbeLimits
-from mailsettings.use_cases.connection_test import ProbeMailServers
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.admission import ConnectionTestLimits
+from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.turned_away import DenialLog
 
 from databases import all_of
 from fakes import InMemoryStore, ScriptedProber
@@ -21,7 +21,7 @@ SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@e
 WANTED = Replacement(SERVER)
 
 USE_CASES: dict[
-    str, tuple[Permission, Callable[[KeepMailServers, ProbeMailServers, Principal], Awaitable[Any]]]
+    str, tuple[Permission, Callable[[ManageMailServers, RunConnectionTests, Principal], Awaitable[Any]]]
 ] = {
     "list": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.page(who)),
     "get": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.get(who, 1)),
@@ -40,12 +40,14 @@ USE_CASES: dict[
 async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> None:
     permission, use = USE_CASES[name]
     store, prober = InMemoryStore(), ScriptedProber()
-    keep = KeepMailServers(store)
+    keep = ManageMailServers(store)
     await keep.create(OPERATOR, WANTED)
     everything_else = Principal("almost", frozenset(Permission) - {permission})
 
     with pytest.raises(PermissionDenied, match=permission):
-        await use(keep, ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)), everything_else)
+        await use(
+            keep, RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)), everything_else
+        )
 
     assert [stored.version for stored in await all_of(store.mail_servers)] == [1]
     assert prober.asked == []
@@ -55,9 +57,9 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
 async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) -> None:
     prober = ScriptedProber()
     store = InMemoryStore()
-    await KeepMailServers(store).create(OPERATOR, WANTED)
+    await ManageMailServers(store).create(OPERATOR, WANTED)
 
-    report = await ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store)).stored(
+    report = await RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)).stored(
         OPERATOR, server_id, "to@example.org"
     )
 

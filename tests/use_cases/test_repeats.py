@@ -9,23 +9,23 @@ import pytest
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit import AuditOutcome
 from mailsettings.domain.errors import (
+    IdempotencyKeyReused,
     MailServerNotFound,
     OutcomeUnknown,
     PermissionDenied,
-    RequestRepeatedDifferently,
-    StillBeingAnswered,
+    RequestInProgress,
     StoreUnavailable,
     TooManyProbes,
 )
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.once import Once
+from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.replacement import Replacement
-from mailsettings.use_cases.admission import BUSY_SECONDS, ProbeLimits
-from mailsettings.use_cases.connection_test import ProbeMailServers
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.admission import RETRY_AFTER_SECONDS, ConnectionTestLimits
+from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.turned_away import DenialLog
 
 from fakes import WORKS, InMemoryStore, ScriptedProber
 from patience import GUARD_SECONDS
@@ -34,13 +34,13 @@ ALICE = Principal("alice", frozenset(Permission), Origin("192.0.2.1"))
 BOB = replace(ALICE, name="bob")
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 WANTED = Replacement(SERVER)
-LIMITS = ProbeLimits(at_once_each=1, per_minute_each=2, deadline_seconds=15)
+LIMITS = ConnectionTestLimits(max_concurrent_per_caller=1, max_per_minute_per_caller=2, deadline_seconds=15)
 FAILED = ProbeReport((), failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE))
 
 
-def once() -> Once:
+def idempotency_key() -> IdempotencyKey:
     """The same request under the same key, as each new arrival of it."""
-    return Once("key", b"request")
+    return IdempotencyKey("key", b"request")
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ def store() -> InMemoryStore:
 
 
 @pytest.fixture
-def probes(store: InMemoryStore, prober: ScriptedProber) -> ProbeMailServers:
-    return ProbeMailServers(store, prober, LIMITS, TurnedAway(store))
+def probes(store: InMemoryStore, prober: ScriptedProber) -> RunConnectionTests:
+    return RunConnectionTests(store, prober, LIMITS, DenialLog(store))
 
 
 def outcomes(store: InMemoryStore) -> list[str]:
@@ -58,20 +58,20 @@ def outcomes(store: InMemoryStore) -> list[str]:
 
 
 async def test_a_mail_server_is_created_once_and_told_of_once(store: InMemoryStore) -> None:
-    keep, first, again = KeepMailServers(store), once(), once()
+    keep, first, again = ManageMailServers(store), idempotency_key(), idempotency_key()
     ids = [await keep.create(ALICE, WANTED, each) for each in (first, again)]
-    others = [await keep.create(BOB, WANTED, once()), await keep.create(ALICE, WANTED)]
+    others = [await keep.create(BOB, WANTED, idempotency_key()), await keep.create(ALICE, WANTED)]
 
     assert (ids, others) == ([1, 1], [2, 3])
-    assert (first.repeated, again.repeated) == (False, True)
+    assert (first.replayed, again.replayed) == (False, True)
     assert outcomes(store) == [AuditOutcome.DONE] * 3
 
 
 async def test_another_request_under_the_same_key_is_refused_and_changes_nothing(store: InMemoryStore) -> None:
-    keep = KeepMailServers(store)
-    await keep.create(ALICE, WANTED, once())
-    with pytest.raises(RequestRepeatedDifferently):
-        await keep.create(ALICE, WANTED, Once("key", b"another"))
+    keep = ManageMailServers(store)
+    await keep.create(ALICE, WANTED, idempotency_key())
+    with pytest.raises(IdempotencyKeyReused):
+        await keep.create(ALICE, WANTED, IdempotencyKey("key", b"another"))
 
     assert list(store.mail_servers.rows) == [1]
     assert outcomes(store) == [AuditOutcome.DONE, AuditOutcome.REFUSED]
@@ -79,54 +79,54 @@ async def test_another_request_under_the_same_key_is_refused_and_changes_nothing
 
 @pytest.mark.parametrize("report", [WORKS, FAILED], ids=["works", "failed"])
 async def test_a_test_is_made_once_and_its_report_told_again(
-    probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber, report: ProbeReport
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, report: ProbeReport
 ) -> None:
     prober.report = report
-    first = await probes.given(ALICE, SERVER, "to@example.org", once())
+    first = await probes.given(ALICE, SERVER, "to@example.org", idempotency_key())
     prober.report = ProbeReport((), milliseconds=99)
-    again = once()
+    again = idempotency_key()
 
     assert first == await probes.given(ALICE, SERVER, "to@example.org", again) == report
-    assert again.repeated
+    assert again.replayed
     assert len(prober.asked) == 1
     assert outcomes(store) == [AuditOutcome.BEGUN, AuditOutcome.FAILED if report is FAILED else AuditOutcome.DONE]
 
 
 async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
-    probes: ProbeMailServers, prober: ScriptedProber
+    probes: RunConnectionTests, prober: ScriptedProber
 ) -> None:
-    await probes.given(ALICE, SERVER, None, once())
+    await probes.given(ALICE, SERVER, None, idempotency_key())
     await probes.given(ALICE, SERVER, None)
     with pytest.raises(TooManyProbes):
-        await probes.given(ALICE, SERVER, None, Once("new", b"request"))
+        await probes.given(ALICE, SERVER, None, IdempotencyKey("new", b"request"))
 
-    assert await probes.given(ALICE, SERVER, None, once()) == prober.report
+    assert await probes.given(ALICE, SERVER, None, idempotency_key()) == prober.report
 
 
 async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
-    probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await probes.given(ALICE, SERVER, None, once())
-    asked, earlier = [], store.repeats.earlier
+    first = await probes.given(ALICE, SERVER, None, idempotency_key())
+    asked, previous = [], store.idempotency.previous
 
-    async def not_yet_at_first(caller: str, request: Once) -> object:
+    async def not_yet_at_first(caller: str, request: IdempotencyKey) -> object:
         asked.append(request)
-        return None if len(asked) == 1 else await earlier(caller, request)
+        return None if len(asked) == 1 else await previous(caller, request)
 
-    monkeypatch.setattr(store.repeats, "earlier", not_yet_at_first)
+    monkeypatch.setattr(store.idempotency, "earlier", not_yet_at_first)
 
-    assert await probes.given(ALICE, SERVER, None, once()) == first
+    assert await probes.given(ALICE, SERVER, None, idempotency_key()) == first
     assert len(prober.asked) == 1
 
 
 async def test_a_stored_server_that_is_gone_by_now_is_no_reason_not_to_repeat_its_report(
-    probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
 ) -> None:
-    keep = KeepMailServers(store)
+    keep = ManageMailServers(store)
     await keep.create(ALICE, WANTED)
-    reports = [await probes.stored(ALICE, None, None, once())]
+    reports = [await probes.stored(ALICE, None, None, idempotency_key())]
     await keep.delete_default(ALICE)
-    reports.append(await probes.stored(ALICE, None, None, once()))
+    reports.append(await probes.stored(ALICE, None, None, idempotency_key()))
 
     assert reports == [WORKS, WORKS]
     assert len(prober.asked) == 1
@@ -144,18 +144,18 @@ class Announcing(ScriptedProber):
 
 async def test_a_repeat_meanwhile_is_told_to_come_back(store: InMemoryStore) -> None:
     prober = Announcing()
-    probes = ProbeMailServers(store, prober, LIMITS, TurnedAway(store))
-    first = asyncio.create_task(probes.given(ALICE, SERVER, None, once()))
+    probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
+    first = asyncio.create_task(probes.given(ALICE, SERVER, None, idempotency_key()))
     await prober.begun.wait()
     async with asyncio.timeout(GUARD_SECONDS):
-        with pytest.raises(StillBeingAnswered) as refused:
-            await probes.given(ALICE, SERVER, None, once())
+        with pytest.raises(RequestInProgress) as refused:
+            await probes.given(ALICE, SERVER, None, idempotency_key())
     assert prober.hold is not None
     prober.hold.set()
 
-    assert await first == await probes.given(ALICE, SERVER, None, once())
-    assert refused.value.retry_after_seconds == BUSY_SECONDS
-    assert store.audit.records[1].details == {"problem": "StillBeingAnswered"}
+    assert await first == await probes.given(ALICE, SERVER, None, idempotency_key())
+    assert refused.value.retry_after_seconds == RETRY_AFTER_SECONDS
+    assert store.audit.records[1].details == {"problem": "RequestInProgress"}
     assert len(prober.asked) == 1
 
 
@@ -171,10 +171,10 @@ class Crashing(ScriptedProber):
 @pytest.mark.parametrize(
     ("age", "expected"),
     [
-        (0, StillBeingAnswered),
-        (44, StillBeingAnswered),
+        (0, RequestInProgress),
+        (44, RequestInProgress),
         (45, OutcomeUnknown),
-        (-44, StillBeingAnswered),
+        (-44, RequestInProgress),
         (-46, OutcomeUnknown),
     ],
 )
@@ -183,10 +183,14 @@ async def test_one_whose_process_died_is_never_made_again_under_its_key(
 ) -> None:
     """A clock that was put back makes it begin in the future, which does not keep it running."""
     with pytest.raises(Crash):
-        await ProbeMailServers(store, Crashing(), LIMITS, TurnedAway(store)).given(ALICE, SERVER, None, once())
-    store.repeats.age_seconds = age
+        await RunConnectionTests(store, Crashing(), LIMITS, DenialLog(store)).given(
+            ALICE, SERVER, None, idempotency_key()
+        )
+    store.idempotency.age_seconds = age
     with pytest.raises(expected):
-        await ProbeMailServers(store, prober, LIMITS, TurnedAway(store)).given(ALICE, SERVER, None, once())
+        await RunConnectionTests(store, prober, LIMITS, DenialLog(store)).given(
+            ALICE, SERVER, None, idempotency_key()
+        )
 
     assert prober.asked == []
 
@@ -205,12 +209,12 @@ async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_
     store: InMemoryStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prober = GoesAway(store)
-    probes = ProbeMailServers(store, prober, LIMITS, TurnedAway(store))
+    probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
     with caplog.at_level(logging.ERROR):
-        report = await probes.given(ALICE, SERVER, None, once())
+        report = await probes.given(ALICE, SERVER, None, idempotency_key())
     store.away = False
-    with pytest.raises(StillBeingAnswered):
-        await probes.given(ALICE, SERVER, None, once())
+    with pytest.raises(RequestInProgress):
+        await probes.given(ALICE, SERVER, None, idempotency_key())
 
     assert report == WORKS
     assert len(prober.asked) == 1
@@ -218,45 +222,45 @@ async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_
 
 
 async def test_what_was_refused_is_not_remembered(
-    probes: ProbeMailServers, store: InMemoryStore, prober: ScriptedProber
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
 ) -> None:
     store.away = True
     with pytest.raises(StoreUnavailable):
-        await probes.stored(ALICE, None, None, once())
+        await probes.stored(ALICE, None, None, idempotency_key())
     store.away = False
     with pytest.raises(MailServerNotFound):
-        await probes.stored(ALICE, None, None, once())
-    await KeepMailServers(store).create(ALICE, WANTED)
-    for _ in range(LIMITS.per_minute_each):
+        await probes.stored(ALICE, None, None, idempotency_key())
+    await ManageMailServers(store).create(ALICE, WANTED)
+    for _ in range(LIMITS.max_per_minute_per_caller):
         await probes.stored(ALICE, None, None)
     with pytest.raises(TooManyProbes):
-        await probes.stored(ALICE, None, None, once())
+        await probes.stored(ALICE, None, None, idempotency_key())
     store.probe_admissions.rows.clear()
-    accepted = once()
+    accepted = idempotency_key()
 
     assert await probes.stored(ALICE, None, None, accepted) == WORKS
-    assert not accepted.repeated
+    assert not accepted.replayed
 
 
 async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
-    probes: ProbeMailServers, store: InMemoryStore
+    probes: RunConnectionTests, store: InMemoryStore
 ) -> None:
-    await probes.given(ALICE, SERVER, None, once())
-    await KeepMailServers(store).create(ALICE, WANTED, Once("other", b""))
+    await probes.given(ALICE, SERVER, None, idempotency_key())
+    await ManageMailServers(store).create(ALICE, WANTED, IdempotencyKey("other", b""))
     nobody = replace(ALICE, permissions=frozenset())
 
     with pytest.raises(PermissionDenied):
-        await probes.given(nobody, SERVER, None, once())
+        await probes.given(nobody, SERVER, None, idempotency_key())
     with pytest.raises(PermissionDenied):
-        await KeepMailServers(store).create(nobody, WANTED, Once("other", b""))
+        await ManageMailServers(store).create(nobody, WANTED, IdempotencyKey("other", b""))
 
 
 async def test_what_came_of_something_else_is_no_answer(store: InMemoryStore) -> None:
-    await store.repeats.remember("alice", once(), WORKS)
+    await store.idempotency.remember("alice", idempotency_key(), WORKS)
 
-    with pytest.raises(RequestRepeatedDifferently):
-        await KeepMailServers(store).create(ALICE, WANTED, once())
+    with pytest.raises(IdempotencyKeyReused):
+        await ManageMailServers(store).create(ALICE, WANTED, idempotency_key())
 
 
 def test_a_key_and_its_request_do_not_show() -> None:
-    assert repr(Once("canary", b"canary")) == "Once(repeated=False)"
+    assert repr(IdempotencyKey("canary", b"canary")) == "Once(repeated=False)"

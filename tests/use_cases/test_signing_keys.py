@@ -7,7 +7,7 @@ import pytest
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.domain.errors import KeyRefused
-from mailsettings.use_cases.signing_keys import PREFIX, KeepSigningKeys
+from mailsettings.use_cases.signing_keys import PREFIX, ManageSigningKeys
 
 from fakes import InMemoryStore
 
@@ -21,7 +21,7 @@ class Kept:
     def __init__(self) -> None:
         self.store = InMemoryStore()
         numbers = count(1)
-        self.keys = KeepSigningKeys(self.store, lambda: (f"k{(number := next(numbers))}", f"text {number}"))
+        self.keys = ManageSigningKeys(self.store, lambda: (f"k{(number := next(numbers))}", f"text {number}"))
 
     def entries(self) -> list[tuple[Action, str | None, AuditOutcome]]:
         return [
@@ -43,7 +43,7 @@ async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
 
 
 async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept: Kept) -> None:
-    class Late(KeepSigningKeys):
+    class Late(ManageSigningKeys):
         """Looked before the other one wrote."""
 
         async def list(self) -> list[tuple[str, str]]:
@@ -56,7 +56,7 @@ async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept:
 
 
 async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
-    await kept.store.sealed_keys.add("audit", "the key of the log")
+    await kept.store.service_keys.add("audit", "the key of the log")
     await kept.keys.ensure()
 
     assert await kept.keys.list() == [("k1", "text 1")]
@@ -69,7 +69,7 @@ async def test_a_new_key_is_the_last_and_an_entry_in_the_log(kept: Kept) -> None
 
     assert await kept.keys.rotate(ALICE) == "k2"
     assert await kept.keys.list() == [("k1", "text 1"), ("k2", "text 2")]
-    assert list(kept.store.sealed_keys.rows) == [f"{PREFIX}k1", f"{PREFIX}k2"]
+    assert list(kept.store.service_keys.rows) == [f"{PREFIX}k1", f"{PREFIX}k2"]
     assert kept.entries() == [(Action.SIGNING_KEY_ROTATE, "k2", AuditOutcome.DONE)]
     assert kept.store.audit.records[0].actor == "alice"
     assert "text" not in repr(kept.store.audit.rows)

@@ -9,10 +9,10 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
 from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.admission import ProbeLimits
-from mailsettings.use_cases.connection_test import ProbeMailServers
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.admission import ConnectionTestLimits
+from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.turned_away import DenialLog
 
 from fakes import ScriptedProber
 from patience import GUARD_SECONDS
@@ -34,9 +34,9 @@ class WaitingProber(ScriptedProber):
 
 @pytest.mark.parametrize("server_id", [None, 1])
 async def test_no_snapshot_is_open_during_a_connection_test(store: SQLStore, server_id: int | None) -> None:
-    manage, prober = KeepMailServers(store), WaitingProber()
+    manage, prober = ManageMailServers(store), WaitingProber()
     await manage.put_default(OPERATOR, Replacement(RELAY))
-    tests = ProbeMailServers(store, prober, ProbeLimits(), TurnedAway(store))
+    tests = RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store))
     testing = asyncio.create_task(tests.stored(OPERATOR, server_id, None))
     await asyncio.wait_for(prober.began.wait(), GUARD_SECONDS)
 
@@ -49,7 +49,7 @@ async def test_no_snapshot_is_open_during_a_connection_test(store: SQLStore, ser
 
 
 async def test_no_snapshot_is_open_between_two_pages(store: SQLStore) -> None:
-    manage = KeepMailServers(store)
+    manage = ManageMailServers(store)
     await manage.put_default(OPERATOR, Replacement(RELAY))
 
     page = await manage.page(OPERATOR)
@@ -63,4 +63,4 @@ async def test_a_snapshot_refuses_to_write(store: SQLStore) -> None:
         async with store.reading() as snapshot:
             await snapshot.mail_servers.add(RELAY)
 
-    assert not (await KeepMailServers(store).page(OPERATOR)).servers
+    assert not (await ManageMailServers(store).page(OPERATOR)).servers

@@ -21,7 +21,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.outbox import DELAYS, WaitingEvent
+from mailsettings.domain.outbox import RETRY_DELAYS_SECONDS, WaitingEvent
 from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeReport, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.watch import Health
@@ -29,11 +29,11 @@ from mailsettings.store import engine, outbox
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.use_cases.courier import Courier
+from mailsettings.use_cases.courier import OutboxRelay
 from mailsettings.use_cases.lease import Lease, LeaseLost
-from mailsettings.use_cases.on_watch import NAME, OnWatch
-from mailsettings.use_cases.watch import AT_ONCE, Watch
-from mailsettings.use_cases.watch_status import WatchStatus
+from mailsettings.use_cases.on_watch import LEASE_NAME, MonitoringService
+from mailsettings.use_cases.watch import MAX_CONCURRENT_CHECKS, ScheduledChecks
+from mailsettings.use_cases.watch_status import MonitoringStatus
 
 from canary import Canary, text_of
 from databases import KEY, all_of
@@ -79,7 +79,7 @@ class Duty:
     prober: ScriptedProber
     meter: Counted
     lease: Lease
-    watch: Watch
+    monitoring: ScheduledChecks
 
     async def check(self, *reports: ProbeReport) -> None:
         """One check after the other, as if the time between them had gone by."""
@@ -88,13 +88,15 @@ class Duty:
                 self.url,
                 f"UPDATE watch_states SET checked_at = checked_at - {INTERVAL}, since = since - {INTERVAL}",
             )
-            assert await self.watch.check_due()
+            assert await self.monitoring.check_due()
 
     async def waiting(self) -> list[dict[str, object]]:
         async with self.store.reading() as view:
             return [json.loads(event.body) for event in await view.outbox.due(100)]
 
-    async def entries(self, action: Action = Action.MAIL_SERVER_WATCH) -> list[tuple[str | None, str, object]]:
+    async def entries(
+        self, action: Action = Action.MAIL_SERVER_MONITORING
+    ) -> list[tuple[str | None, str, object]]:
         async with self.store.reading() as view:
             entries = await view.audit.entries(0, 1000)
         records = [entry.record for entry in entries if entry.record.action == action]
@@ -124,10 +126,10 @@ async def add(store: SQLStore, count: int = 1, server: MailServer = SERVER) -> N
 
 @pytest.fixture
 async def duty(store: SQLStore, database_url: str) -> Duty:
-    prober, meter, lease = ScriptedProber(), Counted(), Lease(store, NAME)
-    watch = Watch(store, prober, lease, INTERVAL, tells=True, meter=meter)
+    prober, meter, lease = ScriptedProber(), Counted(), Lease(store, LEASE_NAME)
+    monitoring = ScheduledChecks(store, prober, lease, INTERVAL, has_webhook=True, meter=meter)
     assert await lease._taken() is not None  # noqa: SLF001  # what its loop begins with
-    return Duty(store, database_url, prober, meter, lease, watch)
+    return Duty(store, database_url, prober, meter, lease, monitoring)
 
 
 async def test_a_failure_is_told_once_in_the_log_the_audit_log_and_the_outbox(
@@ -152,7 +154,7 @@ async def test_a_failure_is_told_once_in_the_log_the_audit_log_and_the_outbox(
     assert [record.mail_server for record in lines] == [subject | why, subject]  # type: ignore[attr-defined]  # extra
     assert "canary" not in f"{await duty.waiting()} {await duty.entries()} {[*map(text_of, caplog.records)]}"
     assert duty.meter.found == [
-        *(Health.WORKS, Health.DOUBTFUL, Health.FAILS, Health.FAILS, Health.WORKS, Health.WORKS)
+        *(Health.WORKS, Health.UNCONFIRMED, Health.FAILS, Health.FAILS, Health.WORKS, Health.WORKS)
     ]
 
 
@@ -167,7 +169,7 @@ async def test_no_mail_is_sent_and_a_thousand_checks_without_news_leave_no_entry
 
 async def test_where_nobody_is_to_be_told_nothing_waits(duty: Duty) -> None:
     await add(duty.store)
-    duty.watch = Watch(duty.store, duty.prober, duty.lease, INTERVAL, tells=False)
+    duty.monitoring = ScheduledChecks(duty.store, duty.prober, duty.lease, INTERVAL, has_webhook=False)
     await duty.check(FAILS, FAILS)
 
     assert len(await duty.entries()) == 1
@@ -177,7 +179,7 @@ async def test_where_nobody_is_to_be_told_nothing_waits(duty: Duty) -> None:
 async def test_what_changed_or_went_away_during_its_check_is_not_judged_by_it(duty: Duty) -> None:
     await add(duty.store, 2)
     duty.prober.hold = asyncio.Event()
-    checking = asyncio.create_task(duty.watch.check_due())
+    checking = asyncio.create_task(duty.monitoring.check_due())
     await until(lambda: has_asked(duty.prober, 2))
     async with duty.store.writing() as work:
         await work.mail_servers.replace(1, replace(SERVER, port=587))
@@ -186,36 +188,38 @@ async def test_what_changed_or_went_away_during_its_check_is_not_judged_by_it(du
     await checking
 
     async with duty.store.reading() as view:
-        assert [(one.server_id, one.health) for one in await view.watch.list()] == [(1, Health.UNCHECKED)]
-        assert await view.watch.due(INTERVAL, 60, 10) == [1]
+        assert [(one.server_id, one.health) for one in await view.monitoring.list()] == [(1, Health.UNCHECKED)]
+        assert await view.monitoring.due(INTERVAL, 60, 10) == [1]
 
 
 async def test_what_goes_away_before_its_check_is_not_checked(duty: Duty) -> None:
-    await add(duty.store, AT_ONCE + 1)
+    await add(duty.store, MAX_CONCURRENT_CHECKS + 1)
     duty.prober.hold = asyncio.Event()
-    checking = asyncio.create_task(duty.watch.check_due())
-    await until(lambda: has_asked(duty.prober, AT_ONCE))
+    checking = asyncio.create_task(duty.monitoring.check_due())
+    await until(lambda: has_asked(duty.prober, MAX_CONCURRENT_CHECKS))
     async with duty.store.writing() as work:
-        await work.mail_servers.delete(AT_ONCE + 1)
+        await work.mail_servers.delete(MAX_CONCURRENT_CHECKS + 1)
     duty.prober.hold.set()
     await checking
 
-    assert len(duty.prober.asked) == AT_ONCE
+    assert len(duty.prober.asked) == MAX_CONCURRENT_CHECKS
 
 
 async def test_a_result_that_cannot_be_written_now_is_found_out_again_later(
     duty: Duty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add(duty.store)
-    duty.watch = Watch(duty.store, duty.prober, duty.lease, INTERVAL, tells=True, pause_seconds=0.05)
+    duty.monitoring = ScheduledChecks(
+        duty.store, duty.prober, duty.lease, INTERVAL, has_webhook=True, pause_seconds=0.05
+    )
     with monkeypatch.context() as patch:
         patch.setattr(duty.store, "writing", never)
-        assert await duty.watch.check_due()
+        assert await duty.monitoring.check_due()
     assert duty.meter.found == []
-    await until(duty.watch.check_due)
+    await until(duty.monitoring.check_due)
 
     async with duty.store.reading() as view:
-        assert [one.health for one in await view.watch.list()] == [Health.WORKS]
+        assert [one.health for one in await view.monitoring.list()] == [Health.WORKS]
 
 
 async def test_news_for_which_there_is_no_room_are_told_here(
@@ -231,8 +235,8 @@ async def test_news_for_which_there_is_no_room_are_told_here(
 
 
 async def test_not_more_than_a_few_are_checked_at_once(duty: Duty) -> None:
-    await add(duty.store, 3 * AT_ONCE)
-    together, at_once = asyncio.Barrier(AT_ONCE), [0]
+    await add(duty.store, 3 * MAX_CONCURRENT_CHECKS)
+    together, at_once = asyncio.Barrier(MAX_CONCURRENT_CHECKS), [0]
 
     class Crowd:
         async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
@@ -242,15 +246,15 @@ async def test_not_more_than_a_few_are_checked_at_once(duty: Duty) -> None:
             return WORKS
 
     async with asyncio.timeout(GUARD_SECONDS):
-        await Watch(duty.store, Crowd(), duty.lease, INTERVAL, tells=True).check_due()
+        await ScheduledChecks(duty.store, Crowd(), duty.lease, INTERVAL, has_webhook=True).check_due()
 
-    assert (max(at_once), len(at_once)) == (AT_ONCE, 6 * AT_ONCE + 1)
+    assert (max(at_once), len(at_once)) == (MAX_CONCURRENT_CHECKS, 6 * MAX_CONCURRENT_CHECKS + 1)
 
 
 async def test_a_holder_that_lost_its_lease_while_it_stalled_writes_nothing(duty: Duty) -> None:
     await add(duty.store)
     duty.prober.hold = asyncio.Event()
-    checking = asyncio.create_task(duty.watch.check_due())
+    checking = asyncio.create_task(duty.monitoring.check_due())
     await until(lambda: has_asked(duty.prober))
     sql(duty.url, "UPDATE leases SET until = until - 3600")
     duty.prober.hold.set()
@@ -259,7 +263,7 @@ async def test_a_holder_that_lost_its_lease_while_it_stalled_writes_nothing(duty
 
     assert lost.group_contains(LeaseLost)
     async with duty.store.reading() as view:
-        assert (await view.watch.list())[0].health is Health.UNCHECKED
+        assert (await view.monitoring.list())[0].health is Health.UNCHECKED
 
 
 async def test_an_unexpected_error_is_logged_with_its_traceback_once(
@@ -275,11 +279,11 @@ async def test_an_unexpected_error_is_logged_with_its_traceback_once(
         return await good(server, recipient)
 
     monkeypatch.setattr(duty.prober, "probe", probe)
-    assert await duty.watch.check_due()
-    assert not await duty.watch.check_due()
+    assert await duty.monitoring.check_due()
+    assert not await duty.monitoring.check_due()
 
     async with duty.store.reading() as view:
-        assert [one.health for one in await view.watch.list()] == [Health.WORKS, Health.UNCHECKED]
+        assert [one.health for one in await view.monitoring.list()] == [Health.WORKS, Health.UNCHECKED]
     (said,) = [message for message in caplog.messages if "unexpected" in message]
     assert said.startswith("The check of mail server 2 failed unexpectedly.\nTraceback (most recent call last):")
     assert f'File "{__file__}"' in said
@@ -291,7 +295,7 @@ async def test_the_end_of_a_secret_is_told_with_its_days(duty: Duty) -> None:
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(duty.store, 1, server)
     day = (datetime.now(UTC) + timedelta(days=5)).date()
-    await WatchStatus(duty.store).set_secret_end(OPERATOR, None, day)
+    await MonitoringStatus(duty.store).set_secret_expiry(OPERATOR, None, day)
     await duty.check(WORKS, WORKS)
 
     (event,) = await duty.waiting()
@@ -299,34 +303,34 @@ async def test_the_end_of_a_secret_is_told_with_its_days(duty: Duty) -> None:
     assert isinstance(event["data"], dict)
     assert (event["data"]["daysLeft"], event["data"]["endsAt"]) == (4, f"{day}T00:00:00Z")
     details = {"secret ends on": {"before": None, "after": str(day)}}
-    assert await duty.entries(Action.MAIL_SERVER_SECRET_ENDS) == [("operator", "done", details)]
-    assert "canary" not in f"{event} {await duty.entries(Action.MAIL_SERVER_SECRET_ENDS)}"
+    assert await duty.entries(Action.MAIL_SERVER_SECRET_EXPIRY) == [("operator", "done", details)]
+    assert "canary" not in f"{event} {await duty.entries(Action.MAIL_SERVER_SECRET_EXPIRY)}"
 
 
 async def test_who_may_read_sees_how_each_server_is(duty: Duty) -> None:
     await add(duty.store, 2)
     await duty.check(WORKS)
-    status = WatchStatus(duty.store)
+    status = MonitoringStatus(duty.store)
 
     assert [one.health for one in await status.list(OPERATOR)] == [Health.WORKS] * 2
     assert (await status.summary()).servers[Health.WORKS] == 2
 
 
 async def test_who_may_not_write_sets_no_end_and_a_server_without_a_secret_has_none(store: SQLStore) -> None:
-    status = WatchStatus(store)
+    status = MonitoringStatus(store)
     with pytest.raises(MailServerNotFound):
-        await status.set_secret_end(OPERATOR, None, date(2030, 1, 1))
+        await status.set_secret_expiry(OPERATOR, None, date(2030, 1, 1))
     await add(store, 1, replace(SERVER, authentication=NoAuthentication()))
     with pytest.raises(InvalidSetting):
-        await status.set_secret_end(OPERATOR, 1, date(2030, 1, 1))
+        await status.set_secret_expiry(OPERATOR, 1, date(2030, 1, 1))
     with pytest.raises(PermissionDenied):
-        await status.set_secret_end(Principal("nobody", frozenset()), 1, None)
+        await status.set_secret_expiry(Principal("nobody", frozenset()), 1, None)
     with pytest.raises(PermissionDenied):
         await status.list(Principal("nobody", frozenset()))
 
 
-async def deliver(duty: Duty, messenger: ToldMessenger) -> bool:
-    courier = Courier(duty.store, messenger, duty.lease, meter=duty.meter)
+async def deliver(duty: Duty, webhook_sender: ToldMessenger) -> bool:
+    courier = OutboxRelay(duty.store, webhook_sender, duty.lease, meter=duty.meter)
     return await courier.deliver_due()
 
 
@@ -337,11 +341,11 @@ async def put(duty: Duty, attempts: int = 0) -> None:
 
 async def test_what_was_taken_is_not_told_again(duty: Duty) -> None:
     await put(duty)
-    messenger = ToldMessenger()
+    webhook_sender = ToldMessenger()
 
-    assert await deliver(duty, messenger)
-    assert not await deliver(duty, messenger)
-    assert [one.id for one in messenger.told] == ["msg_1"]
+    assert await deliver(duty, webhook_sender)
+    assert not await deliver(duty, webhook_sender)
+    assert [one.id for one in webhook_sender.told] == ["msg_1"]
     assert duty.meter.deliveries == [True]
 
 
@@ -349,15 +353,15 @@ async def test_what_was_not_taken_is_told_again_later_under_the_same_id_until_it
     duty: Duty, caplog: pytest.LogCaptureFixture
 ) -> None:
     await put(duty)
-    messenger = ToldMessenger("the answer has the status 500")
-    for _ in range(len(DELAYS) + 1):
-        assert await deliver(duty, messenger)
-        assert not await deliver(duty, messenger)
+    webhook_sender = ToldMessenger("the answer has the status 500")
+    for _ in range(len(RETRY_DELAYS_SECONDS) + 1):
+        assert await deliver(duty, webhook_sender)
+        assert not await deliver(duty, webhook_sender)
         sql(duty.url, "UPDATE webhook_events SET next_at = next_at - 100000")
 
-    assert not await deliver(duty, messenger)
-    assert {(one.id, one.body) for one in messenger.told} == {("msg_1", '{"a":1}')}
-    assert len(messenger.told) == len(DELAYS) + 1
+    assert not await deliver(duty, webhook_sender)
+    assert {(one.id, one.body) for one in webhook_sender.told} == {("msg_1", '{"a":1}')}
+    assert len(webhook_sender.told) == len(RETRY_DELAYS_SECONDS) + 1
     last = caplog.records[-1]
     words = "msg_1 was not delivered and is given up after 10 attempts: the answer has the status 500."
     assert (last.levelno, last.getMessage()) == (logging.ERROR, words)
@@ -373,9 +377,9 @@ async def test_who_lost_the_lease_settles_nothing(duty: Duty) -> None:
 
 
 @asynccontextmanager
-async def replicas(url: str, count: int, prober: ScriptedProber) -> AsyncIterator[list[OnWatch]]:
+async def replicas(url: str, count: int, prober: ScriptedProber) -> AsyncIterator[list[MonitoringService]]:
     stores = [SQLStore(url, Sealer(KEY)) for _ in range(count)]
-    yield [OnWatch(store, prober, INTERVAL, lease_seconds=3, pause_seconds=0.05) for store in stores]
+    yield [MonitoringService(store, prober, INTERVAL, lease_seconds=3, pause_seconds=0.05) for store in stores]
     for store in stores:
         await store.close()
 
@@ -396,7 +400,7 @@ async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
 
     async def all_checked() -> bool:
         async with store.reading() as view:
-            return (await view.watch.summary()).servers[Health.WORKS] == len(await all_of(view.mail_servers))
+            return (await view.monitoring.summary()).servers[Health.WORKS] == len(await all_of(view.mail_servers))
 
     async with replicas(database_url, 3, prober) as (first, second, third):
         async with second.running(), third.running():
@@ -406,23 +410,23 @@ async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
             await add(store, 3)
             await until(all_checked)
         async with store.reading() as view:
-            led = (await view.watch.summary()).led
+            has_leader = (await view.monitoring.summary()).has_leader
 
-    assert (len(prober.asked), led) == (7, False)
+    assert (len(prober.asked), has_leader) == (7, False)
 
 
 async def test_on_watch_news_are_found_and_brought_to_the_messenger(store: SQLStore) -> None:
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(store, 1, server)
-    await WatchStatus(store).set_secret_end(OPERATOR, 1, date(2020, 1, 1))
-    messenger = ToldMessenger()
+    await MonitoringStatus(store).set_secret_expiry(OPERATOR, 1, date(2020, 1, 1))
+    webhook_sender = ToldMessenger()
 
     async def told() -> bool:
-        return bool(messenger.told)
+        return bool(webhook_sender.told)
 
-    async with OnWatch(store, ScriptedProber(), INTERVAL, messenger, pause_seconds=0.05).running():
+    async with MonitoringService(store, ScriptedProber(), INTERVAL, webhook_sender, pause_seconds=0.05).running():
         await until(told)
-    assert json.loads(messenger.told[0].body)["type"] == "mail_server.secret_ends"
+    assert json.loads(webhook_sender.told[0].body)["type"] == "mail_server.secret_ends"
 
 
 async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_renewed_does_not(
@@ -441,7 +445,7 @@ async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_ren
         seen.update(ends_of_leases(database_url))
         return len(seen) > 1
 
-    keeping = asyncio.create_task(Lease(store, NAME, 4.5).while_held(work))
+    keeping = asyncio.create_task(Lease(store, LEASE_NAME, 4.5).while_held(work))
     await until(renewed)
     assert not ended.is_set()
     sql(database_url, "UPDATE leases SET holder = 'other', until = until + 3600")
@@ -452,7 +456,7 @@ async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_ren
     await asyncio.wait({keeping})
 
     async with store.writing() as held:
-        assert await held.leases.holds(NAME, "other")
+        assert await held.leases.holds(LEASE_NAME, "other")
 
 
 async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
@@ -468,7 +472,7 @@ async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
         return reading()
 
     monkeypatch.setattr(store, "reading", stumbling)
-    async with OnWatch(store, prober, INTERVAL, lease_seconds=0.6, pause_seconds=0.05).running():
+    async with MonitoringService(store, prober, INTERVAL, lease_seconds=0.6, pause_seconds=0.05).running():
         await until(lambda: has_asked(prober))
 
     (said,) = [message for message in caplog.messages if "unexpected" in message]
@@ -497,33 +501,33 @@ async def test_a_lease_taken_while_the_process_ends_is_given_back(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(store, "writing", slow)
-    keeping = asyncio.create_task(Lease(store, NAME).while_held(work))
+    keeping = asyncio.create_task(Lease(store, LEASE_NAME).while_held(work))
     await taking.wait()
     keeping.cancel()
     may_commit.set()
     await asyncio.wait({keeping})
 
     assert keeping.cancelled()
-    assert not await led(store)
+    assert not await has_leader(store)
 
 
 async def test_a_check_under_way_is_broken_off_at_the_end(store: SQLStore) -> None:
     await add(store)
     prober = ScriptedProber(hold=asyncio.Event())
-    on_watch = OnWatch(store, prober, INTERVAL)
+    on_watch = MonitoringService(store, prober, INTERVAL)
     async with asyncio.timeout(GUARD_SECONDS), on_watch.running():
         await until(lambda: has_asked(prober))
 
     async with store.reading() as view:
-        assert not (await view.watch.summary()).led
+        assert not (await view.monitoring.summary()).has_leader
 
 
 async def test_a_watch_that_is_broken_off_at_any_moment_keeps_nobody_from_writing(store: SQLStore) -> None:
-    await add(store, AT_ONCE)
+    await add(store, MAX_CONCURRENT_CHECKS)
     """A lock that is left behind keeps writers waiting until they give up with `StoreUnavailable`."""
     prober = ScriptedProber()
     for number in range(12):
-        async with OnWatch(store, prober, 60, lease_seconds=3, pause_seconds=0.001).running():
+        async with MonitoringService(store, prober, 60, lease_seconds=3, pause_seconds=0.001).running():
             await asyncio.sleep(number * 0.007)  # each time at another point of its work
         await add(store)
 
@@ -541,8 +545,8 @@ async def test_a_database_that_goes_away_is_waited_for(
             yield work
 
     monkeypatch.setattr(store, "writing", sometimes_away)
-    async with OnWatch(store, prober, INTERVAL, lease_seconds=2, pause_seconds=0.05).running():
-        await until(lambda: led(store))
+    async with MonitoringService(store, prober, INTERVAL, lease_seconds=2, pause_seconds=0.05).running():
+        await until(lambda: has_leader(store))
         away.set()
         await until(lambda: lacks(store))
         away.clear()
@@ -554,9 +558,9 @@ async def test_a_database_that_goes_away_is_waited_for(
     ) == 1
 
 
-async def led(store: SQLStore) -> bool:
+async def has_leader(store: SQLStore) -> bool:
     async with store.reading() as view:
-        return (await view.watch.summary()).led
+        return (await view.monitoring.summary()).has_leader
 
 
 async def says(caplog: pytest.LogCaptureFixture, words: str) -> bool:
@@ -570,7 +574,7 @@ async def never() -> AsyncIterator[None]:
 
 
 async def lacks(store: SQLStore) -> bool:
-    return not await led(store)
+    return not await has_leader(store)
 
 
 async def has_asked(prober: ScriptedProber, times: int = 1) -> bool:
@@ -579,7 +583,7 @@ async def has_asked(prober: ScriptedProber, times: int = 1) -> bool:
 
 async def test_no_secret_is_told(duty: Duty, canary: Canary) -> None:
     await add(duty.store, 1, replace(SERVER, authentication=PasswordAuthentication("a", Secret(canary.secret))))
-    await WatchStatus(duty.store).set_secret_end(OPERATOR, 1, date(2020, 1, 1))
+    await MonitoringStatus(duty.store).set_secret_expiry(OPERATOR, 1, date(2020, 1, 1))
     await duty.check(FAILS, FAILS, WORKS)
 
     assert len(await duty.waiting()) == 3

@@ -4,17 +4,17 @@ from ipaddress import ip_network
 
 import pytest
 
-from mailsettings.web.capacity import Account, Capacity, Limits, Pool
-from mailsettings.web.slots import Slot, Slots
+from mailsettings.web.capacity import Allocation, Capacity, CapacityLimits, Pool
+from mailsettings.web.slots import ConnectionSlot, ConnectionSlots
 
 MOST = 16
 RESERVED = 2
 FIRST, SECOND, THIRD = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 
 
-def take_all(pool: Pool, sharer: str | None) -> int:
+def take_all(pool: Pool, client_key: str | None) -> int:
     taken = 0
-    while pool.take(sharer):
+    while pool.take(client_key):
         taken += 1
     return taken
 
@@ -38,10 +38,10 @@ def test_addresses_that_authenticated_have_a_reserve() -> None:
 
 
 def test_trusted_proxies_are_bound_by_the_total_alone() -> None:
-    capacity = Capacity(Limits(MOST, [ip_network("192.0.2.0/24")]))
+    capacity = Capacity(CapacityLimits(MOST, [ip_network("192.0.2.0/24")]))
 
-    assert capacity.sharer(FIRST) is None
-    assert take_all(capacity.connections, capacity.sharer(FIRST)) == MOST
+    assert capacity.client_key(FIRST) is None
+    assert take_all(capacity.connections, capacity.client_key(FIRST)) == MOST
 
 
 @pytest.mark.parametrize(
@@ -54,16 +54,16 @@ def test_trusted_proxies_are_bound_by_the_total_alone() -> None:
         ("", ""),
     ],
 )
-def test_an_address_is_counted_with_its_neighbourhood(address: str | None, sharer: str) -> None:
-    assert Capacity(Limits()).sharer(address) == sharer
+def test_an_address_is_counted_with_its_neighbourhood(address: str | None, client_key: str) -> None:
+    assert Capacity(CapacityLimits()).client_key(address) == client_key
 
 
 def test_what_is_given_back_can_be_taken_again() -> None:
     pool = Pool(MOST)
-    account = Account(pool, FIRST)
+    account = Allocation(pool, FIRST)
 
-    assert account.raise_to(4)
-    assert not account.raise_to(MOST)
+    assert account.try_raise_to(4)
+    assert not account.try_raise_to(MOST)
     assert pool.used == pool.used_by(FIRST) == 4
     account.set(MOST)  # an answer that is being sent is not broken off
     assert pool.is_full(SECOND)
@@ -76,25 +76,25 @@ class Crowd:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.slots = Slots(pool)
-        self.closed: list[Slot] = []
+        self.slots = ConnectionSlots(pool)
+        self.closed: list[ConnectionSlot] = []
 
-    def enter(self, sharer: str | None, number: int = 1, *, busy: bool = False) -> list[Slot]:
-        return [slot for _ in range(number) if (slot := self._enter(sharer, busy)) is not None]
+    def enter(self, client_key: str | None, number: int = 1, *, busy: bool = False) -> list[ConnectionSlot]:
+        return [slot for _ in range(number) if (slot := self._enter(client_key, busy)) is not None]
 
-    def _enter(self, sharer: str | None, busy: bool) -> Slot | None:
-        slot = self.slots.enter(sharer)
+    def _enter(self, client_key: str | None, busy: bool) -> ConnectionSlot | None:
+        slot = self.slots.enter(client_key)
         if slot is not None:
             slot.close = lambda: self.closed.append(slot)
             if busy:
-                slot.be_busy()
+                slot.mark_busy()
         return slot
 
 
 def test_the_oldest_idle_connection_of_an_address_makes_room_for_its_next() -> None:
     crowd = Crowd(Pool(MOST))
     mine = crowd.enter(FIRST, 7)
-    mine[0].be_busy()
+    mine[0].mark_busy()
     others = crowd.enter(SECOND, 1)
 
     assert len(crowd.enter(FIRST, 2)) == 2

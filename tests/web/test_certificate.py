@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from mailsettings.web.certificate import CertificateUnusable, server_context
+from mailsettings.web.certificate import CertificateUnusable, reloading_tls_context
 
 AUTHORITY = trustme.CA()
 PAIRS = [AUTHORITY.issue_cert("localhost") for _ in range(3)]
@@ -63,7 +63,7 @@ def der(pair: trustme.LeafCert) -> bytes:
 @pytest.mark.parametrize("name", ["localhost", None], ids=["by name", "by address"])
 def test_a_new_pair_is_shown_at_the_next_handshake(certificate: Path, key: Path, name: str | None) -> None:
     write(certificate, key, PAIRS[0])
-    context = server_context(certificate, key)
+    context = reloading_tls_context(certificate, key)
     shown = [shown_by(context, name)]
     for pair in PAIRS[1:]:
         write(certificate, key, pair)
@@ -80,7 +80,7 @@ def test_a_pair_that_is_swapped_by_a_link_as_kubernetes_does_is_shown(tmp_path: 
     (tmp_path / "..data").symlink_to("..0")
     for name in ("tls.crt", "tls.key"):
         (tmp_path / name).symlink_to(f"..data/{name}")
-    context = server_context(tmp_path / "tls.crt", tmp_path / "tls.key")
+    context = reloading_tls_context(tmp_path / "tls.crt", tmp_path / "tls.key")
     before = shown_by(context)
     (tmp_path / "..new").symlink_to("..1")
     (tmp_path / "..new").rename(tmp_path / "..data")
@@ -119,7 +119,7 @@ def test_a_bad_new_pair_is_told_once_and_the_old_one_stays_until_there_is_a_good
     certificate: Path, key: Path, spoil: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     write(certificate, key, PAIRS[0])
-    context = server_context(certificate, key)
+    context = reloading_tls_context(certificate, key)
     spoil(certificate, key)
     with caplog.at_level(logging.WARNING):
         shown = [shown_by(context), shown_by(context)]
@@ -140,13 +140,13 @@ def test_a_bad_pair_at_the_start_is_one_sentence(
     spoil(certificate, key)
 
     with pytest.raises(CertificateUnusable, match=BAD[spoil]) as refused:
-        server_context(certificate, key)
+        reloading_tls_context(certificate, key)
     assert CANARY not in str(refused.value)
 
 
 def test_nothing_below_tls_1_2_is_spoken(certificate: Path, key: Path) -> None:
     write(certificate, key, PAIRS[0])
-    context = server_context(certificate, key)
+    context = reloading_tls_context(certificate, key)
 
     assert shown_by(context, maximum_version=ssl.TLSVersion.TLSv1_2) == der(PAIRS[0])
     with (

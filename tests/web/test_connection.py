@@ -11,10 +11,10 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from mailsettings.web.capacity import Account, Capacity, Limits
-from mailsettings.web.connection import BoundedConnection, Deadlines
+from mailsettings.web.capacity import Allocation, Capacity, CapacityLimits
+from mailsettings.web.connection import BoundedConnection, ConnectionTimeouts
 from mailsettings.web.listener import Listener
-from mailsettings.web.slots import Slot
+from mailsettings.web.slots import ConnectionSlot
 
 from wire import PATIENCE_SECONDS, statuses
 
@@ -71,12 +71,12 @@ async def connected(app: ASGIApp = echo) -> AsyncIterator[Client]:
     ours, theirs = socket.socketpair()
     loop = asyncio.get_running_loop()
 
-    def make(slot: Slot, account: Account) -> BoundedConnection:
+    def make(slot: ConnectionSlot, account: Allocation) -> BoundedConnection:
         return BoundedConnection(
-            slot, account, Deadlines(), config=config, server_state=ServerState(), app_state={}
+            slot, account, ConnectionTimeouts(), config=config, server_state=ServerState(), app_state={}
         )
 
-    listener = Listener(Capacity(Limits()), make, Deadlines(), None)
+    listener = Listener(Capacity(CapacityLimits()), make, ConnectionTimeouts(), None)
     transport, _ = await loop.connect_accepted_socket(listener.accept, ours)
     connection = transport.get_protocol()
     assert isinstance(connection, BoundedConnection)

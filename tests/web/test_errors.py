@@ -16,7 +16,7 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.setting import Setting
 from mailsettings.web import refusals
-from mailsettings.web.errors import Answer, ErrorStyle
+from mailsettings.web.errors import ErrorResponse, ErrorStyle
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 
 from canary import Canary
@@ -36,9 +36,9 @@ STYLE = ErrorStyle(
         503: "away",
     },
     answers={
-        errors.SecretNeededAgain: Answer(422, "again"),
-        errors.RepeatRefused: Answer(410, "repeated"),
-        refusals.BodyTooLarge: Answer(400, "long"),
+        errors.SecretNeededAgain: ErrorResponse(422, "again"),
+        errors.IdempotencyError: ErrorResponse(410, "repeated"),
+        refusals.BodyTooLarge: ErrorResponse(400, "long"),
     },
     media_type="application/vnd.test+json",
 )
@@ -94,9 +94,9 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"retry-after": "7"},
     ),
     "still being answered": (
-        lambda: errors.StillBeingAnswered(7),
+        lambda: errors.RequestInProgress(7),
         410,
-        {"word": "repeated", "says": str(errors.StillBeingAnswered(7))},
+        {"word": "repeated", "says": str(errors.RequestInProgress(7))},
         {"retry-after": "7"},
     ),
     "away": (
@@ -106,7 +106,7 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"retry-after": "5"},
     ),
     "two credentials": (
-        refusals.AmbiguousCredentials,
+        refusals.SeveralCredentials,
         400,
         {"word": "bad", "says": "Send exactly one Authorization header."},
         {"www-authenticate": 'Bearer error="invalid_request"'},
@@ -124,7 +124,7 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {},
     ),
     "a body that broke off": (
-        refusals.BodyIncomplete,
+        refusals.IncompleteBody,
         400,
         {"word": "bad", "says": "The body did not arrive."},
         {},
@@ -215,7 +215,7 @@ async def test_what_validation_refused_is_named_and_not_repeated() -> None:
 
 
 def test_a_failed_test_has_its_report_beside_the_message() -> None:
-    style = replace(STYLE, answers={refusals.TestFailed: Answer(400, "failed")})
+    style = replace(STYLE, answers={refusals.ConnectionTestFailed: ErrorResponse(400, "failed")})
     found = failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
     shown: Callable[[Any], Any] = lambda value: value  # noqa: E731  # a table's one column
 

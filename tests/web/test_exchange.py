@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 from mailsettings import logs
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.web.access_log import write_line
-from mailsettings.web.exchange import EachExchange
+from mailsettings.web.access_log import log_exchange
+from mailsettings.web.exchange import ExchangeMiddleware
 
 from bodies import checkmarx_test
 from canary import Canary
@@ -144,7 +144,7 @@ async def test_the_server_still_knows_the_id_when_it_tells_of_an_error(written: 
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError
 
-    transport = httpx.ASGITransport(EachExchange(fail, "site", [write_line]), raise_app_exceptions=True)
+    transport = httpx.ASGITransport(ExchangeMiddleware(fail, "site", [log_exchange]), raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http:
         with pytest.raises(RuntimeError):
             await http.get("/", headers={OURS: "a-3"})

@@ -10,7 +10,7 @@ import pytest
 
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.use_cases.mail_servers import SERVERS_AT_ONCE
+from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE
 
 from fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
 from live_service import live
@@ -100,7 +100,7 @@ class CountedMailServers(InMemoryMailServers):
 def test_head_of_a_long_list_reads_one_page() -> None:
     servers = CountedMailServers()
     store = InMemoryStore(mail_servers=servers)
-    asyncio.run(fill(store, 3 * SERVERS_AT_ONCE))
+    asyncio.run(fill(store, 3 * SERVERS_PER_PAGE))
     with live(build_service(store, ScriptedProber())) as origin:
         status, shown, body = ask(origin, "HEAD", SMTP_SETTINGS, ADMIN)
 

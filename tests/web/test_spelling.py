@@ -4,7 +4,7 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
-from mailsettings.web.spelling import ascii_lower, below, routable_path, segments
+from mailsettings.web.spelling import ascii_lower, paths_below, routable_path, segments
 
 from fakes import InMemoryStore
 from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
@@ -111,9 +111,9 @@ def test_a_path_is_decoded_except_for_slashes(raw: bytes, path: str) -> None:
 
 
 def test_an_api_has_its_prefix_and_all_below() -> None:
-    own_path = below("/a/b")
+    match_path = paths_below("/a/b")
 
-    assert [own_path(path) for path in ("/a/b", "//a//b/c/", "/a/bc", "/a", "/A/b")] == ["/a/b", "/a/b/c"] + [
+    assert [match_path(path) for path in ("/a/b", "//a//b/c/", "/a/bc", "/a", "/A/b")] == ["/a/b", "/a/b/c"] + [
         None
     ] * 3
     assert segments("") == []

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mailsettings.web.refusals import MalformedBody
-from mailsettings.web.strict_json import DEEPEST, parse
+from mailsettings.web.strict_json import MAX_DEPTH, parse
 
 CANARY = "CANARY-b95b13a2"
 
@@ -37,7 +37,7 @@ def test_what_is_sound_is_read_as_it_is(value: object) -> None:
 @pytest.mark.parametrize("opening", ["[", '{"a":'], ids=["lists", "objects"])
 def test_the_deepest_nesting_is_still_read_and_one_more_is_not(opening: str) -> None:
     closing = {"[": "]", '{"a":': "}"}[opening]
-    deepest = opening * DEEPEST + "1" + closing * DEEPEST
+    deepest = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
 
     assert parse(deepest.encode()) == json.loads(deepest)
     with pytest.raises(MalformedBody, match="deeper than 16 levels"):
@@ -56,7 +56,7 @@ BAD_BODIES = {
     "NUL": b'{"host":"a\\u0000b"}',
     "surrogate": b'{"host":"\\ud800"}',
     "surrogate key": b'{"\\udfff":1}',
-    "deep": _nested(DEEPEST + 1),
+    "deep": _nested(MAX_DEPTH + 1),
     "deeper": _nested(1100),
     "deepest": _nested(30000),
     "UTF-16": '{"host":"a"}'.encode("utf-16"),
@@ -92,7 +92,7 @@ SENTENCES = [
     (b'{"a":1,"a":2}', "The body has an object with a member that appears twice."),
     (b"NaN", "The body is not valid JSON: NaN and Infinity are not numbers in it."),
     (b"1e400", "The body has a number that is too large."),
-    (_nested(DEEPEST + 1), "The body must not be nested deeper than 16 levels."),
+    (_nested(MAX_DEPTH + 1), "The body must not be nested deeper than 16 levels."),
     (_nested(50_000), "The body must not be nested deeper than 16 levels."),
     (b'{"a":{"b":["\\u0000"]}}', "a.b has a NUL character in it."),
     (b'{"a":"\\ud800"}', "a has half of a surrogate pair in it."),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailsettings.web.unsent import LEAST_TAKEN, AnswerDeadline
+from mailsettings.web.unsent import MIN_READ_BYTES, ResponseDeadline
 
 SECONDS = 10
 
@@ -26,7 +26,7 @@ class Client:
         self.loop = Clock()
         self.unsent = 0
         self.is_given_up = False
-        self.deadline = AnswerDeadline(self.loop, SECONDS, lambda: self.unsent, self._give_up)
+        self.deadline = ResponseDeadline(self.loop, SECONDS, lambda: self.unsent, self._give_up)
 
     def _give_up(self) -> None:
         self.is_given_up = True
@@ -66,11 +66,11 @@ def test_a_client_that_takes_nothing_is_given_up(client: Client) -> None:
 
 def test_a_client_that_takes_enough_goes_on(client: Client) -> None:
     for _ in range(10):
-        client.send(2 * LEAST_TAKEN)
+        client.send(2 * MIN_READ_BYTES)
         client.wait(SECONDS - 0.1)
-        client.take(LEAST_TAKEN)
+        client.take(MIN_READ_BYTES)
         client.wait(0.2)
-        client.take(LEAST_TAKEN)
+        client.take(MIN_READ_BYTES)
 
     assert not client.is_given_up
 

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, ValidationError, field_validator
 
 from mailsettings.web.refusals import ParameterInvalid, ParameterMissing
-from mailsettings.web.validation import member_names, refusal_of
+from mailsettings.web.validation import member_names, request_error
 
 from canary import Canary
 
@@ -79,7 +79,7 @@ def refused(body: Any) -> Exception:
     with pytest.raises(ValidationError) as invalid:
         TypeAdapter(Zoo).validate_python(body)
     findings = [{**found, "loc": ("body", *found["loc"])} for found in invalid.value.errors()]
-    return refusal_of(RequestValidationError(findings))
+    return request_error(RequestValidationError(findings))
 
 
 @pytest.mark.parametrize(("body", "sentence"), WRONG, ids=[sentence for _, sentence in WRONG])

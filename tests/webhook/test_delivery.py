@@ -11,10 +11,10 @@ from ipaddress import ip_address, ip_network
 import pytest
 
 from mailsettings.domain.outbox import WaitingEvent
-from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
-from mailsettings.smtp.gate import Gate
+from mailsettings.smtp.egress import EgressPolicy, EgressPreset, Endpoint
+from mailsettings.smtp.gate import EgressGuard
 from mailsettings.smtp.resolving import HostLookup
-from mailsettings.webhook.delivery import Address, Webhook
+from mailsettings.webhook.delivery import Address, WebhookSender
 
 from canary import Canary, text_of
 from patience import GUARD_SECONDS
@@ -41,11 +41,11 @@ class Resolver:
 
 def webhook(
     url: str, *answers: Sequence[Address], policy: EgressPolicy | None = None, **changes: object
-) -> Webhook:
+) -> WebhookSender:
     """One behind the gate that connection tests go through."""
     lookup = HostLookup(Resolver(*(answers or ([HERE],))))
-    gate = Gate(policy or EgressPolicy(LOOPBACK, None), lookup)
-    return make_webhook(url, lookup.addresses, gate.admits, **changes)
+    gate = EgressGuard(policy or EgressPolicy(LOOPBACK, None), lookup)
+    return make_webhook(url, lookup.addresses, gate.allows, **changes)
 
 
 async def test_what_is_sent_is_signed_and_names_the_host_and_goes_to_the_checked_address(
@@ -127,7 +127,7 @@ async def test_a_receiver_that_drips_is_left_in_time() -> None:
             await asyncio.sleep(0.05)
 
     async with webhook_receiver(drip) as receiver, asyncio.timeout(GUARD_SECONDS):
-        assert await webhook(receiver.url, limit_seconds=0.5).deliver(EVENT) == "it took too long"
+        assert await webhook(receiver.url, timeout_seconds=0.5).deliver(EVENT) == "it took too long"
 
 
 @pytest.mark.parametrize("name", ["other.example.org", "127.0.0.1"])
@@ -167,19 +167,19 @@ async def test_the_next_address_is_taken_where_one_does_not_answer() -> None:
 @pytest.mark.parametrize(
     ("addresses", "preset"),
     [
-        (["127.0.0.1"], Preset.PRIVATE),
-        (["169.254.169.254"], Preset.PRIVATE),
-        (["::ffff:127.0.0.1"], Preset.PRIVATE),
-        (["10.1.2.3"], Preset.PUBLIC),
-        (["192.168.1.1"], Preset.PUBLIC),
-        (["fd00::1"], Preset.PUBLIC),
-        (["93.184.215.14", "10.1.2.3"], Preset.PUBLIC),
-        (["93.184.215.14"], Preset.ALLOWLIST),
-        ([], Preset.PRIVATE),
+        (["127.0.0.1"], EgressPreset.PRIVATE),
+        (["169.254.169.254"], EgressPreset.PRIVATE),
+        (["::ffff:127.0.0.1"], EgressPreset.PRIVATE),
+        (["10.1.2.3"], EgressPreset.PUBLIC),
+        (["192.168.1.1"], EgressPreset.PUBLIC),
+        (["fd00::1"], EgressPreset.PUBLIC),
+        (["93.184.215.14", "10.1.2.3"], EgressPreset.PUBLIC),
+        (["93.184.215.14"], EgressPreset.ALLOWLIST),
+        ([], EgressPreset.PRIVATE),
     ],
 )
 async def test_a_closed_address_is_not_connected_to(
-    connects: list[tuple[str, int]], addresses: list[str], preset: Preset
+    connects: list[tuple[str, int]], addresses: list[str], preset: EgressPreset
 ) -> None:
     policy = EgressPolicy(preset=preset, allowed_ports=None)
     found = [ip_address(address) for address in addresses]
@@ -199,9 +199,9 @@ async def test_what_is_our_own_stays_closed_though_every_network_is_open(connect
 async def test_a_name_that_changes_its_mind_is_asked_once_each_time(connects: list[tuple[str, int]]) -> None:
     resolver = Resolver([HERE], [ip_address("169.254.169.254")])
     lookup = HostLookup(resolver)
-    gate = Gate(EgressPolicy(LOOPBACK, None), lookup)
+    gate = EgressGuard(EgressPolicy(LOOPBACK, None), lookup)
     async with webhook_receiver() as receiver:
-        told = make_webhook(receiver.url, lookup.addresses, gate.admits)
+        told = make_webhook(receiver.url, lookup.addresses, gate.allows)
         first = await told.deliver(EVENT)
         assert resolver.asked == [NAME]
         second = await told.deliver(EVENT)

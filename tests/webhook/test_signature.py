@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.webhook.signature import signed_headers, signing_keys
+from mailsettings.webhook.signature import parse_webhook_keys, signed_headers
 
 # Of the specification's own libraries: the example that each of them is tested with.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -11,7 +11,7 @@ SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 def test_the_specifications_example_comes_out_the_same() -> None:
     headers = signed_headers(
-        signing_keys(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+        parse_webhook_keys(SECRET), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     )
 
     assert headers == {
@@ -23,10 +23,12 @@ def test_the_specifications_example_comes_out_the_same() -> None:
 
 def test_two_secrets_give_two_signatures_and_a_plain_one_is_its_own_bytes() -> None:
     plain = "a plain-text secret of 32 bytes!".replace(" ", "-")
-    both = signed_headers(signing_keys(f"{SECRET} {plain}"), "msg_1", 1, b"{}")["webhook-signature"].split(" ")
+    both = signed_headers(parse_webhook_keys(f"{SECRET} {plain}"), "msg_1", 1, b"{}")["webhook-signature"].split(
+        " "
+    )
     alone = signed_headers([plain.encode()], "msg_1", 1, b"{}")["webhook-signature"]
 
-    assert both == [signed_headers(signing_keys(SECRET), "msg_1", 1, b"{}")["webhook-signature"], alone]
+    assert both == [signed_headers(parse_webhook_keys(SECRET), "msg_1", 1, b"{}")["webhook-signature"], alone]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +36,6 @@ def test_two_secrets_give_two_signatures_and_a_plain_one_is_its_own_bytes() -> N
 )
 def test_a_secret_that_is_none_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(ValueError, match=r"it must be 24 to 64 bytes|there must be base64") as refused:
-        signing_keys(secret)
+        parse_webhook_keys(secret)
 
     assert "canary" not in str(refused.value)

@@ -7,58 +7,58 @@ all, is told by what only those have in them.
 from collections.abc import Mapping, Sequence
 
 from mailsettings.auth.json_web_keys import ALGORITHMS
-from mailsettings.auth.unverified import not_valid
-from mailsettings.domain.access import LONGEST_NAME
+from mailsettings.auth.unverified import invalid_token
+from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH
 
-LAST_MOMENT = 253402300799
+MAX_TIMESTAMP = 253402300799
 """The end of the year 9999; what is beyond is no moment but an attempt."""
 
 _TYPES = {"jwt", "at+jwt", "application/at+jwt"}  # RFC 9068 4; media types know no case
-_FOR_OTHERS = (
+_CLAIMS_OF_OTHER_TOKENS = (
     *("at_hash", "c_hash", "s_hash"),  # an ID token (OpenID Connect Core 3.3.2.11)
     "events",  # a logout token or another security event (RFC 8417)
     "cnf",  # good only with proof of a key (RFC 7800), which we do not ask for
 )
-_LISTS_OF_WORDS = {"scope", "scp"}  # RFC 8693 4.2, and Microsoft's name for it
+_SPACE_SEPARATED_CLAIMS = {"scope", "scp"}  # RFC 8693 4.2, and Microsoft's name for it
 
 
 def require_header(header: Mapping[str, object]) -> tuple[str | None, str]:
     """The key id and algorithm. Raises `NotAuthenticated` for what we do not take: types and extensions too."""
     kind, key_id, algorithm = header.get("typ", "JWT"), header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS or not isinstance(key_id, str | None):
-        raise not_valid()
+        raise invalid_token()
     # RFC 7515 4.1.11: of the extensions that must be understood we understand none.
     if not isinstance(kind, str) or kind.lower() not in _TYPES or "crit" in header or "b64" in header:
-        raise not_valid()
+        raise invalid_token()
     return key_id, algorithm
 
 
-def require_access(header: Mapping[str, object], claims: Mapping[str, object]) -> None:
+def require_access_token(header: Mapping[str, object], claims: Mapping[str, object]) -> None:
     """Raises `NotAuthenticated` for a token that is meant for something else, and for moments that are none."""
     # Keycloak says what a token is in a claim, Amazon Cognito in another.
     kind = str(claims.get("typ", "Bearer")).lower()
     if kind != "bearer" or claims.get("token_use", "access") != "access":
-        raise not_valid()
-    if any(name in claims for name in _FOR_OTHERS):
-        raise not_valid()
+        raise invalid_token()
+    if any(name in claims for name in _CLAIMS_OF_OTHER_TOKENS):
+        raise invalid_token()
     # A nonce is an ID token's, except in older releases of Keycloak, which say Bearer beside it.
     if "nonce" in claims and "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}:
-        raise not_valid()
-    require_moments(claims)
+        raise invalid_token()
+    require_timestamps(claims)
 
 
-def require_moments(claims: Mapping[str, object]) -> None:
+def require_timestamps(claims: Mapping[str, object]) -> None:
     """Raise `NotAuthenticated` unless each time in *claims* is a number of seconds up to the year 9999."""
     for name in ("exp", "nbf", "iat"):
-        _require_moment(claims.get(name, 0))
+        _require_timestamp(claims.get(name, 0))
 
 
-def _require_moment(value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LAST_MOMENT:
-        raise not_valid()
+def _require_timestamp(value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIMESTAMP:
+        raise invalid_token()
 
 
-def member(claims: Mapping[str, object], path: Sequence[str]) -> object:
+def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
     """The claim at *path*, going into objects; None where there is none."""
     found: object = claims
     for name in path:
@@ -68,17 +68,17 @@ def member(claims: Mapping[str, object], path: Sequence[str]) -> object:
 
 def name_at(claims: Mapping[str, object], path: Sequence[str]) -> str:
     """The claim at *path*, which names somebody. Raises `NotAuthenticated`."""
-    name = member(claims, path)
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= LONGEST_NAME:
-        raise not_valid()
+    name = claim_at(claims, path)
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_ACCOUNT_NAME_LENGTH:
+        raise invalid_token()
     return name
 
 
 def values_at(claims: Mapping[str, object], path: Sequence[str]) -> frozenset[str]:
     """The strings at *path*: of a list each, of a scope each word, else the one."""
-    found = member(claims, path)
+    found = claim_at(claims, path)
     if isinstance(found, str):
-        return frozenset(found.split(" ") if path[-1] in _LISTS_OF_WORDS else [found])
+        return frozenset(found.split(" ") if path[-1] in _SPACE_SEPARATED_CLAIMS else [found])
     return (
         frozenset(value for value in found if isinstance(value, str)) if isinstance(found, list) else frozenset()
     )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from mailsettings.auth.fetching import TIME_LIMIT_SECONDS, FetchFailed, get_json
-from mailsettings.auth.json_web_keys import KeySet, KeysUnusable, parse
-from mailsettings.domain.secure_url import is_secure
+from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed, get_json
+from mailsettings.auth.json_web_keys import KeySet, KeysUnusable, parse_jwks
+from mailsettings.domain.secure_url import is_secure_url
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 
@@ -22,32 +22,32 @@ def tls_context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def key_source(issuer: str, tls: ssl.SSLContext) -> Callable[[], KeySet]:
+def make_key_fetcher(issuer: str, tls: ssl.SSLContext) -> Callable[[], KeySet]:
     """What gets the keys that *issuer* has now, within three seconds; it blocks and raises `FetchFailed`."""
 
     def fetch() -> KeySet:
-        deadline = time.monotonic() + TIME_LIMIT_SECONDS
+        deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
         # Discovery 4.1: a final slash is taken off before the rest is put on.
         described = get_json(issuer.removesuffix("/") + WELL_KNOWN, tls, deadline)
-        document = get_json(_keys_url(issuer, described), tls, deadline)
+        document = get_json(_jwks_url(issuer, described), tls, deadline)
         try:
-            return parse(document)
+            return parse_jwks(document)
         except KeysUnusable as unusable:
             raise FetchFailed(str(unusable)) from None
 
     return fetch
 
 
-def _keys_url(issuer: str, described: dict[str, object]) -> str:
+def _jwks_url(issuer: str, described: dict[str, object]) -> str:
     # Discovery 4.3: exactly; else one issuer's document could speak for another.
     if described.get("issuer") != issuer:
         raise FetchFailed("The issuer describes itself by another name than MAILSETTINGS_OIDC_ISSUER.")
     url = described.get("jwks_uri")
     # Only an issuer on this machine may send us to a port of it.
-    if not isinstance(url, str) or not is_secure(url) or (_is_plain(url) and not _is_plain(issuer)):
+    if not isinstance(url, str) or not is_secure_url(url) or (_is_plain_http(url) and not _is_plain_http(issuer)):
         raise FetchFailed("The issuer's jwks_uri is not an https address.")
     return url
 
 
-def _is_plain(url: str) -> bool:
+def _is_plain_http(url: str) -> bool:
     return urlsplit(url).scheme == "http"

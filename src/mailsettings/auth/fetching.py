@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
-TIME_LIMIT_SECONDS = 3
-MOST_BYTES = 256 * 1024
+FETCH_TIMEOUT_SECONDS = 3
+MAX_DOCUMENT_BYTES = 256 * 1024
 _HEADERS = {"Accept": "application/json"}
 
 
@@ -43,20 +43,20 @@ def _get(url: str, tls: ssl.SSLContext, deadline: float) -> bytes:
     connection = _connection(parts.scheme, parts.hostname or "", parts.port, tls)
     try:
         connection.connect()
-        return _answer(connection, f"{parts.path or '/'}?{parts.query}".rstrip("?"), deadline)
+        return _read_answer(connection, f"{parts.path or '/'}?{parts.query}".rstrip("?"), deadline)
     finally:
         connection.close()
 
 
 def _connection(scheme: str, host: str, port: int | None, tls: ssl.SSLContext) -> http.client.HTTPConnection:
     if scheme == "https":
-        return http.client.HTTPSConnection(host, port, timeout=TIME_LIMIT_SECONDS, context=tls)
-    return http.client.HTTPConnection(host, port, timeout=TIME_LIMIT_SECONDS)
+        return http.client.HTTPSConnection(host, port, timeout=FETCH_TIMEOUT_SECONDS, context=tls)
+    return http.client.HTTPConnection(host, port, timeout=FETCH_TIMEOUT_SECONDS)
 
 
-def _answer(connection: http.client.HTTPConnection, path: str, deadline: float) -> bytes:
+def _read_answer(connection: http.client.HTTPConnection, path: str, deadline: float) -> bytes:
     """The body of a 200. The client's own limit is for each packet, and a byte a second is a packet each."""
-    hang_up = threading.Timer(deadline - time.monotonic(), _hang_up, [connection.sock])
+    hang_up = threading.Timer(deadline - time.monotonic(), _shut_down, [connection.sock])
     hang_up.daemon = True
     hang_up.start()
     try:
@@ -64,17 +64,17 @@ def _answer(connection: http.client.HTTPConnection, path: str, deadline: float) 
         with connection.getresponse() as response:
             if response.status != http.HTTPStatus.OK:
                 raise FetchFailed(f"The issuer answers with the status {response.status}.")
-            body = response.read(MOST_BYTES + 1)
+            body = response.read(MAX_DOCUMENT_BYTES + 1)
     finally:
         hang_up.cancel()
     if time.monotonic() >= deadline:
         raise TimeoutError("timed out")
-    if len(body) > MOST_BYTES:
-        raise FetchFailed(f"The issuer's answer is longer than {MOST_BYTES} bytes.")
+    if len(body) > MAX_DOCUMENT_BYTES:
+        raise FetchFailed(f"The issuer's answer is longer than {MAX_DOCUMENT_BYTES} bytes.")
     return body
 
 
-def _hang_up(connected: socket.socket) -> None:
+def _shut_down(connected: socket.socket) -> None:
     """End the reading on another thread. Not `SSLSocket.shutdown`, which would let it read on without TLS."""
     with suppress(OSError):
         socket.socket.shutdown(connected, socket.SHUT_RDWR)

@@ -14,7 +14,7 @@ from typing import TypeVar, TypeVarTuple
 
 from mailsettings.domain.errors import TooManyLogins
 
-BUSY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 NICENESS = 10
 """Of the threads: where the processor is short, requests that only read go first."""
 
@@ -22,33 +22,35 @@ Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
-class Share:
+class CallerUsage:
     """What one caller has of the queue at the moment."""
 
-    def __init__(self, at_once: int) -> None:
+    def __init__(self, max_concurrent: int) -> None:
         self.places = 0
-        self.turns = asyncio.Semaphore(at_once)
+        self.turns = asyncio.Semaphore(max_concurrent)
 
 
 class HashingQueue:
     """Runs work on *at_once* threads; each caller has *at_once_each* of them and *places_each* of all *places*."""
 
-    def __init__(self, at_once: int, at_once_each: int, places: int, places_each: int) -> None:
-        self._threads = ThreadPoolExecutor(at_once, "argon2", _give_way)
-        self._at_once_each = at_once_each
+    def __init__(
+        self, max_concurrent: int, max_concurrent_per_caller: int, places: int, max_places_per_caller: int
+    ) -> None:
+        self._threads = ThreadPoolExecutor(max_concurrent, "argon2", _lower_priority)
+        self._max_concurrent_per_caller = max_concurrent_per_caller
         self._places = places
-        self._places_each = places_each
+        self._max_places_per_caller = max_places_per_caller
         self._taken = 0
-        self._shares: dict[str, Share] = {}
+        self._usages: dict[str, CallerUsage] = {}
 
     async def run(
         self, callers: Collection[str], work: Callable[[*Arguments], Result], *arguments: *Arguments
     ) -> Result:
         """The result of *work*, done when all *callers* have a turn. Raises `TooManyLogins`."""
-        with self._place(callers) as shares:
+        with self._place(callers) as usages:
             async with AsyncExitStack() as turns:
-                for share in shares:
-                    await turns.enter_async_context(share.turns)
+                for usage in usages:
+                    await turns.enter_async_context(usage.turns)
                 return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     def close(self) -> None:
@@ -56,27 +58,29 @@ class HashingQueue:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     @contextmanager
-    def _place(self, callers: Collection[str]) -> Iterator[list[Share]]:
+    def _place(self, callers: Collection[str]) -> Iterator[list[CallerUsage]]:
         """A place in the queue, in the shares of *callers*."""
-        waiting = [self._shares[caller].places for caller in callers if caller in self._shares]
-        if self._taken >= self._places or max(waiting, default=0) >= self._places_each:
-            raise TooManyLogins("Too many logins at once.", BUSY_SECONDS)
-        shares = [self._shares.setdefault(caller, Share(self._at_once_each)) for caller in callers]
-        self._change(shares, +1)
+        waiting = [self._usages[caller].places for caller in callers if caller in self._usages]
+        if self._taken >= self._places or max(waiting, default=0) >= self._max_places_per_caller:
+            raise TooManyLogins("Too many logins at once.", RETRY_AFTER_SECONDS)
+        usages = [
+            self._usages.setdefault(caller, CallerUsage(self._max_concurrent_per_caller)) for caller in callers
+        ]
+        self._change(usages, +1)
         try:
-            yield shares
+            yield usages
         finally:
-            self._change(shares, -1)
+            self._change(usages, -1)
             for caller in callers:
-                if self._shares[caller].places == 0:
-                    del self._shares[caller]
+                if self._usages[caller].places == 0:
+                    del self._usages[caller]
 
-    def _change(self, shares: Collection[Share], by: int) -> None:
+    def _change(self, usages: Collection[CallerUsage], by: int) -> None:
         self._taken += by
-        for share in shares:
-            share.places += by
+        for usage in usages:
+            usage.places += by
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     # nice(2): on Linux of the calling thread alone, elsewhere of the whole process
     os.nice(NICENESS if sys.platform == "linux" else 0)

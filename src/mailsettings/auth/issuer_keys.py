@@ -14,22 +14,22 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import TypeVar
 
-from mailsettings.auth.fetching import TIME_LIMIT_SECONDS, FetchFailed
+from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed
 from mailsettings.auth.json_web_keys import KeySet
 from mailsettings.domain.errors import IdentityUnavailable
 
-FRESH_SECONDS = 300
+REFRESH_AFTER_SECONDS = 300
 KEPT_SECONDS = 24 * 3600
-PAUSE_SECONDS = 30
+MIN_REFRESH_INTERVAL_SECONDS = 30
 """Between two fetches, whatever tokens are shown."""
-COLD_PAUSE_SECONDS = 5
+MIN_FIRST_FETCH_INTERVAL_SECONDS = 5
 """The same as long as there are no keys, and nobody can come in."""
 
 Result = TypeVar("Result")
 _log = logging.getLogger("mailsettings.issuer")
 
 
-class IssuerKeys:
+class CachedIssuerKeys:
     """The keys that *fetch* gets; it blocks, and one call of it at a time is all that is ever under way."""
 
     def __init__(self, fetch: Callable[[], KeySet], clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,11 +39,11 @@ class IssuerKeys:
         self._fetched = -math.inf
         self._tried = -math.inf
         self._fetching: asyncio.Task[None] | None = None
-        self._patience_ends = -math.inf
+        self._wait_until = -math.inf
 
     async def current(self) -> KeySet:
         """The keys, at most five minutes old unless the issuer is away. Raises `IdentityUnavailable`."""
-        if self._age() >= FRESH_SECONDS:
+        if self._age() >= REFRESH_AFTER_SECONDS:
             await self._renew()
         return self._kept()
 
@@ -65,19 +65,21 @@ class IssuerKeys:
     async def _renew(self) -> None:
         """Fetch, or join the fetch under way; not if the last one was a moment ago. Failing is no error here."""
         if self._fetching is None:
-            if self._clock() - self._tried < (COLD_PAUSE_SECONDS if self._keys is None else PAUSE_SECONDS):
+            if self._clock() - self._tried < (
+                MIN_FIRST_FETCH_INTERVAL_SECONDS if self._keys is None else MIN_REFRESH_INTERVAL_SECONDS
+            ):
                 return
             self._tried = self._clock()
-            self._patience_ends = asyncio.get_running_loop().time() + TIME_LIMIT_SECONDS
+            self._wait_until = asyncio.get_running_loop().time() + FETCH_TIMEOUT_SECONDS
             self._fetching = asyncio.create_task(self._fetch_once())
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._patience_ends):
+            async with asyncio.timeout_at(self._wait_until):
                 await asyncio.shield(self._fetching)
 
     async def _fetch_once(self) -> None:
         begun = self._tried
         try:
-            self._keys = await _on_daemon_thread(self._fetch)
+            self._keys = await _run_on_daemon_thread(self._fetch)
             self._fetched = begun
         except FetchFailed as failed:
             _log.warning("The keys of the OpenID Connect issuer were not fetched. %s", failed)
@@ -85,7 +87,7 @@ class IssuerKeys:
             self._fetching = None
 
 
-async def _on_daemon_thread(call: Callable[[], Result]) -> Result:
+async def _run_on_daemon_thread(call: Callable[[], Result]) -> Result:
     """The result of *call*. Not an executor's thread: others would wait for it, and so would the program's end."""
     outcome: Future[Result] = Future()
     outcome.set_running_or_notify_cancel()

@@ -2,16 +2,16 @@
 
 from collections.abc import Awaitable, Callable
 
-from mailsettings.auth.unverified import not_valid, parse
-from mailsettings.domain.access import FOREIGN_MARK, TokenClaims
+from mailsettings.auth.unverified import invalid_token, parse_unverified
+from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 
-Read = Callable[[str], Awaitable[TokenClaims]]
+ReadToken = Callable[[str], Awaitable[TokenClaims]]
 
 
-class Issuers:
+class TokenReaderByIssuer:
     """Our own tokens, and those of one more issuer. The name is believed only as far as to choose the reader."""
 
-    def __init__(self, own_issuer: str, own: Read, issuer: str, foreign: Read) -> None:
+    def __init__(self, own_issuer: str, own: ReadToken, issuer: str, foreign: ReadToken) -> None:
         self._own_issuer = own_issuer
         self._own = own
         self._issuer = issuer
@@ -19,12 +19,12 @@ class Issuers:
 
     async def read(self, token: str) -> TokenClaims:
         """What *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        issuer = parse(token).claims.get("iss")
+        issuer = parse_unverified(token).claims.get("iss")
         if issuer == self._issuer:
             return await self._foreign(token)
         if issuer != self._own_issuer:
-            raise not_valid()
+            raise invalid_token()
         claims = await self._own(token)
-        if FOREIGN_MARK in claims.subject:  # an account from before such names were reserved
-            raise not_valid()
+        if ISSUER_SEPARATOR in claims.subject:  # an account from before such names were reserved
+            raise invalid_token()
         return claims

@@ -13,16 +13,16 @@ from urllib.parse import urlsplit
 
 import jwt
 
-from mailsettings.auth.access_token import name_at, require_access, require_header, values_at
-from mailsettings.auth.discovery import key_source
-from mailsettings.auth.issuer_keys import IssuerKeys
-from mailsettings.auth.json_web_keys import KeySet, VerifyingKey
-from mailsettings.auth.unverified import UnverifiedToken, not_valid, parse
-from mailsettings.domain.access import FOREIGN_MARK, TokenClaims
+from mailsettings.auth.access_token import name_at, require_access_token, require_header, values_at
+from mailsettings.auth.discovery import make_key_fetcher
+from mailsettings.auth.issuer_keys import CachedIssuerKeys
+from mailsettings.auth.json_web_keys import KeySet, VerificationKey
+from mailsettings.auth.unverified import UnverifiedToken, invalid_token, parse_unverified
+from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
 LEEWAY_SECONDS = 30
-VERIFIED_TOKENS_KEPT = 1024
+MAX_VERIFIED_TOKENS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class TrustedIssuer:
     subject_claim: tuple[str, ...] = ("sub",)
 
 
-class OpenIDConnectTokens:
+class OIDCTokenReader:
     """Reads the tokens of one issuer; remembers what it verified until the issuer's keys are fetched anew."""
 
     def __init__(
@@ -47,13 +47,13 @@ class OpenIDConnectTokens:
     ) -> None:
         self._trusted = trusted
         self._host = urlsplit(trusted.issuer).hostname
-        self._keys = IssuerKeys(key_source(trusted.issuer, tls), clock)
+        self._keys = CachedIssuerKeys(make_key_fetcher(trusted.issuer, tls), clock)
         self._verified: OrderedDict[str, TokenClaims] = OrderedDict()
         self._verified_by: KeySet | None = None
 
     async def read(self, token: str) -> TokenClaims:
         """What *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        unverified = parse(token)
+        unverified = parse_unverified(token)
         key_id, algorithm = require_header(unverified.header)
         keys = await self._keys.current()
         known = self._remembered(token, keys)
@@ -64,21 +64,23 @@ class OpenIDConnectTokens:
             keys = await self._keys.renewed()
             key = keys.find(key_id, algorithm)
         if key is None:
-            raise not_valid()
+            raise invalid_token()
         claims = self._claims(token, unverified, key, algorithm)
         self._remember(token, claims, keys)
         return claims
 
-    def _claims(self, token: str, unverified: UnverifiedToken, key: VerifyingKey, algorithm: str) -> TokenClaims:
-        require_access(unverified.header, unverified.claims)
+    def _claims(
+        self, token: str, unverified: UnverifiedToken, key: VerificationKey, algorithm: str
+    ) -> TokenClaims:
+        require_access_token(unverified.header, unverified.claims)
         self._require_signed(token, key, algorithm)
         name = name_at(unverified.claims, self._trusted.subject_claim)
         values = values_at(unverified.claims, self._trusted.permissions_claim)
         granted = (self._trusted.grants.get(value, frozenset()) for value in values)
         expires_at = float(str(unverified.claims["exp"]))
-        return TokenClaims(f"{self._host}{FOREIGN_MARK}{name}", frozenset[str]().union(*granted), expires_at)
+        return TokenClaims(f"{self._host}{ISSUER_SEPARATOR}{name}", frozenset[str]().union(*granted), expires_at)
 
-    def _require_signed(self, token: str, key: VerifyingKey, algorithm: str) -> None:
+    def _require_signed(self, token: str, key: VerificationKey, algorithm: str) -> None:
         try:
             jwt.decode(
                 token,
@@ -92,7 +94,7 @@ class OpenIDConnectTokens:
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated("The access token has expired.", presented=True) from None
         except jwt.PyJWTError:
-            raise not_valid() from None
+            raise invalid_token() from None
 
     def _remembered(self, token: str, keys: KeySet) -> TokenClaims | None:
         if keys is not self._verified_by:
@@ -105,5 +107,5 @@ class OpenIDConnectTokens:
             self._verified.clear()
             self._verified_by = keys
         self._verified[token] = claims
-        if len(self._verified) > VERIFIED_TOKENS_KEPT:
+        if len(self._verified) > MAX_VERIFIED_TOKENS:
             self._verified.popitem(last=False)

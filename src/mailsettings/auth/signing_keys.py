@@ -15,7 +15,7 @@ from mailsettings.domain.errors import StoreUnavailable
 ALGORITHM = "ES256"
 KEPT_SECONDS = 5.0
 """How long a process may not notice that a key was dropped."""
-ASK_AGAIN_SECONDS = 1.0
+MIN_RELOAD_INTERVAL_SECONDS = 1.0
 """How often tokens that name an unknown key make us look for it."""
 
 LoadKeys = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
@@ -66,16 +66,16 @@ class SigningKeys:
             raise SigningKeyUnusable
         return list(self._keys.items())[-1]
 
-    async def verifying(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
+    async def verification_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """The public part of the key of this id, if it still counts. Raises `StoreUnavailable`."""
-        await self._renew_if_older_than(KEPT_SECONDS if key_id in self._keys else ASK_AGAIN_SECONDS)
+        await self._renew_if_older_than(KEPT_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 
     async def json_web_keys(self) -> Mapping[str, object]:
         """The public parts of all keys (RFC 7517). Raises `StoreUnavailable`."""
         await self._renew_if_older_than(0)
-        return {"keys": [_public(key_id, key) for key_id, key in self._keys.items()]}
+        return {"keys": [_to_jwk(key_id, key) for key_id, key in self._keys.items()]}
 
     async def _renew_if_older_than(self, seconds: float) -> None:
         """One reading at a time, so that none puts back what an earlier one had found; one is for all that wait.
@@ -104,6 +104,6 @@ class SigningKeys:
         self._read_at = now
 
 
-def _public(key_id: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
+def _to_jwk(key_id: str, key: ec.EllipticCurvePrivateKey) -> dict[str, Any]:
     public: dict[str, Any] = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
     return {**public, "kid": key_id, "use": "sig", "alg": ALGORITHM}

@@ -8,15 +8,15 @@ from typing import Any
 
 import jwt
 
-from mailsettings.auth.access_token import require_moments
+from mailsettings.auth.access_token import require_timestamps
 from mailsettings.auth.signing_keys import ALGORITHM, SigningKeys
-from mailsettings.auth.unverified import not_valid
+from mailsettings.auth.unverified import invalid_token
 from mailsettings.domain.access import IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
 AUDIENCE = "mailsettings"
-LONGEST_TOKEN = 8 * 1024
-VERIFIED_TOKENS_KEPT = 1024
+MAX_TOKEN_LENGTH = 8 * 1024
+MAX_VERIFIED_TOKENS = 1024
 
 VendorClaims = Callable[[Iterable[str]], Mapping[str, object]]
 """What one vendor's clients look for in a token, made from the grants in it."""
@@ -65,9 +65,9 @@ class OwnTokenReader:
     async def read(self, token: str) -> TokenClaims:
         """Raises `NotAuthenticated`, `StoreUnavailable`."""
         known = self._verified.get(token)
-        if known is not None and time.time() < known[1].expires_at and await self._keys.verifying(known[0]):
+        if known is not None and time.time() < known[1].expires_at and await self._keys.verification_key(known[0]):
             return known[1]
-        if len(token) > LONGEST_TOKEN:
+        if len(token) > MAX_TOKEN_LENGTH:
             raise NotAuthenticated("The access token is too long.", presented=True)
         key_id = _key_id(token)
         claims = await self._verify(token, key_id)
@@ -75,9 +75,9 @@ class OwnTokenReader:
         return claims
 
     async def _verify(self, token: str, key_id: str) -> TokenClaims:
-        key = await self._keys.verifying(key_id)
+        key = await self._keys.verification_key(key_id)
         if key is None:
-            raise not_valid()
+            raise invalid_token()
         try:
             claims = jwt.decode(
                 token,
@@ -91,23 +91,23 @@ class OwnTokenReader:
         except jwt.ExpiredSignatureError:
             raise NotAuthenticated("The access token has expired.", presented=True) from None
         except jwt.PyJWTError:
-            raise not_valid() from None
+            raise invalid_token() from None
         return _token_claims(claims)
 
     def _remember(self, token: str, key_id: str, claims: TokenClaims) -> None:
         self._verified[token] = key_id, claims
-        if len(self._verified) > VERIFIED_TOKENS_KEPT:
+        if len(self._verified) > MAX_VERIFIED_TOKENS:
             self._verified.popitem(last=False)
 
 
 def _token_claims(claims: Mapping[str, Any]) -> TokenClaims:
     """What verified *claims* say. Raises `NotAuthenticated` for values that no issued token has."""
-    require_moments(claims)
+    require_timestamps(claims)
     grants, stamp = claims.get("grants", []), claims.get("stamp")
     if not isinstance(grants, list) or not all(isinstance(name, str) for name in grants):
-        raise not_valid()
+        raise invalid_token()
     if not isinstance(stamp, str | None):
-        raise not_valid()
+        raise invalid_token()
     return TokenClaims(claims["sub"], frozenset(grants), float(claims["exp"]), stamp)
 
 
@@ -115,7 +115,7 @@ def _key_id(token: str) -> str:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
     except jwt.PyJWTError:
-        raise not_valid() from None
+        raise invalid_token() from None
     if not isinstance(key_id, str):
-        raise not_valid()
+        raise invalid_token()
     return key_id

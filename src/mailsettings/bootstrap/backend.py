@@ -9,44 +9,44 @@ from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.signing_keys import SigningKeys
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
 from mailsettings.bootstrap.grants import GRANTS
-from mailsettings.bootstrap.identity import ISSUER, create_reader
+from mailsettings.bootstrap.identity import ISSUER, create_token_reader
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit import Action, AuditOutcome
 from mailsettings.settings import Settings
-from mailsettings.smtp.journal import OnStage
+from mailsettings.smtp.journal import StageListener
 from mailsettings.store import migrations
 from mailsettings.store.backup_reader import VerifiedBackup
 from mailsettings.store.backups import new_backup
-from mailsettings.store.key_admission import require_fitting
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.key_admission import require_matching_keys
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.ring_file import KeyFile
 from mailsettings.store.snapshot import Snapshot
 from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.witness_file import WitnessFile
 from mailsettings.telemetry.tracing import Tracing
-from mailsettings.use_cases.accounts import KeepAccounts
-from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.audit_witness import AuditWitness
-from mailsettings.use_cases.auditing import note
-from mailsettings.use_cases.authentication import Authentication
-from mailsettings.use_cases.backups import KeepBackups
-from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.auditing import write_audit_entry
+from mailsettings.use_cases.authentication import Authenticator
+from mailsettings.use_cases.backups import ManageBackups
+from mailsettings.use_cases.connection_test import RunConnectionTests
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
-from mailsettings.use_cases.mail_servers import KeepMailServers
-from mailsettings.use_cases.metrics import UNMEASURED, Metrics, ReadMetrics
-from mailsettings.use_cases.on_watch import OnWatch
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.metrics import NO_METRICS, Metrics, ReadMetrics
+from mailsettings.use_cases.on_watch import MonitoringService
 from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.sealing_keys import KeepSealingKeys
-from mailsettings.use_cases.signing_keys import KeepSigningKeys
-from mailsettings.use_cases.turned_away import TurnedAway
-from mailsettings.use_cases.watch_gauges import WatchGauges
-from mailsettings.use_cases.watch_status import WatchStatus
+from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
+from mailsettings.use_cases.signing_keys import ManageSigningKeys
+from mailsettings.use_cases.turned_away import DenialLog
+from mailsettings.use_cases.watch_gauges import MonitoringGauges
+from mailsettings.use_cases.watch_status import MonitoringStatus
 from mailsettings.web.dialect import UseCases
-from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.web.requests_at_once import ConcurrentRequests
 
 WITNESS = "audit-witness"
 """In the data directory, beside whatever database is used."""
@@ -59,18 +59,18 @@ class Backend:
     store: SQLStore
     passwords: Argon2Passwords
     issuer: OwnTokenIssuer
-    accounts: KeepAccounts
-    sealing_keys: KeepSealingKeys
-    signing_keys: KeepSigningKeys
+    accounts: ManageAccounts
+    encryption_keys: ManageEncryptionKeys
+    signing_keys: ManageSigningKeys
     use_cases: UseCases
-    watch_status: WatchStatus
-    on_watch: OnWatch | None
-    backups: KeepBackups[VerifiedBackup]
+    watch_status: MonitoringStatus
+    on_watch: MonitoringService | None
+    backups: ManageBackups[VerifiedBackup]
     witness: AuditWitness
 
     async def establish(self) -> None:
         """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
-        await self.store.admit_key()
+        await self.store.register_key()
         await self.signing_keys.ensure()
 
     async def issue_token(
@@ -78,7 +78,7 @@ class Backend:
     ) -> IssuedToken:
         """A token that needs no account, by the word of *caller*; the audit log has it."""
         details = {"permissions": sorted(grants), "expires_in": lifetime_seconds}
-        await note(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
+        await write_audit_entry(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
         return await self.issuer.issue(subject, grants, lifetime_seconds)
 
     def watching(self) -> AbstractAsyncContextManager[None]:
@@ -97,25 +97,25 @@ def prepare(settings: Settings) -> None:
 
     Raises `SchemaError`; and `WrongKey` or `KeyFileUnusable` before anything is written.
     """
-    require_fitting(settings.database, key_ring(settings))
+    require_matching_keys(settings.database, key_ring(settings))
     if settings.embedded:
         migrations.migrate(settings.database)
     else:
         migrations.require_current(settings.database)
 
 
-def key_ring(settings: Settings) -> KeyRing:
+def key_ring(settings: Settings) -> LiveKeys:
     """The keys that secrets are sealed with; nothing is read yet."""
     if settings.sealing_keys_file is not None:
-        return KeyRing(RingFile(settings.sealing_keys_file, given=True))
-    return KeyRing(RingFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
+        return LiveKeys(KeyFile(settings.sealing_keys_file, given=True))
+    return LiveKeys(KeyFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
 
 
 def create_backend(
     settings: Settings,
-    metrics: Metrics = UNMEASURED,
+    metrics: Metrics = NO_METRICS,
     tracing: Tracing | None = None,
-    on_stage: OnStage | None = None,
+    on_stage: StageListener | None = None,
     passwords: Argon2Passwords | None = None,
 ) -> Backend:
     """Everything but HTTP; nothing is connected yet. *on_stage* gets each stage of a test as it ends."""
@@ -129,31 +129,31 @@ def create_backend(
     prober: Prober = smtp
     scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:
-        prober, scheduled = tracing.of_tests(prober), tracing.of_tests(scheduled)
-    signing = KeepSigningKeys(store, signing_keys.make)
+        prober, scheduled = tracing.traced(prober), tracing.traced(scheduled)
+    signing = ManageSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
-    reader = create_reader(settings, OwnTokenReader(keys, ISSUER))
-    turned_away, watch_status = TurnedAway(store), WatchStatus(store)
+    reader = create_token_reader(settings, OwnTokenReader(keys, ISSUER))
+    denial_log, watch_status = DenialLog(store), MonitoringStatus(store)
     use_cases = UseCases(
-        mail_servers=KeepMailServers(store, settings.history_versions),
+        mail_servers=ManageMailServers(store, settings.history_versions),
         history=MailServerHistory(store, settings.history_versions),
-        probes=ProbeMailServers(store, prober, _probe_limits(settings), turned_away, metrics),
-        log_in=LogIn(store, passwords, issuer, turned_away, settings.token_lifetime_seconds, meter=metrics),
-        authentication=Authentication(store, reader, GRANTS, turned_away),
+        probes=RunConnectionTests(store, prober, _probe_limits(settings), denial_log, metrics),
+        log_in=LogIn(store, passwords, issuer, denial_log, settings.token_lifetime_seconds, meter=metrics),
+        authentication=Authenticator(store, reader, GRANTS, denial_log),
         audit_log=ReadAuditLog(store, witness.noted),
-        metrics=ReadMetrics(metrics, [WatchGauges(watch_status)]),
+        metrics=ReadMetrics(metrics, [MonitoringGauges(watch_status)]),
         json_web_keys=keys.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,
         client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
         allowed_hosts=settings.allowed_hosts,
-        at_once=RequestsAtOnce(settings.requests_at_once_each),
+        at_once=ConcurrentRequests(settings.requests_at_once_each),
     )
-    accounts, sealing = KeepAccounts(store, passwords), KeepSealingKeys(store, ring)
+    accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
-    on_watch = None if interval is None else OnWatch(store, scheduled, interval, webhook, meter=metrics)
-    backups: KeepBackups[VerifiedBackup] = KeepBackups(
+    on_watch = None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
+    backups: ManageBackups[VerifiedBackup] = ManageBackups(
         store, lambda: Snapshot(settings.database, ring.file), new_backup
     )
     return Backend(
@@ -162,10 +162,10 @@ def create_backend(
     )
 
 
-def _probe_limits(settings: Settings) -> ProbeLimits:
-    return ProbeLimits(
+def _probe_limits(settings: Settings) -> ConnectionTestLimits:
+    return ConnectionTestLimits(
         at_once=settings.smtp_tests_at_once,
-        at_once_each=settings.smtp_tests_at_once_each,
-        per_minute_each=settings.smtp_tests_per_minute_each,
+        max_concurrent_per_caller=settings.smtp_tests_at_once_each,
+        max_per_minute_per_caller=settings.smtp_tests_per_minute_each,
         deadline_seconds=settings.smtp_deadline_seconds,
     )

@@ -10,7 +10,7 @@ class DatabaseMissing(SchemaError):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
-            f"There is no mail-settings database {engine.location(settings.database)}. {_decided_by(settings)} "
+            f"There is no mail-settings database {engine.location(settings.database)}. {_location_hint(settings)} "
             "To make a new database, run: mailsettings migrate"
         )
 
@@ -21,7 +21,7 @@ def require_database(settings: Settings) -> None:
         raise DatabaseMissing(settings)
 
 
-def _decided_by(settings: Settings) -> str:
+def _location_hint(settings: Settings) -> str:
     """The variable that led there; where the default did, both that could lead elsewhere."""
     url, directory = f"{PREFIX}DATABASE_URL", f"{PREFIX}DATA_DIR"
     if settings.database_url.get_secret_value().strip():

@@ -1,8 +1,8 @@
 """From settings to what reads access tokens."""
 
 from mailsettings.auth import discovery
-from mailsettings.auth.issuers import Issuers
-from mailsettings.auth.openid_connect import OpenIDConnectTokens, TrustedIssuer
+from mailsettings.auth.issuers import TokenReaderByIssuer
+from mailsettings.auth.openid_connect import OIDCTokenReader, TrustedIssuer
 from mailsettings.auth.tokens import OwnTokenReader
 from mailsettings.bootstrap.ca_files import loading_ca_file
 from mailsettings.bootstrap.grants import GRANTS
@@ -12,15 +12,15 @@ from mailsettings.use_cases.ports import TokenReader
 ISSUER = "mailsettings"
 
 
-def create_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
+def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
     """What reads our own tokens, and those of the issuer in the settings. Raises `SettingsInvalid`."""
     foreign = create_foreign_tokens(settings)
     if foreign is None or settings.oidc_issuer is None:
         return own
-    return Issuers(ISSUER, own.read, settings.oidc_issuer, foreign.read)
+    return TokenReaderByIssuer(ISSUER, own.read, settings.oidc_issuer, foreign.read)
 
 
-def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
+def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
     """What reads the tokens of the issuer in the settings, if there is one. Raises `SettingsInvalid`."""
     if settings.oidc_issuer is None:
         return None
@@ -41,4 +41,4 @@ def create_foreign_tokens(settings: Settings) -> OpenIDConnectTokens | None:
         settings.oidc_permissions_claim,
         settings.oidc_subject_claim,
     )
-    return OpenIDConnectTokens(trusted, tls)
+    return OIDCTokenReader(trusted, tls)

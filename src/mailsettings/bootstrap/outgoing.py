@@ -7,19 +7,19 @@ from mailsettings import logs
 from mailsettings.auth import discovery
 from mailsettings.bootstrap.ca_files import loading_ca_file
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
-from mailsettings.smtp.egress import EgressPolicy, Endpoint, Preset
-from mailsettings.smtp.gate import Gate
-from mailsettings.smtp.journal import OnStage
+from mailsettings.smtp.egress import EgressPolicy, EgressPreset, Endpoint
+from mailsettings.smtp.gate import EgressGuard
+from mailsettings.smtp.journal import StageListener
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-from mailsettings.smtp.own_name import OwnName
+from mailsettings.smtp.own_name import MachineName
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.resolving import HostLookup
-from mailsettings.smtp.tls import TLSTrust
+from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.endpoints import endpoints
-from mailsettings.webhook.delivery import Webhook
-from mailsettings.webhook.signature import signing_keys as webhook_keys
+from mailsettings.webhook.delivery import WebhookSender
+from mailsettings.webhook.signature import parse_webhook_keys as webhook_keys
 
-OWN_NAME = OwnName()
+OWN_NAME = MachineName()
 """The machine has one name, whoever asks for it in this process."""
 
 
@@ -29,12 +29,12 @@ def create_egress(settings: Settings) -> EgressPolicy:
     return EgressPolicy(
         allowed_networks=settings.tested_networks,
         allowed_ports=settings.tested_ports,
-        preset=Preset(settings.smtp_egress),
+        preset=EgressPreset(settings.smtp_egress),
         own=tuple(Endpoint(host, port) for host, port in own),
     )
 
 
-def create_prober(settings: Settings, egress: EgressPolicy, on_stage: OnStage | None = None) -> SMTPProber:
+def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListener | None = None) -> SMTPProber:
     """What tests mail servers, as far as *egress* lets it; needs neither database nor keys.
 
     Raises `SettingsInvalid`.
@@ -47,15 +47,15 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: OnStage | 
         ehlo_name=settings.smtp_ehlo_name,
         deadline_seconds=settings.smtp_deadline_seconds,
         allow_cleartext_credentials=settings.smtp_cleartext_login,
-        trust=TLSTrust(settings.smtp_ca_file),
+        trust=TLSContexts(settings.smtp_ca_file),
         oauth2=OAuth2Tokens(settings.oauth2_authority, settings.smtp_ca_file),
-        own_name=OWN_NAME,
+        machine_name=OWN_NAME,
         request_id=logs.request_id.get,
         on_stage=on_stage,
     )
 
 
-def create_webhook(settings: Settings, egress: EgressPolicy) -> Webhook | None:
+def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | None:
     """Who is told what the watch finds out, if somebody is. Raises `SettingsInvalid`."""
     url, secret = settings.webhook_url, settings.webhook_secret
     if url is None or secret is None:
@@ -67,5 +67,5 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> Webhook | None:
     with loading_ca_file("WEBHOOK_CA_FILE"):
         tls = discovery.tls_context(settings.webhook_ca_file)
     lookup = HostLookup()
-    gate = Gate(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
-    return Webhook(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.admits, tls=tls)
+    gate = EgressGuard(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
+    return WebhookSender(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.allows, tls=tls)

@@ -29,7 +29,7 @@ def create_service(
 ) -> ASGIApp:
     """The APIs and the site over *backend*, which is closed with *tracing* when they end."""
     counted = metrics or PrometheusMetrics()
-    telemetry = NO_TELEMETRY if tracing is None else tracing.of_requests
+    telemetry = NO_TELEMETRY if tracing is None else tracing.fastapi_config
     dialects = [(api, api.build(backend.use_cases, telemetry)) for api in APIS]
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
 

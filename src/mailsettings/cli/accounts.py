@@ -8,28 +8,30 @@ import click
 from mailsettings import settings
 from mailsettings.bootstrap import GRANTS
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.access import FOREIGN_MARK, OPERATOR, WATCH, Account, AccountKind
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.domain.access import ISSUER_SEPARATOR, MONITORING, OPERATOR, Account, AccountKind
 
 SECRET_BYTES = 32
 
 password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 
 
-def _own_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+def _unreserved_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Some names belong to others: to callers that an external issuer vouches for, and to operators."""
-    if FOREIGN_MARK in name:
-        raise click.ClickException(f"{FOREIGN_MARK} is reserved for the names of an external issuer's callers.")
+    if ISSUER_SEPARATOR in name:
+        raise click.ClickException(
+            f"{ISSUER_SEPARATOR} is reserved for the names of an external issuer's callers."
+        )
     if name.startswith(f"{OPERATOR.name}:"):
         raise click.ClickException(f"{OPERATOR.name}: is reserved for those who use this command line.")
-    if name == WATCH.name:
-        raise click.ClickException(f"{WATCH.name} is reserved for this program's own checks.")
+    if name == MONITORING.name:
+        raise click.ClickException(f"{MONITORING.name} is reserved for this program's own checks.")
     return name
 
 
-own_name_argument = click.argument("name", callback=_own_name)
+new_name_argument = click.argument("name", callback=_unreserved_name)
 subject_option = click.option(
-    "--subject", default="operator", show_default=True, metavar="NAME", callback=_own_name
+    "--subject", default="operator", show_default=True, metavar="NAME", callback=_unreserved_name
 )
 permission_option = click.option(
     "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
@@ -47,10 +49,10 @@ def client() -> None:
 
 
 @user.command("add")
-@own_name_argument
+@new_name_argument
 @permission_option
 @password_option
-@one_sentence
+@reporting_errors
 def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
     """Make an account; the password comes from a prompt."""
     account = Account(name, frozenset(permissions))
@@ -59,9 +61,9 @@ def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -
 
 
 @client.command("add")
-@own_name_argument
+@new_name_argument
 @permission_option
-@one_sentence
+@reporting_errors
 def add_client(name: str, permissions: tuple[str, ...]) -> None:
     """Make an account and print its secret, which is not shown again."""
     account = Account(name, frozenset(permissions), AccountKind.CLIENT)
@@ -73,7 +75,7 @@ def add_client(name: str, permissions: tuple[str, ...]) -> None:
 @user.command()
 @click.argument("name")
 @password_option
-@one_sentence
+@reporting_errors
 def set_password(name: str, *, password_stdin: bool) -> None:
     """Give an account another password, from a prompt; tokens it was given end."""
     password = _password(from_stdin=password_stdin)
@@ -82,7 +84,7 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
 @client.command()
 @click.argument("name")
-@one_sentence
+@reporting_errors
 def new_secret(name: str) -> None:
     """Give an account another secret and print it; tokens it was given end."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -94,7 +96,7 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     """What is the same for users and clients."""
 
     @group.command("list")
-    @one_sentence
+    @reporting_errors
     def list_() -> None:
         """Print each account with its permissions."""
         for account in run(lambda backend: backend.accounts.list()):
@@ -104,21 +106,21 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     @group.command()
     @click.argument("name")
     @permission_option
-    @one_sentence
+    @reporting_errors
     def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
         """Let an account do this and nothing else, from its next request on."""
         run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
 
     @group.command()
     @click.argument("name")
-    @one_sentence
+    @reporting_errors
     def unlock(name: str) -> None:
         """Let an account log in again at once after failed logins."""
         run(lambda backend: backend.accounts.unlock(operator(), kind, name))
 
     @group.command()
     @click.argument("name")
-    @one_sentence
+    @reporting_errors
     def remove(name: str) -> None:
         """Remove an account; tokens it was given end."""
         run(lambda backend: backend.accounts.remove(operator(), kind, name))

@@ -9,17 +9,17 @@ import click
 
 from mailsettings.bootstrap import Backend
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.failures import reporting_errors
 from mailsettings.domain.audit import AuditEntry, timestamp
-from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.domain.seen_entry import WitnessedEntry
 from mailsettings.site.audit_json import entry_json
-from mailsettings.use_cases.audit_log import Verdict
+from mailsettings.use_cases.audit_log import AuditLogVerdict
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class _Since(click.ParamType[str]):
+class _SinceType(click.ParamType[str]):
     """A time of ISO 8601 (UTC where it does not say), or how long ago: 90s, 15m, 12h, 30d."""
 
     name = "time"
@@ -36,15 +36,15 @@ class _Since(click.ParamType[str]):
             self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
 
 
-class _Seen(click.ParamType[SeenEntry]):
+class _SeenEntryType(click.ParamType[WitnessedEntry]):
     """An entry that was noted elsewhere."""
 
     name = "number:hash"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> SeenEntry:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> WitnessedEntry:
         """As it was noted."""
         try:
-            return SeenEntry.parse(value)
+            return WitnessedEntry.parse(value)
         except ValueError:
             self.fail(
                 "give number and hash as verify and the program's log print them, like 12:9f86d081.", param, ctx
@@ -52,10 +52,10 @@ class _Seen(click.ParamType[SeenEntry]):
 
 
 @click.group(invoke_without_command=True)
-@click.option("--since", type=_Since(), help="Leave out what is older: 2026-11-21T10:00, or 12h, or 30d.")
+@click.option("--since", type=_SinceType(), help="Leave out what is older: 2026-11-21T10:00, or 12h, or 30d.")
 @click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
 @click.pass_context
-@one_sentence
+@reporting_errors
 def audit(context: click.Context, since: str | None, *, as_json: bool) -> None:
     """Print the audit log: every change, test, login and refusal."""
     if context.invoked_subcommand is None:
@@ -63,12 +63,12 @@ def audit(context: click.Context, since: str | None, *, as_json: bool) -> None:
 
 
 @audit.command()
-@click.option("--seen", type=_Seen(), help="An entry noted before, which has to be there: NUMBER:HASH.")
-@one_sentence
-def verify(seen: SeenEntry | None) -> None:
+@click.option("--seen", type=_SeenEntryType(), help="An entry noted before, which has to be there: NUMBER:HASH.")
+@reporting_errors
+def verify(seen: WitnessedEntry | None) -> None:
     """Find out whether an entry was removed, altered or reordered."""
 
-    async def check(backend: Backend) -> Verdict:
+    async def check(backend: Backend) -> AuditLogVerdict:
         return await backend.use_cases.audit_log.verify(operator(), seen)
 
     verdict = run(check)
@@ -81,7 +81,7 @@ def verify(seen: SeenEntry | None) -> None:
 
 
 @audit.command()
-@one_sentence
+@reporting_errors
 def accept() -> None:
     """Accept the log as it is, after a restored backup, a fail-over or a reset; the log gets an entry about it."""
     accepted = run(lambda backend: backend.witness.accept(operator()), look=False)
@@ -102,7 +102,7 @@ def _line(entry: AuditEntry) -> str:
     record = entry.record
     who = f"{record.actor or '-'} from {record.origin.address or '-'}"
     details = ", ".join(f"{name}: {_said(value)}" for name, value in record.details.items())
-    return _plain(
+    return _printable_line(
         f"{entry.sequence:>6} {entry.at[:19]}Z {record.action} {record.target or '-'} {record.outcome} by {who}"
         f"{f' ({details})' if details else ''}"
     )
@@ -122,6 +122,6 @@ def _said(value: object) -> str:
             return str(value)
 
 
-def _plain(line: str) -> str:
+def _printable_line(line: str) -> str:
     """Without characters that move a terminal's cursor; names come from outside."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from mailsettings.bootstrap import Backend, create_backend, prepare, require_database
-from mailsettings.cli.dev_mark import read_for_command
+from mailsettings.cli.dev_mark import read_settings
 from mailsettings.domain.access import OPERATOR, Principal
 from mailsettings.domain.probe import StageReport
 
@@ -32,7 +32,7 @@ def run(
     """
 
     async def use_and_close() -> Result:
-        chosen = read_for_command()
+        chosen = read_settings()
         if establish:
             require_database(chosen)
         prepare(chosen)
@@ -46,10 +46,10 @@ def run(
         finally:
             await backend.close()
 
-    return on_loop(use_and_close())
+    return run_on_loop(use_and_close())
 
 
-def on_loop(work: Coroutine[Any, Any, Result]) -> Result:
+def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """Return what *work* returns, on the event loop that the service runs on.
 
     asyncio's own loop drops the alert by which a server ends a TLS handshake, and with it the reason. uvloop does

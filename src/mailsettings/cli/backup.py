@@ -10,14 +10,14 @@ import click
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, require_database
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.backup import Copied
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.domain.backup import CopyResult
 from mailsettings.domain.secret import Secret
 from mailsettings.store import key_file
 from mailsettings.store.backup_reader import VerifiedBackup, verified_backup
 from mailsettings.store.new_file import require_free
 
-SHORTEST_PASSPHRASE = 12
+MIN_PASSPHRASE_LENGTH = 12
 
 passphrase_file_option = click.option(
     "--passphrase-file",
@@ -30,7 +30,7 @@ passphrase_file_option = click.option(
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @passphrase_file_option
-@one_sentence
+@reporting_errors
 def backup(file: Path, passphrase_file: Path | None) -> None:
     """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
     require_free(file)
@@ -38,7 +38,7 @@ def backup(file: Path, passphrase_file: Path | None) -> None:
     passphrase = _new_passphrase(passphrase_file)
     copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
     click.echo(f"{copied.rows} rows are in {file}.")
-    _tell_unreadable(copied.unreadable)
+    _print_unreadable(copied.unreadable)
 
 
 def restore_backup(file: Path, passphrase_file: Path | None) -> None:
@@ -49,10 +49,10 @@ def restore_backup(file: Path, passphrase_file: Path | None) -> None:
         click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
     if contradiction is not None:
         click.echo(f"The audit log is that of the backup. {contradiction} To accept it: mailsettings audit accept")
-    _tell_unreadable(copied.unreadable)
+    _print_unreadable(copied.unreadable)
 
 
-async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[Copied, str | None]:
+async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[CopyResult, str | None]:
     """What was copied, and how the restored log contradicts the witness of the data directory."""
     copied = await backend.backups.restore(operator(), backup)
     return copied, await backend.witness.problem()
@@ -60,8 +60,8 @@ async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[Copied, s
 
 def _new_passphrase(file: Path | None) -> Secret:
     passphrase = _passphrase(file, confirmed=True)
-    if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
-        raise click.ClickException(f"A passphrase needs at least {SHORTEST_PASSPHRASE} characters.")
+    if len(passphrase.reveal()) < MIN_PASSPHRASE_LENGTH:
+        raise click.ClickException(f"A passphrase needs at least {MIN_PASSPHRASE_LENGTH} characters.")
     return passphrase
 
 
@@ -83,6 +83,6 @@ def _line_of(file: Path) -> Secret:
         raise click.ClickException(f"{file} must hold one line of text.") from None
 
 
-def _tell_unreadable(places: Sequence[str]) -> None:
+def _print_unreadable(places: Sequence[str]) -> None:
     for place in places:
         click.echo(f"cannot be opened: {place}", err=True)

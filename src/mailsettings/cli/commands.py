@@ -12,20 +12,20 @@ from mailsettings.cli.accounts import client, permission_option, subject_option,
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backend import operator, run
 from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
-from mailsettings.cli.dev_mark import mark
-from mailsettings.cli.failures import one_sentence
-from mailsettings.cli.first_start import greet, make_first_admin
-from mailsettings.cli.history import NUMBER, history, id_option, restore_version
+from mailsettings.cli.dev_mark import mark_dev_mode
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.first_start import create_first_admin, print_greeting
+from mailsettings.cli.history import ID_TYPE, history, id_option, restore_version
 from mailsettings.cli.keys import keys
-from mailsettings.cli.metrics import counting_together
+from mailsettings.cli.metrics import shared_metrics
 from mailsettings.cli.probe import probe
-from mailsettings.cli.report import STORED_WORDS, Terminal, json_option, pem_option, recipient_option
-from mailsettings.cli.serving import serve_until_told
+from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter, json_option, pem_option, recipient_option
+from mailsettings.cli.serving import serve_until_stopped
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.cli.watch import secret_ends, watch
 from mailsettings.domain.access import MAX_TOKEN_LIFETIME_SECONDS
 from mailsettings.store import migrations
-from mailsettings.web.certificate import server_context
+from mailsettings.web.certificate import reloading_tls_context
 
 
 @click.group(name="mailsettings")
@@ -45,25 +45,27 @@ for command in (audit, backup, client, history, keys, probe, secret_ends, signin
 @click.option("--tls-certificate", type=click.Path(), help="PEM file of a certificate to show; serve https.")
 @click.option("--tls-key", type=click.Path(), help="PEM file of its private key.")
 @click.option("--dev", is_flag=True, help="Readable logs; connection tests may reach loopback and any port.")
-@one_sentence
+@reporting_errors
 def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
     """Serve the APIs and the documentation page."""
     settings.choose(dev=dev or None, **chosen_settings)
     chosen = settings.read()
     logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
     if chosen.tls_certificate and chosen.tls_key:
-        server_context(chosen.tls_certificate, chosen.tls_key)  # a bad pair is told before anything else is done
+        reloading_tls_context(
+            chosen.tls_certificate, chosen.tls_key
+        )  # a bad pair is told before anything else is done
     require_tracing(chosen)
     prepare(chosen)
-    mark(chosen)
-    password = asyncio.run(make_first_admin(chosen))
-    greet(chosen, password)
-    click.get_current_context().with_resource(counting_together(workers))
-    sys.exit(serve_until_told(chosen, workers))
+    mark_dev_mode(chosen)
+    password = asyncio.run(create_first_admin(chosen))
+    print_greeting(chosen, password)
+    click.get_current_context().with_resource(shared_metrics(workers))
+    sys.exit(serve_until_stopped(chosen, workers))
 
 
 @main.command()
-@one_sentence
+@reporting_errors
 def migrate() -> None:
     """Bring the database to the newest schema."""
     migrations.migrate(settings.read().database)
@@ -80,7 +82,7 @@ def migrate() -> None:
     metavar="SECONDS",
     help=f"The lifetime of the token, at most {MAX_TOKEN_LIFETIME_SECONDS} (366 days).",
 )
-@one_sentence
+@reporting_errors
 def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
     """Print an access token for all APIs."""
     click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)
@@ -90,7 +92,7 @@ def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
 @click.argument("what", metavar="VERSION|FILE")
 @id_option
 @passphrase_file_option
-@one_sentence
+@reporting_errors
 def restore(what: str, server_id: int | None, passphrase_file: Path | None) -> None:
     """Make settings what they were in VERSION, see `history`, or fill a new database with the backup FILE.
 
@@ -98,7 +100,7 @@ def restore(what: str, server_id: int | None, passphrase_file: Path | None) -> N
     """
     if what.isascii() and what.isdigit():
         _require_unused("--passphrase-file", passphrase_file, "a version")
-        restore_version(NUMBER(what), server_id)
+        restore_version(ID_TYPE(what), server_id)
     else:
         _require_unused("--id", server_id, "a file")
         restore_backup(Path(what), passphrase_file)
@@ -113,21 +115,21 @@ def _require_unused(option: str, value: object, what: str) -> None:
 @click.option(
     "--api", type=click.Choice(SINGLE_SERVER_APIS), help="Test the mail server of this API (the default)."
 )
-@click.option("--id", "server_id", type=NUMBER, help="Test the SMTP settings of this id.")
+@click.option("--id", "server_id", type=ID_TYPE, help="Test the SMTP settings of this id.")
 @recipient_option
 @json_option
 @pem_option
-@one_sentence
+@reporting_errors
 def test_connection(
     api: str | None, server_id: int | None, recipient: str | None, *, as_json: bool, show_pem: bool
 ) -> None:
     """Test stored settings and print what happened, stage by stage."""
     if api and server_id:
         raise click.UsageError("--api and --id do not go together.")
-    terminal = Terminal(STORED_WORDS, as_json=as_json, show_pem=show_pem)
+    terminal = ReportPrinter(STORED_VOCABULARY, as_json=as_json, show_pem=show_pem)
     report = run(
         lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient),
         on_stage=terminal.on_stage,
     )
-    terminal.tell(report)
+    terminal.print_rest(report)
     sys.exit(0 if report.succeeded else 1)

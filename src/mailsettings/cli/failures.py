@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 import click
 
 from mailsettings.auth.signing_keys import SigningKeyUnusable
-from mailsettings.domain.backup import BackupRefused
+from mailsettings.domain.backup import BackupError
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.domain.seen_entry import WitnessUnwritable
 from mailsettings.settings import SettingsInvalid
@@ -21,11 +21,11 @@ from mailsettings.web.certificate import CertificateUnusable
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-EXPECTED = (
+EXPECTED_ERRORS = (
     *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
     WrongKey,
     *(
-        BackupRefused,
+        BackupError,
         CertificateUnusable,
         DatabaseFileExposed,
         KeyFileUnusable,
@@ -35,14 +35,14 @@ EXPECTED = (
 )
 
 
-def one_sentence(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+def reporting_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
     """Turn what can be expected to go wrong into a `ClickException`."""
 
     @functools.wraps(command)
-    def tell(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+    def run_command(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         try:
             return command(*arguments, **options)
-        except EXPECTED as error:
+        except EXPECTED_ERRORS as error:
             raise click.ClickException(str(error)) from None
 
-    return tell
+    return run_command

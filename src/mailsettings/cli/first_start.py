@@ -11,10 +11,10 @@ from mailsettings.cli.backend import operator
 from mailsettings.domain.access import Account
 from mailsettings.settings import PREFIX, Settings
 
-ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log", "view-metrics"}))
+FIRST_ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log", "view-metrics"}))
 
 
-async def make_first_admin(settings: Settings) -> str | None:
+async def create_first_admin(settings: Settings) -> str | None:
     """Make the first account if there is none; its password if it is a random one that has to be told."""
     given = settings.admin_password
     password = given.get_secret_value() if given else secrets.token_urlsafe(18)
@@ -23,18 +23,18 @@ async def make_first_admin(settings: Settings) -> str | None:
         await backend.establish()
         if await backend.accounts.list():
             return None
-        made = await backend.accounts.add_first(operator(), ADMIN, password)
+        made = await backend.accounts.add_first(operator(), FIRST_ADMIN, password)
     finally:
         await backend.close()
     return password if made and given is None else None
 
 
-def greet(settings: Settings, password: str | None) -> None:
+def print_greeting(settings: Settings, password: str | None) -> None:
     """Say where everything is. *password* is said once, on the start that made it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
     if password is not None:
-        click.echo(f"First account: {ADMIN.name}   password: {password}   (not shown again)")
+        click.echo(f"First account: {FIRST_ADMIN.name}   password: {password}   (not shown again)")
     click.echo(f"Documentation: {url}/docs")
     click.echo(f"Try:           {_curl(settings, url)}")
     sys.stdout.flush()

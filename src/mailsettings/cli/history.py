@@ -6,17 +6,17 @@ from itertools import zip_longest
 import click
 
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.failures import reporting_errors
 from mailsettings.domain.difference import described
 from mailsettings.domain.history import MailServerVersion, secret_change
 
-NUMBER = click.IntRange(1, 2**31 - 1)
+ID_TYPE = click.IntRange(1, 2**31 - 1)
 """An id or a version: what the databases' integer columns hold."""
 
 id_option = click.option(
     "--id",
     "server_id",
-    type=NUMBER,
+    type=ID_TYPE,
     help="The settings of this id; by default the one server.",
 )
 
@@ -25,7 +25,7 @@ id_option = click.option(
 @id_option
 @click.option("--json", "as_json", is_flag=True, help="Print each version as a line of JSON.")
 @click.pass_context
-@one_sentence
+@reporting_errors
 def history(context: click.Context, server_id: int | None, *, as_json: bool) -> None:
     """Print every version that is kept of the settings, newest first.
 
@@ -40,7 +40,7 @@ def history(context: click.Context, server_id: int | None, *, as_json: bool) -> 
 
 @history.command()
 @id_option
-@one_sentence
+@reporting_errors
 def forget(server_id: int | None) -> None:
     """Keep nothing of what the settings were before; they stay as they are."""
     run(lambda backend: backend.use_cases.history.forget(operator(), server_id))
@@ -56,17 +56,17 @@ def _line(version: MailServerVersion, secret: str | None) -> str:
     settings = _settings(version)
     said = ", ".join(f"{name}: {value}" for name, value in settings.items()) if settings else "removed"
     said = said if secret is None else f"{said}, secret {secret}"
-    line = f"{version.server_id}\t{version.version}{version.changed}\t{said}"
+    line = f"{version.server_id}\t{version.version}{version.revision}\t{said}"
     return "".join(character if character.isprintable() or character == "\t" else " " for character in line)
 
 
 def _members(version: MailServerVersion, secret: str | None) -> dict[str, object]:
-    at = version.changed.at
+    at = version.revision.at
     return {
         "id": version.server_id,
         "version": version.version,
         "changed_at": at.isoformat() if at else None,
-        "changed_by": version.changed.by,
+        "changed_by": version.revision.by,
         "settings": _settings(version) or None,
         "secret": secret,
     }

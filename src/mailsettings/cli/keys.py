@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import click
 
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
-from mailsettings.domain.sealing_key import SealingKey
-from mailsettings.store.ring_file import new_line
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.domain.sealing_key import EncryptionKey
+from mailsettings.store.ring_file import new_key_line
 
 
 @click.group()
@@ -17,43 +17,43 @@ def keys() -> None:
 
 
 @keys.command()
-@one_sentence
+@reporting_errors
 def status() -> None:
     """Print each key with the number of secrets that need it, and what cannot be opened."""
-    report = run(lambda backend: backend.sealing_keys.status())
+    report = run(lambda backend: backend.encryption_keys.status())
     for key in report.keys:
         click.echo(f"{key.key_id}\t{_state(key)}\t{key.secrets}")
-    _tell_unreadable(report.unreadable)
+    _print_unreadable(report.unreadable)
 
 
 @keys.command()
-@one_sentence
+@reporting_errors
 def rotate() -> None:
     """Make a new key, which seals from now on; older ones still open."""
-    click.echo(run(lambda backend: backend.sealing_keys.rotate(operator())))
+    click.echo(run(lambda backend: backend.encryption_keys.rotate(operator())))
 
 
 @keys.command()
-@one_sentence
+@reporting_errors
 def reseal() -> None:
     """Seal every secret with the current key, while requests run; go on where an earlier run ended."""
-    done = run(lambda backend: backend.sealing_keys.reseal(operator()))
+    done = run(lambda backend: backend.encryption_keys.reseal(operator()))
     click.echo(f"{done.count} sealed anew.")
     if done.unmarked is not None:
         click.echo(
             f"Write the word `bound` after each key in {done.unmarked}, "
             "so that no secret that version 0.1.0 sealed opens again."
         )
-    _tell_unreadable(done.unreadable)
+    _print_unreadable(done.unreadable)
     sys.exit(1 if done.unreadable else 0)
 
 
 @keys.command()
 @click.argument("key_id")
-@one_sentence
+@reporting_errors
 def drop(key_id: str) -> None:
     """Forget the key KEY_ID, which no secret needs any more."""
-    left_in = run(lambda backend: backend.sealing_keys.drop(operator(), key_id))
+    left_in = run(lambda backend: backend.encryption_keys.drop(operator(), key_id))
     if left_in is not None:
         click.echo(f"Nothing is sealed with {key_id} any more; take its line out of {left_in}.")
 
@@ -61,15 +61,15 @@ def drop(key_id: str) -> None:
 @keys.command()
 def new() -> None:
     """Print a line with a new key, for a file of keys that is kept elsewhere."""
-    click.echo(new_line(), nl=False)
+    click.echo(new_key_line(), nl=False)
 
 
-def _state(key: SealingKey) -> str:
-    if not key.is_held:
+def _state(key: EncryptionKey) -> str:
+    if not key.is_available:
         return "missing"
     return "current" if key.is_current else "old"
 
 
-def _tell_unreadable(places: Sequence[str]) -> None:
+def _print_unreadable(places: Sequence[str]) -> None:
     for place in places:
         click.echo(f"cannot be opened: {place}", err=True)

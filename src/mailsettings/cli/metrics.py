@@ -8,12 +8,12 @@ from tempfile import TemporaryDirectory
 
 from mailsettings import settings
 
-MEMORY = Path("/dev/shm")  # noqa: S108  # the directory in it is private
+MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
 """Where Linux has a file system in memory."""
 
 
 @contextmanager
-def counting_together(workers: int) -> Iterator[None]:
+def shared_metrics(workers: int) -> Iterator[None]:
     """Let *workers*, started in the block, count in a private directory that is gone when they are.
 
     Alone a process counts in its memory, unless the environment says otherwise to Prometheus' library.
@@ -22,7 +22,7 @@ def counting_together(workers: int) -> Iterator[None]:
         yield
         return
     # The files are mapped into memory: where the disk is full, the system would kill whoever counts something new.
-    where = MEMORY if os.access(MEMORY, os.W_OK) else None
+    where = MEMORY_FILE_SYSTEM if os.access(MEMORY_FILE_SYSTEM, os.W_OK) else None
     with TemporaryDirectory(prefix="mailsettings-metrics-", dir=where) as directory:
         settings.count_together_in(Path(directory))
         yield

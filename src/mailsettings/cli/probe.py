@@ -7,9 +7,9 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
-from mailsettings.cli.backend import on_loop
-from mailsettings.cli.failures import one_sentence
-from mailsettings.cli.report import Terminal, json_option, pem_option, recipient_option
+from mailsettings.cli.backend import run_on_loop
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.report import ReportPrinter, json_option, pem_option, recipient_option
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -21,8 +21,8 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
-from mailsettings.smtp.egress import ANYWHERE
+from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
+from mailsettings.smtp.egress import UNRESTRICTED
 from mailsettings.web.report import Vocabulary
 
 _PORTS = {
@@ -31,7 +31,7 @@ _PORTS = {
     ConnectionSecurity.IMPLICIT_TLS: 465,
 }
 _NO_OAUTH2 = "OAuth2 would help too; `probe` has no such login: store the settings, and use `test-connection`."
-WORDS = Vocabulary(
+PROBE_VOCABULARY = Vocabulary(
     {
         Setting.AUTHENTICATION: "--username",
         Setting.CERTIFICATE: "--certificate",
@@ -43,7 +43,7 @@ WORDS = Vocabulary(
         Setting.SENDER_ADDRESS: "--from",
         Setting.USERNAME: "--username",
     },
-    elsewhere={Setting.CLIENT_ID: _NO_OAUTH2},
+    hints={Setting.CLIENT_ID: _NO_OAUTH2},
 )
 """The settings as options of this command."""
 
@@ -67,7 +67,7 @@ WORDS = Vocabulary(
 @recipient_option
 @json_option
 @pem_option
-@one_sentence
+@reporting_errors
 def probe(  # noqa: PLR0913, PLR0917  # one for each option
     host: str,
     port: int | None,
@@ -90,14 +90,14 @@ def probe(  # noqa: PLR0913, PLR0917  # one for each option
         _authentication(username),
         _trust(certificate),
     )
-    terminal = Terminal(WORDS, as_json=as_json, show_pem=show_pem)
-    report = on_loop(_probe(server, recipient, terminal))
-    terminal.tell(report)
+    terminal = ReportPrinter(PROBE_VOCABULARY, as_json=as_json, show_pem=show_pem)
+    report = run_on_loop(_probe(server, recipient, terminal))
+    terminal.print_rest(report)
     sys.exit(0 if report.succeeded else 1)
 
 
-async def _probe(server: MailServer, recipient: str | None, terminal: Terminal) -> ProbeReport:
-    return await create_prober(settings.read(), ANYWHERE, terminal.on_stage).probe(server, recipient)
+async def _probe(server: MailServer, recipient: str | None, terminal: ReportPrinter) -> ProbeReport:
+    return await create_prober(settings.read(), UNRESTRICTED, terminal.on_stage).probe(server, recipient)
 
 
 def _security(security: str | None, port: int | None) -> ConnectionSecurity:
@@ -128,4 +128,4 @@ def _authentication(username: str | None) -> Authentication:
 def _trust(certificate: Path | None) -> Trust:
     if certificate is None:
         return SystemTrust()
-    return GivenCertificates.parse(certificate.read_text(encoding="utf-8", errors="replace"))
+    return CustomTrust.parse(certificate.read_text(encoding="utf-8", errors="replace"))

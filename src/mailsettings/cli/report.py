@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 import click
 
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.domain.probe import Observed, Outcome, ProbeFailure, ProbeReport, StageReport
+from mailsettings.domain.probe import Outcome, ProbeFailure, ProbeReport, StageObservation, StageReport
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary, report_json
 
 _MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-", Outcome.UNKNOWN: "?"}
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.SKIPPED: None, Outcome.UNKNOWN: "yellow"}
 _INDENT = " " * 14
-STORED_WORDS = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
+STORED_VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
 """Words for stored settings, which are changed by one of the APIs; and for programs that read --json."""
 
 recipient_option = click.option(
@@ -25,51 +25,51 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 pem_option = click.option("--show-pem", is_flag=True, help="Print the server's certificates in PEM form too.")
 
 
-class Terminal:
+class ReportPrinter:
     """Prints a report in *words*, each stage as it ends; as JSON, all of it at the end."""
 
     def __init__(self, words: Vocabulary, *, as_json: bool, show_pem: bool) -> None:
         self._words = words
         self._as_json = as_json
         self._show_pem = show_pem
-        self._told: list[StageReport] = []
+        self._printed: list[StageReport] = []
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # not every terminal can show what servers say
 
     def on_stage(self, stage: StageReport) -> None:
         """Print *stage*; click leaves the colours out where there is no terminal."""
         if not self._as_json:
-            self._told.append(stage)
-            click.echo("\n".join(_lines(stage, show_pem=self._show_pem)))
+            self._printed.append(stage)
+            click.echo("\n".join(_stage_lines(stage, show_pem=self._show_pem)))
 
-    def tell(self, report: ProbeReport) -> None:
+    def print_rest(self, report: ProbeReport) -> None:
         """Print what has not been printed of *report*."""
         if self._as_json:
-            click.echo(report_json(report, STORED_WORDS))
+            click.echo(report_json(report, STORED_VOCABULARY))
             return
         for stage in report.stages:
-            if stage not in self._told:
+            if stage not in self._printed:
                 self.on_stage(stage)
-        click.echo("\n".join(_outcome(report, self._words)))
+        click.echo("\n".join(_outcome_lines(report, self._words)))
 
 
-def render(report: ProbeReport, words: Vocabulary = STORED_WORDS) -> str:
+def render(report: ProbeReport, words: Vocabulary = STORED_VOCABULARY) -> str:
     """The whole report, without a line feed at its end."""
-    lines = [line for stage in report.stages for line in _lines(stage, show_pem=False)]
-    return "\n".join([*lines, *_outcome(report, words)])
+    lines = [line for stage in report.stages for line in _stage_lines(stage, show_pem=False)]
+    return "\n".join([*lines, *_outcome_lines(report, words)])
 
 
-def _outcome(report: ProbeReport, words: Vocabulary) -> Iterator[str]:
+def _outcome_lines(report: ProbeReport, words: Vocabulary) -> Iterator[str]:
     for warning in report.warnings:
         yield f"{click.style('warning', fg='yellow')}: {warning.explanation}"
     if report.failure is None:
         yield "The mail server works."
     else:
         yield ""
-        yield from _about(report.failure, words)
+        yield from _failure_lines(report.failure, words)
 
 
-def _about(failure: ProbeFailure, words: Vocabulary) -> Iterator[str]:
+def _failure_lines(failure: ProbeFailure, words: Vocabulary) -> Iterator[str]:
     yield f"{click.style(failure.title, bold=True)} [{failure.code}]"
     yield f"{failure.stage}: {failure.explanation}"
     if failure.reply:
@@ -86,7 +86,7 @@ def _about(failure: ProbeFailure, words: Vocabulary) -> Iterator[str]:
             yield f"-> set {change.field} to {change.suggested}{now}"
 
 
-def _lines(stage: StageReport, *, show_pem: bool) -> Iterator[str]:
+def _stage_lines(stage: StageReport, *, show_pem: bool) -> Iterator[str]:
     seen = stage.observed
     mark = click.style(f"{_MARKS[stage.outcome]:<7}", fg=_COLOURS[stage.outcome])
     said = " ".join(filter(None, (seen.note, seen.mechanism, str(seen.reply or ""))))
@@ -96,7 +96,7 @@ def _lines(stage: StageReport, *, show_pem: bool) -> Iterator[str]:
         yield from (certificate.pem.rstrip("\n") for certificate in seen.tls.chain)
 
 
-def _details(seen: Observed) -> Iterator[str]:
+def _details(seen: StageObservation) -> Iterator[str]:
     for attempt in seen.attempts:
         yield f"{attempt.address} {attempt.outcome}, {attempt.milliseconds} ms"
     if seen.greeting and seen.greeting.extensions:

@@ -11,33 +11,33 @@ from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs
 from mailsettings.settings import Settings
-from mailsettings.web.capacity import Limits
-from mailsettings.web.certificate import CertificateUnusable, server_context
-from mailsettings.web.connection import Deadlines
-from mailsettings.web.server import Ending, Server
+from mailsettings.web.capacity import CapacityLimits
+from mailsettings.web.certificate import CertificateUnusable, reloading_tls_context
+from mailsettings.web.connection import ConnectionTimeouts
+from mailsettings.web.server import Server, ShutdownTimeouts
 from mailsettings.web.workers import Workers
 
 _log = logging.getLogger("mailsettings.server")
-BEYOND_SECONDS = 5
+WORKER_EXIT_MARGIN_SECONDS = 5
 """For a worker to end after its grace time, before it is killed."""
 
 
-def serve_until_told(settings: Settings, workers: int) -> int:
+def serve_until_stopped(settings: Settings, workers: int) -> int:
     """Serve until a signal says not to; the exit status."""
     config = _config(settings)
-    ending = Ending(settings.drain_seconds, settings.grace_seconds)
-    deadlines = Deadlines(settings.headers_seconds, settings.body_seconds, settings.answer_seconds)
-    limits = Limits(settings.max_connections, settings.trusted_proxies)
+    shutdown_timeouts = ShutdownTimeouts(settings.drain_seconds, settings.grace_seconds)
+    timeouts = ConnectionTimeouts(settings.headers_seconds, settings.body_seconds, settings.answer_seconds)
+    limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
-        server = Server(config, ending, deadlines, limits)
+        server = Server(config, shutdown_timeouts, timeouts, limits)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     return Workers(
         workers,
         partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
-        partial(Server, config, ending, deadlines, limits, is_worker=True),
+        partial(Server, config, shutdown_timeouts, timeouts, limits, is_worker=True),
         config.bind_socket(),
-        ending.drain + ending.grace + BEYOND_SECONDS,
+        shutdown_timeouts.drain + shutdown_timeouts.grace + WORKER_EXIT_MARGIN_SECONDS,
     ).run()
 
 
@@ -57,13 +57,13 @@ def _config(settings: Settings) -> uvicorn.Config:
         access_log=False,  # ours leaves out the query, where a token may stand
         server_header=False,
         timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # fractions work too
-        ssl_context_factory=partial(_tls, certificate, key) if certificate and key else None,
+        ssl_context_factory=partial(_worker_tls_context, certificate, key) if certificate and key else None,
     )
 
 
-def _tls(certificate: Path, key: Path, _config: uvicorn.Config, _default: object) -> SSLContext:
+def _worker_tls_context(certificate: Path, key: Path, _config: uvicorn.Config, _default: object) -> SSLContext:
     try:
-        return server_context(certificate, key)
+        return reloading_tls_context(certificate, key)
     except CertificateUnusable as unusable:  # it was good when the parent looked
         _log.error("%s", unusable)
         sys.exit(STARTUP_FAILURE)

@@ -3,7 +3,7 @@
 import click
 
 from mailsettings.cli.backend import operator, run
-from mailsettings.cli.failures import one_sentence
+from mailsettings.cli.failures import reporting_errors
 
 
 @click.group()
@@ -12,7 +12,7 @@ def signing_keys() -> None:
 
 
 @signing_keys.command("list")
-@one_sentence
+@reporting_errors
 def list_() -> None:
     """Print the id of each key, oldest first; the last one signs, all of them verify."""
     keys = run(lambda backend: backend.signing_keys.list())
@@ -21,7 +21,7 @@ def list_() -> None:
 
 
 @signing_keys.command()
-@one_sentence
+@reporting_errors
 def rotate() -> None:
     """Sign with a new key from now on and print its id; tokens under older keys stay good."""
     click.echo(run(lambda backend: backend.signing_keys.rotate(operator())))
@@ -29,7 +29,7 @@ def rotate() -> None:
 
 @signing_keys.command()
 @click.argument("key_id")
-@one_sentence
+@reporting_errors
 def drop(key_id: str) -> None:
     """Forget a key; tokens under it end, within seconds on every server."""
     run(lambda backend: backend.signing_keys.drop(operator(), key_id))

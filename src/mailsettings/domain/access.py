@@ -8,10 +8,10 @@ from enum import StrEnum
 from mailsettings.domain.errors import InvalidSetting, PermissionDenied
 from mailsettings.domain.setting import Setting
 
-LONGEST_NAME = 255
+MAX_ACCOUNT_NAME_LENGTH = 255
 MAX_TOKEN_LIFETIME_SECONDS = 366 * 86400
 """The longest lifetime of an access token, for tokens that have no account; a year from any day."""
-FOREIGN_MARK = "|"
+ISSUER_SEPARATOR = "|"
 """Stands between the issuer and the name of somebody whom another issuer vouches for; in no name of ours."""
 
 
@@ -25,7 +25,7 @@ class Permission(StrEnum):
     METRICS_READ = "metrics:read"
 
 
-MAIL_SERVERS = frozenset(
+ALL_MAIL_SERVER_PERMISSIONS = frozenset(
     {Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_TEST, Permission.MAIL_SERVERS_WRITE}
 )
 """All that can be done with mail servers."""
@@ -62,7 +62,7 @@ class Principal:
 
 OPERATOR = Principal("operator", frozenset(Permission))
 """Whoever runs our command line on the machine itself: the files are theirs, so all is allowed."""
-WATCH = Principal("watch", frozenset())
+MONITORING = Principal("watch", frozenset())
 """This program itself, when it looks at mail servers on schedule."""
 
 
@@ -83,8 +83,8 @@ class Account:
     kind: AccountKind = AccountKind.USER
 
     def __post_init__(self) -> None:
-        if not self.name or len(self.name) > LONGEST_NAME or not self.name.isprintable():
-            problem = f"must be 1 to {LONGEST_NAME} printable characters."
+        if not self.name or len(self.name) > MAX_ACCOUNT_NAME_LENGTH or not self.name.isprintable():
+            problem = f"must be 1 to {MAX_ACCOUNT_NAME_LENGTH} printable characters."
             raise InvalidSetting(Setting.USERNAME, problem)
 
 

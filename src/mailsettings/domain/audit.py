@@ -40,13 +40,13 @@ class Action(StrEnum):
     """What it was before is not kept any more."""
     MAIL_SERVER_REPLACE = "mail-server.replace"
     MAIL_SERVER_RESTORE = "mail-server.restore"
-    MAIL_SERVER_SECRET_ENDS = "mail-server.secret-ends"  # noqa: S105  # a name
+    MAIL_SERVER_SECRET_EXPIRY = "mail-server.secret-ends"  # noqa: S105  # a name
     MAIL_SERVER_TEST = "mail-server.test"
-    MAIL_SERVER_WATCH = "mail-server.watch"
+    MAIL_SERVER_MONITORING = "mail-server.watch"
     """A server that worked fails (`failed`), or works again (`done`)."""
-    SEALING_KEY_DROP = "sealing-key.drop"
-    SEALING_KEY_RESEAL = "sealing-key.reseal"
-    SEALING_KEY_ROTATE = "sealing-key.rotate"
+    ENCRYPTION_KEY_DROP = "sealing-key.drop"
+    ENCRYPTION_KEY_RESEAL = "sealing-key.reseal"
+    ENCRYPTION_KEY_ROTATE = "sealing-key.rotate"
     SIGNING_KEY_DROP = "signing-key.drop"
     SIGNING_KEY_ROTATE = "signing-key.rotate"
     TOKEN_ISSUE = "token.issue"  # noqa: S105  # as above

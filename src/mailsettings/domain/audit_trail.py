@@ -4,17 +4,17 @@ import hmac
 from collections.abc import Iterable, Sequence
 
 from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead
-from mailsettings.domain.seen_entry import SeenEntry
+from mailsettings.domain.seen_entry import WitnessedEntry
 
 
-class AuditCheck:
+class AuditLogCheck:
     """Goes along the log from its first entry; `problem` is the first thing found wrong, in a sentence.
 
     *head* is what was written down about the last entry, *seen* what was noted outside the database. The log may
     grow while it is read, so more entries than the head tells of are no fault.
     """
 
-    def __init__(self, chain: AuditChain, head: AuditHead | None, seen: Sequence[SeenEntry] = ()) -> None:
+    def __init__(self, chain: AuditChain, head: AuditHead | None, seen: Sequence[WitnessedEntry] = ()) -> None:
         self._chain = chain
         self._head = head
         self._seen = seen
@@ -54,5 +54,5 @@ class AuditCheck:
         return None
 
 
-def _difference(seen: SeenEntry, entry: AuditEntry) -> str | None:
+def _difference(seen: WitnessedEntry, entry: AuditEntry) -> str | None:
     return seen.differs(entry) if seen.sequence == entry.sequence else None

@@ -17,33 +17,33 @@ class Backup:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class CopyResult:
     """How many rows were written to or read from a backup, and the places of the secrets that do not open."""
 
     rows: int
     unreadable: Sequence[str]
 
 
-class BackupRefused(Exception):
+class BackupError(Exception):
     """Base: nothing was made or restored; `str()` is one sentence."""
 
 
-class BackupUnusable(BackupRefused):
+class BackupUnusable(BackupError):
     """A file that is no backup, is not whole, or is not for this version of the program."""
 
 
-class PassphraseWrong(BackupRefused):
+class WrongPassphrase(BackupError):
     """A backup, but not one that was made with this passphrase."""
 
     def __init__(self) -> None:
         super().__init__("The passphrase is not the one that this backup was made with.")
 
 
-class NotWritten(BackupRefused):
+class BackupNotWritten(BackupError):
     """The file of a backup cannot be written, or there is one of its name already."""
 
 
-class DatabaseNotEmpty(BackupRefused):
+class DatabaseNotEmpty(BackupError):
     """The database to restore into holds something."""
 
     def __init__(self) -> None:

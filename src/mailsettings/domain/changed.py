@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class Revision:
     """Both are None where it was not written down, as by earlier versions of this program."""
 
     at: datetime | None = None
@@ -18,7 +18,7 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class Creation:
     """Who created something, and through which API; both are None where it was not written down."""
 
     by: str | None = None

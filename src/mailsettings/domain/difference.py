@@ -12,7 +12,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, Trust
+from mailsettings.domain.trust import CustomTrust, Trust
 
 _LOGINS: Mapping[type[Authentication], str] = {
     NoAuthentication: "none",
@@ -58,6 +58,6 @@ def secret_setting(login: Authentication) -> Setting:
 
 
 def _certificates(trust: Trust) -> str | None:
-    if not isinstance(trust, GivenCertificates):
+    if not isinstance(trust, CustomTrust):
         return None
     return f"SHA-256 {hashlib.sha256(trust.pem.encode()).hexdigest()}"

@@ -13,11 +13,11 @@ MailSettingsError
 │   └── AccountNotFound
 ├── KeyRefused              a key that cannot be dropped
 ├── AccountExists
-├── ChangedMeanwhile        what is stored is not what the caller takes it to be
-│   └── StateNamedWeakly    it may be, and the caller is not sure
-├── RepeatRefused           a request that came before under the same key, and is not answered like it
-│   ├── RequestRepeatedDifferently
-│   ├── StillBeingAnswered
+├── PreconditionFailed        what is stored is not what the caller takes it to be
+│   └── WeakPrecondition    it may be, and the caller is not sure
+├── IdempotencyError           a request that came before under the same key, and is not answered like it
+│   ├── IdempotencyKeyReused
+│   ├── RequestInProgress
 │   └── OutcomeUnknown
 ├── TooMany                 more than is let in; later it is
 │   ├── TooManyLogins       too many failed ones, or too many at once
@@ -124,32 +124,32 @@ class AccountExists(MailSettingsError):
         super().__init__(f"An account named {name} exists already.")
 
 
-class ChangedMeanwhile(MailSettingsError):
+class PreconditionFailed(MailSettingsError):
     """What is stored is not in a state that the caller named; nothing was changed."""
 
     def __init__(self, why: str) -> None:
         super().__init__(f"The mail server is not what you take it to be: {why}. Read it again.")
 
 
-class StateNamedWeakly(ChangedMeanwhile):
+class WeakPrecondition(PreconditionFailed):
     """The caller names the stored state, but only as equivalent to what it has seen."""
 
     def __init__(self) -> None:
         super().__init__("its state is named weakly")
 
 
-class RepeatRefused(MailSettingsError):
+class IdempotencyError(MailSettingsError):
     """Base: the key of this request was used before, and there is no answer to give again."""
 
 
-class RequestRepeatedDifferently(RepeatRefused):
+class IdempotencyKeyReused(IdempotencyError):
     """Under the same key there was another request."""
 
     def __init__(self) -> None:
         super().__init__("Another request was sent with this key before; use a new key for each request.")
 
 
-class StillBeingAnswered(RepeatRefused):
+class RequestInProgress(IdempotencyError):
     """The first one is not done yet."""
 
     def __init__(self, retry_after_seconds: int) -> None:
@@ -158,7 +158,7 @@ class StillBeingAnswered(RepeatRefused):
         self.retry_after_seconds = retry_after_seconds
 
 
-class OutcomeUnknown(RepeatRefused):
+class OutcomeUnknown(IdempotencyError):
     """The first one was begun, and nobody is left to tell how it ended."""
 
     def __init__(self) -> None:

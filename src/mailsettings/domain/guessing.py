@@ -11,9 +11,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-KNOWN_SECONDS = 30 * 86400
+KNOWN_NETWORK_SECONDS = 30 * 86400
 """How long a neighbourhood is known after its last login with an account."""
-MAX_KNOWN_EACH = 50
+MAX_KNOWN_NETWORKS_PER_ACCOUNT = 50
 """Known neighbourhoods of one account; the one with the oldest login is forgotten first."""
 
 
@@ -21,7 +21,7 @@ MAX_KNOWN_EACH = 50
 class Failures:
     """Failed logins that have something in common; times are seconds since the epoch.
 
-    `last_at` is when the last of them was, or when a `Ceiling` began to count.
+    `last_at` is when the last of them was, or when a `FixedWindow` began to count.
     """
 
     count: int = 0
@@ -34,12 +34,12 @@ class Failures:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """After `free` failures each one more costs a wait, twice the last one and `longest_seconds` at most."""
+class Backoff:
+    """After `free` failures each one more costs a wait, twice the last one and `max_seconds` at most."""
 
-    free: int
-    first_seconds: float = 5
-    longest_seconds: float = 15 * 60
+    free_failures: int
+    first_wait_seconds: float = 5
+    max_seconds: float = 15 * 60
     forgotten_after_seconds: float = 12 * 3600
 
     def after_failure(self, failures: Failures, now: float) -> Failures:
@@ -49,14 +49,14 @@ class Patience:
         return Failures(count, now, now + self._wait(count))
 
     def _wait(self, count: int) -> float:
-        beyond = count - self.free
+        beyond = count - self.free_failures
         if beyond < 0:
             return 0
-        return min(self.longest_seconds, self.first_seconds * 2.0 ** min(beyond, 32))
+        return min(self.max_seconds, self.first_wait_seconds * 2.0 ** min(beyond, 32))
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class FixedWindow:
     """At most `failures` in each period, which begins with the first of them; then a wait until its end."""
 
     failures: int
@@ -70,26 +70,26 @@ class Ceiling:
         return Failures(count, failures.last_at, ends if count >= self.failures else 0)
 
 
-Limit = Patience | Ceiling
+Limit = Backoff | FixedWindow
 
-WITH_ONE_ACCOUNT = Patience(free=5)
+ACCOUNT_FROM_NETWORK_LIMIT = Backoff(free_failures=5)
 """From one neighbourhood. A client of one vendor logs in again three times by itself before it gives up."""
-FROM_ONE_ADDRESS = Patience(free=20, forgotten_after_seconds=30 * 60)
+NETWORK_LIMIT = Backoff(free_failures=20, forgotten_after_seconds=30 * 60)
 """Many people may share an address, and no login that succeeds forgets their failures; half an hour without one
 does, or a few in each shift would end in the longest wait after every one."""
-FROM_ONE_NETWORK = Ceiling(45)
+SITE_LIMIT = FixedWindow(45)
 """From an IPv6 /48, which one customer may have, with 65,536 neighbourhoods in it. One of these alone makes fewer,
 so that it does not make the others wait."""
-WITH_ONE_ACCOUNT_IN_ALL = Ceiling(100)
+ACCOUNT_LIMIT = FixedWindow(100)
 """From all neighbourhoods that are not known. One network alone makes fewer, even in two of its periods."""
-LONGEST_MEMORY_SECONDS = max(
+MAX_MEMORY_SECONDS = max(
     limit.forgotten_after_seconds
-    for limit in (WITH_ONE_ACCOUNT, FROM_ONE_ADDRESS, FROM_ONE_NETWORK, WITH_ONE_ACCOUNT_IN_ALL)
+    for limit in (ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT, SITE_LIMIT, ACCOUNT_LIMIT)
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ThrottleKey:
     """What some failed logins have in common; `account` is the name where they are of one account."""
 
     text: str
@@ -97,50 +97,50 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class LoginAttempt:
     """A login by *name* from *address*; None where there is no name or no address to count by."""
 
     name: str | None
     address: str | None
 
     @property
-    def neighbourhood(self) -> str:
+    def client_network(self) -> str:
         """Where it comes from; empty where that cannot be told."""
-        return neighbourhood(self.address or "")
+        return client_network(self.address or "")
 
     @property
-    def own(self) -> Subject:
+    def account_from_network(self) -> ThrottleKey:
         """The failures of this account from this neighbourhood."""
-        return Subject(f"account|{self.name}|from|{self.neighbourhood}", self.name)
+        return ThrottleKey(f"account|{self.name}|from|{self.client_network}", self.name)
 
     @property
     def callers(self) -> tuple[str, ...]:
         """Who takes a share of what logins cost."""
-        address = () if self.address is None else (f"address|{self.neighbourhood}",)
+        address = () if self.address is None else (f"address|{self.client_network}",)
         return *address, f"account|{self.name}"
 
-    def limits(self, *, known: bool) -> Mapping[Subject, Limit]:
+    def limits(self, *, known: bool) -> Mapping[ThrottleKey, Limit]:
         """What its failure counts for; *known* spares the neighbourhood what others cause."""
-        limits: dict[Subject, Limit] = {}
+        limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
-            limits[self.own] = WITH_ONE_ACCOUNT
+            limits[self.account_from_network] = ACCOUNT_FROM_NETWORK_LIMIT
         if self.address is not None:
-            limits[Subject(f"address|{self.neighbourhood}")] = FROM_ONE_ADDRESS
+            limits[ThrottleKey(f"address|{self.client_network}")] = NETWORK_LIMIT
         if not known:
-            limits.update(self._together())
+            limits.update(self._shared_limits())
         return limits
 
-    def _together(self) -> Mapping[Subject, Limit]:
+    def _shared_limits(self) -> Mapping[ThrottleKey, Limit]:
         """The limits on what many neighbourhoods do together."""
-        limits: dict[Subject, Limit] = {}
+        limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
-            limits[Subject(f"account|{self.name}", self.name)] = WITH_ONE_ACCOUNT_IN_ALL
-        if (network := network_of(self.address or "")) is not None:
-            limits[Subject(f"network|{network}")] = FROM_ONE_NETWORK
+            limits[ThrottleKey(f"account|{self.name}", self.name)] = ACCOUNT_LIMIT
+        if (network := site_network(self.address or "")) is not None:
+            limits[ThrottleKey(f"network|{network}")] = SITE_LIMIT
         return limits
 
 
-def neighbourhood(address: str) -> str:
+def client_network(address: str) -> str:
     """An IPv4 address, or the /64 network of an IPv6 one, of which one machine has all the addresses."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
@@ -148,7 +148,7 @@ def neighbourhood(address: str) -> str:
     return address if parsed is None else str(parsed)
 
 
-def network_of(address: str) -> str | None:
+def site_network(address: str) -> str | None:
     """The /48 network of an IPv6 address (RFC 6177: what one site may have); None for all others."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Revision
 from mailsettings.domain.errors import NoSuchVersion
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.secret import is_kept
+from mailsettings.domain.secret import is_same_secret
 
-VERSIONS_KEPT = 50
+MAX_VERSIONS = 50
 """Of each server, and as many in all of those that were removed."""
 
 
@@ -19,7 +19,7 @@ class MailServerVersion:
     server_id: int
     version: int
     server: MailServer | None
-    changed: Changed
+    revision: Revision
     was_default: bool
 
 
@@ -34,10 +34,10 @@ def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> s
     old, new = (one.server.secret if one is not None and one.server is not None else None for one in (before, now))
     if old is None or new is None:
         return None if old is new else "removed" if new is None else "set"
-    return "kept" if is_kept(old, new) else "replaced"
+    return "kept" if is_same_secret(old, new) else "replaced"
 
 
-def to_restore(past: Sequence[MailServerVersion], version: int | None) -> MailServer:
+def find_version(past: Sequence[MailServerVersion], version: int | None) -> MailServer:
     """What the server was in *version*, or before its last change (None). *past* is newest first.
 
     Raises `NoSuchVersion`.

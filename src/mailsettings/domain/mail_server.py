@@ -3,17 +3,17 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from mailsettings.domain.changed import Changed, Created
+from mailsettings.domain.changed import Creation, Revision
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.text import normalised_host, require_host, require_printable
 from mailsettings.domain.trust import SystemTrust, Trust
 
-HIGHEST_PORT = 65535
-LONGEST_NAME = 320
-LONGEST_SECRET = 255
-LONGEST_CLIENT_ID = 255
+MAX_PORT = 65535
+MAX_NAME_LENGTH = 320
+MAX_SECRET_LENGTH = 255
+MAX_CLIENT_ID_LENGTH = 255
 
 
 class ConnectionSecurity(StrEnum):
@@ -32,9 +32,9 @@ class Sender:
     display_name: str | None = None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.SENDER_ADDRESS, self.address, LONGEST_NAME)
+        _require_text(Setting.SENDER_ADDRESS, self.address, MAX_NAME_LENGTH)
         if self.display_name is not None:
-            _require_text(Setting.SENDER_NAME, self.display_name, LONGEST_NAME)
+            _require_text(Setting.SENDER_NAME, self.display_name, MAX_NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class AmbientCredentials:
 
     def __post_init__(self) -> None:
         if self.username is not None:
-            _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
+            _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class PasswordAuthentication:
     password: Secret | None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
+        _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
         _require_secret(Setting.PASSWORD, self.password)
 
 
@@ -75,9 +75,9 @@ class OAuth2ClientCredentials:
     client_secret: Secret | None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.USERNAME, self.username, LONGEST_NAME)
-        _require_text(Setting.CLIENT_ID, self.client_id, LONGEST_CLIENT_ID)
-        _require_text(Setting.TENANT, self.tenant, LONGEST_CLIENT_ID)
+        _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
+        _require_text(Setting.CLIENT_ID, self.client_id, MAX_CLIENT_ID_LENGTH)
+        _require_text(Setting.TENANT, self.tenant, MAX_CLIENT_ID_LENGTH)
         if not self.tenant.replace("-", "").replace(".", "").isalnum() or not self.tenant.isascii():
             raise InvalidSetting(Setting.TENANT, "must be a tenant id or a domain name.")
         _require_secret(Setting.CLIENT_SECRET, self.client_secret)
@@ -99,8 +99,8 @@ class MailServer:
 
     def __post_init__(self) -> None:
         require_host(self.host)
-        if not 1 <= self.port <= HIGHEST_PORT:
-            raise InvalidSetting(Setting.PORT, f"must be between 1 and {HIGHEST_PORT}.")
+        if not 1 <= self.port <= MAX_PORT:
+            raise InvalidSetting(Setting.PORT, f"must be between 1 and {MAX_PORT}.")
 
     @property
     def secret(self) -> Secret | None:
@@ -153,7 +153,7 @@ class Destination:
     tenant: str | None
 
 
-def state_of(server_id: int, version: int) -> str:
+def state_id(server_id: int, version: int) -> str:
     """What a server is in one version."""
     return f"{server_id}.{version}"
 
@@ -165,18 +165,18 @@ class StoredMailServer:
     id: int
     version: int
     server: MailServer
-    changed: Changed = Changed()
-    created: Created = Created()
+    revision: Revision = Revision()
+    creation: Creation = Creation()
 
     @property
     def state(self) -> str:
         """Its id and version: what no other state has, as long as no backup is restored."""
-        return state_of(self.id, self.version)
+        return state_id(self.id, self.version)
 
     @property
     def tag(self) -> str:
         """The same with the moment of its change, by which it differs from what came after a restored backup."""
-        at = self.changed.at
+        at = self.revision.at
         return self.state if at is None else f"{self.state}.{round(at.timestamp() * 1_000_000):x}"
 
 
@@ -193,6 +193,6 @@ def _require_secret(setting: Setting, secret: Secret | None) -> None:
     if secret is None or secret.is_sealed:
         return
     text = secret.reveal()
-    _require_text(setting, text, LONGEST_SECRET)
+    _require_text(setting, text, MAX_SECRET_LENGTH)
     if is_mask(text):
         raise NoSecretStored(setting)

@@ -4,28 +4,28 @@ from dataclasses import dataclass, field
 
 from mailsettings.domain.probe import ProbeReport
 
-KEPT_SECONDS = 24 * 3600
+REMEMBERED_SECONDS = 24 * 3600
 """How long it is remembered after it was answered."""
 
-Result = int | str | ProbeReport
+IdempotentResult = int | str | ProbeReport
 """What came of a request: the id of what was made, the state of what was restored, or what a test found."""
 
 
 @dataclass(slots=True)
-class Once:
+class IdempotencyKey:
     """The key by which a caller marks the repeats of one request, and the request, which may hold a password.
 
-    `repeated` is set as soon as it is answered with what came of an earlier one.
+    `replayed` is set as soon as it is answered with what came of an earlier one.
     """
 
     key: str = field(repr=False)
     request: bytes = field(repr=False)
-    repeated: bool = field(default=False, init=False)
+    replayed: bool = field(default=False, init=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Earlier:
+class PreviousRequest:
     """The same request as it came before; `result` is None as long as none is known."""
 
-    result: Result | None
+    result: IdempotentResult | None
     age_seconds: float

@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 MINUTE, HOUR = 60, 3600
 # Growing as the Standard Webhooks specification proposes (its section "Deliverability and reliability").
-DELAYS = (
+RETRY_DELAYS_SECONDS = (
     *(5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
     *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
 """Seconds after each failed attempt; there is one attempt more than delays."""
-LONGEST_SECONDS = 4 * 24 * HOUR
+MAX_EVENT_AGE_SECONDS = 4 * 24 * HOUR
 """Nobody wants to hear older news, however few attempts there were."""
-MOST_WAITING = 10_000
+MAX_WAITING_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,6 @@ def next_attempt(event: WaitingEvent, now: float) -> float | None:
 
     `event.attempts` are those before it.
     """
-    if event.attempts >= len(DELAYS) or now - event.created_at > LONGEST_SECONDS:
+    if event.attempts >= len(RETRY_DELAYS_SECONDS) or now - event.created_at > MAX_EVENT_AGE_SECONDS:
         return None
-    return now + DELAYS[event.attempts]
+    return now + RETRY_DELAYS_SECONDS[event.attempts]

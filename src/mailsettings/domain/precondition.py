@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from mailsettings.domain.changed import Changed
-from mailsettings.domain.errors import ChangedMeanwhile, StateNamedWeakly
+from mailsettings.domain.changed import Revision
+from mailsettings.domain.errors import PreconditionFailed, WeakPrecondition
 from mailsettings.domain.mail_server import StoredMailServer
 
 
 @dataclass(frozen=True, slots=True)
-class States:
+class StateTags:
     """Some states of a mail server, see `StoredMailServer.tag`; None for all that there are."""
 
     listed: frozenset[str] | None = None
@@ -21,27 +21,27 @@ class States:
 class Precondition:
     """A change is made only to a server in one of these states, and in none of those (None: nothing is said).
 
-    `weakly` are states that the caller names beside `one_of` without being sure: they are not enough.
+    `weak` are states that the caller names beside `one_of` without being sure: they are not enough.
     """
 
-    one_of: States | None = None
-    none_of: States | None = None
-    weakly: States = States(frozenset())
+    one_of: StateTags | None = None
+    none_of: StateTags | None = None
+    weak: StateTags = StateTags(frozenset())
 
-    def require(self, stored: StoredMailServer | None, removed: Changed | None = None) -> None:
-        """Raise `ChangedMeanwhile` unless it holds for *stored*; *removed* tells how the last one went.
+    def require(self, stored: StoredMailServer | None, removed: Revision | None = None) -> None:
+        """Raise `PreconditionFailed` unless it holds for *stored*; *removed* tells how the last one went.
 
-        Raise `StateNamedWeakly` where *stored* is in a state that is named weakly only.
+        Raise `WeakPrecondition` where *stored* is in a state that is named weakly only.
         """
         meant = self.one_of is None or stored in self.one_of
         if meant and (self.none_of is None or stored not in self.none_of):
             return
-        if not meant and stored in self.weakly:
-            raise StateNamedWeakly
+        if not meant and stored in self.weak:
+            raise WeakPrecondition
         if stored is not None:
-            raise ChangedMeanwhile(f"it was changed{stored.changed}")
-        raise ChangedMeanwhile("there is none" if removed is None else f"it was removed{removed}")
+            raise PreconditionFailed(f"it was changed{stored.revision}")
+        raise PreconditionFailed("there is none" if removed is None else f"it was removed{removed}")
 
 
-ANYTHING = Precondition()
+NO_PRECONDITION = Precondition()
 """Of callers that do not say what they take to be stored."""

@@ -110,16 +110,16 @@ class WarningCode(StrEnum):
     TLS_BELOW_1_3 = "tls_below_1_3"
 
 
-Value = ConnectionSecurity | int | str
+SettingValue = ConnectionSecurity | int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SuggestedChange:
     """A setting to look at; `current` and `suggested` are None where they are secret or not known."""
 
     setting: Setting
-    current: Value | None = None
-    suggested: Value | None = None
+    current: SettingValue | None = None
+    suggested: SettingValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class ProbeFailure:
     title: str
     explanation: str
     steps: Steps = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[SuggestedChange, ...] = ()
     reply: SMTPReply | None = None
 
 
@@ -160,8 +160,8 @@ class ProbeWarning:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
-    """What was seen in one stage; `mechanism` is the login's, `note` whatever fits nowhere else."""
+class StageObservation:
+    """What was seen in one stage; `mechanism` is the login's, `write_audit_entry` whatever fits nowhere else."""
 
     attempts: tuple[AddressAttempt, ...] = ()
     greeting: ServerGreeting | None = None
@@ -178,7 +178,7 @@ class StageReport:
     stage: ProbeStage
     outcome: Outcome
     milliseconds: int = 0
-    observed: Observed = field(default_factory=Observed)
+    observed: StageObservation = field(default_factory=StageObservation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.setting import Setting
 
 
-class SecretChange(Enum):
+class SecretInput(Enum):
     """What a caller said about the secret."""
 
     GIVEN = "given"
@@ -25,11 +25,11 @@ class SecretChange(Enum):
     """The placeholder that this API shows was sent back: the stored secret is to stay."""
     PLACEHOLDER = "placeholder"
     """Another placeholder was sent, which stands for no stored secret."""
-    UNSAID = "unsaid"
+    OMITTED = "unsaid"
     """Nothing was said: the stored secret stays, if there is one."""
 
 
-class Unsayable(Enum):
+class Inexpressible(Enum):
     """What a request has no word for; see docs/decisions/0003-leave-what-an-api-cannot-say.md."""
 
     TRUST = "trust"
@@ -47,8 +47,8 @@ class Replacement:
     """What a caller wants stored; `keeps` is what the request could not say, and stays as it is stored."""
 
     server: MailServer
-    secret: SecretChange = SecretChange.GIVEN
-    keeps: Collection[Unsayable] = ()
+    secret: SecretInput = SecretInput.GIVEN
+    keeps: Collection[Inexpressible] = ()
 
     def onto(self, stored: MailServer | None) -> MailServer:
         """The server to store in place of *stored* (None: there is none).
@@ -57,11 +57,11 @@ class Replacement:
         placeholder stands for nothing, and `InvalidSetting` for a placeholder that this API does not show.
         """
         server = self.server if stored is None else self._with_what_stays(stored)
-        if self.secret is SecretChange.GIVEN:
+        if self.secret is SecretInput.GIVEN:
             return server
         if stored is None or stored.secret is None:
             return self._onto_no_secret(stored, server)
-        if self.secret is SecretChange.PLACEHOLDER:
+        if self.secret is SecretInput.PLACEHOLDER:
             raise InvalidSetting(_secret_setting(self.server), "is a placeholder, not a secret; send the secret.")
         if stored.destination() != server.destination():
             # By the name of what was sent: an API without OAuth2 has no client secret to send.
@@ -71,15 +71,15 @@ class Replacement:
     def _onto_no_secret(self, stored: MailServer | None, server: MailServer) -> MailServer:
         """What was read may be sent back, although its placeholder stands for no secret."""
         unchanged = stored is not None and stored.destination() == server.destination()
-        if self.secret is SecretChange.UNSAID or (self.secret is SecretChange.KEPT and unchanged):
+        if self.secret is SecretInput.OMITTED or (self.secret is SecretInput.KEPT and unchanged):
             return server
         raise NoSecretStored(_secret_setting(self.server))
 
     def _with_what_stays(self, stored: MailServer) -> MailServer:
         server = replace(self.server, authentication=self._authentication(stored.authentication))
-        if Unsayable.TRUST in self.keeps:
+        if Inexpressible.TRUST in self.keeps:
             server = replace(server, trust=stored.trust)
-        if Unsayable.NO_SENDER_NAME in self.keeps and stored.sender.display_name is None:
+        if Inexpressible.NO_SENDER_NAME in self.keeps and stored.sender.display_name is None:
             shown = {stored.sender.address, server.sender.address}
             if server.sender.display_name in shown:
                 server = replace(server, sender=replace(server.sender, display_name=None))
@@ -88,11 +88,11 @@ class Replacement:
     def _authentication(self, stored: Authentication) -> Authentication:
         """The stored login, without its secret, where the request shows it as this API does."""
         sent = self.server.authentication
-        is_unsaid = self.secret is SecretChange.UNSAID
+        is_unsaid = self.secret is SecretInput.OMITTED
         match stored:
-            case AmbientCredentials() if Unsayable.AMBIENT_LOGIN in self.keeps and sent == NoAuthentication():
+            case AmbientCredentials() if Inexpressible.AMBIENT_LOGIN in self.keeps and sent == NoAuthentication():
                 return stored
-            case OAuth2ClientCredentials(username=name) if Unsayable.OAUTH2_LOGIN in self.keeps and is_unsaid:
+            case OAuth2ClientCredentials(username=name) if Inexpressible.OAUTH2_LOGIN in self.keeps and is_unsaid:
                 kept = replace(stored, client_secret=None)
                 return kept if sent == PasswordAuthentication(name, None) else sent
             case _:

@@ -2,7 +2,7 @@
 
 import re
 
-MAX_SUMMARY = 300
+MAX_SUMMARY_LENGTH = 300
 _LINKS = re.compile(r"<https?://[^>]*(>|$)|https?://\S+", re.IGNORECASE)
 """With blanks in it too: a link that a server breaks over several lines is in angle brackets."""
 _LEADS = re.compile(
@@ -25,4 +25,8 @@ def summary(text: str) -> str:
     for _ in range(2):
         without = _LEADS.sub("", _TRACES.sub("", " ".join(without.split())))
     without = " ".join(without.split()).rstrip(" -:;,") or text
-    return without if len(without) <= MAX_SUMMARY else f"{without[: MAX_SUMMARY - 1].rpartition(' ')[0]}…"
+    return (
+        without
+        if len(without) <= MAX_SUMMARY_LENGTH
+        else f"{without[: MAX_SUMMARY_LENGTH - 1].rpartition(' ')[0]}…"
+    )

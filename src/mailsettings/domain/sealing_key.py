@@ -7,28 +7,28 @@ from mailsettings.domain.errors import KeyRefused
 
 
 @dataclass(frozen=True, slots=True)
-class SealingKey:
+class EncryptionKey:
     """One key, by its id."""
 
     key_id: str
     is_current: bool
     """Whether it seals what is stored from now on."""
-    is_held: bool
+    is_available: bool
     """Whether we have it; one that the database knows may be missing in our file."""
     secrets: int
     """How many secrets are sealed with it."""
 
 
 @dataclass(frozen=True, slots=True)
-class SealingReport:
+class EncryptionKeyReport:
     """All keys, and the places of the secrets that cannot be opened."""
 
-    keys: Sequence[SealingKey]
+    keys: Sequence[EncryptionKey]
     unreadable: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Resealed:
+class ResealResult:
     """How many secrets were sealed anew, and the places of those that could not be opened and are as they were.
 
     `unmarked` is the path of a file of keys that still opens secrets of the first format and is not ours to write.
@@ -38,8 +38,8 @@ class Resealed:
     unreadable: tuple[str, ...] = ()
     unmarked: str | None = None
 
-    def __add__(self, other: "Resealed") -> "Resealed":
-        return Resealed(self.count + other.count, self.unreadable + other.unreadable)
+    def __add__(self, other: "ResealResult") -> "ResealResult":
+        return ResealResult(self.count + other.count, self.unreadable + other.unreadable)
 
 
 class KeyUnknown(KeyRefused):

@@ -49,7 +49,7 @@ class Secret:
         raise TypeError("a secret is not copied out of the process")
 
 
-def is_kept(stored: Secret | None, new: Secret | None) -> bool:
+def is_same_secret(stored: Secret | None, new: Secret | None) -> bool:
     """Whether *new* is *stored* itself. Their texts are not compared: that would confirm a right guess."""
     if stored is None or new is None:
         return stored is new

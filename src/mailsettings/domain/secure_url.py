@@ -4,7 +4,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 
-def is_secure(url: str) -> bool:
+def is_secure_url(url: str) -> bool:
     """Whether *url* is an `https` address, or an `http` one of loopback; without user, fragment and zone."""
     if not url.isascii() or not url.isprintable() or set(url) & set(" \\@#"):
         return False

@@ -23,7 +23,7 @@ class WitnessUnwritable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class SeenEntry:
+class WitnessedEntry:
     """Number and hash of an entry; the hash may be shortened. `place` says where it is noted."""
 
     sequence: int

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-WINDOW_SECONDS = 60
+USAGE_WINDOW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Usage:
     """How many of its tests run, how many began in the last minute, and how long ago the first of those did."""
 
     running: int = 0

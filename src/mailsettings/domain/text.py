@@ -11,9 +11,9 @@ import unicodedata
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 
-LONGEST_HOST = 253  # RFC 1035 2.3.4, in its text form
-LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, less the angle brackets
-LONGEST_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
+MAX_HOST_LENGTH = 253  # RFC 1035 2.3.4, in its text form
+MAX_ADDRESS_LENGTH = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, less the angle brackets
+MAX_LOCAL_PART_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
@@ -38,34 +38,34 @@ def require_host(host: str) -> None:
     """
     if _is_ip_address(host):
         return
-    if (problem := _odd_character(host)) is not None:
+    if (problem := _first_invalid_character(host)) is not None:
         raise InvalidSetting(Setting.HOST, problem)
-    if len(host) > LONGEST_HOST or not _HOST_NAME.fullmatch(host):
+    if len(host) > MAX_HOST_LENGTH or not _HOST_NAME.fullmatch(host):
         raise InvalidSetting(Setting.HOST, "is not a host name or IP address.")
     if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
         raise InvalidSetting(Setting.HOST, "must be a host name or an IP address in its usual form.")
 
 
-def _odd_character(host: str) -> str | None:
+def _first_invalid_character(host: str) -> str | None:
     """What is wrong with the first character that no host name has, named with its place: many are invisible."""
     for place, character in enumerate(host, 1):
         if character.isascii() and _IN_NAMES.fullmatch(character):
             continue
-        there = f"{_named(character)} at place {place}"
+        there = f"{_unicode_name(character)} at place {place}"
         if not character.isascii() and character.isalnum():
             return (
                 f"has {there}; write an international name in its xn-- form, or the plain letter if one is meant."
             )
-        return f"is not a host name or IP address: it has {there}.{_meant(host)}"
+        return f"is not a host name or IP address: it has {there}.{_hint(host)}"
     return None
 
 
-def _named(character: str) -> str:
+def _unicode_name(character: str) -> str:
     """By its Unicode name, since the character itself may be invisible, or look like another."""
     return f"{unicodedata.name(character, 'a control character')} (U+{ord(character):04X})"
 
 
-def _meant(host: str) -> str:
+def _hint(host: str) -> str:
     """What was perhaps meant to be given elsewhere."""
     if "://" in host:
         return " Give the name alone, without a scheme."
@@ -75,7 +75,7 @@ def _meant(host: str) -> str:
 def require_mail_address(setting: Setting, address: str) -> None:
     """Refuse what cannot stand in MAIL FROM and RCPT TO as it is: no quoted local part, no literal, ASCII."""
     match = _ADDRESS.fullmatch(address)
-    if match is None or len(address) > LONGEST_ADDRESS or len(match[1]) > LONGEST_LOCAL_PART:
+    if match is None or len(address) > MAX_ADDRESS_LENGTH or len(match[1]) > MAX_LOCAL_PART_LENGTH:
         raise InvalidSetting(setting, "is not a plain mail address like name@example.org.")
 
 

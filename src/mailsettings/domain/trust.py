@@ -11,8 +11,8 @@ from mailsettings.domain.certificates import CertificateUnreadable, read_pem, re
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 
-MOST_CERTIFICATES = 10
-LONGEST_PEM = 32 * 1024
+MAX_CERTIFICATES = 10
+MAX_PEM_LENGTH = 32 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class SystemTrust:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenCertificates:
+class CustomTrust:
     """Only these certificates, authorities or the server's own; `pem` is kept as it was given."""
 
     pem: str
@@ -29,8 +29,8 @@ class GivenCertificates:
     @classmethod
     def parse(cls, pem: str) -> Self:
         """Accept one to ten PEM certificates. Raises `InvalidSetting` for anything else, keys above all."""
-        if len(pem) > LONGEST_PEM:
-            raise _refused(f"must not be longer than {LONGEST_PEM} characters.")
+        if len(pem) > MAX_PEM_LENGTH:
+            raise _refused(f"must not be longer than {MAX_PEM_LENGTH} characters.")
         if "PRIVATE KEY" in pem:
             raise _refused("must not contain a private key.")
         given = cls(pem)
@@ -45,14 +45,14 @@ class GivenCertificates:
         return b"".join(certificate.public_bytes(Encoding.DER) for certificate in read_pem(self.pem))
 
 
-Trust = SystemTrust | GivenCertificates
+Trust = SystemTrust | CustomTrust
 
 
-def _require_usable(given: GivenCertificates) -> None:
+def _require_usable(given: CustomTrust) -> None:
     """Raise `CertificateUnreadable` for what our library or OpenSSL would reject or leave out later."""
     certificates = read_pem(given.pem)
-    if len(certificates) > MOST_CERTIFICATES:
-        raise CertificateUnreadable(f"must not hold more than {MOST_CERTIFICATES} certificates.")
+    if len(certificates) > MAX_CERTIFICATES:
+        raise CertificateUnreadable(f"must not hold more than {MAX_CERTIFICATES} certificates.")
     # The library passes over blocks that are cut off or hold something else.
     if given.pem.count("-----BEGIN ") != len(certificates):
         raise CertificateUnreadable("must hold nothing but whole certificates.")

@@ -13,8 +13,8 @@ from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.observation import EXPIRES_SOON_DAYS, Certificate
 from mailsettings.domain.probe import Outcome, ProbeReport
 
-TOLD_DAYS = (EXPIRES_SOON_DAYS, 7, 1)
-MOST_TOLD = 16
+ANNOUNCED_DAYS = (EXPIRES_SOON_DAYS, 7, 1)
+MAX_ANNOUNCED = 16
 """Certificates and secrets of one server that are remembered; a name may be served by several machines."""
 DAY_SECONDS = 86400
 
@@ -25,22 +25,22 @@ class Health(StrEnum):
     UNCHECKED = "unchecked"
     """Not looked at yet, or not since its settings were changed."""
     WORKS = "works"
-    DOUBTFUL = "doubtful"
+    UNCONFIRMED = "doubtful"
     """The last check failed, and the one before it did not."""
     FAILS = "fails"
 
 
-class News(StrEnum):
+class EventType(StrEnum):
     """What is told: stable names, meant for programs."""
 
     FAILS = "mail_server.fails"
     WORKS = "mail_server.works"
-    CERTIFICATE_ENDS = "mail_server.certificate_ends"
-    SECRET_ENDS = "mail_server.secret_ends"  # noqa: S105  # a name
+    CERTIFICATE_EXPIRING = "mail_server.certificate_ends"
+    SECRET_EXPIRING = "mail_server.secret_ends"  # noqa: S105  # a name
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class CheckResult:
     """What one check found; times in seconds since the epoch."""
 
     server_id: int
@@ -59,7 +59,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchState:
+class MonitoringState:
     """What is known of one server; times in seconds since the epoch.
 
     `told` has for each certificate and secret the least number of days that was told of it.
@@ -82,17 +82,17 @@ class WatchState:
 
 
 @dataclass(frozen=True, slots=True)
-class Announcement:
+class MonitoringEvent:
     """One piece of news about one server; `days_left` and `ends_at` are about a certificate or secret."""
 
-    news: News
-    seen: Sighting
+    news: EventType
+    seen: CheckResult
     days_left: int | None = None
     ends_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedServer:
+class MonitoredServer:
     """A stored server with what is known of it; the times are None where nothing is."""
 
     server_id: int
@@ -108,15 +108,15 @@ class WatchedServer:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchSummary:
-    """All stored servers together, at `now`; `led` tells whether some process is on watch."""
+class MonitoringSummary:
+    """All stored servers together, at `now`; `has_leader` tells whether some process is on watch."""
 
     now: float
     servers: Mapping[Health, int]
     certificate_ends_at: float | None
     secret_ends_on: date | None
     checked_at: float | None
-    led: bool
+    has_leader: bool
 
     @property
     def certificate_days_left(self) -> int | None:
@@ -126,10 +126,10 @@ class WatchSummary:
     @property
     def secret_days_left(self) -> int | None:
         """Whole days until the first secret ends, as far as somebody told us when."""
-        return None if self.secret_ends_on is None else days_left(end_of(self.secret_ends_on), self.now)
+        return None if self.secret_ends_on is None else days_left(expiry_time(self.secret_ends_on), self.now)
 
 
-def sighting(stored: StoredMailServer, report: ProbeReport) -> Sighting:
+def check_result(stored: StoredMailServer, report: ProbeReport) -> CheckResult:
     """What *report* says about *stored*.
 
     Of the certificates only the first counts: what else is sent along need not be what the trust goes by.
@@ -137,7 +137,7 @@ def sighting(stored: StoredMailServer, report: ProbeReport) -> Sighting:
     passed = [stage.observed.tls for stage in report.stages if stage.outcome is Outcome.PASSED]
     own = [certificate for tls in passed if tls is not None for certificate in tls.chain[:1]]
     failure = report.failure
-    return Sighting(
+    return CheckResult(
         stored.id,
         stored.version,
         stored.server.host,
@@ -148,13 +148,13 @@ def sighting(stored: StoredMailServer, report: ProbeReport) -> Sighting:
     )
 
 
-def judge(
-    before: WatchState | None, seen: Sighting, secret_ends_on: date | None, now: float
-) -> tuple[WatchState, list[Announcement]]:
+def evaluate(
+    before: MonitoringState | None, seen: CheckResult, secret_ends_on: date | None, now: float
+) -> tuple[MonitoringState, list[MonitoringEvent]]:
     """What is known from *now* on, and what is new about it."""
     told = dict(before.told) if before else {}
-    ending = list(_ending(seen, secret_ends_on, now, told))
-    state = WatchState(
+    ending = list(_expiry_events(seen, secret_ends_on, now, told))
+    state = MonitoringState(
         seen.server_id,
         seen.version,
         seen.works,
@@ -163,16 +163,16 @@ def judge(
         since=before.since if before and before.works is seen.works else now,
         checked_at=now,
         certificate_ends_at=_certificate_end(before, seen),
-        told=dict(list(told.items())[-MOST_TOLD:]),
+        told=dict(list(told.items())[-MAX_ANNOUNCED:]),
     )
-    return state, [*_turned(before, state, seen), *ending]
+    return state, [*_health_events(before, state, seen), *ending]
 
 
 def health(*, works: bool, since: float, checked_at: float) -> Health:
     """What checks come to that have all ended alike from *since* until *checked_at*."""
     if works:
         return Health.WORKS
-    return Health.FAILS if checked_at > since else Health.DOUBTFUL
+    return Health.FAILS if checked_at > since else Health.UNCONFIRMED
 
 
 def days_left(ends_at: float, now: float) -> int:
@@ -180,40 +180,46 @@ def days_left(ends_at: float, now: float) -> int:
     return int((ends_at - now) // DAY_SECONDS)
 
 
-def end_of(day: date) -> float:
+def expiry_time(day: date) -> float:
     """When a secret ends that ends on *day*: as the day begins, for nobody knows at which hour."""
     return datetime.combine(day, time(), UTC).timestamp()
 
 
-def _turned(before: WatchState | None, state: WatchState, seen: Sighting) -> Iterator[Announcement]:
+def _health_events(
+    before: MonitoringState | None, state: MonitoringState, seen: CheckResult
+) -> Iterator[MonitoringEvent]:
     failed = before is not None and before.health is Health.FAILS
     if state.health is Health.FAILS and not failed:
-        yield Announcement(News.FAILS, seen)
+        yield MonitoringEvent(EventType.FAILS, seen)
     if state.health is Health.WORKS and failed:
-        yield Announcement(News.WORKS, seen)
+        yield MonitoringEvent(EventType.WORKS, seen)
 
 
-def _ending(
-    seen: Sighting, secret_ends_on: date | None, now: float, told: dict[str, int]
-) -> Iterator[Announcement]:
+def _expiry_events(
+    seen: CheckResult, secret_ends_on: date | None, now: float, told: dict[str, int]
+) -> Iterator[MonitoringEvent]:
     if seen.certificate is not None:
         key, end = f"certificate {seen.certificate.sha256}", seen.certificate.not_after.timestamp()
-        yield from _due(Announcement(News.CERTIFICATE_ENDS, seen, days_left(end, now), end), key, told)
+        yield from _unless_announced(
+            MonitoringEvent(EventType.CERTIFICATE_EXPIRING, seen, days_left(end, now), end), key, told
+        )
     if secret_ends_on is not None:
-        key, end = f"secret {secret_ends_on}", end_of(secret_ends_on)
-        yield from _due(Announcement(News.SECRET_ENDS, seen, days_left(end, now), end), key, told)
+        key, end = f"secret {secret_ends_on}", expiry_time(secret_ends_on)
+        yield from _unless_announced(
+            MonitoringEvent(EventType.SECRET_EXPIRING, seen, days_left(end, now), end), key, told
+        )
 
 
-def _due(about: Announcement, key: str, told: dict[str, int]) -> Iterator[Announcement]:
+def _unless_announced(about: MonitoringEvent, key: str, told: dict[str, int]) -> Iterator[MonitoringEvent]:
     """*about*, if it has come nearer than what was told of the same thing; that is noted in *told*."""
-    reached = [days for days in TOLD_DAYS if about.days_left is not None and about.days_left < days]
+    reached = [days for days in ANNOUNCED_DAYS if about.days_left is not None and about.days_left < days]
     if reached and min(reached) < told.get(key, EXPIRES_SOON_DAYS + 1):
         told.pop(key, None)  # so that it becomes the last one, which is forgotten last
         told[key] = min(reached)
         yield about
 
 
-def _certificate_end(before: WatchState | None, seen: Sighting) -> float | None:
+def _certificate_end(before: MonitoringState | None, seen: CheckResult) -> float | None:
     """What was seen before still holds for a server that did not get as far as showing a certificate."""
     if seen.certificate is not None:
         return seen.certificate.not_after.timestamp()

@@ -9,7 +9,7 @@ class SettingsInvalid(Exception):
     """A setting is unknown or malformed; `str()` names it and does not repeat its value."""
 
 
-class Group(BaseSettings):
+class SettingsGroup(BaseSettings):
     """Some settings. Each field is the environment variable of its name in capitals, with the prefix before it."""
 
     model_config = SettingsConfigDict(

@@ -21,7 +21,7 @@ def read() -> Settings:
     try:
         return Settings()
     except ValidationError as invalid:
-        raise SettingsInvalid(_sentence(invalid.errors()[0])) from None
+        raise SettingsInvalid(_error_sentence(invalid.errors()[0])) from None
 
 
 def choose(**chosen: object) -> None:
@@ -42,6 +42,6 @@ def count_together_in(directory: Path) -> None:
     os.environ[_METRICS_DIRECTORY] = str(directory)
 
 
-def _sentence(finding: Any) -> str:
+def _error_sentence(finding: Any) -> str:
     name = f"{PREFIX}{finding['loc'][0]}".upper()
     return f"{name} is not valid: {finding['msg'].removeprefix('Value error, ')}."

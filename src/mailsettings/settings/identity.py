@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mailsettings.domain.secure_url import is_secure
-from mailsettings.settings.base import PREFIX, Group
+from mailsettings.domain.secure_url import is_secure_url
+from mailsettings.settings.base import PREFIX, SettingsGroup
 from mailsettings.settings.types import ClaimPath, Names, Pairs
 
 
-class IdentitySettings(Group):
+class IdentitySettings(SettingsGroup):
     """Who may call."""
 
     token_lifetime_seconds: int = Field(
@@ -51,7 +51,7 @@ class IdentitySettings(Group):
     @classmethod
     def _secure(cls, issuer: str | None) -> str | None:
         # OpenID Connect Discovery 3: an issuer has no query.
-        if issuer is not None and (not is_secure(issuer) or "?" in issuer):
+        if issuer is not None and (not is_secure_url(issuer) or "?" in issuer):
             raise ValueError("it must be an https address, or an http one of loopback, without a query")
         return issuer
 

@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from mailsettings.settings.identity import IdentitySettings
-from mailsettings.settings.serving import ServingSettings
+from mailsettings.settings.serving import ServerSettings
 from mailsettings.settings.smtp import SMTPSettings
-from mailsettings.settings.storing import StoringSettings
-from mailsettings.settings.watching import WatchSettings
+from mailsettings.settings.storing import StorageSettings
+from mailsettings.settings.watching import MonitoringSettings
 
 
-class Settings(WatchSettings, IdentitySettings, SMTPSettings, ServingSettings, StoringSettings):
+class Settings(MonitoringSettings, IdentitySettings, SMTPSettings, ServerSettings, StorageSettings):
     """Every group, the last one first in the documents; and what is seen of us from outside."""
 
     otlp_endpoint: str | None = Field(

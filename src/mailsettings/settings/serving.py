@@ -4,11 +4,11 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mailsettings.settings.base import PREFIX, Group
+from mailsettings.settings.base import PREFIX, SettingsGroup
 from mailsettings.settings.types import HostNames, Networks, Port
 
 
-class ServingSettings(Group):
+class ServerSettings(SettingsGroup):
     """Addresses, proxies, limits of requests, TLS, the end."""
 
     host: str = Field(

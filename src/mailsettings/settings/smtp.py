@@ -5,11 +5,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from mailsettings.settings.base import Group
+from mailsettings.settings.base import SettingsGroup
 from mailsettings.settings.types import Networks, Ports
 
 
-class SMTPSettings(Group):
+class SMTPSettings(SettingsGroup):
     """Where tests may connect to, as whom, how long and how often."""
 
     smtp_egress: Literal["private", "public", "allowlist"] = Field(

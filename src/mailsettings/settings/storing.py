@@ -5,12 +5,12 @@ from pathlib import Path
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, field_validator
 
-from mailsettings.settings.base import Group
+from mailsettings.settings.base import SettingsGroup
 
 SHORTEST_PASSWORD = 8
 
 
-class StoringSettings(Group):
+class StorageSettings(SettingsGroup):
     """The database, the keys, the first account, the past."""
 
     data_dir: Path = Field(

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mailsettings.domain.secure_url import is_secure
-from mailsettings.settings.base import PREFIX, Group
+from mailsettings.domain.secure_url import is_secure_url
+from mailsettings.settings.base import PREFIX, SettingsGroup
 from mailsettings.settings.types import Seconds
 
 
-class WatchSettings(Group):
+class MonitoringSettings(SettingsGroup):
     """The watch and its webhook."""
 
     recheck_interval: Seconds | None = Field(
@@ -36,7 +36,7 @@ class WatchSettings(Group):
     @field_validator("webhook_url")
     @classmethod
     def _told_securely(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if url is not None and not is_secure(url.get_secret_value()):
+        if url is not None and not is_secure_url(url.get_secret_value()):
             raise ValueError("it must be an https address, or an http one of loopback")
         if url is not None and info.data.get("recheck_interval") is None:
             raise ValueError(f"without {PREFIX}RECHECK_INTERVAL it means nothing")

@@ -11,13 +11,13 @@ from mailsettings.site.audit_json import AuditEntryModel, entry_model
 from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
 from mailsettings.web.documentation import Int64, Responses
-from mailsettings.web.principal import caller
-from mailsettings.web.routing import StrictRoute, needs
-from mailsettings.web.spelling import below
+from mailsettings.web.principal import current_principal
+from mailsettings.web.routing import StrictRoute, requires_permission
+from mailsettings.web.spelling import paths_below
 
 PATH = "/audit"
 _TAG = "Audit log"
-MOST = 1000
+MAX_ENTRIES = 1000
 
 
 class AuditPage(BaseModel):
@@ -55,7 +55,7 @@ Limit = Annotated[
     int,
     Query(
         ge=1,
-        le=MOST,
+        le=MAX_ENTRIES,
         json_schema_extra={"format": "int32"},
         description="The largest number of entries to return.",
         examples=[100],
@@ -92,7 +92,7 @@ _PAGE: Responses = {200: {"content": {"application/json": {"example": _EXAMPLE}}
     response_model=AuditPage,
     responses=_PAGE,
 )
-@needs(Permission.AUDIT_READ)
+@requires_permission(Permission.AUDIT_READ)
 async def read_audit_log(
     request: Request,
     since: Since = None,
@@ -100,7 +100,9 @@ async def read_audit_log(
     limit: Limit = 100,
 ) -> Response:
     """Return every change, test, login and refusal, oldest first. Needs the permission `view-audit-log`."""
-    found = await use_cases(request).audit_log.page(caller(request), after, limit, (since or "").removesuffix("Z"))
+    found = await use_cases(request).audit_log.page(
+        current_principal(request), after, limit, (since or "").removesuffix("Z")
+    )
     more = found[-1].sequence if len(found) == limit else None
     page = AuditPage(entries=[entry_model(entry) for entry in found], next_after=more)
     return Response(page.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
@@ -112,7 +114,7 @@ AUDIT = Dialect(
     description="Every change, test, login and refusal.",
     routers=[router],
     errors=STYLE,
-    own_path=below(PATH),
+    match_path=paths_below(PATH),
     tags={_TAG: "Read who changed, tested and logged in to what, and when."},
     grants={"view-audit-log": frozenset({Permission.AUDIT_READ})},
 )

@@ -6,9 +6,9 @@ from mailsettings.domain.access import Permission
 from mailsettings.site.own_apis import ERRORS, STYLE
 from mailsettings.web.dialect import Dialect, use_cases
 from mailsettings.web.documentation import Responses
-from mailsettings.web.principal import caller
-from mailsettings.web.routing import StrictRoute, needs
-from mailsettings.web.spelling import below
+from mailsettings.web.principal import current_principal
+from mailsettings.web.routing import StrictRoute, requires_permission
+from mailsettings.web.spelling import paths_below
 
 PATH = "/metrics"
 _TAG = "Metrics"
@@ -29,13 +29,13 @@ router = APIRouter(route_class=StrictRoute, tags=[_TAG], responses=ERRORS)
 
 
 @router.get(PATH, operation_id="getMetrics", summary="Read the metrics", response_class=Response, responses=_FOUND)
-@needs(Permission.METRICS_READ)
+@requires_permission(Permission.METRICS_READ)
 async def read_metrics(request: Request) -> Response:
     """Return counts of requests, tests and failed logins, and the state of the database pool and the watch.
 
     Needs the permission `view-metrics`.
     """
-    found = await use_cases(request).metrics(caller(request))
+    found = await use_cases(request).metrics(current_principal(request))
     return Response(found, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
@@ -45,8 +45,8 @@ METRICS = Dialect(
     description="How the service is doing, in figures.",
     routers=[router],
     errors=STYLE,
-    own_path=below(PATH),
-    any_host_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
+    match_path=paths_below(PATH),
+    host_exempt_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
     tags={_TAG: "The state of the service in figures, as Prometheus reads them."},
     grants={"view-metrics": frozenset({Permission.METRICS_READ})},
 )

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from mailsettings import __version__
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.documentation import header_components, headers, headers_by_status
+from mailsettings.web.documentation import header_components, header_references, headers_by_status
 
 Document = dict[str, Any]
 
@@ -95,7 +95,7 @@ def _add_headers(operation: Document, request_id_header: str | None) -> None:
     behind_token = operation.get("security") != []
     for status, response in operation["responses"].items():
         found = headers_by_status(status, parameters, behind_token=behind_token)
-        response["headers"] = {**response.get("headers", {}), **found, **headers(*ids)["headers"]}
+        response["headers"] = {**response.get("headers", {}), **found, **header_references(*ids)["headers"]}
 
 
 def _used(definitions: Mapping[str, Any], found: Document) -> Document:

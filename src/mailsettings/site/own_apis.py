@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from mailsettings.domain.setting import Setting
-from mailsettings.web.documentation import common_refusals
+from mailsettings.web.documentation import common_error_responses
 from mailsettings.web.errors import ErrorStyle
 
 
@@ -15,7 +15,7 @@ class Refusal(BaseModel):
     message: Annotated[str, Field(description="What is wrong and what to do.")]
 
 
-ERRORS = common_refusals(Refusal)
+ERRORS = common_error_responses(Refusal)
 
 STYLE = ErrorStyle(
     body=lambda _answer, message: {"message": message},

@@ -12,14 +12,14 @@ from starlette.types import Lifespan, Scope
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.site.openapi import Document, merged
-from mailsettings.web.connection import DRAINING
+from mailsettings.web.connection import DRAINING_STATE_KEY
 from mailsettings.web.dialect import NO_TELEMETRY
-from mailsettings.web.hosts import HostGate
-from mailsettings.web.pieces import SharedBody
+from mailsettings.web.hosts import HostMiddleware
+from mailsettings.web.pieces import SharedBodyResponse
 from mailsettings.web.routing import HeadRoute
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
-_OWN = files("mailsettings.site") / "static"
+_STATIC = files("mailsettings.site") / "static"
 
 
 class _File:
@@ -34,10 +34,10 @@ class _File:
         return self._file.read_bytes()
 
 
-_PAGE = _File(_OWN / "docs.html", "text/html; charset=utf-8")
+_PAGE = _File(_STATIC / "docs.html", "text/html; charset=utf-8")
 _ASSETS: Mapping[str, _File] = {
-    "docs.css": _File(_OWN / "docs.css", "text/css; charset=utf-8"),
-    "docs.js": _File(_OWN / "docs.js", "text/javascript; charset=utf-8"),
+    "docs.css": _File(_STATIC / "docs.css", "text/css; charset=utf-8"),
+    "docs.js": _File(_STATIC / "docs.js", "text/javascript; charset=utf-8"),
     "swagger-ui-bundle.js": _File(_SWAGGER_UI / "swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     "swagger-ui.css": _File(_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
     "favicon.png": _File(_SWAGGER_UI / "favicon-32x32.png", "image/png"),
@@ -64,7 +64,7 @@ def create_site(
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(HostGate, allowed_hosts, _refusal, "/health/")],
+        middleware=[Middleware(HostMiddleware, allowed_hosts, _refusal, "/health/")],
         redirect_slashes=False,
         lifespan=lifespan,
         telemetry=NO_TELEMETRY,
@@ -74,8 +74,8 @@ def create_site(
     _add_page(site)
     _add_documents(site, documents)
     _add_health(site, ready)
-    site.add_exception_handler(404, _nothing_here)
-    site.add_exception_handler(405, _only_get)
+    site.add_exception_handler(404, _not_found)
+    site.add_exception_handler(405, _method_not_allowed)
     return site
 
 
@@ -104,7 +104,7 @@ def _add_documents(site: FastAPI, documents: Callable[[], Mapping[str, Document]
     async def openapi(name: str) -> Response:
         if name not in served():
             raise HTTPException(404)
-        return SharedBody(served()[name], "application/json")
+        return SharedBodyResponse(served()[name], "application/json")
 
 
 def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
@@ -114,7 +114,7 @@ def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
 
     @site.get("/health/ready")
     async def is_ready(request: Request) -> Response:
-        if getattr(request.state, DRAINING, False):
+        if getattr(request.state, DRAINING_STATE_KEY, False):
             return _not_ready("This process is about to end.")
         try:
             await ready()
@@ -131,11 +131,11 @@ def _refusal(_scope: Scope, error: Exception) -> Response:
     return JSONResponse({"message": str(error)}, 400)
 
 
-async def _nothing_here(_request: Request, _error: Exception) -> Response:
+async def _not_found(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"message": "There is nothing at this path; see /docs."}, 404)
 
 
-async def _only_get(_request: Request, _error: Exception) -> Response:
+async def _method_not_allowed(_request: Request, _error: Exception) -> Response:
     return JSONResponse({"message": "Only GET and HEAD can be used here."}, 405, {"Allow": "GET, HEAD"})
 
 
@@ -152,4 +152,4 @@ def _answer(file: _File) -> Response:
         "X-Frame-Options": "DENY",
         "Cache-Control": "no-cache",
     }
-    return SharedBody(file.content, file.media_type, headers)
+    return SharedBodyResponse(file.content, file.media_type, headers)

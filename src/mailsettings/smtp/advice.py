@@ -7,9 +7,9 @@ from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.probe import FailureCode, ProbeStage, Steps
 
-LOGIN = (ProbeStage.AUTHENTICATE,)
-LOGIN_OR_ENVELOPE = (*LOGIN, *ENVELOPE)
-ANYWHERE = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_OR_ENVELOPE)
+LOGIN_STAGE = (ProbeStage.AUTHENTICATE,)
+LOGIN_AND_ENVELOPE_STAGES = (*LOGIN_STAGE, *ENVELOPE)
+ANY_STAGE = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_AND_ENVELOPE_STAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class Advice:
     words: str
     explanation: str = ""
     steps: Steps = ()
-    stages: tuple[ProbeStage, ...] = ANYWHERE
+    stages: tuple[ProbeStage, ...] = ANY_STAGE
     source: str = ""
 
-    def fits(self, reply: SMTPReply, stage: ProbeStage) -> bool:
+    def matches(self, reply: SMTPReply, stage: ProbeStage) -> bool:
         """Whether it is about *reply*, given in *stage*."""
         return stage in self.stages and re.search(self.words, str(reply), re.IGNORECASE) is not None

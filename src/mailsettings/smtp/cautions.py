@@ -11,22 +11,22 @@ from mailsettings.domain.setting import Setting
 from mailsettings.smtp.journal import Journal
 
 
-def cautions(journal: Journal, now: datetime) -> tuple[ProbeWarning, ...]:
+def find_warnings(journal: Journal, now: datetime) -> tuple[ProbeWarning, ...]:
     """The warnings of a test that passed."""
-    found = [*_about_addresses(journal.stages), *_about_login(journal.server)]
+    found = [*_address_warnings(journal.stages), *_login_warnings(journal.server)]
     if journal.tls is not None:
-        found += _about_tls(journal.tls, now)
+        found += _tls_warnings(journal.tls, now)
     return tuple(found)
 
 
-def _about_addresses(stages: Sequence[StageReport]) -> Iterator[ProbeWarning]:
+def _address_warnings(stages: Sequence[StageReport]) -> Iterator[ProbeWarning]:
     attempts = [attempt for stage in stages for attempt in stage.observed.attempts]
     if dead := [attempt.address for attempt in attempts if attempt.problem]:
         explanation = f"{', '.join(dead)}: {WARNINGS[WarningCode.ADDRESS_UNREACHABLE]}"
         yield ProbeWarning(WarningCode.ADDRESS_UNREACHABLE, explanation, Setting.HOST)
 
 
-def _about_login(server: MailServer) -> Iterator[ProbeWarning]:
+def _login_warnings(server: MailServer) -> Iterator[ProbeWarning]:
     if server.secret is None:
         return
     if server.security is ConnectionSecurity.NONE:
@@ -38,7 +38,7 @@ def _about_login(server: MailServer) -> Iterator[ProbeWarning]:
         yield ProbeWarning(code, WARNINGS[code], Setting.SENDER_ADDRESS)
 
 
-def _about_tls(tls: TLSSession, now: datetime) -> Iterator[ProbeWarning]:
+def _tls_warnings(tls: TLSSession, now: datetime) -> Iterator[ProbeWarning]:
     if tls.version != "TLSv1.3":
         code = WarningCode.TLS_BELOW_1_3
         yield ProbeWarning(code, WARNINGS[code])

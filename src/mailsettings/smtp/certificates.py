@@ -11,16 +11,16 @@ from cryptography import x509
 
 from mailsettings.domain.certificates import CertificateUnreadable, read_der, reading
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.smtp.replies import shown
+from mailsettings.smtp.replies import displayable_text
 
 MAX_CERTIFICATES = 10
 MAX_CERTIFICATE_BYTES = 32 * 1024
 """More than any certificate in use; OpenSSL itself takes 100 kB for a whole chain."""
 MAX_NAMES = 20
-_LINE = 64  # RFC 7468 2
+_PEM_LINE_LENGTH = 64  # RFC 7468 2
 
 
-def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
+def read_tls_session(ssl_object: ssl.SSLObject) -> TLSSession:
     """Return how the connection of *ssl_object* is encrypted, and with whom.
 
     A chain ends before the first certificate that cannot be read. Raises nothing for what a certificate contains.
@@ -29,8 +29,8 @@ def session_of(ssl_object: ssl.SSLObject) -> TLSSession:
     return TLSSession(
         version=ssl_object.version() or "",
         cipher=cipher[0] if cipher else "",
-        chain=tuple(read_all(_chain(ssl_object, "get_unverified_chain"))),
-        path=tuple(read_all(_chain(ssl_object, "get_verified_chain"))),
+        chain=tuple(parse_certificates(_chain(ssl_object, "get_unverified_chain"))),
+        path=tuple(parse_certificates(_chain(ssl_object, "get_verified_chain"))),
     )
 
 
@@ -43,16 +43,16 @@ def _chain(ssl_object: Any, method: str) -> Sequence[bytes]:
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in certificates]
 
 
-def read_all(ders: Sequence[bytes]) -> Iterator[Certificate]:
+def parse_certificates(ders: Sequence[bytes]) -> Iterator[Certificate]:
     """Yield the certificates as far as they can be read."""
     for der in ders:
-        certificate = _certificate(der)
+        certificate = _parse_certificate(der)
         if certificate is None:
             return
         yield certificate
 
 
-def _certificate(der: bytes) -> Certificate | None:
+def _parse_certificate(der: bytes) -> Certificate | None:
     """The certificate in *der*; None where OpenSSL took one that our library cannot read."""
     if len(der) > MAX_CERTIFICATE_BYTES:
         return None
@@ -60,9 +60,9 @@ def _certificate(der: bytes) -> Certificate | None:
         read = read_der(der)
         with reading("holds a part that cannot be read."):
             return Certificate(
-                subject=shown(read.subject.rfc4514_string()),
-                names=_names(read),
-                issuer=shown(read.issuer.rfc4514_string()),
+                subject=displayable_text(read.subject.rfc4514_string()),
+                names=_alternative_names(read),
+                issuer=displayable_text(read.issuer.rfc4514_string()),
                 not_before=read.not_valid_before_utc.astimezone(UTC),
                 not_after=read.not_valid_after_utc.astimezone(UTC),
                 sha256=hashlib.sha256(der).hexdigest(),
@@ -72,7 +72,7 @@ def _certificate(der: bytes) -> Certificate | None:
         return None
 
 
-def _names(read: x509.Certificate) -> tuple[str, ...]:
+def _alternative_names(read: x509.Certificate) -> tuple[str, ...]:
     """Return the names it is good for: subjectAltName only, as verification goes (RFC 9525).
 
     An extension that cannot be read leaves the rest of the certificate readable.
@@ -83,10 +83,10 @@ def _names(read: x509.Certificate) -> tuple[str, ...]:
     except CertificateUnreadable:
         return ()
     names = [str(name.value) for name in found if isinstance(name, x509.DNSName | x509.IPAddress)]
-    return tuple(shown(name) for name in names[:MAX_NAMES])
+    return tuple(displayable_text(name) for name in names[:MAX_NAMES])
 
 
 def _pem(der: bytes) -> str:
     text = base64.b64encode(der).decode()
-    lines = [text[start : start + _LINE] for start in range(0, len(text), _LINE)]
+    lines = [text[start : start + _PEM_LINE_LENGTH] for start in range(0, len(text), _PEM_LINE_LENGTH)]
     return "\n".join(["-----BEGIN CERTIFICATE-----", *lines, "-----END CERTIFICATE-----", ""])

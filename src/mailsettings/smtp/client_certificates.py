@@ -5,16 +5,16 @@ It sends the same alert when there is no common cipher; then it comes before the
 
 import smtplib
 
-from mailsettings.smtp.certificates import session_of
-from mailsettings.smtp.handshake import Handshake, looking_context
+from mailsettings.smtp.certificates import read_tls_session
+from mailsettings.smtp.handshake import Handshake, unverified_tls12_context
 from mailsettings.smtp.tls import without_dhe
 
 
-def demands_certificate(handshake: Handshake) -> bool:
+def requires_client_certificate(handshake: Handshake) -> bool:
     """Whether the server ends the handshake only after it has shown its own certificate. Blocks."""
     try:
-        ended = handshake.attempt(looking_context(without_dhe("DEFAULT:@SECLEVEL=0")))
+        ended = handshake.attempt(unverified_tls12_context(without_dhe("DEFAULT:@SECLEVEL=0")))
     except (OSError, smtplib.SMTPException):
         return False
     reason = (ended.error.reason or "") if ended.error else ""
-    return reason == "SSLV3_ALERT_HANDSHAKE_FAILURE" and bool(session_of(ended.tls).chain)
+    return reason == "SSLV3_ALERT_HANDSHAKE_FAILURE" and bool(read_tls_session(ended.tls).chain)

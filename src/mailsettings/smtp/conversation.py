@@ -14,19 +14,19 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.smtp.envelope import Envelope
-from mailsettings.smtp.errors import Answered, Refused
-from mailsettings.smtp.foreign import protocol_of
+from mailsettings.smtp.errors import ReplyError, StageFailed
+from mailsettings.smtp.foreign import identify_protocol
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.login import XOAUTH2, log_in, log_in_by_token, password_mechanism, require_xoauth2
 from mailsettings.smtp.message import compose
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.replies import credential_forms
 from mailsettings.smtp.session import Session
-from mailsettings.smtp.silence import GREETING, HANDSHAKE
+from mailsettings.smtp.silence import AWAITED_GREETING, AWAITED_HANDSHAKE
 
 _NO_LOGIN = "the settings have no login"
 _NO_RECIPIENT = "no recipient was given, so no mail was sent"
-_COMPLETED, _GO_ON = 2, 3  # RFC 5321 4.2.1: the first digit of a reply
+_COMPLETION, _INTERMEDIATE = 2, 3  # RFC 5321 4.2.1: the first digit of a reply
 
 _COMMANDS = {
     ProbeStage.SENDER: "MAIL FROM",
@@ -34,7 +34,7 @@ _COMMANDS = {
     ProbeStage.CONTENT: "DATA",
 }
 
-Opening = Callable[[ssl.SSLContext | None], Awaitable[Session]]
+OpenSession = Callable[[ssl.SSLContext | None], Awaitable[Session]]
 WhileWaiting = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
 
 
@@ -61,18 +61,18 @@ class Conversation:
         if self._session is not None:
             self._session.close()
 
-    async def begin(self, open_session: Opening, while_waiting: WhileWaiting) -> None:
+    async def begin(self, open_session: OpenSession, while_waiting: WhileWaiting) -> None:
         """Go as far as the server's greeting; *while_waiting* looks for another way if it takes long."""
         implicit = self._server.security is ConnectionSecurity.IMPLICIT_TLS
         self._journal.enter(ProbeStage.SECURE if implicit else ProbeStage.GREET)
-        self._journal.awaited = HANDSHAKE
+        self._journal.awaited = AWAITED_HANDSHAKE
         await while_waiting(self._journal.stage, self._open(open_session, self._context if implicit else None))
         if implicit:
             self._journal.observe(tls=self._open_session.tls)
             self._journal.enter(ProbeStage.GREET)
         await while_waiting(self._journal.stage, self._greet())
 
-    async def go_on(self, recipient: str | None) -> None:
+    async def finish(self, recipient: str | None) -> None:
         """Everything else, to the end. Raises what is in `errors`, and `TokenRefused`."""
         await self._ehlo()
         await self._secure()
@@ -84,15 +84,15 @@ class Conversation:
         assert self._session is not None  # noqa: S101  # `begin` comes first
         return self._session
 
-    async def _open(self, open_session: Opening, context: ssl.SSLContext | None) -> None:
+    async def _open(self, open_session: OpenSession, context: ssl.SSLContext | None) -> None:
         self._session = await open_session(context)
 
     async def _greet(self) -> None:
         self._journal.ehlo_name = self._open_session.ehlo_name
-        self._journal.awaited = GREETING
+        self._journal.awaited = AWAITED_GREETING
         greeting = await self._open_session.greeting()
-        if protocol_of(greeting.code, greeting.message):
-            raise Answered(greeting.code, greeting.message)
+        if identify_protocol(greeting.code, greeting.message):
+            raise ReplyError(greeting.code, greeting.message)
         self._journal.greeted = True
         self._observe(greeting)
 
@@ -107,13 +107,13 @@ class Conversation:
         elif self._server.security is ConnectionSecurity.STARTTLS:
             self._journal.enter(ProbeStage.SECURE)
             if not self._open_session.server.offers("STARTTLS"):
-                raise Refused(FailureCode.STARTTLS_NOT_OFFERED)
+                raise StageFailed(FailureCode.STARTTLS_NOT_OFFERED)
             self._journal.awaited = "the reply to STARTTLS"
             try:
                 await self._open_session.start_tls(self._context, self._server.host)
             finally:
                 if self._open_session.starttls_accepted:
-                    self._journal.awaited = HANDSHAKE
+                    self._journal.awaited = AWAITED_HANDSHAKE
             self._journal.observe(tls=self._open_session.tls)
             await self._ehlo()
 
@@ -145,7 +145,7 @@ class Conversation:
         self._journal.observe(mechanism=XOAUTH2)
         try:
             self._observe(await log_in_by_token(self._open_session, login.username, token.text))
-        except Answered:
+        except ReplyError:
             self._oauth2.forget(self._server)
             raise
 
@@ -169,16 +169,18 @@ class Conversation:
             self._journal.awaited = f"the reply to {_COMMANDS[stage]}"
             if not together:
                 envelope.write(commands[number])
-            self._observe(await envelope.reply(wanted=_GO_ON if stage is ProbeStage.CONTENT else _COMPLETED))
+            self._observe(
+                await envelope.reply(wanted=_INTERMEDIATE if stage is ProbeStage.CONTENT else _COMPLETION)
+            )
         if recipient is None:
             self._journal.skip(ProbeStage.RECIPIENT, _NO_RECIPIENT)
             self._journal.skip(ProbeStage.CONTENT, _NO_RECIPIENT)
             return
         now = datetime.now(UTC)
         envelope.write_message(compose(sender, recipient, self._server.host, now, self._request_id))
-        self._journal.dot_sent = True
+        self._journal.message_sent = True
         self._journal.awaited = "the reply to the end of the message"
-        self._observe(await envelope.reply(wanted=_COMPLETED))
+        self._observe(await envelope.reply(wanted=_COMPLETION))
 
     def _observe(self, answer: SMTPResponse) -> None:
         self._journal.observe(reply=self._journal.reply(answer.code, answer.message))

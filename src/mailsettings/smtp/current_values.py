@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.probe import Change, Value
+from mailsettings.domain.probe import SettingValue, SuggestedChange
 from mailsettings.domain.setting import Setting
 
-_SHOWN: Mapping[Setting, Callable[[MailServer], Value | None]] = {
+_DISPLAYED_VALUES: Mapping[Setting, Callable[[MailServer], SettingValue | None]] = {
     Setting.HOST: lambda server: server.host,
     Setting.PORT: lambda server: server.port,
     Setting.SECURITY: lambda server: server.security,
@@ -18,7 +18,7 @@ _SHOWN: Mapping[Setting, Callable[[MailServer], Value | None]] = {
 }
 
 
-def with_current_value(change: Change, server: MailServer) -> Change:
+def add_current_value(change: SuggestedChange, server: MailServer) -> SuggestedChange:
     """*change* with the value that *server* has, where that may be shown."""
-    value_in = _SHOWN.get(change.setting)
+    value_in = _DISPLAYED_VALUES.get(change.setting)
     return replace(change, current=value_in(server)) if value_in else change

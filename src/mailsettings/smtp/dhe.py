@@ -6,18 +6,18 @@ ends the handshake with an alert that gives no reason. It is asked once more, of
 
 import smtplib
 
-from mailsettings.smtp.handshake import Handshake, looking_context
+from mailsettings.smtp.handshake import Handshake, unverified_tls12_context
 
-NO_OTHER = "no key exchange but finite-field Diffie-Hellman"
+DHE_ONLY = "no key exchange but finite-field Diffie-Hellman"
 
 
-def dhe_trouble(handshake: Handshake) -> str | None:
-    """Return what is wrong with the server's DHE; `NO_OTHER` if it works, None if there is none. Blocks."""
+def diagnose_dhe(handshake: Handshake) -> str | None:
+    """Return what is wrong with the server's DHE; `DHE_ONLY` if it works, None if there is none. Blocks."""
     try:
-        ended = handshake.attempt(looking_context("kDHE:@SECLEVEL=2"))
+        ended = handshake.attempt(unverified_tls12_context("kDHE:@SECLEVEL=2"))
     except (OSError, smtplib.SMTPException):
         return None
     if ended.error is None:
-        return NO_OTHER
+        return DHE_ONLY
     reason = (ended.error.reason or "").replace("_", " ").lower()
     return reason if reason.startswith(("dh ", "bad dh", "modulus")) else None

@@ -11,7 +11,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import NamedTuple
 
-from mailsettings.smtp.embedding import LOCAL_NAT64, NAT64, Address, Network, forms
+from mailsettings.smtp.embedding import LOCAL_NAT64, NAT64, Address, Network, address_forms
 
 NETWORKS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_NETWORKS"
 PORTS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_PORTS"
@@ -32,7 +32,7 @@ _METADATA = tuple(
     )
 )
 # IANA's special-purpose registries, and metadata servers.
-_CLOSED = _METADATA + tuple(
+_ALWAYS_CLOSED = _METADATA + tuple(
     ip_network(network)
     for network in (
         *("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"),
@@ -41,7 +41,7 @@ _CLOSED = _METADATA + tuple(
     )
 )
 # What IANA gives out for the whole internet to reach, and the parts of it that are kept for something else.
-_UNICAST = (ip_network("0.0.0.0/0"), ip_network("2000::/3"), NAT64)
+_GLOBAL_UNICAST = (ip_network("0.0.0.0/0"), ip_network("2000::/3"), NAT64)
 _NOT_GLOBAL = tuple(
     ip_network(network)
     for network in (
@@ -53,7 +53,7 @@ _NOT_GLOBAL = tuple(
 )
 
 
-class Preset(StrEnum):
+class EgressPreset(StrEnum):
     """What is open by itself; the allowed networks are open beside it."""
 
     PRIVATE = "private"
@@ -77,7 +77,7 @@ class EgressPolicy:
 
     allowed_networks: tuple[Network, ...] = ()
     allowed_ports: frozenset[int] | None = DEFAULT_PORTS
-    preset: Preset = Preset.PRIVATE
+    preset: EgressPreset = EgressPreset.PRIVATE
     own: tuple[Endpoint, ...] = ()
 
     def allows_port(self, port: int) -> bool:
@@ -86,7 +86,7 @@ class EgressPolicy:
 
     def allows(self, address: Address) -> bool:
         """Whether a test may connect to *address*, by any address that it stands for."""
-        return all(self._lists(form) or self._opens(form) for form in forms(address))
+        return all(self._lists(form) or self._opens(form) for form in address_forms(address))
 
     def _lists(self, form: Address) -> bool:
         """Whether a network of the list opens *form*; a metadata server needs one that is as narrow as its own."""
@@ -95,17 +95,17 @@ class EgressPolicy:
 
     def _opens(self, form: Address) -> bool:
         match self.preset:
-            case Preset.PRIVATE:
-                return not _within(form, _CLOSED)
-            case Preset.PUBLIC:
-                return _within(form, _UNICAST) and not _within(form, (*_CLOSED, *_NOT_GLOBAL))
+            case EgressPreset.PRIVATE:
+                return not _is_within(form, _ALWAYS_CLOSED)
+            case EgressPreset.PUBLIC:
+                return _is_within(form, _GLOBAL_UNICAST) and not _is_within(form, (*_ALWAYS_CLOSED, *_NOT_GLOBAL))
             case _:  # an allowlist
                 return False
 
 
-ANYWHERE = EgressPolicy((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")), None)
+UNRESTRICTED = EgressPolicy((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")), None)
 """For whoever has a shell on this machine, and could connect anywhere without us."""
 
 
-def _within(address: Address, networks: tuple[Network, ...]) -> bool:
+def _is_within(address: Address, networks: tuple[Network, ...]) -> bool:
     return any(address in network for network in networks)

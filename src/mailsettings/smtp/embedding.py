@@ -18,7 +18,7 @@ _ISATAP = {0x0000_5EFE, 0x0200_5EFE}  # RFC 5214 6.1: the interface identifier, 
 _LOOPBACK: dict[Address, Address] = {IPv4Address(0): IPv4Address("127.0.0.1"), IPv6Address(0): IPv6Address(1)}
 
 
-def forms(address: Address) -> Iterator[Address]:
+def address_forms(address: Address) -> Iterator[Address]:
     """*address*, and the IPv4 addresses that are inside it."""
     # A mapped address is nothing but its IPv4 form; the others are addresses of their own as well.
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
@@ -26,15 +26,15 @@ def forms(address: Address) -> Iterator[Address]:
         return
     yield address
     if isinstance(address, IPv6Address):
-        yield from _embedded(address)
+        yield from _embedded_addresses(address)
 
 
-def reached(address: Address) -> frozenset[Address]:
+def reachable_addresses(address: Address) -> frozenset[Address]:
     """Where a connection to *address* can arrive: no address at all is loopback to the system."""
-    return frozenset(_LOOPBACK.get(form, form) for form in forms(address))
+    return frozenset(_LOOPBACK.get(form, form) for form in address_forms(address))
 
 
-def _embedded(address: IPv6Address) -> Iterator[IPv4Address]:
+def _embedded_addresses(address: IPv6Address) -> Iterator[IPv4Address]:
     if address.sixtofour:
         yield address.sixtofour
     if address.teredo:

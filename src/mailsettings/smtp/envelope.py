@@ -11,12 +11,12 @@ from collections import deque
 
 import aiosmtplib
 
-from mailsettings.smtp.errors import Answered
+from mailsettings.smtp.errors import ReplyError
 from mailsettings.smtp.session import Session
 
-LONGEST_REPLY = 32 * 1024
-GOODBYE = 421  # RFC 5321 3.8: at any time
-_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?$")
+MAX_REPLY_BYTES = 32 * 1024
+SERVICE_CLOSING = 421  # RFC 5321 3.8: at any time
+_REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?$")
 
 
 class Envelope(asyncio.Protocol):
@@ -57,7 +57,7 @@ class Envelope(asyncio.Protocol):
             await self._arrived.wait()
         answer = self._replies.popleft()
         if answer.code // 100 != wanted:
-            raise Answered(answer.code, answer.message)
+            raise ReplyError(answer.code, answer.message)
         return answer
 
     def data_received(self, data: bytes) -> None:
@@ -67,18 +67,18 @@ class Envelope(asyncio.Protocol):
         for line in lines:
             if self._error is None:
                 self._take(line.rstrip(b"\r"))
-        if self._size + len(rest) > LONGEST_REPLY:
-            self._fail(Answered(-1, "Response too long"))
+        if self._size + len(rest) > MAX_REPLY_BYTES:
+            self._fail(ReplyError(-1, "Response too long"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by the transport."""
         self._fail(exc or aiosmtplib.SMTPServerDisconnected("Connection lost"))
 
     def _take(self, line: bytes) -> None:
-        match = _LINE.match(line)
+        match = _REPLY_LINE.match(line)
         self._size += len(line) + 1
-        if match is None or self._size > LONGEST_REPLY or (self._lines and match[1] != self._code):
-            self._fail(Answered(-1, "Not a reply"))
+        if match is None or self._size > MAX_REPLY_BYTES or (self._lines and match[1] != self._code):
+            self._fail(ReplyError(-1, "Not a reply"))
             return
         self._code = match[1]
         self._lines.append(match[3] or b"")
@@ -87,8 +87,8 @@ class Envelope(asyncio.Protocol):
 
     def _finish(self, code: int) -> None:
         """A reply is complete; one that nobody asked for is believed only if it says goodbye."""
-        if not self._outstanding and code != GOODBYE:
-            self._fail(Answered(-1, "Reply without a command"))
+        if not self._outstanding and code != SERVICE_CLOSING:
+            self._fail(ReplyError(-1, "Reply without a command"))
             return
         self._outstanding -= 1
         text = b"\n".join(self._lines).decode("utf-8", "replace")

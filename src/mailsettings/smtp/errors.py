@@ -2,7 +2,7 @@
 
 Refused          a finding of our own
 Answered         a reply that does not go on
-└── TokenNotTaken
+└── TokenRejected
 WIRE_ERRORS      what sockets, TLS and aiosmtplib have been seen to raise
 """
 
@@ -11,13 +11,13 @@ from typing import Self
 import aiosmtplib
 
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
 
 WIRE_ERRORS = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError)
 """`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`."""
 
 
-class Refused(Exception):
+class StageFailed(Exception):
     """A stage, the running one unless another is named, ends in a failure of our own finding."""
 
     def __init__(
@@ -25,7 +25,7 @@ class Refused(Exception):
         code: FailureCode,
         explanation: str = "",
         steps: Steps = (),
-        changes: tuple[Change, ...] = (),
+        changes: tuple[SuggestedChange, ...] = (),
         stage: ProbeStage | None = None,
     ) -> None:
         super().__init__(code)
@@ -44,7 +44,7 @@ class Refused(Exception):
         return failure(self.code, self.stage or stage, explanation=explanation, steps=steps, changes=changes)
 
 
-class Answered(Exception):
+class ReplyError(Exception):
     """The server's reply is not the one that goes on; `text` as it was sent, and not to be shown."""
 
     def __init__(self, code: int, text: str) -> None:
@@ -53,7 +53,7 @@ class Answered(Exception):
         self.text = text
 
 
-class TokenNotTaken(Answered):
+class TokenRejected(ReplyError):
     """The server refused an access token; `challenge` is what it says of the token, not fit to be shown."""
 
     def __init__(self, code: int, text: str, challenge: str) -> None:

@@ -6,23 +6,23 @@ from typing import cast
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import Change, FailureCode, Outcome, ProbeFailure, ProbeStage
+from mailsettings.domain.probe import FailureCode, Outcome, ProbeFailure, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp import refusals
-from mailsettings.smtp.errors import Answered, Refused
-from mailsettings.smtp.foreign import protocol_of
+from mailsettings.smtp.errors import ReplyError, StageFailed
+from mailsettings.smtp.foreign import identify_protocol
 from mailsettings.smtp.gate import NotAllowed
 from mailsettings.smtp.journal import Journal
-from mailsettings.smtp.look_ups import not_found
-from mailsettings.smtp.oauth2 import TokenRefused
-from mailsettings.smtp.offers import with_offers
+from mailsettings.smtp.look_ups import explain_lookup_error
+from mailsettings.smtp.oauth2 import TokenRequestFailed
+from mailsettings.smtp.offers import add_offers
 from mailsettings.smtp.racing import NotConnected
-from mailsettings.smtp.replies import shown
-from mailsettings.smtp.silence import deadline_passed
-from mailsettings.smtp.tls_reasons import NOT_TLS, ended, is_known
+from mailsettings.smtp.replies import displayable_text
+from mailsettings.smtp.silence import explain_deadline
+from mailsettings.smtp.tls_reasons import NOT_TLS_REASONS, explain_tls_error, is_known_alert
 
 # OpenSSL's X509_V_ERR_ numbers, from x509_vfy.h.
-_CERTIFICATE = {
+_CERTIFICATE_CODES = {
     9: FailureCode.TLS_CERTIFICATE_NOT_YET_VALID,
     10: FailureCode.TLS_CERTIFICATE_EXPIRED,
     18: FailureCode.TLS_CERTIFICATE_SELF_SIGNED,
@@ -35,7 +35,7 @@ _CERTIFICATE = {
     66: FailureCode.TLS_KEY_EXCHANGE_WEAK,
     67: FailureCode.TLS_KEY_EXCHANGE_WEAK,
 }
-_SUSPECTS = {
+_SUSPECT_SETTINGS = {
     ProbeStage.CONNECT: Setting.PORT,
     ProbeStage.GREET: Setting.SECURITY,
     ProbeStage.SECURE: Setting.SECURITY,
@@ -43,42 +43,44 @@ _SUSPECTS = {
 """The setting to look at first where the server closed the connection without a word."""
 
 
-def explain(error: Exception, journal: Journal) -> ProbeFailure:
+def explain_error(error: Exception, journal: Journal) -> ProbeFailure:
     """What *error* means where *journal* stands; nothing that it hides is in the text."""
     match error:
-        case Refused():
-            return with_offers(error.failure(journal.stage), journal)
-        case Answered():
-            return _refusal(error, journal)
+        case StageFailed():
+            return add_offers(error.failure(journal.stage), journal)
+        case ReplyError():
+            return _explain_reply(error, journal)
         case NotAllowed() | NotConnected():
             return _no_connection(error, journal.stage)
-        case TokenRefused():
-            return _no_token(error, journal)
-        case _ if journal.dot_sent:
+        case TokenRequestFailed():
+            return _explain_missing_token(error, journal)
+        case _ if journal.message_sent:
             return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
         case _:
-            return _on_the_wire(error, journal)
+            return _explain_wire_error(error, journal)
 
 
-def _on_the_wire(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # a table
+def _explain_wire_error(error: Exception, journal: Journal) -> ProbeFailure:  # noqa: PLR0911  # a table
     match error:
         case TimeoutError():
-            return deadline_passed(journal)
+            return explain_deadline(journal)
         case _ if journal.stage is ProbeStage.RESOLVE:
-            return not_found(error, journal.seconds)
-        case _ if is_known(error.__cause__):
+            return explain_lookup_error(error, journal.seconds)
+        case _ if is_known_alert(error.__cause__):
             journal.return_to(ProbeStage.SECURE)  # TLS 1.3: the alert comes after the client's handshake is done
-            return ended(cast("ssl.SSLError", error.__cause__), ProbeStage.SECURE)
+            return explain_tls_error(cast("ssl.SSLError", error.__cause__), ProbeStage.SECURE)
         case ssl.SSLCertVerificationError():
-            code = _CERTIFICATE.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
-            return failure(code, journal.stage, explanation=_verification(code, error))
+            code = _CERTIFICATE_CODES.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
+            return failure(code, journal.stage, explanation=_verification_explanation(code, error))
         case ssl.SSLError() if journal.stage is ProbeStage.SECURE:
-            if error.reason in NOT_TLS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS:
+            if error.reason in NOT_TLS_REASONS and journal.server.security is ConnectionSecurity.IMPLICIT_TLS:
                 explanation = "this port does not begin with TLS."
                 return failure(FailureCode.WRONG_CONNECTION_SECURITY, journal.stage, explanation=explanation)
-            return ended(error, journal.stage)
+            return explain_tls_error(error, journal.stage)
         case _:
-            return failure(_kind(error, journal.stage), journal.stage, changes=_suspect(journal))
+            return failure(
+                _wire_error_code(error, journal.stage), journal.stage, changes=_suspect_changes(journal)
+            )
 
 
 def outcome_of(found: ProbeFailure) -> Outcome:
@@ -92,28 +94,28 @@ def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
     return failure(FailureCode.NOT_SMTP, stage, explanation=explanation)
 
 
-def _refusal(answer: Answered, journal: Journal) -> ProbeFailure:
+def _explain_reply(answer: ReplyError, journal: Journal) -> ProbeFailure:
     early = journal.stage is ProbeStage.GREET and not journal.greeted
-    if early and (protocol := protocol_of(answer.code, answer.text)):
+    if early and (protocol := identify_protocol(answer.code, answer.text)):
         journal.greeted = protocol != "TLS"  # which settles what the port is
         return not_smtp(journal.stage, protocol)
     if answer.code >= 0:
-        return refusals.explain(answer, journal.reply(answer.code, answer.text), journal)
-    if journal.dot_sent:
+        return refusals.explain_refusal(answer, journal.reply(answer.code, answer.text), journal)
+    if journal.message_sent:
         return failure(FailureCode.DELIVERY_UNKNOWN, journal.stage)
     if journal.stage is ProbeStage.GREET:
         return not_smtp(journal.stage, None)
     return failure(FailureCode.UNEXPECTED_REPLY, journal.stage)
 
 
-def _no_token(error: TokenRefused, journal: Journal) -> ProbeFailure:
+def _explain_missing_token(error: TokenRequestFailed, journal: Journal) -> ProbeFailure:
     meaning = failure(error.code, journal.stage)
-    said = shown(error.said, journal.hidden)
+    said = displayable_text(error.said, journal.hidden)
     explanation = f"{meaning.explanation.rstrip('.')}; the authority said: {said}" if said else ""
     return failure(error.code, journal.stage, explanation=explanation)
 
 
-def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
+def _wire_error_code(error: Exception, stage: ProbeStage) -> FailureCode:
     match error:
         case ConnectionError() | OSError():
             return FailureCode.CONNECTION_LOST
@@ -126,10 +128,10 @@ def _kind(error: Exception, stage: ProbeStage) -> FailureCode:
 def _no_connection(error: NotAllowed | NotConnected, stage: ProbeStage) -> ProbeFailure:
     if isinstance(error, NotAllowed):
         return failure(error.code, stage, explanation=error.explanation, steps=error.steps)
-    return failure(error.code, stage, explanation=_without_route(error))
+    return failure(error.code, stage, explanation=_route_explanation(error))
 
 
-def _without_route(error: NotConnected) -> str:
+def _route_explanation(error: NotConnected) -> str:
     """The family that this machine has no way to, if all addresses are of it."""
     versions = {ip_address(attempt.address).version for attempt in error.attempts}
     if error.code is not FailureCode.HOST_UNREACHABLE or len(versions) != 1:
@@ -138,12 +140,12 @@ def _without_route(error: NotConnected) -> str:
     return f"the host has IPv{version} addresses only, and this machine has no way to them."
 
 
-def _suspect(journal: Journal) -> tuple[Change, ...]:
-    setting = _SUSPECTS.get(journal.stage)
-    return (Change(setting),) if setting else ()
+def _suspect_changes(journal: Journal) -> tuple[SuggestedChange, ...]:
+    setting = _SUSPECT_SETTINGS.get(journal.stage)
+    return (SuggestedChange(setting),) if setting else ()
 
 
-def _verification(code: FailureCode, error: ssl.SSLCertVerificationError) -> str:
+def _verification_explanation(code: FailureCode, error: ssl.SSLCertVerificationError) -> str:
     """OpenSSL's own words where we have none; they hold the host at most."""
     if code in {FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_KEY_EXCHANGE_WEAK}:
         return f"the server's certificate is not trusted: {error.verify_message}."

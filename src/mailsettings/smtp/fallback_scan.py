@@ -13,43 +13,43 @@ from typing import Any, TypeVar
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import AddressAttempt
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.dhe import NO_OTHER
-from mailsettings.smtp.errors import Refused
+from mailsettings.smtp.dhe import DHE_ONLY
+from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.failures import not_smtp
-from mailsettings.smtp.inspection import LOOK_SECONDS, Inspection, Spoken
+from mailsettings.smtp.inspection import INSPECTION_TIMEOUT_SECONDS, PortInspector, PortProtocol
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.ports import KnownPorts
-from mailsettings.smtp.presented import TLS_TROUBLE, with_presented
-from mailsettings.smtp.tls_reasons import client_certificate
+from mailsettings.smtp.presented import TLS_CODES, add_certificate_details
+from mailsettings.smtp.tls_reasons import client_certificate_failure
 
-_NOBODY_THERE = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
-_BARE = (
+_NO_CONNECTION_CODES = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
+_USE_ENCRYPTION_STEPS = (
     "Use a port that encrypts, as 587 with STARTTLS or 465 with implicit TLS: else others can read the login.",
     "Or ask whoever runs the server to offer encryption.",
 )
-_NOTHING_FOUND = (
+_NOTHING_FOUND_STEPS = (
     "Check the port: 587 with STARTTLS and 465 with implicit TLS are common.",
     "Ask whoever runs the server which port and connection security it speaks.",
 )
-_ENDED_HANDSHAKE = {
+_HANDSHAKE_CODES = {
     FailureCode.CONNECTION_LOST,
     FailureCode.TLS_HANDSHAKE_FAILED,
     FailureCode.TLS_NO_COMMON_ALGORITHM,
 }
-_BY_WORDS = {
+_SECURITY_IN_WORDS = {
     ConnectionSecurity.NONE: "speaks without encryption",
     ConnectionSecurity.STARTTLS: "begins in clear and offers STARTTLS",
     ConnectionSecurity.IMPLICIT_TLS: "speaks implicit TLS, from the first byte",
 }
 
 T = TypeVar("T")
-Look = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
+Scan = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class ScanTimeouts:
     """Seconds of silence after which a port may be looked at in another way; `silence` is for any port.
 
     `implicit_tls` is for the ports on which TLS comes first by their nature. `grace` is what the first try still
@@ -68,7 +68,12 @@ class FallbackScan:
     """Looks for another way to reach *server*; other ports only where *ports* names them as usual."""
 
     def __init__(
-        self, inspection: Inspection, server: MailServer, ports: KnownPorts, waits: Waits, turns: asyncio.Semaphore
+        self,
+        inspection: PortInspector,
+        server: MailServer,
+        ports: KnownPorts,
+        waits: ScanTimeouts,
+        turns: asyncio.Semaphore,
     ) -> None:
         self._inspection = inspection
         self._server = server
@@ -78,14 +83,14 @@ class FallbackScan:
         self._other_port: tuple[int, ConnectionSecurity] | None = None
         self._settled: ProbeFailure | None = None
 
-    def reach_by(self, attempts: Sequence[AddressAttempt]) -> None:
+    def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
         """Look at the address that answered the first try."""
-        self._inspection.reach_by(attempts)
+        self._inspection.use_attempts(attempts)
 
     async def while_waiting(self, stage: ProbeStage, work: Awaitable[T]) -> T:
         """Return the result of *work*; a port that stays silent is looked at, and a finding ends the wait.
 
-        Raises `Refused`, and what *work* raises.
+        Raises `StageFailed`, and what *work* raises.
         """
         working = asyncio.ensure_future(work)
         scanning = asyncio.ensure_future(self._scan_silent_port(stage))
@@ -97,7 +102,7 @@ class FallbackScan:
                     scanning.result()  # raises
             return await working
         finally:
-            await _stop(working, scanning)
+            await _cancel(working, scanning)
 
     async def improve(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         """Return a better failure than *found* if a look finds one; certificates go into *journal*."""
@@ -105,26 +110,26 @@ class FallbackScan:
             return self._settled
         if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
             return found if journal.greeted or self._other_port is None else self._pointing_to_other_port(found)
-        look = self._look_into(found, journal)
+        look = self._choose_scan(found, journal)
         if look is None:
             return found
         async with self._turns:
             return await look(found, journal)
 
-    def _look_into(self, found: ProbeFailure, journal: Journal) -> Look | None:
+    def _choose_scan(self, found: ProbeFailure, journal: Journal) -> Scan | None:
         """Return the look that may explain *found*, if any."""
-        if found.code in _NOBODY_THERE:
-            return self._on_nobody
+        if found.code in _NO_CONNECTION_CODES:
+            return self._scan_unreachable
         if found.code is FailureCode.STARTTLS_NOT_OFFERED:
             return self._without_starttls
         if self._doubts_security(found, journal):
-            return self._on_security
-        if found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE:
-            return self._on_encryption
+            return self._scan_security
+        if found.code in TLS_CODES and found.stage is ProbeStage.SECURE:
+            return self._inspect_encryption
         return None
 
     async def _scan_silent_port(self, stage: ProbeStage) -> None:
-        """Look at a port that says nothing, then at the other ports. Raises `Refused` with what settles it."""
+        """Look at a port that says nothing, then at the other ports. Raises `StageFailed` with what settles it."""
         clear_on_tls_port = stage is ProbeStage.GREET and not self._implicit and self._is_tls_port
         first = self._waits.implicit_tls if clear_on_tls_port else self._waits.silence
         await asyncio.sleep(first)
@@ -132,23 +137,27 @@ class FallbackScan:
             waits = self._waits
             self._settled = await self._by_security(stage, waits.look, speak_after=waits.before_speaking)
         if self._settled:
-            raise Refused.of(self._settled)
+            raise StageFailed.of(self._settled)
         await asyncio.sleep(self._waits.silence - first)
         async with self._turns:
             self._other_port = await self._find_other_port()
 
-    async def _on_nobody(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
+    async def _scan_unreachable(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
         self._other_port = await self._find_other_port()
         return self._pointing_to_other_port(found)
 
-    async def _on_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
-        if better := await self._by_security(found.stage, LOOK_SECONDS, speak_after=self._waits.silence):
+    async def _scan_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        if better := await self._by_security(
+            found.stage, INSPECTION_TIMEOUT_SECONDS, speak_after=self._waits.silence
+        ):
             return better
         if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
             begin = found.explanation.rstrip(".")
-            return replace(found, explanation=f"{begin}; nothing better was found on it.", steps=_NOTHING_FOUND)
-        in_tls = found.code in TLS_TROUBLE and found.stage is ProbeStage.SECURE
-        return await self._on_encryption(found, journal) if in_tls else found
+            return replace(
+                found, explanation=f"{begin}; nothing better was found on it.", steps=_NOTHING_FOUND_STEPS
+            )
+        in_tls = found.code in TLS_CODES and found.stage is ProbeStage.SECURE
+        return await self._inspect_encryption(found, journal) if in_tls else found
 
     @property
     def _implicit(self) -> bool:
@@ -177,31 +186,31 @@ class FallbackScan:
             return not_smtp(stage, spoken.other)
         if spoken.security is None:
             return None
-        suggested = self._unless_it_bares(spoken.security)
-        change = Change(Setting.SECURITY, suggested=suggested)
-        explanation = f"this port {_BY_WORDS[spoken.security]}."
+        suggested = self._safe_suggestion(spoken.security)
+        change = SuggestedChange(Setting.SECURITY, suggested=suggested)
+        explanation = f"this port {_SECURITY_IN_WORDS[spoken.security]}."
         code = FailureCode.WRONG_CONNECTION_SECURITY
         if suggested is None:
-            return failure(code, stage, explanation=explanation, steps=_BARE, changes=(change,))
+            return failure(code, stage, explanation=explanation, steps=_USE_ENCRYPTION_STEPS, changes=(change,))
         return failure(code, stage, explanation=explanation, changes=(change,))
 
-    async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> Spoken:
+    async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> PortProtocol:
         """Look at the port in the way that the settings do not use."""
         port, look = self._server.port, self._inspection
         if self._implicit and stage is ProbeStage.SECURE:
             patient = self._waits.silence if port in self._ports.greeting else wait
             spoken = await look.in_clear(port, wait=patient, speak_after=speak_after)
-            return Spoken() if spoken.other == "TLS" else spoken  # which is what it should be
+            return PortProtocol() if spoken.other == "TLS" else spoken  # which is what it should be
         if self._implicit:
-            return Spoken(other=(await look.in_tls(port, wait=wait, speak_after=speak_after)).other)
+            return PortProtocol(other=(await look.in_tls(port, wait=wait, speak_after=speak_after)).other)
         if port in self._ports.greeting:
-            return Spoken()
+            return PortProtocol()
         spoken = await look.in_tls(port, wait=wait, speak_after=speak_after)
         if spoken.is_known or self._is_tls_port:
             return spoken
-        return Spoken(other=(await look.in_clear(port, wait=wait, speak_after=speak_after)).other)
+        return PortProtocol(other=(await look.in_clear(port, wait=wait, speak_after=speak_after)).other)
 
-    def _unless_it_bares(self, security: ConnectionSecurity) -> ConnectionSecurity | None:
+    def _safe_suggestion(self, security: ConnectionSecurity) -> ConnectionSecurity | None:
         """No encryption is not suggested to settings that log in."""
         return None if security is ConnectionSecurity.NONE and self._server.secret else security
 
@@ -210,8 +219,8 @@ class FallbackScan:
         self._other_port = await self._find_other_port()
         if self._other_port is not None:
             return self._pointing_to_other_port(found)
-        suggested = self._unless_it_bares(ConnectionSecurity.NONE)
-        changes = (Change(Setting.SECURITY, suggested=suggested),)
+        suggested = self._safe_suggestion(ConnectionSecurity.NONE)
+        changes = (SuggestedChange(Setting.SECURITY, suggested=suggested),)
         return replace(self._pointing_to_other_port(found), changes=changes)
 
     async def _find_other_port(self) -> tuple[int, ConnectionSecurity] | None:
@@ -233,7 +242,7 @@ class FallbackScan:
     def _other_ports(self) -> list[int]:
         return [port for port in self._ports.usual if port != self._server.port]
 
-    async def _look_at_other(self, port: int) -> Spoken:
+    async def _look_at_other(self, port: int) -> PortProtocol:
         implicit = self._ports.usual[port] is ConnectionSecurity.IMPLICIT_TLS
         return await (self._inspection.in_tls(port) if implicit else self._inspection.in_clear(port))
 
@@ -245,34 +254,34 @@ class FallbackScan:
             nothing = f"{begin}; of its other usual ports ({looked}) none offers a better way."
             return replace(found, explanation=nothing) if looked else found
         port, security = self._other_port
-        changes: list[Change] = [Change(Setting.PORT, suggested=port)]
-        suggested = self._unless_it_bares(security)
+        changes: list[SuggestedChange] = [SuggestedChange(Setting.PORT, suggested=port)]
+        suggested = self._safe_suggestion(security)
         if suggested is not self._server.security:
-            changes.append(Change(Setting.SECURITY, suggested=suggested))
-        explanation = f"{begin}; port {port} of this host answers, and {_BY_WORDS[security]}."
+            changes.append(SuggestedChange(Setting.SECURITY, suggested=suggested))
+        explanation = f"{begin}; port {port} of this host answers, and {_SECURITY_IN_WORDS[security]}."
         return replace(found, explanation=explanation, changes=tuple(changes))
 
-    async def _on_encryption(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+    async def _inspect_encryption(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         session = await self._inspection.encryption(self._server.port, self._server.security)
         if session is None:
-            return await self._on_key_exchange(found) if found.code in _ENDED_HANDSHAKE else found
+            return await self._inspect_key_exchange(found) if found.code in _HANDSHAKE_CODES else found
         journal.observe(tls=session)
-        return with_presented(session, found, logs_in=self._server.secret is not None)
+        return add_certificate_details(session, found, logs_in=self._server.secret is not None)
 
-    async def _on_key_exchange(self, found: ProbeFailure) -> ProbeFailure:
+    async def _inspect_key_exchange(self, found: ProbeFailure) -> ProbeFailure:
         port, security = self._server.port, self._server.security
         trouble = await self._inspection.dhe_trouble(port, security)
         if trouble is None:
             demanded = await self._inspection.demands_certificate(port, security)
-            return client_certificate(found) if demanded else found
-        said = "" if trouble == NO_OTHER else f", and OpenSSL says of it: {trouble}"
-        explanation = f"the server offers {NO_OTHER} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
+            return client_certificate_failure(found) if demanded else found
+        said = "" if trouble == DHE_ONLY else f", and OpenSSL says of it: {trouble}"
+        explanation = f"the server offers {DHE_ONLY} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
         steps = ("Ask whoever runs the server to offer ECDHE key exchange, or TLS 1.3.",)
         code = FailureCode.TLS_KEY_EXCHANGE_WEAK if said else FailureCode.TLS_NO_COMMON_ALGORITHM
         return failure(code, found.stage, explanation=explanation, steps=steps)
 
 
-async def _stop(*tasks: "asyncio.Future[Any]") -> None:
+async def _cancel(*tasks: "asyncio.Future[Any]") -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ _FIRST_WORDS = (
 _MALFORMED = "Malformed SMTP response line: "
 
 
-def protocol_of(code: int, text: str) -> str | None:
+def identify_protocol(code: int, text: str) -> str | None:
     """The name of the protocol that a server speaks who said this; None if it may be SMTP, or is not known.
 
     A reply that is none has *code* -1, and aiosmtplib's own words before the server's.

@@ -14,13 +14,13 @@ from ipaddress import IPv4Address
 
 from mailsettings.domain.probe import FailureCode, Steps
 from mailsettings.smtp.egress import NETWORKS_SETTING, PORTS_SETTING, EgressPolicy
-from mailsettings.smtp.embedding import Address, reached
+from mailsettings.smtp.embedding import Address, reachable_addresses
 from mailsettings.smtp.resolving import HostLookup
 
-LOOK_UP_SECONDS = 3.0
-_NOT_OURS = "Use another host or port: this one is the service's own."
-_NOT_HERE = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
-_EVERY_ADDRESS = IPv4Address(0)
+LOOKUP_TIMEOUT_SECONDS = 3.0
+_OWN_ENDPOINT_STEP = "Use another host or port: this one is the service's own."
+_NOT_LOCAL_ERRORS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EINVAL}
+_UNSPECIFIED_ADDRESS = IPv4Address(0)
 
 
 class NotAllowed(Exception):
@@ -33,7 +33,7 @@ class NotAllowed(Exception):
         self.explanation = explanation
 
 
-class Gate:
+class EgressGuard:
     """Lets connections through as *policy* has it; names of our own are looked up with *lookup*."""
 
     def __init__(self, policy: EgressPolicy, lookup: HostLookup) -> None:
@@ -49,7 +49,7 @@ class Gate:
             )
             raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, steps)
         if await self._any_is_ours(addresses, port):
-            raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, (_NOT_OURS,))
+            raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, (_OWN_ENDPOINT_STEP,))
 
     def require_port(self, port: int) -> None:
         """Raises `NotAllowed`."""
@@ -58,7 +58,7 @@ class Gate:
             steps = ("Use a port for mail.", f"Or let whoever runs this service add it to {PORTS_SETTING}.")
             raise NotAllowed(FailureCode.PORT_NOT_ALLOWED, steps, explanation)
 
-    async def admits(self, address: Address, port: int) -> bool:
+    async def allows(self, address: Address, port: int) -> bool:
         """Whether a connection to *port* of *address* may be made."""
         if not self._policy.allows_port(port) or not self._policy.allows(address):
             return False
@@ -69,26 +69,26 @@ class Gate:
         hosts = [own.host for own in self._policy.own if own.port == port]
         if not hosts:
             return False
-        targets = frozenset[Address]().union(*map(reached, addresses))
+        targets = frozenset[Address]().union(*map(reachable_addresses, addresses))
         return any([await self._leads_to(host, targets) for host in hosts])
 
     async def _leads_to(self, host: str, targets: frozenset[Address]) -> bool:
         """Whether one of *targets* is *host*. A name of ours that nobody knows right now may be any of them."""
         try:
-            async with asyncio.timeout(LOOK_UP_SECONDS):
-                addresses = await self._lookup.addresses(host) if host else [_EVERY_ADDRESS]
+            async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS):
+                addresses = await self._lookup.addresses(host) if host else [_UNSPECIFIED_ADDRESS]
         except (OSError, UnicodeError):  # TimeoutError is an OSError
             return True
-        ours = frozenset[Address]().union(*map(reached, addresses))
-        return bool(ours & targets) or (any(map(_is_here, ours)) and any(map(_is_here, targets)))
+        ours = frozenset[Address]().union(*map(reachable_addresses, addresses))
+        return bool(ours & targets) or (any(map(_is_local, ours)) and any(map(_is_local, targets)))
 
 
-def _is_here(address: Address) -> bool:
+def _is_local(address: Address) -> bool:
     """Whether *address* is one of this machine's, which are those that can be bound to."""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             sock.bind((str(address), 0))
     except OSError as error:
-        return error.errno not in _NOT_HERE
+        return error.errno not in _NOT_LOCAL_ERRORS
     return True

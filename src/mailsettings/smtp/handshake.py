@@ -22,7 +22,7 @@ class Handshake:
     implicit: bool
     seconds: float
 
-    def attempt(self, context: ssl.SSLContext) -> "Ended":
+    def attempt(self, context: ssl.SSLContext) -> "HandshakeResult":
         """Make it, and return how it ended. Blocks; raises `OSError`, `smtplib.SMTPException`."""
         if self.implicit:
             with socket.create_connection((str(self.address), self.port), self.seconds) as sock:
@@ -34,7 +34,7 @@ class Handshake:
                 raise ConnectionResetError
             return self._on(client.sock, context)
 
-    def _on(self, sock: socket.socket, context: ssl.SSLContext) -> "Ended":
+    def _on(self, sock: socket.socket, context: ssl.SSLContext) -> "HandshakeResult":
         """`ssl.wrap_socket` would leave a socket open that the server resets at this moment."""
         end = time.monotonic() + self.seconds
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -49,21 +49,21 @@ class Handshake:
                     raise ConnectionResetError from None
                 incoming.write(received)
             except ssl.SSLError as error:
-                return Ended(tls, error)
+                return HandshakeResult(tls, error)
             else:
-                return Ended(tls, None)
+                return HandshakeResult(tls, None)
         raise TimeoutError
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class HandshakeResult:
     """How a handshake ended; `error` None: it is complete."""
 
     tls: ssl.SSLObject
     error: ssl.SSLError | None
 
 
-def looking_context(ciphers: str) -> ssl.SSLContext:
+def unverified_tls12_context(ciphers: str) -> ssl.SSLContext:
     """A context up to TLS 1.2 that verifies nothing: for looking only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False

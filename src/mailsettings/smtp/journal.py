@@ -8,18 +8,18 @@ from typing import Any
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.probe import (
-    Observed,
     Outcome,
     ProbeFailure,
     ProbeReport,
     ProbeStage,
     ProbeWarning,
+    StageObservation,
     StageReport,
 )
-from mailsettings.smtp.redaction import redacted
-from mailsettings.smtp.replies import reply
+from mailsettings.smtp.redaction import redact_report
+from mailsettings.smtp.replies import displayable_reply
 
-OnStage = Callable[[StageReport], None]
+StageListener = Callable[[StageReport], None]
 """Called with each stage as it ends."""
 
 
@@ -27,18 +27,18 @@ class Journal:
     """Stages are entered one after the other; entering the next one means that the last one passed.
 
     `hidden` is what must not be shown, `sent` are the addresses that were sent to the server, `greeted`
-    whether it is settled what the port speaks, `dot_sent` whether the message was sent to its end,
+    whether it is settled what the port speaks, `message_sent` whether the message was sent to its end,
     `permissions` what the access token allows where it says so, `ehlo_name` the name that was given in EHLO,
     `awaited` what the test waits for, `deadline_seconds` how long it may take.
     """
 
-    def __init__(self, server: MailServer, on_stage: OnStage | None = None) -> None:
+    def __init__(self, server: MailServer, on_stage: StageListener | None = None) -> None:
         self.server = server
         self._on_stage = on_stage
         self.hidden: Sequence[str] = ()
         self.sent: Sequence[str] = ()
         self.greeted = False
-        self.dot_sent = False
+        self.message_sent = False
         self.permissions: frozenset[str] | None = None
         self.ehlo_name = ""
         self.awaited = ""
@@ -46,7 +46,7 @@ class Journal:
         self._begun = self._stage_begun = time.perf_counter()
         self._done: list[StageReport] = []
         self._stage: ProbeStage | None = None
-        self._observed = Observed()
+        self._observed = StageObservation()
 
     @property
     def stage(self) -> ProbeStage:
@@ -59,7 +59,7 @@ class Journal:
         """The stage that is running, or the first one, which begins if nothing else has."""
         if self._stage is None:
             ended = {report.stage for report in self._done}
-            left = [stage for stage in _order(self.server.security) if stage not in ended]
+            left = [stage for stage in _stage_order(self.server.security) if stage not in ended]
             self.enter(next(iter(left), ProbeStage.CONTENT))
         return self.stage
 
@@ -102,7 +102,7 @@ class Journal:
     def enter(self, stage: ProbeStage) -> None:
         """Begin *stage*."""
         self._leave(Outcome.PASSED)
-        self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), Observed()
+        self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), StageObservation()
 
     def return_to(self, stage: ProbeStage) -> None:
         """Make *stage* the running one again, if it has passed: it turned out later that it failed."""
@@ -112,23 +112,23 @@ class Journal:
             self._stage, self._observed = stage, passed.observed
 
     def observe(self, **seen: Any) -> None:
-        """Keep what was seen in the running stage, under the names of `Observed`."""
+        """Keep what was seen in the running stage, under the names of `StageObservation`."""
         self._observed = replace(self._observed, **seen)
 
     def reply(self, code: int, message: str) -> SMTPReply:
         """A reply as the report shows it."""
-        return reply(code, message, self.hidden, sent=self.sent)
+        return displayable_reply(code, message, self.hidden, sent=self.sent)
 
     def skip(self, stage: ProbeStage, note: str) -> None:
         """Say why *stage* is left out."""
         self._leave(Outcome.PASSED)
-        self._end(StageReport(stage, Outcome.SKIPPED, observed=Observed(note=note)))
+        self._end(StageReport(stage, Outcome.SKIPPED, observed=StageObservation(note=note)))
 
     def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
         """The report, all stages passed."""
         self._leave(Outcome.PASSED)
         report = ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
-        return redacted(report, self.hidden)
+        return redact_report(report, self.hidden)
 
     def failed(self, failure: ProbeFailure, outcome: Outcome = Outcome.FAILED) -> ProbeReport:
         """The report: the running stage failed, and those that were not reached are told as skipped."""
@@ -136,9 +136,9 @@ class Journal:
             self.observe(reply=failure.reply)
         self._leave(outcome)
         done = {report.stage: report for report in self._done}
-        stages = tuple(done.get(stage, _not_reached(stage)) for stage in _order(self.server.security))
+        stages = tuple(done.get(stage, _skipped_stage(stage)) for stage in _stage_order(self.server.security))
         report = ProbeReport(stages, failure, (), _milliseconds_since(self._begun))
-        return redacted(report, self.hidden)
+        return redact_report(report, self.hidden)
 
     def _leave(self, outcome: Outcome) -> None:
         if self._stage is not None:
@@ -149,11 +149,11 @@ class Journal:
     def _end(self, report: StageReport) -> None:
         self._done.append(report)
         if self._on_stage is not None:
-            [shown] = redacted(ProbeReport((report,)), self.hidden).stages
+            [shown] = redact_report(ProbeReport((report,)), self.hidden).stages
             self._on_stage(shown)
 
 
-def _order(security: ConnectionSecurity) -> Sequence[ProbeStage]:
+def _stage_order(security: ConnectionSecurity) -> Sequence[ProbeStage]:
     """The order of the wire: with implicit TLS the greeting comes encrypted."""
     first, last = ProbeStage.GREET, ProbeStage.SECURE
     if security is ConnectionSecurity.IMPLICIT_TLS:
@@ -162,8 +162,8 @@ def _order(security: ConnectionSecurity) -> Sequence[ProbeStage]:
     return [*others[:2], first, last, *others[2:]]
 
 
-def _not_reached(stage: ProbeStage) -> StageReport:
-    return StageReport(stage, Outcome.SKIPPED, observed=Observed(note="not reached"))
+def _skipped_stage(stage: ProbeStage) -> StageReport:
+    return StageReport(stage, Outcome.SKIPPED, observed=StageObservation(note="not reached"))
 
 
 def _milliseconds_since(moment: float) -> int:

@@ -15,7 +15,7 @@ from aiosmtplib import SMTPResponse
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.errors import Answered, Refused, TokenNotTaken
+from mailsettings.smtp.errors import ReplyError, StageFailed, TokenRejected
 from mailsettings.smtp.session import Session
 
 # Over TLS the simplest is as good as any and takes one round trip less; in clear a challenge is better.
@@ -25,27 +25,27 @@ _MECHANISMS: Mapping[bool, Sequence[str]] = {
 }
 XOAUTH2 = "XOAUTH2"
 LOGGED_IN, CHALLENGE = 235, 334  # RFC 4954 4 and 6
-NO_ARGUMENT = {501, 504}
+ARGUMENT_REFUSED = {501, 504}
 """RFC 5321 4.2.2: the syntax of, or the parameter itself, is not taken; no credentials were looked at yet."""
-MAX_COMMAND = 512
+MAX_COMMAND_BYTES = 512
 """Octets of a command line with its CRLF; longer responses wait for the server's challenge (RFC 4954 4)."""
 MAX_CHALLENGES = 3
 
 
 def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
-    """The mechanism to use of those *offered*. Raises `Refused`."""
+    """The mechanism to use of those *offered*. Raises `StageFailed`."""
     for mechanism in _MECHANISMS[encrypted]:
         if mechanism in offered:
             return mechanism
     explanation = "the server offers no login by password (PLAIN, LOGIN or CRAM-MD5)."
-    raise Refused(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
+    raise StageFailed(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
 
 
 def require_xoauth2(offered: Sequence[str]) -> None:
-    """Raises `Refused`."""
+    """Raises `StageFailed`."""
     if XOAUTH2 not in offered:
         explanation = "the server offers no login by OAuth2 (XOAUTH2)."
-        raise Refused(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
+        raise StageFailed(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
 
 
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
@@ -55,21 +55,21 @@ async def log_in(session: Session, mechanism: str, username: str, password: str)
     elif mechanism == "LOGIN":
         answer = await _log_in_by_login(session, *auth_login_encode(username, password))
     else:  # RFC 2195
-        challenge = await session.say(b"AUTH", b"CRAM-MD5", wanted=CHALLENGE)
-        answer = await session.hear(auth_crammd5_verify(username, password, challenge.message))
-    return _logged_in(answer)
+        challenge = await session.send_expecting(b"AUTH", b"CRAM-MD5", wanted=CHALLENGE)
+        answer = await session.send(auth_crammd5_verify(username, password, challenge.message))
+    return _require_logged_in(answer)
 
 
 async def log_in_by_token(session: Session, username: str, token: str) -> SMTPResponse:
-    """Raises `Answered`, `TokenNotTaken`."""
+    """Raises `Answered`, `TokenRejected`."""
     answer = await _begin(session, XOAUTH2.encode(), auth_xoauth2_encode(username, token))
     if answer.code != CHALLENGE:
-        return _logged_in(answer)
-    challenge = _challenge(answer.message)
+        return _require_logged_in(answer)
+    challenge = _challenge_details(answer.message)
     # The error is a challenge that wants an empty answer before the reply that counts.
-    refusal = await session.hear(b"")
+    refusal = await session.send(b"")
     if refusal.code != LOGGED_IN:
-        raise TokenNotTaken(refusal.code, refusal.message, challenge)
+        raise TokenRejected(refusal.code, refusal.message, challenge)
     return refusal
 
 
@@ -78,27 +78,27 @@ async def _begin(session: Session, mechanism: bytes, response: bytes) -> SMTPRes
 
     A server that asks for it afterwards gets it then: it has not looked at it before.
     """
-    if len(b"AUTH %b %b\r\n" % (mechanism, response)) <= MAX_COMMAND:
-        answer = await session.hear(b"AUTH", mechanism, response)
-        if _asks_again(answer, mechanism):
-            return await session.hear(response)
-        if answer.code not in NO_ARGUMENT:
+    if len(b"AUTH %b %b\r\n" % (mechanism, response)) <= MAX_COMMAND_BYTES:
+        answer = await session.send(b"AUTH", mechanism, response)
+        if _repeats_request(answer, mechanism):
+            return await session.send(response)
+        if answer.code not in ARGUMENT_REFUSED:
             return answer
-    await session.say(b"AUTH", mechanism, wanted=CHALLENGE)
-    return await session.hear(response)
+    await session.send_expecting(b"AUTH", mechanism, wanted=CHALLENGE)
+    return await session.send(response)
 
 
 async def _log_in_by_login(session: Session, name: bytes, secret: bytes) -> SMTPResponse:
-    answer = await session.say(b"AUTH", b"LOGIN", wanted=CHALLENGE)
+    answer = await session.send_expecting(b"AUTH", b"LOGIN", wanted=CHALLENGE)
     for number in range(MAX_CHALLENGES):
-        asked = _asked_for(answer.message) or ("password" if number else "user name")
-        answer = await session.hear(secret if asked == "password" else name)
+        asked = _requested_value(answer.message) or ("password" if number else "user name")
+        answer = await session.send(secret if asked == "password" else name)
         if asked == "password" or answer.code != CHALLENGE:
             return answer
     return answer
 
 
-def _asked_for(challenge: str) -> str | None:
+def _requested_value(challenge: str) -> str | None:
     """Return "password" or "user name", whichever a challenge of LOGIN asks for, or None if it does not say.
 
     "Username:" and "Password:" are usual, in Base64 or, from some servers, as they are.
@@ -112,18 +112,18 @@ def _asked_for(challenge: str) -> str | None:
     return "user name" if any(word in text for word in ("user", "name", "login", "mail")) else None
 
 
-def _asks_again(answer: SMTPResponse, mechanism: bytes) -> bool:
+def _repeats_request(answer: SMTPResponse, mechanism: bytes) -> bool:
     """Whether *answer* asks for the response once more; XOAUTH2 has a challenge with content for its errors."""
     return answer.code == CHALLENGE and (mechanism == b"PLAIN" or not answer.message.strip())
 
 
-def _logged_in(answer: SMTPResponse) -> SMTPResponse:
+def _require_logged_in(answer: SMTPResponse) -> SMTPResponse:
     if answer.code != LOGGED_IN:
-        raise Answered(answer.code, answer.message)
+        raise ReplyError(answer.code, answer.message)
     return answer
 
 
-def _challenge(text: str) -> str:
+def _challenge_details(text: str) -> str:
     """`status` and `schemes` of the JSON in the challenge, or nothing; not fit to be shown."""
     try:
         members = json.loads(base64.b64decode(text, validate=True))

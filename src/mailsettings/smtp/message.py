@@ -16,10 +16,10 @@ from email.utils import format_datetime
 from mailsettings.domain.mail_server import Sender
 
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_")
-LONGEST_PLAIN_NAME = 60  # so that the line stays short (RFC 5322 2.1.1)
-LONGEST_LINE = 998  # RFC 5322 2.1.1
-_LINE = 76  # RFC 2045 6.8
-_TEXT = """\
+MAX_PLAIN_NAME_LENGTH = 60  # so that the line stays short (RFC 5322 2.1.1)
+MAX_LINE_LENGTH = 998  # RFC 5322 2.1.1
+_ENCODED_LINE_LENGTH = 76  # RFC 2045 6.8
+_BODY_TEXT = """\
 This is a test of mail settings.
 
 An administrator asked mail-settings to send this mail, to prove that its
@@ -29,14 +29,14 @@ done, and no answer is needed.
 Server:  {host}
 Time:    {time}
 """
-_REQUEST = "Request: {id}\n"
+_REQUEST_LINE = "Request: {id}\n"
 """As in the log of the service, and in the header X-Request-ID of its answer."""
 
 
 def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id: str | None = None) -> bytes:
     """The whole message, with CRLF at line ends. *sender* and *recipient* are plain mail addresses."""
-    text = _TEXT.format(host=host, time=now.strftime("%Y-%m-%d %H:%M:%S UTC"))
-    text += _REQUEST.format(id=request_id) if request_id else ""
+    text = _BODY_TEXT.format(host=host, time=now.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    text += _REQUEST_LINE.format(id=request_id) if request_id else ""
     encoding, body = _body(text)
     headers = {
         "From": _mailbox(sender),
@@ -51,16 +51,22 @@ def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     message = f"{head}\r\n{body}".encode("ascii")
-    _require_only(list(headers), message)
+    _require_headers(list(headers), message)
     return message
 
 
 def _body(text: str) -> tuple[str, str]:
     """How *text* is encoded (RFC 2045 6): readable as it is where it is ASCII in short lines."""
-    if text.isascii() and text.replace("\n", "").isprintable() and max(map(len, text.split("\n"))) <= LONGEST_LINE:
+    if (
+        text.isascii()
+        and text.replace("\n", "").isprintable()
+        and max(map(len, text.split("\n"))) <= MAX_LINE_LENGTH
+    ):
         return "7bit", text.replace("\n", "\r\n")
     encoded = base64.b64encode(text.encode()).decode()
-    lines = [encoded[start : start + _LINE] for start in range(0, len(encoded), _LINE)]
+    lines = [
+        encoded[start : start + _ENCODED_LINE_LENGTH] for start in range(0, len(encoded), _ENCODED_LINE_LENGTH)
+    ]
     return "base64", "\r\n".join(lines) + "\r\n"
 
 
@@ -68,14 +74,14 @@ def _mailbox(sender: Sender) -> str:
     name = sender.display_name
     if not name:
         return sender.address
-    if set(name) <= _PLAIN_NAME and len(name) <= LONGEST_PLAIN_NAME:
+    if set(name) <= _PLAIN_NAME and len(name) <= MAX_PLAIN_NAME_LENGTH:
         return f'"{name}"\r\n <{sender.address}>'
     # Encoded whatever it is, so that a name which looks like an encoded word is shown and not decoded.
-    words = Header(name, "utf-8", header_name="From", maxlinelen=_LINE).encode(linesep="\r\n")
+    words = Header(name, "utf-8", header_name="From", maxlinelen=_ENCODED_LINE_LENGTH).encode(linesep="\r\n")
     return f"{words}\r\n <{sender.address}>"
 
 
-def _require_only(names: list[str], message: bytes) -> None:
+def _require_headers(names: list[str], message: bytes) -> None:
     """The last line of defence against an injected header: what a reader finds is what was meant."""
     found = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(message, headersonly=True)
     if found.keys() != names:

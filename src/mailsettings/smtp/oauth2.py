@@ -11,15 +11,15 @@ from typing import Any
 from mailsettings.domain.mail_server import Destination, MailServer, OAuth2ClientCredentials
 from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
-from mailsettings.smtp.own_threads import OwnThreads
+from mailsettings.smtp.own_threads import DaemonThreads
 
 SCOPE = "https://outlook.office365.com/.default"
 TIMEOUT_SECONDS = 5
-APPLICATIONS_KEPT = 64
-CALLS_AT_ONCE = 8
+MAX_APPLICATIONS = 64
+MAX_CONCURRENT_CALLS = 8
 
 # Source: Microsoft Learn, "Microsoft Entra authentication and authorization error codes".
-_MEANINGS: Mapping[str, FailureCode] = {
+_CODES_BY_AADSTS: Mapping[str, FailureCode] = {
     "AADSTS90002": FailureCode.OAUTH2_TENANT_UNKNOWN,  # the tenant was not found
     "AADSTS900021": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is not valid
     "AADSTS900023": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is neither a DNS name nor an external domain
@@ -29,14 +29,14 @@ _MEANINGS: Mapping[str, FailureCode] = {
     "AADSTS65001": FailureCode.OAUTH2_CONSENT_MISSING,  # nobody has consented
     "AADSTS500011": FailureCode.OAUTH2_CONSENT_MISSING,  # the resource is not known in the tenant
 }
-_NUMBER = re.compile(r"AADSTS\d+")
+_AADSTS = re.compile(r"AADSTS\d+")
 
 
-_Key = tuple[Destination, str | None, Secret | None]
+_ApplicationKey = tuple[Destination, str | None, Secret | None]
 """Destination, label and text of the secret: a guess at a stored secret never meets its token."""
 
 
-class TokenRefused(Exception):
+class TokenRequestFailed(Exception):
     """There is no token; `code` says why, `said` is the authority's own description, not fit to be shown."""
 
     def __init__(self, code: FailureCode, said: str = "") -> None:
@@ -59,8 +59,8 @@ class OAuth2Tokens:
     def __init__(self, authority: str = "https://login.microsoftonline.com", ca_file: Path | None = None) -> None:
         self._authority = authority.rstrip("/")
         self._ca_file = ca_file
-        self._threads = OwnThreads(CALLS_AT_ONCE, "oauth2")
-        self._applications: dict[_Key, Any] = {}
+        self._threads = DaemonThreads(MAX_CONCURRENT_CALLS, "oauth2")
+        self._applications: dict[_ApplicationKey, Any] = {}
 
     async def token(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
         """A token to log in to *server* as *login* with. Raises `TokenRefused`."""
@@ -69,7 +69,7 @@ class OAuth2Tokens:
 
     def forget(self, server: MailServer) -> None:
         """Get a new token next time: the one that is kept was refused, and permissions are in the token."""
-        self._applications.pop(_key(server), None)
+        self._applications.pop(_application_key(server), None)
 
     def _token(self, server: MailServer, login: OAuth2ClientCredentials) -> str:
         try:
@@ -77,16 +77,16 @@ class OAuth2Tokens:
             answer = application.acquire_token_for_client([SCOPE])
         except (OSError, KeyError, RuntimeError, AttributeError, TypeError):
             # What is below the library, and what an answer that is not the expected JSON makes of it.
-            raise TokenRefused(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
+            raise TokenRequestFailed(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         except ValueError as error:
             # The library's word for an authority that does not describe itself, or not this tenant.
             said = str(error.__context__ or error)
-            raise _refused(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
+            raise _token_failure(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         token = answer.get("access_token")
         if isinstance(token, str) and token:
             return token
         said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
-        raise _refused(said, FailureCode.OAUTH2_TOKEN_REFUSED)
+        raise _token_failure(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
     def _application(self, server: MailServer, login: OAuth2ClientCredentials) -> Any:
         """MSAL keeps a token with the application that got it, so each destination has one of its own.
@@ -95,9 +95,9 @@ class OAuth2Tokens:
         """
         if login.client_secret is not None and not login.client_secret.is_sealed:
             return self._make_application(login.tenant, login.client_id, login.client_secret)
-        key = _key(server)
+        key = _application_key(server)
         if key not in self._applications:
-            if len(self._applications) >= APPLICATIONS_KEPT:
+            if len(self._applications) >= MAX_APPLICATIONS:
                 self._applications.clear()
             secret = login.client_secret or Secret("")
             self._applications[key] = self._make_application(login.tenant, login.client_id, secret)
@@ -121,13 +121,15 @@ class OAuth2Tokens:
         )
 
 
-def _key(server: MailServer) -> _Key:
+def _application_key(server: MailServer) -> _ApplicationKey:
     return server.destination(), server.secret.label if server.secret else None, server.secret
 
 
-def _refused(said: str, otherwise: FailureCode) -> TokenRefused:
-    number = _NUMBER.search(said)
-    return TokenRefused(_MEANINGS.get(number[0], FailureCode.OAUTH2_TOKEN_REFUSED) if number else otherwise, said)
+def _token_failure(said: str, otherwise: FailureCode) -> TokenRequestFailed:
+    number = _AADSTS.search(said)
+    return TokenRequestFailed(
+        _CODES_BY_AADSTS.get(number[0], FailureCode.OAUTH2_TOKEN_REFUSED) if number else otherwise, said
+    )
 
 
 def _roles(token: str) -> frozenset[str] | None:

@@ -12,41 +12,41 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import ip_address
 
-WAIT_SECONDS = 1.0
+LOOKUP_TIMEOUT_SECONDS = 1.0
 """How long the first test waits for the name. A name that is known later is used from then on."""
 _QUALIFIED = re.compile(r"(?=.{4,253}$)([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
-_NOT_IN_DNS = {
+_PRIVATE_TOP_LEVEL_DOMAINS = {
     *("local", "localdomain", "localhost", "internal", "lan", "home", "corp", "arpa"),
     *("test", "invalid", "example", "onion"),
 }
 """Top-level domains that no public name server knows (RFC 6761, RFC 6762, and names for private use)."""
 
 
-def look_up() -> str | None:
+def look_up_machine_name() -> str | None:
     """The machine's qualified name, if it leads to an address that is not loopback. Blocks."""
     try:
         name = socket.gethostname().lower()
         if "." not in name:
             name = (socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)[0][3] or "").lower()
-        return name if is_qualified(name) and _leads_somewhere(name) else None
+        return name if is_public_name(name) and _has_public_address(name) else None
     except (OSError, UnicodeError):  # the resolver, or a name that is none
         return None
 
 
-def is_qualified(name: str) -> bool:
+def is_public_name(name: str) -> bool:
     """Whether *name* can be one that others look up: it has a domain, and not one for private use."""
-    return _QUALIFIED.fullmatch(name) is not None and name.rpartition(".")[2] not in _NOT_IN_DNS
+    return _QUALIFIED.fullmatch(name) is not None and name.rpartition(".")[2] not in _PRIVATE_TOP_LEVEL_DOMAINS
 
 
-def _leads_somewhere(name: str) -> bool:
+def _has_public_address(name: str) -> bool:
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return any(not ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
 
 
-class OwnName:
+class MachineName:
     """Looks the name up when it is first asked for, or when `begin` is called."""
 
-    def __init__(self, look_up: Callable[[], str | None] = look_up) -> None:
+    def __init__(self, look_up: Callable[[], str | None] = look_up_machine_name) -> None:
         self._look_up = look_up
         self._found: Future[str | None] | None = None
 
@@ -69,5 +69,5 @@ class OwnName:
         found = self.begin()
         if not found.done():
             waiting = asyncio.wrap_future(found)
-            await asyncio.wait({waiting}, timeout=WAIT_SECONDS)
+            await asyncio.wait({waiting}, timeout=LOOKUP_TIMEOUT_SECONDS)
         return found.result() if found.done() else None

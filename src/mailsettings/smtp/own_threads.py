@@ -14,7 +14,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class OwnThreads:
+class DaemonThreads:
     """At most *limit* calls at once; one whose caller is gone counts until it returns."""
 
     def __init__(self, limit: int, name: str) -> None:

@@ -14,8 +14,8 @@ from mailsettings.domain.observation import AddressAttempt
 from mailsettings.domain.probe import FailureCode
 from mailsettings.smtp.embedding import Address
 
-HEAD_START_SECONDS = 0.25  # RFC 8305 5: the recommended value
-CONNECT_SECONDS = 5.0
+ATTEMPT_DELAY_SECONDS = 0.25  # RFC 8305 5: the recommended value
+CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_ADDRESSES = 6
 """The addresses of a host that are tried, the first of each family in turn."""
 MAX_UNTRIED_SHOWN = 20
@@ -23,7 +23,7 @@ MAX_UNTRIED_SHOWN = 20
 REFUSED = "refused"
 _NO_ANSWER = "no answer"
 
-Admits = Callable[[Address, int], Awaitable[bool]]
+IsAllowed = Callable[[Address, int], Awaitable[bool]]
 """Whether a connection to this port of this address may be made."""
 
 
@@ -36,24 +36,28 @@ class NotConnected(Exception):
         self.code = code
 
 
-class Race:
+class HappyEyeballs:
     """One connection to whichever of *addresses* answers first; `attempts` tells of all of them after it.
 
     Nothing else here connects, so this is where *admits* is asked, each time.
     """
 
     def __init__(
-        self, addresses: Sequence[Address], port: int, admits: Admits, seconds: float = CONNECT_SECONDS
+        self,
+        addresses: Sequence[Address],
+        port: int,
+        is_allowed: IsAllowed,
+        seconds: float = CONNECT_TIMEOUT_SECONDS,
     ) -> None:
-        self._waiting, self._untried = first_of_each_family(addresses)
+        self._waiting, self._untried = select_addresses(addresses)
         self._port = port
-        self._admits = admits
+        self._is_allowed = is_allowed
         self._seconds = seconds
         self._running: dict[asyncio.Task[socket.socket], tuple[Address, float]] = {}
         self._errors: list[OSError] = []
         self.attempts: list[AddressAttempt] = []
 
-    async def winner(self) -> socket.socket:
+    async def connect(self) -> socket.socket:
         """The connected socket. Raises `NotConnected`."""
         try:
             async with asyncio.timeout(self._seconds):
@@ -66,7 +70,7 @@ class Race:
             self._note_the_rest(_NO_ANSWER)
         finally:
             await self._stop()
-        raise NotConnected(self.attempts, _meaning(self._errors))
+        raise NotConnected(self.attempts, _failure_code(self._errors))
 
     def _start_next(self) -> None:
         if self._waiting:
@@ -76,7 +80,7 @@ class Race:
 
     async def _first_answer(self) -> socket.socket | None:
         """The socket of the first to succeed; None when it is the next one's turn."""
-        head_start = HEAD_START_SECONDS if self._waiting else None
+        head_start = ATTEMPT_DELAY_SECONDS if self._waiting else None
         done, _ = await asyncio.wait(self._running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             if (error := task.exception()) is None:
@@ -87,9 +91,9 @@ class Race:
         return None
 
     async def _connected(self, address: Address) -> socket.socket:
-        if not await self._admits(address, self._port):
+        if not await self._is_allowed(address, self._port):
             raise PermissionError
-        return await _connected(address, self._port)
+        return await _open_socket(address, self._port)
 
     def _note(self, task: asyncio.Task[socket.socket], problem: str | None) -> None:
         address, begun = self._running.pop(task)
@@ -114,13 +118,13 @@ class Race:
         ]
 
 
-def first_of_each_family(addresses: Sequence[Address]) -> tuple[list[Address], list[Address]]:
+def select_addresses(addresses: Sequence[Address]) -> tuple[list[Address], list[Address]]:
     """Return the addresses to try, the families in turn, and the others."""
-    ordered = list(interleaved(addresses))
+    ordered = list(interleave_families(addresses))
     return ordered[:MAX_ADDRESSES], ordered[MAX_ADDRESSES:]
 
 
-def interleaved(addresses: Sequence[Address]) -> Iterable[Address]:
+def interleave_families(addresses: Sequence[Address]) -> Iterable[Address]:
     """The resolver's order, with the two families taking turns (RFC 8305 4)."""
     first = [address for address in addresses if address.version == addresses[0].version]
     other = [address for address in addresses if address.version != addresses[0].version]
@@ -139,7 +143,7 @@ def _problem(error: BaseException) -> str:
             return "failed"
 
 
-def _meaning(errors: Sequence[OSError]) -> FailureCode:
+def _failure_code(errors: Sequence[OSError]) -> FailureCode:
     """What all the failures come to: one that may be a firewall says the most, no route at all the least."""
     if any(isinstance(error, TimeoutError) for error in errors):
         return FailureCode.CONNECTION_TIMED_OUT
@@ -148,7 +152,7 @@ def _meaning(errors: Sequence[OSError]) -> FailureCode:
     return FailureCode.HOST_UNREACHABLE
 
 
-async def _connected(address: Address, port: int) -> socket.socket:
+async def _open_socket(address: Address, port: int) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IP's own number
     # With the protocol named, asyncio switches Nagle's delay off, which costs STARTTLS a round trip.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

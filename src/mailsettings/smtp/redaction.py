@@ -10,18 +10,18 @@ from dataclasses import fields, replace
 from typing import Any
 
 from mailsettings.domain.observation import Certificate, ServerGreeting, TLSSession
-from mailsettings.domain.probe import Change, Observed, ProbeFailure, ProbeReport, StageReport
-from mailsettings.smtp.replies import SHORTEST_SECRET, without
+from mailsettings.domain.probe import ProbeFailure, ProbeReport, StageObservation, StageReport, SuggestedChange
+from mailsettings.smtp.replies import MIN_SECRET_LENGTH, redact
 
 _ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString
 
 
-def redacted(report: ProbeReport, hidden: Sequence[str]) -> ProbeReport:
+def redact_report(report: ProbeReport, hidden: Sequence[str]) -> ProbeReport:
     """Return *report* with none of *hidden* in what the server says about itself."""
-    return _Redaction(hidden).report(report) if hidden else report
+    return _ReportRedaction(hidden).report(report) if hidden else report
 
 
-class _Redaction:
+class _ReportRedaction:
     """Notes each word that it changes, because findings and warnings quote those words."""
 
     def __init__(self, hidden: Sequence[str]) -> None:
@@ -40,7 +40,7 @@ class _Redaction:
         seen = stage.observed
         greeting = self._greeting(seen.greeting) if seen.greeting else None
         tls = self._tls(seen.tls) if seen.tls else None
-        observed: Observed = replace(seen, greeting=greeting, tls=tls)
+        observed: StageObservation = replace(seen, greeting=greeting, tls=tls)
         return replace(stage, observed=observed)
 
     def _greeting(self, greeting: ServerGreeting) -> ServerGreeting:
@@ -76,19 +76,19 @@ class _Redaction:
 
     def _is_in(self, pem: str) -> bool:
         der = ssl.PEM_cert_to_DER_cert(pem).lower()
-        forms = [form.lower() for form in self._hidden if len(form) >= SHORTEST_SECRET]
+        forms = [form.lower() for form in self._hidden if len(form) >= MIN_SECRET_LENGTH]
         return any(form.encode(encoding) in der for form in forms for encoding in _ENCODINGS)
 
     def _failure(self, failure: ProbeFailure) -> ProbeFailure:
         changes = tuple(map(self._change, failure.changes))
         return replace(failure, explanation=self._quoting(failure.explanation), changes=changes)
 
-    def _change(self, change: Change) -> Change:
+    def _change(self, change: SuggestedChange) -> SuggestedChange:
         """Suggest nothing where the suggestion is one of the changed words."""
         return replace(change, suggested=None) if change.suggested in self._changed else change
 
     def _word(self, word: str) -> str:
-        safe = without(word, self._hidden)
+        safe = redact(word, self._hidden)
         if safe != word:
             self._changed[word] = safe
         return safe

@@ -14,19 +14,19 @@ from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCred
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.smtp import grammar, providers
-from mailsettings.smtp.advice import LOGIN, Advice
-from mailsettings.smtp.errors import Answered, TokenNotTaken
+from mailsettings.smtp.advice import LOGIN_STAGE, Advice
+from mailsettings.smtp.errors import ReplyError, TokenRejected
 from mailsettings.smtp.journal import Journal
-from mailsettings.smtp.replies import reply, shown
-from mailsettings.smtp.status import subject_of
-from mailsettings.smtp.suspects import pointed
+from mailsettings.smtp.replies import displayable_reply, displayable_text
+from mailsettings.smtp.status import code_for_enhanced_status
+from mailsettings.smtp.suspects import finding_from_advice
 
 SEND_PERMISSION = "SMTP.SendAsApp"
-LONGEST_READ = 2048
-_UNAVAILABLE = 421  # RFC 5321 3.8: at any time
+MAX_READ_LENGTH = 2048
+_SERVICE_UNAVAILABLE = 421  # RFC 5321 3.8: at any time
 _PERMANENT, _TRANSIENT = 5, 4
-_EARLY = (ProbeStage.GREET, ProbeStage.SECURE)
-_NAMES = re.compile(
+_EARLY_STAGES = (ProbeStage.GREET, ProbeStage.SECURE)
+_ADDRESSES_AND_HOST_NAMES = re.compile(
     r"<[^>]*>|(?<!\S)[^\s@]++@\S+|(?<![\w.-])[\w-]++(?:\.[\w-]++)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?",
     re.IGNORECASE,
 )
@@ -41,7 +41,7 @@ def _in_clear(journal: Journal) -> bool:
     return journal.server.security is ConnectionSecurity.NONE
 
 
-def _login_left_out(journal: Journal) -> bool:
+def _login_was_skipped(journal: Journal) -> bool:
     """A command out of order: the one that is missing is AUTH."""
     return not journal.logged_in and bool(journal.offered.mechanisms)
 
@@ -51,7 +51,7 @@ def _starttls_done(journal: Journal) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _DefaultMeaning:
     """What a refusal means by its code, any where none are given, and the stages where it comes."""
 
     meaning: FailureCode
@@ -59,42 +59,44 @@ class _Place:
     codes: tuple[int, ...] = ()
     of: Callable[[Journal], bool] = _always
 
-    def fits(self, said: SMTPReply, journal: Journal) -> bool:
+    def matches(self, said: SMTPReply, journal: Journal) -> bool:
         return journal.stage in self.stages and (not self.codes or said.code in self.codes) and self.of(journal)
 
 
-_PLACES = (
+_DEFAULT_MEANINGS = (
     # RFC 3207 4 and RFC 4954 6: 530 "Must issue a STARTTLS command first", 538 for a mechanism.
-    _Place(FailureCode.ENCRYPTION_REQUIRED, (*LOGIN, *ENVELOPE), (538,), _in_clear),
-    _Place(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530, 535)),  # RFC 4954 6
-    _Place(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (503,), _login_left_out),
-    _Place(FailureCode.UNEXPECTED_REPLY, ENVELOPE, (500, 502, 503)),  # RFC 5321 4.2.4: unknown, out of order
+    _DefaultMeaning(FailureCode.ENCRYPTION_REQUIRED, (*LOGIN_STAGE, *ENVELOPE), (538,), _in_clear),
+    _DefaultMeaning(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530, 535)),  # RFC 4954 6
+    _DefaultMeaning(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (503,), _login_was_skipped),
+    _DefaultMeaning(
+        FailureCode.UNEXPECTED_REPLY, ENVELOPE, (500, 502, 503)
+    ),  # RFC 5321 4.2.4: unknown, out of order
     # RFC 4954 4 and 6, RFC 5321 4.2.4: unknown, not implemented, too weak, too long, out of order.
-    _Place(FailureCode.MECHANISM_REFUSED, LOGIN, (500, 501, 502, 503, 504, 534, 538)),
-    _Place(FailureCode.ACCOUNT_DISABLED, LOGIN, (525,)),  # RFC 5248 2.4
-    _Place(FailureCode.AUTHENTICATION_FAILED, LOGIN),
-    _Place(FailureCode.MESSAGE_TOO_LARGE, (ProbeStage.SENDER, ProbeStage.CONTENT), (552,)),  # RFC 1870 6
-    _Place(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
-    _Place(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
-    _Place(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
-    _Place(FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done),  # the greeting after it
-    _Place(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
-    _Place(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
+    _DefaultMeaning(FailureCode.MECHANISM_REFUSED, LOGIN_STAGE, (500, 501, 502, 503, 504, 534, 538)),
+    _DefaultMeaning(FailureCode.ACCOUNT_DISABLED, LOGIN_STAGE, (525,)),  # RFC 5248 2.4
+    _DefaultMeaning(FailureCode.AUTHENTICATION_FAILED, LOGIN_STAGE),
+    _DefaultMeaning(FailureCode.MESSAGE_TOO_LARGE, (ProbeStage.SENDER, ProbeStage.CONTENT), (552,)),  # RFC 1870 6
+    _DefaultMeaning(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
+    _DefaultMeaning(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
+    _DefaultMeaning(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
+    _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done),  # the greeting after it
+    _DefaultMeaning(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
+    _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
 )
 
 
-def explain(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
+def explain_refusal(answer: ReplyError, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
     """What *answer* means where *journal* stands; *refusal* is the same made fit to be shown."""
     stage = journal.stage
     if refusal.code // 100 not in {_TRANSIENT, _PERMANENT}:
-        code = FailureCode.DELIVERY_UNKNOWN if journal.dot_sent else FailureCode.UNEXPECTED_REPLY
+        code = FailureCode.DELIVERY_UNKNOWN if journal.message_sent else FailureCode.UNEXPECTED_REPLY
         return failure(code, stage, reply=refusal)
-    said = reply(answer.code, answer.text, (), LONGEST_READ)
-    advice = providers.advice_on(said, stage)
-    if _by_token(journal) and (advice is None or advice.code is FailureCode.AUTHENTICATION_FAILED):
-        return _token_not_taken(answer, refusal, journal)
-    advice = advice or _judged(replace(said, text=_NAMES.sub(" ", said.text)), journal)
-    return pointed(advice, refusal, journal)
+    said = displayable_reply(answer.code, answer.text, (), MAX_READ_LENGTH)
+    advice = providers.find_advice(said, stage)
+    if _logs_in_with_token(journal) and (advice is None or advice.code is FailureCode.AUTHENTICATION_FAILED):
+        return _explain_token_rejection(answer, refusal, journal)
+    advice = advice or _advice_for(replace(said, text=_ADDRESSES_AND_HOST_NAMES.sub(" ", said.text)), journal)
+    return finding_from_advice(advice, refusal, journal)
 
 
 _DENIED = re.compile(r"(?<!relay )access denied\W*$|permissions? to (submit|send)\b", re.IGNORECASE)
@@ -105,19 +107,19 @@ _NOT_LOGGED_IN = Advice(
 )
 
 
-def _judged(said: SMTPReply, journal: Journal) -> Advice:
+def _advice_for(said: SMTPReply, journal: Journal) -> Advice:
     """The row that fits *said*, whose names are taken out; one is made where only code and place speak."""
     if _is_denied_without_login(said, journal):
         return _NOT_LOGGED_IN
     for_now = said.code // 100 == _TRANSIENT
     rows = (*grammar.GREYLISTING, *grammar.ROWS, *grammar.BUSY) if for_now else grammar.ROWS
-    fitting = (row for row in rows if row.fits(said, journal.stage) and _possible(row.code, journal))
+    fitting = (row for row in rows if row.matches(said, journal.stage) and _is_plausible(row.code, journal))
     found = next(fitting, None)
-    subject = subject_of(said.enhanced_code)
+    subject = code_for_enhanced_status(said.enhanced_code)
     vague = found is None or found in grammar.BUSY
-    if vague and subject is not None and _possible(subject, journal):
+    if vague and subject is not None and _is_plausible(subject, journal):
         return Advice(subject, "")
-    return found or Advice(_by_place(said, journal), "")
+    return found or Advice(_default_code(said, journal), "")
 
 
 def _is_denied_without_login(said: SMTPReply, journal: Journal) -> bool:
@@ -126,19 +128,19 @@ def _is_denied_without_login(said: SMTPReply, journal: Journal) -> bool:
     return bool(could_log_in and journal.stage in ENVELOPE and _DENIED.search(said.text))
 
 
-def _by_place(said: SMTPReply, journal: Journal) -> FailureCode:
-    if said.code == _UNAVAILABLE or (said.code // 100 == _TRANSIENT and journal.stage is ProbeStage.GREET):
+def _default_code(said: SMTPReply, journal: Journal) -> FailureCode:
+    if said.code == _SERVICE_UNAVAILABLE or (said.code // 100 == _TRANSIENT and journal.stage is ProbeStage.GREET):
         return FailureCode.SERVER_UNAVAILABLE
-    if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY:
+    if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY_STAGES:
         return FailureCode.TEMPORARY_REFUSAL
-    place = next(place for place in _PLACES if place.fits(said, journal))
+    place = next(place for place in _DEFAULT_MEANINGS if place.matches(said, journal))
     is_policy = (said.enhanced_code or "")[1:] in {".7.0", ".7.1"}  # RFC 3463 3.8: not authorised, no more
     if is_policy and not place.codes and journal.stage in {ProbeStage.SENDER, ProbeStage.RECIPIENT}:
         return FailureCode.POLICY_REFUSED
     return place.meaning
 
 
-def _possible(code: FailureCode, journal: Journal) -> bool:
+def _is_plausible(code: FailureCode, journal: Journal) -> bool:
     """Whether *code* can be right: encryption is missing only in clear, and a login is refused at AUTH."""
     if code is FailureCode.ENCRYPTION_REQUIRED:
         return _in_clear(journal)
@@ -149,15 +151,15 @@ def _possible(code: FailureCode, journal: Journal) -> bool:
     return True
 
 
-def _by_token(journal: Journal) -> bool:
+def _logs_in_with_token(journal: Journal) -> bool:
     login = journal.server.authentication
     return journal.stage is ProbeStage.AUTHENTICATE and isinstance(login, OAuth2ClientCredentials)
 
 
-def _token_not_taken(answer: Answered, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
+def _explain_token_rejection(answer: ReplyError, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
     if journal.permissions is not None and SEND_PERMISSION not in journal.permissions:
         return failure(FailureCode.OAUTH2_CONSENT_MISSING, journal.stage, reply=refusal)
-    challenge = shown(answer.challenge, journal.hidden) if isinstance(answer, TokenNotTaken) else ""
+    challenge = displayable_text(answer.challenge, journal.hidden) if isinstance(answer, TokenRejected) else ""
     explanation = "the authority gave an access token, and the mail server rejected it"
     said = f"{explanation} ({challenge})." if challenge else ""
     return failure(FailureCode.OAUTH2_LOGIN_REFUSED, journal.stage, explanation=said, reply=refusal)

@@ -9,24 +9,24 @@ from urllib.parse import quote, quote_plus
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.secret import MASK
-from mailsettings.smtp.words import WORDS_OF_REPLIES
+from mailsettings.smtp.words import REPLY_WORDS
 
-LONGEST_TEXT = 200
-LONGEST_REPLY = 2048
+MAX_TEXT_LENGTH = 200
+MAX_REPLY_LENGTH = 2048
 """In characters: what a report shows of a reply. Messages show its `summary`."""
-SHORTEST_SECRET = 4
-CLUE = 8
+MIN_SECRET_LENGTH = 4
+SECRET_PART_LENGTH = 8
 """So many characters of a secret in a row are taken for a part of it."""
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 
 
-def reply(
+def displayable_reply(
     code: int,
     message: str,
     hidden: Sequence[str] = (),
-    longest: int = LONGEST_REPLY,
+    longest: int = MAX_REPLY_LENGTH,
     sent: Sequence[str] = (),
 ) -> SMTPReply:
     """A reply as we show it; none of *hidden* is in its text, except in the addresses *sent*."""
@@ -36,16 +36,16 @@ def reply(
         match = _ENHANCED.match(line)
         enhanced_code = enhanced_code or (match[1] if match else None)
         lines.append(line[match.end() :] if match else line)
-    return SMTPReply(code, enhanced_code, shown(" ".join(lines), hidden, longest, sent))
+    return SMTPReply(code, enhanced_code, displayable_text(" ".join(lines), hidden, longest, sent))
 
 
-def host_name(message: str) -> str:
+def parse_host_name(message: str) -> str:
     """The name that a greeting or an EHLO reply begins with, or nothing."""
     word = message.partition("\n")[0].partition(" ")[0]
     return word if _NAME.fullmatch(word) else ""
 
 
-def keywords(words: Iterable[str]) -> tuple[str, ...]:
+def parse_keywords(words: Iterable[str]) -> tuple[str, ...]:
     """Those of *words* that are keywords by RFC 5321, in capitals."""
     return tuple(dict.fromkeys(word.upper() for word in words if _KEYWORD.fullmatch(word)))
 
@@ -63,63 +63,69 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
     return sorted(forms, key=len, reverse=True)
 
 
-def shown(text: str, hidden: Sequence[str] = (), longest: int = LONGEST_TEXT, sent: Sequence[str] = ()) -> str:
+def displayable_text(
+    text: str, hidden: Sequence[str] = (), longest: int = MAX_TEXT_LENGTH, sent: Sequence[str] = ()
+) -> str:
     """*text* as one printable, bounded line with none of *hidden* in it, except in the addresses *sent*."""
     printable = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
     )
-    safe = _without_around(sent, printable, hidden) if sent and hidden else without(printable, hidden)
+    safe = _redact_except(sent, printable, hidden) if sent and hidden else redact(printable, hidden)
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
-def without(text: str, hidden: Sequence[str]) -> str:
+def redact(text: str, hidden: Sequence[str]) -> str:
     """Return *text* without *hidden*, also where a server cuts it, splits it, or leaves the padding out.
 
     Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
     secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.
     """
-    hidden = _searched(hidden)
+    hidden = _searched_forms(hidden)
     for form in hidden:
-        if len(form) < SHORTEST_SECRET and form in text:
+        if len(form) < MIN_SECRET_LENGTH and form in text:
             return MASK
         text = text.replace(form, MASK)
-    if _is_bent(text, hidden):
+    if _is_disguised(text, hidden):
         return MASK
-    clues = {form[start : start + CLUE] for form in hidden for start in range(len(form.rstrip("=")) - CLUE + 1)}
-    return " ".join(MASK if _parts(word) & clues else word for word in text.split(" "))
+    clues = {
+        form[start : start + SECRET_PART_LENGTH]
+        for form in hidden
+        for start in range(len(form.rstrip("=")) - SECRET_PART_LENGTH + 1)
+    }
+    return " ".join(MASK if _word_parts(word) & clues else word for word in text.split(" "))
 
 
-def _without_around(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
+def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
     """Return *text* without *hidden*, but leave each address that we sent, and its two parts, as it is.
 
     The caller chooses these addresses. If a guess in one of them was hidden, the caller would know that the guess
     is the stored secret.
     """
     words = {word for address in sent for word in (address, *address.rpartition("@"))}
-    spared = sorted((word for word in words if len(word) >= SHORTEST_SECRET), key=len, reverse=True)
+    spared = sorted((word for word in words if len(word) >= MIN_SECRET_LENGTH), key=len, reverse=True)
     pattern = "|".join(map(re.escape, spared))
     pieces = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
-    pieces[::2] = [without(piece, hidden) for piece in pieces[::2]]
-    return MASK if _is_bent("".join(pieces[::2]), _searched(hidden)) else "".join(pieces)
+    pieces[::2] = [redact(piece, hidden) for piece in pieces[::2]]
+    return MASK if _is_disguised("".join(pieces[::2]), _searched_forms(hidden)) else "".join(pieces)
 
 
-def _searched(hidden: Sequence[str]) -> Sequence[str]:
-    return [form for form in hidden if form.lower() not in WORDS_OF_REPLIES]
+def _searched_forms(hidden: Sequence[str]) -> Sequence[str]:
+    return [form for form in hidden if form.lower() not in REPLY_WORDS]
 
 
-def _is_bent(text: str, hidden: Sequence[str]) -> bool:
+def _is_disguised(text: str, hidden: Sequence[str]) -> bool:
     """Whether a form of the secret is left in *text*, with other characters put in or taken out."""
-    return any(squeezed in _squeezed(text) for form in hidden if (squeezed := _squeezed(form)))
+    return any(squeezed in _letters_and_digits(text) for form in hidden if (squeezed := _letters_and_digits(form)))
 
 
-def _squeezed(text: str) -> str:
+def _letters_and_digits(text: str) -> str:
     """Letters and digits in one case: what is left when blanks, marks and controls are put in or taken out."""
     return "".join(character for character in text.lower() if character.isalnum())
 
 
-def _parts(word: str) -> set[str]:
-    return {word[start : start + CLUE] for start in range(len(word) - CLUE + 1)}
+def _word_parts(word: str) -> set[str]:
+    return {word[start : start + SECRET_PART_LENGTH] for start in range(len(word) - SECRET_PART_LENGTH + 1)}
 
 
 def _base64(text: str) -> str:

@@ -10,15 +10,15 @@ from contextlib import suppress
 from ipaddress import ip_address
 
 from mailsettings.smtp.embedding import Address
-from mailsettings.smtp.own_threads import OwnThreads
+from mailsettings.smtp.own_threads import DaemonThreads
 
-LOOK_UPS_AT_ONCE = 64
+MAX_CONCURRENT_LOOKUPS = 64
 """More than tests at once: a look-up that nobody waits for any more takes a thread until the resolver gives up."""
 
 Resolve = Callable[[str], Sequence[Address]]
 
 
-def resolve_by_system(host: str) -> Sequence[Address]:
+def resolve_with_system(host: str) -> Sequence[Address]:
     """All addresses of *host*, in the system's order of preference. Raises `OSError`; blocks."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     # A scope, as in fe80::1%eth0, is of no matter to the policy and refused with its address.
@@ -29,9 +29,9 @@ def resolve_by_system(host: str) -> Sequence[Address]:
 class HostLookup:
     """Looks names up on threads of its own; an address needs no looking up."""
 
-    def __init__(self, resolve: Resolve = resolve_by_system) -> None:
+    def __init__(self, resolve: Resolve = resolve_with_system) -> None:
         self._resolve = resolve
-        self._threads = OwnThreads(LOOK_UPS_AT_ONCE, "look-up")
+        self._threads = DaemonThreads(MAX_CONCURRENT_LOOKUPS, "look-up")
 
     async def addresses(self, host: str) -> Sequence[Address]:
         """Return all addresses of *host*, without zones, which compare as other addresses. Raises `OSError`."""

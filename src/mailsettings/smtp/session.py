@@ -15,14 +15,14 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 
 from mailsettings.domain.observation import ServerGreeting, TLSSession
-from mailsettings.smtp.certificates import session_of
-from mailsettings.smtp.errors import Answered
-from mailsettings.smtp.replies import host_name, keywords
+from mailsettings.smtp.certificates import read_tls_session
+from mailsettings.smtp.errors import ReplyError
+from mailsettings.smtp.replies import parse_host_name, parse_keywords
 
-FAREWELL_SECONDS = 0.5
-MOST_EXTENSIONS = 50
+CLOSE_TIMEOUT_SECONDS = 0.5
+MAX_EXTENSIONS = 50
 READY = 220  # RFC 5321 4.2
-NOT_KNOWN = {500, 502}  # RFC 5321 4.2.2: command not recognised, not implemented
+COMMAND_UNKNOWN = {500, 502}  # RFC 5321 4.2.2: command not recognised, not implemented
 
 
 class _Protocol(SMTPProtocol):
@@ -75,7 +75,7 @@ class Session:
 
     def __init__(self, protocol: SMTPProtocol, sock: socket.socket, ehlo_name: str | None) -> None:
         self._protocol = protocol
-        self.ehlo_name = ehlo_name or _own_address(sock)
+        self.ehlo_name = ehlo_name or _address_literal(sock)
         self._transport = _transport_of(protocol)
         self._greeted = False
         self.server = ServerGreeting("")
@@ -102,14 +102,14 @@ class Session:
     def tls(self) -> TLSSession | None:
         """How it is encrypted, if it is."""
         ssl_object = self._transport.get_extra_info("ssl_object")
-        return session_of(ssl_object) if ssl_object else None
+        return read_tls_session(ssl_object) if ssl_object else None
 
     async def greeting(self) -> SMTPResponse:
         """Wait for the server's first words. Raises `Answered` if they are no welcome."""
         words = await _read(self._protocol.read_response())
         self._greeted = True
-        answer = _expected(words, READY)
-        self.server = ServerGreeting(host_name(answer.message))
+        answer = _require_code(words, READY)
+        self.server = ServerGreeting(parse_host_name(answer.message))
         return answer
 
     async def ehlo(self) -> SMTPResponse:
@@ -118,13 +118,13 @@ class Session:
         answer = await _read(self._protocol.execute_command(b"EHLO", name))
         if answer.code // 100 == 5:  # noqa: PLR2004  # RFC 5321 4.2.1
             return await self._helo(name, answer)
-        _expected(answer, 2)
+        _require_code(answer, 2)
         extensions, mechanisms = parse_esmtp_extensions(answer.message)
         size = extensions.get("size", "")
         self.server = ServerGreeting(
-            name=host_name(answer.message) or self.server.name,
-            extensions=keywords(extensions)[:MOST_EXTENSIONS],
-            mechanisms=keywords(mechanisms)[:MOST_EXTENSIONS],
+            name=parse_host_name(answer.message) or self.server.name,
+            extensions=parse_keywords(extensions)[:MAX_EXTENSIONS],
+            mechanisms=parse_keywords(mechanisms)[:MAX_EXTENSIONS],
             size_limit=int(size) if size.isascii() and size.isdigit() and len(size) < 16 and int(size) else None,  # noqa: PLR2004  # beyond any size there is
         )
         return answer
@@ -132,9 +132,9 @@ class Session:
     async def _helo(self, name: bytes, refused: SMTPResponse) -> SMTPResponse:
         """Greet as of old. Of two refusals the first counts, unless it only says that EHLO is not known."""
         answer = await _read(self._protocol.execute_command(b"HELO", name))
-        if answer.code // 100 != 2 and refused.code not in NOT_KNOWN:  # noqa: PLR2004  # RFC 5321 4.2.1
-            raise Answered(refused.code, refused.message)
-        return _expected(answer, 2)
+        if answer.code // 100 != 2 and refused.code not in COMMAND_UNKNOWN:  # noqa: PLR2004  # RFC 5321 4.2.1
+            raise ReplyError(refused.code, refused.message)
+        return _require_code(answer, 2)
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
         """Encrypt what follows; what was offered in clear is forgotten (RFC 3207 4.2). Raises `Answered`."""
@@ -148,11 +148,11 @@ class Session:
         last = getattr(self._protocol, "last_reply", None)
         return last is not None and last.code == READY
 
-    async def say(self, *words: bytes, wanted: int) -> SMTPResponse:
+    async def send_expecting(self, *words: bytes, wanted: int) -> SMTPResponse:
         """One command and its reply. Raises `Answered` unless its code, or the first digit, is *wanted*."""
-        return _expected(await _read(self._protocol.execute_command(*words)), wanted)
+        return _require_code(await _read(self._protocol.execute_command(*words)), wanted)
 
-    async def hear(self, *words: bytes) -> SMTPResponse:
+    async def send(self, *words: bytes) -> SMTPResponse:
         """Send one command and return its reply, whatever it says. Raises `Answered` for what is no reply."""
         return await _read(self._protocol.execute_command(*words))
 
@@ -171,7 +171,7 @@ class Session:
         if self._greeted:
             self._transport.write(b"QUIT\r\n")
         # A TLS connection waits for the other side's farewell when it is closed, for half a minute.
-        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._transport.abort)
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
         self._transport.close()
 
 
@@ -190,12 +190,12 @@ async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
     try:
         return await words
     except SMTPResponseException as error:
-        raise Answered(error.code, error.message) from None
+        raise ReplyError(error.code, error.message) from None
 
 
-def _expected(answer: SMTPResponse, wanted: int) -> SMTPResponse:
+def _require_code(answer: SMTPResponse, wanted: int) -> SMTPResponse:
     if wanted not in {answer.code, answer.code // 100}:
-        raise Answered(answer.code, answer.message)
+        raise ReplyError(answer.code, answer.message)
     return answer
 
 
@@ -210,7 +210,7 @@ def _transport_of(protocol: SMTPProtocol) -> asyncio.Transport:
     return cast("asyncio.Transport", protocol.transport)  # uvloop's are not instances of asyncio's
 
 
-def _own_address(sock: socket.socket) -> str:
+def _address_literal(sock: socket.socket) -> str:
     """The address literal of RFC 5321 4.1.3, for machines without a name that others know."""
     address = str(sock.getsockname()[0]).partition("%")[0]
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

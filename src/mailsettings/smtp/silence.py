@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.smtp.journal import Journal
 
-HANDSHAKE = "the TLS handshake"
-GREETING = "the server's greeting"
-_DEADLINE = SERVICE_SETTINGS[Setting.DEADLINE]
-_MORE_TIME = f"Let whoever runs this service allow more time with {_DEADLINE}"
-_WORKED: Mapping[ProbeStage, str] = {
+AWAITED_HANDSHAKE = "the TLS handshake"
+AWAITED_GREETING = "the server's greeting"
+_DEADLINE_SETTING = SERVICE_SETTINGS[Setting.DEADLINE]
+_MORE_TIME = f"Let whoever runs this service allow more time with {_DEADLINE_SETTING}"
+_STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.CONNECT: "connecting",
     ProbeStage.SECURE: "TLS",
     ProbeStage.GREET: "the greeting",
@@ -39,23 +39,23 @@ _SLOW_REPLY: Steps = (
 )
 
 
-def deadline_passed(journal: Journal) -> ProbeFailure:
+def explain_deadline(journal: Journal) -> ProbeFailure:
     """The finding where *journal* stands."""
     if journal.stage is ProbeStage.RESOLVE:
         return failure(FailureCode.NAME_SERVER_TIMED_OUT, journal.stage)
     explanation = f"{journal.awaited or 'an answer'} did not come within {journal.deadline_seconds:g} seconds"
-    worked = ", ".join(_WORKED[stage] for stage in journal.passed if stage in _WORKED)
+    worked = ", ".join(_STAGE_NAMES[stage] for stage in journal.passed if stage in _STAGE_NAMES)
     return failure(
         FailureCode.DEADLINE_EXCEEDED,
         journal.stage,
         explanation=f"{explanation}; this had worked until then: {worked}." if worked else f"{explanation}.",
         steps=_steps(journal),
-        changes=(Change(Setting.DEADLINE, current=f"{journal.deadline_seconds:g}"),),
+        changes=(SuggestedChange(Setting.DEADLINE, current=f"{journal.deadline_seconds:g}"),),
     )
 
 
 def _steps(journal: Journal) -> Steps:
-    if journal.awaited == HANDSHAKE:
+    if journal.awaited == AWAITED_HANDSHAKE:
         by_starttls = journal.server.security is ConnectionSecurity.STARTTLS
         return _STALLED_HANDSHAKE if by_starttls else _NO_HANDSHAKE
-    return _SLOW_GREETING if journal.awaited == GREETING else _SLOW_REPLY
+    return _SLOW_GREETING if journal.awaited == AWAITED_GREETING else _SLOW_REPLY

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from mailsettings.domain.probe import FailureCode
 
-_SUBJECTS: Mapping[str, FailureCode] = {
+_CODES_BY_STATUS: Mapping[str, FailureCode] = {
     # RFC 3463 3.2, addressing: 1 to 6 and 9 are the destination's, 7 and 8 the sender's. RFC 7505: 1.10 and 7.27.
     **dict.fromkeys(("1.1", "1.2", "1.3", "1.4", "1.6", "1.10"), FailureCode.RECIPIENT_REFUSED),
     **dict.fromkeys(("1.7", "1.8", "7.27"), FailureCode.SENDER_NOT_ALLOWED),
@@ -27,6 +27,6 @@ _SUBJECTS: Mapping[str, FailureCode] = {
 }
 
 
-def subject_of(enhanced_code: str | None) -> FailureCode | None:
+def code_for_enhanced_status(enhanced_code: str | None) -> FailureCode | None:
     """What *enhanced_code* says that the refusal is about, if it says so."""
-    return _SUBJECTS.get(enhanced_code.partition(".")[2]) if enhanced_code else None
+    return _CODES_BY_STATUS.get(enhanced_code.partition(".")[2]) if enhanced_code else None

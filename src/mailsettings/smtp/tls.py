@@ -6,13 +6,13 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
-from mailsettings.domain.probe import Change, FailureCode, ProbeStage
+from mailsettings.domain.probe import FailureCode, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, Trust
-from mailsettings.smtp.errors import Refused
+from mailsettings.domain.trust import CustomTrust, Trust
+from mailsettings.smtp.errors import StageFailed
 
 CA_FILE_SETTING = "MAILSETTINGS_SMTP_CA_FILE"
-CONTEXTS_KEPT = 32
+MAX_CONTEXTS = 32
 """A context with the system's authorities costs 32 ms and 0.8 MB to make, so they are made once."""
 CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 """For TLS 1.2, those of `ssl.create_default_context` without finite-field Diffie-Hellman (see `without_dhe`)."""
@@ -20,27 +20,27 @@ CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!S
 _log = logging.getLogger(__name__)
 
 
-class TLSTrust:
+class TLSContexts:
     """Makes contexts; *ca_file* holds authorities of the organisation's own, beside the system's."""
 
     def __init__(self, ca_file: Path | None = None) -> None:
         self._ca_file = ca_file
-        self.made = lru_cache(CONTEXTS_KEPT)(self._make)
+        self.cached = lru_cache(MAX_CONTEXTS)(self._make)
         self._turn = asyncio.Lock()
 
     async def context(self, trust: Trust) -> ssl.SSLContext:
         """The context that verifies against *trust*; tests that need the same new one wait for each other.
 
-        Raises `Refused` for certificates that cannot be loaded.
+        Raises `StageFailed` for certificates that cannot be loaded.
         """
         async with self._turn:
             try:
-                return await asyncio.to_thread(self.made, trust)
+                return await asyncio.to_thread(self.cached, trust)
             except (OSError, ValueError) as error:  # an SSLError is an OSError
                 raise _cannot_be_loaded(trust, error) from error
 
     def _make(self, trust: Trust) -> ssl.SSLContext:
-        if isinstance(trust, GivenCertificates):
+        if isinstance(trust, CustomTrust):
             # With cadata nothing else is loaded. It is DER, because OpenSSL reads fewer forms of PEM than what
             # accepted the setting: none that is indented or on one line. A server's own certificate is an anchor
             # too, though an authority issued it.
@@ -57,17 +57,17 @@ class TLSTrust:
         return context
 
 
-def _cannot_be_loaded(trust: Trust, error: Exception) -> Refused:
-    if isinstance(trust, GivenCertificates):
-        return Refused(
+def _cannot_be_loaded(trust: Trust, error: Exception) -> StageFailed:
+    if isinstance(trust, CustomTrust):
+        return StageFailed(
             FailureCode.SETTING_INVALID,
             "the certificates to trust cannot be loaded.",
             ("Send them again, in PEM form.",),
-            (Change(Setting.CERTIFICATE),),
+            (SuggestedChange(Setting.CERTIFICATE),),
             ProbeStage.SECURE,
         )
     _log.error("%s cannot be loaded: %s", CA_FILE_SETTING, error)
-    return Refused(
+    return StageFailed(
         FailureCode.SETTING_INVALID,
         f"the file of {CA_FILE_SETTING} cannot be loaded.",
         ("Let whoever runs this service correct the file; the log has the reason.",),

@@ -4,7 +4,7 @@ A password that is one of these is no secret to whoever reads a reply, with or w
 the word "password" in it. Digits, single letters and names are not here: those may be somebody's PIN or initials.
 """
 
-WORDS_OF_REPLIES = frozenset(
+REPLY_WORDS = frozenset(
     {
         *("accepted", "access", "account", "address", "allowed", "and", "application", "auth", "authenticate"),
         *("authenticated", "authentication", "authorization", "authorized", "bad", "blocked", "client"),

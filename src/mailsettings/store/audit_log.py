@@ -20,7 +20,7 @@ from mailsettings.domain.audit import (
     details_json,
     timestamp,
 )
-from mailsettings.store.sealed_keys import SQLSealedKeys
+from mailsettings.store.sealed_keys import SQLServiceKeys
 from mailsettings.store.tables import audit_entries, audit_head
 
 KEY_NAME = "audit"
@@ -31,7 +31,7 @@ _BREAK = b"the note was gone"
 class SQLAuditLog:
     """The log, in one transaction. Writers take turns, so that there is one last entry to follow."""
 
-    def __init__(self, connection: AsyncConnection, keys: SQLSealedKeys) -> None:
+    def __init__(self, connection: AsyncConnection, keys: SQLServiceKeys) -> None:
         self._connection = connection
         self._keys = keys
         self.appended: list[AuditEntry] = []
@@ -48,7 +48,7 @@ class SQLAuditLog:
         self.appended.append(entry)
         return entry
 
-    async def of_request(self, place: str, request: bytes) -> bytes:
+    async def request_hash(self, place: str, request: bytes) -> bytes:
         """What tells two requests in one *place* apart."""
         return (await self._writers_chain()).request(place, request)
 

@@ -18,17 +18,17 @@ from mailsettings.domain.backup import Backup
 from mailsettings.store import tables
 
 BACKED_UP: Sequence[Table] = (
-    *(tables.mail_servers, tables.mail_server_versions, tables.accounts, tables.sealed_keys),
+    *(tables.mail_servers, tables.mail_server_versions, tables.accounts, tables.service_keys),
     *(tables.audit_entries, tables.audit_head, tables.watch_states),
 )
 LEFT_OUT: Mapping[Table, str] = {
     tables.idempotency_keys: "of the moment: requests that are sent again within a day",
-    tables.known_neighbourhoods: "of the moment: known again with the next login",
+    tables.known_networks: "of the moment: known again with the next login",
     tables.leases: "of the moment: who does what right now",
     tables.login_failures: "of the moment: who has to wait before the next try",
     tables.probe_admissions: "of the moment: connection tests of the last minute",
     tables.schema_support: "the program's: written by its migrations",
-    tables.sealing_keys: "the key file's: the database that is restored has one of its own",
+    tables.encryption_keys: "the key file's: the database that is restored has one of its own",
     tables.webhook_events: "of the moment: what would be told late, and twice",
 }
 
@@ -47,7 +47,7 @@ class Preface:
         about = [self.backup.id, self.backup.made_at, self.backup.program]
         keys = [b64encode(key).decode() for key in self.keys]
         members = {"about": about, "revision": self.revision, "keys": keys, "bound": sorted(self.bound)}
-        return as_line(members)
+        return to_line(members)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Batch:
     rows: list[dict[str, Any]]
 
 
-LONGEST_WORD = 200
+MAX_PREFACE_TEXT_LENGTH = 200
 
 
 class RowFormat:
@@ -72,7 +72,7 @@ class RowFormat:
     def line(self, row: Iterable[Any]) -> bytes:
         """A row as it is in the file."""
         pairs = zip(self._formats, row, strict=True)
-        return as_line([None if value is None else write(value) for (write, _), value in pairs])
+        return to_line([None if value is None else write(value) for (write, _), value in pairs])
 
     def row(self, values: Sequence[Any]) -> dict[str, Any]:
         """A row as the database takes it. Raises `ValueError` or `TypeError` for anything else."""
@@ -80,17 +80,17 @@ class RowFormat:
         return {name: None if value is None else read(value) for name, (_, read), value in pairs}
 
 
-def numbered(table: Table) -> Column[Any] | None:
+def identity_column(table: Table) -> Column[Any] | None:
     """The column whose numbers the database gives, and never twice."""
     return next((column for column in table.columns if column.identity is not None), None)
 
 
-def as_line(value: object) -> bytes:
+def to_line(value: object) -> bytes:
     """One line of JSON, with its line feed."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
-def as_preface(line: Any) -> Preface:
+def parse_preface(line: Any) -> Preface:
     """Raises `ValueError` for what is none."""
     match line:
         case {"about": [str(name), str(made_at), str(program)], "revision": str(revision), "keys": list(keys)}:
@@ -106,7 +106,7 @@ def as_preface(line: Any) -> Preface:
 
 def _require_plain(*texts: str) -> None:
     """They are shown on terminals, and in sentences. Raises `ValueError`."""
-    if not all(text.isprintable() and len(text) <= LONGEST_WORD for text in texts):
+    if not all(text.isprintable() and len(text) <= MAX_PREFACE_TEXT_LENGTH for text in texts):
         raise ValueError
 
 

@@ -25,12 +25,12 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from mailsettings.domain.backup import BackupUnusable, PassphraseWrong
+from mailsettings.domain.backup import BackupUnusable, WrongPassphrase
 from mailsettings.domain.secret import Secret
 
 MAGIC = b"mailsettings backup"
 VERSION = 1
-PIECE_BYTES = 65536
+CHUNK_BYTES = 65536
 _TAG_BYTES = 16
 _KEY_BYTES = 32
 _CHECK_BYTES = 16
@@ -49,17 +49,17 @@ class Cost(NamedTuple):
     lanes: int = RFC_9106_LOW_MEMORY.parallelism
 
     @property
-    def can_be_paid(self) -> bool:
+    def is_acceptable(self) -> bool:
         """Whether it is one that Argon2 takes, and not all of our memory or a day of ours."""
         taken = self.passes >= 1 and self.lanes >= 1 and self.memory >= 8 * self.lanes
-        return taken and all(cost <= most for cost, most in zip(self, MOST, strict=True))
+        return taken and all(cost <= most for cost, most in zip(self, MAX_COST, strict=True))
 
 
-MOST = Cost(2**18, 16, 16)
+MAX_COST = Cost(2**18, 16, 16)
 """The highest cost that a file may ask for."""
 
 
-LONGEST_LINE = 4 * 2**20
+MAX_LINE_BYTES = 4 * 2**20
 """Bytes. No row of ours comes near it."""
 
 
@@ -87,7 +87,7 @@ class _Head(NamedTuple):
             raise damaged()
         _, _, memory, passes, lanes, salt, check = _FIXED.unpack(fixed)
         cost = Cost(memory, passes, lanes)
-        if not cost.can_be_paid:
+        if not cost.is_acceptable:
             raise _newer()
         return cls(cost, salt, check)
 
@@ -100,20 +100,20 @@ class BackupWriter:
         key, check = _key_and_check(passphrase, salt, cost)
         self._write = write
         self._head = _Head(cost, salt, check).packed()
-        self._pieces = _Pieces(key, self._head)
+        self._chunks = _ChunkCipher(key, self._head)
         self._waiting = bytearray()
         write(self._head)
 
     def write(self, content: bytes) -> None:
         """Append *content*."""
         self._waiting += content
-        while len(self._waiting) > PIECE_BYTES:  # more than that, because the last piece is never empty
-            self._write(self._pieces.seal(bytes(self._waiting[:PIECE_BYTES]), last=False))
-            del self._waiting[:PIECE_BYTES]
+        while len(self._waiting) > CHUNK_BYTES:  # more than that, because the last piece is never empty
+            self._write(self._chunks.seal(bytes(self._waiting[:CHUNK_BYTES]), last=False))
+            del self._waiting[:CHUNK_BYTES]
 
     def end(self) -> None:
         """Append the last piece, without which the file is not whole."""
-        self._write(self._pieces.seal(bytes(self._waiting), last=True))
+        self._write(self._chunks.seal(bytes(self._waiting), last=True))
 
 
 class BackupReader:
@@ -125,27 +125,27 @@ class BackupReader:
         head = _Head.unpacked(self._packed)
         self._key, check = _key_and_check(passphrase, head.salt, head.cost)
         if not hmac.compare_digest(check, head.check):
-            raise PassphraseWrong
+            raise WrongPassphrase
 
     def lines(self) -> Iterator[bytes]:
         """Line by line, without line feeds. Raises `BackupUnusable` as soon as something is not as it was."""
         rest = b""
-        for piece in self._opened():
-            *whole, rest = (rest + piece).split(b"\n")
+        for chunk in self._opened():
+            *whole, rest = (rest + chunk).split(b"\n")
             yield from whole
-            if len(rest) > LONGEST_LINE:
+            if len(rest) > MAX_LINE_BYTES:
                 raise damaged()
         if rest:
             raise damaged()
 
     def _opened(self) -> Iterator[bytes]:
-        pieces = _Pieces(self._key, self._packed)
-        piece = self._read(PIECE_BYTES + _TAG_BYTES, at=HEAD_BYTES)
-        while piece:
-            following = self._read(PIECE_BYTES + _TAG_BYTES)
-            yield pieces.open(piece, last=not following)
-            piece = following
-        pieces.require_ended()
+        chunks = _ChunkCipher(self._key, self._packed)
+        chunk = self._read(CHUNK_BYTES + _TAG_BYTES, at=HEAD_BYTES)
+        while chunk:
+            following = self._read(CHUNK_BYTES + _TAG_BYTES)
+            yield chunks.open(chunk, last=not following)
+            chunk = following
+        chunks.require_ended()
 
     def _read(self, size: int, *, at: int | None = None) -> bytes:
         try:
@@ -156,7 +156,7 @@ class BackupReader:
             raise BackupUnusable(f"The backup cannot be read: {error.strerror}.") from None
 
 
-class _Pieces:
+class _ChunkCipher:
     """Seals or opens one piece after the other."""
 
     def __init__(self, key: bytes, head: bytes) -> None:
@@ -165,13 +165,13 @@ class _Pieces:
         self._number = 0
         self._ended = False
 
-    def seal(self, piece: bytes, *, last: bool) -> bytes:
-        return self._cipher.encrypt(self._nonce(last=last), piece, self._head)
+    def seal(self, chunk: bytes, *, last: bool) -> bytes:
+        return self._cipher.encrypt(self._nonce(last=last), chunk, self._head)
 
-    def open(self, piece: bytes, *, last: bool) -> bytes:
+    def open(self, chunk: bytes, *, last: bool) -> bytes:
         """Raises `BackupUnusable`."""
         try:
-            return self._cipher.decrypt(self._nonce(last=last), piece, self._head)
+            return self._cipher.decrypt(self._nonce(last=last), chunk, self._head)
         except InvalidTag:
             raise damaged() from None
 

@@ -11,11 +11,11 @@ from sqlalchemy import Table
 from mailsettings.domain.backup import Backup, BackupUnusable
 from mailsettings.domain.secret import Secret
 from mailsettings.store import migrations
-from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, RowFormat, as_preface
+from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, RowFormat, parse_preface
 from mailsettings.store.backup_file import BackupReader, damaged
 
-ROWS_AT_ONCE = 500
-HIGHEST = 2**31 - 1
+ROWS_PER_BATCH = 500
+MAX_ROW_NUMBER = 2**31 - 1
 """What a number of ours stays below: our columns are of 32 bits."""
 
 
@@ -50,7 +50,7 @@ class VerifiedBackup:
 
 @contextmanager
 def verified_backup(path: Path, passphrase: Secret) -> Iterator[VerifiedBackup]:
-    """The backup in *path*, read to its end. Raises `BackupUnusable`, `PassphraseWrong`."""
+    """The backup in *path*, read to its end. Raises `BackupUnusable`, `WrongPassphrase`."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -65,7 +65,7 @@ def verified_backup(path: Path, passphrase: Secret) -> Iterator[VerifiedBackup]:
 
 def _preface(reader: BackupReader) -> Preface:
     with _wrong_as_damaged():
-        preface = as_preface(_parsed(next(reader.lines(), b"")))
+        preface = parse_preface(_parsed(next(reader.lines(), b"")))
     if preface.revision != migrations.head():
         raise BackupUnusable(
             f"The backup was made by mailsettings {preface.backup.program} and has the schema {preface.revision}, "
@@ -85,7 +85,7 @@ def _batches(lines: Iterator[bytes]) -> Iterator[Batch]:
             last_number = _last_number(table, form, value)
             while isinstance(value := next(values, None), list):
                 rows.append(form.row(value))
-                if len(rows) == ROWS_AT_ONCE:
+                if len(rows) == ROWS_PER_BATCH:
                     yield Batch(table, last_number, rows)
                     count, rows = count + len(rows), []
             yield Batch(table, last_number, rows)
@@ -99,7 +99,9 @@ def _last_number(table: Table, form: RowFormat, value: object) -> int | None:
     match value:
         case {"table": table.name, "columns": form.columns, "last_number": None}:
             return None
-        case {"table": table.name, "columns": form.columns, "last_number": int() as last} if 0 <= last < HIGHEST:
+        case {"table": table.name, "columns": form.columns, "last_number": int() as last} if (
+            0 <= last < MAX_ROW_NUMBER
+        ):
             return last
     raise ValueError
 

@@ -17,17 +17,17 @@ class NewBackup:
         self._writer = BackupWriter(file.write, passphrase, cost)
 
     def write(self, lines: bytes) -> None:
-        """Append *lines*. Raises `NotWritten`."""
+        """Append *lines*. Raises `BackupNotWritten`."""
         self._writer.write(lines)
 
     def publish(self) -> None:
-        """Let it have its name, once it is whole and on the disk. Raises `NotWritten`."""
+        """Let it have its name, once it is whole and on the disk. Raises `BackupNotWritten`."""
         self._writer.end()
         self._file.publish()
 
 
 @contextmanager
 def new_backup(path: Path, passphrase: Secret) -> Iterator[NewBackup]:
-    """A backup to write and publish; an error before the end of the block leaves no file. Raises `NotWritten`."""
+    """A backup to write and publish; an error before the end of the block leaves no file. Raises `BackupNotWritten`."""
     with new_file(path) as file:
         yield NewBackup(file, passphrase)

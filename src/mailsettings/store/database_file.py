@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-_BESIDE = ("", "-wal", "-shm", "-journal")
+_SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 """What SQLite puts beside the file; each of them holds pages of it."""
 
 
@@ -19,6 +19,6 @@ def require_private(file: Path) -> None:
     """
     if os.name != "posix":
         return
-    for path in (file.with_name(f"{file.name}{suffix}") for suffix in _BESIDE):
+    for path in (file.with_name(f"{file.name}{suffix}") for suffix in _SQLITE_SUFFIXES):
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
             raise DatabaseFileExposed(f"{path} can be read or written by everybody; chmod it to 600.")

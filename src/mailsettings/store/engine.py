@@ -13,16 +13,16 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mailsettings.store.database_file import require_private
-from mailsettings.store.prompt_connection import PromptConnection
+from mailsettings.store.prompt_connection import TimeLimitedConnection
 from mailsettings.store.several_hosts import read_url
 
-WRITES = {"mailsettings_writes": True}
+WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that is going to write."""
 
 POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 """Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
-_BUSY_SECONDS = 5
+_BUSY_TIMEOUT_SECONDS = 5
 # One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
 _WRITER_LOCK = 7_225_348_612
 # An acknowledged write is on the disk, and on the standby if there is one, whatever the server's default is.
@@ -54,10 +54,10 @@ def async_engine(url: str) -> AsyncEngine:
             connect_args={
                 **_session(parsed, f"{_DURABLE} {_LIMITS}"),
                 "connect_timeout": 2,  # the least that the driver takes, and for each host and address
-                "async_creator_fn": PromptConnection.connect,
+                "async_creator_fn": TimeLimitedConnection.connect,
             },
         )
-    _teach(engine.sync_engine)
+    _add_listeners(engine.sync_engine)
     event.listen(engine.sync_engine, "before_cursor_execute", _refuse_writes_while_reading)
     return engine
 
@@ -68,7 +68,7 @@ def sync_engine(url: str) -> Engine:
     name = "sqlite+pysqlite" if is_sqlite(url) else "postgresql+psycopg"
     arguments = {} if is_sqlite(url) else {**_session(parsed, _DURABLE), "connect_timeout": 3}
     engine = create_engine(parsed.set(drivername=name), hide_parameters=True, connect_args=arguments)
-    _teach(engine)
+    _add_listeners(engine)
     return engine
 
 
@@ -128,23 +128,23 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _teach(engine: Engine) -> None:
+def _add_listeners(engine: Engine) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
         event.listen(engine, "begin", _begin_postgresql)
-        event.listen(engine, "handle_error", _leave_what_cannot_be_written)
+        event.listen(engine, "handle_error", _disconnect_if_read_only)
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
     # SQLAlchemy begins transactions itself, below; Python's own guessing breaks transactional DDL.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")  # no old secret stays behind in free pages
-    if wal_is_sound(sqlite3.sqlite_version_info):
+    if is_wal_safe(sqlite3.sqlite_version_info):
         cursor.execute("PRAGMA journal_mode = WAL")
         cursor.execute("PRAGMA synchronous = FULL")  # NORMAL acknowledges commits that are not on the disk
     else:
@@ -153,7 +153,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def wal_is_sound(version: tuple[int, int, int]) -> bool:
+def is_wal_safe(version: tuple[int, int, int]) -> bool:
     """Whether this SQLite has the repair of the WAL-reset bug (sqlite.org/changes.html, 3.51.3)."""
     fixed_later = version >= (3, 51, 3) and version != (3, 52, 0)
     fixed_before = (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
@@ -181,7 +181,7 @@ def _begin_postgresql(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
 
 
-def _leave_what_cannot_be_written(context: ExceptionContext) -> None:
+def _disconnect_if_read_only(context: ExceptionContext) -> None:
     # A server that takes no writes is the wrong one, or not for long: new connections may find it otherwise.
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
         context.is_disconnect = True

@@ -9,13 +9,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from mailsettings.domain.errors import StoreUnavailable
 
 
-class StatementRefused(Exception):
+class StatementRejected(Exception):
     """The database refused a statement: a mistake of ours. PostgreSQL's own text repeats the whole row."""
 
 
 @contextmanager
-def away_as_unavailable() -> Iterator[None]:
-    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, `StatementRefused` else."""
+def translate_database_errors() -> Iterator[None]:
+    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, `StatementRejected` else."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout, OSError):
@@ -24,4 +24,4 @@ def away_as_unavailable() -> Iterator[None]:
         # The bare class is what SQLite has for a file that is damaged, or no database at all.
         if error.connection_invalidated or type(error) is DatabaseError:
             raise StoreUnavailable from None
-        raise StatementRefused(type(error.orig).__name__) from None
+        raise StatementRejected(type(error.orig).__name__) from None

@@ -1,6 +1,6 @@
 """Whether keys and a database belong together: before the first start, and before anything is sealed.
 
-The table `sealing_keys` has a row for each key that ever sealed in this database, with a check text that only that
+The table `encryption_keys` has a row for each key that ever sealed in this database, with a check text that only that
 key opens. The row of a dropped key stays, with an empty check: by that every program knows, whatever its key file
 says, that nothing may be sealed with it again. See docs/decisions/0006-keys-that-change-while-we-run.md.
 """
@@ -15,14 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
-from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.failures import translate_database_errors
 from mailsettings.store.key_file import KeyFileUnusable
-from mailsettings.store.key_ring import KeyRing
-from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.sealing import KeySource, Sealer, key_id_of
-from mailsettings.store.tables import sealing_keys
+from mailsettings.store.tables import encryption_keys
 
-DROPPED = b""
+DROPPED_KEY_CHECK = b""
 """The check of a key that was dropped."""
 
 _CHECK = "this key is the right one"
@@ -40,7 +40,7 @@ class WrongKey(Exception):
         )
 
 
-def require_fitting(url: str, ring: KeyRing) -> None:
+def require_matching_keys(url: str, ring: LiveKeys) -> None:
     """Before anything is written: make the key file of a new database, or see that it fits the one there is.
 
     Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
@@ -50,77 +50,86 @@ def require_fitting(url: str, ring: KeyRing) -> None:
         ring.file.create()
         ring.newest()
         return
-    with _looking_at(url) as connection:
+    with _connection(url) as connection:
         # In this order: another first start makes the file before it commits what is sealed with it.
         if _has_secrets(connection) and ring.file.mark() is None:
             raise WrongKey(_without_file(ring.file.path))
         ring.file.create()
-        prove(connection, ring.newest())
-        require_needed(connection, ring.newest())
+        require_known_key(connection, ring.newest())
+        require_needed_keys(connection, ring.newest())
 
 
-def require_needed(connection: Connection, sealer: Sealer) -> None:
+def require_needed_keys(connection: Connection, sealer: Sealer) -> None:
     """Raise `WrongKey` for a key that secrets need and that is none of ours, although the database knows it."""
-    live = {key for key, check in checks(connection).items() if check != DROPPED}
-    missing = sorted((_used(connection) & live) - sealer.key_ids)
+    live = {key for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
+    missing = sorted((_keys_in_use(connection) & live) - sealer.key_ids)
     if missing:
         raise WrongKey(f"The key {missing[0]} is missing, and secrets in this database need it; put it back.")
 
 
-def prove(connection: Connection, sealer: Sealer) -> None:
+def require_known_key(connection: Connection, sealer: Sealer) -> None:
     """Raise `WrongKey` unless one of the keys is known to have sealed in this database, or none ever did."""
-    live = {key: check for key, check in checks(connection).items() if check != DROPPED}
-    known = {key for key, check in live.items() if _opens(sealer, key, check)} if live else _used(connection)
+    live = {key: check for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
+    known = (
+        {key for key, check in live.items() if _opens(sealer, key, check)} if live else _keys_in_use(connection)
+    )
     if (live or known) and not known & sealer.key_ids:
         raise WrongKey
 
 
-def admit(connection: Connection, sealer: Sealer) -> None:
+def register_key(connection: Connection, sealer: Sealer) -> None:
     """Make the key that seals known to the database. Raises `WrongKey`. Needs the writer's lock."""
     key = sealer.key_id
-    check = connection.execute(select(sealing_keys.c.sealed_check).where(sealing_keys.c.key_id == key)).scalar()
-    if check == DROPPED:
+    check = connection.execute(
+        select(encryption_keys.c.sealed_check).where(encryption_keys.c.key_id == key)
+    ).scalar()
+    if check == DROPPED_KEY_CHECK:
         raise WrongKey(f"The key {key} was dropped and nothing may be sealed with it; put a newer key last.")
     if check is None or not _opens(sealer, key, check):
-        prove(connection, sealer)
+        require_known_key(connection, sealer)
     if check is None:
         sealed = sealer.seal(_CHECK, _place(key))
-        connection.execute(insert(sealing_keys).values(key_id=key, sealed_check=sealed))
+        connection.execute(insert(encryption_keys).values(key_id=key, sealed_check=sealed))
 
 
 async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> Sealer:
     """What a transaction that has the writer's lock seals with; where the keys are not in order, it only opens."""
     try:
         sealer = source.newest()
-        await connection.run_sync(admit, sealer)
+        await connection.run_sync(register_key, sealer)
     except (KeyFileUnusable, WrongKey) as problem:
         _log.error("Nothing can be sealed: %s", problem)
         return source.known().opening_only()
     return sealer
 
 
-def checks(connection: Connection) -> dict[str, bytes]:
+def key_checks(connection: Connection) -> dict[str, bytes]:
     """The check of each key the database knows; none where it has no such table yet."""
-    if not inspect(connection).has_table(sealing_keys.name):
+    if not inspect(connection).has_table(encryption_keys.name):
         return {}
-    return {row.key_id: row.sealed_check for row in connection.execute(select(sealing_keys))}
+    return {row.key_id: row.sealed_check for row in connection.execute(select(encryption_keys))}
 
 
 def _has_secrets(connection: Connection) -> bool:
-    return bool(checks(connection) or _used(connection))
+    return bool(key_checks(connection) or _keys_in_use(connection))
 
 
-def _used(connection: Connection) -> set[str]:
+def _keys_in_use(connection: Connection) -> set[str]:
     """The ids of the keys that secrets need."""
-    return {key for column in SEALED if _exists(connection, column) for key in _used_in(connection, column)}
+    return {
+        key
+        for column in SEALED_COLUMNS
+        if _column_exists(connection, column)
+        for key in _keys_in_column(connection, column)
+    }
 
 
-def _used_in(connection: Connection, column: SealedColumn) -> set[str]:
+def _keys_in_column(connection: Connection, column: SealedColumn) -> set[str]:
     found = connection.execute(select(column.start).where(column.sealed.is_not(None)).distinct())
     return {key for sealed in found.scalars() if (key := key_id_of(sealed)) is not None}
 
 
-def _exists(connection: Connection, column: SealedColumn) -> bool:
+def _column_exists(connection: Connection, column: SealedColumn) -> bool:
     inspector = inspect(connection)
     if not inspector.has_table(column.table.name):
         return False
@@ -143,10 +152,10 @@ def _without_file(path: Path) -> str:
 
 
 @contextmanager
-def _looking_at(url: str) -> Iterator[Connection]:
+def _connection(url: str) -> Iterator[Connection]:
     database = engine.sync_engine(url)
     try:
-        with away_as_unavailable(), database.connect() as connection:
+        with translate_database_errors(), database.connect() as connection:
             yield connection
     finally:
         database.dispose()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _POSIX = os.name == "posix"
-Mark = tuple[int, int, int]
+FileVersion = tuple[int, int, int]
 """Inode, time of change in ns and size of a file: other numbers, other content."""
 
 
@@ -18,9 +18,9 @@ class KeyFileUnusable(Exception):
 
 def create(path: Path, content: bytes) -> None:
     """Make the file, unless another program was quicker. Raises `KeyFileUnusable`."""
-    with _failing_in_a_sentence(path):
+    with _os_errors_as_unusable(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _draft(path, content, None) as draft:
+        with _temporary_file(path, content, None) as draft:
             try:
                 # A link, unlike a rename, does not replace the key of a program that was quicker.
                 os.link(draft, path)
@@ -30,44 +30,44 @@ def create(path: Path, content: bytes) -> None:
 
 def replace(path: Path, content: bytes, like: Path) -> None:
     """Put *content* in the place of what is there, at once, for the owner of *like*. Raises `KeyFileUnusable`."""
-    with _failing_in_a_sentence(path):
+    with _os_errors_as_unusable(path):
         put(path, content, like.stat())
 
 
 def put(path: Path, content: bytes, owner: os.stat_result | None) -> None:
     """Put *content* in the place of what is there, at once, for who owns *owner*. Raises `OSError`."""
-    with _draft(path, content, owner) as draft:
+    with _temporary_file(path, content, owner) as draft:
         draft.replace(path)
         flush_directory(path.parent)
 
 
 def remove(path: Path) -> None:
     """Let there be no such file. Raises `KeyFileUnusable`."""
-    with _failing_in_a_sentence(path):
+    with _os_errors_as_unusable(path):
         path.unlink(missing_ok=True)
 
 
-def read(path: Path, *, group: bool = False) -> tuple[Mark, bytes]:
+def read(path: Path, *, group: bool = False) -> tuple[FileVersion, bytes]:
     """The content with the mark it had; with *group* others of the file's group may read it too.
 
     Raises `KeyFileUnusable`.
     """
-    with _failing_in_a_sentence(path), path.open("rb") as file:
+    with _os_errors_as_unusable(path), path.open("rb") as file:
         found = os.fstat(file.fileno())
         _require_private(path, stat.S_IMODE(found.st_mode), group=group)
-        return _mark(found), file.read()
+        return _version_of(found), file.read()
 
 
-def mark(path: Path) -> Mark | None:
+def file_version(path: Path) -> FileVersion | None:
     """The mark it has now, through symbolic links; None where there is no file. Raises `KeyFileUnusable`."""
-    with _failing_in_a_sentence(path):
+    with _os_errors_as_unusable(path):
         try:
-            return _mark(path.stat())
+            return _version_of(path.stat())
         except FileNotFoundError:
             return None
 
 
-def _mark(found: os.stat_result) -> Mark:
+def _version_of(found: os.stat_result) -> FileVersion:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
@@ -78,7 +78,7 @@ def _require_private(path: Path, mode: int, *, group: bool) -> None:
 
 
 @contextmanager
-def _draft(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[Path]:
+def _temporary_file(path: Path, content: bytes, like: os.stat_result | None) -> Iterator[Path]:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -104,7 +104,7 @@ def flush_directory(path: Path) -> None:
 
 
 @contextmanager
-def _failing_in_a_sentence(path: Path) -> Iterator[None]:
+def _os_errors_as_unusable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

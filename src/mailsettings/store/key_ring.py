@@ -1,16 +1,16 @@
 """The keys of a running program, which follows their file without a restart."""
 
-from mailsettings.store.key_file import KeyFileUnusable, Mark
-from mailsettings.store.ring_file import RingFile
+from mailsettings.store.key_file import FileVersion, KeyFileUnusable
+from mailsettings.store.ring_file import KeyFile
 from mailsettings.store.sealing import Sealer, key_id
 
 
-class KeyRing:
+class LiveKeys:
     """The keys in *file*, looked at when there is reason to; the file need not exist before that."""
 
-    def __init__(self, file: RingFile) -> None:
+    def __init__(self, file: KeyFile) -> None:
         self.file = file
-        self._seen: tuple[Mark, Sealer] | None = None
+        self._seen: tuple[FileVersion, Sealer] | None = None
 
     def known(self) -> Sealer:
         """With the keys as they were last seen. Raises `KeyFileUnusable` when they never were."""

@@ -4,7 +4,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.store.clock import now
-from mailsettings.store.tables import leases as table
+from mailsettings.store.tables import leases as lease_rows
 
 
 class SQLLeases:
@@ -16,23 +16,25 @@ class SQLLeases:
     async def take(self, name: str, holder: str, seconds: float) -> bool:
         """Take or renew a lease for so long, unless it is somebody else's; whether it is *holder*'s now."""
         moment = await now(self._connection)
-        row = (await self._connection.execute(select(table).where(table.c.name == name))).one_or_none()
+        row = (await self._connection.execute(select(lease_rows).where(lease_rows.c.name == name))).one_or_none()
         if row is None:
-            added = insert(table).values(name=name, holder=holder, until=moment + seconds)
+            added = insert(lease_rows).values(name=name, holder=holder, until=moment + seconds)
             await self._connection.execute(added)
             return True
         if row.holder != holder and row.until > moment:
             return False
-        renewed = update(table).where(table.c.name == name).values(holder=holder, until=moment + seconds)
+        renewed = update(lease_rows).where(lease_rows.c.name == name).values(holder=holder, until=moment + seconds)
         await self._connection.execute(renewed)
         return True
 
     async def holds(self, name: str, holder: str) -> bool:
         """Whether the lease is *holder*'s and has not run out."""
-        until = select(table.c.until).where(table.c.name == name, table.c.holder == holder)
+        until = select(lease_rows.c.until).where(lease_rows.c.name == name, lease_rows.c.holder == holder)
         found = (await self._connection.execute(until)).scalar_one_or_none()
         return found is not None and found > await now(self._connection)
 
     async def give_up(self, name: str, holder: str) -> None:
         """Leave the lease to others, if it is *holder*'s."""
-        await self._connection.execute(delete(table).where(table.c.name == name, table.c.holder == holder))
+        await self._connection.execute(
+            delete(lease_rows).where(lease_rows.c.name == name, lease_rows.c.holder == holder)
+        )

@@ -9,13 +9,13 @@ class LoginHashes:
     def __init__(self, audit: SQLAuditLog) -> None:
         self._audit = audit
 
-    async def can_be_there(self) -> bool:
+    async def has_key(self) -> bool:
         """Whether there is a key yet; a transaction that only reads makes none."""
         return await self._audit.chain() is not None
 
     async def of(self, text: str) -> str:
         """64 hexadecimal digits."""
-        return (await self._audit.of_request("login", text.encode("utf-8", "surrogatepass"))).hex()
+        return (await self._audit.request_hash("login", text.encode("utf-8", "surrogatepass"))).hex()
 
     async def of_account(self, name: str) -> str:
         """What the rows of one account have in common."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Revision
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -18,11 +18,11 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import GivenCertificates, SystemTrust
+from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET, label_of
 from mailsettings.store.sealing import Sealer
 
-KINDS: Mapping[type[Authentication], str] = {
+LOGIN_KINDS: Mapping[type[Authentication], str] = {
     NoAuthentication: "none",
     AmbientCredentials: "ambient",
     PasswordAuthentication: "password",
@@ -30,7 +30,7 @@ KINDS: Mapping[type[Authentication], str] = {
 }
 
 
-def values_of(server: MailServer) -> dict[str, Any]:
+def to_columns(server: MailServer) -> dict[str, Any]:
     """All that can be told before the id is known; a column that the login does not use is emptied."""
     login, trust = server.authentication, server.trust
     return {
@@ -39,24 +39,24 @@ def values_of(server: MailServer) -> dict[str, Any]:
         "security": server.security.value,
         "sender_address": server.sender.address,
         "sender_name": server.sender.display_name,
-        "authentication": KINDS[type(login)],
+        "authentication": LOGIN_KINDS[type(login)],
         "username": getattr(login, "username", None),
         "client_id": getattr(login, "client_id", None),
         "tenant": getattr(login, "tenant", None),
-        "certificates": trust.pem if isinstance(trust, GivenCertificates) else None,
+        "certificates": trust.pem if isinstance(trust, CustomTrust) else None,
         "secret_label": server.secret.label if server.secret else None,
     }
 
 
-def sealed_for(server_id: int, server: MailServer, sealer: Sealer) -> bytes | None:
+def seal_secret(server_id: int, server: MailServer, sealer: Sealer) -> bytes | None:
     """The secret of *server*, bound to its id and its destination."""
     if server.secret is None:
         return None
-    beside = MAIL_SERVER_SECRET.said_beside(values_of(server))
-    return sealer.seal(server.secret.reveal(), MAIL_SERVER_SECRET.place(server_id), beside)
+    associated_data = MAIL_SERVER_SECRET.associated_data_in(to_columns(server))
+    return sealer.seal(server.secret.reveal(), MAIL_SERVER_SECRET.place(server_id), associated_data)
 
 
-def server_of(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
+def from_row(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
     """The server in the columns of *row*, which may be one of its past."""
     certificates = row.certificates
     return MailServer(
@@ -65,13 +65,13 @@ def server_of(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
         security=ConnectionSecurity(row.security),
         sender=Sender(row.sender_address, row.sender_name),
         authentication=_authentication(row, _secret(row, server_id, sealer)),
-        trust=SystemTrust() if certificates is None else GivenCertificates(certificates),
+        trust=SystemTrust() if certificates is None else CustomTrust(certificates),
     )
 
 
-def changed(at: datetime, by: str | None) -> Changed:
+def revision_of(at: datetime, by: str | None) -> Revision:
     """Who changed it, and when; SQLite keeps a moment without its zone, which is ours."""
-    return Changed(at if at.tzinfo else at.replace(tzinfo=UTC), by)
+    return Revision(at if at.tzinfo else at.replace(tzinfo=UTC), by)
 
 
 def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:
@@ -88,7 +88,7 @@ def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:
 
 def _secret(row: Row[Any], server_id: int, sealer: Sealer) -> Secret | None:
     sealed, place = row.sealed_secret, MAIL_SERVER_SECRET.place(server_id)
-    beside = MAIL_SERVER_SECRET.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
+    associated_data = MAIL_SERVER_SECRET.associated_data_in(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
     if sealed is None:
         return None
-    return Secret.sealed(lambda: sealer.open(sealed, place, beside), label_of(row.secret_label, sealed))
+    return Secret.sealed(lambda: sealer.open(sealed, place, associated_data), label_of(row.secret_label, sealed))

@@ -8,16 +8,16 @@ from sqlalchemy import Row, delete, exists, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.history import MailServerVersion
-from mailsettings.store.mail_server_rows import changed, server_of
+from mailsettings.store.mail_server_rows import from_row, revision_of
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_server_versions as table
 from mailsettings.store.tables import mail_servers
 
-mark = table.alias()
+removal_row = table.alias()
 _SAME = [column.name for column in table.columns if column.name in mail_servers.columns and column.name != "id"]
 
 
-class SQLMailServerVersions:
+class SQLMailServerHistory:
     """The past of the mail servers, in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
@@ -61,22 +61,22 @@ class SQLMailServerVersions:
         }
         await self._connection.execute(insert(table).values(mark))
 
-    async def forget(self, server_id: int, but: int) -> None:
+    async def forget(self, server_id: int, keep_count: int) -> None:
         """Keep the *but* newest versions of the server."""
-        newest = _newest(server_id, but).with_only_columns(table.c.id)
+        newest = _newest(server_id, keep_count).with_only_columns(table.c.id)
         older = delete(table).where(table.c.server_id == server_id, table.c.id.not_in(newest))
         await self._connection.execute(older)
 
-    async def forget_removed(self, but: int) -> None:
+    async def forget_removed(self, keep_count: int) -> None:
         """Keep the *but* newest versions of servers that are no more, looked for by the marks of their removal."""
-        there = exists().where(mail_servers.c.id == mark.c.server_id)
-        gone = table.c.server_id.in_(select(mark.c.server_id).where(mark.c.removed, ~there))
-        newest = select(table.c.id).where(gone).order_by(table.c.id.desc()).limit(but)
+        there = exists().where(mail_servers.c.id == removal_row.c.server_id)
+        gone = table.c.server_id.in_(select(removal_row.c.server_id).where(removal_row.c.removed, ~there))
+        newest = select(table.c.id).where(gone).order_by(table.c.id.desc()).limit(keep_count)
         await self._connection.execute(delete(table).where(gone, table.c.id.not_in(newest)))
 
     def _version(self, row: Row[Any]) -> MailServerVersion:
-        server = None if row.removed else server_of(row, row.server_id, self._sealer)
-        change = changed(row.changed_at, row.changed_by)
+        server = None if row.removed else from_row(row, row.server_id, self._sealer)
+        change = revision_of(row.changed_at, row.changed_by)
         return MailServerVersion(row.server_id, row.version, server, change, row.is_default)
 
 

@@ -7,20 +7,20 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.changed import Created
+from mailsettings.domain.changed import Creation
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
-from mailsettings.domain.secret import is_kept
-from mailsettings.store.mail_server_rows import KINDS, changed, sealed_for, server_of, values_of
-from mailsettings.store.mail_server_versions import SQLMailServerVersions
+from mailsettings.domain.secret import is_same_secret
+from mailsettings.store.mail_server_rows import LOGIN_KINDS, from_row, revision_of, seal_secret, to_columns
+from mailsettings.store.mail_server_versions import SQLMailServerHistory
 from mailsettings.store.sealing import Sealer
 from mailsettings.store.tables import mail_servers as table
-from mailsettings.store.watch import SQLWatch
+from mailsettings.store.watch import SQLMonitoring
 
 _LISTED = (
     *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
-    *(table.c.username, table.c.authentication == KINDS[AmbientCredentials]),
+    *(table.c.username, table.c.authentication == LOGIN_KINDS[AmbientCredentials]),
 )
 """The columns of a `ListedMailServer`, in its order."""
 
@@ -31,12 +31,12 @@ class SQLMailServers:
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
-        self._past = SQLMailServerVersions(connection, sealer)
+        self._past = SQLMailServerHistory(connection, sealer)
 
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """At most *limit* of them behind id *after*, by id, as a list shows them."""
         chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)
-        return await self._connection.run_sync(_as_the_driver_has_them, chosen)
+        return await self._connection.run_sync(_fetch_plain_tuples, chosen)
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         """The one with this id."""
@@ -60,7 +60,7 @@ class SQLMailServers:
         added = await self._connection.execute(insert(table).values(_new(server, new)).returning(table.c.id))
         server_id: int = added.scalar_one()
         # The secret is sealed for its row, whose id is known only now.
-        sealed = {"sealed_secret": sealed_for(server_id, server, self._sealer)}
+        sealed = {"sealed_secret": seal_secret(server_id, server, self._sealer)}
         await self._connection.execute(update(table).where(table.c.id == server_id).values(sealed))
         return server_id
 
@@ -72,7 +72,7 @@ class SQLMailServers:
             "id": removal.server_id,
             "version": removal.version + 1,
             "is_default": removal.was_default and await self.find_default() is None,
-            "sealed_secret": sealed_for(removal.server_id, server, self._sealer),
+            "sealed_secret": seal_secret(removal.server_id, server, self._sealer),
             **_creation(by, through),
         }
         await self._connection.execute(insert(table).values(_new(server, old)))
@@ -81,14 +81,14 @@ class SQLMailServers:
         """Store *server* in place of what is there."""
         await self._past.keep(server_id)
         now = {
-            **values_of(server),
+            **to_columns(server),
             "version": table.c.version + 1,
-            "sealed_secret": sealed_for(server_id, server, self._sealer),
+            "sealed_secret": seal_secret(server_id, server, self._sealer),
             "updated_at": datetime.now(UTC),
             "changed_by": by,
         }
         stored = await self.find(server_id)
-        if stored is None or not is_kept(stored.server.secret, server.secret):
+        if stored is None or not is_same_secret(stored.server.secret, server.secret):
             now["secret_ends_on"] = None
         await self._connection.execute(update(table).where(table.c.id == server_id).values(now))
 
@@ -97,27 +97,27 @@ class SQLMailServers:
         await self._past.keep(server_id)
         await self._past.note_removal(server_id, by)
         await self._connection.execute(delete(table).where(table.c.id == server_id))
-        await SQLWatch(self._connection).forget(server_id)
+        await SQLMonitoring(self._connection).forget(server_id)
 
-    async def forget_versions(self, server_id: int, but: int) -> None:
+    async def forget_versions(self, server_id: int, keep_count: int) -> None:
         """Keep the *but* newest of what the server was."""
-        await self._past.forget(server_id, but)
+        await self._past.forget(server_id, keep_count)
 
-    async def forget_removed(self, but: int) -> None:
+    async def forget_removed(self, keep_count: int) -> None:
         """Keep the *but* newest of what servers were that are no more."""
-        await self._past.forget_removed(but)
+        await self._past.forget_removed(keep_count)
 
     async def _one(self, condition: Any) -> StoredMailServer | None:
         row = (await self._connection.execute(select(table).where(condition))).one_or_none()
         return None if row is None else self._stored(row)
 
     def _stored(self, row: Row[Any]) -> StoredMailServer:
-        server = server_of(row, row.id, self._sealer)
-        created = Created(row.created_by, row.created_through)
-        return StoredMailServer(row.id, row.version, server, changed(row.updated_at, row.changed_by), created)
+        server = from_row(row, row.id, self._sealer)
+        creation = Creation(row.created_by, row.created_through)
+        return StoredMailServer(row.id, row.version, server, revision_of(row.updated_at, row.changed_by), creation)
 
 
-def _as_the_driver_has_them(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
+def _fetch_plain_tuples(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
     """Rows as plain tuples. SQLAlchemy's own are twice as much work, for what none of these columns needs."""
     result = connection.execute(chosen)
     rows: Sequence[Any] = result.cursor.fetchall()
@@ -131,4 +131,4 @@ def _creation(by: str | None, through: str | None) -> dict[str, Any]:
 
 def _new(server: MailServer, more: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC)
-    return {**values_of(server), **more, "created_at": now, "updated_at": now}
+    return {**to_columns(server), **more, "created_at": now, "updated_at": now}

@@ -13,10 +13,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select
 
 from mailsettings.store import engine
-from mailsettings.store.failures import away_as_unavailable
+from mailsettings.store.failures import translate_database_errors
 from mailsettings.store.tables import schema_support
 
-_PATIENCE_SECONDS = 60
+_LOCK_TIMEOUT_SECONDS = 60
 _PACKAGED = Path(__file__).with_name("alembic")
 _CHECKOUT = Path(__file__).parents[3] / "alembic"
 
@@ -45,7 +45,7 @@ def migrate(url: str) -> None:
     Nothing is missing in a newer schema that works with this program.
     """
     if engine.is_sqlite(url):
-        with away_as_unavailable():
+        with translate_database_errors():
             engine.make_private(engine.sqlite_file(url))
     with _connection(url) as connection:
         if not _is_ahead(connection):
@@ -58,7 +58,7 @@ def exists(url: str) -> bool:
         return False
     database = engine.sync_engine(url)
     try:
-        with away_as_unavailable(), database.connect() as connection:
+        with translate_database_errors(), database.connect() as connection:
             return _revision(connection) is not None
     finally:
         database.dispose()
@@ -95,28 +95,28 @@ def _connection(url: str) -> Iterator[Connection]:
     """A connection whose transaction has the writer's lock, so that migrations wait for one another."""
     database = engine.sync_engine(url)
     try:
-        with away_as_unavailable(), database.connect() as connected:
-            _be_patient(connected)
-            connection = connected.execution_options(**engine.WRITES)
+        with translate_database_errors(), database.connect() as connected:
+            _wait_for_lock(connected)
+            connection = connected.execution_options(**engine.WRITE_OPTIONS)
             with connection.begin():
-                _wait_for_no_reader(connection)
+                _do_not_wait_for_readers(connection)
                 yield connection
     finally:
         database.dispose()
 
 
-def _wait_for_no_reader(connection: Connection) -> None:
+def _do_not_wait_for_readers(connection: Connection) -> None:
     """Give up on a table that a backup reads: everybody else would wait behind us, for as long as it takes."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
 
 
-def _be_patient(connection: Connection) -> None:
+def _wait_for_lock(connection: Connection) -> None:
     """Wait for whoever migrates, or all who start together, as long as on PostgreSQL; requests wait for less."""
     if connection.dialect.name == "sqlite":
         # Past SQLAlchemy, which would begin a transaction, and wait for its lock, before this is said.
         driver: Any = connection.connection.dbapi_connection
-        driver.execute(f"PRAGMA busy_timeout = {_PATIENCE_SECONDS * 1000}")
+        driver.execute(f"PRAGMA busy_timeout = {_LOCK_TIMEOUT_SECONDS * 1000}")
 
 
 def _is_ahead(connection: Connection) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from mailsettings.domain.backup import NotWritten
+from mailsettings.domain.backup import BackupNotWritten
 from mailsettings.store.key_file import flush_directory
 
 
@@ -21,13 +21,13 @@ class NewFile:
         self._is_published = False
 
     def write(self, content: bytes) -> None:
-        """Append *content*. Raises `NotWritten`."""
-        with _failing_in_a_sentence(self._path):
+        """Append *content*. Raises `BackupNotWritten`."""
+        with _os_errors_as_not_written(self._path):
             self._content.write(content)
 
     def publish(self) -> None:
-        """Let it have its name, once it is on the disk. Raises `NotWritten`, also where the name is taken."""
-        with _failing_in_a_sentence(self._path):
+        """Let it have its name, once it is on the disk. Raises `BackupNotWritten`, also where the name is taken."""
+        with _os_errors_as_not_written(self._path):
             self._content.flush()
             os.fsync(self._content.fileno())
             # A link, unlike a rename, does not replace what came there meanwhile.
@@ -43,7 +43,7 @@ class NewFile:
 
 @contextmanager
 def new_file(path: Path) -> Iterator[NewFile]:
-    """A file to write and publish; an error before the end of the block leaves none. Raises `NotWritten`."""
+    """A file to write and publish; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
     require_free(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     content = _created(path, draft)
@@ -55,19 +55,19 @@ def new_file(path: Path) -> Iterator[NewFile]:
         raise
     finally:
         # Closing writes what is left, and that may fail as any write; by then it is published or of no use.
-        with _failing_in_a_sentence(path):
+        with _os_errors_as_not_written(path):
             draft.unlink(missing_ok=True)
             content.close()
 
 
 def require_free(path: Path) -> None:
-    """Raise `NotWritten` if anything has this name."""
+    """Raise `BackupNotWritten` if anything has this name."""
     if os.path.lexists(path):
-        raise NotWritten(_taken(path))
+        raise BackupNotWritten(_taken(path))
 
 
 def _created(path: Path, draft: Path) -> BinaryIO:
-    with _failing_in_a_sentence(path):
+    with _os_errors_as_not_written(path):
         return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
@@ -76,10 +76,10 @@ def _taken(path: Path) -> str:
 
 
 @contextmanager
-def _failing_in_a_sentence(path: Path) -> Iterator[None]:
+def _os_errors_as_not_written(path: Path) -> Iterator[None]:
     try:
         yield
     except FileExistsError:
-        raise NotWritten(_taken(path)) from None
+        raise BackupNotWritten(_taken(path)) from None
     except OSError as error:
-        raise NotWritten(f"{path} cannot be written: {error.strerror}.") from None
+        raise BackupNotWritten(f"{path} cannot be written: {error.strerror}.") from None

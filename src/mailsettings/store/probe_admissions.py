@@ -5,15 +5,15 @@ import uuid
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.store.clock import Now
-from mailsettings.store.tables import probe_admissions as table
+from mailsettings.store.tables import probe_admissions as test_rows
 
-KEPT_SECONDS = 600
+USAGE_KEPT_SECONDS = 600
 """Longer than any test may take, or counts."""
 
 
-class SQLProbeAdmissions:
+class SQLConnectionTestUsage:
     """The tests of each caller, in one transaction.
 
     A clock that was put back leaves tests that are yet to begin. They count for a minute of that, no longer, so
@@ -23,27 +23,29 @@ class SQLProbeAdmissions:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def of(self, principal: str, longest_seconds: float) -> Share:
+    async def of(self, principal: str, max_seconds: float) -> Usage:
         """What *principal* has; a test that has not ended after *longest_seconds* never will."""
-        age = Now() - table.c.begun_at
-        recent = age < WINDOW_SECONDS
+        age = Now() - test_rows.c.begun_at
+        recent = age < USAGE_WINDOW_SECONDS
         share = select(
-            func.count().filter(table.c.ended_at.is_(None), age < longest_seconds).label("running"),
+            func.count().filter(test_rows.c.ended_at.is_(None), age < max_seconds).label("running"),
             func.count().filter(recent).label("begun"),
             func.coalesce(func.max(age).filter(recent), 0).label("oldest"),
-        ).where(table.c.principal == principal, age > -WINDOW_SECONDS)
+        ).where(test_rows.c.principal == principal, age > -USAGE_WINDOW_SECONDS)
         row = (await self._connection.execute(share)).one()
-        return Share(row.running, row.begun, row.oldest)
+        return Usage(row.running, row.begun, row.oldest)
 
     async def begin(self, principal: str) -> str:
         """Count one more of *principal*, until it ends by the id that this returns; old ones are forgotten."""
-        age = Now() - table.c.begun_at
-        await self._connection.execute(delete(table).where((age > KEPT_SECONDS) | (age < -KEPT_SECONDS)))
+        age = Now() - test_rows.c.begun_at
+        await self._connection.execute(
+            delete(test_rows).where((age > USAGE_KEPT_SECONDS) | (age < -USAGE_KEPT_SECONDS))
+        )
         test_id = uuid.uuid4().hex
         new = {"id": test_id, "principal": principal, "begun_at": Now()}
-        await self._connection.execute(insert(table).values(new))
+        await self._connection.execute(insert(test_rows).values(new))
         return test_id
 
     async def end(self, test_id: str) -> None:
         """It does not run any more."""
-        await self._connection.execute(update(table).where(table.c.id == test_id).values(ended_at=Now()))
+        await self._connection.execute(update(test_rows).where(test_rows.c.id == test_id).values(ended_at=Now()))

@@ -11,20 +11,20 @@ from psycopg import AsyncConnection, waiting
 from psycopg.abc import PQGen
 from psycopg.errors import ConnectionTimeout
 
-LOOK_SECONDS = 0.1
-SILENT_LOOKS = 24
+POLL_SECONDS = 0.1
+MAX_SILENT_POLLS = 24
 """How many looks in a row may find nothing. Looks and not seconds: a pause of ours is no silence of the server."""
 
 Value = TypeVar("Value")
 
 
-class PromptConnection(AsyncConnection[Any]):
+class TimeLimitedConnection(AsyncConnection[Any]):
     """A connection that is closed at once when the server stays silent, or when nobody waits for it any more."""
 
     async def wait(
         self,
         gen: PQGen[Value],
-        interval: float = LOOK_SECONDS,
+        interval: float = POLL_SECONDS,
         timeout: float | None = None,  # noqa: ASYNC109  # the driver's own method
     ) -> Value:
         """What *gen* comes to. Raises `ConnectionTimeout` for a server that says nothing.
@@ -34,7 +34,7 @@ class PromptConnection(AsyncConnection[Any]):
         """
         try:
             heard = _unless_silent(gen)
-            return await waiting.wait_async(heard, self.pgconn.socket, min(interval, LOOK_SECONDS), timeout)
+            return await waiting.wait_async(heard, self.pgconn.socket, min(interval, POLL_SECONDS), timeout)
         except (asyncio.CancelledError, ConnectionTimeout):
             self.pgconn.finish()
             raise
@@ -47,7 +47,7 @@ def _unless_silent(gen: PQGen[Value]) -> PQGen[Value]:
         while True:
             ready = yield wanted
             silent = 0 if ready else silent + 1
-            if silent >= SILENT_LOOKS:
+            if silent >= MAX_SILENT_POLLS:
                 raise ConnectionTimeout("the server says nothing")
             wanted = gen.send(ready)
     except StopIteration as end:

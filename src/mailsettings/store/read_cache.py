@@ -17,7 +17,7 @@ from mailsettings.store.transaction import Transaction
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-MOST_VALUES = 1024
+MAX_VALUES = 1024
 
 Version = tuple[int, int]
 """The connection that was asked, counted up, and its number; each connection counts from its own beginning."""
@@ -57,7 +57,7 @@ class DataVersion:
         return self._connection
 
 
-class FreshValues(Generic[Key, Value]):
+class CachedValues(Generic[Key, Value]):
     """Values by key, loaded again whenever something was committed; each time where versions cannot be told."""
 
     def __init__(self, version: DataVersion | None, load: Callable[[Key], Awaitable[Value]]) -> None:
@@ -71,7 +71,7 @@ class FreshValues(Generic[Key, Value]):
         version = self._version.current() if self._version else None
         if version is None:
             return await self._load(key)
-        if version != self._kept_of or len(self._kept) > MOST_VALUES:
+        if version != self._kept_of or len(self._kept) > MAX_VALUES:
             self._kept, self._kept_of = {}, version
         kept = self._kept
         if key not in kept:
@@ -90,8 +90,8 @@ class ReadCache:
         self, version: DataVersion | None, reading: Callable[[], AbstractAsyncContextManager[Transaction]]
     ) -> None:
         self._reading = reading
-        self._default: FreshValues[None, StoredMailServer | None] = FreshValues(version, self._read_default)
-        self._accounts: FreshValues[str, Credentials | None] = FreshValues(version, self._read_account)
+        self._default: CachedValues[None, StoredMailServer | None] = CachedValues(version, self._read_default)
+        self._accounts: CachedValues[str, Credentials | None] = CachedValues(version, self._read_account)
 
     async def default_mail_server(self) -> StoredMailServer | None:
         """Return the mail server that an API which knows a single server shows."""

@@ -8,16 +8,16 @@ from sqlalchemy import Column, Table, exists, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.backup import Backup, BackupUnusable, Copied, DatabaseNotEmpty
+from mailsettings.domain.backup import Backup, BackupUnusable, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.store.backup_contents import Batch, numbered
-from mailsettings.store.failures import StatementRefused, away_as_unavailable
-from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.backup_contents import Batch, identity_column
+from mailsettings.store.failures import StatementRejected, translate_database_errors
+from mailsettings.store.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.sealing import Sealer
-from mailsettings.store.snapshot import UNHURRIED
-from mailsettings.store.tables import metadata, schema_support, sealing_keys
+from mailsettings.store.snapshot import LONG_TIMEOUTS
+from mailsettings.store.tables import encryption_keys, metadata, schema_support
 
-_MAY_HOLD_SOMETHING = {schema_support, sealing_keys}
+_MAY_HOLD_SOMETHING = {schema_support, encryption_keys}
 """Filled by the migrations, and by the transaction that restores before it begins to."""
 
 
@@ -44,14 +44,14 @@ class Restorable(Protocol):
         ...
 
 
-class SQLContents:
+class SQLRestore:
     """All that the database holds, in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
 
-    async def fill(self, backup: Restorable) -> Copied:
+    async def fill(self, backup: Restorable) -> CopyResult:
         """Put in what *backup* has, its secrets sealed with our key; those that do not open stay as they are.
 
         Raises `DatabaseNotEmpty`, `BackupUnusable`.
@@ -64,16 +64,16 @@ class SQLContents:
             unreadable += _sealed_anew(batch, opener, self._sealer)
             await self._insert(batch)
             count += len(batch.rows)
-            if batch.last_number and (column := numbered(batch.table)) is not None:
+            if batch.last_number and (column := identity_column(batch.table)) is not None:
                 last_numbers[column] = batch.last_number
         for column, last in last_numbers.items():
             with _refused_as_unusable(column.table):
                 await self._go_on_after(column, last)
-        return Copied(count, unreadable)
+        return CopyResult(count, unreadable)
 
     async def _take_time(self) -> None:
         if self._connection.dialect.name != "sqlite":
-            for limit in UNHURRIED:
+            for limit in LONG_TIMEOUTS:
                 await self._connection.execute(limit)
 
     async def _require_empty(self) -> None:
@@ -106,7 +106,7 @@ class SQLContents:
 
 def _sealed_anew(batch: Batch, opener: Sealer, sealer: Sealer) -> Iterator[str]:
     """The places of the secrets that *opener* cannot open; all others are sealed by *sealer* then."""
-    for column in SEALED:
+    for column in SEALED_COLUMNS:
         if column.table is batch.table:
             for row in batch.rows:
                 if not _seal_anew(column, row, opener, sealer):
@@ -115,11 +115,11 @@ def _sealed_anew(batch: Batch, opener: Sealer, sealer: Sealer) -> Iterator[str]:
 
 def _seal_anew(column: SealedColumn, row: dict[str, Any], opener: Sealer, sealer: Sealer) -> bool:
     sealed, place = row[column.sealed.name], column.place(row[column.sealed_for.name])
-    beside = column.said_beside(row)
+    associated_data = column.associated_data_in(row)
     if sealed is None:
         return True
     try:
-        row[column.sealed.name] = sealer.seal(opener.open(sealed, place, beside), place, beside)
+        row[column.sealed.name] = sealer.seal(opener.open(sealed, place, associated_data), place, associated_data)
     except SecretUnreadable:
         return False
     row.update(column.labelled(row, sealed))
@@ -130,7 +130,7 @@ def _seal_anew(column: SealedColumn, row: dict[str, Any], opener: Sealer, sealer
 def _refused_as_unusable(table: Table) -> Iterator[None]:
     """One database may take what the other does not."""
     try:
-        with away_as_unavailable():
+        with translate_database_errors():
             yield
-    except (StatementRefused, SQLAlchemyError, OverflowError):
+    except (StatementRejected, SQLAlchemyError, OverflowError):
         raise BackupUnusable(f"The database does not take what the backup has for {table.name}.") from None

@@ -5,19 +5,19 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.once import Result
-from mailsettings.domain.probe import Change, ProbeReport, Value
+from mailsettings.domain.once import IdempotentResult
+from mailsettings.domain.probe import ProbeReport, SettingValue, SuggestedChange
 from mailsettings.domain.setting import Setting
 
-_RESULTS: TypeAdapter[Result] = TypeAdapter(Result)
+_RESULTS: TypeAdapter[IdempotentResult] = TypeAdapter(IdempotentResult)
 
 
-def to_json(result: Result) -> str:
+def to_json(result: IdempotentResult) -> str:
     """*result* as text."""
     return _RESULTS.dump_json(result).decode()
 
 
-def from_json(text: str) -> Result:
+def from_json(text: str) -> IdempotentResult:
     """What `to_json` was given."""
     result = _RESULTS.validate_json(text)
     if not isinstance(result, ProbeReport) or result.failure is None:
@@ -26,12 +26,12 @@ def from_json(text: str) -> Result:
     return replace(result, failure=replace(result.failure, changes=changes))
 
 
-def _restored(change: Change) -> Change:
+def _restored(change: SuggestedChange) -> SuggestedChange:
     """JSON does not tell the connection security "none" from a user of that name; the setting does."""
     if change.setting is not Setting.SECURITY:
         return change
     return replace(change, current=_security(change.current), suggested=_security(change.suggested))
 
 
-def _security(value: Value | None) -> Value | None:
+def _security(value: SettingValue | None) -> SettingValue | None:
     return ConnectionSecurity(value) if isinstance(value, str) else value

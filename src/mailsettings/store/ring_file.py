@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailsettings.store import key_file
-from mailsettings.store.key_file import KeyFileUnusable, Mark
+from mailsettings.store.key_file import FileVersion, KeyFileUnusable
 from mailsettings.store.sealing import KEY_BYTES, key_id
 
 _HEADER = (
@@ -36,15 +36,15 @@ _HEADER = (
 _MARK = "bound"
 
 
-class Ring(NamedTuple):
+class KeyFileContent(NamedTuple):
     """The keys in a file, the newest last; `bound` has the ids of those that are marked."""
 
-    mark: Mark
+    mark: FileVersion
     keys: Sequence[bytes]
     bound: frozenset[str]
 
 
-class KeysKeptElsewhere(KeyFileUnusable):
+class ReadOnlyKeyFile(KeyFileUnusable):
     """The ring is not ours to write."""
 
     def __init__(self, path: Path) -> None:
@@ -54,13 +54,13 @@ class KeysKeptElsewhere(KeyFileUnusable):
         )
 
 
-def new_line() -> str:
+def new_key_line() -> str:
     """A line with a new key, for the end of a ring."""
     key = secrets.token_bytes(KEY_BYTES)
     return f"{b64encode(key).decode()} {_MARK} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
 
 
-class RingFile:
+class KeyFile:
     """A ring at *path*; *before* is where the one key of older versions is. With *given* it is never written."""
 
     def __init__(self, path: Path, *, before: Path | None = None, given: bool = False) -> None:
@@ -68,24 +68,24 @@ class RingFile:
         self.given = given
         self._before = before
 
-    def mark(self) -> Mark | None:
+    def mark(self) -> FileVersion | None:
         """What moves with every change; None where there is no file. Raises `KeyFileUnusable`."""
-        found = key_file.mark(self.path)
-        return found if found or self._before is None else key_file.mark(self._before)
+        found = key_file.file_version(self.path)
+        return found if found or self._before is None else key_file.file_version(self._before)
 
     def create(self) -> None:
         """Make a ring of one new key where there is no file. Raises `KeyFileUnusable`."""
         if not self.given and self.mark() is None:
-            key_file.create(self.path, f"{_HEADER}{new_line()}".encode())
+            key_file.create(self.path, f"{_HEADER}{new_key_line()}".encode())
 
-    def read(self) -> Ring:
+    def read(self) -> KeyFileContent:
         """Return the keys and the mark of the file they were in. Raises `KeyFileUnusable`."""
         found, text = self._text()
         keys = [key for line in text if (key := self._key(line)) is not None]
         if not keys:
             raise KeyFileUnusable(f"{self.path} holds no key.")
         bound = {key_id(key) for line in text if (key := self._key(line)) is not None and _is_marked(line)}
-        return Ring(found, keys, frozenset(bound))
+        return KeyFileContent(found, keys, frozenset(bound))
 
     def bind(self) -> None:
         """Mark every key, as what opens bound secrets alone. Raises `KeyFileUnusable`."""
@@ -97,7 +97,7 @@ class RingFile:
         """Add a new key, which is the newest from now on; its id. Raises `KeyFileUnusable`."""
         self._require_ours()
         _, text = self._text()
-        line = new_line()
+        line = new_key_line()
         self._write([*text, line])
         return key_id(self._key(line) or b"")
 
@@ -109,14 +109,14 @@ class RingFile:
         self._write([line for line in text if self._id(line) != dropped])
 
     def _remove_before(self, dropped: str) -> None:
-        if self._before is None or key_file.mark(self._before) is None:
+        if self._before is None or key_file.file_version(self._before) is None:
             return
         if key_id(key_file.read(self._before)[1]) == dropped:
             key_file.remove(self._before)
 
     def _require_ours(self) -> None:
         if self.given:
-            raise KeysKeptElsewhere(self.path)
+            raise ReadOnlyKeyFile(self.path)
 
     def _write(self, text: Sequence[str]) -> None:
         like = self.path if self.path.exists() else self._before
@@ -125,11 +125,11 @@ class RingFile:
             self.path.resolve(), "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path
         )
 
-    def _text(self) -> tuple[Mark, Sequence[str]]:
+    def _text(self) -> tuple[FileVersion, Sequence[str]]:
         if (
             self._before is not None
-            and key_file.mark(self.path) is None
-            and key_file.mark(self._before) is not None
+            and key_file.file_version(self.path) is None
+            and key_file.file_version(self._before) is not None
         ):
             found, key = key_file.read(self._before)
             if len(key) != KEY_BYTES:

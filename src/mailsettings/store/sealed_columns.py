@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, LargeBinary, Table, func
 
 from mailsettings.domain.secret import LABEL_BYTES
-from mailsettings.store.sealing import START_BYTES, start_of
-from mailsettings.store.tables import mail_server_versions, mail_servers, sealed_keys
+from mailsettings.store.sealing import PREFIX_BYTES, prefix_of
+from mailsettings.store.tables import mail_server_versions, mail_servers, service_keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,9 +23,9 @@ class SealedColumn:
 
     id: Column[Any]
     sealed: Column[Any]
-    beside: Sequence[Column[Any]] = ()
-    home: Column[Any] | None = None
-    owner: Column[Any] | None = None
+    associated_data: Sequence[Column[Any]] = ()
+    original_column: Column[Any] | None = None
+    original_row_id: Column[Any] | None = None
     label: Column[Any] | None = None
 
     @property
@@ -36,25 +36,25 @@ class SealedColumn:
     @property
     def start(self) -> ColumnElement[bytes]:
         """What tells which key a secret needs, cut out by the database."""
-        return func.substr(self.sealed, 1, START_BYTES, type_=LargeBinary)
+        return func.substr(self.sealed, 1, PREFIX_BYTES, type_=LargeBinary)
 
     def newest_start(self, key_id: str) -> bytes:
         """What a secret here begins with when this key sealed it in today's format."""
-        return start_of(key_id, bound=bool(self.beside))
+        return prefix_of(key_id, bound=bool(self.associated_data))
 
     @property
     def sealed_for(self) -> Column[Any]:
         """The id that belongs to the place."""
-        return self.id if self.owner is None else self.owner
+        return self.id if self.original_row_id is None else self.original_row_id
 
     def place(self, row_id: object) -> str:
         """Where the secret of this row is, or was when it was sealed."""
-        home = self.sealed if self.home is None else self.home
-        return f"{home.table.name}|{row_id}|{home.name}"
+        original_column = self.sealed if self.original_column is None else self.original_column
+        return f"{original_column.table.name}|{row_id}|{original_column.name}"
 
-    def said_beside(self, values: Mapping[Any, Any]) -> str:
+    def associated_data_in(self, values: Mapping[Any, Any]) -> str:
         """What a secret is bound to of the *values* in its row; empty where it is bound to none."""
-        return json.dumps([values[column.name] for column in self.beside]) if self.beside else ""
+        return json.dumps([values[column.name] for column in self.associated_data]) if self.associated_data else ""
 
     def labelled(self, values: Mapping[Any, Any], sealed: bytes) -> dict[str, str]:
         """The label of the secret in a row, by its column, to be kept when the secret is sealed anew."""
@@ -70,7 +70,7 @@ def label_of(label: str | None, sealed: bytes) -> str:
     return label or hashlib.sha256(b"mailsettings secret label" + sealed).digest()[:LABEL_BYTES].hex()
 
 
-def _destination(table: Table) -> Sequence[Column[Any]]:
+def _destination_columns(table: Table) -> Sequence[Column[Any]]:
     """What `MailServer.destination` is made of."""
     names = ["host", "port", "security", "certificates", "authentication", "username", "client_id", "tenant"]
     return [table.c[name] for name in names]
@@ -79,18 +79,18 @@ def _destination(table: Table) -> Sequence[Column[Any]]:
 MAIL_SERVER_SECRET = SealedColumn(
     mail_servers.c.id,
     mail_servers.c.sealed_secret,
-    _destination(mail_servers),
+    _destination_columns(mail_servers),
     label=mail_servers.c.secret_label,
 )
 PAST_SECRET = SealedColumn(
     mail_server_versions.c.id,
     mail_server_versions.c.sealed_secret,
-    _destination(mail_server_versions),
-    home=mail_servers.c.sealed_secret,
-    owner=mail_server_versions.c.server_id,
+    _destination_columns(mail_server_versions),
+    original_column=mail_servers.c.sealed_secret,
+    original_row_id=mail_server_versions.c.server_id,
     label=mail_server_versions.c.secret_label,
 )
 
-OWN_KEY = SealedColumn(sealed_keys.c.name, sealed_keys.c.sealed)
+SERVICE_KEY = SealedColumn(service_keys.c.name, service_keys.c.sealed)
 
-SEALED: Sequence[SealedColumn] = (MAIL_SERVER_SECRET, PAST_SECRET, OWN_KEY)
+SEALED_COLUMNS: Sequence[SealedColumn] = (MAIL_SERVER_SECRET, PAST_SECRET, SERVICE_KEY)

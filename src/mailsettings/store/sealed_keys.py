@@ -9,14 +9,14 @@ from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.store.sealed_columns import OWN_KEY
+from mailsettings.store.sealed_columns import SERVICE_KEY
 from mailsettings.store.sealing import Sealer
-from mailsettings.store.tables import sealed_keys as table
+from mailsettings.store.tables import service_keys as table
 
 _log = logging.getLogger(__name__)
 
 
-class SQLSealedKeys:
+class SQLServiceKeys:
     """Named keys as text, in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
@@ -26,7 +26,7 @@ class SQLSealedKeys:
     async def get(self, name: str) -> str | None:
         """The key of this name. Raises `SecretUnreadable`."""
         sealed = (await self._connection.execute(select(table.c.sealed).where(table.c.name == name))).scalar()
-        return None if sealed is None else self._sealer.open(sealed, OWN_KEY.place(name))
+        return None if sealed is None else self._sealer.open(sealed, SERVICE_KEY.place(name))
 
     async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
         """Name and text of each key whose name begins with *prefix*, oldest first; of those that open."""
@@ -37,14 +37,14 @@ class SQLSealedKeys:
     def _opened(self, row: Row[Any]) -> str | None:
         """A damaged key fails alone: what it signed is refused, and nothing else."""
         try:
-            return self._sealer.open(row.sealed, OWN_KEY.place(row.name))
+            return self._sealer.open(row.sealed, SERVICE_KEY.place(row.name))
         except SecretUnreadable:
             _log.error("The key %s does not open.", row.name)
             return None
 
     async def add(self, name: str, text: str) -> None:
         """Keep a new key."""
-        sealed = self._sealer.seal(text, OWN_KEY.place(name))
+        sealed = self._sealer.seal(text, SERVICE_KEY.place(name))
         new = {"name": name, "created_at": datetime.now(UTC), "sealed": sealed}
         await self._connection.execute(insert(table).values(new))
 

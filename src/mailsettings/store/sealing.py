@@ -19,7 +19,7 @@ _PLAIN = b"\x01"
 _BOUND = b"\x02"
 """Bound to its place and to what stands beside it."""
 _ID_BYTES = 8
-START_BYTES = 1 + _ID_BYTES
+PREFIX_BYTES = 1 + _ID_BYTES
 """How much of a sealed secret tells which key it needs."""
 
 _NONCE_BYTES = 12  # NIST SP 800-38D 8.2.2: random, 96 bits
@@ -32,11 +32,11 @@ def key_id(key: bytes) -> str:
 
 def key_id_of(sealed: bytes) -> str | None:
     """The id of the key that *sealed* needs; None where it is nothing of ours."""
-    whole = sealed.startswith((_PLAIN, _BOUND)) and len(sealed) >= START_BYTES
-    return sealed[1:START_BYTES].hex() if whole else None
+    whole = sealed.startswith((_PLAIN, _BOUND)) and len(sealed) >= PREFIX_BYTES
+    return sealed[1:PREFIX_BYTES].hex() if whole else None
 
 
-def start_of(key_id: str, *, bound: bool = False) -> bytes:
+def prefix_of(key_id: str, *, bound: bool = False) -> bytes:
     """What everything begins with that was sealed with this key, in one format or the other."""
     return (_BOUND if bound else _PLAIN) + bytes.fromhex(key_id)
 
@@ -84,27 +84,27 @@ class Sealer:
         """The ids of all keys."""
         return frozenset(self._ciphers)
 
-    def seal(self, text: str, place: str, beside: str = "") -> bytes:
+    def seal(self, text: str, place: str, associated_data: str = "") -> bytes:
         """*text*, unreadable without the key. Raises `StoreUnavailable` after `opening_only`."""
         if not self._seals:
             raise StoreUnavailable
         nonce = os.urandom(_NONCE_BYTES)
-        aad = _bound_to(place, self.key_id, beside)
+        aad = _bound_to(place, self.key_id, associated_data)
         sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), aad)
-        return start_of(self.key_id, bound=bool(beside)) + nonce + sealed
+        return prefix_of(self.key_id, bound=bool(associated_data)) + nonce + sealed
 
-    def open(self, sealed: bytes, place: str, beside: str = "") -> str:
+    def open(self, sealed: bytes, place: str, associated_data: str = "") -> str:
         """What was sealed for *place*. Raises `SecretUnreadable`."""
         needed = key_id_of(sealed)
         cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
         if needed is None or cipher is None:
             raise SecretUnreadable
         binds = sealed.startswith(_BOUND)
-        if beside and not binds and self._only_bound(needed):
+        if associated_data and not binds and self._only_bound(needed):
             raise SecretUnreadable
-        nonce, text = sealed[START_BYTES : START_BYTES + _NONCE_BYTES], sealed[START_BYTES + _NONCE_BYTES :]
+        nonce, text = sealed[PREFIX_BYTES : PREFIX_BYTES + _NONCE_BYTES], sealed[PREFIX_BYTES + _NONCE_BYTES :]
         try:
-            aad = _bound_to(place, needed, beside if binds else "")
+            aad = _bound_to(place, needed, associated_data if binds else "")
             return cipher.decrypt(nonce, text, aad).decode()
         except (InvalidTag, ValueError):
             raise SecretUnreadable from None
@@ -129,7 +129,7 @@ class Sealer:
         return self._later()._ciphers.get(needed) if self._later else None  # noqa: SLF001  # one of us
 
 
-def _bound_to(place: str, key_id: str, beside: str) -> bytes:
-    if not beside:
+def _bound_to(place: str, key_id: str, associated_data: str) -> bytes:
+    if not associated_data:
         return f"{place}|{key_id}".encode()
-    return f"{place}|{hashlib.sha256(beside.encode()).hexdigest()}|{key_id}".encode()
+    return f"{place}|{hashlib.sha256(associated_data.encode()).hexdigest()}|{key_id}".encode()

@@ -9,40 +9,40 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.sealing_key import (
+    EncryptionKey,
+    EncryptionKeyReport,
     KeyIsCurrent,
     KeyNeeded,
     KeyUnknown,
-    Resealed,
-    SealingKey,
-    SealingReport,
+    ResealResult,
 )
-from mailsettings.store.key_admission import DROPPED, admit, checks
-from mailsettings.store.sealed_columns import SEALED, SealedColumn
-from mailsettings.store.sealing import KeySource, Sealer, key_id_of, start_of
-from mailsettings.store.tables import sealing_keys as table
+from mailsettings.store.key_admission import DROPPED_KEY_CHECK, key_checks, register_key
+from mailsettings.store.sealed_columns import SEALED_COLUMNS, SealedColumn
+from mailsettings.store.sealing import KeySource, Sealer, key_id_of, prefix_of
+from mailsettings.store.tables import encryption_keys as table
 
 Position = tuple[int, Any]
 """Where sealing anew goes on: the number of the column in the list, and the last row that was looked at."""
 
 
-class SQLSealingKeys:
+class SQLKeyRegistry:
     """The sealing keys, in one transaction."""
 
     def __init__(
-        self, connection: AsyncConnection, source: KeySource, columns: Sequence[SealedColumn] = SEALED
+        self, connection: AsyncConnection, source: KeySource, columns: Sequence[SealedColumn] = SEALED_COLUMNS
     ) -> None:
         self._connection = connection
         self._source = source
         self._columns = columns
 
-    async def admit_newest(self) -> str:
+    async def register_newest(self) -> str:
         """Make the key that seals from now on known to the database; its id.
 
         Raises `WrongKey`, `KeyFileUnusable`.
         """
         return (await self._admitted()).key_id
 
-    async def reseal(self, position: Position | None, at_most: int) -> tuple[Resealed, Position | None]:
+    async def reseal(self, position: Position | None, at_most: int) -> tuple[ResealResult, Position | None]:
         """Seal with the current key what some rows hold; what was done, and where to go on (None: nowhere).
 
         Raises `WrongKey`, `KeyFileUnusable`.
@@ -50,7 +50,7 @@ class SQLSealingKeys:
         sealer = await self._admitted()
         number, after = position or (0, None)
         rows = await self._older(self._columns[number], sealer, after, at_most)
-        done = Resealed()
+        done = ResealResult()
         for row in rows:
             done += await self._reseal(self._columns[number], sealer, row)
         if len(rows) == at_most:
@@ -69,33 +69,35 @@ class SQLSealingKeys:
 
     async def retire(self, key_id: str) -> None:
         """Keep every program from sealing with this key from now on."""
-        known = update(table).where(table.c.key_id == key_id).values(sealed_check=DROPPED)
+        known = update(table).where(table.c.key_id == key_id).values(sealed_check=DROPPED_KEY_CHECK)
         if (await self._connection.execute(known)).rowcount == 0:
-            await self._connection.execute(table.insert().values(key_id=key_id, sealed_check=DROPPED))
+            await self._connection.execute(table.insert().values(key_id=key_id, sealed_check=DROPPED_KEY_CHECK))
 
-    async def report(self) -> SealingReport:
+    async def report(self) -> EncryptionKeyReport:
         """All keys, ours and those the database knows, and every secret that does not open."""
         sealer = self._source.newest()
         found = [(column, row) for column in self._columns for row in await self._sealed(column)]
         counted = Counter(key_id_of(row.sealed) for _, row in found)
         ids = sealer.key_ids | await self._live() | {key for key in counted if key is not None}
-        keys = [SealingKey(key, key == sealer.key_id, key in sealer.key_ids, counted[key]) for key in sorted(ids)]
+        keys = [
+            EncryptionKey(key, key == sealer.key_id, key in sealer.key_ids, counted[key]) for key in sorted(ids)
+        ]
         closed = [(column, row) for column, row in found if _opened(sealer, column, row) is None]
-        return SealingReport(keys, [column.place(row.sealed_for) for column, row in closed])
+        return EncryptionKeyReport(keys, [column.place(row.sealed_for) for column, row in closed])
 
     async def _admitted(self) -> Sealer:
         sealer = self._source.newest()
-        await self._connection.run_sync(admit, sealer)
+        await self._connection.run_sync(register_key, sealer)
         return sealer
 
     async def _live(self) -> set[str]:
-        known = await self._connection.run_sync(checks)
-        return {key for key, check in known.items() if check != DROPPED}
+        known = await self._connection.run_sync(key_checks)
+        return {key for key, check in known.items() if check != DROPPED_KEY_CHECK}
 
     async def _needing(self, key_id: str) -> int:
         needed = 0
         for column in self._columns:
-            starts = [start_of(key_id, bound=bound) for bound in (False, True)]
+            starts = [prefix_of(key_id, bound=bound) for bound in (False, True)]
             count = select(func.count()).where(column.start.in_(starts))
             needed += (await self._connection.execute(count)).scalar_one()
         return needed
@@ -111,17 +113,17 @@ class SQLSealingKeys:
             rows = rows.where(column.id > after)
         return (await self._connection.execute(rows)).all()
 
-    async def _reseal(self, column: SealedColumn, sealer: Sealer, row: Row[Any, Any]) -> Resealed:
+    async def _reseal(self, column: SealedColumn, sealer: Sealer, row: Row[Any, Any]) -> ResealResult:
         text = _opened(sealer, column, row)
         if text is None:
-            return Resealed(unreadable=(column.place(row.sealed_for),))
+            return ResealResult(unreadable=(column.place(row.sealed_for),))
         # Neither its version nor its time of change move: what is stored is what it was.
         sealed = {
             column.sealed.name: sealer.seal(text, column.place(row.sealed_for), _beside(column, row)),
             **column.labelled(row._mapping, row.sealed),  # noqa: SLF001  # as in `_beside`
         }
         await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
-        return Resealed(1)
+        return ResealResult(1)
 
 
 def _secrets(column: SealedColumn) -> Select[Any, Any]:
@@ -129,7 +131,7 @@ def _secrets(column: SealedColumn) -> Select[Any, Any]:
         column.id.label("id"),
         column.sealed_for.label("sealed_for"),
         column.sealed.label("sealed"),
-        *column.beside,
+        *column.associated_data,
         *([] if column.label is None else [column.label]),
     )
     return rows.where(column.sealed.is_not(None)).order_by(column.id)
@@ -143,4 +145,4 @@ def _opened(sealer: Sealer, column: SealedColumn, row: Row[Any, Any]) -> str | N
 
 
 def _beside(column: SealedColumn, row: Row[Any, Any]) -> str:
-    return column.said_beside(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
+    return column.associated_data_in(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping

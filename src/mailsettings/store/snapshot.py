@@ -13,17 +13,17 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, StaticPool, Table, create_engine, select, text
 
 from mailsettings import __version__
-from mailsettings.domain.backup import Backup, BackupUnusable, Copied
+from mailsettings.domain.backup import Backup, BackupUnusable, CopyResult
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.store import engine, migrations
-from mailsettings.store.backup_contents import BACKED_UP, Preface, RowFormat, as_line, numbered
-from mailsettings.store.failures import away_as_unavailable
-from mailsettings.store.ring_file import RingFile
-from mailsettings.store.sealed_columns import SEALED, SealedColumn
+from mailsettings.store.backup_contents import BACKED_UP, Preface, RowFormat, identity_column, to_line
+from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.ring_file import KeyFile
+from mailsettings.store.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.sealing import Sealer
 
-ROWS_AT_ONCE = 500
-UNHURRIED = [
+ROWS_PER_FETCH = 500
+LONG_TIMEOUTS = [
     text(f"SET LOCAL {limit} = '10min'") for limit in ("statement_timeout", "idle_in_transaction_session_timeout")
 ]
 """For PostgreSQL: a statement is about a few rows, and between two of them a disk may have its turn."""
@@ -32,36 +32,36 @@ UNHURRIED = [
 class Snapshot:
     """The database at the moment of the first line that is asked for."""
 
-    def __init__(self, url: str, ring: RingFile) -> None:
+    def __init__(self, url: str, ring: KeyFile) -> None:
         self._url = url
         self._ring = ring
         self._rows = 0
         self._unreadable: list[str] = []
 
     @property
-    def copied(self) -> Copied:
+    def copied(self) -> CopyResult:
         """What was in the lines so far."""
-        return Copied(self._rows, self._unreadable)
+        return CopyResult(self._rows, self._unreadable)
 
     def lines(self, backup_id: str, made_at: str) -> Generator[bytes]:
         """Everything. Raises `BackupUnusable`, `KeyFileUnusable`, `StoreUnavailable`."""
         # Whatever key is needed at the moment between these two looks, one of them sees it.
         before = self._ring.read()
-        with away_as_unavailable(), _one_moment(self._url) as connection:
+        with translate_database_errors(), _consistent_connection(self._url) as connection:
             revision = _known_revision(connection)
             now = self._ring.read()
             keys, bound = list(dict.fromkeys([*before.keys, *now.keys])), before.bound | now.bound
             yield Preface(Backup(backup_id, made_at, __version__), revision, keys, bound).line()
             for table in BACKED_UP:
                 yield from self._table(connection, table, Sealer(*keys, bound=bound))
-        yield as_line({"rows": self._rows})
+        yield to_line({"rows": self._rows})
 
     def _table(self, connection: Connection, table: Table, sealer: Sealer) -> Iterator[bytes]:
-        form, sealed = RowFormat(table), [column for column in SEALED if column.table is table]
+        form, sealed = RowFormat(table), [column for column in SEALED_COLUMNS if column.table is table]
         last = _last_number(connection, table)
-        yield as_line({"table": table.name, "columns": form.columns, "last_number": last})
+        yield to_line({"table": table.name, "columns": form.columns, "last_number": last})
         everything = select(table).order_by(*table.primary_key)
-        for row in connection.execute(everything, execution_options={"yield_per": ROWS_AT_ONCE}):
+        for row in connection.execute(everything, execution_options={"yield_per": ROWS_PER_FETCH}):
             self._rows += 1
             self._unreadable += _places_of_unreadable(sealed, sealer, row)
             yield form.line(row)
@@ -84,14 +84,14 @@ def _places_of_unreadable(columns: Sequence[SealedColumn], sealer: Sealer, row: 
         sealed, place = values[column.sealed], column.place(values[column.sealed_for])
         try:
             if sealed is not None:
-                sealer.open(sealed, place, column.said_beside(values))
+                sealer.open(sealed, place, column.associated_data_in(values))
         except SecretUnreadable:
             yield place
 
 
 def _last_number(connection: Connection, table: Table) -> int | None:
     """The highest number that was ever given to a row, though the row be gone; None where none are given."""
-    column = numbered(table)
+    column = identity_column(table)
     if column is None:
         return None
     if connection.dialect.name == "sqlite":
@@ -102,7 +102,7 @@ def _last_number(connection: Connection, table: Table) -> int | None:
 
 
 @contextmanager
-def _one_moment(url: str) -> Iterator[Connection]:
+def _consistent_connection(url: str) -> Iterator[Connection]:
     database = engine.sync_engine(url)
     try:
         with _copy(database) if engine.is_sqlite(url) else _repeatable(database) as connection:
@@ -115,7 +115,7 @@ def _one_moment(url: str) -> Iterator[Connection]:
 def _repeatable(database: Engine) -> Iterator[Connection]:
     options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with database.connect().execution_options(**options) as connection:
-        for limit in UNHURRIED:
+        for limit in LONG_TIMEOUTS:
             connection.execute(limit)
         yield connection
 
@@ -124,13 +124,13 @@ def _repeatable(database: Engine) -> Iterator[Connection]:
 def _copy(database: Engine) -> Iterator[Connection]:
     with closing(sqlite3.connect("")) as copied:
         with database.connect() as source:
-            _back_up(source.connection.cursor().connection, copied)
+            _copy_sqlite(source.connection.cursor().connection, copied)
         reader = create_engine("sqlite://", creator=lambda: copied, poolclass=StaticPool, hide_parameters=True)
         with reader.connect() as connection:
             yield connection
 
 
-def _back_up(source: sqlite3.Connection, into: sqlite3.Connection) -> None:
+def _copy_sqlite(source: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """By SQLite's own means, which it can do while others write."""
     try:
         source.backup(into)

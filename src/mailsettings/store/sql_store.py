@@ -14,15 +14,15 @@ from mailsettings.domain.audit import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
 from mailsettings.store.audit_log import SQLAuditLog
-from mailsettings.store.failures import away_as_unavailable
-from mailsettings.store.key_admission import WrongKey, admit, sealer_for_writing
+from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.key_admission import WrongKey, register_key, sealer_for_writing
 from mailsettings.store.read_cache import DataVersion, ReadCache
-from mailsettings.store.sealed_keys import SQLSealedKeys
+from mailsettings.store.sealed_keys import SQLServiceKeys
 from mailsettings.store.sealing import KeySource
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.turns import Turns
+from mailsettings.store.turns import WriterQueue
 
-CONNECT_SECONDS = 2.4
+CONNECT_TIMEOUT_SECONDS = 2.4
 """How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
@@ -36,21 +36,21 @@ class SQLStore:
         """Is called with each entry of the audit log once it was committed."""
         self._engine = engine.async_engine(url)
         self._keys = keys
-        self._guard = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
-        self._turns = Turns()
-        self._for_reading = {} if self._guard else engine.POSTGRESQL_SNAPSHOT
-        self.cache = ReadCache(self._guard, self.reading)
+        self._data_version = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
+        self._writer_queue = WriterQueue()
+        self._for_reading = {} if self._data_version else engine.POSTGRESQL_SNAPSHOT
+        self.cache = ReadCache(self._data_version, self.reading)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
-        async with self._turns.take(), self._transaction(writes=True) as connection:
+        async with self._writer_queue.take(), self._transaction(writes=True) as connection:
             # Under the lock, so that no key is dropped between this look at the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
             work = Transaction(connection, self._keys, sealer)
             yield work
         for entry in work.audit.appended:
-            _tell(entry)
+            _log_entry(entry)
             if self.on_appended is not None:
                 self.on_appended(entry)
 
@@ -63,16 +63,16 @@ class SQLStore:
         async with self._transaction(writes=False) as connection:
             yield Transaction(connection, self._keys)
 
-    async def admit_key(self) -> None:
+    async def register_key(self) -> None:
         """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
         async with self._transaction(writes=True) as connection:
-            await connection.run_sync(admit, self._keys.newest())
+            await connection.run_sync(register_key, self._keys.newest())
             await self._require_audit_key(connection)
 
     async def _require_audit_key(self, connection: AsyncConnection) -> None:
         """Nothing can be changed that cannot be told of."""
         try:
-            await SQLAuditLog(connection, SQLSealedKeys(connection, self._keys.newest())).chain()
+            await SQLAuditLog(connection, SQLServiceKeys(connection, self._keys.newest())).chain()
         except SecretUnreadable:
             raise WrongKey("The key of the audit log, in this database, is damaged; restore it.") from None
 
@@ -93,14 +93,14 @@ class SQLStore:
 
     async def close(self) -> None:
         """Give all connections back."""
-        if self._guard:
-            self._guard.close()
+        if self._data_version:
+            self._data_version.close()
         await self._engine.dispose()
 
     @asynccontextmanager
     async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        options = engine.WRITES if writes else self._for_reading
-        with away_as_unavailable():
+        options = engine.WRITE_OPTIONS if writes else self._for_reading
+        with translate_database_errors():
             async with self._connection() as connection:
                 await connection.execution_options(**options)
                 async with connection.begin():
@@ -109,13 +109,13 @@ class SQLStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         # SQLite has its own limit: a file that another process writes to is waited for.
-        seconds = None if self._guard else CONNECT_SECONDS
+        seconds = None if self._data_version else CONNECT_TIMEOUT_SECONDS
         async with asyncio.timeout(seconds) as limit, self._engine.connect() as connection:
             limit.reschedule(None)
             yield connection
 
 
-def _tell(entry: AuditEntry) -> None:
+def _log_entry(entry: AuditEntry) -> None:
     """A line in the program's log, which is also where the hash is noted outside of the database."""
     record = entry.record
     _audit_lines.info(

@@ -132,7 +132,7 @@ login_failures = Table(
 )
 
 # From where each account logged in lately, by a keyed hash of both.
-known_neighbourhoods = Table(
+known_networks = Table(
     "known_neighbourhoods",
     metadata,
     Column("subject", String(64), primary_key=True),
@@ -140,7 +140,7 @@ known_neighbourhoods = Table(
     Column("last_at", Float(53), nullable=False, index=True),
 )
 
-sealing_keys = Table(
+encryption_keys = Table(
     "sealing_keys",
     metadata,
     Column("key_id", String(16), primary_key=True),
@@ -148,7 +148,7 @@ sealing_keys = Table(
 )
 
 # Keys of ours that every replica needs: those that sign access tokens, and the one of the audit log.
-sealed_keys = Table(
+service_keys = Table(
     "sealed_keys",
     metadata,
     Column("name", String(64), primary_key=True),

@@ -6,18 +6,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
-from mailsettings.store.known_neighbourhoods import SQLKnownNeighbourhoods
+from mailsettings.store.known_neighbourhoods import SQLKnownNetworks
 from mailsettings.store.leases import SQLLeases
 from mailsettings.store.login_failures import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.outbox import SQLOutbox
-from mailsettings.store.probe_admissions import SQLProbeAdmissions
-from mailsettings.store.repeats import SQLRepeats
-from mailsettings.store.restoring import SQLContents
-from mailsettings.store.sealed_keys import SQLSealedKeys
+from mailsettings.store.probe_admissions import SQLConnectionTestUsage
+from mailsettings.store.repeats import SQLIdempotency
+from mailsettings.store.restoring import SQLRestore
+from mailsettings.store.sealed_keys import SQLServiceKeys
 from mailsettings.store.sealing import KeySource, Sealer
-from mailsettings.store.sealing_keys import SQLSealingKeys
-from mailsettings.store.watch import SQLWatch
+from mailsettings.store.sealing_keys import SQLKeyRegistry
+from mailsettings.store.watch import SQLMonitoring
 
 
 class Transaction:
@@ -48,7 +48,7 @@ class Transaction:
     @cached_property
     def audit(self) -> SQLAuditLog:
         """The audit log."""
-        return SQLAuditLog(self._connection, self.sealed_keys)
+        return SQLAuditLog(self._connection, self.service_keys)
 
     @cached_property
     def login_failures(self) -> SQLLoginFailures:
@@ -56,34 +56,34 @@ class Transaction:
         return SQLLoginFailures(self._connection, self.audit)
 
     @cached_property
-    def known_neighbourhoods(self) -> SQLKnownNeighbourhoods:
+    def known_networks(self) -> SQLKnownNetworks:
         """The networks that accounts have logged in from."""
-        return SQLKnownNeighbourhoods(self._connection, self.audit)
+        return SQLKnownNetworks(self._connection, self.audit)
 
     @cached_property
-    def sealed_keys(self) -> SQLSealedKeys:
+    def service_keys(self) -> SQLServiceKeys:
         """The signing and audit keys of this service."""
-        return SQLSealedKeys(self._connection, self._sealer)
+        return SQLServiceKeys(self._connection, self._sealer)
 
     @cached_property
-    def sealing_keys(self) -> SQLSealingKeys:
+    def encryption_keys(self) -> SQLKeyRegistry:
         """What the database knows of the keys that seal secrets."""
-        return SQLSealingKeys(self._connection, self._keys)
+        return SQLKeyRegistry(self._connection, self._keys)
 
     @cached_property
-    def repeats(self) -> SQLRepeats:
+    def idempotency(self) -> SQLIdempotency:
         """The requests that carried an idempotency key."""
-        return SQLRepeats(self._connection, self.audit)
+        return SQLIdempotency(self._connection, self.audit)
 
     @cached_property
-    def probe_admissions(self) -> SQLProbeAdmissions:
+    def probe_admissions(self) -> SQLConnectionTestUsage:
         """The connection tests that were admitted."""
-        return SQLProbeAdmissions(self._connection)
+        return SQLConnectionTestUsage(self._connection)
 
     @cached_property
-    def watch(self) -> SQLWatch:
+    def monitoring(self) -> SQLMonitoring:
         """What scheduled checks found out about each mail server."""
-        return SQLWatch(self._connection)
+        return SQLMonitoring(self._connection)
 
     @cached_property
     def leases(self) -> SQLLeases:
@@ -96,6 +96,6 @@ class Transaction:
         return SQLOutbox(self._connection)
 
     @cached_property
-    def contents(self) -> SQLContents:
+    def contents(self) -> SQLRestore:
         """Everything, to be filled from a backup."""
-        return SQLContents(self._connection, self._sealer)
+        return SQLRestore(self._connection, self._sealer)

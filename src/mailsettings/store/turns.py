@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from mailsettings.domain.errors import StoreUnavailable
 
-TURN_SECONDS = 10
+WRITER_QUEUE_TIMEOUT_SECONDS = 10
 """How long a writer waits for those before it while each of them gets through."""
 
 
-class Turns:
+class WriterQueue:
     """One at a time, in the order they came.
 
     Each that waits for the database's own lock holds a connection of the pool, and enough of them would hold them
@@ -30,7 +30,7 @@ class Turns:
         """
         failed_before = self._failed
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(WRITER_QUEUE_TIMEOUT_SECONDS):
                 await self._lock.acquire()
         except TimeoutError:
             raise StoreUnavailable from None

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.store import key_file
 
 if sys.platform != "win32":
     import fcntl
 
-LONGEST = 100
+MAX_FILE_BYTES = 100
 
 
 class WitnessFile:
@@ -27,11 +27,11 @@ class WitnessFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> SeenEntry | None:
+    def read(self) -> WitnessedEntry | None:
         """Return what is noted, or None where nothing is. Raises `WitnessUnreadable`."""
         try:
             with self.path.open(encoding="ascii") as file:
-                return SeenEntry.parse(file.read(LONGEST).strip(), str(self.path))
+                return WitnessedEntry.parse(file.read(MAX_FILE_BYTES).strip(), str(self.path))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -39,7 +39,7 @@ class WitnessFile:
         except ValueError:
             raise WitnessUnreadable(f"{self.path} does not hold the number and hash of an entry.") from None
 
-    def replace(self, expected: SeenEntry | None, new: SeenEntry) -> bool:
+    def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
         """Note *new* if *expected* is still what is noted; return whether it was.
 
         Raises `WitnessUnreadable`, `WitnessUnwritable`.
@@ -50,12 +50,12 @@ class WitnessFile:
             self._write(new)
             return True
 
-    def put(self, new: SeenEntry) -> None:
+    def put(self, new: WitnessedEntry) -> None:
         """Note *new* whatever is there. Raises `WitnessUnwritable`."""
         with self._alone():
             self._write(new)
 
-    def _write(self, new: SeenEntry) -> None:
+    def _write(self, new: WitnessedEntry) -> None:
         # What root writes has to stay readable for the service, which owns the directory and is not root.
         is_root = sys.platform != "win32" and os.geteuid() == 0
         owner = self.path.parent.stat() if is_root else None

@@ -6,7 +6,7 @@ PREFIX = "mailsettings"
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class MetricDescription:
     """One metric; `kind` is one of Prometheus' types."""
 
     name: str
@@ -15,35 +15,35 @@ class Described:
     labels: tuple[str, ...] = ()
 
 
-REQUESTS = Described(
+REQUESTS = MetricDescription(
     "requests_total", "counter", "Requests that were answered.", ("api", "operation", "method", "status")
 )
-SECONDS = Described(
+REQUEST_SECONDS = MetricDescription(
     "request_duration_seconds",
     "histogram",
     "Seconds from when the head of a request was read until its answer was over.",
     ("api", "operation", "method"),
 )
-TESTS = Described(
+CONNECTION_TESTS = MetricDescription(
     "connection_tests_total",
     "counter",
     "Connection tests that were made.",
     ("source", "outcome", "stage", "code"),
 )
-LOGINS = Described(
+FAILED_LOGINS = MetricDescription(
     "failed_logins_total",
     "counter",
     "Logins that failed: by a wrong name or secret, or delayed because of earlier ones.",
     ("problem",),
 )
-CHECKS = Described(
+SCHEDULED_CHECKS = MetricDescription(
     "watch_checks_total", "counter", "Checks on schedule that this server made, by what they found.", ("health",)
 )
-DELIVERIES = Described(
+WEBHOOK_DELIVERIES = MetricDescription(
     "webhook_deliveries_total", "counter", "Attempts to tell the webhook, by whether it took it.", ("taken",)
 )
-POOL = {
-    name: Described(f"database_pool_{name}", "gauge", meaning)
+DATABASE_POOL = {
+    name: MetricDescription(f"database_pool_{name}", "gauge", meaning)
     for name, meaning in (
         ("size", "Connections to the database that stay open when nobody needs them, at most."),
         ("in_use", "Connections to the database that are in use."),
@@ -51,6 +51,15 @@ POOL = {
         ("overflow", "Connections to the database beyond the size, which are closed after use."),
     )
 }
-BUILD = Described("build_info", "gauge", "1, for the version that runs.", ("version",))
+BUILD_INFO = MetricDescription("build_info", "gauge", "1, for the version that runs.", ("version",))
 
-ALL = (REQUESTS, SECONDS, TESTS, LOGINS, CHECKS, DELIVERIES, *POOL.values(), BUILD)
+ALL_METRICS = (
+    REQUESTS,
+    REQUEST_SECONDS,
+    CONNECTION_TESTS,
+    FAILED_LOGINS,
+    SCHEDULED_CHECKS,
+    WEBHOOK_DELIVERIES,
+    *DATABASE_POOL.values(),
+    BUILD_INFO,
+)

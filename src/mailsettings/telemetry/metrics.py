@@ -29,27 +29,27 @@ from mailsettings.domain.measurement import Gauge
 from mailsettings.domain.probe import Outcome, ProbeReport
 from mailsettings.domain.watch import Health
 from mailsettings.telemetry.catalogue import (
-    BUILD,
-    CHECKS,
-    DELIVERIES,
-    LOGINS,
-    POOL,
+    BUILD_INFO,
+    CONNECTION_TESTS,
+    DATABASE_POOL,
+    FAILED_LOGINS,
     PREFIX,
+    REQUEST_SECONDS,
     REQUESTS,
-    SECONDS,
-    TESTS,
-    Described,
+    SCHEDULED_CHECKS,
+    WEBHOOK_DELIVERIES,
+    MetricDescription,
 )
 
-NONE, WRONG, DELAYED = "none", "wrong", "delayed"
+NO_VALUE, WRONG, DELAYED = "none", "wrong", "delayed"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """All others, which anybody can make up, are one."""
-BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10)
+DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10)
 """Seconds: a read, a write, a login, a connection test."""
 disable_created_metrics()  # a second series for each, with the time of its first count
 
 
-class Answered(Protocol):
+class AnsweredRequest(Protocol):
     """A request that is over, as `web` tells of it; `status` is 0 if there was no answer."""
 
     api: str
@@ -73,28 +73,28 @@ class PrometheusMetrics:
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self._registry = CollectorRegistry()
-        requests, seconds = self._counter(REQUESTS), self._histogram(SECONDS)
+        requests, seconds = self._counter(REQUESTS), self._histogram(REQUEST_SECONDS)
         # The library's own look-up takes a lock each time.
         self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
-        self._tests, self._logins = self._counter(TESTS), self._counter(LOGINS)
-        self._checks, self._deliveries = self._counter(CHECKS), self._counter(DELIVERIES)
-        self._pool = {name: self._gauge(described, "livesum") for name, described in POOL.items()}
-        self._gauge(BUILD, "max").labels(__version__).set(1)
+        self._tests, self._logins = self._counter(CONNECTION_TESTS), self._counter(FAILED_LOGINS)
+        self._checks, self._deliveries = self._counter(SCHEDULED_CHECKS), self._counter(WEBHOOK_DELIVERIES)
+        self._pool = {name: self._gauge(described, "livesum") for name, described in DATABASE_POOL.items()}
+        self._gauge(BUILD_INFO, "max").labels(__version__).set(1)
         for problem in (WRONG, DELAYED):
             self._logins.labels(problem)
 
-    def answered(self, request: Answered) -> None:
+    def answered(self, request: AnsweredRequest) -> None:
         """Count a request."""
         method = request.method if request.method in METHODS else "other"
-        which = (request.api, request.operation or NONE, method)
-        self._requests(*which, str(request.status or NONE)).inc()
+        which = (request.api, request.operation or NO_VALUE, method)
+        self._requests(*which, str(request.status or NO_VALUE)).inc()
         self._seconds(*which).observe(request.seconds)
 
     def probed(self, source: str, report: ProbeReport) -> None:
         """Count a connection test."""
         failure = report.failure
         if failure is None:
-            self._tests.labels(source, Outcome.PASSED, NONE, NONE).inc()
+            self._tests.labels(source, Outcome.PASSED, NO_VALUE, NO_VALUE).inc()
             return
         unknown = any(stage.outcome is Outcome.UNKNOWN for stage in report.stages)
         outcome = Outcome.UNKNOWN if unknown else Outcome.FAILED
@@ -113,7 +113,7 @@ class PrometheusMetrics:
         self._deliveries.labels("yes" if taken else "no").inc()
 
     def sample_pool(self, figures: Mapping[str, int]) -> None:
-        """Take over how it is with the connections to the database, by the names in `POOL`."""
+        """Take over how it is with the connections to the database, by the names in `DATABASE_POOL`."""
         for name, figure in figures.items():
             self._pool[name].set(figure)
 
@@ -124,26 +124,26 @@ class PrometheusMetrics:
     def _exposition(self, gauges: Sequence[Gauge]) -> bytes:
         counted = self._registry
         if self._directory is not None:
-            _bury_dead(self._directory)
+            _remove_dead_workers(self._directory)
             counted = CollectorRegistry()
             MultiProcessCollector(counted, str(self._directory))
         asked = CollectorRegistry()
-        asked.register(_Asked(gauges))
+        asked.register(_GaugeCollector(gauges))
         return generate_latest(counted) + generate_latest(asked)
 
-    def _counter(self, metric: Described) -> Counter:
+    def _counter(self, metric: MetricDescription) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, PREFIX, registry=self._registry)
 
-    def _histogram(self, metric: Described) -> Histogram:
+    def _histogram(self, metric: MetricDescription) -> Histogram:
         how = (metric.name, metric.meaning, metric.labels, PREFIX)
-        return Histogram(*how, registry=self._registry, buckets=BUCKETS)
+        return Histogram(*how, registry=self._registry, buckets=DURATION_BUCKETS)
 
-    def _gauge(self, metric: Described, of_many: Literal["livesum", "max"]) -> PrometheusGauge:
+    def _gauge(self, metric: MetricDescription, of_many: Literal["livesum", "max"]) -> PrometheusGauge:
         how = (metric.name, metric.meaning, metric.labels, PREFIX)
         return PrometheusGauge(*how, registry=self._registry, multiprocess_mode=of_many)
 
 
-class _Asked(Collector):
+class _GaugeCollector(Collector):
     def __init__(self, gauges: Sequence[Gauge]) -> None:
         self._gauges = gauges
 
@@ -155,15 +155,15 @@ class _Asked(Collector):
             yield family
 
 
-def _bury_dead(directory: Path) -> None:
+def _remove_dead_workers(directory: Path) -> None:
     """What a worker was doing when it died is no longer so; what it had counted stays counted."""
     for file in directory.glob("gauge_live*_*.db"):
         worker = int(file.stem.rpartition("_")[2])
-        if not _lives(worker):
+        if not _is_alive(worker):
             mark_process_dead(worker, str(directory))
 
 
-def _lives(process: int) -> bool:
+def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
     except OSError:  # there is none, or it is somebody else's by now

@@ -15,40 +15,40 @@ from opentelemetry.trace import SpanContext
 from opentelemetry.trace.status import Status
 
 from mailsettings import __version__
-from mailsettings.telemetry.tracing import ERROR, OUTCOME, STAGE
+from mailsettings.telemetry.tracing import ERROR_ATTRIBUTE, OUTCOME_ATTRIBUTE, STAGE_ATTRIBUTE
 
-ALLOWED = frozenset(
+ALLOWED_ATTRIBUTES = frozenset(
     {
         *("http.request.method", "http.response.status_code", "http.route"),
-        *("network.protocol.version", "url.scheme", STAGE, OUTCOME, ERROR),
+        *("network.protocol.version", "url.scheme", STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE),
     }
 )
 TIMEOUT_SECONDS = 5
 """For one batch, and for all that are left when the program ends."""
 
 
-def exporter(endpoint: str) -> SpanExporter:
+def create_exporter(endpoint: str) -> SpanExporter:
     """Sends to `/v1/traces` below *endpoint*, as the standard's own variable for it has it."""
     return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=TIMEOUT_SECONDS)
 
 
-def provider(to: SpanExporter) -> TracerProvider:
+def create_provider(to: SpanExporter) -> TracerProvider:
     """What makes spans and sends them in batches, as the standard's own variables, OTEL_…, have it."""
     resource = Resource.create({"service.name": "mailsettings", "service.version": __version__})
-    allowed = AllowedOnly(to)
-    made = _Provider(allowed, resource)
+    allowed = FilteringExporter(to)
+    made = _PromptProvider(allowed, resource)
     made.add_span_processor(BatchSpanProcessor(allowed))
     return made
 
 
-class AllowedOnly(SpanExporter):
+class FilteringExporter(SpanExporter):
     """Hands spans on with nothing on them but what is allowed."""
 
     def __init__(self, to: SpanExporter) -> None:
         self._to = to
         self._until = float("inf")
 
-    def hurry(self) -> None:
+    def limit_remaining_time(self) -> None:
         """From now on there is time for one batch that is not taken, however many are left."""
         self._until = time.monotonic() + TIMEOUT_SECONDS
 
@@ -56,7 +56,7 @@ class AllowedOnly(SpanExporter):
         """Called by the processor, in a thread of its own."""
         if time.monotonic() >= self._until:
             return SpanExportResult.FAILURE
-        return self._to.export([_reduced(span) for span in spans])
+        return self._to.export([_filtered(span) for span in spans])
 
     def shutdown(self) -> None:
         """Called by the processor in the end."""
@@ -67,24 +67,24 @@ class AllowedOnly(SpanExporter):
         return self._to.force_flush(timeout_millis)
 
 
-class _Provider(TracerProvider):
+class _PromptProvider(TracerProvider):
     """One whose end waits for a silent receiver once, not for each batch."""
 
-    def __init__(self, exporter: AllowedOnly, resource: Resource) -> None:
+    def __init__(self, exporter: FilteringExporter, resource: Resource) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False)
         self._exporter = exporter
 
     def shutdown(self) -> None:
-        self._exporter.hurry()
+        self._exporter.limit_remaining_time()
         super().shutdown()
 
 
-def _reduced(span: ReadableSpan) -> ReadableSpan:
-    attributes = {name: value for name, value in (span.attributes or {}).items() if name in ALLOWED}
+def _filtered(span: ReadableSpan) -> ReadableSpan:
+    attributes = {name: value for name, value in (span.attributes or {}).items() if name in ALLOWED_ATTRIBUTES}
     return ReadableSpan(
         name=span.name,
-        context=_without_state(span.context),
-        parent=_without_state(span.parent),
+        context=_without_tracestate(span.context),
+        parent=_without_tracestate(span.parent),
         resource=span.resource,
         attributes=attributes,
         kind=span.kind,
@@ -95,7 +95,7 @@ def _reduced(span: ReadableSpan) -> ReadableSpan:
     )
 
 
-def _without_state(context: SpanContext | None) -> SpanContext | None:
+def _without_tracestate(context: SpanContext | None) -> SpanContext | None:
     """The state is text of the caller's, from the header `tracestate`."""
     if context is None:
         return None

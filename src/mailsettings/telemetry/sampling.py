@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-EVERY_SECONDS = 5.0
+SAMPLING_INTERVAL_SECONDS = 5.0
 """Prometheus looks about as often, or less."""
 
 
 @asynccontextmanager
-async def sampling(sample: Callable[[], None], every_seconds: float = EVERY_SECONDS) -> AsyncIterator[None]:
+async def sampling(
+    sample: Callable[[], None], every_seconds: float = SAMPLING_INTERVAL_SECONDS
+) -> AsyncIterator[None]:
     """Call *sample* at the beginning of the block and every so often until its end."""
 
     async def go_on() -> None:

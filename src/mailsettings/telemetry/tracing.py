@@ -16,8 +16,12 @@ from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.probe import Outcome, ProbeReport, StageReport
 
-STAGE, OUTCOME, ERROR = "mailsettings.test.stage", "mailsettings.test.outcome", "error.type"
-_MILLISECOND = 1_000_000  # in nanoseconds, which spans are counted in
+STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE = (
+    "mailsettings.test.stage",
+    "mailsettings.test.outcome",
+    "error.type",
+)
+_NANOSECONDS_PER_MILLISECOND = 1_000_000  # in nanoseconds, which spans are counted in
 
 
 class TracingNotInstalled(Exception):
@@ -43,12 +47,12 @@ class Tracing:
     shut_down: Callable[[], None]
 
     @property
-    def of_requests(self) -> TelemetryConfig:
+    def fastapi_config(self) -> TelemetryConfig:
         """For FastAPI: spans alone. What it would log holds what validation refused."""
         off: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
         return {"tracing": True, "tracer_provider": self.provider, **off}
 
-    def of_tests(self, prober: Prober) -> "TracedProber":
+    def traced(self, prober: Prober) -> "TracedProber":
         """*prober*, with spans."""
         return TracedProber(prober, self.provider.get_tracer("mailsettings"))
 
@@ -70,7 +74,7 @@ def send_traces_to(endpoint: str) -> Tracing:
     require_installed()
     from mailsettings.telemetry import otlp  # noqa: PLC0415  # the SDK is an extra, and slow to import
 
-    provider = otlp.provider(otlp.exporter(endpoint))
+    provider = otlp.create_provider(otlp.create_exporter(endpoint))
     return Tracing(provider, provider.shutdown)
 
 
@@ -89,22 +93,22 @@ class TracedProber:
             "connection test", start_time=begun, record_exception=False, set_status_on_exception=False
         ) as span:
             report = await self._prober.probe(server, recipient)
-            self._tell(report, span, begun)
+            self._record(report, span, begun)
         return report
 
-    def _tell(self, report: ProbeReport, test: Span, begun: int) -> None:
+    def _record(self, report: ProbeReport, test: Span, begun: int) -> None:
         """The report has how long each stage took, one after the other; with that it is known when it was."""
         for stage in report.stages:
             if stage.outcome is not Outcome.SKIPPED:
-                ended = begun + stage.milliseconds * _MILLISECOND
-                self._tell_stage(stage, report, begun, ended)
+                ended = begun + stage.milliseconds * _NANOSECONDS_PER_MILLISECOND
+                self._record_stage(stage, report, begun, ended)
                 begun = ended
-        test.set_attribute(OUTCOME, _outcome(report))
+        test.set_attribute(OUTCOME_ATTRIBUTE, _outcome(report))
         _mark_failed(test, report)
 
-    def _tell_stage(self, stage: StageReport, report: ProbeReport, begun: int, ended: int) -> None:
+    def _record_stage(self, stage: StageReport, report: ProbeReport, begun: int, ended: int) -> None:
         span = self._tracer.start_span(f"smtp {stage.stage}", start_time=begun)
-        span.set_attributes({STAGE: stage.stage.value, OUTCOME: stage.outcome.value})
+        span.set_attributes({STAGE_ATTRIBUTE: stage.stage.value, OUTCOME_ATTRIBUTE: stage.outcome.value})
         if stage.outcome is not Outcome.PASSED:
             _mark_failed(span, report)
         span.end(ended)
@@ -117,5 +121,5 @@ def _outcome(report: ProbeReport) -> str:
 
 def _mark_failed(span: Span, report: ProbeReport) -> None:
     if report.failure is not None:
-        span.set_attribute(ERROR, report.failure.code.value)
+        span.set_attribute(ERROR_ATTRIBUTE, report.failure.code.value)
         span.set_status(StatusCode.ERROR)

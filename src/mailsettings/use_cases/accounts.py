@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from mailsettings.domain.access import Account, AccountKind, Credentials, Principal
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import AccountNotFound
-from mailsettings.use_cases.auditing import Change, audited
+from mailsettings.use_cases.auditing import AuditedChange, audited
 from mailsettings.use_cases.ports import PasswordHasher, Store, UnitOfWork
 
 
-class KeepAccounts:
+class ManageAccounts:
     """The accounts of this service; the command line is the only caller, so no permission is asked."""
 
     def __init__(self, store: Store, passwords: PasswordHasher) -> None:
@@ -33,7 +33,7 @@ class KeepAccounts:
         async with self._store.writing() as work:
             if await work.accounts.list() or await work.audit.has(Action.ACCOUNT_ADD):
                 return False
-            change = Change(work, Action.ACCOUNT_ADD, account.name)
+            change = AuditedChange(work, Action.ACCOUNT_ADD, account.name)
             await _add(change, credentials)
             await change.write(caller)
             return True
@@ -44,7 +44,7 @@ class KeepAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
             stored = await _existing(change, kind, name)
             await change.work.accounts.set_password(Credentials(stored.account, password_hash))
-            await change.work.known_neighbourhoods.forget_account(name)
+            await change.work.known_networks.forget_account(name)
 
     async def set_grants(self, caller: Principal, kind: AccountKind, name: str, grants: Iterable[str]) -> None:
         """Let an account do what *grants* allow, from its next request on. Raises `AccountNotFound`."""
@@ -58,7 +58,7 @@ class KeepAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_REMOVE, name) as change:
             await _existing(change, kind, name)
             await change.work.accounts.remove(name)
-            await change.work.known_neighbourhoods.forget_account(name)
+            await change.work.known_networks.forget_account(name)
 
     async def unlock(self, caller: Principal, kind: AccountKind, name: str) -> None:
         """Forget the failed logins of an account, from wherever they came. Raises `AccountNotFound`."""
@@ -67,13 +67,13 @@ class KeepAccounts:
             await change.work.login_failures.forget_account(name)
 
 
-async def _add(change: Change[UnitOfWork], credentials: Credentials) -> None:
+async def _add(change: AuditedChange[UnitOfWork], credentials: Credentials) -> None:
     account = credentials.account
     change.details.update(kind=account.kind.value, permissions=sorted(account.grants))
     await change.work.accounts.add(credentials)
 
 
-async def _existing(change: Change[UnitOfWork], kind: AccountKind, name: str) -> Credentials:
+async def _existing(change: AuditedChange[UnitOfWork], kind: AccountKind, name: str) -> Credentials:
     stored = await change.work.accounts.find(name)
     if stored is None or stored.account.kind is not kind:
         raise AccountNotFound(name)

@@ -12,48 +12,48 @@ from dataclasses import dataclass
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.domain.share import WINDOW_SECONDS, Share
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 
-BUSY_SECONDS = 5
+RETRY_AFTER_SECONDS = 5
 """When to come back if tests are still running; most are over by then."""
 MARGIN_SECONDS = 30
 """Beyond the deadline of a test, for writing down that it began and how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeLimits:
-    """`at_once` in this process; `at_once_each` and `per_minute_each` for each principal, in all together.
+class ConnectionTestLimits:
+    """`at_once` in this process; `max_concurrent_per_caller` and `max_per_minute_per_caller` for each principal, in all together.
 
     No test takes longer than `deadline_seconds`.
     """
 
     at_once: int = 16
-    at_once_each: int = 4
-    per_minute_each: int = 30
+    max_concurrent_per_caller: int = 4
+    max_per_minute_per_caller: int = 30
     deadline_seconds: float = 15
 
     @property
-    def longest_seconds(self) -> float:
+    def max_seconds(self) -> float:
         """After which a test whose end is not written down has no process any more that could do so."""
         return self.deadline_seconds + MARGIN_SECONDS
 
-    def require_room(self, share: Share) -> None:
+    def require_capacity(self, share: Usage) -> None:
         """Raise `TooManyProbes` if a principal that has *share* may have no more now."""
-        if share.running >= self.at_once_each:
+        if share.running >= self.max_concurrent_per_caller:
             raise too_many_running()
-        if share.begun >= self.per_minute_each:
-            wait = int(WINDOW_SECONDS - share.oldest_seconds) + 1
+        if share.begun >= self.max_per_minute_per_caller:
+            wait = int(USAGE_WINDOW_SECONDS - share.oldest_seconds) + 1
             raise TooManyProbes("Too many connection tests of yours within a minute.", wait)
 
 
-class Admission:
+class ConnectionTestSlots:
     """Lets connection tests into this process, or refuses them before they have done anything.
 
     Of each principal as many as may run anywhere: those that run here are among them, so that nobody is refused
     here whom the store would let in, and nobody who waits for its answer takes the places of others.
     """
 
-    def __init__(self, limits: ProbeLimits) -> None:
+    def __init__(self, limits: ConnectionTestLimits) -> None:
         self._limits = limits
         self._running: Counter[str] = Counter()
 
@@ -61,8 +61,8 @@ class Admission:
     def admit(self, caller: Principal) -> Iterator[None]:
         """Count one test of *caller* while the block runs. Raises `TooManyProbes`."""
         if self._running.total() >= self._limits.at_once:
-            raise TooManyProbes("Too many connection tests are running.", BUSY_SECONDS)
-        if self._running[caller.name] >= self._limits.at_once_each:
+            raise TooManyProbes("Too many connection tests are running.", RETRY_AFTER_SECONDS)
+        if self._running[caller.name] >= self._limits.max_concurrent_per_caller:
             raise too_many_running()
         self._running[caller.name] += 1
         try:
@@ -74,4 +74,4 @@ class Admission:
 
 def too_many_running() -> TooManyProbes:
     """As many of one principal run as may."""
-    return TooManyProbes("Too many connection tests of yours are running.", BUSY_SECONDS)
+    return TooManyProbes("Too many connection tests of yours are running.", RETRY_AFTER_SECONDS)

@@ -2,22 +2,24 @@
 
 from typing import Protocol
 
-from mailsettings.domain.once import Earlier, Once, Result
-from mailsettings.domain.share import Share
+from mailsettings.domain.once import IdempotencyKey, IdempotentResult, PreviousRequest
+from mailsettings.domain.share import Usage
 
 
 class RepeatReads(Protocol):
     """Requests that are to be answered once; their keys are each caller's own."""
 
-    async def earlier(self, caller: str, once: Once) -> Earlier | None:
-        """The same request as *caller* sent it before. Raises `RequestRepeatedDifferently`."""
+    async def previous(self, caller: str, idempotency_key: IdempotencyKey) -> PreviousRequest | None:
+        """The same request as *caller* sent it before. Raises `IdempotencyKeyReused`."""
         ...
 
 
 class Repeats(RepeatReads, Protocol):
     """The same, to be changed."""
 
-    async def remember(self, caller: str, once: Once, result: Result | None = None) -> None:
+    async def remember(
+        self, caller: str, idempotency_key: IdempotencyKey, result: IdempotentResult | None = None
+    ) -> None:
         """Keep *result*, None for one still to come, in place of what is remembered."""
         ...
 
@@ -25,7 +27,7 @@ class Repeats(RepeatReads, Protocol):
 class ProbeAdmissionReads(Protocol):
     """Connection tests that were let in."""
 
-    async def of(self, principal: str, longest_seconds: float) -> Share:
+    async def of(self, principal: str, max_seconds: float) -> Usage:
         """What *principal* has; a test that has not ended after *longest_seconds* never will."""
         ...
 

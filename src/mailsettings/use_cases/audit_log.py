@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import AuditEntry
-from mailsettings.domain.audit_trail import AuditCheck
-from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable
+from mailsettings.domain.audit_trail import AuditLogCheck
+from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable
 from mailsettings.use_cases.ports import Store
 
-ENTRIES_AT_ONCE = 500
+ENTRIES_PER_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AuditLogVerdict:
     """What became of the check: the number and the hash of the last entry, and the first problem, if any."""
 
     sequence: int
@@ -28,12 +28,12 @@ async def _nothing() -> None:
 class ReadAuditLog:
     """The audit log, as a principal may see it; *noted* is what its witness knows."""
 
-    def __init__(self, store: Store, noted: Callable[[], Awaitable[SeenEntry | None]] = _nothing) -> None:
+    def __init__(self, store: Store, noted: Callable[[], Awaitable[WitnessedEntry | None]] = _nothing) -> None:
         self._store = store
         self._noted = noted
 
     async def page(
-        self, caller: Principal, after: int = 0, limit: int = ENTRIES_AT_ONCE, since: str = ""
+        self, caller: Principal, after: int = 0, limit: int = ENTRIES_PER_PAGE, since: str = ""
     ) -> Sequence[AuditEntry]:
         """At most *limit* entries behind number *after*, none before *since*. Raises `PermissionDenied`."""
         caller.require(Permission.AUDIT_READ)
@@ -48,14 +48,14 @@ class ReadAuditLog:
                 yield entry
             after = page[-1].sequence
 
-    async def verify(self, caller: Principal, seen_before: SeenEntry | None = None) -> Verdict:
+    async def verify(self, caller: Principal, seen_before: WitnessedEntry | None = None) -> AuditLogVerdict:
         """Whether anything was removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`.
 
         The log has to have what its witness knows, and *seen_before*.
         """
         caller.require(Permission.AUDIT_READ)
         unreadable: str | None = None
-        noted: SeenEntry | None = None
+        noted: WitnessedEntry | None = None
         try:
             noted = await self._noted()  # first: whatever it has is in the log by now
         except WitnessUnreadable as problem:
@@ -63,18 +63,18 @@ class ReadAuditLog:
         verdict = await self._verify(caller, [seen for seen in (seen_before, noted) if seen is not None])
         return replace(verdict, problem=verdict.problem or unreadable)
 
-    async def _verify(self, caller: Principal, seen: Sequence[SeenEntry]) -> Verdict:
+    async def _verify(self, caller: Principal, seen: Sequence[WitnessedEntry]) -> AuditLogVerdict:
         async with self._store.reading() as view:
             chain, head = await view.audit.chain(), await view.audit.head()
         if chain is None:
-            return Verdict(0, b"", await self._problem_without_key(caller, seen))
-        check = AuditCheck(chain, head, seen)
+            return AuditLogVerdict(0, b"", await self._problem_without_key(caller, seen))
+        check = AuditLogCheck(chain, head, seen)
         async for entry in self.all(caller):
             check.take([entry])
         check.end()
-        return Verdict(check.sequence, check.mac, check.problem)
+        return AuditLogVerdict(check.sequence, check.mac, check.problem)
 
-    async def _problem_without_key(self, caller: Principal, seen: Sequence[SeenEntry]) -> str | None:
+    async def _problem_without_key(self, caller: Principal, seen: Sequence[WitnessedEntry]) -> str | None:
         if await self.page(caller, limit=1):
             return "The key of the log is missing."
         return seen[0].missing(0) if seen else None

@@ -16,7 +16,7 @@ from typing import Protocol
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.seen_entry import SeenEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.use_cases.ports import AuditReads, Store
 
 PAUSE_SECONDS = 0.5
@@ -31,25 +31,25 @@ _log = logging.getLogger("mailsettings.audit")
 class WitnessFile(Protocol):
     """Where the witness is; the calls block."""
 
-    def read(self) -> SeenEntry | None:
+    def read(self) -> WitnessedEntry | None:
         """Return what is noted. Raises `WitnessUnreadable`."""
         ...
 
-    def replace(self, expected: SeenEntry | None, new: SeenEntry) -> bool:
+    def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
         """Note *new* if *expected* is still noted; return whether it was. Raises both errors of witnesses."""
         ...
 
-    def put(self, new: SeenEntry) -> None:
+    def put(self, new: WitnessedEntry) -> None:
         """Note *new* whatever is there. Raises `WitnessUnwritable`."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedLog:
     """The entry that is noted now, and the one that was (None: it could not be read)."""
 
-    before: SeenEntry | None
-    now: SeenEntry
+    before: WitnessedEntry | None
+    now: WitnessedEntry
 
 
 class AuditWitness:
@@ -59,18 +59,18 @@ class AuditWitness:
         self._store = store
         self._file = file
         self._pause_seconds = pause_seconds
-        self._latest: SeenEntry | None = None
+        self._latest: WitnessedEntry | None = None
         self._following: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
-        self._told: set[object] = set()
+        self._reported: set[object] = set()
 
-    async def noted(self) -> SeenEntry | None:
+    async def noted(self) -> WitnessedEntry | None:
         """Return what is noted. Raises `WitnessUnreadable`."""
         return await asyncio.to_thread(self._file.read)
 
     def appended(self, entry: AuditEntry) -> None:
         """Have *entry*, which was committed, noted soon."""
-        self._latest = SeenEntry(entry.sequence, entry.mac)
+        self._latest = WitnessedEntry(entry.sequence, entry.mac)
         if self._following is None or self._following.done():
             # In a context of its own: what it logs is not about the request that is being answered.
             self._following = asyncio.get_running_loop().create_task(self._follow(), context=Context())
@@ -79,42 +79,42 @@ class AuditWitness:
         """Compare log and witness as a process starts; let the witness catch up. Raises `StoreUnavailable`."""
         async with self._store.reading() as view:
             head = await _sealed_head(view.audit)
-        await self._bring_to(SeenEntry(head.sequence, head.mac) if head else None)
+        await self._bring_to(WitnessedEntry(head.sequence, head.mac) if head else None)
 
     async def problem(self) -> str | None:
         """Say how the log contradicts the witness, for a caller who tells it: it is not logged then."""
         try:
             known = await self.noted()
         except WitnessUnreadable as unreadable:
-            self._told.add(str(unreadable))
+            self._reported.add(str(unreadable))
             return str(unreadable)
-        self._told.add(known)
+        self._reported.add(known)
         return None if known is None else await self._contradiction(known)
 
-    async def accept(self, caller: Principal) -> Accepted | None:
+    async def accept(self, caller: Principal) -> AcceptedLog | None:
         """Let the witness follow the log as it is now, and say so in it; None where they agree.
 
         Raises `WitnessUnwritable`, `StoreUnavailable`.
         """
         if await self.problem() is None:
             return None
-        before: SeenEntry | None = None
+        before: WitnessedEntry | None = None
         with suppress(WitnessUnreadable):
             before = await self.noted()
         now = await self._append(caller, before)
         await asyncio.to_thread(self._file.put, now)
-        return Accepted(before, now)
+        return AcceptedLog(before, now)
 
-    async def _append(self, caller: Principal, before: SeenEntry | None) -> SeenEntry:
+    async def _append(self, caller: Principal, before: WitnessedEntry | None) -> WitnessedEntry:
         """Write to the log that it was accepted, with what was noted and what was found."""
         async with self._store.reading() as view:
             head = await view.audit.head()
-        found = SeenEntry(head.sequence, head.mac) if head else None
+        found = WitnessedEntry(head.sequence, head.mac) if head else None
         details = {"noted": str(before or "unreadable"), "found": str(found or "nothing")}
         record = AuditRecord(caller.name, caller.origin, Action.AUDIT_ACCEPT, None, AuditOutcome.DONE, details)
         async with self._store.writing() as work:
             entry = await work.audit.append(record)
-        return SeenEntry(entry.sequence, entry.mac)
+        return WitnessedEntry(entry.sequence, entry.mac)
 
     async def close(self) -> None:
         """Note what was appended last."""
@@ -131,28 +131,30 @@ class AuditWitness:
             with suppress(StoreUnavailable):  # it stays behind, until the next entry or the next start
                 await self._bring_to(latest)
 
-    async def _bring_to(self, latest: SeenEntry | None) -> None:
+    async def _bring_to(self, latest: WitnessedEntry | None) -> None:
         """Note *latest*, unless the log contradicts what is noted. Problems are logged, each once."""
         try:
             while not await self._is_noted(latest):
                 pass  # another process was quicker: look at what it noted
         except WitnessUnreadable as unreadable:
-            self._tell(str(unreadable), str(unreadable))
+            self._report(str(unreadable), str(unreadable))
         except WitnessUnwritable as unwritable:
             level = logging.INFO if unwritable.expected else logging.WARNING
-            self._tell(str(unwritable), f"Only this log has the last entry of the audit log. {unwritable}", level)
+            self._report(
+                str(unwritable), f"Only this log has the last entry of the audit log. {unwritable}", level
+            )
 
-    async def _is_noted(self, latest: SeenEntry | None) -> bool:
+    async def _is_noted(self, latest: WitnessedEntry | None) -> bool:
         known = await self.noted()
         contradiction = None if known is None else await self._contradiction(known)
         if contradiction is not None:
-            self._tell(known, f"The audit log is not the one that was written. {contradiction}")
+            self._report(known, f"The audit log is not the one that was written. {contradiction}")
             return True
         if latest is None or (known is not None and known.sequence >= latest.sequence):
             return True
         return await asyncio.to_thread(self._file.replace, known, latest)
 
-    async def _contradiction(self, known: SeenEntry) -> str | None:
+    async def _contradiction(self, known: WitnessedEntry) -> str | None:
         async with self._store.reading() as view:
             found = await view.audit.entries(known.sequence - 1, 1)
             head = await view.audit.head()
@@ -162,9 +164,9 @@ class AuditWitness:
             return f"Entry {known.sequence} is missing."
         return known.differs(found[0])
 
-    def _tell(self, about: object, problem: str, level: int = logging.ERROR) -> None:
-        if about not in self._told:
-            self._told.add(about)
+    def _report(self, about: object, problem: str, level: int = logging.ERROR) -> None:
+        if about not in self._reported:
+            self._reported.add(about)
             _log.log(level, "%s", problem if level < logging.ERROR else f"{problem} {REMEDY}")
 
 

@@ -35,21 +35,21 @@ class Writable(Protocol[Work_co]):
 
 
 @dataclass
-class Change(Generic[Work]):
+class AuditedChange(Generic[Work]):
     """A change under way: the transaction to make it in, and what will be said of it.
 
-    `repeated` means that it was made before, and told of then.
+    `replayed` means that it was made before, and told of then.
     """
 
     work: Work
     action: Action
     target: str | None
     details: dict[str, object] = field(default_factory=dict)
-    repeated: bool = False
+    replayed: bool = False
 
     async def write(self, caller: Principal) -> None:
         """Put the entry into the transaction, unless there is one already."""
-        if self.repeated:
+        if self.replayed:
             return
         record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
         await self.work.audit.append(record)
@@ -62,21 +62,23 @@ class Change(Generic[Work]):
 @asynccontextmanager
 async def audited(
     store: Writable[Work], caller: Principal, action: Action, target: str | None = None
-) -> AsyncIterator[Change[Work]]:
+) -> AsyncIterator[AuditedChange[Work]]:
     """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
     try:
         async with store.writing() as work:
-            change = Change(work, action, target)
+            change = AuditedChange(work, action, target)
             yield change
             await change.write(caller)
     except StoreUnavailable:
         raise
     except MailSettingsError as refused:
-        await note(store, caller, action, target, AuditOutcome.REFUSED, {"problem": problem_of(refused)})
+        await write_audit_entry(
+            store, caller, action, target, AuditOutcome.REFUSED, {"problem": error_name(refused)}
+        )
         raise
 
 
-async def note(  # noqa: PLR0913, PLR0917  # the parts of a record
+async def write_audit_entry(  # noqa: PLR0913, PLR0917  # the parts of a record
     store: Writable[Audited],
     caller: Principal,
     action: Action,
@@ -89,6 +91,6 @@ async def note(  # noqa: PLR0913, PLR0917  # the parts of a record
         await work.audit.append(AuditRecord(caller.name, caller.origin, action, target, outcome, details))
 
 
-def problem_of(error: MailSettingsError) -> str:
+def error_name(error: MailSettingsError) -> str:
     """What went wrong in a word; the sentence may name what the caller sent."""
     return type(error).__name__

@@ -8,19 +8,19 @@ request, on every replica.
 from mailsettings.domain.access import Grants, Origin, Permission, Principal, TokenClaims
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import NotAuthenticated
-from mailsettings.use_cases.auditing import problem_of
+from mailsettings.use_cases.auditing import error_name
 from mailsettings.use_cases.ports import Store, TokenReader
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.turned_away import DenialLog
 
 
-class Authentication:
+class Authenticator:
     """Turns tokens into principals; *grants* are all names that permissions are given by."""
 
-    def __init__(self, store: Store, tokens: TokenReader, grants: Grants, turned_away: TurnedAway) -> None:
+    def __init__(self, store: Store, tokens: TokenReader, grants: Grants, denial_log: DenialLog) -> None:
         self._store = store
         self._tokens = tokens
         self._grants = grants
-        self._turned_away = turned_away
+        self._denial_log = denial_log
 
     async def by_token(self, token: str, origin: Origin) -> Principal:
         """The principal that *token* speaks for. Raises `NotAuthenticated`, `IdentityUnavailable`."""
@@ -28,7 +28,7 @@ class Authentication:
             claims = await self._tokens.read(token)
             granted = claims.grants if claims.stamp is None else await self._granted_now(claims)
         except NotAuthenticated as refused:
-            await self._turned_away.note(None, origin, Action.ACCESS, None, {"problem": problem_of(refused)})
+            await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
             raise
         allowed = frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
         return Principal(claims.subject, allowed, origin)
@@ -36,7 +36,7 @@ class Authentication:
     async def denied(self, caller: Principal, permission: Permission) -> None:
         """Write down that *caller* asked for what it may not do."""
         details = {"permission": permission.value}
-        await self._turned_away.note(caller.name, caller.origin, Action.ACCESS, None, details)
+        await self._denial_log.note(caller.name, caller.origin, Action.ACCESS, None, details)
 
     async def _granted_now(self, claims: TokenClaims) -> frozenset[str]:
         found = await self._store.cache.account(claims.subject)

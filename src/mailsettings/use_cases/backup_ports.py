@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from mailsettings.domain.backup import Backup, Copied
+from mailsettings.domain.backup import Backup, CopyResult
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.ports import AuditLog
 
@@ -14,7 +14,7 @@ class Snapshot(Protocol):
     """The database at one moment."""
 
     @property
-    def copied(self) -> Copied:
+    def copied(self) -> CopyResult:
         """What was in the lines so far."""
         ...
 
@@ -39,7 +39,7 @@ class BackupMaker(Protocol):
     """Makes files."""
 
     def __call__(self, path: Path, passphrase: Secret, /) -> AbstractContextManager[NewBackup]:
-        """A new one; an error before the end of the block leaves none. Raises `NotWritten`."""
+        """A new one; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
         ...
 
 
@@ -58,7 +58,7 @@ Verified_contra = TypeVar("Verified_contra", contravariant=True)
 class Contents(Protocol[Verified_contra]):
     """All that the database holds, in one transaction."""
 
-    async def fill(self, backup: Verified_contra) -> Copied:
+    async def fill(self, backup: Verified_contra) -> CopyResult:
         """Put in what *backup* has. Raises `DatabaseNotEmpty`."""
         ...
 

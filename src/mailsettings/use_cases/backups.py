@@ -15,19 +15,19 @@ from typing import Generic, TypeVar
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord, timestamp
-from mailsettings.domain.backup import Copied, DatabaseNotEmpty
+from mailsettings.domain.backup import CopyResult, DatabaseNotEmpty
 from mailsettings.domain.secret import Secret
-from mailsettings.use_cases.auditing import note
+from mailsettings.use_cases.auditing import write_audit_entry
 from mailsettings.use_cases.backup_ports import BackupMaker, NewBackup, RestoringStore, Snapshot, VerifiedBackup
 
 ID_BYTES = 8
-LINES_AT_ONCE = 500
+LINES_PER_BATCH = 500
 """How many are written before somebody else may have a turn, such as whoever wants us to stop."""
 
 Verified = TypeVar("Verified", bound=VerifiedBackup)
 
 
-class KeepBackups(Generic[Verified]):
+class ManageBackups(Generic[Verified]):
     """Backups; the command line is the only caller, so no permission is asked."""
 
     def __init__(
@@ -37,18 +37,20 @@ class KeepBackups(Generic[Verified]):
         self._snapshot = snapshot
         self._new_backup = new_backup
 
-    async def make(self, caller: Principal, path: Path, passphrase: Secret) -> Copied:
-        """Write everything to the new file *path*; an error leaves none. Raises a `BackupRefused`."""
+    async def make(self, caller: Principal, path: Path, passphrase: Secret) -> CopyResult:
+        """Write everything to the new file *path*; an error leaves none. Raises a `BackupError`."""
         backup_id = secrets.token_hex(ID_BYTES)
         with self._new_backup(path, passphrase) as file:
-            await note(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.BEGUN, {})
+            await write_audit_entry(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.BEGUN, {})
             copied = await _copy(self._snapshot(), backup_id, file)
             file.publish()
             # Still inside: a file that no entry calls done is taken back.
-            await note(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.DONE, _details(copied))
+            await write_audit_entry(
+                self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.DONE, _details(copied)
+            )
         return copied
 
-    async def restore(self, caller: Principal, backup: Verified) -> Copied:
+    async def restore(self, caller: Principal, backup: Verified) -> CopyResult:
         """Fill a database that holds nothing, in one transaction. Raises `DatabaseNotEmpty`."""
         backup_id = backup.about.id
         try:
@@ -57,23 +59,25 @@ class KeepBackups(Generic[Verified]):
                 await work.audit.append(_restored(caller, backup_id, copied))
         except DatabaseNotEmpty as refused:
             problem = {"problem": type(refused).__name__}
-            await note(self._store, caller, Action.BACKUP_RESTORE, backup_id, AuditOutcome.REFUSED, problem)
+            await write_audit_entry(
+                self._store, caller, Action.BACKUP_RESTORE, backup_id, AuditOutcome.REFUSED, problem
+            )
             raise
         return copied
 
 
-async def _copy(snapshot: Snapshot, backup_id: str, file: NewBackup) -> Copied:
+async def _copy(snapshot: Snapshot, backup_id: str, file: NewBackup) -> CopyResult:
     with closing(snapshot.lines(backup_id, timestamp(datetime.now(UTC)))) as lines:
-        while some := b"".join(itertools.islice(lines, LINES_AT_ONCE)):
+        while some := b"".join(itertools.islice(lines, LINES_PER_BATCH)):
             file.write(some)
             await asyncio.sleep(0)
     return snapshot.copied
 
 
-def _restored(caller: Principal, backup_id: str, copied: Copied) -> AuditRecord:
+def _restored(caller: Principal, backup_id: str, copied: CopyResult) -> AuditRecord:
     done = AuditOutcome.DONE
     return AuditRecord(caller.name, caller.origin, Action.BACKUP_RESTORE, backup_id, done, _details(copied))
 
 
-def _details(copied: Copied) -> dict[str, object]:
+def _details(copied: CopyResult) -> dict[str, object]:
     return {"rows": copied.rows, "unreadable": len(copied.unreadable)}

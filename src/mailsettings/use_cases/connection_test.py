@@ -8,92 +8,100 @@ from contextlib import asynccontextmanager
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
-from mailsettings.domain.errors import RepeatRefused, TooManyProbes
+from mailsettings.domain.errors import IdempotencyError, TooManyProbes
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.once import Once
+from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.use_cases.admission import Admission, ProbeLimits
-from mailsettings.use_cases.auditing import problem_of
-from mailsettings.use_cases.mail_servers import DEFAULT, KeepMailServers, target
-from mailsettings.use_cases.metrics import UNMEASURED
+from mailsettings.use_cases.admission import ConnectionTestLimits, ConnectionTestSlots
+from mailsettings.use_cases.auditing import error_name
+from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, ManageMailServers, target
+from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober, Store
-from mailsettings.use_cases.probe_records import AskedTest, ProbeRecords
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.probe_records import ConnectionTestRecords, RequestedTest
+from mailsettings.use_cases.turned_away import DenialLog
 
-GIVEN = "given mail server"
+GIVEN_SERVER = "given mail server"
 
 
-class ProbeMailServers:
+class RunConnectionTests:
     """Connection tests on behalf of a principal."""
 
     def __init__(
         self,
         store: Store,
         prober: Prober,
-        limits: ProbeLimits,
-        turned_away: TurnedAway,
-        meter: Meter = UNMEASURED,
+        limits: ConnectionTestLimits,
+        denial_log: DenialLog,
+        meter: Meter = NO_METRICS,
     ) -> None:
-        self._mail_servers = KeepMailServers(store)
+        self._mail_servers = ManageMailServers(store)
         self._prober = prober
-        self._admission = Admission(limits)
-        self._records = ProbeRecords(store, limits)
-        self._turned_away = turned_away
+        self._slots = ConnectionTestSlots(limits)
+        self._records = ConnectionTestRecords(store, limits)
+        self._denial_log = denial_log
         self._meter = meter
 
     async def given(
-        self, caller: Principal, server: MailServer, recipient: str | None, once: Once | None = None
+        self,
+        caller: Principal,
+        server: MailServer,
+        recipient: str | None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> ProbeReport:
         """Test *server* as it is; no stored secret is lent to it.
 
-        Raises `PermissionDenied`, `TooManyProbes`, `RepeatRefused`.
+        Raises `PermissionDenied`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = AskedTest(caller, GIVEN, once)
+        asked = RequestedTest(caller, GIVEN_SERVER, idempotency_key)
         return await self._answered_before(asked) or await self._probe(asked, server, recipient)
 
     async def stored(
-        self, caller: Principal, server_id: int | None, recipient: str | None, once: Once | None = None
+        self,
+        caller: Principal,
+        server_id: int | None,
+        recipient: str | None,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> ProbeReport:
         """Test the stored server of this id, or the default one.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `RepeatRefused`.
+        Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = AskedTest(caller, DEFAULT if server_id is None else target(server_id), once)
+        asked = RequestedTest(caller, DEFAULT_SERVER if server_id is None else target(server_id), idempotency_key)
         if (report := await self._answered_before(asked)) is not None:
             return report
         if server_id is None:
             stored = await self._mail_servers.get_default(caller)
         else:
             stored = await self._mail_servers.get(caller, server_id)
-        return await self._probe(AskedTest(caller, target(stored.id), once), stored.server, recipient)
+        return await self._probe(
+            RequestedTest(caller, target(stored.id), idempotency_key), stored.server, recipient
+        )
 
-    async def _answered_before(self, asked: AskedTest) -> ProbeReport | None:
+    async def _answered_before(self, asked: RequestedTest) -> ProbeReport | None:
         async with self._noting_refusals(asked):
-            return await self._records.earlier(asked)
+            return await self._records.previous(asked)
 
-    async def _probe(self, asked: AskedTest, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def _probe(self, asked: RequestedTest, server: MailServer, recipient: str | None) -> ProbeReport:
         async with self._noting_refusals(asked):
-            with self._admission.admit(asked.caller):
-                await self._records.require_room(asked.caller)
+            with self._slots.admit(asked.caller):
+                await self._records.require_capacity(asked.caller)
                 begun = await self._records.begin(asked, _details(server, recipient))
                 if isinstance(begun, ProbeReport):
                     return begun
                 report = await self._prober.probe(server, recipient)
-        self._meter.probed("given" if asked.tested == GIVEN else "stored", report)
+        self._meter.probed("given" if asked.tested == GIVEN_SERVER else "stored", report)
         await self._records.end(asked, begun, report)
         return report
 
     @asynccontextmanager
-    async def _noting_refusals(self, asked: AskedTest) -> AsyncIterator[None]:
+    async def _noting_refusals(self, asked: RequestedTest) -> AsyncIterator[None]:
         try:
             yield
-        except (TooManyProbes, RepeatRefused) as refused:
-            caller, problem = asked.caller, {"problem": problem_of(refused)}
-            await self._turned_away.note(
-                caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem
-            )
+        except (TooManyProbes, IdempotencyError) as refused:
+            caller, problem = asked.caller, {"problem": error_name(refused)}
+            await self._denial_log.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem)
             raise
 
 

@@ -5,52 +5,52 @@ import logging
 from collections.abc import Sequence
 
 from mailsettings.domain.outbox import WaitingEvent, next_attempt
-from mailsettings.use_cases.lease import Lease, again_and_again
-from mailsettings.use_cases.uninterrupted import uninterrupted
-from mailsettings.use_cases.watch_ports import Messenger, Uncounted, WatchMeter, WatchStore
+from mailsettings.use_cases.lease import Lease, repeat_forever
+from mailsettings.use_cases.uninterrupted import shielded
+from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WebhookSender
 
-AT_ONCE = 4
+MAX_CONCURRENT_DELIVERIES = 4
 PAUSE_SECONDS = 2.0
 _log = logging.getLogger("mailsettings.webhook")
 
 
-class Courier:
+class OutboxRelay:
     """Hands waiting events to *messenger*, a few at once."""
 
     def __init__(
         self,
         store: WatchStore,
-        messenger: Messenger,
+        webhook_sender: WebhookSender,
         lease: Lease,
         *,
         meter: WatchMeter | None = None,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._store = store
-        self._messenger = messenger
+        self._webhook_sender = webhook_sender
         self._lease = lease
         self._meter = meter or Uncounted()
         self._pause_seconds = pause_seconds
 
     async def keep(self) -> None:
         """Until cancelled; while the lease is ours."""
-        await again_and_again(self.deliver_due, self._pause_seconds)
+        await repeat_forever(self.deliver_due, self._pause_seconds)
 
     async def deliver_due(self) -> bool:
         """Try to deliver those whose time has come; whether there were any.
 
         Raises `StoreUnavailable`, `LeaseLost`.
         """
-        due = await uninterrupted(self._due())
-        problems = await asyncio.gather(*(self._messenger.deliver(event) for event in due))
+        due = await shielded(self._due())
+        problems = await asyncio.gather(*(self._webhook_sender.deliver(event) for event in due))
         for event, problem in zip(due, problems, strict=True):
             self._meter.delivered(taken=problem is None)
-            await uninterrupted(self._settle(event, problem))
+            await shielded(self._settle(event, problem))
         return bool(due)
 
     async def _due(self) -> Sequence[WaitingEvent]:
         async with self._store.reading() as view:
-            return await view.outbox.due(AT_ONCE)
+            return await view.outbox.due(MAX_CONCURRENT_DELIVERIES)
 
     async def _settle(self, event: WaitingEvent, problem: str | None) -> None:
         async with self._lease.writing() as work:
@@ -59,10 +59,10 @@ class Courier:
                 await work.outbox.remove(event.id)
             else:
                 await work.outbox.postpone(event, next_at)
-        _say(event, problem, gives_up=next_at is None)
+        _log_outcome(event, problem, gives_up=next_at is None)
 
 
-def _say(event: WaitingEvent, problem: str | None, *, gives_up: bool) -> None:
+def _log_outcome(event: WaitingEvent, problem: str | None, *, gives_up: bool) -> None:
     attempts = event.attempts + 1
     if problem is None:
         _log.info("%s was delivered at attempt %d.", event.id, attempts)

@@ -5,29 +5,29 @@ from collections.abc import Sequence
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
 from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
-from mailsettings.domain.history import VERSIONS_KEPT, MailServerVersion, to_restore
-from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_of
-from mailsettings.domain.once import Once
-from mailsettings.domain.precondition import ANYTHING, Precondition
-from mailsettings.use_cases.auditing import Change, audited
+from mailsettings.domain.history import MAX_VERSIONS, MailServerVersion, find_version
+from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_id
+from mailsettings.domain.once import IdempotencyKey
+from mailsettings.domain.precondition import NO_PRECONDITION, Precondition
+from mailsettings.use_cases.auditing import AuditedChange, audited
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
-from mailsettings.use_cases.mail_servers import DEFAULT, target
+from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
 from mailsettings.use_cases.ports import Store, UnitOfWork
-from mailsettings.use_cases.repeats import done_once
+from mailsettings.use_cases.repeats import run_once
 
 
 class MailServerHistory:
     """The versions of a mail server, by its id or (None) of the default one, the last one removed included."""
 
-    def __init__(self, store: Store, versions_kept: int = VERSIONS_KEPT) -> None:
+    def __init__(self, store: Store, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
-        self._kept = versions_kept
+        self._max_versions = versions_kept
 
     async def versions(self, caller: Principal, server_id: int | None) -> Sequence[MailServerVersion]:
         """All that are kept, what is there now first. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as view:
-            server_id = await _meant(view.mail_servers, server_id)
+            server_id = await _resolve_id(view.mail_servers, server_id)
             stored = await view.mail_servers.find(server_id)
             past = await view.mail_servers.versions(server_id)
             default = await view.mail_servers.find_default()
@@ -36,41 +36,45 @@ class MailServerHistory:
         if stored is None:
             return past
         is_default = default is not None and default.id == server_id
-        return [_now(stored, is_default=is_default), *past]
+        return [_current_version(stored, is_default=is_default), *past]
 
     async def restore(  # the two last have good defaults
         self,
         caller: Principal,
         server_id: int | None,
         version: int | None,
-        expected: Precondition = ANYTHING,
-        once: Once | None = None,
+        expected: Precondition = NO_PRECONDITION,
+        idempotency_key: IdempotencyKey | None = None,
     ) -> StoredMailServer:
         """Make the server what it was in *version*, or (None) before its last change; what it is then.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `ChangedMeanwhile`, `SecretUnreadable`,
-        `RepeatRefused`.
+        Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `PreconditionFailed`, `SecretUnreadable`,
+        `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        named = DEFAULT if server_id is None else target(server_id)
+        named = DEFAULT_SERVER if server_id is None else target(server_id)
         async with audited(self._store, caller, Action.MAIL_SERVER_RESTORE, named) as change:
-            state = await done_once(
-                change, caller, once, str, lambda: self._restore(change, caller, server_id, version, expected)
+            state = await run_once(
+                change,
+                caller,
+                idempotency_key,
+                str,
+                lambda: self._restore(change, caller, server_id, version, expected),
             )
-            return await _in_state(change.work.mail_servers, state)
+            return await _find_state(change.work.mail_servers, state)
 
     async def forget(self, caller: Principal, server_id: int | None) -> None:
         """Keep nothing of what the server was. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        named = DEFAULT if server_id is None else target(server_id)
+        named = DEFAULT_SERVER if server_id is None else target(server_id)
         async with audited(self._store, caller, Action.MAIL_SERVER_FORGET, named) as change:
-            server_id = await _meant(change.work.mail_servers, server_id)
+            server_id = await _resolve_id(change.work.mail_servers, server_id)
             change.target = target(server_id)
             await change.work.mail_servers.forget_versions(server_id, 0)
 
     async def _restore(
         self,
-        change: Change[UnitOfWork],
+        change: AuditedChange[UnitOfWork],
         caller: Principal,
         server_id: int | None,
         version: int | None,
@@ -78,14 +82,14 @@ class MailServerHistory:
     ) -> str:
         """Do it; the state that the server is in then."""
         servers = change.work.mail_servers
-        server_id = await _meant(servers, server_id)
+        server_id = await _resolve_id(servers, server_id)
         change.target = target(server_id)
         stored = await servers.find(server_id)
         past = await servers.versions(server_id)
         if stored is None and not past:
             raise MailServerNotFound
-        expected.require(stored, past[0].changed if past else None)
-        server = to_restore(past, version)
+        expected.require(stored, past[0].revision if past else None)
+        server = find_version(past, version)
         change.note_difference(stored.server if stored else None, server)
         return await self._put(servers, stored or past[0], server, caller)
 
@@ -99,11 +103,11 @@ class MailServerHistory:
         else:
             server_id = last.id
             await servers.replace(server_id, server, by.name)
-        await servers.forget_versions(server_id, self._kept)
-        return state_of(server_id, last.version + 1)
+        await servers.forget_versions(server_id, self._max_versions)
+        return state_id(server_id, last.version + 1)
 
 
-async def _meant(servers: MailServerReads, server_id: int | None) -> int:
+async def _resolve_id(servers: MailServerReads, server_id: int | None) -> int:
     if server_id is not None:
         return server_id
     meant = await servers.find_default()
@@ -115,7 +119,7 @@ async def _meant(servers: MailServerReads, server_id: int | None) -> int:
     return removed.server_id
 
 
-async def _in_state(servers: MailServerReads, state: str) -> StoredMailServer:
+async def _find_state(servers: MailServerReads, state: str) -> StoredMailServer:
     """A server as it is or was in *state*. Raises `OutcomeUnknown` where that is kept no more."""
     server_id, version = map(int, state.split("."))
     stored = await servers.find(server_id)
@@ -123,9 +127,9 @@ async def _in_state(servers: MailServerReads, state: str) -> StoredMailServer:
         return stored
     for one in await servers.versions(server_id):
         if one.version == version and one.server is not None:
-            return StoredMailServer(server_id, version, one.server, one.changed)
+            return StoredMailServer(server_id, version, one.server, one.revision)
     raise OutcomeUnknown
 
 
-def _now(stored: StoredMailServer, *, is_default: bool) -> MailServerVersion:
-    return MailServerVersion(stored.id, stored.version, stored.server, stored.changed, is_default)
+def _current_version(stored: StoredMailServer, *, is_default: bool) -> MailServerVersion:
+    return MailServerVersion(stored.id, stored.version, stored.server, stored.revision, is_default)

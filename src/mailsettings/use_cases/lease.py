@@ -13,11 +13,11 @@ from contextlib import asynccontextmanager, suppress
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.use_cases.unexpected import outline
-from mailsettings.use_cases.uninterrupted import uninterrupted
+from mailsettings.use_cases.uninterrupted import shielded
 from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
 
 LEASE_SECONDS = 30.0
-_FAREWELL_SECONDS = 5.0
+_RELEASE_TIMEOUT_SECONDS = 5.0
 _log = logging.getLogger("mailsettings.watch")
 
 Work = Callable[[], Coroutine[None, None, None]]
@@ -91,7 +91,7 @@ class Lease:
         # Until the database says otherwise: a commit may succeed and its answer be lost or not waited for.
         self._may_hold = True
         try:
-            self._may_hold = taken = await uninterrupted(self._take())
+            self._may_hold = taken = await shielded(self._take())
         except StoreUnavailable:
             self._note_away()
             return None
@@ -110,7 +110,7 @@ class Lease:
     async def _give_up(self) -> None:
         """Let another process go on at once; if the database is away, when the lease has run out."""
         if self._may_hold:
-            await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_FAREWELL_SECONDS)
+            await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_RELEASE_TIMEOUT_SECONDS)
 
     async def _leave(self) -> None:
         with suppress(StoreUnavailable):
@@ -119,7 +119,7 @@ class Lease:
             self._may_hold = False
 
 
-async def again_and_again(step: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
+async def repeat_forever(step: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
     """Take *step* for ever: again at once if it found something to do, else after a pause."""
     while True:
         busy = False

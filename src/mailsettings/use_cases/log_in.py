@@ -8,19 +8,19 @@ made in a row: once the wait has begun, the right one is turned away like the re
 import time
 from collections.abc import Callable, Mapping
 
-from mailsettings.domain.access import LONGEST_NAME, AccountKind, Credentials, IssuedToken, Origin
+from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH, AccountKind, Credentials, IssuedToken, Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import LONGEST_MEMORY_SECONDS, Attempt, Failures, Limit, Subject
+from mailsettings.domain.guessing import MAX_MEMORY_SECONDS, Failures, Limit, LoginAttempt, ThrottleKey
 from mailsettings.use_cases.login_ports import KnownNeighbourhoodReads, LoginFailures
-from mailsettings.use_cases.metrics import UNMEASURED
+from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer
-from mailsettings.use_cases.turned_away import TurnedAway
+from mailsettings.use_cases.turned_away import DenialLog
 
-UNKNOWN = "an unknown name"
+UNKNOWN_ACTOR = "an unknown name"
 """What the audit log says for it: what was typed there may have been a password."""
-WRONG = {"problem": "wrong name or secret"}
-DELAYED = {"problem": "too many failures"}
+WRONG_SECRET_DETAILS = {"problem": "wrong name or secret"}
+THROTTLED_DETAILS = {"problem": "too many failures"}
 
 
 class LogIn:
@@ -31,15 +31,15 @@ class LogIn:
         store: Store,
         passwords: PasswordHasher,
         tokens: TokenIssuer,
-        turned_away: TurnedAway,
+        denial_log: DenialLog,
         lifetime_seconds: int,
         clock: Callable[[], float] = time.time,
-        meter: Meter = UNMEASURED,
+        meter: Meter = NO_METRICS,
     ) -> None:
         self._store = store
         self._passwords = passwords
         self._tokens = tokens
-        self._turned_away = turned_away
+        self._denial_log = denial_log
         self._lifetime_seconds = lifetime_seconds
         self._clock = clock
         self._meter = meter
@@ -49,7 +49,7 @@ class LogIn:
 
         Raises `LoginRefused`, after the same work whatever was wrong, and `TooManyLogins`.
         """
-        attempt = Attempt(name, origin.address)
+        attempt = LoginAttempt(name, origin.address)
         found = await self._find(kind, name)
         await self._require_no_wait(attempt, origin)
         password_hash = found.password_hash if found else None
@@ -64,7 +64,7 @@ class LogIn:
 
     async def note_wrong_client(self, origin: Origin) -> None:
         """Count a guess at the secret of the vendor's own client, which no account has. Raises `TooManyLogins`."""
-        attempt = Attempt(None, origin.address)
+        attempt = LoginAttempt(None, origin.address)
         await self._require_no_wait(attempt, origin)
         wait = await self._settle(attempt, origin, None, succeeded=False)
         if wait:
@@ -72,53 +72,57 @@ class LogIn:
 
     async def _find(self, kind: AccountKind, name: str) -> Credentials | None:
         # No account has such a name, and not every database can be asked for it.
-        if not name.isprintable() or len(name) > LONGEST_NAME:
+        if not name.isprintable() or len(name) > MAX_ACCOUNT_NAME_LENGTH:
             return None
         found = await self._store.cache.account(name)
         return found if found and found.account.kind is kind else None
 
-    async def _require_no_wait(self, attempt: Attempt, origin: Origin) -> None:
+    async def _require_no_wait(self, attempt: LoginAttempt, origin: Origin) -> None:
         async with self._store.reading() as view:
-            limits = await self._limits(attempt, view.known_neighbourhoods)
+            limits = await self._limits(attempt, view.known_networks)
             wait = _longest_wait(await view.login_failures.of(limits.keys()), self._clock())
         if wait:
             self._meter.login_failed(delayed=True)
-            await self._turned_away.note(None, origin, Action.LOGIN, None, DELAYED)
+            await self._denial_log.note(None, origin, Action.LOGIN, None, THROTTLED_DETAILS)
             raise _too_many(wait)
 
     async def _settle(
-        self, attempt: Attempt, origin: Origin, found: Credentials | None, *, succeeded: bool
+        self, attempt: LoginAttempt, origin: Origin, found: Credentials | None, *, succeeded: bool
     ) -> int:
         """Count a failure, or forget those before a success. Return the seconds to wait, if any."""
-        name = found.account.name if found else UNKNOWN
+        name = found.account.name if found else UNKNOWN_ACTOR
         async with self._store.writing() as work:
-            limits = await self._limits(attempt, work.known_neighbourhoods)
+            limits = await self._limits(attempt, work.known_networks)
             failures = await work.login_failures.of(limits.keys())
             wait = _longest_wait(failures, self._clock())
             if succeeded and not wait:
-                await work.login_failures.forget(attempt.own)
-                await work.known_neighbourhoods.remember(attempt, self._clock())
+                await work.login_failures.forget(attempt.account_from_network)
+                await work.known_networks.remember(attempt, self._clock())
                 await work.audit.append(_record(name, origin, AuditOutcome.DONE, {}))
                 return 0
             if not wait:
                 await self._count(limits, failures, work.login_failures)
-            await work.audit.append(_record(name, origin, AuditOutcome.REFUSED, DELAYED if wait else WRONG))
+            await work.audit.append(
+                _record(name, origin, AuditOutcome.REFUSED, THROTTLED_DETAILS if wait else WRONG_SECRET_DETAILS)
+            )
         self._meter.login_failed(delayed=bool(wait))
         return wait
 
-    async def _limits(self, attempt: Attempt, neighbourhoods: KnownNeighbourhoodReads) -> Mapping[Subject, Limit]:
+    async def _limits(
+        self, attempt: LoginAttempt, neighbourhoods: KnownNeighbourhoodReads
+    ) -> Mapping[ThrottleKey, Limit]:
         return attempt.limits(known=await neighbourhoods.knows(attempt, self._clock()))
 
     async def _count(
-        self, limits: Mapping[Subject, Limit], before: Mapping[Subject, Failures], failures: LoginFailures
+        self, limits: Mapping[ThrottleKey, Limit], before: Mapping[ThrottleKey, Failures], failures: LoginFailures
     ) -> None:
         now = self._clock()
         for subject, limit in limits.items():
             await failures.remember(subject, limit.after_failure(before[subject], now))
-        await failures.forget_before(now - LONGEST_MEMORY_SECONDS)
+        await failures.forget_before(now - MAX_MEMORY_SECONDS)
 
 
-def _longest_wait(failures: Mapping[Subject, Failures], now: float) -> int:
+def _longest_wait(failures: Mapping[ThrottleKey, Failures], now: float) -> int:
     return max((each.wait_seconds(now) for each in failures.values()), default=0)
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from mailsettings.domain.guessing import Attempt, Failures, Subject
+from mailsettings.domain.guessing import Failures, LoginAttempt, ThrottleKey
 
 
 class LoginFailureReads(Protocol):
     """Failed logins by what some of them have in common."""
 
-    async def of(self, subjects: Collection[Subject]) -> Mapping[Subject, Failures]:
+    async def of(self, subjects: Collection[ThrottleKey]) -> Mapping[ThrottleKey, Failures]:
         """What is remembered of each of *subjects*; no failures where nothing is."""
         ...
 
@@ -17,11 +17,11 @@ class LoginFailureReads(Protocol):
 class LoginFailures(LoginFailureReads, Protocol):
     """The same, to be changed."""
 
-    async def remember(self, subject: Subject, failures: Failures) -> None:
+    async def remember(self, subject: ThrottleKey, failures: Failures) -> None:
         """Keep *failures* in place of what is remembered of *subject*."""
         ...
 
-    async def forget(self, subject: Subject) -> None:
+    async def forget(self, subject: ThrottleKey) -> None:
         """Remember nothing of *subject* any more."""
         ...
 
@@ -37,16 +37,16 @@ class LoginFailures(LoginFailureReads, Protocol):
 class KnownNeighbourhoodReads(Protocol):
     """The neighbourhoods from which each account logged in lately."""
 
-    async def knows(self, attempt: Attempt, now: float) -> bool:
-        """Whether the account logged in from the neighbourhood within `KNOWN_SECONDS` before *now*."""
+    async def knows(self, attempt: LoginAttempt, now: float) -> bool:
+        """Whether the account logged in from the neighbourhood within `KNOWN_NETWORK_SECONDS` before *now*."""
         ...
 
 
 class KnownNeighbourhoods(KnownNeighbourhoodReads, Protocol):
     """The same, to be changed."""
 
-    async def remember(self, attempt: Attempt, now: float) -> None:
-        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_EACH` of the account."""
+    async def remember(self, attempt: LoginAttempt, now: float) -> None:
+        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT` of the account."""
         ...
 
     async def forget_account(self, name: str) -> None:

@@ -56,10 +56,10 @@ class MailServers(MailServerReads, Protocol):
         """Remove it; another server does not become the default by that."""
         ...
 
-    async def forget_versions(self, server_id: int, but: int) -> None:
+    async def forget_versions(self, server_id: int, keep_count: int) -> None:
         """Keep the *but* newest of what the server was."""
         ...
 
-    async def forget_removed(self, but: int) -> None:
+    async def forget_removed(self, keep_count: int) -> None:
         """Keep the *but* newest of what servers were that are no more."""
         ...

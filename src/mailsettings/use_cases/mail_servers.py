@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit import Action
-from mailsettings.domain.changed import Changed
+from mailsettings.domain.changed import Revision
 from mailsettings.domain.errors import MailServerNotFound
-from mailsettings.domain.history import VERSIONS_KEPT
+from mailsettings.domain.history import MAX_VERSIONS
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.once import Once
-from mailsettings.domain.precondition import ANYTHING, Precondition
+from mailsettings.domain.once import IdempotencyKey
+from mailsettings.domain.precondition import NO_PRECONDITION, Precondition
 from mailsettings.domain.replacement import Replacement
-from mailsettings.use_cases.auditing import Change, audited
+from mailsettings.use_cases.auditing import AuditedChange, audited
 from mailsettings.use_cases.ports import Store, UnitOfWork
-from mailsettings.use_cases.repeats import done_once
+from mailsettings.use_cases.repeats import run_once
 
-DEFAULT = "default mail server"
-SERVERS_AT_ONCE = 2000
+DEFAULT_SERVER = "default mail server"
+SERVERS_PER_PAGE = 2000
 """On a page: some milliseconds of work, and some hundred kilobytes."""
 
 
@@ -38,12 +38,12 @@ class Page:
         return self.servers[-1][0] if self.servers else 0
 
 
-class KeepMailServers:
+class ManageMailServers:
     """The stored mail servers, as a principal may see and change them."""
 
-    def __init__(self, store: Store, versions_kept: int = VERSIONS_KEPT) -> None:
+    def __init__(self, store: Store, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
-        self._kept = versions_kept
+        self._max_versions = versions_kept
 
     async def page(self, caller: Principal, after: int = 0) -> Page:
         """The next mail servers behind id *after*, by id. Raises `PermissionDenied`.
@@ -52,8 +52,8 @@ class KeepMailServers:
         """
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as work:
-            servers = await work.mail_servers.listed(after, SERVERS_AT_ONCE)
-        return Page(servers, more=len(servers) == SERVERS_AT_ONCE)
+            servers = await work.mail_servers.listed(after, SERVERS_PER_PAGE)
+        return Page(servers, more=len(servers) == SERVERS_PER_PAGE)
 
     async def get(self, caller: Principal, server_id: int) -> StoredMailServer:
         """One mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
@@ -66,21 +66,23 @@ class KeepMailServers:
         caller.require(Permission.MAIL_SERVERS_READ)
         return _existing(await self._store.cache.default_mail_server())
 
-    async def create(self, caller: Principal, wanted: Replacement, once: Once | None = None) -> int:
+    async def create(
+        self, caller: Principal, wanted: Replacement, idempotency_key: IdempotencyKey | None = None
+    ) -> int:
         """Store a new mail server and return its id.
 
-        Raises `PermissionDenied`, `SecretNeededAgain`, `RequestRepeatedDifferently`.
+        Raises `PermissionDenied`, `SecretNeededAgain`, `IdempotencyKeyReused`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_CREATE) as change:
-            return await done_once(change, caller, once, int, lambda: _add(change, caller, wanted))
+            return await run_once(change, caller, idempotency_key, int, lambda: _add(change, caller, wanted))
 
     async def replace(
-        self, caller: Principal, server_id: int, wanted: Replacement, expected: Precondition = ANYTHING
+        self, caller: Principal, server_id: int, wanted: Replacement, expected: Precondition = NO_PRECONDITION
     ) -> None:
         """Change one mail server.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`, `SecretNeededAgain`.
+        Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`, `SecretNeededAgain`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(server_id)) as change:
@@ -88,13 +90,15 @@ class KeepMailServers:
             expected.require(stored)
             await self._replace(change, caller, stored, wanted)
 
-    async def put_default(self, caller: Principal, wanted: Replacement, expected: Precondition = ANYTHING) -> None:
+    async def put_default(
+        self, caller: Principal, wanted: Replacement, expected: Precondition = NO_PRECONDITION
+    ) -> None:
         """Create or change the default mail server.
 
-        Raises `PermissionDenied`, `ChangedMeanwhile`, `SecretNeededAgain`.
+        Raises `PermissionDenied`, `PreconditionFailed`, `SecretNeededAgain`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, DEFAULT) as change:
+        async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, DEFAULT_SERVER) as change:
             stored = await change.work.mail_servers.find_default()
             expected.require(stored, await _removal(change.work, stored))
             if stored is None:
@@ -103,39 +107,43 @@ class KeepMailServers:
             else:
                 await self._replace(change, caller, stored, wanted)
 
-    async def delete(self, caller: Principal, server_id: int, expected: Precondition = ANYTHING) -> None:
-        """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
+    async def delete(self, caller: Principal, server_id: int, expected: Precondition = NO_PRECONDITION) -> None:
+        """Remove one mail server. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(server_id)) as change:
             stored = _existing(await change.work.mail_servers.find(server_id))
             await self._delete(change, caller, stored, expected)
 
-    async def delete_default(self, caller: Principal, expected: Precondition = ANYTHING) -> None:
-        """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`, `ChangedMeanwhile`."""
+    async def delete_default(self, caller: Principal, expected: Precondition = NO_PRECONDITION) -> None:
+        """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT) as change:
+        async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT_SERVER) as change:
             stored = _existing(await change.work.mail_servers.find_default())
             await self._delete(change, caller, stored, expected)
 
     async def _replace(
-        self, change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
+        self, change: AuditedChange[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
     ) -> None:
         change.target = target(stored.id)
         server = wanted.onto(stored.server)
         change.note_difference(stored.server, server)
         _note_creation(change, caller, stored)
         await change.work.mail_servers.replace(stored.id, server, caller.name)
-        await change.work.mail_servers.forget_versions(stored.id, self._kept)
+        await change.work.mail_servers.forget_versions(stored.id, self._max_versions)
 
     async def _delete(
-        self, change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer, expected: Precondition
+        self,
+        change: AuditedChange[UnitOfWork],
+        caller: Principal,
+        stored: StoredMailServer,
+        expected: Precondition,
     ) -> None:
         expected.require(stored)
         change.target = target(stored.id)
         change.note_difference(stored.server, None)
         _note_creation(change, caller, stored)
         await change.work.mail_servers.delete(stored.id, caller.name)
-        await change.work.mail_servers.forget_removed(self._kept)
+        await change.work.mail_servers.forget_removed(self._max_versions)
 
 
 def target(server_id: int) -> str:
@@ -143,17 +151,17 @@ def target(server_id: int) -> str:
     return f"mail-server:{server_id}"
 
 
-def _note_creation(change: Change[UnitOfWork], caller: Principal, stored: StoredMailServer) -> None:
+def _note_creation(change: AuditedChange[UnitOfWork], caller: Principal, stored: StoredMailServer) -> None:
     """Say who created what is replaced or removed, and through which API, if it was another API than this one.
 
     Callers of an API that knows a single server may not know that it is one of another API's list.
     """
-    created = stored.created
-    if created.through is not None and created.through != caller.origin.api:
-        change.details["created"] = {"by": created.by, "through": created.through}
+    creation = stored.creation
+    if creation.through is not None and creation.through != caller.origin.api:
+        change.details["created"] = {"by": creation.by, "through": creation.through}
 
 
-async def _add(change: Change[UnitOfWork], caller: Principal, wanted: Replacement) -> int:
+async def _add(change: AuditedChange[UnitOfWork], caller: Principal, wanted: Replacement) -> int:
     server = wanted.onto(None)
     server_id = await change.work.mail_servers.add(server, caller.name, caller.origin.api)
     change.target = target(server_id)
@@ -167,7 +175,7 @@ def _existing(stored: StoredMailServer | None) -> StoredMailServer:
     return stored
 
 
-async def _removal(work: UnitOfWork, stored: StoredMailServer | None) -> Changed | None:
+async def _removal(work: UnitOfWork, stored: StoredMailServer | None) -> Revision | None:
     """How the default server went, if there is none."""
     removal = None if stored else await work.mail_servers.removed_default()
-    return removal.changed if removal else None
+    return removal.revision if removal else None

@@ -23,7 +23,7 @@ class Metrics(Meter, WatchMeter, Protocol):
         ...
 
 
-class Unmeasured(Uncounted):
+class NoMetrics(Uncounted):
     """Counts nothing and has nothing to tell: for the command line, and where nobody looks."""
 
     def probed(self, source: str, report: ProbeReport) -> None:
@@ -37,7 +37,7 @@ class Unmeasured(Uncounted):
         return b""
 
 
-UNMEASURED = Unmeasured()
+NO_METRICS = NoMetrics()
 
 
 class ReadMetrics:

@@ -5,16 +5,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mailsettings.use_cases import courier, lease, watch
-from mailsettings.use_cases.courier import Courier
+from mailsettings.use_cases.courier import OutboxRelay
 from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.watch import Watch
-from mailsettings.use_cases.watch_ports import Messenger, WatchMeter, WatchStore
+from mailsettings.use_cases.watch import ScheduledChecks
+from mailsettings.use_cases.watch_ports import WatchMeter, WatchStore, WebhookSender
 
-NAME = "watch"
+LEASE_NAME = "watch"
 
 
-class OnWatch:
+class MonitoringService:
     """Checks each server once in *interval* seconds; what is new goes to *messenger* too, if there is one."""
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -22,21 +22,23 @@ class OnWatch:
         store: WatchStore,
         prober: Prober,
         interval: int,
-        messenger: Messenger | None = None,
+        webhook_sender: WebhookSender | None = None,
         *,
         meter: WatchMeter | None = None,
         lease_seconds: float = lease.LEASE_SECONDS,
         pause_seconds: float = watch.PAUSE_SECONDS,
     ) -> None:
-        self._lease = Lease(store, NAME, lease_seconds)
-        tells = messenger is not None
-        self._watch = Watch(
-            store, prober, self._lease, interval, tells=tells, meter=meter, pause_seconds=pause_seconds
+        self._lease = Lease(store, LEASE_NAME, lease_seconds)
+        has_webhook = webhook_sender is not None
+        self._watch = ScheduledChecks(
+            store, prober, self._lease, interval, has_webhook=has_webhook, meter=meter, pause_seconds=pause_seconds
         )
-        self._courier: Courier | None = None
-        if messenger is not None:
+        self._outbox_relay: OutboxRelay | None = None
+        if webhook_sender is not None:
             pause_seconds = min(pause_seconds, courier.PAUSE_SECONDS)
-            self._courier = Courier(store, messenger, self._lease, meter=meter, pause_seconds=pause_seconds)
+            self._outbox_relay = OutboxRelay(
+                store, webhook_sender, self._lease, meter=meter, pause_seconds=pause_seconds
+            )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -51,5 +53,5 @@ class OnWatch:
     async def _keep(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.keep())
-            if self._courier is not None:
-                group.create_task(self._courier.keep())
+            if self._outbox_relay is not None:
+                group.create_task(self._outbox_relay.keep())

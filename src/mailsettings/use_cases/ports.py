@@ -122,17 +122,17 @@ class View(Protocol):
         ...
 
     @property
-    def known_neighbourhoods(self) -> KnownNeighbourhoodReads:
+    def known_networks(self) -> KnownNeighbourhoodReads:
         """The neighbourhoods that accounts log in from."""
         ...
 
     @property
-    def sealed_keys(self) -> SealedKeyReads:
+    def service_keys(self) -> SealedKeyReads:
         """Our keys."""
         ...
 
     @property
-    def repeats(self) -> RepeatReads:
+    def idempotency(self) -> RepeatReads:
         """The requests that are to be answered once."""
         ...
 
@@ -166,17 +166,17 @@ class UnitOfWork(Protocol):
         ...
 
     @property
-    def known_neighbourhoods(self) -> KnownNeighbourhoods:
+    def known_networks(self) -> KnownNeighbourhoods:
         """The neighbourhoods that accounts log in from, as this transaction sees them."""
         ...
 
     @property
-    def sealed_keys(self) -> SealedKeys:
+    def service_keys(self) -> SealedKeys:
         """Our keys, as this transaction sees them."""
         ...
 
     @property
-    def repeats(self) -> Repeats:
+    def idempotency(self) -> Repeats:
         """The requests that are to be answered once, as this transaction sees them."""
         ...
 

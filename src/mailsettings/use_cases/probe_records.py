@@ -10,61 +10,61 @@ from dataclasses import dataclass
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.once import Once
+from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.use_cases.admission import ProbeLimits
+from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.use_cases.agreed_ports import RepeatReads
 from mailsettings.use_cases.ports import Store, UnitOfWork
-from mailsettings.use_cases.repeats import known
+from mailsettings.use_cases.repeats import find_result
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTest:
+class RequestedTest:
     """Who wants what tested, as the audit log calls it; to be made once, if so asked."""
 
     caller: Principal
     tested: str
-    once: Once | None
+    idempotency_key: IdempotencyKey | None
 
 
-class ProbeRecords:
+class ConnectionTestRecords:
     """The store, as connection tests use it."""
 
-    def __init__(self, store: Store, limits: ProbeLimits) -> None:
+    def __init__(self, store: Store, limits: ConnectionTestLimits) -> None:
         self._store = store
         self._limits = limits
 
-    async def earlier(self, asked: AskedTest) -> ProbeReport | None:
+    async def previous(self, asked: RequestedTest) -> ProbeReport | None:
         """The report of the same request before, without a write. Raises what `known` does."""
-        if asked.once is None:
+        if asked.idempotency_key is None:
             return None
         async with self._store.reading() as view:
-            return await self._known(view.repeats, asked)
+            return await self._known(view.idempotency, asked)
 
-    async def require_room(self, caller: Principal) -> None:
+    async def require_capacity(self, caller: Principal) -> None:
         """Raise `TooManyProbes` for what `begin` would refuse, without a write, which would hold others up."""
         async with self._store.reading() as view:
-            share = await view.probe_admissions.of(caller.name, self._limits.longest_seconds)
-        self._limits.require_room(share)
+            share = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
+        self._limits.require_capacity(share)
 
-    async def begin(self, asked: AskedTest, details: Mapping[str, object]) -> str | ProbeReport:
+    async def begin(self, asked: RequestedTest, details: Mapping[str, object]) -> str | ProbeReport:
         """Count it and write down that it begins, and return the id to end it by.
 
         If it was made before, return its report. Raises `TooManyProbes`, and what `known` does.
         """
         name = asked.caller.name
         async with self._store.writing() as work:
-            if (report := await self._known(work.repeats, asked)) is not None:
+            if (report := await self._known(work.idempotency, asked)) is not None:
                 return report
-            self._limits.require_room(await work.probe_admissions.of(name, self._limits.longest_seconds))
-            if asked.once is not None:
-                await work.repeats.remember(name, asked.once)
+            self._limits.require_capacity(await work.probe_admissions.of(name, self._limits.max_seconds))
+            if asked.idempotency_key is not None:
+                await work.idempotency.remember(name, asked.idempotency_key)
             await _append(work, asked, AuditOutcome.BEGUN, details)
             return await work.probe_admissions.begin(name)
 
-    async def end(self, asked: AskedTest, test_id: str, report: ProbeReport) -> None:
+    async def end(self, asked: RequestedTest, test_id: str, report: ProbeReport) -> None:
         """Write down how it ended. It was made and cannot be taken back, so nothing is raised if that fails.
 
         Clients repeat what is answered with 503, and each time a mail is sent.
@@ -75,20 +75,22 @@ class ProbeRecords:
         try:
             async with self._store.writing() as work:
                 await work.probe_admissions.end(test_id)
-                if asked.once is not None:
-                    await work.repeats.remember(asked.caller.name, asked.once, report)
+                if asked.idempotency_key is not None:
+                    await work.idempotency.remember(asked.caller.name, asked.idempotency_key, report)
                 await _append(work, asked, outcome, details)
         except StoreUnavailable:
             _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
 
-    async def _known(self, repeats: RepeatReads, asked: AskedTest) -> ProbeReport | None:
-        if asked.once is None:
+    async def _known(self, idempotency: RepeatReads, asked: RequestedTest) -> ProbeReport | None:
+        if asked.idempotency_key is None:
             return None
-        return await known(repeats, asked.caller, asked.once, ProbeReport, self._limits.longest_seconds)
+        return await find_result(
+            idempotency, asked.caller, asked.idempotency_key, ProbeReport, self._limits.max_seconds
+        )
 
 
 async def _append(
-    work: UnitOfWork, asked: AskedTest, outcome: AuditOutcome, details: Mapping[str, object]
+    work: UnitOfWork, asked: RequestedTest, outcome: AuditOutcome, details: Mapping[str, object]
 ) -> None:
     caller = asked.caller
     record = AuditRecord(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, outcome, details)

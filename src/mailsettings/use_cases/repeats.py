@@ -7,49 +7,53 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.errors import OutcomeUnknown, RequestRepeatedDifferently, StillBeingAnswered
-from mailsettings.domain.once import Once, Result
-from mailsettings.use_cases.admission import BUSY_SECONDS
+from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, RequestInProgress
+from mailsettings.domain.once import IdempotencyKey, IdempotentResult
+from mailsettings.use_cases.admission import RETRY_AFTER_SECONDS
 from mailsettings.use_cases.agreed_ports import RepeatReads
-from mailsettings.use_cases.auditing import Change
+from mailsettings.use_cases.auditing import AuditedChange
 from mailsettings.use_cases.ports import UnitOfWork
 
-Known = TypeVar("Known", bound=Result)
+Known = TypeVar("Known", bound=IdempotentResult)
 
 
-async def known(
-    repeats: RepeatReads, caller: Principal, once: Once, kind: type[Known], longest_seconds: float = 0
+async def find_result(
+    idempotency: RepeatReads,
+    caller: Principal,
+    idempotency_key: IdempotencyKey,
+    kind: type[Known],
+    max_seconds: float = 0,
 ) -> Known | None:
     """What came of the same request before, if it came; it cannot be under way for longer than *longest_seconds*.
 
-    Raises `RequestRepeatedDifferently`, `StillBeingAnswered`, `OutcomeUnknown`.
+    Raises `IdempotencyKeyReused`, `RequestInProgress`, `OutcomeUnknown`.
     """
-    earlier = await repeats.earlier(caller.name, once)
-    if earlier is None:
+    previous = await idempotency.previous(caller.name, idempotency_key)
+    if previous is None:
         return None
-    if earlier.result is None:
+    if previous.result is None:
         # The age is below nought where a clock was put back.
-        raise StillBeingAnswered(BUSY_SECONDS) if abs(earlier.age_seconds) < longest_seconds else OutcomeUnknown
-    if not isinstance(earlier.result, kind):
-        raise RequestRepeatedDifferently
-    once.repeated = True
-    return earlier.result
+        raise RequestInProgress(RETRY_AFTER_SECONDS) if abs(previous.age_seconds) < max_seconds else OutcomeUnknown
+    if not isinstance(previous.result, kind):
+        raise IdempotencyKeyReused
+    idempotency_key.replayed = True
+    return previous.result
 
 
-async def done_once(
-    change: Change[UnitOfWork],
+async def run_once(
+    change: AuditedChange[UnitOfWork],
     caller: Principal,
-    once: Once | None,
+    idempotency_key: IdempotencyKey | None,
     kind: type[Known],
     do: Callable[[], Awaitable[Known]],
 ) -> Known:
     """What *do* returns, or returned before, of this *kind*; remembered in the transaction that it is done in."""
-    if once is None:
+    if idempotency_key is None:
         return await do()
-    found = await known(change.work.repeats, caller, once, kind)
+    found = await find_result(change.work.idempotency, caller, idempotency_key, kind)
     if found is not None:
-        change.repeated = True
+        change.replayed = True
         return found
     result = await do()
-    await change.work.repeats.remember(caller.name, once, result)
+    await change.work.idempotency.remember(caller.name, idempotency_key, result)
     return result

@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from mailsettings.domain.sealing_key import Resealed, SealingReport
+from mailsettings.domain.sealing_key import EncryptionKeyReport, ResealResult
 from mailsettings.use_cases.ports import AuditLog
 
 Position = tuple[int, Any]
@@ -13,7 +13,7 @@ Position = tuple[int, Any]
 class SealingKeyReads(Protocol):
     """The keys that secrets are sealed with."""
 
-    async def report(self) -> SealingReport:
+    async def report(self) -> EncryptionKeyReport:
         """All keys, ours and those the database knows, and every secret that does not open."""
         ...
 
@@ -21,11 +21,11 @@ class SealingKeyReads(Protocol):
 class SealingKeys(SealingKeyReads, Protocol):
     """The same, to be changed."""
 
-    async def admit_newest(self) -> str:
+    async def register_newest(self) -> str:
         """Make the key that seals from now on known to the database; its id."""
         ...
 
-    async def reseal(self, position: Position | None, at_most: int) -> tuple[Resealed, Position | None]:
+    async def reseal(self, position: Position | None, at_most: int) -> tuple[ResealResult, Position | None]:
         """Seal some secrets with the current key; what was done, and where to go on (None: nowhere)."""
         ...
 
@@ -58,7 +58,7 @@ class SealingView(Protocol):
     """The last committed state, as far as keys go."""
 
     @property
-    def sealing_keys(self) -> SealingKeyReads:
+    def encryption_keys(self) -> SealingKeyReads:
         """The keys."""
         ...
 
@@ -72,7 +72,7 @@ class SealingWork(Protocol):
         ...
 
     @property
-    def sealing_keys(self) -> SealingKeys:
+    def encryption_keys(self) -> SealingKeys:
         """The keys, as this transaction sees them."""
         ...
 

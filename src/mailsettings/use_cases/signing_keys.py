@@ -13,7 +13,7 @@ KeyMaker = Callable[[], tuple[str, str]]
 """A new key: its id and its text."""
 
 
-class KeepSigningKeys:
+class ManageSigningKeys:
     """The signing keys, sealed in the store for all replicas; only the command line changes them."""
 
     def __init__(self, store: Store, make: KeyMaker) -> None:
@@ -23,7 +23,7 @@ class KeepSigningKeys:
     async def list(self) -> Sequence[tuple[str, str]]:
         """Id and text of each key, oldest first; the last one signs."""
         async with self._store.reading() as view:
-            found = await view.sealed_keys.named(PREFIX)
+            found = await view.service_keys.named(PREFIX)
         return [(name.removeprefix(PREFIX), text) for name, text in found]
 
     async def ensure(self) -> None:
@@ -31,25 +31,25 @@ class KeepSigningKeys:
         if await self.list():
             return
         async with self._store.writing() as work:
-            if not await work.sealed_keys.named(PREFIX):
+            if not await work.service_keys.named(PREFIX):
                 key_id, text = self._make()
-                await work.sealed_keys.add(f"{PREFIX}{key_id}", text)
+                await work.service_keys.add(f"{PREFIX}{key_id}", text)
 
     async def rotate(self, caller: Principal) -> str:
         """Sign with a new key from now on, and return its id."""
         key_id, text = self._make()
         async with audited(self._store, caller, Action.SIGNING_KEY_ROTATE, key_id) as change:
-            await change.work.sealed_keys.add(f"{PREFIX}{key_id}", text)
+            await change.work.service_keys.add(f"{PREFIX}{key_id}", text)
         return key_id
 
     async def drop(self, caller: Principal, key_id: str) -> None:
         """End all tokens that a key has signed. Raises `KeyRefused`, also for the one that signs."""
         async with audited(self._store, caller, Action.SIGNING_KEY_DROP, key_id) as change:
             name = f"{PREFIX}{key_id}"
-            names = [found for found, _ in await change.work.sealed_keys.named(PREFIX)]
+            names = [found for found, _ in await change.work.service_keys.named(PREFIX)]
             if names[-1:] == [name]:
                 raise KeyRefused(f"The key {key_id} signs; run `mailsettings signing-keys rotate` first.")
-            _require_found(found=await change.work.sealed_keys.remove(name))
+            _require_found(found=await change.work.service_keys.remove(name))
 
 
 def _require_found(*, found: bool) -> None:

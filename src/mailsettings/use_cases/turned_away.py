@@ -13,19 +13,19 @@ from collections.abc import Callable, Mapping
 from mailsettings.domain.access import Origin
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.guessing import neighbourhood
+from mailsettings.domain.guessing import client_network
 from mailsettings.use_cases.ports import Store
 
 WINDOW_SECONDS = 60
-FOR_ONE = 30
+MAX_ENTRIES_PER_CALLER = 30
 """Entries for one address of strangers, or for one known caller."""
-FOR_ALL = 300
+MAX_ENTRIES_FOR_STRANGERS = 300
 """For all strangers together; known callers have room of their own, so that no stranger can hide what they do."""
 
 _log = logging.getLogger(__name__)
 
 
-class TurnedAway:
+class DenialLog:
     """Writes refusals down."""
 
     def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,8 +62,10 @@ class TurnedAway:
             self._known.clear()
         counted, name = self._known, actor
         if name is None:
-            counted, name = self._strangers, neighbourhood(origin.address or "")
-        if counted[name] >= FOR_ONE or (actor is None and counted.total() >= FOR_ALL):
+            counted, name = self._strangers, client_network(origin.address or "")
+        if counted[name] >= MAX_ENTRIES_PER_CALLER or (
+            actor is None and counted.total() >= MAX_ENTRIES_FOR_STRANGERS
+        ):
             return False
         counted[name] += 1
         return True

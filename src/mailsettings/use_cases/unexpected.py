@@ -13,9 +13,9 @@ def outline(error: BaseException) -> str:
 
 
 def _lines(error: BaseException) -> Iterator[str]:
-    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if earlier is not None:
-        yield from _lines(earlier)
+    previous = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if previous is not None:
+        yield from _lines(previous)
         yield "which led to:\n"
     yield "Traceback (most recent call last):\n"
     yield from traceback.format_tb(error.__traceback__)

@@ -11,7 +11,7 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-async def uninterrupted(transaction: Coroutine[None, None, Result]) -> Result:
+async def shielded(transaction: Coroutine[None, None, Result]) -> Result:
     """The result of *transaction*; a cancellation is passed on when that has ended."""
     task = asyncio.ensure_future(transaction)
     # Looked at, so that asyncio does not complain that nobody has.

@@ -12,28 +12,28 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from mailsettings.domain.access import WATCH
+from mailsettings.domain.access import MONITORING
 from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.outbox import WaitingEvent
-from mailsettings.domain.watch import Announcement, News, Sighting, judge, sighting
-from mailsettings.use_cases.lease import Lease, LeaseLost, again_and_again
+from mailsettings.domain.watch import CheckResult, EventType, MonitoringEvent, check_result, evaluate
+from mailsettings.use_cases.lease import Lease, LeaseLost, repeat_forever
 from mailsettings.use_cases.mail_servers import target
 from mailsettings.use_cases.ports import Prober
 from mailsettings.use_cases.unexpected import outline
-from mailsettings.use_cases.uninterrupted import uninterrupted
+from mailsettings.use_cases.uninterrupted import shielded
 from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WatchWork
 
-AT_ONCE = 4
-BATCH = 64
+MAX_CONCURRENT_CHECKS = 4
+CHECKS_PER_BATCH = 64
 CONFIRM_SECONDS = 60
 """After a first failure; that of a server which has just been restarted is over by then."""
 PAUSE_SECONDS = 5.0
 _log = logging.getLogger("mailsettings.watch")
 
 
-class Watch:
+class ScheduledChecks:
     """Checks on schedule; each server is due once in *interval* seconds. *tells*: events go to the outbox."""
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -43,7 +43,7 @@ class Watch:
         lease: Lease,
         interval: int,
         *,
-        tells: bool,
+        has_webhook: bool,
         meter: WatchMeter | None = None,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
@@ -51,19 +51,19 @@ class Watch:
         self._prober = prober
         self._lease = lease
         self._interval = interval
-        self._tells = tells
+        self._has_webhook = has_webhook
         self._meter = meter or Uncounted()
         self._pause_seconds = pause_seconds
-        self._turns = asyncio.Semaphore(AT_ONCE)
-        self._left_out: dict[int, float] = {}
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+        self._skipped_until: dict[int, float] = {}
 
     async def keep(self) -> None:
         """Until cancelled; while the lease is ours."""
-        await again_and_again(self.check_due, self._pause_seconds)
+        await repeat_forever(self.check_due, self._pause_seconds)
 
     async def check_due(self) -> bool:
         """Check those whose turn it is; whether there were any. Raises `StoreUnavailable`, `LeaseLost`."""
-        due = await uninterrupted(self._due())
+        due = await shielded(self._due())
         async with asyncio.TaskGroup() as group:
             for server_id in due:
                 group.create_task(self._check_in_turn(server_id))
@@ -71,11 +71,13 @@ class Watch:
 
     async def _due(self) -> list[int]:
         moment = time.monotonic()
-        self._left_out = {one: until for one, until in self._left_out.items() if until > moment}
+        self._skipped_until = {one: until for one, until in self._skipped_until.items() if until > moment}
         again_after = min(CONFIRM_SECONDS, self._interval)
         async with self._store.reading() as view:
-            due = await view.watch.due(self._interval, again_after, BATCH + len(self._left_out))
-        return [server_id for server_id in due if server_id not in self._left_out]
+            due = await view.monitoring.due(
+                self._interval, again_after, CHECKS_PER_BATCH + len(self._skipped_until)
+            )
+        return [server_id for server_id in due if server_id not in self._skipped_until]
 
     async def _check_in_turn(self, server_id: int) -> None:
         async with self._turns:
@@ -84,82 +86,87 @@ class Watch:
             except LeaseLost:
                 raise
             except StoreUnavailable:
-                self._leave_out(server_id, self._pause_seconds)
+                self._skip_for(server_id, self._pause_seconds)
             except Exception as error:  # noqa: BLE001  # an error with one server must not stop the others
                 _log.error("The check of mail server %d failed unexpectedly.\n%s", server_id, outline(error))
-                self._leave_out(server_id, self._interval)
+                self._skip_for(server_id, self._interval)
 
     async def _check(self, server_id: int) -> None:
-        stored = await uninterrupted(self._stored(server_id))
+        stored = await shielded(self._stored(server_id))
         if stored is not None:
             report = await self._prober.probe(stored.server, None)
-            await uninterrupted(self._record(stored, sighting(stored, report)))
+            await shielded(self._record(stored, check_result(stored, report)))
 
     async def _stored(self, server_id: int) -> StoredMailServer | None:
         async with self._store.reading() as view:
             return await view.mail_servers.find(server_id)
 
-    async def _record(self, stored: StoredMailServer, seen: Sighting) -> None:
+    async def _record(self, stored: StoredMailServer, seen: CheckResult) -> None:
         async with self._lease.writing() as work:
-            if await work.watch.version_of(stored.id) != stored.version:
+            if await work.monitoring.version_of(stored.id) != stored.version:
                 return  # changed or removed meanwhile: this is not about what is stored now
-            before = await work.watch.state(stored.id)
-            now = await work.watch.now()
-            state, news = judge(before, seen, await work.watch.secret_end(stored.id), now)
-            await work.watch.keep(state)
+            before = await work.monitoring.state(stored.id)
+            now = await work.monitoring.now()
+            state, news = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
+            await work.monitoring.keep(state)
             for one in news:
                 await self._note(work, one, now)
         self._meter.checked(state.health)
         for one in news:
-            _say(one)
+            _log_event(one)
 
-    async def _note(self, work: WatchWork, one: Announcement, now: float) -> None:
-        if one.news in {News.FAILS, News.WORKS}:
-            await work.audit.append(_entry(one))
-        if self._tells:
-            event = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, body(one, now))
+    async def _note(self, work: WatchWork, one: MonitoringEvent, now: float) -> None:
+        if one.news in {EventType.FAILS, EventType.WORKS}:
+            await work.audit.append(_audit_record(one))
+        if self._has_webhook:
+            event = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, webhook_body(one, now))
             if not await work.outbox.add(event):
                 _log.error("Too much waits for the webhook; %s is told here only.", one.news)
 
-    def _leave_out(self, server_id: int, seconds: float) -> None:
-        self._left_out[server_id] = time.monotonic() + seconds
+    def _skip_for(self, server_id: int, seconds: float) -> None:
+        self._skipped_until[server_id] = time.monotonic() + seconds
 
 
-def body(one: Announcement, now: float) -> str:
+def webhook_body(one: MonitoringEvent, now: float) -> str:
     """What is sent to a webhook: type, timestamp and data, as Standard Webhooks proposes."""
     moment = _iso(now)
     return json.dumps({"type": one.news, "timestamp": moment, "data": dict(_data(one))}, separators=(",", ":"))
 
 
-def _data(one: Announcement) -> Iterator[tuple[str, object]]:
+def _data(one: MonitoringEvent) -> Iterator[tuple[str, object]]:
     """Names and numbers: none of what a mail server says of itself, and no secret."""
     seen = one.seen
     yield from {"id": seen.server_id, "version": seen.version, "host": seen.host, "port": seen.port}.items()
-    if one.news is News.FAILS:
+    if one.news is EventType.FAILS:
         yield from {"stage": seen.stage, "code": seen.code}.items()
     if one.ends_at is not None:
         yield from {"endsAt": _iso(one.ends_at), "daysLeft": one.days_left}.items()
 
 
-def _entry(one: Announcement) -> AuditRecord:
-    fails = one.news is News.FAILS
+def _audit_record(one: MonitoringEvent) -> AuditRecord:
+    fails = one.news is EventType.FAILS
     details = {"code": one.seen.code, "stage": one.seen.stage} if fails else {}
     outcome = AuditOutcome.FAILED if fails else AuditOutcome.DONE
     return AuditRecord(
-        WATCH.name, WATCH.origin, Action.MAIL_SERVER_WATCH, target(one.seen.server_id), outcome, details
+        MONITORING.name,
+        MONITORING.origin,
+        Action.MAIL_SERVER_MONITORING,
+        target(one.seen.server_id),
+        outcome,
+        details,
     )
 
 
-def _say(one: Announcement) -> None:
+def _log_event(one: MonitoringEvent) -> None:
     """One line in the program's log; its members are those of the webhook's data."""
     seen = one.seen
     words = {
-        News.FAILS: f"fails at the stage {seen.stage}: {seen.code}",
-        News.WORKS: "works again",
-        News.CERTIFICATE_ENDS: f"has a certificate with {one.days_left} days left",
-        News.SECRET_ENDS: f"has a secret with {one.days_left} days left",
+        EventType.FAILS: f"fails at the stage {seen.stage}: {seen.code}",
+        EventType.WORKS: "works again",
+        EventType.CERTIFICATE_EXPIRING: f"has a certificate with {one.days_left} days left",
+        EventType.SECRET_EXPIRING: f"has a secret with {one.days_left} days left",
     }
-    level = logging.INFO if one.news is News.WORKS else logging.WARNING
+    level = logging.INFO if one.news is EventType.WORKS else logging.WARNING
     extra = {"event": str(one.news), "mail_server": dict(_data(one))}
     _log.log(level, "mail server %d %s", seen.server_id, words[one.news], extra=extra)
 

@@ -6,8 +6,8 @@ Which server it is, is in the log; its id as a label would be a series for each 
 from collections.abc import Sequence
 
 from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.watch import WatchSummary
-from mailsettings.use_cases.watch_status import WatchStatus
+from mailsettings.domain.watch import MonitoringSummary
+from mailsettings.use_cases.watch_status import MonitoringStatus
 
 SERVERS = ("watched_servers", "Stored mail servers, by what the watch knows of them.")
 CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server ends.")
@@ -16,10 +16,10 @@ CHECKED = ("watch_last_check_timestamp_seconds", "When the watch last looked at 
 LED = ("watch_led", "1 while some process is on watch, 0 otherwise.")
 
 
-class WatchGauges:
+class MonitoringGauges:
     """Asks *status*, which asks the database: each process tells the same."""
 
-    def __init__(self, status: WatchStatus) -> None:
+    def __init__(self, status: MonitoringStatus) -> None:
         self._status = status
 
     async def __call__(self) -> Sequence[Gauge]:
@@ -27,14 +27,14 @@ class WatchGauges:
         return gauges(await self._status.summary())
 
 
-def gauges(summary: WatchSummary) -> Sequence[Gauge]:
+def gauges(summary: MonitoringSummary) -> Sequence[Gauge]:
     """The figures of *summary*."""
     servers: dict[tuple[str, ...], float] = {(health.value,): number for health, number in summary.servers.items()}
     single = (
         (CERTIFICATE, summary.certificate_days_left),
         (SECRET, summary.secret_days_left),
         (CHECKED, summary.checked_at),
-        (LED, int(summary.led)),
+        (LED, int(summary.has_leader)),
     )
     return [
         Gauge(*SERVERS, servers, ("health",)),

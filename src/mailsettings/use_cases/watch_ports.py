@@ -6,7 +6,7 @@ from datetime import date
 from typing import Protocol
 
 from mailsettings.domain.outbox import WaitingEvent
-from mailsettings.domain.watch import Health, WatchedServer, WatchState, WatchSummary
+from mailsettings.domain.watch import Health, MonitoredServer, MonitoringState, MonitoringSummary
 from mailsettings.use_cases.mail_server_ports import MailServerReads
 from mailsettings.use_cases.ports import AuditLog
 
@@ -37,11 +37,11 @@ class WatchReads(Protocol):
         """
         ...
 
-    async def list(self) -> Sequence[WatchedServer]:
+    async def list(self) -> Sequence[MonitoredServer]:
         """All stored servers by id, with what is known of each."""
         ...
 
-    async def summary(self) -> WatchSummary:
+    async def summary(self) -> MonitoringSummary:
         """All servers together."""
         ...
 
@@ -53,11 +53,11 @@ class WatchStates(Protocol):
         """Seconds since the epoch, by a clock that all processes agree on."""
         ...
 
-    async def state(self, server_id: int) -> WatchState | None:
+    async def state(self, server_id: int) -> MonitoringState | None:
         """What is known of this server, be it from before a change of its settings."""
         ...
 
-    async def keep(self, state: WatchState) -> None:
+    async def keep(self, state: MonitoringState) -> None:
         """Keep *state* in place of what is known of its server."""
         ...
 
@@ -65,11 +65,11 @@ class WatchStates(Protocol):
         """Which version of the server is stored; None if there is none."""
         ...
 
-    async def secret_end(self, server_id: int) -> date | None:
+    async def secret_expiry(self, server_id: int) -> date | None:
         """When its secret ends, as far as somebody told us."""
         ...
 
-    async def set_secret_end(self, server_id: int, day: date | None) -> None:
+    async def set_secret_expiry(self, server_id: int, day: date | None) -> None:
         """Note when its secret ends."""
         ...
 
@@ -111,7 +111,7 @@ class WatchView(Protocol):
         ...
 
     @property
-    def watch(self) -> WatchReads:
+    def monitoring(self) -> WatchReads:
         """What is known of them."""
         ...
 
@@ -130,7 +130,7 @@ class WatchWork(Protocol):
         ...
 
     @property
-    def watch(self) -> WatchStates:
+    def monitoring(self) -> WatchStates:
         """What is known of them."""
         ...
 
@@ -162,7 +162,7 @@ class WatchStore(Protocol):
         ...
 
 
-class Messenger(Protocol):
+class WebhookSender(Protocol):
     """Tells somebody elsewhere."""
 
     async def deliver(self, event: WaitingEvent) -> str | None:
@@ -174,7 +174,7 @@ class Messenger(Protocol):
 
 
 class WatchMeter(Protocol):
-    """Counts what this process does on watch; how the servers are is in `WatchStatus.summary`, for all."""
+    """Counts what this process does on watch; how the servers are is in `MonitoringStatus.summary`, for all."""
 
     def checked(self, found: Health) -> None:
         """A check has ended, with this result."""

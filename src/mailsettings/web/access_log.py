@@ -4,17 +4,17 @@ import logging
 
 from mailsettings.web.exchange import Exchange
 
-LONGEST_PATH = 500
+MAX_LOGGED_PATH_LENGTH = 500
 """Characters. Strangers are answered too, and their paths may have thousands."""
 
 _log = logging.getLogger("mailsettings.access")
 
 
-def write_line(exchange: Exchange) -> None:
+def log_exchange(exchange: Exchange) -> None:
     """For people method, path, status and time; for programs the same and more, each in a member of its own."""
     if not _log.isEnabledFor(logging.INFO):
         return
-    method, path = _one_line(exchange.method), _one_line(exchange.path[:LONGEST_PATH])
+    method, path = _printable(exchange.method), _printable(exchange.path[:MAX_LOGGED_PATH_LENGTH])
     milliseconds = round(exchange.seconds * 1000, 1)
     members = {
         "method": method,
@@ -29,5 +29,5 @@ def write_line(exchange: Exchange) -> None:
     _log.info("%s %s %d %.1f ms", method, path, exchange.status, milliseconds, extra=members)
 
 
-def _one_line(text: str) -> str:
+def _printable(text: str) -> str:
     return text if text.isprintable() else ascii(text)

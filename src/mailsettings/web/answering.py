@@ -9,17 +9,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 
-def answering(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
+def with_http_corrections(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
     """Return *app*, whose answer to the request of *cycle* is put right; *count* gets the size of each part."""
-    app = _silent_once_closed(app, cycle, count)
+    app = _dropping_after_disconnect(app, cycle, count)
     if cycle.waiting_for_100_continue:
-        app = _closing_unless_continued(app, cycle)
+        app = _closing_without_continue(app, cycle)
     if cycle.scope["http_version"] == "1.0":
-        app = _unchunked(app, cycle)
+        app = _without_chunks(app, cycle)
     return app
 
 
-def _silent_once_closed(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
+def _dropping_after_disconnect(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
     """Drop what follows when a write has found the client gone; uvloop raises for a transport that is closed."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
@@ -34,7 +34,7 @@ def _silent_once_closed(app: ASGIApp, cycle: RequestResponseCycle, count: Callab
     return run
 
 
-def _unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
     """HTTP/1.0 has no chunks (RFC 9112 6.1): without a length, the body ends with the connection."""
     cycle.chunked_encoding = False
 
@@ -49,7 +49,7 @@ def _unchunked(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
     return run
 
 
-def _closing_unless_continued(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
+def _closing_without_continue(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
     """Close the connection after an answer in place of `100 Continue`.
 
     The client may send the body all the same or leave it out (RFC 9110 10.1.1), so that what comes next on the

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _log = logging.getLogger("mailsettings.tls")
-Mark = tuple[int, int, int]
+FileFingerprint = tuple[int, int, int]
 """Inode, time of change in ns and size of a file, through symbolic links: other numbers, other content."""
 
 
@@ -14,14 +14,14 @@ class CertificateUnusable(Exception):
     """The two files cannot be used as they are; `str()` is one sentence."""
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def reloading_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """A context that shows what is in the two files at the time of each handshake. Raises `CertificateUnusable`.
 
     They are looked at when a client says hello: two calls of the system, which wait for nobody. The context that
     the connection goes on with is then the newest good one, in place of this one. A pair that cannot be used is
     told in the log once, and the one before it stays.
     """
-    shown = _Newest(certificate, key)
+    shown = _CurrentContext(certificate, key)
 
     def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = shown.context()
@@ -32,21 +32,21 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return first
 
 
-class _Newest:
+class _CurrentContext:
     """The last pair of the two files that could be used."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
-        self._seen = _mark(*self._files)
-        self._context = _load(*self._files)
+        self._seen = _fingerprints(*self._files)
+        self._context = _load_context(*self._files)
 
     def context(self) -> ssl.SSLContext:
-        found = _mark(*self._files)
+        found = _fingerprints(*self._files)
         if found != self._seen:
             # Noted before they are read: what changes meanwhile is seen at the next handshake.
             self._seen = found
             try:
-                self._context = _load(*self._files)
+                self._context = _load_context(*self._files)
             except CertificateUnusable as unusable:
                 _log.error("The TLS certificate from before stays in use. %s", unusable)
             else:
@@ -54,7 +54,7 @@ class _Newest:
         return self._context
 
 
-def _load(certificate: Path, key: Path) -> ssl.SSLContext:
+def _load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
@@ -78,11 +78,11 @@ def _load(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def _mark(*files: Path) -> Sequence[Mark | None]:
-    return [_mark_of(file) for file in files]
+def _fingerprints(*files: Path) -> Sequence[FileFingerprint | None]:
+    return [_fingerprint(file) for file in files]
 
 
-def _mark_of(file: Path) -> Mark | None:
+def _fingerprint(file: Path) -> FileFingerprint | None:
     try:
         found = file.stat()
     except OSError:

@@ -9,7 +9,7 @@ from mailsettings.domain.mail_server import OAuth2ClientCredentials, PasswordAut
 from mailsettings.domain.text import require_host
 
 
-def _checked(check: Callable[[str], object]) -> AfterValidator:
+def _validator(check: Callable[[str], object]) -> AfterValidator:
     def validate(text: str | None) -> str | None:
         try:
             if text:  # whether a member may be missing or empty is the API's own rule
@@ -21,9 +21,9 @@ def _checked(check: Callable[[str], object]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-HOST = _checked(lambda text: require_host(text.strip(" ")))
-SENDER_ADDRESS = _checked(Sender)
-SENDER_NAME = _checked(lambda text: Sender("x", text))
-USERNAME = _checked(lambda text: PasswordAuthentication(text, None))
-CLIENT_ID = _checked(lambda text: OAuth2ClientCredentials("x", text, "x", None))
-TENANT = _checked(lambda text: OAuth2ClientCredentials("x", "x", text, None))
+HOST = _validator(lambda text: require_host(text.strip(" ")))
+SENDER_ADDRESS = _validator(Sender)
+SENDER_NAME = _validator(lambda text: Sender("x", text))
+USERNAME = _validator(lambda text: PasswordAuthentication(text, None))
+CLIENT_ID = _validator(lambda text: OAuth2ClientCredentials("x", text, "x", None))
+TENANT = _validator(lambda text: OAuth2ClientCredentials("x", "x", text, None))

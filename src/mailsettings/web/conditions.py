@@ -10,11 +10,11 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.precondition import Precondition, States
+from mailsettings.domain.precondition import Precondition, StateTags
 from mailsettings.web.refusals import ParameterInvalid
 
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
-_CODING = re.compile(r"-(gzip|br|zstd)$")
+_CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
 """What proxies that compress append to a strong tag, inside the quotes (Apache, Caddy); no tag of ours ends so."""
 
 IfMatch = Annotated[
@@ -34,7 +34,7 @@ IfNoneMatch = Annotated[
         examples=["*"],
     ),
 ]
-IfStillMatch = Annotated[
+IfMatchOnRead = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-Match",
@@ -42,7 +42,7 @@ IfStillMatch = Annotated[
         examples=['"1.3.64f1d2c3b4a59"'],
     ),
 ]
-IfChanged = Annotated[
+IfNoneMatchOnRead = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-None-Match",
@@ -57,7 +57,7 @@ def entity_tag(stored: StoredMailServer) -> str:
     return f'"{stored.tag}"'
 
 
-def unchanged(stored: StoredMailServer, headers: Mapping[str, str]) -> Response:
+def not_modified_response(stored: StoredMailServer, headers: Mapping[str, str]) -> Response:
     """The answer without a body, to somebody who has it."""
     return Response(status_code=304, headers={**headers, "ETag": entity_tag(stored)})
 
@@ -67,52 +67,52 @@ class ReadCondition:
     """What a reader says of the state it expects and of those it has."""
 
     expected: Precondition
-    known: States | None
+    known: StateTags | None
 
     def not_modified(self, stored: StoredMailServer) -> bool:
-        """Whether the caller has *stored* as it is. Raises `ChangedMeanwhile`: If-Match counts first (13.2.2)."""
+        """Whether the caller has *stored* as it is. Raises `PreconditionFailed`: If-Match counts first (13.2.2)."""
         self.expected.require(stored)
         return self.known is not None and stored in self.known
 
 
 def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # for the documents; several lines of one header are read from the request
-    return _precondition(request, none_of=_known(request))
+    return _precondition(request, none_of=_known_states(request))
 
 
 def _read_condition(
     request: Request,
-    if_match: IfStillMatch = None,  # noqa: ARG001  # as above
-    if_none_match: IfChanged = None,  # noqa: ARG001
+    if_match: IfMatchOnRead = None,  # noqa: ARG001  # as above
+    if_none_match: IfNoneMatchOnRead = None,  # noqa: ARG001
 ) -> ReadCondition:
-    return ReadCondition(_precondition(request), _known(request))
+    return ReadCondition(_precondition(request), _known_states(request))
 
 
-Expected = Annotated[Precondition, Depends(_expected)]
+WritePrecondition = Annotated[Precondition, Depends(_expected)]
 """What a writer takes to be stored. Raises `ParameterInvalid`."""
-IfRead = Annotated[ReadCondition, Depends(_read_condition)]
+ReadPreconditions = Annotated[ReadCondition, Depends(_read_condition)]
 """What a reader takes to be stored, and what it has. Raises `ParameterInvalid`."""
 
 
-def _precondition(request: Request, none_of: States | None = None) -> Precondition:
+def _precondition(request: Request, none_of: StateTags | None = None) -> Precondition:
     """If-Match compares strongly (RFC 9110 13.1.1), so that weak tags are kept apart."""
-    tags = _listed(request, "if-match")
+    tags = _listed_tags(request, "if-match")
     if tags is None:
         return Precondition(none_of=none_of)
     if tags == "*":
-        return Precondition(States(), none_of)
+        return Precondition(StateTags(), none_of)
     strong, weak = (frozenset(tag for is_weak, tag in tags if is_weak is kind) for kind in (False, True))
-    return Precondition(States(strong), none_of, States(weak))
+    return Precondition(StateTags(strong), none_of, StateTags(weak))
 
 
-def _known(request: Request) -> States | None:
+def _known_states(request: Request) -> StateTags | None:
     """If-None-Match compares weakly (RFC 9110 13.1.2)."""
-    tags = _listed(request, "if-none-match")
+    tags = _listed_tags(request, "if-none-match")
     if tags is None or tags == "*":
-        return None if tags is None else States()
-    return States(frozenset(tag for _, tag in tags))
+        return None if tags is None else StateTags()
+    return StateTags(frozenset(tag for _, tag in tags))
 
 
-def _listed(request: Request, header: str) -> list[tuple[bool, str]] | Literal["*"] | None:
+def _listed_tags(request: Request, header: str) -> list[tuple[bool, str]] | Literal["*"] | None:
     """The tags in *header*, and whether each is weak; None without the header."""
     lines = request.headers.getlist(header)
     if not lines:
@@ -128,6 +128,6 @@ def _tags(text: str, header: str) -> list[tuple[bool, str]]:
         found = _TAG.match(text, position)
         if found is None:
             raise ParameterInvalid(f"{header.title()} must be * or entity tags in double quotes.")
-        tags.append((bool(found[1]), _CODING.sub("", found[2])))
+        tags.append((bool(found[1]), _CODING_SUFFIX.sub("", found[2])))
         position = found.end()
     return tags

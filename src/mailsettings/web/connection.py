@@ -16,39 +16,39 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mailsettings.web.answering import answering
-from mailsettings.web.capacity import Account
-from mailsettings.web.plain import plain_answer
-from mailsettings.web.seldom import SeldomLog
-from mailsettings.web.slots import Slot
-from mailsettings.web.unanswered import Unanswered
-from mailsettings.web.unsent import AnswerDeadline
-from mailsettings.web.upgrade import announces_body, parser_of_body
+from mailsettings.web.answering import with_http_corrections
+from mailsettings.web.capacity import Allocation
+from mailsettings.web.plain import plain_text_response
+from mailsettings.web.seldom import RateLimitedLog
+from mailsettings.web.slots import ConnectionSlot
+from mailsettings.web.unanswered import PendingBytes
+from mailsettings.web.unsent import ResponseDeadline
+from mailsettings.web.upgrade import announces_body, body_parser
 
-VERSIONS = {"1.0", "1.1"}
+HTTP_VERSIONS = {"1.0", "1.1"}
 """Of HTTP, that are answered. The parser knows more: HTTP/0.9, and 2.0 by the name alone."""
-LONGEST_HEAD = 16 * 1024
-LONGEST_TRANSFER = 1024 * 1024
+MAX_HEAD_BYTES = 16 * 1024
+MAX_TRANSFER_BYTES = 1024 * 1024
 """Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
 it sends may never read its answer (RFC 9112 9.6)."""
-SEND_BUFFER = 128 * 1024
+SEND_BUFFER_BYTES = 128 * 1024
 """Bytes that the system keeps for a client. Left alone it keeps megabytes, and tells of progress by as many."""
-MOST_PIPELINED = 100
+MAX_PIPELINED_REQUESTS = 100
 """Requests that wait for the answer to an earlier one; a single packet holds thousands."""
-LAST_SECONDS = 5
+CLOSE_TIMEOUT_SECONDS = 5
 """For who is still sending, or taking the end of an answer, when the program has been told to end."""
-DRAINING = "draining"
+DRAINING_STATE_KEY = "draining"
 """The name in the application's state (ASGI lifespan) of whether it has been told to end, and still serves."""
 
 _log = logging.getLogger("mailsettings.connection")
-_seldom_log = SeldomLog(_log)
+_limited_log = RateLimitedLog(_log)
 
 
 @dataclass(frozen=True, slots=True)
-class Deadlines:
+class ConnectionTimeouts:
     """Seconds until the whole header, and from then on until the whole body, has to be here.
 
-    Those of `answer` are for the next `LEAST_TAKEN` of a long answer.
+    Those of `answer` are for the next `MIN_READ_BYTES` of a long answer.
     """
 
     head: float = 10
@@ -56,22 +56,26 @@ class Deadlines:
     answer: float = 30
 
 
-class _Refused(Exception):
+class _StopParsing(Exception):
     """Stops the parser."""
 
 
 class BoundedConnection(HttpToolsProtocol):
     """uvicorn's own protocol with limits. It never becomes a WebSocket: run uvicorn with `ws="none"`."""
 
-    def __init__(self, slot: Slot, account: Account, deadlines: Deadlines, **options: Any) -> None:
+    def __init__(
+        self, slot: ConnectionSlot, allocation: Allocation, timeouts: ConnectionTimeouts, **options: Any
+    ) -> None:
         super().__init__(**options)
         self.is_made = False
         self._slot = slot
-        self._account = account
-        self._deadlines = deadlines
+        self._allocation = allocation
+        self._timeouts = timeouts
         self._deadline: TimerHandle | None = None
-        self._answer_deadline = AnswerDeadline(self.loop, deadlines.answer, self._unsent, self._hang_up)
-        self._unanswered = Unanswered()
+        self._response_deadline = ResponseDeadline(
+            self.loop, timeouts.answer, self._unsent, self._abort_slow_reader
+        )
+        self._pending = PendingBytes()
         self._in_message = False
         self._in_body = False
         self._half_closed = False
@@ -85,27 +89,27 @@ class BoundedConnection(HttpToolsProtocol):
         self._slot.close = transport.abort
         # What the client has not taken shall be known at once, and nothing be added to it.
         transport.set_write_buffer_limits(high=1, low=0)
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        self._await_rest()
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines, and make room."""
-        self._stop_waiting()
-        self._answer_deadline.end()
+        self._cancel_timeout()
+        self._response_deadline.end()
         self._slot.release()
-        self._account.set(0)
+        self._allocation.set(0)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
         """Let nothing be added to what the client has not taken, and wait for it."""
         super().pause_writing()
-        self._answer_deadline.begin()
-        self._keep_account()
+        self._response_deadline.begin()
+        self._update_allocation()
 
     def resume_writing(self) -> None:
         """Go on with the answer."""
-        self._answer_deadline.end()
-        self._keep_account()
+        self._response_deadline.end()
+        self._update_allocation()
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -115,12 +119,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._parse(data)
         if self.transport.is_closing() or not (self._in_message or self._received):
             return
-        if self._received > (LONGEST_TRANSFER if self._in_body else LONGEST_HEAD):
+        if self._received > (MAX_TRANSFER_BYTES if self._in_body else MAX_HEAD_BYTES):
             self._refuse(413 if self._in_body else 431)
-        elif not self._account.raise_to(self._unanswered.total + self._unsent()):
-            self._refuse_for_lack_of_room()
+        elif not self._allocation.try_raise_to(self._pending.total + self._unsent()):
+            self._refuse_for_capacity()
         elif self._deadline is None:
-            self._await_rest()
+            self._start_timeout()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes at once
         """Answer what was asked before the client closed its side, as `nc -N` does (RFC 9112 9.6).
@@ -133,32 +137,32 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_body:
             self.pipeline.popleft()  # the newest; the same goes for it
         self._in_message = self._in_body = False
-        self._stop_waiting()
+        self._cancel_timeout()
         return self._is_answering()
 
     def on_response_complete(self) -> None:
         """Go on with the next request, or close when the client has closed its side."""
         is_last = not self.pipeline
         super().on_response_complete()
-        self._unanswered.answer()
-        self._keep_account()
+        self._pending.answer()
+        self._update_allocation()
         if self._unsent():
-            self._answer_deadline.begin()
+            self._response_deadline.begin()
         else:
-            self._answer_deadline.reset()
+            self._response_deadline.reset()
         if is_last:
             self.cycle.body = bytearray()  # which uvicorn keeps until the next request
-            self._slot.be_idle()
+            self._slot.mark_idle()
             if self._half_closed:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
         """Count anew."""
-        if len(self.pipeline) >= MOST_PIPELINED:
-            raise _Refused
+        if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
+            raise _StopParsing
         super().on_message_begin()
         self._in_message = True
-        self._unanswered.begin()
+        self._pending.begin()
 
     def on_url(self, url: bytes) -> None:
         """Count the request's target to its head."""
@@ -177,29 +181,29 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""
-        if self.parser.get_http_version() not in VERSIONS:
-            raise _Refused
-        self._slot.be_busy()
+        if self.parser.get_http_version() not in HTTP_VERSIONS:
+            raise _StopParsing
+        self._slot.mark_busy()
         super().on_headers_complete()
-        if self.app_state.get(DRAINING):
+        if self.app_state.get(DRAINING_STATE_KEY):
             self.cycle.keep_alive = False  # so that the client goes elsewhere, and loses no request when we end
-        self._stop_waiting()
+        self._cancel_timeout()
         self._in_body = True
         self._received = 0
 
     def on_body(self, body: bytes) -> None:
         """Count it, as far as it is kept."""
-        self._unanswered.add_to_body(len(body))
+        self._pending.add_to_body(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Wait for nothing, until something of a next request comes."""
         if self.parser.should_upgrade() and announces_body(self.headers):
             return  # the parser stops here, before the body
-        self._stop_waiting()
+        self._cancel_timeout()
         self._in_message = self._in_body = False
         self._received = 0
-        self._unanswered.complete()
+        self._pending.complete()
         super().on_message_complete()
 
     def shutdown(self) -> None:
@@ -207,13 +211,13 @@ class BoundedConnection(HttpToolsProtocol):
         super().shutdown()
         if self.transport.is_closing():
             # TLS would wait for the client to say goodbye too, and what is sent for it to be taken.
-            self.loop.call_later(LAST_SECONDS, self.transport.abort)
+            self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
         elif self._deadline is not None:
-            self._stop_waiting()
-            self._deadline = self.loop.call_later(LAST_SECONDS, self._too_late)
+            self._cancel_timeout()
+            self._deadline = self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self._time_out)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        super()._start_asgi_task(cycle, answering(app, cycle, self._answer_deadline.add))  # type: ignore[arg-type]  # uvicorn's own types of ASGI
+        super()._start_asgi_task(cycle, with_http_corrections(app, cycle, self._response_deadline.add))  # type: ignore[arg-type]  # uvicorn's own types of ASGI
 
     def _parse(self, data: bytes) -> None:
         rest = memoryview(data)
@@ -229,21 +233,21 @@ class BoundedConnection(HttpToolsProtocol):
             self.parser.feed_data(data)
         except HttpParserUpgrade as stopped:
             if self._in_body:
-                self.parser = parser_of_body(self, self.headers)
+                self.parser = body_parser(self, self.headers)
             return data[stopped.args[0] :]
         return data[:0]
 
     def _count(self, size: int) -> None:
-        self._unanswered.head += size
-        if self._unanswered.head > LONGEST_HEAD:
+        self._pending.head += size
+        if self._pending.head > MAX_HEAD_BYTES:
             self._refusal = 431
-            raise _Refused
+            raise _StopParsing
 
-    def _await_rest(self) -> None:
-        seconds = self._deadlines.body if self._in_body else self._deadlines.head
-        self._deadline = self.loop.call_later(seconds, self._too_late)
+    def _start_timeout(self) -> None:
+        seconds = self._timeouts.body if self._in_body else self._timeouts.head
+        self._deadline = self.loop.call_later(seconds, self._time_out)
 
-    def _stop_waiting(self) -> None:
+    def _cancel_timeout(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -251,17 +255,17 @@ class BoundedConnection(HttpToolsProtocol):
     def _unsent(self) -> int:
         return self.transport.get_write_buffer_size()
 
-    def _hang_up(self) -> None:
+    def _abort_slow_reader(self) -> None:
         _log.info("Hung up on %s, which does not take its answer", self.client and self.client[0])
         self.transport.abort()  # closing would wait for the client once more
 
-    def _keep_account(self) -> None:
-        self._account.set(self._unanswered.total + self._unsent())
+    def _update_allocation(self) -> None:
+        self._allocation.set(self._pending.total + self._unsent())
 
-    def _too_late(self) -> None:
+    def _time_out(self) -> None:
         self._deadline = None
         if self.flow.read_paused:
-            self._await_rest()  # it is we who take no more, because of an earlier request
+            self._start_timeout()  # it is we who take no more, because of an earlier request
         elif not self._in_body and self._is_answering():
             self.cycle.keep_alive = False  # which closes the connection after that answer
         elif self._in_message:
@@ -269,11 +273,11 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _refuse_for_lack_of_room(self) -> None:
-        _seldom_log.warning(
+    def _refuse_for_capacity(self) -> None:
+        _limited_log.warning(
             "Refused a request from %s: %d bytes of requests and untaken answers are kept, %d of them of there.",
             self.client and self.client[0],
-            *self._account.levels(),
+            *self._allocation.levels(),
         )
         self._refuse(503)
 
@@ -284,11 +288,11 @@ class BoundedConnection(HttpToolsProtocol):
         _log.info("Refused %s while it was sending: %d", self.client and self.client[0], status)
         waiting = self._in_body and not self.cycle.response_started
         if not self.pipeline and (waiting or not (self._in_body or self._is_answering())):
-            self.transport.write(plain_answer(status, self.server_state.default_headers))
+            self.transport.write(plain_text_response(status, self.server_state.default_headers))
         if self._is_answering():
             self.cycle.disconnected = True  # so that it does not answer too
             self.cycle.message_event.set()
-        self._stop_waiting()
+        self._cancel_timeout()
         self.transport.close()
 
     def _is_answering(self) -> bool:

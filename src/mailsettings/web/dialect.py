@@ -12,16 +12,16 @@ from starlette.types import Scope
 
 from mailsettings.domain.access import Grants
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.authentication import Authentication
-from mailsettings.use_cases.connection_test import ProbeMailServers
+from mailsettings.use_cases.authentication import Authenticator
+from mailsettings.use_cases.connection_test import RunConnectionTests
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.log_in import LogIn
-from mailsettings.use_cases.mail_servers import KeepMailServers
+from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.web.errors import ErrorStyle
-from mailsettings.web.hosts import HostGate
-from mailsettings.web.principal import BearerGate
-from mailsettings.web.requests_at_once import RequestsAtOnce
+from mailsettings.web.hosts import HostMiddleware
+from mailsettings.web.principal import BearerAuthMiddleware
+from mailsettings.web.requests_at_once import ConcurrentRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,11 @@ class UseCases:
     the names that we answer under, none for any.
     """
 
-    mail_servers: KeepMailServers
+    mail_servers: ManageMailServers
     history: MailServerHistory
-    probes: ProbeMailServers
+    probes: RunConnectionTests
     log_in: LogIn
-    authentication: Authentication
+    authentication: Authenticator
     audit_log: ReadAuditLog
     metrics: ReadMetrics
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
@@ -45,7 +45,7 @@ class UseCases:
     public_url: str | None = None
     client_secret: str | None = None
     allowed_hosts: Collection[str] = ()
-    at_once: RequestsAtOnce = field(default_factory=RequestsAtOnce)
+    at_once: ConcurrentRequests = field(default_factory=ConcurrentRequests)
 
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -56,10 +56,10 @@ NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fal
 class Dialect:
     """One vendor's API.
 
-    `own_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
+    `match_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
-    `token_path` where a token is to be had, if here; like `open_paths` it needs none. `request_id_header` is
-    what the vendor calls the id of a request, beside our X-Request-ID. `any_host_path` is answered under any name.
+    `token_path` where a token is to be had, if here; like `public_paths` it needs none. `request_id_header` is
+    what the vendor calls the id of a request, beside our X-Request-ID. `host_exempt_path` is answered under any name.
     `single_server_name` is the command line's name of an API that shows the default mail server alone.
     `tags` describe the groups of operations in the documents.
     """
@@ -69,26 +69,28 @@ class Dialect:
     description: str
     routers: Sequence[APIRouter]
     errors: ErrorStyle
-    own_path: Callable[[str], str | None]
+    match_path: Callable[[str], str | None]
     grants: Grants
     tags: Mapping[str, str]
     token_claims: Callable[[Iterable[str]], Mapping[str, object]] = lambda _grants: {}
     token_path: str | None = None
-    open_paths: Collection[str] = ()
-    any_host_path: str | None = None
+    public_paths: Collection[str] = ()
+    host_exempt_path: str | None = None
     request_id_header: str | None = None
     single_server_name: str | None = None
 
     def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
         """This API as an application of its own, so that every answer of it has its error shape."""
-        open_paths = {*self.open_paths, *([self.token_path] if self.token_path else [])}
+        public_paths = {*self.public_paths, *([self.token_path] if self.token_path else [])}
         errors = replace(self.errors, grants=self.grants)
 
         def refuse(scope: Scope, error: Exception) -> Response:
             return errors.at(scope["path"]).response(error)
 
-        host = Middleware(HostGate, use_cases.allowed_hosts, refuse, self.any_host_path)
-        bearer = Middleware(BearerGate, use_cases.authentication, open_paths, refuse, use_cases.at_once)
+        host = Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path)
+        bearer = Middleware(
+            BearerAuthMiddleware, use_cases.authentication, public_paths, refuse, use_cases.at_once
+        )
         app = FastAPI(
             title=self.title,
             description=self.description,

@@ -14,7 +14,7 @@ Int64 = {"type": "integer", "format": "int64"}
 Count = Annotated[int, WithJsonSchema({**Int64, "minimum": 0})]
 """A number that is never negative and may be large, such as milliseconds or bytes."""
 
-_REFUSALS: Mapping[int | str, str] = {
+_ERROR_DESCRIPTIONS: Mapping[int | str, str] = {
     400: "The request is not valid; the message names the field.",
     401: "The access token is missing, has expired, or is not valid.",
     403: "The access token is valid and lacks the permission for this operation.",
@@ -28,7 +28,7 @@ _REFUSALS: Mapping[int | str, str] = {
     503: "The database or the issuer of the access token does not answer; try again when `Retry-After` says.",
     "default": "Any other error, in the same shape.",
 }
-_ALWAYS: tuple[int | str, ...] = (400, 401, 403, 429, 503, "default")
+_COMMON_STATUSES: tuple[int | str, ...] = (400, 401, 403, 429, 503, "default")
 _HEADERS: Mapping[str, Json] = {
     "ETag": {
         "description": "Entity tag of the settings as they are now; send it back in `If-Match` or `If-None-Match` "
@@ -76,23 +76,23 @@ _HEADERS: Mapping[str, Json] = {
 }
 
 
-def only(value: str) -> WithJsonSchema:
+def single_value(value: str) -> WithJsonSchema:
     """Return the schema of a union's discriminator: one value, so that exactly one variant of `oneOf` matches."""
     return WithJsonSchema({"type": "string", "enum": [value], "default": value})
 
 
-def refusals(model: type[BaseModel], *statuses: int | str, **words: str) -> Responses:
+def error_responses(model: type[BaseModel], *statuses: int | str, **words: str) -> Responses:
     """Return the refusals with these statuses in the shape of *model*; `on_404="…"` gives one other words."""
-    found = {status: words.get(f"on_{status}", _REFUSALS[status]) for status in statuses}
+    found = {status: words.get(f"on_{status}", _ERROR_DESCRIPTIONS[status]) for status in statuses}
     return {status: {"model": model, "description": description} for status, description in found.items()}
 
 
-def common_refusals(model: type[BaseModel]) -> Responses:
+def common_error_responses(model: type[BaseModel]) -> Responses:
     """Return the refusals that every operation behind an access token has."""
-    return refusals(model, *_ALWAYS)
+    return error_responses(model, *_COMMON_STATUSES)
 
 
-def headers(*names: str) -> Json:
+def header_references(*names: str) -> Json:
     """Return references to the response headers *names*."""
     return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
@@ -107,15 +107,15 @@ def headers_by_status(status: str, parameters: set[str], *, behind_token: bool) 
     """Return the headers that any operation with these *parameters* answers a *status* with."""
     found: Json = {}
     if status in {"401", "403"}:
-        found |= headers("WWW-Authenticate")["headers"]
+        found |= header_references("WWW-Authenticate")["headers"]
     if status in {"429", "503"}:
-        found |= headers("Retry-After")["headers"]
+        found |= header_references("Retry-After")["headers"]
     if status == "415":
-        found |= headers("Accept-Encoding")["headers"]
+        found |= header_references("Accept-Encoding")["headers"]
     if status == "400" and behind_token:
         found |= optional_header("WWW-Authenticate", "Present where several tokens were sent.")
     if "Idempotency-Key" in parameters and status.startswith("2"):
-        found |= headers("Idempotent-Replayed")["headers"]
+        found |= header_references("Idempotent-Replayed")["headers"]
     return found
 
 

@@ -16,16 +16,22 @@ from mailsettings.domain.errors import (
     MailSettingsError,
     NotAuthenticated,
     PermissionDenied,
-    StateNamedWeakly,
-    StillBeingAnswered,
+    RequestInProgress,
     TooMany,
+    WeakPrecondition,
 )
 from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
 from mailsettings.web import refusals
-from mailsettings.web.refusals import MethodNotAllowed, NoSuchPath, ParameterInvalid, RequestRefused, TestFailed
+from mailsettings.web.refusals import (
+    ConnectionTestFailed,
+    MethodNotAllowed,
+    ParameterInvalid,
+    PathNotFound,
+    RequestError,
+)
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
-from mailsettings.web.validation import refusal_of
+from mailsettings.web.validation import request_error
 
 RETRY_AFTER_SECONDS = 5
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -40,23 +46,23 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.InvalidSetting: 400,
     errors.NotFound: 404,
     errors.AccountExists: 409,
-    errors.ChangedMeanwhile: 412,
+    errors.PreconditionFailed: 412,
     errors.KeyRefused: 409,
-    errors.RepeatRefused: 409,
+    errors.IdempotencyError: 409,
     errors.SecretUnreadable: 400,
     errors.TooMany: 429,
     errors.IdentityUnavailable: 503,
     errors.StoreUnavailable: 503,
-    refusals.AmbiguousCredentials: 400,
-    refusals.BodyIncomplete: 400,
+    refusals.SeveralCredentials: 400,
+    refusals.IncompleteBody: 400,
     refusals.BodyTooLarge: 413,
-    refusals.HostRefused: 400,
+    refusals.HostNotAllowed: 400,
     refusals.MalformedBody: 400,
     refusals.MethodNotAllowed: 405,
-    refusals.NoSuchPath: 404,
+    refusals.PathNotFound: 404,
     refusals.ParameterInvalid: 400,
     refusals.ParameterMissing: 400,
-    refusals.TestFailed: 400,
+    refusals.ConnectionTestFailed: 400,
     refusals.TooManyRequests: 429,
     refusals.UnsupportedContentCoding: 415,
     refusals.UnsupportedContentType: 415,
@@ -73,7 +79,7 @@ _WEAK_TAG = (
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorResponse:
     """The status of an error, and its code in APIs that have one."""
 
     status: int
@@ -90,22 +96,22 @@ class ErrorStyle:
     their own.
     """
 
-    body: Callable[[Answer, str], Mapping[str, object]]
+    body: Callable[[ErrorResponse, str], Mapping[str, object]]
     fields: Mapping[Setting, str]
     codes: Mapping[int, str] = field(default_factory=dict)
-    answers: Mapping[type[Exception], Answer] = field(default_factory=dict)
+    answers: Mapping[type[Exception], ErrorResponse] = field(default_factory=dict)
     media_type: str = "application/json"
     grants: Grants = field(default_factory=dict)
-    special: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
+    path_styles: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
 
     def at(self, path: str) -> "ErrorStyle":
         """The style of the errors at *path*, as the routes spell it."""
-        return self.special.get(path, self)
+        return self.path_styles.get(path, self)
 
-    def answer_to(self, kind: type[Exception]) -> Answer:
+    def answer_to(self, kind: type[Exception]) -> ErrorResponse:
         """Return the status and the code of errors of this *kind*."""
         known = next(above for above in kind.__mro__ if above in self.answers or above in STATUSES)
-        return self.answers.get(known) or Answer(STATUSES[known], self.codes.get(STATUSES[known], ""))
+        return self.answers.get(known) or ErrorResponse(STATUSES[known], self.codes.get(STATUSES[known], ""))
 
     def response(self, error: Exception) -> Response:
         """Return the whole answer to *error*, in this API's shape."""
@@ -119,7 +125,7 @@ class ErrorStyle:
 
     def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
         """A connection test that failed: a refusal like any other, with the report beside its message."""
-        answer = self.answer_to(TestFailed)
+        answer = self.answer_to(ConnectionTestFailed)
         body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
         return JSONResponse(body, answer.status, _NO_STORE, self.media_type)
 
@@ -128,9 +134,9 @@ class ErrorStyle:
             return f"{self.fields[error.setting]} {error.problem}"
         if isinstance(error, PermissionDenied):
             return self._lacking(error)
-        if isinstance(error, StateNamedWeakly):
+        if isinstance(error, WeakPrecondition):
             return _WEAK_TAG
-        if isinstance(error, MailSettingsError | RequestRefused):
+        if isinstance(error, MailSettingsError | RequestError):
             return str(error)
         return "Something went wrong on our side."
 
@@ -142,28 +148,28 @@ class ErrorStyle:
         """Answer every error that leaves a route or the router of *app* in this style."""
 
         async def render(request: Request, error: Exception) -> Response:
-            return self.at(request.scope["path"]).response(_translated(request, error))
+            return self.at(request.scope["path"]).response(_as_own_error(request, error))
 
-        for kind in (MailSettingsError, RequestRefused, RequestValidationError, HTTPException, Exception):
+        for kind in (MailSettingsError, RequestError, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(kind, render)
 
 
-def _translated(request: Request, error: Exception) -> Exception:
+def _as_own_error(request: Request, error: Exception) -> Exception:
     """FastAPI's and Starlette's own errors as ours; FastAPI's would repeat the request's values."""
     match error:
         case RequestValidationError():
-            return refusal_of(error)
+            return request_error(error)
         case HTTPException(status_code=404):
-            return NoSuchPath()
+            return PathNotFound()
         case HTTPException(status_code=405):
-            return MethodNotAllowed(", ".join(_allowed(request)))
+            return MethodNotAllowed(", ".join(_allowed_methods(request)))
         case HTTPException():
             return ParameterInvalid("The request cannot be read.")
         case _:
             return error
 
 
-def _allowed(request: Request) -> list[str]:
+def _allowed_methods(request: Request) -> list[str]:
     """Return the methods that the path has routes for; Starlette's own Allow header knows the first route only."""
     routes = request.app.router.routes
     methods = {"HEAD"}.union(*(getattr(route, "methods", None) or () for route in routes))
@@ -175,14 +181,14 @@ def _allowed(request: Request) -> list[str]:
     return [method for method in (*_METHODS, *sorted(methods.difference(_METHODS))) if is_answered(method)]
 
 
-def _headers(error: Exception, answer: Answer) -> dict[str, str]:
+def _headers(error: Exception, answer: ErrorResponse) -> dict[str, str]:
     """The headers that RFC 6750 and RFC 9110 want beside the body."""
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
     if isinstance(error, PermissionDenied):
         return {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
-    if isinstance(error, TooMany | StillBeingAnswered):
+    if isinstance(error, TooMany | RequestInProgress):
         return {"Retry-After": str(error.retry_after_seconds)}
-    if isinstance(error, RequestRefused):
+    if isinstance(error, RequestError):
         return dict(error.headers)
     return {"Retry-After": str(RETRY_AFTER_SECONDS)} if answer.status == 503 else {}  # noqa: PLR2004  # named by RFC 9110

@@ -16,11 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mailsettings import logs
 from mailsettings.domain.access import Principal
 
-REQUEST_ID = "x-request-id"
-_TAKEN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+REQUEST_ID_HEADER = "x-request-id"
+_ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _ALWAYS = [(b"x-content-type-options", b"nosniff")]
 # RFC 6797 7.2: over plain HTTP the header must not be sent.
-_BY_HTTPS = [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
+_ALWAYS_OVER_HTTPS = [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
 
 
 @dataclass(slots=True)
@@ -58,17 +58,19 @@ class Exchange:
         return None if principal is None else principal.name
 
 
-Told = Callable[[Exchange], None]
+ExchangeListener = Callable[[Exchange], None]
 
 
-class EachExchange:
+class ExchangeMiddleware:
     """Pure ASGI. The id is the caller's own, if it sent a plain one, under X-Request-ID or *id_header*."""
 
-    def __init__(self, app: ASGIApp, api: str, told: Sequence[Told], id_header: str | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, api: str, listeners: Sequence[ExchangeListener], id_header: str | None = None
+    ) -> None:
         self._app = app
         self._api = api
-        self._told = told
-        self._id_headers = [name.encode() for name in (id_header, REQUEST_ID) if name]
+        self._listeners = listeners
+        self._id_headers = [name.encode() for name in (id_header, REQUEST_ID_HEADER) if name]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and the answer back with its headers; tell of both in the end."""
@@ -89,8 +91,8 @@ class EachExchange:
             await self._app(scope, receive, send_with_headers)
         finally:
             exchange.seconds = time.perf_counter() - begun
-            for tell in self._told:
-                tell(exchange)
+            for listener in self._listeners:
+                listener(exchange)
 
     def _begin(self, scope: Scope) -> Exchange:
         request_id = _sent_id(scope, self._id_headers) or uuid.uuid4().hex
@@ -102,11 +104,11 @@ class EachExchange:
 
     def _headers(self, exchange: Exchange) -> list[tuple[bytes, bytes]]:
         request_id = exchange.request_id.encode()
-        always = _BY_HTTPS if exchange.scope["scheme"] == "https" else _ALWAYS
+        always = _ALWAYS_OVER_HTTPS if exchange.scope["scheme"] == "https" else _ALWAYS
         return [*always, *((name, request_id) for name in self._id_headers)]
 
 
 def _sent_id(scope: Scope, names: Sequence[bytes]) -> str | None:
     """The first plain one, in the order of *names*."""
-    sent = {name: value for name, value in scope["headers"] if name in names and _TAKEN.fullmatch(value)}
+    sent = {name: value for name, value in scope["headers"] if name in names and _ACCEPTED_ID.fullmatch(value)}
     return next((sent[name].decode() for name in names if name in sent), None)

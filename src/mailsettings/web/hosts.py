@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.refusals import HostRefused
+from mailsettings.web.refusals import HostNotAllowed
 
 _HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
-class HostGate:
+class HostMiddleware:
     """Refuses requests for other hosts than *allowed*; of those, `*.example.org` stands for all names below it.
 
     An address that we build from the header, or that a browser was tricked into calling us by (DNS rebinding),
@@ -38,7 +38,7 @@ class HostGate:
             values = [value for name, value in scope["headers"] if name == b"host"]
             problem = self._problem(values)
             if problem:
-                await self._refuse(scope, HostRefused(problem))(scope, receive, send)
+                await self._refuse(scope, HostNotAllowed(problem))(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -9,16 +9,16 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 from pydantic import WithJsonSchema
 
-from mailsettings.domain.once import Once
+from mailsettings.domain.once import IdempotencyKey
 from mailsettings.web.refusals import ParameterInvalid
 
-BODY = "mailsettings.body"
+BODY_SCOPE_KEY = "mailsettings.body"
 """Where the scope of a request has its body, once it is read."""
-_ONCE = "mailsettings.once"
+_SCOPE_KEY = "mailsettings.once"
 _HEADER = "Idempotency-Key"
-_KEY = re.compile(r"[!-~]{1,255}")
+_KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 
-_Key = Annotated[
+_KeyHeader = Annotated[
     str | None,
     Header(
         alias=_HEADER,
@@ -38,25 +38,25 @@ _Key = Annotated[
 ]
 
 
-def _once(request: Request, _key: _Key = None) -> Once | None:
+def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKey | None:
     """What a caller's key marks: the method, the path as the route spells it, and the body as it was sent."""
     keys = request.headers.getlist(_HEADER)
     if not keys:
         return None
-    if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
+    if len(keys) > 1 or not _KEY_PATTERN.fullmatch(keys[0]):
         raise ParameterInvalid(f"{_HEADER} must be 1 to 255 visible ASCII characters, and be there only once.")
     line = f"{request.method} {request.scope['path']}\n"
-    once = Once(keys[0], line.encode() + request.scope.get(BODY, b""))
-    request.scope[_ONCE] = once
-    return once
+    idempotency_key = IdempotencyKey(keys[0], line.encode() + request.scope.get(BODY_SCOPE_KEY, b""))
+    request.scope[_SCOPE_KEY] = idempotency_key
+    return idempotency_key
 
 
-OnceOnly = Annotated[Once | None, Depends(_once)]
+IdempotencyHeader = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
 """For each operation that does something anew with each POST. Raises `ParameterInvalid`."""
 
 
-def tell_repeated(request: Request, answer: Response) -> None:
+def mark_replayed(request: Request, answer: Response) -> None:
     """Mark *answer* if it is that of an earlier request."""
-    once: Once | None = request.scope.get(_ONCE)
-    if once is not None and once.repeated:
+    idempotency_key: IdempotencyKey | None = request.scope.get(_SCOPE_KEY)
+    if idempotency_key is not None and idempotency_key.replayed:
         answer.headers["Idempotent-Replayed"] = "true"

@@ -9,37 +9,37 @@ from contextlib import suppress
 from functools import partial
 from ssl import SSLContext
 
-from mailsettings.web.capacity import Account, Capacity
-from mailsettings.web.connection import BoundedConnection, Deadlines
-from mailsettings.web.plain import plain_answer
-from mailsettings.web.seldom import SeldomLog
-from mailsettings.web.slots import Slot, Slots
+from mailsettings.web.capacity import Allocation, Capacity
+from mailsettings.web.connection import BoundedConnection, ConnectionTimeouts
+from mailsettings.web.plain import plain_text_response
+from mailsettings.web.seldom import RateLimitedLog
+from mailsettings.web.slots import ConnectionSlot, ConnectionSlots
 
-MOST_TURNED_AWAY = 64
+MAX_REJECTED_CONNECTIONS = 64
 """Connections at once that are told why there is no room; more are closed without a word."""
-TURNED_AWAY_SECONDS = 1
+REJECTION_TIMEOUT_SECONDS = 1
 
-_log = SeldomLog(logging.getLogger("mailsettings.connection"))
-MakeConnection = Callable[[Slot, Account], BoundedConnection]
+_log = RateLimitedLog(logging.getLogger("mailsettings.connection"))
+MakeConnection = Callable[[ConnectionSlot, Allocation], BoundedConnection]
 
 
 class Listener:
     """Makes a connection of what is accepted, with TLS where there is a context, or turns it away."""
 
     def __init__(
-        self, capacity: Capacity, make: MakeConnection, deadlines: Deadlines, tls: SSLContext | None
+        self, capacity: Capacity, make: MakeConnection, timeouts: ConnectionTimeouts, tls: SSLContext | None
     ) -> None:
         self._capacity = capacity
-        self._slots = Slots(capacity.connections)
+        self._slots = ConnectionSlots(capacity.connections)
         self._make = make
-        self._deadlines = deadlines
+        self._timeouts = timeouts
         self._tls = tls
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._turned_away: set[_TurnedAway] = set()
+        self._rejected: set[_RejectedConnection] = set()
 
     def accept(self) -> asyncio.Protocol:
         """Return the protocol that a new connection begins with."""
-        return _Accepted(self.admit)
+        return _NewConnection(self.admit)
 
     def close(self) -> None:
         """End the handshakes that are under way."""
@@ -50,32 +50,34 @@ class Listener:
         """Begin with HTTP or TLS, if there is room."""
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
-        slot = self._slots.enter(self._capacity.sharer(address))
+        slot = self._slots.enter(self._capacity.client_key(address))
         if slot is None:
-            self._turn_away(transport, address)
+            self._reject(transport, address)
             return
         if self._tls is None:
             connection = self._new_connection(slot)
             transport.set_protocol(connection)
             connection.connection_made(transport)
             return
-        task = asyncio.get_running_loop().create_task(self._shake_hands(self._tls, _taken_from(transport), slot))
+        task = asyncio.get_running_loop().create_task(
+            self._shake_hands(self._tls, _detach_socket(transport), slot)
+        )
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
 
-    def _new_connection(self, slot: Slot) -> BoundedConnection:
-        return self._make(slot, Account(self._capacity.bytes_in_flight, slot.sharer))
+    def _new_connection(self, slot: ConnectionSlot) -> BoundedConnection:
+        return self._make(slot, Allocation(self._capacity.bytes_in_flight, slot.client_key))
 
-    async def _shake_hands(self, tls: SSLContext, connected: socket.socket, slot: Slot) -> None:
-        slot.close = partial(_end, connected)
+    async def _shake_hands(self, tls: SSLContext, connected: socket.socket, slot: ConnectionSlot) -> None:
+        slot.close = partial(_shut_down, connected)
         connection = self._new_connection(slot)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: connection,
                 connected,
                 ssl=tls,
-                ssl_handshake_timeout=self._deadlines.head,
-                ssl_shutdown_timeout=self._deadlines.body,
+                ssl_handshake_timeout=self._timeouts.head,
+                ssl_shutdown_timeout=self._timeouts.body,
             )
         except OSError:  # which errors of TLS are, too
             connected.close()
@@ -83,23 +85,23 @@ class Listener:
             if not connection.is_made:
                 slot.release()
 
-    def _turn_away(self, transport: asyncio.Transport, address: str | None) -> None:
+    def _reject(self, transport: asyncio.Transport, address: str | None) -> None:
         pool = self._capacity.connections
         _log.warning(
             "Refused a connection from %s: %d of %d connections are open, %d of them from there.",
             address,
             pool.used,
-            pool.most,
-            pool.used_by(self._capacity.sharer(address)),
+            pool.limit,
+            pool.used_by(self._capacity.client_key(address)),
         )
-        if self._tls is not None or len(self._turned_away) >= MOST_TURNED_AWAY:
+        if self._tls is not None or len(self._rejected) >= MAX_REJECTED_CONNECTIONS:
             transport.abort()
         else:
-            turned_away = _TurnedAway(transport, self._turned_away)
-            transport.set_protocol(turned_away)
+            rejected = _RejectedConnection(transport, self._rejected)
+            transport.set_protocol(rejected)
 
 
-class _Accepted(asyncio.Protocol):
+class _NewConnection(asyncio.Protocol):
     """Hands over the transport."""
 
     def __init__(self, admit: Callable[[asyncio.Transport], None]) -> None:
@@ -109,7 +111,7 @@ class _Accepted(asyncio.Protocol):
         self._admit(transport)
 
 
-def _taken_from(transport: asyncio.Transport) -> socket.socket:
+def _detach_socket(transport: asyncio.Transport) -> socket.socket:
     """Return the connection of a transport that has read nothing yet, without the transport.
 
     Only with a connection, and not with a transport, the event loop starts TLS without losing what has arrived.
@@ -120,22 +122,22 @@ def _taken_from(transport: asyncio.Transport) -> socket.socket:
     return connected
 
 
-def _end(connected: socket.socket) -> None:
+def _shut_down(connected: socket.socket) -> None:
     with suppress(OSError):  # it may have ended by itself
         connected.shutdown(socket.SHUT_RDWR)
 
 
-class _TurnedAway(asyncio.Protocol):
+class _RejectedConnection(asyncio.Protocol):
     """Answers the first bytes of a request by 503; before them, closing would take the answer away again."""
 
     def __init__(self, transport: asyncio.Transport, all_of_them: "set[_TurnedAway]") -> None:
         self._transport = transport
         self._all = all_of_them
         self._all.add(self)
-        self._timer = asyncio.get_running_loop().call_later(TURNED_AWAY_SECONDS, transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(REJECTION_TIMEOUT_SECONDS, transport.abort)
 
     def data_received(self, data: bytes) -> None:  # noqa: ARG002  # whatever it asks
-        self._transport.write(plain_answer(503))
+        self._transport.write(plain_text_response(503))
         self._transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002

@@ -3,17 +3,17 @@
 import logging
 import sys
 
-OTHER_FILES = 256
+RESERVED_FILES = 256
 """Connections to the database and to mail servers, the listener, files, and clients that are being turned away."""
-LEAST_CONNECTIONS = 16
+MIN_CONNECTIONS = 16
 
 _log = logging.getLogger("mailsettings.server")
 
 
-def make_room(connections: int) -> int:
+def raise_open_file_limit(connections: int) -> int:
     """Raise the soft limit of open files as far as needed and allowed; return how many connections fit."""
-    limit = _raise_to(connections + OTHER_FILES)
-    fitting = max(LEAST_CONNECTIONS, min(connections, limit - OTHER_FILES))
+    limit = _raise_soft_limit(connections + RESERVED_FILES)
+    fitting = max(MIN_CONNECTIONS, min(connections, limit - RESERVED_FILES))
     if fitting < connections:
         _log.warning(
             "The system allows this process %d open files, so it takes %d connections at most and not %d. "
@@ -27,7 +27,7 @@ def make_room(connections: int) -> int:
     return fitting
 
 
-def _raise_to(wanted: int) -> int:
+def _raise_soft_limit(wanted: int) -> int:
     if sys.platform == "win32":
         return wanted  # sockets are no files there
     import resource  # noqa: PLC0415  # there is none on Windows

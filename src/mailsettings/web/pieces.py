@@ -11,28 +11,28 @@ from starlette.types import Receive, Scope, Send
 
 from mailsettings.domain.errors import MailSettingsError
 
-CHUNK = 32 * 1024
+CHUNK_BYTES = 32 * 1024
 """Bytes of a shared body that are sent at once."""
 
 _log = logging.getLogger("mailsettings.pieces")
 
 
-class Piece(NamedTuple):
+class Chunk(NamedTuple):
     """Some of a body, and whether more of it follows."""
 
     body: bytes
     more: bool
 
 
-async def in_pieces(pieces: AsyncGenerator[Piece], media_type: str, headers: Mapping[str, str]) -> Response:
+async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]) -> Response:
     """The answer, whole if it is a single piece. Raises what the first one does: then nothing is sent yet."""
-    first = await anext(pieces)
+    first = await anext(chunks)
     if not first.more:
         return Response(first.body, media_type=media_type, headers=headers)
-    return _InPieces(first, pieces, media_type, headers)
+    return _StreamedResponse(first, chunks, media_type, headers)
 
 
-class SharedBody(Response):
+class SharedBodyResponse(Response):
     """A body that all answers share, sent in chunks: a slow client costs no more than one of them."""
 
     def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> None:
@@ -45,23 +45,23 @@ class SharedBody(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI has it
         """Send it as fast as it is taken."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        for begin in range(0, max(1, len(self.body)), CHUNK):
-            end = begin + CHUNK
+        for begin in range(0, max(1, len(self.body)), CHUNK_BYTES):
+            end = begin + CHUNK_BYTES
             more = end < len(self.body)
             await send({"type": "http.response.body", "body": self.body[begin:end], "more_body": more})
 
 
-class _InPieces(Response):
+class _StreamedResponse(Response):
     """Starlette's own for this would break off a reading of the database when the client goes away."""
 
     def __init__(
-        self, first: Piece, rest: AsyncGenerator[Piece], media_type: str, headers: Mapping[str, str]
+        self, first: Chunk, rest: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]
     ) -> None:
         self.status_code = 200
         self.media_type = media_type
         self.background = None
         self.init_headers(headers)
-        self._pieces = _chained([first], rest)
+        self._chunks = _chained([first], rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them all, as fast as they are taken."""
@@ -69,11 +69,11 @@ class _InPieces(Response):
         head = scope["method"] == "HEAD"  # whose body the server leaves out, so that one piece is enough
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
-            async with aclosing(self._pieces) as pieces:
-                async for piece in pieces:
+            async with aclosing(self._chunks) as chunks:
+                async for chunk in chunks:
                     # Waits while the client has not taken enough of what was sent before.
                     await send(
-                        {"type": "http.response.body", "body": piece.body, "more_body": piece.more and not head}
+                        {"type": "http.response.body", "body": chunk.body, "more_body": chunk.more and not head}
                     )
                     if head or await client.is_disconnected():
                         return
@@ -82,9 +82,9 @@ class _InPieces(Response):
             _log.warning("An answer breaks off: %s", type(error).__name__)
 
 
-async def _chained(first: list[Piece], rest: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+async def _chained(first: list[Chunk], rest: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
     """One by one, and none kept: each may be a long one, of each of many clients that are slow."""
     yield first.pop()
     async with aclosing(rest):
-        async for piece in rest:
-            yield piece
+        async for chunk in rest:
+            yield chunk

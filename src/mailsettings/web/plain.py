@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-RETRY_SECONDS = 1
+RETRY_AFTER_SECONDS = 1
 
 
-def plain_answer(status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+def plain_text_response(status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
     """Return the whole answer, with *headers* besides those that it needs."""
     text = http.HTTPStatus(status).phrase.encode()
     own = [
@@ -18,6 +18,6 @@ def plain_answer(status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> by
         (b"connection", b"close"),
     ]
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
-        own.append((b"retry-after", str(RETRY_SECONDS).encode()))
+        own.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
     lines = b"".join(b"%b: %b\r\n" % header for header in (*headers, *own))
     return STATUS_LINE[status] + lines + b"\r\n" + text

@@ -10,13 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.domain.access import Origin, Principal
 from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
-from mailsettings.use_cases.authentication import Authentication
-from mailsettings.web.refusals import AmbiguousCredentials, RequestRefused
-from mailsettings.web.requests_at_once import RequestsAtOnce
-from mailsettings.web.strangers import now_known
+from mailsettings.use_cases.authentication import Authenticator
+from mailsettings.web.refusals import RequestError, SeveralCredentials
+from mailsettings.web.requests_at_once import ConcurrentRequests
+from mailsettings.web.strangers import mark_authenticated
 
 
-class BearerGate:
+class BearerAuthMiddleware:
     """Lets nobody in without a good token, except to *open_paths*, and nobody too often at once.
 
     It stands in front of the router, so that unknown paths, wrong methods and unreadable bodies tell a
@@ -26,27 +26,27 @@ class BearerGate:
     def __init__(
         self,
         app: ASGIApp,
-        authentication: Authentication,
-        open_paths: Collection[str],
+        authentication: Authenticator,
+        public_paths: Collection[str],
         refuse: Callable[[Scope, Exception], Response],
-        at_once: RequestsAtOnce,
+        at_once: ConcurrentRequests,
     ) -> None:
         self._app = app
         self._authentication = authentication
-        self._open_paths = open_paths
+        self._public_paths = public_paths
         self._refuse = refuse
         self._at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the principal into the scope, or answer with a refusal."""
-        if scope["type"] != "http" or scope["path"] in self._open_paths:
+        if scope["type"] != "http" or scope["path"] in self._public_paths:
             await self._app(scope, receive, send)
             return
         try:
-            principal = await self._authentication.by_token(_bearer_token(scope), origin(scope))
-            now_known(scope)
+            principal = await self._authentication.by_token(_bearer_token(scope), origin_of(scope))
+            mark_authenticated(scope)
             self._at_once.enter(principal.name)
-        except (MailSettingsError, RequestRefused) as refusal:
+        except (MailSettingsError, RequestError) as refusal:
             await self._refuse(scope, refusal)(scope, receive, send)
             return
         scope["principal"] = principal
@@ -56,14 +56,14 @@ class BearerGate:
             self._at_once.leave(principal.name)
 
 
-def origin(scope: Scope) -> Origin:
-    """From where a request came; its id is what `EachExchange` gave it."""
+def origin_of(scope: Scope) -> Origin:
+    """From where a request came; its id is what `ExchangeMiddleware` gave it."""
     client = scope.get("client")
-    return Origin(_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
+    return Origin(_valid_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
 
 
 @lru_cache(1024)
-def _address(text: str) -> str | None:
+def _valid_address(text: str) -> str | None:
     """What a trusted proxy hands on may be anything; only an address is one."""
     try:
         return str(ip_address(text))
@@ -71,8 +71,8 @@ def _address(text: str) -> str | None:
         return None
 
 
-def caller(request: HTTPConnection) -> Principal:
-    """The principal that `BearerGate` let in."""
+def current_principal(request: HTTPConnection) -> Principal:
+    """The principal that `BearerAuthMiddleware` let in."""
     principal: Principal = request.scope["principal"]
     return principal
 
@@ -80,7 +80,7 @@ def caller(request: HTTPConnection) -> Principal:
 def _bearer_token(scope: Scope) -> str:
     values: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(values) > 1:
-        raise AmbiguousCredentials
+        raise SeveralCredentials
     if not values:
         raise NotAuthenticated("An access token is needed: Authorization: Bearer <token>.", presented=False)
     scheme, _, token = values[0].decode("latin-1").partition(" ")

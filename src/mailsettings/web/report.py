@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailsettings.domain import observation
-from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, SettingStep, StageReport, Value
+from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, SettingStep, SettingValue, StageReport
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web import report_schema as schema
 
-_DOING: Mapping[ProbeStage, str] = {
+_STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.RESOLVE: "Finding the host",
     ProbeStage.CONNECT: "Connecting",
     ProbeStage.SECURE: "Securing the connection",
@@ -29,8 +29,8 @@ class Vocabulary:
     """
 
     fields: Mapping[Setting, str]
-    value: Callable[[Value], str | int] = lambda value: value
-    elsewhere: Mapping[Setting, str] = field(default_factory=dict)
+    value: Callable[[SettingValue], str | int] = lambda value: value
+    hints: Mapping[Setting, str] = field(default_factory=dict)
 
     def name_of(self, setting: Setting | None) -> str | None:
         """The name of *setting* here: a field of this API, or what whoever runs the service sets."""
@@ -52,15 +52,15 @@ class Vocabulary:
     def _step(self, step: str | SettingStep) -> str:
         if isinstance(step, str):
             return step
-        return step.text if step.setting in self.fields else self.elsewhere.get(step.setting, step.text)
+        return step.text if step.setting in self.fields else self.hints.get(step.setting, step.text)
 
-    def _said(self, value: Value | None) -> str | int | None:
+    def _said(self, value: SettingValue | None) -> str | int | None:
         return None if value is None else self.value(value)
 
 
 def failure_sentence(failure: ProbeFailure, words: Vocabulary) -> str:
     """What error messages have room for: the stage, why, what the server replied, what to do and to change."""
-    parts = [f"{_DOING[failure.stage]} failed: {failure.explanation}"]
+    parts = [f"{_STAGE_NAMES[failure.stage]} failed: {failure.explanation}"]
     if failure.reply:
         parts.append(f"The server replied: {failure.reply.summary.rstrip('.')}.")
     parts += words.steps(failure)
@@ -76,15 +76,15 @@ def _advice(change: schema.ChangeShown) -> str:
 
 def report_json(report: ProbeReport, words: Vocabulary) -> str:
     """*report* as one JSON object."""
-    return _shown(report, words).model_dump_json(by_alias=True, exclude_none=True)
+    return _report_model(report, words).model_dump_json(by_alias=True, exclude_none=True)
 
 
 def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
     """*report* as what an answer's body can hold."""
-    return _shown(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)
+    return _report_model(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _shown(report: ProbeReport, words: Vocabulary) -> schema.ConnectionTestReport:
+def _report_model(report: ProbeReport, words: Vocabulary) -> schema.ConnectionTestReport:
     now = datetime.now(UTC)
     return schema.ConnectionTestReport(
         succeeded=report.succeeded,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-REPORT: dict[str, Any] = {
+PASSED_REPORT: dict[str, Any] = {
     "succeeded": True,
     "milliseconds": 312,
     "stages": [
@@ -78,7 +78,7 @@ REPORT: dict[str, Any] = {
 
 def failed_report(field: str) -> dict[str, Any]:
     """Return the report of a refused login; *field* is the API's name of the password."""
-    stages: list[dict[str, Any]] = REPORT["stages"]
+    stages: list[dict[str, Any]] = PASSED_REPORT["stages"]
     reply = {"code": 535, "enhancedCode": "5.7.8", "text": "Authentication credentials invalid"}
     return {
         "succeeded": False,

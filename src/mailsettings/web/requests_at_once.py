@@ -5,16 +5,16 @@ from collections import Counter
 from mailsettings.web.refusals import TooManyRequests
 
 
-class RequestsAtOnce:
+class ConcurrentRequests:
     """Counts in this process alone, for all APIs together; at most *most* of each principal."""
 
-    def __init__(self, most: int = 32) -> None:
-        self._most = most
+    def __init__(self, limit: int = 32) -> None:
+        self._limit = limit
         self._running: Counter[str] = Counter()
 
     def enter(self, name: str) -> None:
         """Count one more of *name*. Raises `TooManyRequests`."""
-        if self._running[name] >= self._most:
+        if self._running[name] >= self._limit:
             raise TooManyRequests
         self._running[name] += 1
 

@@ -16,18 +16,18 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.idempotency import BODY, tell_repeated
-from mailsettings.web.principal import caller
+from mailsettings.web.idempotency import BODY_SCOPE_KEY, mark_replayed
+from mailsettings.web.principal import current_principal
 from mailsettings.web.refusals import (
-    BodyIncomplete,
     BodyTooLarge,
+    IncompleteBody,
     UnsupportedContentCoding,
     UnsupportedContentType,
 )
 from mailsettings.web.spelling import ascii_lower
 from mailsettings.web.validation import member_names
 
-LONGEST_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 _TEXT_JSON = "text/json"
 FORM = "application/x-www-form-urlencoded"
 _JSON = re.compile(r"(application/([a-z0-9.!#$&^_-]+\+)?|text/)json", re.ASCII | re.IGNORECASE)
@@ -36,7 +36,7 @@ Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
 RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
-def needs(permission: Permission) -> Callable[[Endpoint], Endpoint]:
+def requires_permission(permission: Permission) -> Callable[[Endpoint], Endpoint]:
     """Mark a path operation: only principals with *permission* get as far as having their body read."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
@@ -85,24 +85,24 @@ class StrictRoute(HeadRoute):
 
         async def ask_and_read(request: Request) -> Response:
             if permission is not None:
-                await _require(request, permission)
+                await _require_permission(request, permission)
             if reads_json and (must_be_there or _has_body(request)):
                 _require_json(request, optional=not self.strict_content_type)
             if reads_body and not reads_json:
                 _require_form(request)
             if reads_body:
                 _require_uncompressed(request)
-                body = await _read_whole(request)
+                body = await _read_bounded(request)
                 request = _ReadRequest(request, body, members if reads_json else None)
             answer = await handle(request)
-            tell_repeated(request, answer)
+            mark_replayed(request, answer)
             return answer
 
         return ask_and_read
 
 
-async def _require(request: Request, permission: Permission) -> None:
-    principal = caller(request)
+async def _require_permission(request: Request, permission: Permission) -> None:
+    principal = current_principal(request)
     try:
         principal.require(permission)
     except PermissionDenied:
@@ -115,7 +115,7 @@ class _ReadRequest(Request):
 
     def __init__(self, request: Request, body: bytes, members: Collection[str] | None) -> None:
         super().__init__(request.scope, _replay(body))
-        self.scope[BODY] = body
+        self.scope[BODY_SCOPE_KEY] = body
         self._parsed = None if members is None or not body else strict_json.parse(body, members)
         if ascii_lower(_media_type(request)) == _TEXT_JSON:  # which FastAPI would hand on unread
             self._headers = MutableHeaders(raw=list(request.headers.raw))
@@ -126,18 +126,18 @@ class _ReadRequest(Request):
         return self._parsed
 
 
-async def _read_whole(request: Request) -> bytes:
+async def _read_bounded(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > LONGEST_BODY:
-        raise BodyTooLarge(LONGEST_BODY)  # before a client that expects 100 (Continue) is told to send it
+    if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
+        raise BodyTooLarge(MAX_BODY_BYTES)  # before a client that expects 100 (Continue) is told to send it
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > LONGEST_BODY:
-                raise BodyTooLarge(LONGEST_BODY)
+            if len(body) > MAX_BODY_BYTES:
+                raise BodyTooLarge(MAX_BODY_BYTES)
     except ClientDisconnect:
-        raise BodyIncomplete from None
+        raise IncompleteBody from None
     return bytes(body)
 
 

@@ -24,17 +24,17 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
-from mailsettings.web.capacity import CAPACITY, Account, Capacity, Limits
-from mailsettings.web.connection import DRAINING, BoundedConnection, Deadlines
+from mailsettings.web.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits
+from mailsettings.web.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionTimeouts
 from mailsettings.web.listener import Listener
-from mailsettings.web.open_files import make_room
-from mailsettings.web.slots import Slot
+from mailsettings.web.open_files import raise_open_file_limit
+from mailsettings.web.slots import ConnectionSlot
 
 _log = logging.getLogger("mailsettings.server")
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class ShutdownTimeouts:
     """Seconds: how long it serves on, not ready, and how long what runs may then take."""
 
     drain: float = 0
@@ -47,31 +47,33 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        ending: Ending,
-        deadlines: Deadlines,
-        limits: Limits,
+        shutdown_timeouts: ShutdownTimeouts,
+        timeouts: ConnectionTimeouts,
+        limits: CapacityLimits,
         *,
         is_worker: bool = False,
     ) -> None:
         super().__init__(config)
         config.timeout_graceful_shutdown = (
-            ceil(ending.grace) + 1
+            ceil(shutdown_timeouts.grace) + 1
         )  # in case a task does not let itself be cancelled
-        self._ending = ending
-        self._deadlines = deadlines
+        self._shutdown_timeouts = shutdown_timeouts
+        self._timeouts = timeouts
         self._limits = limits
         self._is_worker = is_worker
-        self._told_at: float | None = None
+        self._signalled_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """As uvicorn's, with bounds for all connections together."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
-        capacity = Capacity(replace(self._limits, max_connections=make_room(self._limits.max_connections)))
-        self.lifespan.state[CAPACITY] = capacity
-        self._listener = Listener(capacity, self._connection, self._deadlines, self.config.ssl)
-        self.config.loaded_app = _quiet_when_cut_off(self.config.loaded_app)
+        capacity = Capacity(
+            replace(self._limits, max_connections=raise_open_file_limit(self._limits.max_connections))
+        )
+        self.lifespan.state[CAPACITY_STATE_KEY] = capacity
+        self._listener = Listener(capacity, self._connection, self._timeouts, self.config.ssl)
+        self.config.loaded_app = _ignoring_cancellation(self.config.loaded_app)
         host, port = self.config.host, self.config.port
         listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
             {"host": host, "port": port}
@@ -89,11 +91,11 @@ class Server(uvicorn.Server):
         server: asyncio.Server = await asyncio.get_running_loop().create_server(self._listener.accept, **options)
         return server
 
-    def _connection(self, slot: Slot, account: Account) -> BoundedConnection:
+    def _connection(self, slot: ConnectionSlot, allocation: Allocation) -> BoundedConnection:
         return BoundedConnection(
             slot,
-            account,
-            self._deadlines,
+            allocation,
+            self._timeouts,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
@@ -111,22 +113,22 @@ class Server(uvicorn.Server):
 
         A worker may hear of it twice without meaning it: from its parent, and from whoever tells both.
         """
-        if self._told_at is None:
-            self._told_at = time.monotonic()
+        if self._signalled_at is None:
+            self._signalled_at = time.monotonic()
         elif not self._is_worker:
             # Not by the signal itself, which the system keeps from the first process of a container.
             os._exit(128 + sig)
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to stop; it is asked ten times a second."""
-        if self._told_at is not None:
-            self.lifespan.state[DRAINING] = True
-            self.should_exit = time.monotonic() - self._told_at >= self._ending.drain
+        if self._signalled_at is not None:
+            self.lifespan.state[DRAINING_STATE_KEY] = True
+            self.should_exit = time.monotonic() - self._signalled_at >= self._shutdown_timeouts.drain
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more, and wait for what runs."""
-        over = asyncio.get_running_loop().call_later(self._ending.grace, self._cut_off)
+        over = asyncio.get_running_loop().call_later(self._shutdown_timeouts.grace, self._cut_off)
         self._listener.close()
         await super().shutdown(sockets)
         over.cancel()
@@ -140,7 +142,7 @@ class Server(uvicorn.Server):
             task.cancel()
 
 
-def _quiet_when_cut_off(app: ASGIApp) -> ASGIApp:
+def _ignoring_cancellation(app: ASGIApp) -> ASGIApp:
     """What is cancelled is no mistake of the application's, as which uvicorn would log it."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,69 +10,69 @@ from collections.abc import Callable
 from mailsettings.web.capacity import Pool
 
 
-class Slots:
+class ConnectionSlots:
     """The places for connections in one process."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._idle: defaultdict[str, dict[Slot, None]] = defaultdict(dict)
+        self._idle: defaultdict[str, dict[ConnectionSlot, None]] = defaultdict(dict)
 
-    def enter(self, sharer: str | None) -> "Slot | None":
+    def enter(self, client_key: str | None) -> "ConnectionSlot | None":
         """Return a place for a connection, which is idle; None if there is no room."""
-        while not self._pool.take(sharer):
-            dispensable = self._dispensable(sharer)
-            if dispensable is None:
+        while not self._pool.take(client_key):
+            evictable = self._evictable(client_key)
+            if evictable is None:
                 return None
-            dispensable.release()
-            dispensable.close()
-        slot = Slot(self, sharer)
-        self.note_idle(slot)
+            evictable.release()
+            evictable.close()
+        slot = ConnectionSlot(self, client_key)
+        self.add_idle(slot)
         return slot
 
-    def note_idle(self, slot: "Slot") -> None:
+    def add_idle(self, slot: "ConnectionSlot") -> None:
         """Let *slot* make room if need be, after those that are idle for longer."""
-        if slot.sharer is not None:
-            self._idle[slot.sharer][slot] = None
+        if slot.client_key is not None:
+            self._idle[slot.client_key][slot] = None
 
-    def note_busy(self, slot: "Slot") -> None:
+    def remove_idle(self, slot: "ConnectionSlot") -> None:
         """Let *slot* stay."""
-        of_address = self._idle.get(slot.sharer or "", {})
+        of_address = self._idle.get(slot.client_key or "", {})
         of_address.pop(slot, None)
         if not of_address:
-            self._idle.pop(slot.sharer or "", None)
+            self._idle.pop(slot.client_key or "", None)
 
-    def leave(self, slot: "Slot") -> None:
+    def leave(self, slot: "ConnectionSlot") -> None:
         """Forget *slot*."""
-        self.note_busy(slot)
-        self._pool.add(slot.sharer, -1)
+        self.remove_idle(slot)
+        self._pool.add(slot.client_key, -1)
 
-    def _dispensable(self, sharer: str | None) -> "Slot | None":
-        if sharer is not None and sharer in self._idle:
-            return next(iter(self._idle[sharer]))
-        if not self._pool.is_full(sharer):
+    def _evictable(self, client_key: str | None) -> "ConnectionSlot | None":
+        if client_key is not None and client_key in self._idle:
+            return next(iter(self._idle[client_key]))
+        if not self._pool.is_full(client_key):
             return None  # it is this address that has too many
-        strangers = [each for each in self._idle if not self._pool.has_reserve_for(each)]
-        return next(iter(self._idle[max(strangers, key=self._pool.used_by)])) if strangers else None
+        unreserved = [each for each in self._idle if not self._pool.has_reserve_for(each)]
+        return next(iter(self._idle[max(unreserved, key=self._pool.used_by)])) if unreserved else None
 
 
-class Slot:
+class ConnectionSlot:
     """The place of one connection, of which *sharer* has one more."""
 
-    def __init__(self, slots: Slots, sharer: str | None) -> None:
-        self.sharer = sharer
-        self.close: Callable[[], None] = _nothing
+    def __init__(self, slots: ConnectionSlots, client_key: str | None) -> None:
+        self.client_key = client_key
+        self.close: Callable[[], None] = _do_nothing
         """What closes the connection at once, to make room."""
-        self._slots: Slots | None = slots
+        self._slots: ConnectionSlots | None = slots
 
-    def be_idle(self) -> None:
+    def mark_idle(self) -> None:
         """Wait for a request."""
         if self._slots is not None:
-            self._slots.note_idle(self)
+            self._slots.add_idle(self)
 
-    def be_busy(self) -> None:
+    def mark_busy(self) -> None:
         """Have a request."""
         if self._slots is not None:
-            self._slots.note_busy(self)
+            self._slots.remove_idle(self)
 
     def release(self) -> None:
         """Make room; the second time, do nothing."""
@@ -81,5 +81,5 @@ class Slot:
             slots.leave(self)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass

@@ -32,17 +32,17 @@ def segments(path: str) -> list[str]:
     return [segment for segment in path.split("/") if segment]
 
 
-def below(prefix: str) -> Callable[[str], str | None]:
-    """Make the `own_path` of an API whose paths are *prefix* and all below it, in exactly this case."""
+def paths_below(prefix: str) -> Callable[[str], str | None]:
+    """Make the `match_path` of an API whose paths are *prefix* and all below it, in exactly this case."""
     first = segments(prefix)
 
-    def own_path(path: str) -> str | None:
+    def match_path(path: str) -> str | None:
         found = segments(path)
         return "/" + "/".join(found) if found[: len(first)] == first else None
 
-    return own_path
+    return match_path
 
 
-def whole_number(value: object) -> object:
+def integral(value: object) -> object:
     """*value*, as an int if it is a number without a fraction: JSON makes no difference between 25.0 and 25."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -4,18 +4,18 @@ import logging
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.capacity import CAPACITY, Capacity
-from mailsettings.web.seldom import SeldomLog
+from mailsettings.web.capacity import CAPACITY_STATE_KEY, Capacity
+from mailsettings.web.seldom import RateLimitedLog
 
-EXEMPT = "/health/"
+HEALTH_PREFIX = "/health/"
 """Answered at once, and asked for by balancers that would take a refusal for a failure."""
-_STRANGER = "stranger"
+_SCOPE_KEY = "stranger"
 _BODY = b"Too many requests are being answered. Try again in 1 second."
 
-_log = SeldomLog(logging.getLogger("mailsettings.connection"))
+_log = RateLimitedLog(logging.getLogger("mailsettings.connection"))
 
 
-class StrangersGate:
+class UnauthenticatedLimitMiddleware:
     """Answers 429 to an address that has more than its share, 503 when all have too many.
 
     It is no API's, so that the answer is plain text. Where the server has put no capacity into the state, as in
@@ -26,66 +26,66 @@ class StrangersGate:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the request until it is over, or until `now_known`."""
-        capacity: Capacity | None = scope.get("state", {}).get(CAPACITY)
-        if scope["type"] != "http" or capacity is None or scope["path"].startswith(EXEMPT):
+        """Count the request until it is over, or until `mark_authenticated`."""
+        capacity: Capacity | None = scope.get("state", {}).get(CAPACITY_STATE_KEY)
+        if scope["type"] != "http" or capacity is None or scope["path"].startswith(HEALTH_PREFIX):
             await self._app(scope, receive, send)
             return
-        stranger = _Stranger(capacity, _address(scope))
-        if not stranger.enter():
-            await _refuse(503 if stranger.everything_is_taken() else 429, send)
+        unauthenticated = _UnauthenticatedRequest(capacity, _client_address(scope))
+        if not unauthenticated.enter():
+            await _refuse(503 if unauthenticated.is_pool_full() else 429, send)
             return
-        scope[_STRANGER] = stranger
+        scope[_SCOPE_KEY] = unauthenticated
         try:
             await self._app(scope, receive, send)
         finally:
-            stranger.leave()
+            unauthenticated.leave()
 
 
-def now_known(scope: Scope) -> None:
+def mark_authenticated(scope: Scope) -> None:
     """Count a request no more: its caller has shown a good access token."""
-    stranger: _Stranger | None = scope.get(_STRANGER)
-    if stranger is not None:
-        stranger.authenticated()
+    unauthenticated: _UnauthenticatedRequest | None = scope.get(_SCOPE_KEY)
+    if unauthenticated is not None:
+        unauthenticated.authenticated()
 
 
-class _Stranger:
+class _UnauthenticatedRequest:
     """One request; the address is that of the client, which a trusted proxy has told."""
 
     def __init__(self, capacity: Capacity, address: str | None) -> None:
         self._capacity = capacity
-        self._pool = capacity.strangers
+        self._pool = capacity.unauthenticated
         self._address = address
-        self._sharer = capacity.sharer(address)
-        self._is_in = False
+        self._client_key = capacity.client_key(address)
+        self._is_counted = False
 
     def enter(self) -> bool:
-        self._is_in = self._pool.take(self._sharer)
-        if not self._is_in:
+        self._is_counted = self._pool.take(self._client_key)
+        if not self._is_counted:
             _log.warning(
                 "Refused a request from %s: %d of %d requests without authentication are being answered, "
                 "%d of them from there.",
                 self._address,
                 self._pool.used,
-                self._pool.most,
-                self._pool.used_by(self._sharer),
+                self._pool.limit,
+                self._pool.used_by(self._client_key),
             )
-        return self._is_in
+        return self._is_counted
 
-    def everything_is_taken(self) -> bool:
-        return self._pool.is_full(self._sharer)
+    def is_pool_full(self) -> bool:
+        return self._pool.is_full(self._client_key)
 
     def leave(self) -> None:
-        if self._is_in:
-            self._is_in = False
-            self._pool.add(self._sharer, -1)
+        if self._is_counted:
+            self._is_counted = False
+            self._pool.add(self._client_key, -1)
 
     def authenticated(self) -> None:
         self._capacity.remember(self._address)
         self.leave()
 
 
-def _address(scope: Scope) -> str | None:
+def _client_address(scope: Scope) -> str | None:
     client = scope.get("client")
     return client[0] if client else None
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from mailsettings.web.refusals import MalformedBody
 from mailsettings.web.spelling import ascii_lower
 
-DEEPEST = 16
+MAX_DEPTH = 16
 
 
 def parse(body: bytes, members: Collection[str] = ()) -> object:
@@ -26,7 +26,7 @@ def parse(body: bytes, members: Collection[str] = ()) -> object:
             body.removeprefix(BOM_UTF8).decode("utf-8"),
             object_pairs_hook=_object,
             parse_constant=_refuse_constant,
-            parse_float=_finite,
+            parse_float=_finite_number,
         )
     except UnicodeDecodeError:
         raise MalformedBody("The body must be encoded as UTF-8.") from None
@@ -50,7 +50,7 @@ def _refuse_constant(_name: str) -> NoReturn:
     raise MalformedBody("The body is not valid JSON: NaN and Infinity are not numbers in it.")
 
 
-def _finite(digits: str) -> float:
+def _finite_number(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
         raise MalformedBody("The body has a number that is too large.")
@@ -62,7 +62,7 @@ def _texts(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[t
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict | list):
-        if depth > DEEPEST:
+        if depth > MAX_DEPTH:
             raise _too_deep()
         if isinstance(value, dict):
             for key, member in value.items():
@@ -83,4 +83,4 @@ def _require_sound(path: tuple[str, ...], text: str, members: Collection[str]) -
 
 
 def _too_deep() -> MalformedBody:
-    return MalformedBody(f"The body must not be nested deeper than {DEEPEST} levels.")
+    return MalformedBody(f"The body must not be nested deeper than {MAX_DEPTH} levels.")

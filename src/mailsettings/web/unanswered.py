@@ -3,7 +3,7 @@
 from collections import deque
 
 
-class Unanswered:
+class PendingBytes:
     """Sizes as far as the parser has told of them."""
 
     def __init__(self) -> None:

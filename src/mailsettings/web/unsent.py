@@ -3,12 +3,12 @@
 from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 
-LEAST_TAKEN = 128 * 1024
+MIN_READ_BYTES = 128 * 1024
 """Of an answer that waits to be taken, within the time for it."""
 
 
-class AnswerDeadline:
-    """A client has *seconds* of waiting for each `LEAST_TAKEN` bytes, whatever the answer is made of."""
+class ResponseDeadline:
+    """A client has *seconds* of waiting for each `MIN_READ_BYTES` bytes, whatever the answer is made of."""
 
     def __init__(
         self, loop: AbstractEventLoop, seconds: float, unsent: Callable[[], int], give_up: Callable[[], None]
@@ -51,9 +51,9 @@ class AnswerDeadline:
 
     def _has_taken_enough(self) -> bool:
         unsent = self._unsent()
-        if unsent and self._sent - unsent < LEAST_TAKEN:
+        if unsent and self._sent - unsent < MIN_READ_BYTES:
             return False
-        if self._sent - unsent >= LEAST_TAKEN:
+        if self._sent - unsent >= MIN_READ_BYTES:
             self._left = self._seconds
             self._sent = unsent
         return True

@@ -11,7 +11,7 @@ from typing import Any
 from httptools import HttpRequestParser
 
 Headers = Iterable[tuple[bytes, bytes]]
-_FRAMING = {b"content-length", b"transfer-encoding"}
+_FRAMING_HEADERS = {b"content-length", b"transfer-encoding"}
 
 
 def announces_body(headers: Headers) -> bool:
@@ -28,14 +28,14 @@ def new_parser(receiver: object) -> HttpRequestParser:
     return parser
 
 
-def parser_of_body(receiver: object, headers: Headers) -> HttpRequestParser:
+def body_parser(receiver: object, headers: Headers) -> HttpRequestParser:
     """Return a parser that expects the body of a request with these *headers*.
 
     Raises `HttpParserError` when they do not say where the body ends.
     """
     callbacks = _Callbacks(receiver)
     parser = new_parser(callbacks)
-    framing = b"".join(b"%b: %b\r\n" % header for header in headers if header[0] in _FRAMING)
+    framing = b"".join(b"%b: %b\r\n" % header for header in headers if header[0] in _FRAMING_HEADERS)
     parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n" % framing)
     callbacks.are_passed_on = True
     return parser

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from mailsettings.web.refusals import ParameterInvalid, ParameterMissing, RequestRefused
+from mailsettings.web.refusals import ParameterInvalid, ParameterMissing, RequestError
 from mailsettings.web.spelling import ascii_lower
 
 _MISSING = {"missing", "union_tag_not_found"}
@@ -36,7 +36,7 @@ _SENTENCES: Mapping[str, str] = {
 }
 
 
-def refusal_of(invalid: RequestValidationError) -> RequestRefused:
+def request_error(invalid: RequestValidationError) -> RequestError:
     """All findings as one refusal, a sentence for each; it is about missing members if all of them are."""
     findings = invalid.errors()
     message = " ".join(dict.fromkeys(map(_sentence, findings)))

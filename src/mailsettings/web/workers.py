@@ -22,7 +22,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from mailsettings.web.server import Server
 
-PAUSE_SECONDS = 1
+RESTART_INTERVAL_SECONDS = 1
 """Between the end of a worker and the start of the next, so that one that cannot live costs little."""
 
 _log = logging.getLogger("mailsettings.workers")
@@ -37,27 +37,27 @@ class Workers:
         prepare: Callable[[], None],
         make_server: Callable[[], Server],
         listening: socket.socket,
-        longest_seconds: float,
+        max_shutdown_seconds: float,
     ) -> None:
         self._count = count
         self._work = partial(_work, prepare, make_server)
         self._listening = listening
-        self._longest_seconds = longest_seconds
+        self._max_shutdown_seconds = max_shutdown_seconds
         self._workers: list[SpawnProcess] = []
-        self._heard: list[int] = []  # signals
-        self._ear, self._mouth = socket.socketpair()
+        self._signals: list[int] = []  # signals
+        self._signal_reader, self._signal_writer = socket.socketpair()
         self._lost_at: float | None = None
 
     def run(self) -> int:
         """Keep them running until a signal; the exit status."""
         self._listen_to_signals()
-        while not self._heard:
+        while not self._signals:
             if not self._replace_lost():
                 self._end()
                 return STARTUP_FAILURE
-            self._wait(self._workers, PAUSE_SECONDS if len(self._workers) < self._count else None)
+            self._wait(self._workers, RESTART_INTERVAL_SECONDS if len(self._workers) < self._count else None)
         self._end()
-        return 128 + self._heard[1] if len(self._heard) > 1 else 0
+        return 128 + self._signals[1] if len(self._signals) > 1 else 0
 
     def _replace_lost(self) -> bool:
         """False when they cannot start, and never could."""
@@ -67,7 +67,7 @@ class Workers:
             if lost.exitcode == STARTUP_FAILURE and self._lost_at is None:
                 return False
             self._lost_at = time.monotonic()
-        if self._lost_at is None or time.monotonic() - self._lost_at >= PAUSE_SECONDS:
+        if self._lost_at is None or time.monotonic() - self._lost_at >= RESTART_INTERVAL_SECONDS:
             while len(self._workers) < self._count:
                 self._workers.append(self._start())
         return True
@@ -82,8 +82,8 @@ class Workers:
         self._listening.close()
         for worker in self._workers:
             worker.terminate()
-        end = time.monotonic() + self._longest_seconds
-        while (running := self._running()) and len(self._heard) <= 1 and time.monotonic() < end:
+        end = time.monotonic() + self._max_shutdown_seconds
+        while (running := self._running()) and len(self._signals) <= 1 and time.monotonic() < end:
             self._wait(running, end - time.monotonic())
         for worker in self._running():
             worker.kill()
@@ -94,15 +94,15 @@ class Workers:
 
     def _wait(self, workers: Sequence[SpawnProcess], seconds: float | None) -> None:
         """Until one of *workers* ends or has ended, a signal comes, or the time is over."""
-        if self._ear in wait([self._ear, *(worker.sentinel for worker in workers)], seconds):
-            self._ear.recv(1)
+        if self._signal_reader in wait([self._signal_reader, *(worker.sentinel for worker in workers)], seconds):
+            self._signal_reader.recv(1)
 
     def _listen_to_signals(self) -> None:
         def hear(number: int, _frame: FrameType | None) -> None:
-            self._heard.append(number)
+            self._signals.append(number)
 
-        self._mouth.settimeout(0)  # as set_wakeup_fd wants it
-        signal.set_wakeup_fd(self._mouth.fileno())
+        self._signal_writer.settimeout(0)  # as set_wakeup_fd wants it
+        signal.set_wakeup_fd(self._signal_writer.fileno())
         for number in HANDLED_SIGNALS:
             signal.signal(number, hear)
 

@@ -18,17 +18,17 @@ from mailsettings.domain.outbox import WaitingEvent
 from mailsettings.webhook.signature import signed_headers
 
 TIME_LIMIT_SECONDS = 15.0  # Standard Webhooks, "Request timeouts": 15 to 30
-CONNECT_SECONDS = 5.0
+CONNECT_TIMEOUT_SECONDS = 5.0
 Address = IPv4Address | IPv6Address
 LookUp = Callable[[str], Awaitable[Sequence[Address]]]
 """All addresses of a host. Raises `OSError`."""
-Permitted = Callable[[Address, int], Awaitable[bool]]
+IsAllowed = Callable[[Address, int], Awaitable[bool]]
 """Whether a connection to this port of this address may be made."""
 
-_NO_CONNECTION = (httpx.ConnectError, httpx.ConnectTimeout)
+_CONNECT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout)
 
 
-class Webhook:
+class WebhookSender:
     """The receiver at *url*, a sound `https` address or an `http` one of loopback; *keys* sign."""
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -37,9 +37,9 @@ class Webhook:
         keys: Sequence[bytes],
         *,
         look_up: LookUp,
-        permitted: Permitted,
+        permitted: IsAllowed,
         tls: ssl.SSLContext,
-        limit_seconds: float = TIME_LIMIT_SECONDS,
+        timeout_seconds: float = TIME_LIMIT_SECONDS,
     ) -> None:
         self._url = httpx.URL(url)
         self._host = self._url.raw_host.decode().strip("[]")
@@ -47,12 +47,12 @@ class Webhook:
         self._look_up = look_up
         self._permitted = permitted
         self._tls = tls
-        self._limit_seconds = limit_seconds
+        self._timeout_seconds = timeout_seconds
 
     async def deliver(self, event: WaitingEvent) -> str | None:
         """None when it was taken, else what went wrong: nothing that the receiver said, and no address."""
         try:
-            async with asyncio.timeout(self._limit_seconds):
+            async with asyncio.timeout(self._timeout_seconds):
                 return await self._deliver(event)
         except TimeoutError:
             return "it took too long"
@@ -80,7 +80,7 @@ class Webhook:
         for address in addresses[:-1]:
             try:
                 return await self._answer(address, headers, body)
-            except _NO_CONNECTION:
+            except _CONNECT_ERRORS:
                 continue
         return await self._answer(addresses[-1], headers, body)
 
@@ -88,7 +88,7 @@ class Webhook:
         """The status alone: nothing of the answer's body is read."""
         how = {
             "sni_hostname": self._host,  # by which the certificate is verified
-            "timeout": {"connect": CONNECT_SECONDS},
+            "timeout": {"connect": CONNECT_TIMEOUT_SECONDS},
         }
         url = self._url.copy_with(host=str(address))
         request = httpx.Request("POST", url, headers=headers, content=body, extensions=how)

@@ -6,18 +6,20 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-PREFIX = "whsec_"
-FEWEST_BYTES, MOST_BYTES = 24, 64
+KEY_PREFIX = "whsec_"
+MIN_KEY_BYTES, MAX_KEY_BYTES = 24, 64
 
 
-def signing_keys(secrets: str) -> Sequence[bytes]:
+def parse_webhook_keys(secrets: str) -> Sequence[bytes]:
     """The keys in *secrets*: one, or several with spaces between while receivers change from one to another.
 
     Each is `whsec_` with base64 behind it, or a plain text. Raises `ValueError`, which repeats none of them.
     """
-    keys = [_key(secret) for secret in secrets.split()]
-    if not keys or not all(FEWEST_BYTES <= len(key) <= MOST_BYTES for key in keys):
-        raise ValueError(f"it must be {FEWEST_BYTES} to {MOST_BYTES} bytes, as text or as {PREFIX} and base64")
+    keys = [_decode_key(secret) for secret in secrets.split()]
+    if not keys or not all(MIN_KEY_BYTES <= len(key) <= MAX_KEY_BYTES for key in keys):
+        raise ValueError(
+            f"it must be {MIN_KEY_BYTES} to {MAX_KEY_BYTES} bytes, as text or as {KEY_PREFIX} and base64"
+        )
     return keys
 
 
@@ -32,10 +34,10 @@ def signed_headers(keys: Sequence[bytes], event_id: str, timestamp: int, body: b
     }
 
 
-def _key(secret: str) -> bytes:
-    if not secret.startswith(PREFIX):
+def _decode_key(secret: str) -> bytes:
+    if not secret.startswith(KEY_PREFIX):
         return secret.encode()
     try:
-        return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        return base64.b64decode(secret.removeprefix(KEY_PREFIX), validate=True)
     except binascii.Error:
-        raise ValueError(f"behind {PREFIX} there must be base64") from None
+        raise ValueError(f"behind {KEY_PREFIX} there must be base64") from None

@@ -23,7 +23,7 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.use_cases.mail_servers import SERVERS_AT_ONCE, Page
+from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
 
 from fakes import InMemoryStore, ScriptedProber, as_listed
 from service import SMTP_SETTINGS, build_service
@@ -52,7 +52,7 @@ async def written(*pages: Page) -> bytes:
     async def read(_after: int) -> Page:
         return left.pop(0)
 
-    return b"".join([piece.body async for piece in listing.as_json(read)])
+    return b"".join([piece.body async for piece in listing.stream_list(read)])
 
 
 def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:
@@ -129,7 +129,7 @@ def headers(sent: list[Message]) -> dict[bytes, bytes]:
     return dict(sent[0]["headers"])
 
 
-@pytest.mark.parametrize("number", [0, 1, SERVERS_AT_ONCE - 1])
+@pytest.mark.parametrize("number", [0, 1, SERVERS_PER_PAGE - 1])
 async def test_what_fits_a_page_goes_out_whole_with_its_length(number: int) -> None:
     sent, body = await answer(Watched(number))
 
@@ -138,7 +138,7 @@ async def test_what_fits_a_page_goes_out_whole_with_its_length(number: int) -> N
     assert ids(body) == list(range(1, number + 1))
 
 
-@pytest.mark.parametrize(("number", "pieces"), [(SERVERS_AT_ONCE, 2), (2 * SERVERS_AT_ONCE + 1, 3)])
+@pytest.mark.parametrize(("number", "pieces"), [(SERVERS_PER_PAGE, 2), (2 * SERVERS_PER_PAGE + 1, 3)])
 async def test_more_goes_out_page_by_page_under_the_same_headers(number: int, pieces: int) -> None:
     sent, body = await answer(Watched(number))
     short, _ = await answer(Watched(1))
@@ -151,33 +151,33 @@ async def test_more_goes_out_page_by_page_under_the_same_headers(number: int, pi
 
 
 async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pages() -> None:
-    store = Watched(2 * SERVERS_AT_ONCE)
+    store = Watched(2 * SERVERS_PER_PAGE)
     store.before_reading = 2
 
     def change() -> None:
-        for server_id in (1, SERVERS_AT_ONCE, SERVERS_AT_ONCE + 1):
+        for server_id in (1, SERVERS_PER_PAGE, SERVERS_PER_PAGE + 1):
             del store.mail_servers.rows[server_id]
         store.mail_servers.rows[5000] = StoredMailServer(5000, 1, RELAY)
 
     store.do = change
     _, body = await answer(store)
 
-    gone = {SERVERS_AT_ONCE + 1}
-    assert ids(body) == [n for n in range(1, 2 * SERVERS_AT_ONCE + 1) if n not in gone] + [5000]
+    gone = {SERVERS_PER_PAGE + 1}
+    assert ids(body) == [n for n in range(1, 2 * SERVERS_PER_PAGE + 1) if n not in gone] + [5000]
 
 
 async def test_the_list_is_whole_when_all_that_would_follow_is_deleted() -> None:
-    store = Watched(SERVERS_AT_ONCE + 1)
+    store = Watched(SERVERS_PER_PAGE + 1)
     store.before_reading = 2
-    store.do = lambda: store.mail_servers.rows.pop(SERVERS_AT_ONCE + 1)
+    store.do = lambda: store.mail_servers.rows.pop(SERVERS_PER_PAGE + 1)
 
     _, body = await answer(store)
 
-    assert ids(body) == list(range(1, SERVERS_AT_ONCE + 1))
+    assert ids(body) == list(range(1, SERVERS_PER_PAGE + 1))
 
 
 async def test_a_database_that_is_away_at_the_first_page_is_a_503() -> None:
-    store = Watched(2 * SERVERS_AT_ONCE)
+    store = Watched(2 * SERVERS_PER_PAGE)
     store.away = True
 
     sent, body = await answer(store)
@@ -190,7 +190,7 @@ async def test_a_database_that_is_away_at_the_first_page_is_a_503() -> None:
 async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_end(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    store = Watched(3 * SERVERS_AT_ONCE)
+    store = Watched(3 * SERVERS_PER_PAGE)
     store.before_reading = 3
 
     def go_away() -> None:
@@ -205,7 +205,7 @@ async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_en
 
 @pytest.mark.parametrize("messages", [2, 3])
 async def test_a_client_that_goes_away_ends_the_reading(messages: int) -> None:
-    store = Watched(9 * SERVERS_AT_ONCE)
+    store = Watched(9 * SERVERS_PER_PAGE)
 
     await answer(store, hang_up_after=messages)
 

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 
 from mailsettings.dialects.checkmarx import routes, token
 from mailsettings.dialects.checkmarx.errors import STYLE
-from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN, own_path
-from mailsettings.domain.access import MAIL_SERVERS, Permission
+from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN, match_path
+from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS, Permission
 from mailsettings.web.dialect import Dialect
 
 _GRANTS = {
     # "Sast > System Configuration > Manage System Settings", which the vendor demands for each operation.
-    "manage-system-settings": MAIL_SERVERS,
+    "manage-system-settings": ALL_MAIL_SERVER_PERMISSIONS,
     "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
 }
 
@@ -33,7 +33,7 @@ CHECKMARX = Dialect(
     description="The SMTP settings of the Checkmarx Access Control REST API, version 1.0, and its token endpoint.",
     routers=[routes.router, token.router],
     errors=STYLE,
-    own_path=own_path,
+    match_path=match_path,
     grants=_GRANTS,
     tags={
         routes.TAG: "Read, change and test the SMTP settings, as the Checkmarx Access Control API does.",
@@ -41,5 +41,5 @@ CHECKMARX = Dialect(
     },
     token_claims=_token_claims,
     token_path=TOKEN,
-    open_paths=[DISCOVERY, KEYS],
+    public_paths=[DISCOVERY, KEYS],
 )

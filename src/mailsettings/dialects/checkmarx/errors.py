@@ -5,10 +5,10 @@ from mailsettings.dialects.checkmarx.translate import FIELDS
 from mailsettings.dialects.checkmarx.version import MEDIA_TYPE
 from mailsettings.domain import errors
 from mailsettings.web import refusals
-from mailsettings.web.errors import Answer, ErrorStyle
+from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 
-def _body(answer: Answer, message: str) -> dict[str, object]:
+def _body(answer: ErrorResponse, message: str) -> dict[str, object]:
     """`code` is given for errors whose sample from the vendor holds one beside the message."""
     if answer.code:
         return {"message": message, "error": {"code": answer.code, "message": message}}
@@ -25,7 +25,7 @@ TOKEN_STYLE = ErrorStyle(
         500: "server_error",
     },
     answers={
-        refusals.UnsupportedContentType: Answer(400, "invalid_request")
+        refusals.UnsupportedContentType: ErrorResponse(400, "invalid_request")
     },  # a parameter of the form is missing
 )
 """The token endpoint answers each error in the shape of OAuth 2.0 (RFC 6749 5.2)."""
@@ -34,9 +34,9 @@ STYLE = ErrorStyle(
     body=_body,
     fields=FIELDS,
     answers={
-        errors.LoginRefused: Answer(400),
-        refusals.UnsupportedVersion: Answer(400, "UnsupportedApiVersion"),
+        errors.LoginRefused: ErrorResponse(400),
+        refusals.UnsupportedVersion: ErrorResponse(400, "UnsupportedApiVersion"),
     },
     media_type=MEDIA_TYPE,
-    special={TOKEN: TOKEN_STYLE},
+    path_styles={TOKEN: TOKEN_STYLE},
 )

@@ -11,7 +11,7 @@ KEYS = f"{DISCOVERY}/jwks"
 _SPELLINGS = {"smtpsettings": "SMTPSettings"}
 
 
-def own_path(path: str) -> str | None:
+def match_path(path: str) -> str | None:
     """*path* as the routes spell it, or None when it is not below `/cxrestapi`."""
     found = segments(ascii_lower(path))
     if found[:1] != segments(PREFIX):

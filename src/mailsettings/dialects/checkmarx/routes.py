@@ -16,27 +16,34 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.replacement import Replacement
-from mailsettings.web.conditions import Expected, IfRead, entity_tag, unchanged
+from mailsettings.web.conditions import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.documentation import Int32, Responses, common_refusals, headers, optional_header, refusals
-from mailsettings.web.idempotency import OnceOnly
-from mailsettings.web.pieces import in_pieces
+from mailsettings.web.documentation import (
+    Int32,
+    Responses,
+    common_error_responses,
+    error_responses,
+    header_references,
+    optional_header,
+)
+from mailsettings.web.idempotency import IdempotencyHeader
+from mailsettings.web.pieces import streamed
 from mailsettings.web.preference import Prefer, prefers_representation
-from mailsettings.web.principal import caller
+from mailsettings.web.principal import current_principal
 from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import report_json
-from mailsettings.web.routing import StrictRoute, needs
+from mailsettings.web.routing import StrictRoute, requires_permission
 
 TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
 _NO_STORE = {"Cache-Control": "no-store"}
-_WITH_BODY = refusals(wire.ErrorViewModel, 413, 415)
-_NOT_FOUND = refusals(wire.ErrorViewModel, 404, on_404="No settings have this id.")
-_CHANGED = refusals(wire.ErrorViewModel, 412)
-_REPEATED = refusals(wire.ErrorViewModel, 409)
+_WITH_BODY = error_responses(wire.ErrorViewModel, 413, 415)
+_NOT_FOUND = error_responses(wire.ErrorViewModel, 404, on_404="No settings have this id.")
+_CHANGED = error_responses(wire.ErrorViewModel, 412)
+_REPEATED = error_responses(wire.ErrorViewModel, 409)
 _FOUND: Responses = {
-    200: {"content": {"application/json": {"example": examples.VIEW}}, **headers("ETag")},
-    304: {"description": "The settings have not changed.", **headers("ETag")},
+    200: {"content": {"application/json": {"example": examples.VIEW}}, **header_references("ETag")},
+    304: {"description": "The settings have not changed.", **header_references("ETag")},
     **_NOT_FOUND,
     **_CHANGED,
 }
@@ -48,12 +55,12 @@ _TEST_REPEATED: Responses = {
 }
 _TEST_RESULTS: Responses = {
     # No content: without the preference there is no body, which generated clients would try to parse.
-    200: headers("Preference-Applied"),
+    200: header_references("Preference-Applied"),
     400: {
         "model": wire.FailedTestModel,
         "description": "The test failed, or the request is not valid.",
         "content": {"application/json": {"example": examples.FAILED_TEST}},
-        **headers("Idempotent-Replayed"),
+        **header_references("Idempotent-Replayed"),
     },
     **_TEST_REPEATED,
     **_WITH_BODY,
@@ -63,7 +70,7 @@ router = APIRouter(
     route_class=StrictRoute,
     strict_content_type=False,  # one client sends JSON without any Content-Type
     tags=[TAG],
-    responses=common_refusals(wire.ErrorViewModel),
+    responses=common_error_responses(wire.ErrorViewModel),
     dependencies=[Depends(require_version)],
 )
 
@@ -72,14 +79,14 @@ _IdText = Annotated[
     str,
     Path(description="Id of the SMTP settings, as the list and `Location` have it.", examples=[1]),
     # Documented as what it is; read as text, so that +1, 1.0 and 01 are not taken for it.
-    WithJsonSchema({**Int32, "minimum": 1, "maximum": wire.HIGHEST_ID}),
+    WithJsonSchema({**Int32, "minimum": 1, "maximum": wire.MAX_ID}),
 ]
 
 
 def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
     if not _NUMBER.fullmatch(id):
         raise ParameterInvalid("id must be a whole number.")
-    if len(id) > len(str(wire.HIGHEST_ID)) or not 1 <= int(id) <= wire.HIGHEST_ID:
+    if len(id) > len(str(wire.MAX_ID)) or not 1 <= int(id) <= wire.MAX_ID:
         raise MailServerNotFound
     return int(id)
 
@@ -95,11 +102,11 @@ SettingsId = Annotated[int, Depends(_settings_id)]
     response_model=list[wire.SMTPSettingsViewModel],
     responses={200: {"content": {"application/json": {"example": [examples.VIEW]}}}},
 )
-@needs(Permission.MAIL_SERVERS_READ)
+@requires_permission(Permission.MAIL_SERVERS_READ)
 async def list_settings(request: Request) -> Response:
     """Return all SMTP settings in the order of their ids; passwords are never shown."""
-    page = partial(use_cases(request).mail_servers.page, caller(request))
-    return await in_pieces(listing.as_json(page), MEDIA_TYPE, _NO_STORE)
+    page = partial(use_cases(request).mail_servers.page, current_principal(request))
+    return await streamed(listing.stream_list(page), MEDIA_TYPE, _NO_STORE)
 
 
 @router.post(
@@ -109,17 +116,17 @@ async def list_settings(request: Request) -> Response:
     status_code=201,
     response_class=Response,
     response_description="The settings are stored at the address in `Location`.",
-    responses={201: headers("Location"), **_REPEATED, **_WITH_BODY},
+    responses={201: header_references("Location"), **_REPEATED, **_WITH_BODY},
 )
-@needs(Permission.MAIL_SERVERS_WRITE)
+@requires_permission(Permission.MAIL_SERVERS_WRITE)
 async def create_settings(
     request: Request,
     settings: Annotated[wire.CreateSMTPSettingsModel, Body(openapi_examples=examples.SETTINGS)],
-    once: OnceOnly,
+    idempotency_key: IdempotencyHeader,
 ) -> Response:
     """Store new SMTP settings."""
     wanted = Replacement(translate.to_domain(settings))
-    settings_id = await use_cases(request).mail_servers.create(caller(request), wanted, once)
+    settings_id = await use_cases(request).mail_servers.create(current_principal(request), wanted, idempotency_key)
     base = use_cases(request).public_url or str(request.base_url)
     return Response(status_code=201, headers={"Location": f"{base.rstrip('/')}{SETTINGS}/{settings_id}"})
 
@@ -133,11 +140,11 @@ async def create_settings(
     "The body is empty; with `Prefer: return=representation` it is a `ConnectionTestReport` in JSON.",
     responses=_TEST_RESULTS,
 )
-@needs(Permission.MAIL_SERVERS_TEST)
+@requires_permission(Permission.MAIL_SERVERS_TEST)
 async def run_test_connection(
     request: Request,
     settings: Annotated[wire.TestConnectionModel, Body(openapi_examples=examples.TESTS)],
-    once: OnceOnly,
+    idempotency_key: IdempotencyHeader,
     prefer: Prefer = None,
 ) -> Response:
     """Connect, secure, log in, and send one mail to the receiver.
@@ -147,7 +154,7 @@ async def run_test_connection(
     A success has no body, unless the request asks for the report with `Prefer: return=representation`.
     """
     server, receiver = translate.to_domain(settings), translate.recipient(settings)
-    report = await use_cases(request).probes.given(caller(request), server, receiver, once)
+    report = await use_cases(request).probes.given(current_principal(request), server, receiver, idempotency_key)
     if report.failure is None:
         return _as_preferred(report, prefer)
     return STYLE.failed_test(report.failure, report, translate.VOCABULARY)
@@ -161,12 +168,12 @@ async def run_test_connection(
     response_model=wire.SMTPSettingsViewModel,
     responses=_FOUND,
 )
-@needs(Permission.MAIL_SERVERS_READ)
-async def get_settings(request: Request, settings_id: SettingsId, condition: IfRead) -> Response:
+@requires_permission(Permission.MAIL_SERVERS_READ)
+async def get_settings(request: Request, settings_id: SettingsId, condition: ReadPreconditions) -> Response:
     """Return the settings as one object, as the vendor's clients read it; its page shows a list of one."""
-    stored = await use_cases(request).mail_servers.get(caller(request), settings_id)
+    stored = await use_cases(request).mail_servers.get(current_principal(request), settings_id)
     if condition.not_modified(stored):
-        return unchanged(stored, _NO_STORE)
+        return not_modified_response(stored, _NO_STORE)
     headers = {**_NO_STORE, "ETag": entity_tag(stored)}
     return Response(_json(translate.to_wire(stored)), media_type=MEDIA_TYPE, headers=headers)
 
@@ -180,19 +187,19 @@ async def get_settings(request: Request, settings_id: SettingsId, condition: IfR
     response_description="The settings are replaced.",
     responses={**_NOT_FOUND, **_CHANGED, **_WITH_BODY},
 )
-@needs(Permission.MAIL_SERVERS_WRITE)
+@requires_permission(Permission.MAIL_SERVERS_WRITE)
 async def replace_settings(
     request: Request,
     settings_id: SettingsId,
     settings: Annotated[wire.UpdateSMTPSettingsModel, Body(openapi_examples=examples.SETTINGS)],
-    expected: Expected,
+    expected: WritePrecondition,
 ) -> Response:
     """Replace the settings.
 
     Without a password the stored one is kept if it goes to the same destination; an empty password removes it.
     """
     wanted = translate.to_replacement(settings)
-    await use_cases(request).mail_servers.replace(caller(request), settings_id, wanted, expected)
+    await use_cases(request).mail_servers.replace(current_principal(request), settings_id, wanted, expected)
     return Response(status_code=204)
 
 
@@ -205,10 +212,10 @@ async def replace_settings(
     response_description="The settings are removed.",
     responses={**_NOT_FOUND, **_CHANGED},
 )
-@needs(Permission.MAIL_SERVERS_WRITE)
-async def delete_settings(request: Request, settings_id: SettingsId, expected: Expected) -> Response:
+@requires_permission(Permission.MAIL_SERVERS_WRITE)
+async def delete_settings(request: Request, settings_id: SettingsId, expected: WritePrecondition) -> Response:
     """Remove the settings."""
-    await use_cases(request).mail_servers.delete(caller(request), settings_id, expected)
+    await use_cases(request).mail_servers.delete(current_principal(request), settings_id, expected)
     return Response(status_code=204)
 
 

@@ -21,12 +21,12 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.web import checks
-from mailsettings.web.documentation import Int32, only
+from mailsettings.web.documentation import Int32, single_value
 from mailsettings.web.report_schema import ConnectionTestReport
-from mailsettings.web.spelling import ascii_lower, whole_number
+from mailsettings.web.spelling import ascii_lower, integral
 
-HIGHEST_ID = 2**31 - 1  # the generated client reads an int32
-LONGEST_ADDRESS = 256  # the generated client's limit for the receiver
+MAX_ID = 2**31 - 1  # the generated client reads an int32
+MAX_ADDRESS_LENGTH = 256  # the generated client's limit for the receiver
 
 EncryptionType = Literal["None", "Ssl", "Tls"]
 _ENCRYPTION_TYPES: dict[str, EncryptionType] = {"": "None", "none": "None", "ssl": "Ssl", "tls": "Tls"}
@@ -44,7 +44,7 @@ def _read_flag(value: object) -> object:
     """The page says string, its samples boolean, and the Python client sends what it is given."""
     if isinstance(value, str):
         return {"true": True, "1": True, "false": False, "0": False, "": False}.get(ascii_lower(value), value)
-    number = whole_number(value)
+    number = integral(value)
     if isinstance(number, int) and number in {0, 1}:
         return bool(number)
     return False if value is None else value
@@ -52,7 +52,7 @@ def _read_flag(value: object) -> object:
 
 def _read_port(value: object) -> object:
     """A number, or one in a string, which the Python client passes through."""
-    return int(value) if isinstance(value, str) and _PORT.fullmatch(value) else whole_number(value)
+    return int(value) if isinstance(value, str) and _PORT.fullmatch(value) else integral(value)
 
 
 class Wire(BaseModel):
@@ -138,7 +138,7 @@ class TestConnectionModel(SMTPSettingsModel):
     receiver_email: Annotated[
         str | None,
         Field(
-            max_length=LONGEST_ADDRESS,
+            max_length=MAX_ADDRESS_LENGTH,
             description="Address that gets the test mail; without it, none is sent.",
         ),
     ] = None
@@ -146,7 +146,7 @@ class TestConnectionModel(SMTPSettingsModel):
     reciever_email: Annotated[
         str | None,
         Field(
-            max_length=LONGEST_ADDRESS,
+            max_length=MAX_ADDRESS_LENGTH,
             description="The same in the spelling of the vendor's clients; it wins over `receiverEmail`.",
         ),
     ] = None
@@ -158,7 +158,7 @@ class SMTPSettingsViewModel(Wire):
     # No null where the generated client refuses one.
     id: Annotated[
         int,
-        WithJsonSchema({**Int32, "minimum": 1, "maximum": HIGHEST_ID}),
+        WithJsonSchema({**Int32, "minimum": 1, "maximum": MAX_ID}),
         Field(description="Id of the settings."),
     ]
     host: Annotated[str, Field(description="Host name or address of the mail server.")]
@@ -202,7 +202,7 @@ class AccessTokenModel(BaseModel):
         int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Seconds until the token expires.")
     ]
     token_type: Annotated[
-        Literal["Bearer"], only("Bearer"), Field(description="How the token is sent (RFC 6750).")
+        Literal["Bearer"], single_value("Bearer"), Field(description="How the token is sent (RFC 6750).")
     ] = "Bearer"  # noqa: S105  # a scheme, not a token
     scope: Annotated[
         str | SkipJsonSchema[None],

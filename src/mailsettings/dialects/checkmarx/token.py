@@ -21,25 +21,27 @@ from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN
 from mailsettings.domain.access import AccountKind
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.documentation import Responses, refusals
-from mailsettings.web.principal import origin
+from mailsettings.web.documentation import Responses, error_responses
+from mailsettings.web.principal import origin_of
 from mailsettings.web.routing import StrictRoute
 
 SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
 """What clients ask for; permissions come from the account, so a scope adds and takes away nothing."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
-_DISCOVERY_ERRORS = refusals(wire.ErrorViewModel, 400, "default", on_400="The Host header names another service.")
+_DISCOVERY_ERRORS = error_responses(
+    wire.ErrorViewModel, 400, "default", on_400="The Host header names another service."
+)
 _TOKEN_RESULTS: Responses = {
     200: {"content": {"application/json": {"example": examples.TOKEN}}},
-    **refusals(wire.TokenErrorModel, 400, 413, 415, 429, 503, "default", on_400="No token (RFC 6749 5.2)."),
+    **error_responses(wire.TokenErrorModel, 400, 413, 415, 429, 503, "default", on_400="No token (RFC 6749 5.2)."),
 }
 TAG = "Checkmarx: log in"
 
 router = APIRouter(route_class=StrictRoute, tags=[TAG])
 
 
-class TokenRefused(Exception):
+class TokenRequestError(Exception):
     """An error of RFC 6749 5.2; *description* is for clients that compare it."""
 
     def __init__(self, error: str, description: str | None = None) -> None:
@@ -47,7 +49,7 @@ class TokenRefused(Exception):
         self.answer = wire.TokenErrorModel(error=error, error_description=description)
 
 
-_WRONG = {
+_INVALID_CREDENTIALS = {
     # The very words that a client of the vendor compares with.
     "password": ("invalid_grant", "invalid_username_or_password"),
     "client_credentials": ("invalid_client", None),
@@ -83,7 +85,7 @@ async def discover(request: Request) -> Response:
     responses={
         200: {"content": {"application/json": {"example": examples.KEYS}}},
         **_DISCOVERY_ERRORS,
-        **refusals(wire.ErrorViewModel, 503),
+        **error_responses(wire.ErrorViewModel, 503),
     },
     openapi_extra={"security": []},
 )
@@ -109,14 +111,14 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
     try:
         await _require_each_once(request)
         await _require_client_secret(request, form)
-        token = await use_cases(request).log_in(*_login(request, form), origin(request.scope))
+        token = await use_cases(request).log_in(*_login(request, form), origin_of(request.scope))
     except LoginRefused:
-        return _refusal(TokenRefused(*_WRONG[form.grant_type]))
-    except TokenRefused as refused:
-        return _refusal(refused)
+        return _error_response(TokenRequestError(*_INVALID_CREDENTIALS[form.grant_type]))
+    except TokenRequestError as refused:
+        return _error_response(refused)
     except TooManyLogins as delayed:
         wait = {"Retry-After": str(delayed.retry_after_seconds)}
-        return _refusal(TokenRefused("invalid_grant", str(delayed)), 429, wait)
+        return _error_response(TokenRequestError("invalid_grant", str(delayed)), 429, wait)
     answer = wire.AccessTokenModel(
         access_token=token.text, expires_in=token.expires_in, scope=form.scope.strip() or None
     )
@@ -128,18 +130,18 @@ async def _require_each_once(request: Request) -> None:
     sent = (await request.form()).multi_items()
     given = {name for name, value in sent if value}
     if len({name for name, _ in sent}) != len(sent) or {"username", "userName"} <= given:
-        raise TokenRefused("invalid_request", "a parameter is there more than once")
+        raise TokenRequestError("invalid_request", "a parameter is there more than once")
 
 
 def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str, str]:
     """Who logs in, and by which secret. Raises `TokenRefused`."""
     if not form.grant_type:
-        raise TokenRefused("invalid_request", "grant_type is missing")
-    if form.grant_type not in _WRONG:
-        raise TokenRefused("unsupported_grant_type")
+        raise TokenRequestError("invalid_request", "grant_type is missing")
+    if form.grant_type not in _INVALID_CREDENTIALS:
+        raise TokenRequestError("unsupported_grant_type")
     # Split at any white space: one client ends its scope with a line feed.
     if not SCOPES.issuperset(form.scope.split()):
-        raise TokenRefused("invalid_scope")
+        raise TokenRequestError("invalid_scope")
     if form.grant_type == "client_credentials":
         return AccountKind.CLIENT, *_client(request, form)
     return AccountKind.USER, *_user(form)
@@ -160,7 +162,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
     try:
         name, _, secret = base64.b64decode(encoded, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
-        raise TokenRefused("invalid_client") from None
+        raise TokenRequestError("invalid_client") from None
     return unquote_plus(name), unquote_plus(secret)
 
 
@@ -171,14 +173,14 @@ async def _require_client_secret(request: Request, form: wire.TokenRequest) -> N
         return
     _, shown = _client(request, form)
     if not hmac.compare_digest(_bytes(shown), _bytes(expected)):
-        await use_cases(request).log_in.note_wrong_client(origin(request.scope))
-        raise TokenRefused("invalid_client")
+        await use_cases(request).log_in.note_wrong_client(origin_of(request.scope))
+        raise TokenRequestError("invalid_client")
 
 
 def _user(form: wire.TokenRequest) -> tuple[str, str]:
     name = form.username or form.user_name
     if not name or form.password is None:
-        raise TokenRefused(*_WRONG["password"])
+        raise TokenRequestError(*_INVALID_CREDENTIALS["password"])
     return name, form.password.get_secret_value()
 
 
@@ -186,7 +188,7 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _refusal(
-    refused: TokenRefused, status: int = 400, headers: Mapping[str, str] = MappingProxyType({})
+def _error_response(
+    refused: TokenRequestError, status: int = 400, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
     return JSONResponse(refused.answer.model_dump(exclude_none=True), status, {**_NO_STORE, **headers})

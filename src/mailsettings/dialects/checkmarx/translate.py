@@ -13,7 +13,7 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
+from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary
@@ -34,8 +34,8 @@ FIELDS = {
     Setting.TENANT: "tenant",
     Setting.USERNAME: "username",
 }
-"""This API's name for each setting; those in `_ABSENT` are put there by another API, if at all."""
-_ABSENT = {Setting.CERTIFICATE, Setting.CLIENT_ID, Setting.CLIENT_SECRET, Setting.TENANT}
+"""This API's name for each setting; those in `_OTHER_API_SETTINGS` are put there by another API, if at all."""
+_OTHER_API_SETTINGS = {Setting.CERTIFICATE, Setting.CLIENT_ID, Setting.CLIENT_SECRET, Setting.TENANT}
 _NO_OAUTH2 = "OAuth2 would help too; this API has no fields for it, and another API of this service has."
 _NO_CERTIFICATE = (
     "If the certificate is the right one, let whoever runs this service add it, or the authority that issued it, "
@@ -50,9 +50,9 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Tls": ConnectionSecurity.STARTTLS,
 }
 ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
-_UNSAYABLE = (Unsayable.TRUST, Unsayable.OAUTH2_LOGIN)
+_INEXPRESSIBLE = (Inexpressible.TRUST, Inexpressible.OAUTH2_LOGIN)
 VOCABULARY = Vocabulary(
-    {setting: name for setting, name in FIELDS.items() if setting not in _ABSENT},
+    {setting: name for setting, name in FIELDS.items() if setting not in _OTHER_API_SETTINGS},
     lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
     {Setting.CERTIFICATE: _NO_CERTIFICATE, Setting.CLIENT_ID: _NO_OAUTH2},
 )
@@ -73,11 +73,11 @@ def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
     """What a PUT wants stored: no password keeps the stored one, an empty string clears it."""
     placeholder = model.password is not None and is_mask(model.password.get_secret_value())
     server = to_domain(model.model_copy(update={"password": None}) if placeholder else model)
-    change = SecretChange.GIVEN
+    change = SecretInput.GIVEN
     if isinstance(server.authentication, PasswordAuthentication):
-        unsaid = SecretChange.UNSAID if model.password is None else SecretChange.GIVEN
-        change = SecretChange.PLACEHOLDER if placeholder else unsaid
-    return Replacement(server, change, _UNSAYABLE)
+        unsaid = SecretInput.OMITTED if model.password is None else SecretInput.GIVEN
+        change = SecretInput.PLACEHOLDER if placeholder else unsaid
+    return Replacement(server, change, _INEXPRESSIBLE)
 
 
 def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:

@@ -6,9 +6,9 @@ Source: "System: Mail Server" in the vendor's REST API reference.
 
 from mailsettings.dialects.oracle_analytics.errors import STYLE
 from mailsettings.dialects.oracle_analytics.routes import TAG, router
-from mailsettings.domain.access import MAIL_SERVERS
+from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.spelling import below
+from mailsettings.web.spelling import paths_below
 
 ORACLE_ANALYTICS = Dialect(
     name="oracle-analytics",
@@ -16,9 +16,9 @@ ORACLE_ANALYTICS = Dialect(
     description="The mail server settings of the Oracle Analytics Cloud REST API, version 20210901.",
     routers=[router],
     errors=STYLE,
-    own_path=below("/api/20210901"),
+    match_path=paths_below("/api/20210901"),
     # The vendor asks for the application role BI Service Administrator for everything below /system.
-    grants={"bi-service-administrator": MAIL_SERVERS},
+    grants={"bi-service-administrator": ALL_MAIL_SERVER_PERMISSIONS},
     tags={TAG: "Read, change and test the one mail server, as the Oracle Analytics Cloud API does."},
     # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
     request_id_header="opc-request-id",

@@ -6,7 +6,7 @@ habit of naming the status.
 
 from mailsettings.dialects.oracle_analytics.translate import FIELDS
 from mailsettings.web import refusals
-from mailsettings.web.errors import Answer, ErrorStyle
+from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 STYLE = ErrorStyle(
     body=lambda answer, message: {"code": answer.code, "message": message},
@@ -26,9 +26,9 @@ STYLE = ErrorStyle(
         503: "ServiceUnavailable",
     },
     answers={
-        refusals.BodyIncomplete: Answer(400, "CannotParseRequest"),
-        refusals.MalformedBody: Answer(400, "CannotParseRequest"),
-        refusals.ParameterMissing: Answer(400, "MissingParameter"),
-        refusals.TestFailed: Answer(400, "MailServerTestFailed"),  # ours, as the operation is
+        refusals.IncompleteBody: ErrorResponse(400, "CannotParseRequest"),
+        refusals.MalformedBody: ErrorResponse(400, "CannotParseRequest"),
+        refusals.ParameterMissing: ErrorResponse(400, "MissingParameter"),
+        refusals.ConnectionTestFailed: ErrorResponse(400, "MailServerTestFailed"),  # ours, as the operation is
     },
 )

@@ -22,9 +22,9 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from mailsettings.web import checks
-from mailsettings.web.documentation import only
+from mailsettings.web.documentation import single_value
 from mailsettings.web.report_schema import ConnectionTestReport
-from mailsettings.web.spelling import whole_number
+from mailsettings.web.spelling import integral
 
 
 class Wire(BaseModel):
@@ -64,7 +64,7 @@ HiddenText = Annotated[
 class MailServerNoAuth(Wire):
     """The mail server takes mail without a login."""
 
-    auth_type: Annotated[Literal["NO_AUTH"], only("NO_AUTH"), Field(description="No login.")]
+    auth_type: Annotated[Literal["NO_AUTH"], single_value("NO_AUTH"), Field(description="No login.")]
 
 
 class MailServerUsernamePasswordAuth(Wire):
@@ -72,7 +72,7 @@ class MailServerUsernamePasswordAuth(Wire):
 
     auth_type: Annotated[
         Literal["USERNAME_PASSWORD_AUTH"],
-        only("USERNAME_PASSWORD_AUTH"),
+        single_value("USERNAME_PASSWORD_AUTH"),
         Field(description="Login with user name and password."),
     ]
     username: Annotated[
@@ -90,7 +90,7 @@ class MailServerMSOAuth2(Wire):
     model_config = _DISCRIMINATED
 
     o_auth2_provider: Annotated[
-        Literal["MS_OAUTH2"], only("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
+        Literal["MS_OAUTH2"], single_value("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
     ] = "MS_OAUTH2"
     client_id: Annotated[
         UpTo255, Field(description="Application (client) id of the app registration."), checks.CLIENT_ID
@@ -114,7 +114,7 @@ class MailServerOAuth2Auth(Wire):
     # the same name that belongs to snapshots; the discriminator above it demands OAUTH2_AUTH.
     model_config = _DISCRIMINATED
     auth_type: Annotated[
-        Literal["OAUTH2_AUTH"], only("OAUTH2_AUTH"), Field(description="Login with an access token.")
+        Literal["OAUTH2_AUTH"], single_value("OAUTH2_AUTH"), Field(description="Login with an access token.")
     ] = "OAUTH2_AUTH"
     o_auth2_details: Annotated[
         MailServerMSOAuth2, _ByProvider(), Field(description="Who issues the access token, and for what.")
@@ -126,7 +126,7 @@ class DefaultTlsCertificate(Wire):
 
     certificate_type: Annotated[
         Literal["DEFAULT_TLS_CERTIFICATE"],
-        only("DEFAULT_TLS_CERTIFICATE"),
+        single_value("DEFAULT_TLS_CERTIFICATE"),
         Field(description="The system's authorities decide."),
     ]
 
@@ -136,7 +136,7 @@ class CustomTlsCertificate(Wire):
 
     certificate_type: Annotated[
         Literal["CUSTOM_TLS_CERTIFICATE"],
-        only("CUSTOM_TLS_CERTIFICATE"),
+        single_value("CUSTOM_TLS_CERTIFICATE"),
         Field(description="The given certificate decides."),
     ]
     certificate: Annotated[NonEmpty, Field(description="One or more certificates in PEM form.")]
@@ -152,7 +152,9 @@ class NoConnectionSecurity(Wire):
     """The connection to the mail server is not encrypted."""
 
     connection_security_type: Annotated[
-        Literal["NO_CONNECTION_SECURITY"], only("NO_CONNECTION_SECURITY"), Field(description="No encryption.")
+        Literal["NO_CONNECTION_SECURITY"],
+        single_value("NO_CONNECTION_SECURITY"),
+        Field(description="No encryption."),
     ]
 
 
@@ -161,7 +163,7 @@ class SslTlsConnectionSecurity(Wire):
 
     connection_security_type: Annotated[
         Literal["SSL_TLS_CONNECTION_SECURITY"],
-        only("SSL_TLS_CONNECTION_SECURITY"),
+        single_value("SSL_TLS_CONNECTION_SECURITY"),
         Field(description="Implicit TLS."),
     ]
     tls_certificate_details: TlsCertificateDetails
@@ -172,7 +174,7 @@ class StartTlsConnectionSecurity(Wire):
 
     connection_security_type: Annotated[
         Literal["START_TLS_CONNECTION_SECURITY"],
-        only("START_TLS_CONNECTION_SECURITY"),
+        single_value("START_TLS_CONNECTION_SECURITY"),
         Field(description="STARTTLS, required."),
     ]
     tls_certificate_details: TlsCertificateDetails
@@ -212,7 +214,7 @@ class MailServer(Wire):
             json_schema_extra={"format": "int32"},
             description="Port of the mail server; usually 587 for STARTTLS, 465 for implicit TLS, 25 for neither.",
         ),
-        BeforeValidator(whole_number),
+        BeforeValidator(integral),
     ]
     sender: Annotated[MailSender, Field(description="The sender of the mail.")]
 

@@ -15,10 +15,10 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Replacement, SecretChange, Unsayable
+from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import MASK, Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import GivenCertificates, SystemTrust, Trust
+from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
 from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import Vocabulary
 
@@ -38,7 +38,7 @@ FIELDS = {
     Setting.USERNAME: "auth.username",
 }
 """This API's name for each setting."""
-_UNSAYABLE = (Unsayable.AMBIENT_LOGIN, Unsayable.NO_SENDER_NAME)
+_INEXPRESSIBLE = (Inexpressible.AMBIENT_LOGIN, Inexpressible.NO_SENDER_NAME)
 _OAUTH2_USERNAME = "auth.oAuth2Details.username"
 
 
@@ -55,7 +55,7 @@ def to_domain(model: wire.MailServer) -> Replacement:
     )
     # Without encryption there is no place for a certificate.
     encrypted = server.security is not ConnectionSecurity.NONE
-    return Replacement(server, secret, _UNSAYABLE if encrypted else (*_UNSAYABLE, Unsayable.TRUST))
+    return Replacement(server, secret, _INEXPRESSIBLE if encrypted else (*_INEXPRESSIBLE, Inexpressible.TRUST))
 
 
 def to_wire(server: MailServer) -> wire.MailServer:
@@ -92,7 +92,7 @@ def vocabulary(report: ProbeReport) -> Vocabulary:
     )
 
 
-def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretChange]:
+def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretInput]:
     match model.auth:
         case wire.MailServerUsernamePasswordAuth() as auth:
             secret, change = _secret(auth.password)
@@ -101,7 +101,7 @@ def _authentication(model: wire.MailServer) -> tuple[Authentication, SecretChang
             secret, change = _secret(details.secret)
             return _oauth2(details, secret), change
         case _:
-            return NoAuthentication(), SecretChange.GIVEN
+            return NoAuthentication(), SecretInput.GIVEN
 
 
 def _oauth2(details: wire.MailServerMSOAuth2, secret: Secret | None) -> OAuth2ClientCredentials:
@@ -114,11 +114,11 @@ def _oauth2(details: wire.MailServerMSOAuth2, secret: Secret | None) -> OAuth2Cl
         raise ParameterInvalid(f"{_OAUTH2_USERNAME} {refused.problem}") from None
 
 
-def _secret(given: SecretStr) -> tuple[Secret | None, SecretChange]:
+def _secret(given: SecretStr) -> tuple[Secret | None, SecretInput]:
     text = given.get_secret_value()
     if text == MASK:
-        return None, SecretChange.KEPT
-    return (None, SecretChange.PLACEHOLDER) if is_mask(text) else (Secret(text), SecretChange.GIVEN)
+        return None, SecretInput.KEPT
+    return (None, SecretInput.PLACEHOLDER) if is_mask(text) else (Secret(text), SecretInput.GIVEN)
 
 
 def _trust(model: wire.MailServer) -> Trust:
@@ -127,7 +127,7 @@ def _trust(model: wire.MailServer) -> Trust:
             wire.SslTlsConnectionSecurity(tls_certificate_details=wire.CustomTlsCertificate(certificate=pem))
             | wire.StartTlsConnectionSecurity(tls_certificate_details=wire.CustomTlsCertificate(certificate=pem))
         ):
-            return GivenCertificates.parse(pem)
+            return CustomTrust.parse(pem)
         case _:
             return SystemTrust()
 
@@ -169,7 +169,7 @@ def _connection_security(server: MailServer) -> wire.Security:
 
 def _certificate_details(trust: Trust) -> wire.TlsCertificateDetails:
     match trust:
-        case GivenCertificates(pem=pem):
+        case CustomTrust(pem=pem):
             return wire.CustomTlsCertificate(certificateType="CUSTOM_TLS_CERTIFICATE", certificate=pem)
         case SystemTrust():
             return wire.DefaultTlsCertificate(certificateType="DEFAULT_TLS_CERTIFICATE")

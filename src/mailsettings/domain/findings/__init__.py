@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mailsettings.domain.findings import delivery, encryption, login, reaching
 from mailsettings.domain.findings.meaning import Meaning
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import Change, FailureCode, ProbeFailure, ProbeStage, Steps, WarningCode
+from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange, WarningCode
 
 FAILURES: Mapping[FailureCode, Meaning] = {
     **reaching.FINDINGS,
@@ -32,7 +32,7 @@ def failure(  # noqa: PLR0913  # all but the first two have good defaults
     *,
     explanation: str = "",
     steps: Steps = (),
-    changes: tuple[Change, ...] = (),
+    changes: tuple[SuggestedChange, ...] = (),
     reply: SMTPReply | None = None,
 ) -> ProbeFailure:
     """A failure of *code* in *stage*, with the catalogue's words where none are given."""
@@ -43,6 +43,6 @@ def failure(  # noqa: PLR0913  # all but the first two have good defaults
         meaning.title,
         explanation or meaning.explanation,
         steps or meaning.steps,
-        changes or ((Change(meaning.setting),) if meaning.setting else ()),
+        changes or ((SuggestedChange(meaning.setting),) if meaning.setting else ()),
         reply,
     )

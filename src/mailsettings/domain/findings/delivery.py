@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import ENVELOPE, TALKING, Meaning
+from mailsettings.domain.findings.meaning import AFTER_CONNECT, ENVELOPE, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting
 
@@ -13,7 +13,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "This sender may not be used",
         "the server does not accept this sender address.",
         ("Use a sender address that this login may send as.",),
-        TALKING,
+        AFTER_CONNECT,
         Setting.SENDER_ADDRESS,
     ),
     FailureCode.SENDER_NOT_VERIFIED: Meaning(
@@ -27,7 +27,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "The account's sending limit is reached",
         "the provider accepts no more mail from this account for now.",
         ("Wait until the limit is lifted, or raise it with the provider.",),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.SENDING_NOT_PERMITTED: Meaning(
         "The login may not send mail",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import TALKING, Meaning
+from mailsettings.domain.findings.meaning import AFTER_CONNECT, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage, SettingStep
 from mailsettings.domain.setting import Setting
 
@@ -44,7 +44,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             f"{_ASK} for a port or a rule that needs no client certificate.",
             "Or send through a mail server of your own that has the certificate.",
         ),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.TLS_NAME_UNRECOGNIZED: Meaning(
         "The server does not know this host name",

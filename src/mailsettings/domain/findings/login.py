@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import TALKING, Meaning
+from mailsettings.domain.findings.meaning import AFTER_CONNECT, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage, SettingStep
 from mailsettings.domain.setting import Setting
 
@@ -15,7 +15,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "The server wants encryption first",
         "the server does not go on without encryption.",
         ("Set the connection security to STARTTLS.",),
-        TALKING,
+        AFTER_CONNECT,
         Setting.SECURITY,
     ),
     FailureCode.AUTHENTICATION_NOT_OFFERED: Meaning(
@@ -63,14 +63,14 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             "Log in at the provider's web site and see what it says about the account.",
             "Or ask the provider's support.",
         ),
-        TALKING,
+        AFTER_CONNECT,
         Setting.USERNAME,
     ),
     FailureCode.AUTHENTICATION_REQUIRED: Meaning(
         "The server wants a login",
         "the server accepts no mail without a login.",
         ("Give a user name and a password.",),
-        TALKING,
+        AFTER_CONNECT,
         Setting.USERNAME,
     ),
     FailureCode.OAUTH2_AUTHORITY_UNREACHABLE: Meaning(

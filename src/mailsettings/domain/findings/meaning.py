@@ -7,7 +7,7 @@ from mailsettings.domain.setting import Setting
 
 ANY_STAGE = tuple(ProbeStage)
 ENVELOPE = (ProbeStage.SENDER, ProbeStage.RECIPIENT, ProbeStage.CONTENT)
-TALKING = (ProbeStage.GREET, ProbeStage.SECURE, ProbeStage.AUTHENTICATE, *ENVELOPE)
+AFTER_CONNECT = (ProbeStage.GREET, ProbeStage.SECURE, ProbeStage.AUTHENTICATE, *ENVELOPE)
 
 
 @dataclass(frozen=True, slots=True)

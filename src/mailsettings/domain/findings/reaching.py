@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings.meaning import ANY_STAGE, TALKING, Meaning
+from mailsettings.domain.findings.meaning import AFTER_CONNECT, ANY_STAGE, Meaning
 from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 
@@ -114,7 +114,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             "Check port and connection security; TLS 1.2 is the oldest version that this service speaks.",
             f"{_ASK} whether it takes mail from this machine.",
         ),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.INTERNAL: Meaning(
         "The test failed unexpectedly",
@@ -126,20 +126,20 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "The server broke the protocol",
         "the server's reply does not fit the command before it.",
         ("Check host and port, and show the reply to whoever runs the server.",),
-        TALKING,
+        AFTER_CONNECT,
         Setting.PORT,
     ),
     FailureCode.SERVER_UNAVAILABLE: Meaning(
         "The server is closing for now",
         "the server says that it is not available at the moment.",
         ("Try again later.",),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.SERVER_FAULT: Meaning(
         "The server has a fault of its own",
         "the server reports an error inside itself; the settings have nothing to do with it.",
         ("Show the reply to whoever runs the server: its log says what is broken.",),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.TEMPORARY_REFUSAL: Meaning(
         "The server says: not now",
@@ -148,7 +148,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             "Try again in some minutes.",
             "If the same reply comes again, show it to whoever runs the server: a rule may be behind it.",
         ),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.NOT_SMTP: Meaning(
         "This is not a mail server",
@@ -171,7 +171,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             f"{_ASK} to accept mail from this machine's address.",
             "Or send through another mail server, one that this machine's network is meant to use.",
         ),
-        TALKING,
+        AFTER_CONNECT,
     ),
     FailureCode.EHLO_NAME_REFUSED: Meaning(
         "The server does not accept the EHLO name",
@@ -180,13 +180,13 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
             f"Let whoever runs this service set {_EHLO} to this machine's full DNS name, as in app.example.org.",
             "See whether that name leads to this machine's address: some servers look it up.",
         ),
-        TALKING,
+        AFTER_CONNECT,
         Setting.EHLO_NAME,
     ),
     FailureCode.POLICY_REFUSED: Meaning(
         "A rule of the server forbids this",
         "a rule of the server forbids this, and its reply does not say which.",
         ("Show the reply to whoever runs the server, and ask which rule it is.",),
-        TALKING,
+        AFTER_CONNECT,
     ),
 }

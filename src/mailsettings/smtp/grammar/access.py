@@ -2,7 +2,7 @@
 
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode, ProbeStage
-from mailsettings.smtp.advice import LOGIN, Advice
+from mailsettings.smtp.advice import LOGIN_STAGE, Advice
 
 _LOG_IN = r"(log ?in|logged ?in|log ?on|authenticat\w+|AUTH(?![a-z]))"
 _TLS = r"(START ?TLS|TLS|SSL|encrypt\w*|secure (connection|channel|transport))"
@@ -66,7 +66,7 @@ CLIENT = (
             "Use the port for message submission, 587 or 465, and log in: blocklists are for port 25.",
             "Or have the address taken off the list that the reply names.",
         ),
-        (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN, *ENVELOPE),
+        (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_STAGE, *ENVELOPE),
     ),
     Advice(
         FailureCode.CLIENT_REFUSED,

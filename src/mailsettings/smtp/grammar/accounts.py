@@ -2,9 +2,9 @@
 
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode, ProbeStage
-from mailsettings.smtp.advice import ANYWHERE, LOGIN, Advice
+from mailsettings.smtp.advice import ANY_STAGE, LOGIN_STAGE, Advice
 
-_BEFORE_RECIPIENT = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN, ProbeStage.SENDER)
+_BEFORE_RECIPIENT = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_STAGE, ProbeStage.SENDER)
 ACCOUNT = (
     Advice(
         FailureCode.AUTHENTICATION_DISABLED,
@@ -12,7 +12,7 @@ ACCOUNT = (
         r"|(enable|activate|(switch|turn) on) (the )?(SMTP|IMAP|POP)",
         "the account exists, and its access for mail programs is switched off.",
         ("Log in to the account by browser, and switch on SMTP in its settings.",),
-        LOGIN,
+        LOGIN_STAGE,
     ),
     Advice(
         FailureCode.ACCOUNT_DISABLED,
@@ -31,7 +31,7 @@ LIMITS = (
         r"|quota|allowance)"
         r"|(limit|quota|allowance)[^.;]{0,25}(exceeded|reached|exhausted|used up)|mail flood|credits? (exceeded"
         r"|exhausted)",
-        stages=(*LOGIN, *ENVELOPE),
+        stages=(*LOGIN_STAGE, *ENVELOPE),
     ),
 )
 LOGIN_WORDS = (
@@ -40,7 +40,7 @@ LOGIN_WORDS = (
         r"too (many|much) ([a-z]+ )*(login|log in|auth\w*|attempt|failure|error|fail)",
         "after too many failed logins the server refuses logins from this machine or account for a while.",
         ("Wait half an hour without trying.", "Then check user name and password before the next test."),
-        LOGIN,
+        LOGIN_STAGE,
     ),
     Advice(
         FailureCode.MECHANISM_REFUSED,
@@ -49,14 +49,14 @@ LOGIN_WORDS = (
         r"|(invalid|unknown|unsupported|unrecogni[sz]ed|bad)[^.;]{0,25}(mechanism|authentication (type|method))"
         r"|AUTH[^.;]{0,25}not (advertised|available|supported|enabled|allowed)|authentication not (enabled"
         r"|available|supported)",
-        stages=LOGIN,
+        stages=LOGIN_STAGE,
     ),
     Advice(
         FailureCode.AUTHENTICATION_FAILED,
         r"password[^.;]{0,30}(expired|transition|change)|(expired|change)[^.;]{0,15}password",
         "the password has expired, or the server wants a new one.",
         ("Set a new password for the account, and enter it here.",),
-        LOGIN,
+        LOGIN_STAGE,
     ),
     Advice(
         FailureCode.SERVER_FAULT,
@@ -64,7 +64,7 @@ LOGIN_WORDS = (
         r"|(internal|temporary|local)[^.;]{0,20}(error|failure|problem)|(LDAP|SQL|database|backend|saslauthd"
         r"|dovecot)",
         "the server could not check the login, because a part of it is broken or out of reach.",
-        stages=LOGIN,
+        stages=LOGIN_STAGE,
     ),
 )
 SENDING = (
@@ -74,7 +74,7 @@ SENDING = (
         r"|sending[^.;]{0,25}(disabled|denied|not allowed|blocked|prohibited)|submission[^.;]{0,15}(denied"
         r"|not allowed)"
         r"|user[^.;]{0,15}(has )?no permission",
-        stages=(*LOGIN, *ENVELOPE),
+        stages=(*LOGIN_STAGE, *ENVELOPE),
     ),
 )
 FAULTS = (
@@ -85,7 +85,7 @@ FAULTS = (
         r"[^.;]{0,12}(error|failure|fault|problem)|misconfigur|out of (memory|disk|space)"
         r"|insufficient (system )?(storage|disk)"
         r"|disk (is )?full|(LDAP|MySQL|SQL|milter|policy server)",
-        stages=ANYWHERE,
+        stages=ANY_STAGE,
     ),
 )
 GREYLISTING = (

@@ -11,6 +11,6 @@ from mailsettings.smtp.providers import amazon, google, mailboxes, microsoft, se
 TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *amazon.ROWS, *services.ROWS, *mailboxes.ROWS)
 
 
-def advice_on(reply: SMTPReply, stage: ProbeStage) -> Advice | None:
+def find_advice(reply: SMTPReply, stage: ProbeStage) -> Advice | None:
     """The first row that fits, if one does."""
-    return next((advice for advice in TABLE if advice.fits(reply, stage)), None)
+    return next((advice for advice in TABLE if advice.matches(reply, stage)), None)

@@ -2,7 +2,7 @@
 
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.advice import ANYWHERE, LOGIN, LOGIN_OR_ENVELOPE, Advice
+from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _SMTP = 'Amazon SES Developer Guide, "Amazon SES SMTP issues", 2026-11-28'
 _SENDING = 'Amazon SES Developer Guide, "Amazon SES email sending errors", 2026-11-28'
@@ -27,7 +27,7 @@ ROWS = (
             "Give that IAM user the permission ses:SendRawEmail for the sender's identity.",
             "Or make new SMTP credentials in the SES console, which come with it.",
         ),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "ministryofjustice/analytical-platform#6944 (2025-02)",
     ),
     Advice(
@@ -35,7 +35,7 @@ ROWS = (
         r"535 Authentication Credentials Invalid|not authori[sz]ed to use Amazon SES",
         "Amazon SES does not accept these credentials, which are not AWS access keys and belong to one region.",
         ("Make SMTP credentials in the SES console, in the region of this host.",),
-        LOGIN,
+        LOGIN_STAGE,
         f"{_SMTP}; knadh/listmonk#2160 (2024-11)",
     ),
     Advice(
@@ -43,7 +43,7 @@ ROWS = (
         r"454 .*(Throttling failure|sending rate exceeded|message quota exceeded)",
         "the Amazon SES account sends more than it may.",
         ("Wait, or ask for higher sending quotas in the SES console.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         'Amazon SES Developer Guide, "Errors related to the sending quotas", 2026-11-28',
     ),
     Advice(
@@ -51,7 +51,7 @@ ROWS = (
         r"Sending (has been )?(paused|suspended)|account is (paused|suspended)|AccountSendingPaused",
         "Amazon SES has paused sending for this account or configuration set.",
         ("See the SES console for the reason: Account dashboard, or Reputation metrics.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         _SENDING,
     ),
     Advice(
@@ -59,7 +59,7 @@ ROWS = (
         r"421 Too many concurrent SMTP connections",
         "Amazon SES has more connections from this account than it allows.",
         ("Try again in a minute.",),
-        ANYWHERE,
+        ANY_STAGE,
         'Amazon SES Developer Guide, "SMTP response codes returned by Amazon SES", 2026-11-28',
     ),
 )

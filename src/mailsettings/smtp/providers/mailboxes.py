@@ -2,7 +2,7 @@
 
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.advice import ANYWHERE, LOGIN, LOGIN_OR_ENVELOPE, Advice
+from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _OWN_ADDRESS = "Use the address of the account that logs in as the sender, or one of its aliases."
 
@@ -12,7 +12,7 @@ ROWS = (
         r"535 5\.7\.0 \(#AUTH|app(lication)?[- ](specific )?password|\(#MBR\d+\)",
         "the provider wants an app password, or has locked the account after too many attempts.",
         ("Make an app password in the account's security settings.", "Use it in place of the password."),
-        LOGIN,
+        LOGIN_STAGE,
         'Yahoo Help, "Generate and manage third-party app passwords", 2026-11-28',
     ),
     Advice(
@@ -28,7 +28,7 @@ ROWS = (
         r"535 5\.7\.8 Error: authentication failed: .*(icloud|mail\.me\.com|apple)",
         "iCloud accepts app-specific passwords only.",
         ("Make an app-specific password at account.apple.com.", "Use it with the whole iCloud address."),
-        LOGIN,
+        LOGIN_STAGE,
         "QuickMail#32 (2026-06)",
     ),
     Advice(
@@ -52,7 +52,7 @@ ROWS = (
         r"Unusual sending activity detected",
         "Zoho has blocked sending for this account, because it looked unusual.",
         ("Log in to Zoho Mail by browser and unblock the account there.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "cachethq/cachet#3052 (2018-06)",
     ),
     Advice(
@@ -63,7 +63,7 @@ ROWS = (
             "Log in to Yandex Mail by browser, accept its terms, and allow mail programs under Settings.",
             "Use an app password of the kind Mail.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         'Yandex 360 documentation, "Errors of mail programs", 2026-11-28',
     ),
     Advice(
@@ -74,7 +74,7 @@ ROWS = (
             "Log in to Yandex Mail by browser and confirm the account.",
             "Then use an app password of the kind Mail.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "higty/higlabo#17 (2021-11)",
     ),
     Advice(
@@ -85,7 +85,7 @@ ROWS = (
             "Switch on SMTP in the settings of QQ Mail and make an authorisation code there.",
             "Use the code in place of the password; a changed QQ password makes old codes invalid.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "uptime-kuma#3434 (2023-07), YMFE/yapi#2219 (2021-06), ZsgsDesign/NOJ#93 (2019-05)",
     ),
     Advice(
@@ -101,7 +101,7 @@ ROWS = (
         r"550 User has no permission",
         "the provider (163, 126) has SMTP switched off for this mailbox.",
         ("Switch on SMTP in the settings of the mailbox, and use the authorisation code shown there.",),
-        LOGIN,
+        LOGIN_STAGE,
         "NetEase's list of replies, 2026-11-28",
     ),
     Advice(
@@ -112,7 +112,7 @@ ROWS = (
             "Check the user name, and enter the password again.",
             "At 163 and 126 switch on SMTP in the mailbox's settings, and use the authorisation code shown there.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "NodeMail#11 (2019-03), puppeteer-sign#2 (2021-02)",
     ),
     Advice(
@@ -150,7 +150,7 @@ ROWS = (
         r"mailbox unavailable Failure sending mail\. Try again later",
         "the provider (GMX, IONOS) accepts no more mail from this account for now.",
         ("Wait an hour and try again.", "If it stays, see in the customer area whether the account is blocked."),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "MailKit#968 (2019-12)",
     ),
     Advice(
@@ -161,7 +161,7 @@ ROWS = (
             "See the mailbox in the provider's control panel, and change its password there.",
             "At OVHcloud a changed password, or an answer to the support ticket, lifts the block.",
         ),
-        ANYWHERE,
+        ANY_STAGE,
         'ovh/docs#6139 (2024-04); OVHcloud Help, "What to do if your account is blocked for spam", 2026-11-28',
     ),
     Advice(

@@ -3,7 +3,7 @@
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode, SettingStep
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.advice import ANYWHERE, LOGIN, LOGIN_OR_ENVELOPE, Advice
+from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _SWITCH_ON = "Switch on Authenticated SMTP for the mailbox: admin center, the user, Mail, Manage email apps."
 _OAUTH2 = SettingStep(Setting.CLIENT_ID, "Or log in by OAuth2, which stays when login by password goes.")
@@ -18,7 +18,7 @@ ROWS = (
         r"5\.7\.139 .*SmtpClientAuthentication is disabled",
         "Microsoft 365 has SMTP AUTH switched off for this mailbox or the whole organisation.",
         (_SWITCH_ON, _OAUTH2),
-        LOGIN,
+        LOGIN_STAGE,
         _SMTP_AUTH,
     ),
     Advice(
@@ -29,7 +29,7 @@ ROWS = (
             SettingStep(Setting.CLIENT_ID, "Log in by OAuth2."),
             "Or send through a relay connector of Exchange Online, or through another service.",
         ),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "Microsoft 365 message center MC786329 (2024-04): 550 5.7.30; Outlook.com: 535 5.7.139 since 2024-09",
     ),
     Advice(
@@ -42,7 +42,7 @@ ROWS = (
             "With multi-factor authentication use an app password.",
             _OAUTH2,
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "muquit/mailsend-go#68 (2023-12)",
     ),
     Advice(
@@ -54,7 +54,7 @@ ROWS = (
             "Or let an administrator exempt this user from the security defaults.",
             _OAUTH2,
         ),
-        LOGIN,
+        LOGIN_STAGE,
         'Microsoft Learn, "Security defaults in Microsoft Entra ID", 2026-11-28',
     ),
     Advice(
@@ -62,7 +62,7 @@ ROWS = (
         r"5\.7\.139 ",
         "Microsoft 365 refused the login by a policy: security defaults, conditional access, or SMTP AUTH off.",
         (_SIGN_IN_LOGS, _SWITCH_ON, _OAUTH2),
-        LOGIN,
+        LOGIN_STAGE,
         "gophish/gophish#3220 (2024-08)",
     ),
     Advice(
@@ -73,7 +73,7 @@ ROWS = (
             "Enter the password again, and the whole mail address (or DOMAIN\\user on premises) as the user name.",
             f"In Microsoft 365: {_SWITCH_ON[0].lower()}{_SWITCH_ON[1:]}",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "gophish/gophish#1839 (2020-05), magento-2-smtp#108 (2018-09)",
     ),
     Advice(
@@ -81,7 +81,7 @@ ROWS = (
         r"5\.7\.4 Unrecogni[sz]ed authentication type",
         "Exchange offers no login of this kind on this port, commonly because the connection is not encrypted.",
         ("Use port 587 with STARTTLS.", "Or let the receive connector offer basic authentication after TLS."),
-        LOGIN,
+        LOGIN_STAGE,
         'Microsoft Learn, "Receive connectors", 2026-11-28',
     ),
     Advice(
@@ -122,7 +122,7 @@ ROWS = (
             "Ask Microsoft to unblock it: the delist portal, sender.office.com.",
             "Or log in at smtp.office365.com, port 587, instead of sending directly.",
         ),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         _NDR,
     ),
     Advice(
@@ -130,7 +130,7 @@ ROWS = (
         r"5\.1\.8 .*bad outbound sender|5\.7\.70[58] |5\.7\.501 ",
         "Microsoft 365 has blocked the sender, or the whole organisation, for sending what looked like spam.",
         ("Let an administrator unblock it: Microsoft Defender, Restricted entities, or Microsoft's support.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         _NDR,
     ),
     Advice(
@@ -138,7 +138,7 @@ ROWS = (
         r"5\.2\.253 |5\.7\.233 |5\.1\.90 |5\.2\.2 Submission quota exceeded|message submission rate",
         "the mailbox, or the organisation, has sent as much as Microsoft 365 allows.",
         ("Wait up to a day.", "Or send through a service made for many mails."),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         'Microsoft Learn, "Exchange Online limits", 2026-11-28',
     ),
     Advice(
@@ -146,7 +146,7 @@ ROWS = (
         r"432 4\.3\.2 .*(concurrent|thread limit)|4\.3\.2 .*STOREDRV",
         "the mailbox has more connections open than Microsoft 365 allows, which is three.",
         ("Try again in some minutes.", "If it stays, see which other programs send as this mailbox."),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         'fastapi-mail#75 (2021-07); Microsoft Learn, "Improvements in SMTP AUTH client submission", 2026-11-28',
     ),
     Advice(
@@ -160,7 +160,7 @@ ROWS = (
     Advice(
         FailureCode.EHLO_NAME_REFUSED,
         r"501 5\.5\.4 Invalid domain name",
-        stages=ANYWHERE,
+        stages=ANY_STAGE,
         source="Exchange, and Brevo as productdevbook/unemail#8 has it (2026-04)",
     ),
 )

@@ -2,7 +2,7 @@
 
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.advice import ANYWHERE, LOGIN, LOGIN_OR_ENVELOPE, Advice
+from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _POSTMARK = 'Postmark Support, "Common SMTP connection errors", 2026-11-28'
 _BREVO = 'Brevo Help, "Troubleshooting Brevo SMTP" (115000188150), 2026-11-28'
@@ -21,7 +21,7 @@ _SENDGRID = (
         r"Maximum credits exceeded",
         "the SendGrid account has used up what it may send.",
         ("Wait for the next period, or choose a larger plan.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         'Twilio SendGrid documentation, "SMTP errors and troubleshooting", 2026-11-28',
     ),
     Advice(
@@ -32,7 +32,7 @@ _SENDGRID = (
             "Use apikey as the user name and an API key with the permission Mail Send as the password.",
             "See whether the key was revoked, in SendGrid under Settings, API Keys.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "magento-2-smtp#334 (2021-09), sendgrid/docs#2491 (2017-02)",
     ),
     Advice(
@@ -54,7 +54,7 @@ _MAILGUN = (
             "Log in to Mailgun and confirm the account: the mail of activation, and the phone number.",
             "See there whether the domain is active.",
         ),
-        ANYWHERE,
+        ANY_STAGE,
         "rebutify#162 (2024-06), swapmyvote#891 (2024-01)",
     ),
     Advice(
@@ -73,7 +73,7 @@ _MAILGUN = (
             "Use the SMTP login of the sending domain (Domain settings, SMTP credentials), not an API key.",
             "Use smtp.eu.mailgun.org for domains of the region EU.",
         ),
-        LOGIN,
+        LOGIN_STAGE,
         "mailgun/documentation#132 (2015-01), mautic-mailgun-plugin#1 (2019-05)",
     ),
 )
@@ -91,7 +91,7 @@ _POSTMARK_ROWS = (
         r"account is pending approval|pending approval",
         "Postmark has not approved this account yet; until then it sends to its own domain only.",
         ("Ask Postmark for the approval, or test with a recipient of the sender's own domain.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "instantdb/instant#2864 (2026-08); Postmark Developer, API error 412, 2026-11-28",
     ),
     Advice(
@@ -99,7 +99,7 @@ _POSTMARK_ROWS = (
         r"(server|SMTP) token .*(not |in)valid|invalid .*server token",
         "Postmark does not accept this login: user name and password are both the server's API token.",
         ("Use the Server API token (not the account's) as user name and as password.",),
-        LOGIN,
+        LOGIN_STAGE,
         _POSTMARK,
     ),
 )
@@ -109,7 +109,7 @@ _BREVO_ROWS = (
         r"SMTP account is not yet activated|account is not (yet )?activated",
         "Brevo has not activated the SMTP service of this account.",
         ("Ask Brevo's support to activate transactional sending for the account.",),
-        ANYWHERE,
+        ANY_STAGE,
         "fluent-smtp#157 (2023-02), supabase/agent-skills#133 (2026-07)",
     ),
     Advice(
@@ -118,7 +118,7 @@ _BREVO_ROWS = (
         "the account accepts logins from known addresses only, and this machine's public address is not among "
         "them.",
         ("Add this machine's public address at the provider: Brevo, Settings, Security, Authorised IPs.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "WP Mail SMTP documentation, brevo-unauthorized-not-verified, 2026-11-28",
     ),
     Advice(
@@ -126,7 +126,7 @@ _BREVO_ROWS = (
         r"535 5\.7\.0 Invalid login or password|Key not found",
         "Brevo does not accept this login: the password is an SMTP key, not an API key.",
         ("Use the SMTP login and an SMTP key from Brevo, Settings, SMTP & API, SMTP.",),
-        LOGIN,
+        LOGIN_STAGE,
         f"borgbackupserver#16 (2026-02); {_BREVO}",
     ),
     Advice(
@@ -147,7 +147,7 @@ _OTHERS = (
         r"550 that IP address is not allowed to send",
         "SMTP2GO accepts mail from known addresses or logins only.",
         ("Add this machine's public address in SMTP2GO, or log in as an SMTP user.",),
-        LOGIN_OR_ENVELOPE,
+        LOGIN_AND_ENVELOPE_STAGES,
         "gophish/gophish#1701 (2019-12)",
     ),
     Advice(
