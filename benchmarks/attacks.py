@@ -18,10 +18,10 @@ from pathlib import Path
 
 import trustme
 
-from attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
 from load import request
 from mailsettings.settings import PREFIX
 from servers import SERVE, make_token, serving
+from support.attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
 
 MOST_MEGABYTES = 250
 HOLD_SECONDS = 2

@@ -38,7 +38,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust
-from mailsettings.smtp.egress import UNRESTRICTED
+from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts

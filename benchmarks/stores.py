@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mailsettings.store import migrations
-
-from databases import fill
-from postgres import running_postgres
+from support.databases import fill
+from support.postgres import running_postgres
 
 NewDatabase = Callable[[int], dict[str, str]]
 """Makes one with so many settings; the environment that the service needs for it."""

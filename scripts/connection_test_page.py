@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, WarningCode
 from mailsettings.domain.findings import FAILURES, WARNINGS
 from mailsettings.domain.findings.meaning import ANY_STAGE, Meaning
-from mailsettings.domain.probe import FailureCode, WarningCode
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "connection-test.md"

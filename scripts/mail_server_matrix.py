@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "connection-test.md"
 _BETWEEN = re.compile(r"(<!-- mail servers -->\n).*(<!-- /mail servers -->)", re.DOTALL)
 
 sys.path.insert(0, str(ROOT / "tests"))
-from real_mail_servers import SERVERS  # noqa: E402  # the tests are no package of the project
+from support.real_mail_servers import SERVERS  # noqa: E402  # the tests are no package of the project
 
 
 def table() -> str:

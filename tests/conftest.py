@@ -9,7 +9,7 @@ import uvloop
 from httpx._config import DEFAULT_TIMEOUT_CONFIG
 from hypothesis import settings
 
-from patience import GUARD_SECONDS
+from support.timeouts import GUARD_SECONDS
 
 # The clients of the tests: five seconds are too few on a busy machine. The service names its own limits.
 for limit in ("connect", "read", "write", "pool"):

@@ -10,7 +10,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 
-from canary import Canary, Leaked
+from support.canary import Canary, Leaked
 
 pytest_plugins = ["pytester"]
 

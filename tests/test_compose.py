@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.settings import PREFIX, Settings
-
-from compose import ROOT, Config, conditions, read_compose_file
+from support.compose import ROOT, Config, conditions, read_compose_file
 
 LOCAL_DEFAULT = "local-only"
 SECRET = "canary7d1f"

@@ -14,10 +14,9 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
 from mailsettings.store.tables import mail_servers
-
-from service import MAIL_SERVER, SMTP_SETTINGS
-from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
-from whole_service import ADMIN_PASSWORD
+from support.real_service import ADMIN_PASSWORD
+from support.service import MAIL_SERVER, SMTP_SETTINGS
+from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
 
 CANARY = ADMIN_PASSWORD  # the mail server takes the same password
 

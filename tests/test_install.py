@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from install_a_lock import LOCKED, bundled_pip, installed_versions
+from support.lock_install import LOCKED, bundled_pip, installed_versions
 
 ROOT = Path(__file__).parents[1]
 GROUPS = {"requirements.lock": "build", "requirements-dev.lock": "dev"}

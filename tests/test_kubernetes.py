@@ -11,11 +11,20 @@ from mailsettings import __version__
 from mailsettings.cli import main
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.store.ring_file import KeyFile, new_key_line
-
-from compose import ROOT
-from manifests import BY_KIND, FOLDER, KNOWN, KUSTOMIZATION, MANIFESTS, PODS, container, settings_of_all, variables
-from service import Caller
+from mailsettings.store.encryption.key_file import KeyFile, new_key_line
+from support.compose import ROOT
+from support.manifests import (
+    BY_KIND,
+    FOLDER,
+    KNOWN,
+    KUSTOMIZATION,
+    MANIFESTS,
+    PODS,
+    container,
+    settings_of_all,
+    variables,
+)
+from support.service import Caller
 
 OLDEST = "1.31"
 SERVER, MIGRATION = "Deployment", "Job"

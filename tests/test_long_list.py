@@ -11,13 +11,12 @@ import httpx
 import pytest
 
 from mailsettings.store import migrations
-
-import commands
-from databases import fill
-from postgres import Postgres
-from processes import clean_environment, started
-from service import SMTP_SETTINGS, TOKEN
-from wire import PATIENCE_SECONDS, Server, everything
+from support import commands
+from support.databases import fill
+from support.postgres import Postgres
+from support.processes import clean_environment, started
+from support.raw_http import PATIENCE_SECONDS, Server, everything
+from support.service import SMTP_SETTINGS, TOKEN
 
 ROWS = 20_000
 MOST_GROWTH = 10 * 1024  # kilobytes; twenty thousand rows in memory are several times as many

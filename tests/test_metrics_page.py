@@ -12,9 +12,8 @@ from mailsettings.bootstrap import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics
-
-from bodies import checkmarx
-from service import SMTP_SETTINGS
+from support.request_bodies import checkmarx
+from support.service import SMTP_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "metrics.md").read_text()

@@ -16,10 +16,9 @@ from mailsettings.cli import main
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import engine
-
-from manifests import BY_KIND, PODS, variables
-from postgres import Postgres
-from processes import clean_environment, free_port, serving
+from support.manifests import BY_KIND, PODS, variables
+from support.postgres import Postgres
+from support.processes import clean_environment, free_port, serving
 
 PAGE = Path(__file__).parents[1] / "docs" / "operations.md"
 TEXT = PAGE.read_text()

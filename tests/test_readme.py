@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from processes import free_port, serving
+from support.processes import free_port, serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

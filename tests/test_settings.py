@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from mailsettings.bootstrap import create_foreign_tokens, create_prober
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import Settings, SettingsInvalid, read
-from mailsettings.smtp.egress import EgressPolicy
 
 ROOT = Path(__file__).parents[1]
 HOSTS = ("mail.example.org", "*.example.com", "[::1]")

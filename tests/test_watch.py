@@ -15,20 +15,19 @@ import pytest
 from mailsettings import settings
 from mailsettings.bootstrap import create_backend, create_webhook, prepare
 from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.replacement import Replacement
+from mailsettings.domain.monitoring import Health
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.watch import Health
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import SettingsInvalid
-from mailsettings.smtp.egress import EgressPolicy
-from mailsettings.store.sql_store import SQLStore
-
-from canary import Canary
-from patience import GUARD_SECONDS
-from processes import clean_environment, serving
-from smtp_server import AUTHORITY_PEM as MAIL_AUTHORITY_PEM
-from smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
-from webhook_receiver import AUTHORITY_PEM, SECRET, webhook_receiver
+from mailsettings.store.transactions import SQLStore
+from support.canary import Canary
+from support.processes import clean_environment, serving
+from support.smtp_server import AUTHORITY_PEM as MAIL_AUTHORITY_PEM
+from support.smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
+from support.timeouts import GUARD_SECONDS
+from support.webhook_receiver import AUTHORITY_PEM, SECRET, webhook_receiver
 
 LEASE_SECONDS = 2
 ON_WATCH = "The watch is kept by this process from now on."

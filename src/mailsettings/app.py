@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.web.access_log import log_exchange
+from mailsettings.web.concurrency import UnauthenticatedLimitMiddleware
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware
-from mailsettings.web.spelling import routable_path
-from mailsettings.web.strangers import UnauthenticatedLimitMiddleware
+from mailsettings.web.normalization import routable_path
 
 SITE_NAME = "site"
 """The name of what is no API, where names of APIs stand."""

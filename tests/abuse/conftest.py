@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from processes import clean_environment, make_token, serving
-from wire import Server
+from support.processes import clean_environment, make_token, serving
+from support.raw_http import Server
 
 HEAD_SECONDS = 2
 BODY_SECONDS = 3

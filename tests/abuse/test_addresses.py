@@ -12,13 +12,21 @@ from typing import Any
 import httpx
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.probe import FailureCode
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.embedding import Address
-
-from service import MAIL_SERVER, SMTP_SETTINGS
-from smtp_server import HOST, SENDER, Behaviour, RealServer, listening, real_server, scripted_server, stays_silent
+from support.service import MAIL_SERVER, SMTP_SETTINGS
+from support.smtp_server import (
+    HOST,
+    SENDER,
+    Behaviour,
+    RealServer,
+    listening,
+    real_server,
+    scripted_server,
+    stays_silent,
+)
 
 TEST_CONNECTION = f"{SMTP_SETTINGS}/testconnection"
 TEST_STORED = f"{MAIL_SERVER}/actions/test"

@@ -16,10 +16,10 @@ from mailsettings.bootstrap import Backend, create_backend, prepare
 from mailsettings.bootstrap.backend import WITNESS
 from mailsettings.cli import main
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import engine, tables
-from mailsettings.store.ring_file import new_key_line
+from mailsettings.store.encryption.key_file import new_key_line
 from mailsettings.use_cases.auditing import write_audit_entry
 
 LOG = (tables.audit_entries, tables.audit_head, tables.service_keys)

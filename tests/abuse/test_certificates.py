@@ -17,13 +17,11 @@ from mailsettings.domain.certificates import CertificateUnreadable, read_der, re
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust
+from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.tls import TLSContexts
-from mailsettings.web.certificate import CertificateUnusable, reloading_tls_context
-
-from bodies import oracle
-from certificates import authority_pem, key_pem
-from mutated_certificates import (
+from support.certificates import authority_pem, key_pem
+from support.mutated_certificates import (
     GOOD,
     Value,
     mutations,
@@ -40,7 +38,8 @@ from mutated_certificates import (
     with_version,
     with_x400_name,
 )
-from service import MAIL_SERVER, Caller
+from support.request_bodies import oracle
+from support.service import MAIL_SERVER, Caller
 
 COUNT = int(os.environ.get("MUTATED_CERTIFICATES", "4000"))
 SEED = int(os.environ.get("MUTATED_CERTIFICATES_SEED", "5280"))

@@ -11,10 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
-
-from processes import Started, clean_environment, make_token, started
-from wire import PATIENCE_SECONDS, everything, statuses
+from support.attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
+from support.processes import Started, clean_environment, make_token, started
+from support.raw_http import PATIENCE_SECONDS, everything, statuses
 
 MOST_GROWTH = 100  # megabytes
 MAX_CONNECTIONS = 64

@@ -8,9 +8,8 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH, USERNAME_PASSWORD
-
-from fakes import InMemoryStore
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
+from support.fakes import InMemoryStore
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 CANARY = "canary-7c21a9d3"
 FORM = "application/x-www-form-urlencoded"

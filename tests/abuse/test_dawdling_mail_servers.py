@@ -3,13 +3,12 @@
 import asyncio
 from typing import Any
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
-
-from canary import Canary
-from patience import GUARD_SECONDS
-from smtp_server import HOST, SENDER, USERNAME, scripted_server
+from support.canary import Canary
+from support.smtp_server import HOST, SENDER, USERNAME, scripted_server
+from support.timeouts import GUARD_SECONDS
 
 DEADLINE, PAUSE = 0.9, 0.3  # all replies together take longer than the deadline, each of them less
 REPLIES = [b"220 hello", b"250-x\r\n250 AUTH PLAIN", b"235 Yes", *[b"250 OK"] * 2, b"354 Go", b"250 Queued"]

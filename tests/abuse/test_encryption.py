@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 import trustme
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.tls import TLSContexts
-
-from smtp_server import (
+from support.smtp_server import (
     AUTHORITY,
     AUTHORITY_PEM,
     HOST,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import commands
-from processes import clean_environment, serving
+from support import commands
+from support.processes import clean_environment, serving
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="there are no modes elsewhere")
 BESIDE = ["", "-wal", "-shm", "-journal"]

@@ -21,14 +21,13 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.discovery import tls_context
 from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.openid_connect import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
 from mailsettings.auth.unverified import MAX_TOKEN_LENGTH
 from mailsettings.domain.errors import NotAuthenticated
-
-from openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
-from patience import GUARD_SECONDS
-from processes import serving
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
+from support.processes import serving
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.timeouts import GUARD_SECONDS
 
 LONG_SECONDS = GUARD_SECONDS
 """Far more than any limit, far less than a test would hang without one."""

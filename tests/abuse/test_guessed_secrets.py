@@ -20,11 +20,10 @@ from mailsettings.domain.difference import described
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.telemetry.metrics import PrometheusMetrics
-
-from canary import Canary
-from probers import MakeProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS
-from smtp_server import USERNAME, Behaviour, real_server
+from support.canary import Canary
+from support.probers import MakeProber
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS
+from support.smtp_server import USERNAME, Behaviour, real_server
 
 STARTTLS = ConnectionSecurity.STARTTLS
 STORED = f"{SMTP_SETTINGS}/1"

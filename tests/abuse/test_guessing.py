@@ -16,13 +16,12 @@ from starlette.types import ASGIApp
 
 from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
-from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT
+from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT
 from mailsettings.use_cases.accounts import ManageAccounts
-
-from canary import Canary
-from fakes import InMemoryStore, ScriptedProber
-from patience import GUARD_SECONDS
-from service import ADMIN, BASE_URL, TOKEN, build_service
+from support.canary import Canary
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import ADMIN, BASE_URL, TOKEN, build_service
+from support.timeouts import GUARD_SECONDS
 
 NOW = 1_000_000.0
 MOST_KIBIBYTES = 256 * 1024

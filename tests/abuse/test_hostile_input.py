@@ -8,11 +8,11 @@ import httpx
 import pytest
 from pydantic.alias_generators import to_camel
 
-from bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
-from canary import Canary
-from databases import all_of
-from fakes import ScriptedProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.canary import Canary
+from support.databases import all_of
+from support.fakes import ScriptedProber
+from support.request_bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller
 
 # Refused before anything is asked of a database, so it does not matter which one is not asked.
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])

@@ -8,16 +8,15 @@ from typing import Any
 import pytest
 
 from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter
+from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust
 from mailsettings.web.report import Vocabulary, failure_sentence, report_json
-
-from canary import Canary
-from certificates import SelfSigned
-from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, Behaviour, real_server, scripted_server
+from support.canary import Canary
+from support.certificates import SelfSigned
+from support.smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, Behaviour, real_server, scripted_server
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 WORDS = Vocabulary({setting: setting.value for setting in Setting})

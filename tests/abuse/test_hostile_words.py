@@ -11,20 +11,19 @@ import httpx
 import pytest
 
 from mailsettings.domain.access import OPERATOR
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.network.policy import EgressPolicy
+from mailsettings.smtp.diagnosis.protocols import KnownPorts
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-from mailsettings.smtp.ports import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.ports import Store
-
-from bodies import checkmarx_test, oracle
-from canary import Canary
-from certificates import authority_pem, key_pem
-from fakes import PlainPasswords
-from service import ADMIN, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
-from smtp_server import HOST, says, scripted_server
+from support.canary import Canary
+from support.certificates import authority_pem, key_pem
+from support.fakes import PlainPasswords
+from support.request_bodies import checkmarx_test, oracle
+from support.service import ADMIN, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
+from support.smtp_server import HOST, says, scripted_server
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])  # no answer here depends on the database
 

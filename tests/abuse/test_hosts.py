@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from fakes import InMemoryStore, ScriptedProber
-from service import MAIL_SERVER, SMTP_SETTINGS, build_service
-from wire import Server, exchange, statuses
+from support.fakes import InMemoryStore, ScriptedProber
+from support.raw_http import Server, exchange, statuses
+from support.service import MAIL_SERVER, SMTP_SETTINGS, build_service
 
 OURS = ("mail.example.org", "*.apps.example.org", "[::1]")
 PATHS = [MAIL_SERVER, SMTP_SETTINGS, "/docs", "/nothing"]

@@ -3,8 +3,7 @@
 import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
-
-from service import SMTP_SETTINGS, Caller
+from support.service import SMTP_SETTINGS, Caller
 
 IDS = ["0", "-1", "01", "+1", "1.0", "1_0", "1e0", "2147483648", "9223372036854775808", "9" * 5000]
 ODD_IDS = ["%00", "%31%00", "%201", "1%20", "%EF%BC%91", "null", "NaN", "0x1", "%ff"]

@@ -15,15 +15,14 @@ from argon2 import PasswordHasher
 from mailsettings.auth.passwords import AT_ONCE_EACH, PLACES_EACH, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.guessing import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, KNOWN_NETWORK_SECONDS
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, KNOWN_NETWORK_SECONDS
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.log_in import LogIn
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.ports import PasswordHasher as Passwords
-from mailsettings.use_cases.turned_away import DenialLog
-
-from fakes import InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
-from service import BASE_URL, TOKEN, build_service
+from support.fakes import InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
+from support.service import BASE_URL, TOKEN, build_service
 
 HOUR, DAY = 3600, 86400
 PATIENCE_SECONDS = 30

@@ -16,12 +16,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from mailsettings.auth.discovery import tls_context
 from mailsettings.auth.fetching import MAX_DOCUMENT_BYTES
 from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.json_web_keys import MAX_KEYS
-from mailsettings.auth.openid_connect import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.jwks import MAX_KEYS
+from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
-
-from openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
-from patience import GUARD_SECONDS
+from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
+from support.timeouts import GUARD_SECONDS
 
 LONG_SECONDS = GUARD_SECONDS
 """Far more than any limit, far less than a test would hang without one."""

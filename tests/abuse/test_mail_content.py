@@ -15,14 +15,13 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import PasswordAuthentication, Sender
-from mailsettings.domain.probe import FailureCode, ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-
-from service import SMTP_SETTINGS
-from smtp_server import HOST, SENDER, USERNAME, Behaviour, RealServer, real_server
+from support.service import SMTP_SETTINGS
+from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, RealServer, real_server
 
 PARAGRAPHS = 3  # the text of smtp/message.py
 HEADERS = [

@@ -7,9 +7,8 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
-
-from fakes import InMemoryStore
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
+from support.fakes import InMemoryStore
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 ROUTES = {
     MAIL_SERVER: "GET, HEAD, PUT, DELETE",

@@ -15,16 +15,15 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+from mailsettings.store.encryption.key_file import KeyFile
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.key_ring import LiveKeys
-from mailsettings.store.ring_file import KeyFile
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_server_versions, mail_servers
+from mailsettings.store.transactions import SQLStore
+from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
-
-from backup_places import Place
-from databases import KEY
+from support.backups import Place
+from support.databases import KEY
 
 CANARY = "canary-5ea1ed"
 EVIL = "evil.example.org"

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
-from service import SMTP_SETTINGS
+from support.service import SMTP_SETTINGS
 
 
 @pytest.fixture

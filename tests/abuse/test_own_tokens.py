@@ -12,8 +12,7 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.signing_keys import load
 from mailsettings.bootstrap import Backend
-
-from service import MAIL_SERVER, SMTP_SETTINGS
+from support.service import MAIL_SERVER, SMTP_SETTINGS
 
 NOW = int(time.time())
 CLAIMS = {"iss": "mailsettings", "aud": "mailsettings", "sub": "alice", "iat": NOW, "grants": []}

@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from processes import clean_environment, serving
+from support.processes import clean_environment, serving
 
 FORGED = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
 HSTS = "strict-transport-security"

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from wire import PATIENCE_SECONDS, Server, everything, exchange, send, statuses
+from support.raw_http import PATIENCE_SECONDS, Server, everything, exchange, send, statuses
 
 MAIL_SERVER = "/api/20210901/system/mail/server"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"

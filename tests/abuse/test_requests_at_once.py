@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from fakes import InMemoryStore, ScriptedProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
 
 MOST = 32
 

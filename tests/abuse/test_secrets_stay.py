@@ -13,13 +13,12 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine, migrations
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from bodies import checkmarx, oracle, oracle_oauth2
-from canary import Canary
-from databases import KEY
-from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from support.canary import Canary
+from support.databases import KEY
+from support.request_bodies import checkmarx, oracle, oracle_oauth2
+from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
 WRITES: dict[str, tuple[str, str, Any]] = {
     "oracle": ("PUT", MAIL_SERVER, oracle),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from wire import PATIENCE_SECONDS, Server, everything, statuses
+from support.raw_http import PATIENCE_SECONDS, Server, everything, statuses
 
 BIG = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n"
 LENGTH = 1_500_000  # of the answer, at least

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 import httpx
 import pytest
 
-from wire import PATIENCE_SECONDS, Server, everything, exchange, statuses, up_to
+from support.raw_http import PATIENCE_SECONDS, Server, everything, exchange, statuses, up_to
 
 MAIL_SERVER = "/api/20210901/system/mail/server"
 TOKEN = "/cxrestapi/auth/identity/connect/token"

@@ -9,10 +9,9 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
-
-from certificates import authority_pem
-from service import MAIL_SERVER, SMTP_SETTINGS
-from smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
+from support.certificates import authority_pem
+from support.service import MAIL_SERVER, SMTP_SETTINGS
+from support.smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server
 
 CANARY = "canary-51c0ffee"
 MASK = "*" * 10

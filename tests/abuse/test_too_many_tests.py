@@ -5,12 +5,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from mailsettings.use_cases.turned_away import MAX_ENTRIES_PER_CALLER
-
-from bodies import checkmarx_test
-from canary import Canary
-from fakes import InMemoryStore, ScriptedProber
-from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
+from mailsettings.use_cases.denial_log import MAX_ENTRIES_PER_CALLER
+from support.canary import Canary
+from support.fakes import InMemoryStore, ScriptedProber
+from support.request_bodies import checkmarx_test
+from support.service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
 
 REQUESTS = 1000
 

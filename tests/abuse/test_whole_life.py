@@ -13,14 +13,13 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
-
-import commands
-from bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
-from canary import Canary
-from processes import clean_environment, serving
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
-from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, listening, real_server
-from token_authority import Authority
+from support import commands
+from support.canary import Canary
+from support.processes import clean_environment, serving
+from support.request_bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, listening, real_server
+from support.token_authority import Authority
 
 JWKS = "/cxrestapi/auth/identity/.well-known/openid-configuration/jwks"
 PAGES = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/openapi/checkmarx.json", JWKS, "/audit"]

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from support.service import TOKEN
+from support.timeouts import GUARD_SECONDS
+
 from chaos.clients import PATIENCE_SECONDS, Client
 from chaos.fleet import Fleet
 from chaos.reckoning import reckon
 from chaos.report import Report
-from patience import GUARD_SECONDS
-from service import TOKEN
 
 CLIENTS = 6
 CALM_SECONDS = 0.6

@@ -9,11 +9,12 @@ from typing import Any
 
 import httpx
 
-from bodies import checkmarx
+from support.request_bodies import checkmarx
+from support.service import SMTP_SETTINGS
+from support.timeouts import GUARD_SECONDS
+
 from chaos.fleet import Fleet, Member
 from chaos.ledger import Content, Ledger, Written
-from patience import GUARD_SECONDS
-from service import SMTP_SETTINGS
 
 DONE = frozenset({200, 201, 204})
 PATIENCE_SECONDS = GUARD_SECONDS

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from postgres import Postgres
-from tcp_proxy import Proxy, proxied
+from support.postgres import Postgres
+from support.tcp_proxy import Proxy, proxied
 
 
 @pytest.fixture

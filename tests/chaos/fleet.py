@@ -11,8 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from patience import GUARD_SECONDS
-from processes import clean_environment, free_port
+from support.processes import clean_environment, free_port
+from support.timeouts import GUARD_SECONDS
 
 READY_SECONDS = GUARD_SECONDS
 _FORKING = Path(__file__).with_name("forking.py")

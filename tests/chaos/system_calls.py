@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from foreign import program
-from patience import GUARD_SECONDS
+from support.external_programs import program
+from support.timeouts import GUARD_SECONDS
 
 _SENDING = "write,writev,sendto,sendmsg"
 _TRACED = f"read,readv,recvfrom,recvmsg,{_SENDING},pwrite64,ftruncate,fsync,fdatasync,unlink,unlinkat"

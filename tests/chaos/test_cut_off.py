@@ -12,13 +12,12 @@ from sqlalchemy import event, text
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from databases import KEY, all_of
-from patience import GUARD_SECONDS
-from postgres import Postgres
-from tcp_proxy import Proxy
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY, all_of
+from support.postgres import Postgres
+from support.tcp_proxy import Proxy
+from support.timeouts import GUARD_SECONDS
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 ANSWER_SECONDS = 3

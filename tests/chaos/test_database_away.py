@@ -14,12 +14,11 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-
-from bodies import oracle
-from patience import GUARD_SECONDS
-from postgres import Postgres
-from service import MAIL_SERVER, SMTP_SETTINGS
-from tcp_proxy import Proxy
+from support.postgres import Postgres
+from support.request_bodies import oracle
+from support.service import MAIL_SERVER, SMTP_SETTINGS
+from support.tcp_proxy import Proxy
+from support.timeouts import GUARD_SECONDS
 
 ANSWER_SECONDS = 3
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))

@@ -11,13 +11,12 @@ import pytest
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import migrations
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.failures import StatementRejected
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from databases import KEY, all_of
-from patience import GUARD_SECONDS
-from postgres import Postgres, running_pair
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY, all_of
+from support.postgres import Postgres, running_pair
+from support.timeouts import GUARD_SECONDS
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 

@@ -10,10 +10,9 @@ import sys
 from dataclasses import replace
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from databases import KEY
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 

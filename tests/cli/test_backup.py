@@ -15,11 +15,10 @@ from sqlalchemy import select
 from mailsettings.cli import main
 from mailsettings.store import engine
 from mailsettings.store.tables import accounts
-
-from bodies import checkmarx, oracle
-from canary import Canary
-from processes import clean_environment, serving
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.canary import Canary
+from support.processes import clean_environment, serving
+from support.request_bodies import checkmarx, oracle
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
 
 PASSPHRASE = "correct horse battery staple"
 PASSWORD = "correct horse"

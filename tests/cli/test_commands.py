@@ -11,9 +11,8 @@ import httpx
 import pytest
 
 from mailsettings import __version__
-
-import commands
-from processes import free_port, serving
+from support import commands
+from support.processes import free_port, serving
 
 CANARY = "canary-5d0f7a1e"
 MAIL_SERVER = "/api/20210901/system/mail/server"

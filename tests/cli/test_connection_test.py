@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 
 from mailsettings.cli.report import render
-from mailsettings.domain.probe import Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.store import migrations
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-import commands
-from databases import KEY
-from smtp_server import Behaviour, real_server
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from support import commands
+from support.databases import KEY
+from support.smtp_server import Behaviour, real_server
 
 REFUSING = Behaviour(recipient_reply="550 5.1.1 No such user")
 

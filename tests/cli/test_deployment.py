@@ -9,10 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mailsettings.store.ring_file import KeyFile, new_key_line
-
-import commands
-from processes import serving
+from mailsettings.store.encryption.key_file import KeyFile, new_key_line
+from support import commands
+from support.processes import serving
 
 ROOT = Path(__file__).parents[2]
 MAIL_SERVER = "/api/20210901/system/mail/server"

@@ -7,10 +7,9 @@ import pytest
 
 from mailsettings.cli.dev_mark import DEV_MARK_FILE, mark_dev_mode, read_settings
 from mailsettings.settings import Settings
-
-import commands
-from bodies import oracle
-from processes import clean_environment, free_port, serving
+from support import commands
+from support.processes import clean_environment, free_port, serving
+from support.request_bodies import oracle
 
 MAIL_SERVER = "/api/20210901/system/mail/server"
 

@@ -9,8 +9,7 @@ from click.testing import CliRunner
 
 from mailsettings.cli import main
 from mailsettings.store import engine
-
-import commands
+from support import commands
 
 COMMANDS = {
     "audit": ["audit"],

@@ -11,12 +11,11 @@ import pytest
 from mailsettings import settings
 from mailsettings.bootstrap import create_backend, prepare
 from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
-
-import commands
-from canary import Canary
+from support import commands
+from support.canary import Canary
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.store import migrations
-
-import commands
+from support import commands
 
 CANARY = "canary-77d1e0aa"
 Run = Callable[..., subprocess.CompletedProcess[str]]

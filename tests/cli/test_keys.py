@@ -16,14 +16,13 @@ from sqlalchemy import select
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
-from mailsettings.store.ring_file import KeyFile
-from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.encryption.key_file import KeyFile
+from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import mail_servers
-
-import commands
-from processes import serving
-from smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
+from support import commands
+from support.processes import serving
+from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
 
 CANARY = "canary-7a90c1d4 with ünïcode"
 MAIL_SERVER = "/api/20210901/system/mail/server"

@@ -11,14 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import FailureCode
+from support import commands
+from support.mutated_certificates import pem_of, with_version
+from support.smtp_server import (
+    AUTHORITY_PEM,
+    USERNAME,
+    Behaviour,
+    real_server,
+    says,
+    scripted_server,
+    stays_silent,
+)
 
-import commands
-from mutated_certificates import pem_of, with_version
 from smtp.cases import SITUATIONS
 from smtp.cases.server import serving
-from smtp_server import AUTHORITY_PEM, USERNAME, Behaviour, real_server, says, scripted_server, stays_silent
 
 CANARY = "canary-password-2c60"
 

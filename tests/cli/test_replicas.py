@@ -12,12 +12,11 @@ import httpx
 import psycopg
 import pytest
 
-from mailsettings.store.ring_file import KeyFile
-
-from at_once import Commands, at_once
-from databases import new_database
-from postgres import Postgres
-from processes import READY_SECONDS, clean_environment, free_port
+from mailsettings.store.encryption.key_file import KeyFile
+from support.databases import new_database
+from support.parallel_commands import Commands, at_once
+from support.postgres import Postgres
+from support.processes import READY_SECONDS, clean_environment, free_port
 
 REPLICAS = {"sqlite": 8, "postgresql": 3}
 MIGRATIONS = 8

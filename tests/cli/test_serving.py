@@ -18,10 +18,10 @@ import httpx
 import pytest
 import trustme
 
-from commands import Process
-from patience import GUARD_SECONDS
-from processes import Started, clean_environment, started
-from wire import everything
+from support.commands import Process
+from support.processes import Started, clean_environment, started
+from support.raw_http import everything
+from support.timeouts import GUARD_SECONDS
 
 AUTHORITY = trustme.CA()
 PATIENCE_SECONDS = GUARD_SECONDS

@@ -11,14 +11,14 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailSettingsError, PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.site.audit import AUDIT
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.transactions import SQLStore
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.errors import ErrorResponse
-from mailsettings.web.refusals import RequestError
+from mailsettings.web.request_errors import RequestError
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import BASE_URL, Caller, build_service
 
-from fakes import InMemoryStore, ScriptedProber
 from operations import OPERATIONS, Operation, reading
-from service import BASE_URL, Caller, build_service
 
 BEHIND_A_TOKEN = [operation for operation in OPERATIONS if not operation.is_open]
 PATHS = {operation.path: operation.dialect for operation in OPERATIONS}

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from mailsettings.domain.findings import FAILURES, failure
-from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply, TLSSession
-from mailsettings.domain.probe import (
+from mailsettings.domain.connection_test import (
     FailureCode,
     Outcome,
     ProbeReport,
@@ -21,11 +18,13 @@ from mailsettings.domain.probe import (
     SuggestedChange,
     WarningCode,
 )
+from mailsettings.domain.findings import FAILURES, failure
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.setting import Setting
-
-from fakes import ScriptedProber
-from patience import GUARD_SECONDS
-from service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.fakes import ScriptedProber
+from support.service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.timeouts import GUARD_SECONDS
 
 NOW = datetime.now(UTC)
 CERTIFICATE = Certificate(

@@ -6,17 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.store import engine
-
-from bodies import checkmarx, checkmarx_test, oracle
-from canary import Canary
-from fakes import ScriptedProber
-from patience import GUARD_SECONDS
-from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.canary import Canary
+from support.fakes import ScriptedProber
+from support.request_bodies import checkmarx, checkmarx_test, oracle
+from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.timeouts import GUARD_SECONDS
 
 CREATE, TEST, ACTION = SMTP_SETTINGS, f"{SMTP_SETTINGS}/testconnection", f"{MAIL_SERVER}/actions/test"
 BODIES: dict[str, Any] = {

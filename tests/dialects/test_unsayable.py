@@ -20,11 +20,10 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store import engine
-from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import mail_servers
-
-from certificates import authority_pem
-from service import MAIL_SERVER, SMTP_SETTINGS, Caller
+from mailsettings.store.transactions import SQLStore
+from support.certificates import authority_pem
+from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
 SECRET = "canary-0a6f11"
 PINNED = CustomTrust.parse(authority_pem())

@@ -13,8 +13,8 @@ from mailsettings.domain.access import (
     Permission,
     Principal,
 )
+from mailsettings.domain.encryption_keys import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
 from mailsettings.domain.errors import InvalidSetting, PermissionDenied
-from mailsettings.domain.sealing_key import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
 from mailsettings.domain.setting import Setting
 
 SENTENCES: dict[str, Callable[[], Exception]] = {

@@ -1,8 +1,8 @@
 """A failure speaks in the catalogue's words where it has none of its own."""
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 
 CODE, STAGE = FailureCode.RECIPIENT_REFUSED, ProbeStage.RECIPIENT

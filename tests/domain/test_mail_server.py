@@ -18,8 +18,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust
-
-from certificates import authority_pem, key_pem
+from support.certificates import authority_pem, key_pem
 
 ENTRA: dict[str, Any] = {"username": "u", "client_id": "c", "tenant": "t", "client_secret": None}
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailsettings.domain.connection_test import SettingStep
 from mailsettings.domain.mail_server import AmbientCredentials
 from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply
-from mailsettings.domain.probe import SettingStep
 from mailsettings.domain.setting import Setting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored, SecretNeededAgain
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -18,12 +19,10 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust, SystemTrust
-
-from certificates import authority_pem
+from support.certificates import authority_pem
 
 SETTINGS = ["host", "port", "security", "trust", "login", "username", "client_id", "tenant"]
 STORED_SECRET = Secret("the stored one")

@@ -19,23 +19,22 @@ from urllib.parse import unquote
 from starlette.types import Message, Scope
 
 from mailsettings.domain.access import OPERATOR, Account
+from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
 from mailsettings.store import migrations
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.admission import ConnectionTestLimits
-from mailsettings.web.spelling import ascii_lower, routable_path, segments
-
-from bodies import HOST, PORT, USERNAME
-from canary import Canary, text_of
-from databases import KEY
-from fakes import WORKS, PlainPasswords, ScriptedProber
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.web.normalization import ascii_lower, routable_path, segments
+from support.canary import Canary, text_of
+from support.databases import KEY
+from support.fakes import WORKS, PlainPasswords, ScriptedProber
+from support.request_bodies import HOST, PORT, USERNAME
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

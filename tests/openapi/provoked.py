@@ -12,18 +12,18 @@ import httpx
 from starlette.types import ASGIApp
 
 from mailsettings.domain.access import OPERATOR, Permission
+from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.web.requests_at_once import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
+from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from support.request_bodies import HOST, PORT, USERNAME
+from support.service import ADMIN, BASE_URL, build_service
 
-from bodies import HOST, PORT, USERNAME
-from fakes import InMemoryStore, PlainPasswords, ScriptedProber
 from operations import ALL_OPERATIONS, Operation
-from service import ADMIN, BASE_URL, build_service
 
 PASSWORD = "correct horse"
 KEY = "Idempotency-Key"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from foreign import missing, program
+from support.external_programs import missing, program
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from compose import ROOT
-from foreign import program
-from patience import GUARD_SECONDS
-from processes import clean_environment, free_port, serving
+from support.compose import ROOT
+from support.external_programs import program
+from support.processes import clean_environment, free_port, serving
+from support.timeouts import GUARD_SECONDS
 
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
 NAME = "mailsettings.localhost"

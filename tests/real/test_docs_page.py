@@ -6,9 +6,8 @@ import pytest
 
 from mailsettings.dialects.checkmarx import examples as checkmarx
 from mailsettings.dialects.oracle_analytics import examples as oracle
-
-from browser import Browser
-from fakes import InMemoryStore
+from support.browser import Browser
+from support.fakes import InMemoryStore
 
 OPERATIONS = {
     "POST /api/20210901/system/mail/server/actions/rollback",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from foreign import ROOT, program
+from support.external_programs import ROOT, program
 
 DOCUMENTS = sorted((ROOT / "docs" / "openapi").glob("*.json"))
 

@@ -17,9 +17,9 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from foreign import ROOT, TOOLS, program
-from processes import clean_environment, free_port, serving
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.external_programs import ROOT, TOOLS, program
+from support.processes import clean_environment, free_port, serving
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
 
 DOCUMENT = ROOT / "docs" / "openapi" / "openapi.json"
 FLOWS = Path(__file__).parent / "flows"

@@ -11,13 +11,12 @@ import httpx
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import USERNAME_PASSWORD
-
-from compose import ROOT
-from fakes import InMemoryStore, ScriptedProber
-from foreign import program
-from live_service import live
-from processes import free_port
-from service import MAIL_SERVER, build_service
+from support.compose import ROOT
+from support.external_programs import program
+from support.fakes import InMemoryStore, ScriptedProber
+from support.live_service import live
+from support.processes import free_port
+from support.service import MAIL_SERVER, build_service
 
 PATIENCE_SECONDS = 120
 ADMIN = {"Authorization": "Bearer admin"}

@@ -9,10 +9,9 @@ from urllib.parse import urlencode
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
-
-from foreign import program
-from processes import clean_environment, make_token, serving
-from wire import Server, statuses
+from support.external_programs import program
+from support.processes import clean_environment, make_token, serving
+from support.raw_http import Server, statuses
 
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 MAIL_SERVER = "/api/20210901/system/mail/server"

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer, NoAuthentication
-from mailsettings.domain.probe import ProbeReport
-
-from mail_server_box import Box, running
-from probers import MakeProber
-from real_mail_servers import SERVERS, Case, Server
-from smtp_server import HOST, SENDER, TRUST
+from support.mail_server_box import Box, running
+from support.probers import MakeProber
+from support.real_mail_servers import SERVERS, Case, Server
+from support.smtp_server import HOST, SENDER, TRUST
 
 GOODBYE_SECONDS = 0.3  # for QUIT and the end of TLS to reach the server before the loop ends
 DEADLINE_SECONDS = 30  # a greeting takes up to six seconds, on a machine that may be busy

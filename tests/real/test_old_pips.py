@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from foreign import program
-from install_a_lock import LOCKED, installed_versions
+from support.external_programs import program
+from support.lock_install import LOCKED, installed_versions
 
 
 @pytest.mark.parametrize("pip", ["pip 22.3", "pip 24.2"])

@@ -6,10 +6,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from bodies import checkmarx
+from support.request_bodies import checkmarx
+from support.service import SMTP_SETTINGS, TOKEN
+
 from chaos.fleet import Fleet, running_fleet
 from chaos.system_calls import Call, calls, traced
-from service import SMTP_SETTINGS, TOKEN
 
 pytestmark = pytest.mark.needs("strace")
 

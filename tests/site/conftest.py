@@ -2,7 +2,7 @@
 
 import pytest
 
-from fakes import InMemoryStore
+from support.fakes import InMemoryStore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

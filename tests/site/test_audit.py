@@ -2,8 +2,8 @@
 
 import pytest
 
-from fakes import InMemoryStore, ScriptedProber
-from service import SMTP_SETTINGS, Caller, client_of
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import SMTP_SETTINGS, Caller, client_of
 
 NEW = {"host": "mail.example.org", "port": 25, "fromAddress": "a@b", "username": "u", "password": "canary-1"}
 

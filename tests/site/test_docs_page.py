@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from browser import Browser
+from support.browser import Browser
 
 
 def test_the_page_loads_without_any_other_server_and_without_complaint(browser: Browser, origin: str) -> None:

@@ -7,13 +7,12 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
-
-from bodies import checkmarx, checkmarx_test, oracle
-from canary import Canary
-from fakes import InMemoryStore, ScriptedProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller, client_of
+from support.canary import Canary
+from support.fakes import InMemoryStore, ScriptedProber
+from support.request_bodies import checkmarx, checkmarx_test, oracle
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller, client_of
 
 FAILED = ProbeReport(
     (StageReport(ProbeStage.CONNECT, Outcome.FAILED),),

@@ -10,11 +10,10 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mailsettings.bootstrap.grants import APIS
+from mailsettings.bootstrap.apis import APIS
 from mailsettings.web.errors import ErrorResponse
-
-from fakes import InMemoryStore, ScriptedProber
-from service import BASE_URL, TOKEN, Caller, build_service
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import BASE_URL, TOKEN, Caller, build_service
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi"
 EVERYTHING = "openapi"

@@ -13,10 +13,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.server.connection import DRAINING_STATE_KEY
 from mailsettings.site.pages import create_site
-from mailsettings.web.connection import DRAINING_STATE_KEY
-
-from service import Caller
+from support.service import Caller
 
 
 @asynccontextmanager

@@ -3,8 +3,7 @@
 import pytest
 
 from mailsettings.smtp.prober import SMTPProber
-
-from probers import MakeProber
+from support.probers import MakeProber
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ import pytest
 import trustme
 from cryptography import x509
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage, WarningCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeStage, WarningCode
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp import certificates, conversation
 from mailsettings.smtp.certificates import parse_certificates
-
-from canary import Canary
-from certificates import SelfSigned
-from smtp_server import (
+from support.canary import Canary
+from support.certificates import SelfSigned
+from support.smtp_server import (
     AUTHORITY,
     HOST,
     SENDER,

@@ -11,16 +11,16 @@ from mailsettings.dialects.checkmarx.errors import STYLE as CHECKMARX
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.dialects.oracle_analytics.errors import STYLE as ORACLE
 from mailsettings.dialects.oracle_analytics.translate import vocabulary
+from mailsettings.domain.connection_test import ProbeFailure, ProbeReport
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.probe import ProbeFailure, ProbeReport
-from mailsettings.smtp.providers import TABLE, find_advice
+from mailsettings.smtp.diagnosis.providers import TABLE, find_advice
 from mailsettings.smtp.replies import displayable_reply
 from mailsettings.web.report import Vocabulary
+from support.smtp_server import HOST, SENDER, TRUST
 
 from smtp.cases import SITUATIONS
 from smtp.cases.server import serving
 from smtp.cases.situation import Situation
-from smtp_server import HOST, SENDER, TRUST
 
 EACH = pytest.mark.parametrize(
     "situation",

@@ -10,16 +10,14 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import MAX_CONCURRENT_SCANS
-
-from patience import GUARD_SECONDS
-from probers import waits
-from smtp_server import (
+from support.probers import waits
+from support.smtp_server import (
     HOST,
     SENDER,
     TRUST,
@@ -32,6 +30,7 @@ from smtp_server import (
     server_context,
     stays_silent,
 )
+from support.timeouts import GUARD_SECONDS
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 CANARY = "canary-password-77a0"

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust
-
-from misbehaving_server import Kind, Step, misbehaving_server
-from smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server
+from support.misbehaving_server import Kind, Step, misbehaving_server
+from support.smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server
 
 CANARY = "canary-password-8d11"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
     MailServer,
     PasswordAuthentication,
 )
-from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp.login import log_in_by_token
 from mailsettings.smtp.session import Session
-
-from smtp_server import HOST, SENDER, USERNAME, ScriptedServer, scripted_server
+from support.smtp_server import HOST, SENDER, USERNAME, ScriptedServer, scripted_server
 
 CANARY = "canary-password-0d7e"
 NAME_64 = base64.b64encode(USERNAME.encode())

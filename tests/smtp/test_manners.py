@@ -13,14 +13,13 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
-from mailsettings.smtp.inspection import MAX_CONNECTIONS
-from mailsettings.smtp.ports import GREETING_PORTS, IMPLICIT_TLS_PORTS, KnownPorts
-
-from probers import waits
-from smtp_server import HOST, SENDER, TRUST, USERNAME, Behaviour, listening, real_server, server_context
+from mailsettings.smtp.diagnosis.inspection import MAX_CONNECTIONS
+from mailsettings.smtp.diagnosis.protocols import GREETING_PORTS, IMPLICIT_TLS_PORTS, KnownPorts
+from support.probers import waits
+from support.smtp_server import HOST, SENDER, TRUST, USERNAME, Behaviour, listening, real_server, server_context
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 LOGIN = PasswordAuthentication(USERNAME, Secret("canary-password-51aa"))

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, Outcome
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, Outcome
 from mailsettings.domain.secret import Secret
-
-from misbehaving_server import (
+from support.misbehaving_server import (
     ENVELOPE,
     IMPLICIT,
     STAGES,
@@ -19,8 +18,8 @@ from misbehaving_server import (
     Step,
     misbehaving_server,
 )
-from patience import GUARD_SECONDS, scaled
-from smtp_server import USERNAME
+from support.smtp_server import USERNAME
+from support.timeouts import GUARD_SECONDS, scaled
 
 CANARY = "canary-password-1b7e"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))

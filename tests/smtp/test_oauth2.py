@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-
-from smtp_server import (
+from support.smtp_server import (
     AUTHORITY_PEM,
     HOST,
     SENDER,
@@ -26,7 +25,7 @@ from smtp_server import (
     says,
     scripted_server,
 )
-from token_authority import TOKEN, Authority
+from support.token_authority import TOKEN, Authority
 
 CANARY = "canary-client-secret-6a1e"
 

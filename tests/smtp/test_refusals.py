@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -12,13 +13,11 @@ from mailsettings.domain.mail_server import (
     NoAuthentication,
     PasswordAuthentication,
 )
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.reply_text import MAX_SUMMARY_LENGTH, summary
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.replies import MAX_REPLY_LENGTH, displayable_text
-
-from smtp_server import HOST, SENDER, USERNAME, says, scripted_server
+from support.smtp_server import HOST, SENDER, USERNAME, says, scripted_server
 
 CANARY = "canary-pa55word-1b7e"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))

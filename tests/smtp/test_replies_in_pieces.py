@@ -7,8 +7,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
-
-from smtp_server import HOST, SENDER, USERNAME, listening
+from support.smtp_server import HOST, SENDER, USERNAME, listening
 
 GREETING = b"220-mail.example.org\r\n220 ESMTP\r\n"
 EHLO = b"250-mail.example.org\r\n250-SIZE 1000\r\n250-AUTH PLAIN\r\n250 HELP\r\n"

@@ -6,12 +6,18 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.connection_test import (
+    FailureCode,
+    Outcome,
+    ProbeReport,
+    ProbeStage,
+    StageObservation,
+    WarningCode,
+)
 from mailsettings.domain.findings import FAILURES, WARNINGS
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageObservation, WarningCode
 from mailsettings.domain.secret import Secret
-
-from smtp_server import AUTHORITY, HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
+from support.smtp_server import AUTHORITY, HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
 
 CANARY = "canary-password-5d3e"
 STARTTLS, IMPLICIT = ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS

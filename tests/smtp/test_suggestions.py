@@ -8,14 +8,19 @@ import pytest
 from mailsettings.cli.probe import PROBE_VOCABULARY
 from mailsettings.cli.report import STORED_VOCABULARY
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
+from mailsettings.domain.connection_test import (
+    FailureCode,
+    ProbeFailure,
+    SettingStep,
+    StageReport,
+    SuggestedChange,
+)
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.probe import FailureCode, ProbeFailure, SettingStep, StageReport, SuggestedChange
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary
-
-from smtp_server import HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
+from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
 
 NONE, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.IMPLICIT_TLS
 LOGIN = PasswordAuthentication(USERNAME, Secret("canary-password-3c1d"))

@@ -12,6 +12,7 @@ import trustme
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -19,14 +20,12 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.domain.observation import TLSSession
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.tls import TLSContexts
-
-from certificates import SelfSigned
-from smtp_server import AUTHORITY, HOST, USERNAME, Behaviour, real_server
+from support.certificates import SelfSigned
+from support.smtp_server import AUTHORITY, HOST, USERNAME, Behaviour, real_server
 
 CANARY = "canary-password-9e21"
 LOGIN = PasswordAuthentication(USERNAME, Secret(CANARY))

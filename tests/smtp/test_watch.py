@@ -6,20 +6,19 @@ import pytest
 from sqlalchemy import text
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
+from mailsettings.domain.monitoring import Health, MonitoredServer
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.watch import Health, MonitoredServer
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.store import engine
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease
-from mailsettings.use_cases.watch import ScheduledChecks
-
-from databases import KEY
-from misbehaving_server import Kind, Step, misbehaving_server
-from probers import MakeProber
-from smtp_server import USERNAME, Behaviour, real_server
+from mailsettings.use_cases.monitoring import ScheduledChecks
+from support.databases import KEY
+from support.misbehaving_server import Kind, Step, misbehaving_server
+from support.probers import MakeProber
+from support.smtp_server import USERNAME, Behaviour, real_server
 
 PASSWORD = "canary-reply-17"
 LOGIN = PasswordAuthentication(USERNAME, Secret(PASSWORD))

@@ -7,14 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.seen_entry import WitnessedEntry
 from mailsettings.store import engine
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
-
-from databases import KEY
+from support.databases import KEY
 
 HERE = Origin("192.0.2.1", "request 1")
 

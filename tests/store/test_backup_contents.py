@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, Integer, Interval, LargeBinary, MetaData, Table
 
-from mailsettings.store.backup_contents import BACKED_UP, LEFT_OUT, RowFormat, identity_column, parse_preface
+from mailsettings.store.backup.contents import BACKED_UP, LEFT_OUT, RowFormat, identity_column, parse_preface
 from mailsettings.store.tables import mail_servers, metadata
 
 

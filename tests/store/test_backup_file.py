@@ -9,8 +9,8 @@ import pytest
 
 from mailsettings.domain.backup import BackupUnusable, WrongPassphrase
 from mailsettings.domain.secret import Secret
-from mailsettings.store import backup_file
-from mailsettings.store.backup_file import (
+from mailsettings.store.backup import file_format
+from mailsettings.store.backup.file_format import (
     CHUNK_BYTES,
     HEAD_BYTES,
     MAGIC,
@@ -19,8 +19,7 @@ from mailsettings.store.backup_file import (
     BackupWriter,
     Cost,
 )
-
-from canary import Canary
+from support.canary import Canary
 
 CHEAP = Cost(memory=8, passes=1, lanes=1)
 PASSPHRASE = "correct horse battery staple"
@@ -171,7 +170,7 @@ def test_what_a_newer_program_made_is_called_that() -> None:
 def test_a_file_cannot_ask_for_all_of_our_memory_or_time(cost: Cost) -> None:
     fixed = struct.pack(f">{len(MAGIC)}sBIBB32s", MAGIC, 1, *cost, bytes(32))
     with pytest.raises(BackupUnusable, match="newer version"):
-        read(fixed + backup_file._checksum(fixed))  # noqa: SLF001  # as somebody else's program would
+        read(fixed + file_format._checksum(fixed))  # noqa: SLF001  # as somebody else's program would
 
 
 def test_a_passphrase_is_the_same_however_a_keyboard_spells_it() -> None:
@@ -200,7 +199,7 @@ def test_a_disk_that_fails_is_told_in_a_sentence() -> None:
 
 
 def test_a_line_that_does_not_end_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backup_file, "LONGEST_LINE", CHUNK_BYTES // 2)
+    monkeypatch.setattr(file_format, "LONGEST_LINE", CHUNK_BYTES // 2)
 
     with pytest.raises(BackupUnusable):
         read(written(b"y" * 3 * CHUNK_BYTES))

@@ -18,16 +18,16 @@ import pytest
 from sqlalchemy import func, insert, select, text, update
 
 from mailsettings.domain.access import OPERATOR
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.backup import Backup, BackupUnusable, DatabaseNotEmpty, WrongPassphrase
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
 from mailsettings.store import backups, migrations
-from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, to_line
-from mailsettings.store.backup_file import MAGIC
+from mailsettings.store.backup.contents import BACKED_UP, Batch, Preface, to_line
+from mailsettings.store.backup.file_format import MAGIC
 from mailsettings.store.backup_reader import verified_backup
-from mailsettings.store.ring_file import KeyFileContent as RingContent
-from mailsettings.store.sealed_columns import SEALED_COLUMNS
+from mailsettings.store.encryption.key_file import KeyFileContent as RingContent
+from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS
 from mailsettings.store.tables import (
     accounts,
     audit_entries,
@@ -37,10 +37,9 @@ from mailsettings.store.tables import (
     metadata,
     schema_support,
 )
-from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
-
-from backup_places import DIRECTLY, PASSPHRASE, Place, fill, new_backup, no_file_longer_than, with_password
-from canary import Canary
+from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+from support.backups import DIRECTLY, PASSPHRASE, Place, fill, new_backup, no_file_longer_than, with_password
+from support.canary import Canary
 
 ENTRIES = 4
 """Those of `fill`, and that a backup was begun."""
@@ -362,7 +361,7 @@ import asyncio, os, signal, sys
 from pathlib import Path
 from backup_places import PASSPHRASE, Place
 from mailsettings.domain.access import OPERATOR
-from mailsettings.store.backup_file import MAGIC
+from mailsettings.store.backup.file_format import MAGIC
 from mailsettings.store.backup_reader import verified_backup
 
 class Killed:

@@ -23,11 +23,11 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
-from mailsettings.store.key_admission import WrongKey, require_matching_keys
+from mailsettings.store.encryption.key_check import WrongKey, require_matching_keys
+from mailsettings.store.encryption.key_file import KeyFile
 from mailsettings.store.key_ring import LiveKeys
-from mailsettings.store.ring_file import KeyFile
-from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
+from mailsettings.store.transactions import SQLStore
+from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 
 Result = TypeVar("Result")
 

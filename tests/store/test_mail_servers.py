@@ -22,13 +22,12 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust, SystemTrust
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import sqlite_file
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from certificates import authority_pem
-from databases import KEY, all_of
-from fakes import as_listed
+from mailsettings.store.transactions import SQLStore
+from support.certificates import authority_pem
+from support.databases import KEY, all_of
+from support.fakes import as_listed
 
 UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))

@@ -1,6 +1,6 @@
 """What the store says of its connections."""
 
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.transactions import SQLStore
 
 
 async def test_a_transaction_has_a_connection_and_gives_it_back(store: SQLStore) -> None:

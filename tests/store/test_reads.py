@@ -12,12 +12,11 @@ import pytest
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine, migrations
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
-
-from databases import KEY
-from patience import GUARD_SECONDS
-from postgres import Postgres
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY
+from support.postgres import Postgres
+from support.timeouts import GUARD_SECONDS
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 

@@ -16,13 +16,12 @@ from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
+from mailsettings.store.encryption.key_check import WrongKey
+from mailsettings.store.encryption.sealing import Sealer, key_id, key_id_of, prefix_of
 from mailsettings.store.failures import StatementRejected
-from mailsettings.store.key_admission import WrongKey
-from mailsettings.store.sealing import Sealer, key_id, key_id_of, prefix_of
-from mailsettings.store.sql_store import SQLStore
 from mailsettings.store.tables import encryption_keys, mail_servers
-
-from databases import KEY, all_of
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY, all_of
 
 CANARY = "canary-2e6b7c11"
 OTHER_KEY = bytes(32)

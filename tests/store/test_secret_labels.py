@@ -8,14 +8,13 @@ import pytest
 from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.replacement import Replacement, SecretInput
 from mailsettings.domain.secret import Secret
+from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
-
-from backup_places import Place
+from support.backups import Place
 
 SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"))
 TABLES = ("mail_servers", "mail_server_versions")

@@ -30,11 +30,10 @@ from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine, migrations
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import schema_support
-
-from databases import KEY, all_of
+from mailsettings.store.transactions import SQLStore
+from support.databases import KEY, all_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 SENDER = Sender("a@example.org")

@@ -10,10 +10,9 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.cli.metrics import MEMORY_FILE_SYSTEM
-
-import commands
-from patience import GUARD_SECONDS
-from processes import clean_environment, serving
+from support import commands
+from support.processes import clean_environment, serving
+from support.timeouts import GUARD_SECONDS
 
 REQUESTS = 20
 LONGEST_WAIT_SECONDS = GUARD_SECONDS

@@ -6,13 +6,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings import __version__
+from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import FAILURES, failure
-from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.probe import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
-from mailsettings.domain.watch import Health
+from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.monitoring import Health
 from mailsettings.telemetry.metrics import PrometheusMetrics
-
-from fakes import WORKS
+from support.fakes import WORKS
 
 Series = dict[tuple[str, ...], float]
 

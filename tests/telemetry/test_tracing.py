@@ -17,13 +17,12 @@ from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.settings import SettingsInvalid
 from mailsettings.telemetry import otlp
 from mailsettings.telemetry.tracing import Tracing
-
-from bodies import checkmarx, checkmarx_test, oracle
-from canary import Canary
-from otlp_receiver import receiving
-from processes import clean_environment, serving
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN
-from smtp_server import HOST, USERNAME, Behaviour, real_server
+from support.canary import Canary
+from support.otlp_receiver import receiving
+from support.processes import clean_environment, serving
+from support.request_bodies import checkmarx, checkmarx_test, oracle
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN
+from support.smtp_server import HOST, USERNAME, Behaviour, real_server
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 NANOSECONDS = 1_000_000

@@ -3,12 +3,11 @@
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
-from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
-from mailsettings.domain.guessing import Failures, LoginAttempt
+from mailsettings.domain.login_throttling import Failures, LoginAttempt
 from mailsettings.use_cases.accounts import ManageAccounts
-
-from fakes import InMemoryStore, PlainPasswords
+from support.fakes import InMemoryStore, PlainPasswords
 
 ALICE = Account("alice", frozenset({"view-mail-settings"}))
 USER, CLIENT = AccountKind.USER, AccountKind.CLIENT

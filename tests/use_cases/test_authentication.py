@@ -3,13 +3,12 @@
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin, Permission, TokenClaims
-from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.authentication import Authenticator
-from mailsettings.use_cases.turned_away import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
-
-from fakes import GRANTS, InMemoryStore, PlainPasswords
+from mailsettings.use_cases.denial_log import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
+from support.fakes import GRANTS, InMemoryStore, PlainPasswords
 
 HERE = Origin("192.0.2.1", "request 1")
 USER = AccountKind.USER

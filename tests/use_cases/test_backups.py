@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
-from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.backup import Backup, BackupNotWritten, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.backups import LINES_PER_BATCH, ManageBackups
-
-from fakes import InMemoryAuditLog, InMemoryStore
+from support.fakes import InMemoryAuditLog, InMemoryStore
 
 ALICE = Principal("alice", frozenset(Permission), Origin())
 PATH = Path("b")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
+from mailsettings.domain.change import Replacement
 from mailsettings.domain.errors import (
     MailServerNotFound,
     NoSuchVersion,
@@ -15,18 +16,16 @@ from mailsettings.domain.errors import (
     PreconditionFailed,
 )
 from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.precondition import Precondition, StateTags
-from mailsettings.domain.replacement import Replacement
 from mailsettings.domain.secret import Secret
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.sealing import Sealer
-from mailsettings.store.sql_store import SQLStore
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers
-
-from databases import KEY
+from support.databases import KEY
 
 ALICE = Principal("alice", frozenset(Permission))
 KEPT = 4

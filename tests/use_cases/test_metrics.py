@@ -7,23 +7,22 @@ from datetime import date
 import pytest
 
 from mailsettings.domain.access import OPERATOR, AccountKind, Origin, Permission, Principal
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import LoginRefused, PermissionDenied, StoreUnavailable, TooManyLogins
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Replacement
-from mailsettings.domain.watch import Health, MonitoringSummary
-from mailsettings.use_cases.admission import ConnectionTestLimits
-from mailsettings.use_cases.connection_test import RunConnectionTests
-from mailsettings.use_cases.log_in import LogIn
+from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.monitoring import Health, MonitoringSummary
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
-from mailsettings.use_cases.turned_away import DenialLog
+from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.watch_gauges import MonitoringGauges, gauges
 from mailsettings.use_cases.watch_ports import Uncounted
-from mailsettings.use_cases.watch_status import MonitoringStatus
-
-from fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
+from support.fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 WATCHED = Gauge("watched", "Something that is watched.", {("works",): 2}, ("state",))

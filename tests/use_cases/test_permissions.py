@@ -6,16 +6,15 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
+from mailsettings.domain.change import Replacement
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.replacement import Replacement
-from mailsettings.use_cases.admission import ConnectionTestLimits
-from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.turned_away import DenialLog
-
-from databases import all_of
-from fakes import InMemoryStore, ScriptedProber
+from support.databases import all_of
+from support.fakes import InMemoryStore, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 WANTED = Replacement(SERVER)

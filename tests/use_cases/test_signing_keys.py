@@ -5,11 +5,10 @@ from itertools import count
 import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
-from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import KeyRefused
 from mailsettings.use_cases.signing_keys import PREFIX, ManageSigningKeys
-
-from fakes import InMemoryStore
+from support.fakes import InMemoryStore
 
 HERE = Origin("192.0.2.1", "request 1")
 ALICE = Principal("alice", frozenset(Permission), HERE)

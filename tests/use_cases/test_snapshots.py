@@ -5,17 +5,16 @@ import asyncio
 import pytest
 
 from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Replacement
-from mailsettings.store.sql_store import SQLStore
-from mailsettings.use_cases.admission import ConnectionTestLimits
-from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.store.transactions import SQLStore
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.turned_away import DenialLog
-
-from fakes import ScriptedProber
-from patience import GUARD_SECONDS
+from support.fakes import ScriptedProber
+from support.timeouts import GUARD_SECONDS
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 

@@ -12,14 +12,13 @@ from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from mailsettings.domain import errors
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.setting import Setting
-from mailsettings.web import refusals
+from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
-
-from canary import Canary
+from support.canary import Canary
 
 STYLE = ErrorStyle(
     body=lambda answer, message: {"word": answer.code, "says": message},
@@ -38,7 +37,7 @@ STYLE = ErrorStyle(
     answers={
         errors.SecretNeededAgain: ErrorResponse(422, "again"),
         errors.IdempotencyError: ErrorResponse(410, "repeated"),
-        refusals.BodyTooLarge: ErrorResponse(400, "long"),
+        request_errors.BodyTooLarge: ErrorResponse(400, "long"),
     },
     media_type="application/vnd.test+json",
 )
@@ -57,7 +56,7 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"www-authenticate": 'Bearer error="invalid_token"'},
     ),
     "a compressed body": (
-        lambda: refusals.UnsupportedContentCoding(),
+        lambda: request_errors.UnsupportedContentCoding(),
         415,
         {"word": "what", "says": "Send the body uncompressed, without the header Content-Encoding."},
         {"accept-encoding": "identity"},
@@ -106,37 +105,37 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
         {"retry-after": "5"},
     ),
     "two credentials": (
-        refusals.SeveralCredentials,
+        request_errors.SeveralCredentials,
         400,
         {"word": "bad", "says": "Send exactly one Authorization header."},
         {"www-authenticate": 'Bearer error="invalid_request"'},
     ),
     "too long": (
-        lambda: refusals.BodyTooLarge(9),
+        lambda: request_errors.BodyTooLarge(9),
         400,
         {"word": "long", "says": "The body must not be longer than 9 bytes."},
         {},
     ),
     "another type": (
-        refusals.UnsupportedContentType,
+        request_errors.UnsupportedContentType,
         415,
         {"word": "what", "says": "Send the body as JSON, with the header Content-Type: application/json."},
         {},
     ),
     "a body that broke off": (
-        refusals.IncompleteBody,
+        request_errors.IncompleteBody,
         400,
         {"word": "bad", "says": "The body did not arrive."},
         {},
     ),
     "too many requests": (
-        refusals.TooManyRequests,
+        request_errors.TooManyRequests,
         429,
         {"word": "slow", "says": "Too many requests of yours are being answered. Try again in 1 second."},
         {"retry-after": "1"},
     ),
     "another version": (
-        refusals.UnsupportedVersion,
+        request_errors.UnsupportedVersion,
         400,
         {"word": "bad", "says": "This version of the API is not supported; use 1.0."},
         {},
@@ -215,7 +214,7 @@ async def test_what_validation_refused_is_named_and_not_repeated() -> None:
 
 
 def test_a_failed_test_has_its_report_beside_the_message() -> None:
-    style = replace(STYLE, answers={refusals.ConnectionTestFailed: ErrorResponse(400, "failed")})
+    style = replace(STYLE, answers={request_errors.ConnectionTestFailed: ErrorResponse(400, "failed")})
     found = failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE)
     shown: Callable[[Any], Any] = lambda value: value  # noqa: E731  # a table's one column
 

@@ -11,15 +11,14 @@ import pytest
 from starlette.types import Receive, Scope, Send
 
 from mailsettings import logs
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.probe import ProbeReport
 from mailsettings.web.access_log import log_exchange
 from mailsettings.web.exchange import ExchangeMiddleware
-
-from bodies import checkmarx_test
-from canary import Canary
-from fakes import InMemoryStore, ScriptedProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
+from support.canary import Canary
+from support.fakes import InMemoryStore, ScriptedProber
+from support.request_bodies import checkmarx_test
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
 
 VENDORS, OURS = "opc-request-id", "x-request-id"
 

@@ -11,10 +11,9 @@ import pytest
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE
-
-from fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
-from live_service import live
-from service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+from support.fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
+from support.live_service import live
+from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
 
 DISCOVERY = "/cxrestapi/auth/identity/.well-known/openid-configuration"
 PATHS = ["/health/live", "/health/ready", "/docs", "/docs/docs.js", "/openapi.json", "/openapi/checkmarx.json"]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from bodies import checkmarx, checkmarx_test
-from fakes import InMemoryStore, ScriptedProber
-from service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller
+from support.fakes import InMemoryStore, ScriptedProber
+from support.request_bodies import checkmarx, checkmarx_test
+from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller
 
 BODIES: dict[str, Any] = {
     SMTP_SETTINGS: checkmarx("a password"),

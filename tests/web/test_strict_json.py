@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mailsettings.web.refusals import MalformedBody
+from mailsettings.web.request_errors import MalformedBody
 from mailsettings.web.strict_json import MAX_DEPTH, parse
 
 CANARY = "CANARY-b95b13a2"

@@ -6,10 +6,9 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, ValidationError, field_validator
 
-from mailsettings.web.refusals import ParameterInvalid, ParameterMissing
+from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing
 from mailsettings.web.validation import member_names, request_error
-
-from canary import Canary
+from support.canary import Canary
 
 
 class Cat(BaseModel):

@@ -6,7 +6,7 @@ all, is told by what only those have in them.
 
 from collections.abc import Mapping, Sequence
 
-from mailsettings.auth.json_web_keys import ALGORITHMS
+from mailsettings.auth.jwks import ALGORITHMS
 from mailsettings.auth.unverified import invalid_token
 from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH
 

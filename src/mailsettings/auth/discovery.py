@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed, get_json
-from mailsettings.auth.json_web_keys import KeySet, KeysUnusable, parse_jwks
+from mailsettings.auth.jwks import KeySet, KeysUnusable, parse_jwks
 from mailsettings.domain.secure_url import is_secure_url
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed
-from mailsettings.auth.json_web_keys import KeySet
+from mailsettings.auth.jwks import KeySet
 from mailsettings.domain.errors import IdentityUnavailable
 
 REFRESH_AFTER_SECONDS = 300

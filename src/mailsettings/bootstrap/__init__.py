@@ -1,8 +1,8 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
+from mailsettings.bootstrap.apis import GRANTS, SINGLE_SERVER_APIS
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare
 from mailsettings.bootstrap.existing import require_database
-from mailsettings.bootstrap.grants import GRANTS, SINGLE_SERVER_APIS
 from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
 from mailsettings.bootstrap.service import create_service, service_from_environment

@@ -8,43 +8,43 @@ from mailsettings.auth import signing_keys
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.signing_keys import SigningKeys
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
-from mailsettings.bootstrap.grants import GRANTS
+from mailsettings.bootstrap.apis import GRANTS
 from mailsettings.bootstrap.identity import ISSUER, create_token_reader
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
-from mailsettings.domain.audit import Action, AuditOutcome
+from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.settings import Settings
 from mailsettings.smtp.journal import StageListener
 from mailsettings.store import migrations
+from mailsettings.store.audit_witness import WitnessFile
+from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup_reader import VerifiedBackup
 from mailsettings.store.backups import new_backup
-from mailsettings.store.key_admission import require_matching_keys
+from mailsettings.store.encryption.key_check import require_matching_keys
+from mailsettings.store.encryption.key_file import KeyFile
 from mailsettings.store.key_ring import LiveKeys
-from mailsettings.store.ring_file import KeyFile
-from mailsettings.store.snapshot import Snapshot
-from mailsettings.store.sql_store import SQLStore
-from mailsettings.store.witness_file import WitnessFile
+from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.admission import ConnectionTestLimits
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.auditing import write_audit_entry
 from mailsettings.use_cases.authentication import Authenticator
 from mailsettings.use_cases.backups import ManageBackups
-from mailsettings.use_cases.connection_test import RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.log_in import LogIn
+from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, Metrics, ReadMetrics
-from mailsettings.use_cases.on_watch import MonitoringService
+from mailsettings.use_cases.monitoring_service import MonitoringService
+from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.sealing_keys import ManageEncryptionKeys
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
-from mailsettings.use_cases.turned_away import DenialLog
 from mailsettings.use_cases.watch_gauges import MonitoringGauges
-from mailsettings.use_cases.watch_status import MonitoringStatus
 from mailsettings.web.dialect import UseCases
 from mailsettings.web.requests_at_once import ConcurrentRequests
 

@@ -2,10 +2,10 @@
 
 from mailsettings.auth import discovery
 from mailsettings.auth.issuers import TokenReaderByIssuer
-from mailsettings.auth.openid_connect import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
 from mailsettings.auth.tokens import OwnTokenReader
+from mailsettings.bootstrap.apis import GRANTS
 from mailsettings.bootstrap.ca_files import loading_ca_file
-from mailsettings.bootstrap.grants import GRANTS
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.use_cases.ports import TokenReader
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 from mailsettings import logs
 from mailsettings.auth import discovery
 from mailsettings.bootstrap.ca_files import loading_ca_file
+from mailsettings.network.guard import EgressGuard
+from mailsettings.network.policy import EgressPolicy, EgressPreset, Endpoint
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
-from mailsettings.smtp.egress import EgressPolicy, EgressPreset, Endpoint
-from mailsettings.smtp.gate import EgressGuard
 from mailsettings.smtp.journal import StageListener
+from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-from mailsettings.smtp.own_name import MachineName
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.resolving import HostLookup
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.endpoints import endpoints
-from mailsettings.webhook.delivery import WebhookSender
+from mailsettings.webhook.sender import WebhookSender
 from mailsettings.webhook.signature import parse_webhook_keys as webhook_keys
 
 OWN_NAME = MachineName()

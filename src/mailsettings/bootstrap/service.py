@@ -10,8 +10,8 @@ from starlette.types import ASGIApp
 
 from mailsettings import logs
 from mailsettings.app import create_app
+from mailsettings.bootstrap.apis import APIS
 from mailsettings.bootstrap.backend import Backend, create_backend
-from mailsettings.bootstrap.grants import APIS
 from mailsettings.bootstrap.outgoing import OWN_NAME
 from mailsettings.bootstrap.tracing import create_tracing
 from mailsettings.dialects import DIALECTS

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from mailsettings.bootstrap import Backend
-from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import reporting_errors
-from mailsettings.domain.audit import AuditEntry, timestamp
+from mailsettings.cli.running import operator, run
+from mailsettings.domain.audit_log import AuditEntry, timestamp
 from mailsettings.domain.seen_entry import WitnessedEntry
 from mailsettings.site.audit_json import entry_json
 from mailsettings.use_cases.audit_log import AuditLogVerdict

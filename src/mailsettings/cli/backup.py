@@ -9,13 +9,13 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, require_database
-from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.running import operator, run
 from mailsettings.domain.backup import CopyResult
 from mailsettings.domain.secret import Secret
-from mailsettings.store import key_file
+from mailsettings.store import private_file
+from mailsettings.store.backup.writer import require_free
 from mailsettings.store.backup_reader import VerifiedBackup, verified_backup
-from mailsettings.store.new_file import require_free
 
 MIN_PASSPHRASE_LENGTH = 12
 
@@ -74,7 +74,7 @@ def _passphrase(file: Path | None, *, confirmed: bool = False) -> Secret:
 
 
 def _line_of(file: Path) -> Secret:
-    _, content = key_file.read(file, group=True)
+    _, content = private_file.read(file, group=True)
     lines = content.splitlines()
     try:
         (line,) = lines

@@ -10,13 +10,13 @@ from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.domain.backup import BackupError
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.domain.seen_entry import WitnessUnwritable
+from mailsettings.server.certificate import CertificateUnusable
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.database_file import DatabaseFileExposed
+from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.engine import DatabaseUnsupported
-from mailsettings.store.key_admission import WrongKey
-from mailsettings.store.key_file import KeyFileUnusable
 from mailsettings.store.migrations import SchemaError
-from mailsettings.web.certificate import CertificateUnusable
+from mailsettings.store.private_file import KeyFileUnusable
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ import sys
 import click
 
 from mailsettings.bootstrap import create_backend
-from mailsettings.cli.backend import operator
+from mailsettings.cli.running import operator
 from mailsettings.domain.access import Account
 from mailsettings.settings import PREFIX, Settings
 

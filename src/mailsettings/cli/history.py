@@ -5,8 +5,8 @@ from itertools import zip_longest
 
 import click
 
-from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.running import operator, run
 from mailsettings.domain.difference import described
 from mailsettings.domain.history import MailServerVersion, secret_change
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import click
 
-from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import reporting_errors
-from mailsettings.domain.sealing_key import EncryptionKey
-from mailsettings.store.ring_file import new_key_line
+from mailsettings.cli.running import operator, run
+from mailsettings.domain.encryption_keys import EncryptionKey
+from mailsettings.store.encryption.key_file import new_key_line
 
 
 @click.group()

@@ -7,9 +7,10 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
-from mailsettings.cli.backend import run_on_loop
 from mailsettings.cli.failures import reporting_errors
 from mailsettings.cli.report import ReportPrinter, json_option, pem_option, recipient_option
+from mailsettings.cli.running import run_on_loop
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -18,11 +19,10 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.probe import ProbeReport
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
-from mailsettings.smtp.egress import UNRESTRICTED
+from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.web.report import Vocabulary
 
 _PORTS = {

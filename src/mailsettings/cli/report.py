@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import click
 
+from mailsettings.domain.connection_test import Outcome, ProbeFailure, ProbeReport, StageObservation, StageReport
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.domain.probe import Outcome, ProbeFailure, ProbeReport, StageObservation, StageReport
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary, report_json
 

@@ -10,12 +10,12 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs
+from mailsettings.server.capacity import CapacityLimits
+from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
+from mailsettings.server.connection import ConnectionTimeouts
+from mailsettings.server.server import Server, ShutdownTimeouts
+from mailsettings.server.workers import Workers
 from mailsettings.settings import Settings
-from mailsettings.web.capacity import CapacityLimits
-from mailsettings.web.certificate import CertificateUnusable, reloading_tls_context
-from mailsettings.web.connection import ConnectionTimeouts
-from mailsettings.web.server import Server, ShutdownTimeouts
-from mailsettings.web.workers import Workers
 
 _log = logging.getLogger("mailsettings.server")
 WORKER_EXIT_MARGIN_SECONDS = 5

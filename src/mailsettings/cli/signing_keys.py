@@ -2,8 +2,8 @@
 
 import click
 
-from mailsettings.cli.backend import operator, run
 from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.running import operator, run
 
 
 @click.group()

@@ -7,7 +7,7 @@ from mailsettings.domain.changed import Creation, Revision
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.text import normalised_host, require_host, require_printable
+from mailsettings.domain.syntax import normalised_host, require_host, require_printable
 from mailsettings.domain.trust import SystemTrust, Trust
 
 MAX_PORT = 65535

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from mailsettings.domain.audit import AuditEntry
+from mailsettings.domain.audit_log import AuditEntry
 
 _NOTED = re.compile(r"([0-9]{1,15}):((?:[0-9a-f]{2}){1,32})")
 

@@ -6,7 +6,7 @@ One module for each group of them, `environment.py` for the reading.
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.environment import choose, count_together_in, metrics_directory, read
 from mailsettings.settings.model import Settings
-from mailsettings.settings.storing import SHORTEST_PASSWORD
+from mailsettings.settings.storage import SHORTEST_PASSWORD
 
 __all__ = [
     "PREFIX",

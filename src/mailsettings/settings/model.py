@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from mailsettings.settings.identity import IdentitySettings
-from mailsettings.settings.serving import ServerSettings
+from mailsettings.settings.monitoring import MonitoringSettings
+from mailsettings.settings.server import ServerSettings
 from mailsettings.settings.smtp import SMTPSettings
-from mailsettings.settings.storing import StorageSettings
-from mailsettings.settings.watching import MonitoringSettings
+from mailsettings.settings.storage import StorageSettings
 
 
 class Settings(MonitoringSettings, IdentitySettings, SMTPSettings, ServerSettings, StorageSettings):

@@ -8,12 +8,12 @@ from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.domain.access import Permission
 from mailsettings.site.audit_json import AuditEntryModel, entry_model
-from mailsettings.site.own_apis import ERRORS, STYLE
+from mailsettings.site.own_api import ERRORS, STYLE
+from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import Dialect, use_cases
-from mailsettings.web.documentation import Int64, Responses
-from mailsettings.web.principal import current_principal
+from mailsettings.web.normalization import paths_below
+from mailsettings.web.openapi import Int64, Responses
 from mailsettings.web.routing import StrictRoute, requires_permission
-from mailsettings.web.spelling import paths_below
 
 PATH = "/audit"
 _TAG = "Audit log"

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from mailsettings.domain.audit import AuditEntry, AuditOutcome
-from mailsettings.web.documentation import Int64
+from mailsettings.domain.audit_log import AuditEntry, AuditOutcome
+from mailsettings.web.openapi import Int64
 
 
 class AuditEntryModel(BaseModel):

@@ -3,12 +3,12 @@
 from fastapi import APIRouter, Request, Response
 
 from mailsettings.domain.access import Permission
-from mailsettings.site.own_apis import ERRORS, STYLE
+from mailsettings.site.own_api import ERRORS, STYLE
+from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import Dialect, use_cases
-from mailsettings.web.documentation import Responses
-from mailsettings.web.principal import current_principal
+from mailsettings.web.normalization import paths_below
+from mailsettings.web.openapi import Responses
 from mailsettings.web.routing import StrictRoute, requires_permission
-from mailsettings.web.spelling import paths_below
 
 PATH = "/metrics"
 _TAG = "Metrics"

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from mailsettings import __version__
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.documentation import header_components, header_references, headers_by_status
+from mailsettings.web.openapi import header_components, header_references, headers_by_status
 
 Document = dict[str, Any]
 

@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Lifespan, Scope
 
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.server.connection import DRAINING_STATE_KEY
 from mailsettings.site.openapi import Document, merged
-from mailsettings.web.connection import DRAINING_STATE_KEY
 from mailsettings.web.dialect import NO_TELEMETRY
 from mailsettings.web.hosts import HostMiddleware
-from mailsettings.web.pieces import SharedBodyResponse
 from mailsettings.web.routing import HeadRoute
+from mailsettings.web.streaming import SharedBodyResponse
 
 _SWAGGER_UI = files("fastapi_swagger") / "resources"
 _STATIC = files("mailsettings.site") / "static"

@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage, Steps
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import FailureCode, ProbeStage, Steps
 
 LOGIN_STAGE = (ProbeStage.AUTHENTICATE,)
 LOGIN_AND_ENVELOPE_STAGES = (*LOGIN_STAGE, *ENVELOPE)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
+from mailsettings.domain.connection_test import ProbeWarning, StageReport, WarningCode
 from mailsettings.domain.findings import WARNINGS
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import EXPIRES_SOON_DAYS, TLSSession
-from mailsettings.domain.probe import ProbeWarning, StageReport, WarningCode
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.journal import Journal
 

@@ -6,7 +6,7 @@ It sends the same alert when there is no common cipher; then it comes before the
 import smtplib
 
 from mailsettings.smtp.certificates import read_tls_session
-from mailsettings.smtp.handshake import Handshake, unverified_tls12_context
+from mailsettings.smtp.diagnosis.handshake import Handshake, unverified_tls12_context
 from mailsettings.smtp.tls import without_dhe
 
 

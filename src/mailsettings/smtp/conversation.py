@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 from aiosmtplib import SMTPResponse
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
     MailServer,
     OAuth2ClientCredentials,
     PasswordAuthentication,
 )
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.smtp.diagnosis.deadline import AWAITED_GREETING, AWAITED_HANDSHAKE
 from mailsettings.smtp.envelope import Envelope
 from mailsettings.smtp.errors import ReplyError, StageFailed
 from mailsettings.smtp.foreign import identify_protocol
@@ -22,7 +23,6 @@ from mailsettings.smtp.message import compose
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.replies import credential_forms
 from mailsettings.smtp.session import Session
-from mailsettings.smtp.silence import AWAITED_GREETING, AWAITED_HANDSHAKE
 
 _NO_LOGIN = "the settings have no login"
 _NO_RECIPIENT = "no recipient was given, so no mail was sent"

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from mailsettings.domain.connection_test import SettingValue, SuggestedChange
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.probe import SettingValue, SuggestedChange
 from mailsettings.domain.setting import Setting
 
 _DISPLAYED_VALUES: Mapping[Setting, Callable[[MailServer], SettingValue | None]] = {

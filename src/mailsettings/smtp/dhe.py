@@ -6,7 +6,7 @@ ends the handshake with an alert that gives no reason. It is asked once more, of
 
 import smtplib
 
-from mailsettings.smtp.handshake import Handshake, unverified_tls12_context
+from mailsettings.smtp.diagnosis.handshake import Handshake, unverified_tls12_context
 
 DHE_ONLY = "no key exchange but finite-field Diffie-Hellman"
 

@@ -10,8 +10,8 @@ from typing import Self
 
 import aiosmtplib
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
 
 WIRE_ERRORS = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError)
 """`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`."""

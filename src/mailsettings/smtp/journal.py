@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
-from mailsettings.domain.probe import (
+from mailsettings.domain.connection_test import (
     Outcome,
     ProbeFailure,
     ProbeReport,
@@ -16,6 +14,8 @@ from mailsettings.domain.probe import (
     StageObservation,
     StageReport,
 )
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
+from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
 from mailsettings.smtp.redaction import redact_report
 from mailsettings.smtp.replies import displayable_reply
 

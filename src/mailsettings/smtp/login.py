@@ -14,7 +14,7 @@ from contextlib import suppress
 from aiosmtplib import SMTPResponse
 from aiosmtplib.auth import auth_crammd5_verify, auth_login_encode, auth_plain_encode, auth_xoauth2_encode
 
-from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.smtp.errors import ReplyError, StageFailed, TokenRejected
 from mailsettings.smtp.session import Session
 

@@ -2,8 +2,8 @@
 
 import socket
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.findings import failure
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 
 RESOLVER_TIMEOUT_SECONDS = 4.5
 """A little less than what glibc waits for one name server; it has one number for silence and for failure."""

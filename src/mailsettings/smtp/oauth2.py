@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import Destination, MailServer, OAuth2ClientCredentials
-from mailsettings.domain.probe import FailureCode
 from mailsettings.domain.secret import Secret
-from mailsettings.smtp.own_threads import DaemonThreads
+from mailsettings.network.threads import DaemonThreads
 
 SCOPE = "https://outlook.office365.com/.default"
 TIMEOUT_SECONDS = 5

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, SettingStep, Steps, SuggestedChange
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCredentials
-from mailsettings.domain.probe import FailureCode, ProbeFailure, SettingStep, Steps, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.journal import Journal
 

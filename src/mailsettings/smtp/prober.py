@@ -14,26 +14,26 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.probe import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.secret import MASK
+from mailsettings.network.connect import HappyEyeballs, NotConnected
+from mailsettings.network.guard import EgressGuard, NotAllowed
+from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.cautions import find_warnings
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.current_values import add_current_value
-from mailsettings.smtp.egress import EgressPolicy
+from mailsettings.smtp.diagnosis.failures import explain_error, outcome_of
+from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan, ScanTimeouts
+from mailsettings.smtp.diagnosis.inspection import PortInspector
+from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.settings import require_usable
 from mailsettings.smtp.embedding import Address
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError, StageFailed
-from mailsettings.smtp.failures import explain_error, outcome_of
-from mailsettings.smtp.fallback_scan import FallbackScan, ScanTimeouts
-from mailsettings.smtp.gate import EgressGuard, NotAllowed
-from mailsettings.smtp.inspection import PortInspector
 from mailsettings.smtp.journal import Journal, StageListener
+from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRequestFailed
-from mailsettings.smtp.own_name import MachineName
-from mailsettings.smtp.ports import KnownPorts
-from mailsettings.smtp.racing import HappyEyeballs, NotConnected
-from mailsettings.smtp.readiness import require_usable
 from mailsettings.smtp.replies import credential_forms
 from mailsettings.smtp.resolving import HostLookup, Resolve, resolve_with_system
 from mailsettings.smtp.session import Session

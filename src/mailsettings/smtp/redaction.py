@@ -9,8 +9,14 @@ from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from mailsettings.domain.connection_test import (
+    ProbeFailure,
+    ProbeReport,
+    StageObservation,
+    StageReport,
+    SuggestedChange,
+)
 from mailsettings.domain.observation import Certificate, ServerGreeting, TLSSession
-from mailsettings.domain.probe import ProbeFailure, ProbeReport, StageObservation, StageReport, SuggestedChange
 from mailsettings.smtp.replies import MIN_SECRET_LENGTH, redact
 
 _ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString

@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from ipaddress import ip_address
 
+from mailsettings.network.threads import DaemonThreads
 from mailsettings.smtp.embedding import Address
-from mailsettings.smtp.own_threads import DaemonThreads
 
 MAX_CONCURRENT_LOOKUPS = 64
 """More than tests at once: a look-up that nobody waits for any more takes a thread until the resolver gives up."""

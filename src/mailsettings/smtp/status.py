@@ -5,7 +5,7 @@ Only details that name their subject are here. X.7.1 does not, for one: Postfix 
 
 from collections.abc import Mapping
 
-from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.connection_test import FailureCode
 
 _CODES_BY_STATUS: Mapping[str, FailureCode] = {
     # RFC 3463 3.2, addressing: 1 to 6 and 9 are the destination's, 7 and 8 the sender's. RFC 7505: 1.10 and 7.27.

@@ -6,7 +6,7 @@ import ssl
 from functools import lru_cache
 from pathlib import Path
 
-from mailsettings.domain.probe import FailureCode, ProbeStage, SuggestedChange
+from mailsettings.domain.connection_test import FailureCode, ProbeStage, SuggestedChange
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust, Trust
 from mailsettings.smtp.errors import StageFailed

@@ -4,8 +4,8 @@ import re
 import ssl
 from collections.abc import Mapping
 
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.findings import FAILURES, failure
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage
 
 NOT_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """Reasons for a first answer that is no TLS at all."""

@@ -11,7 +11,7 @@ from sqlalchemy import Row, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.access import Origin
-from mailsettings.domain.audit import (
+from mailsettings.domain.audit_log import (
     KEY_BYTES,
     AuditChain,
     AuditEntry,
@@ -20,7 +20,7 @@ from mailsettings.domain.audit import (
     details_json,
     timestamp,
 )
-from mailsettings.store.sealed_keys import SQLServiceKeys
+from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.tables import audit_entries, audit_head
 
 KEY_NAME = "audit"

@@ -11,8 +11,8 @@ from sqlalchemy import Table
 from mailsettings.domain.backup import Backup, BackupUnusable
 from mailsettings.domain.secret import Secret
 from mailsettings.store import migrations
-from mailsettings.store.backup_contents import BACKED_UP, Batch, Preface, RowFormat, parse_preface
-from mailsettings.store.backup_file import BackupReader, damaged
+from mailsettings.store.backup.contents import BACKED_UP, Batch, Preface, RowFormat, parse_preface
+from mailsettings.store.backup.file_format import BackupReader, damaged
 
 ROWS_PER_BATCH = 500
 MAX_ROW_NUMBER = 2**31 - 1

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mailsettings.domain.secret import Secret
-from mailsettings.store.backup_file import BackupWriter, Cost
-from mailsettings.store.new_file import NewFile, new_file
+from mailsettings.store.backup.file_format import BackupWriter, Cost
+from mailsettings.store.backup.writer import NewFile, new_file
 
 
 class NewBackup:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mailsettings.store.database_file import require_private
-from mailsettings.store.prompt_connection import TimeLimitedConnection
+from mailsettings.store.postgres_connection import TimeLimitedConnection
 from mailsettings.store.several_hosts import read_url
 
 WRITE_OPTIONS = {"mailsettings_writes": True}

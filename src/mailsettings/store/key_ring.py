@@ -1,8 +1,8 @@
 """The keys of a running program, which follows their file without a restart."""
 
-from mailsettings.store.key_file import FileVersion, KeyFileUnusable
-from mailsettings.store.ring_file import KeyFile
-from mailsettings.store.sealing import Sealer, key_id
+from mailsettings.store.encryption.key_file import KeyFile
+from mailsettings.store.encryption.sealing import Sealer, key_id
+from mailsettings.store.private_file import FileVersion, KeyFileUnusable
 
 
 class LiveKeys:

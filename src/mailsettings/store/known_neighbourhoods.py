@@ -3,7 +3,11 @@
 from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.guessing import KNOWN_NETWORK_SECONDS, MAX_KNOWN_NETWORKS_PER_ACCOUNT, LoginAttempt
+from mailsettings.domain.login_throttling import (
+    KNOWN_NETWORK_SECONDS,
+    MAX_KNOWN_NETWORKS_PER_ACCOUNT,
+    LoginAttempt,
+)
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.login_hashes import LoginHashes
 from mailsettings.store.tables import known_networks as network_rows

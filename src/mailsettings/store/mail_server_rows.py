@@ -19,8 +19,8 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.trust import CustomTrust, SystemTrust
-from mailsettings.store.sealed_columns import MAIL_SERVER_SECRET, label_of
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET, label_of
+from mailsettings.store.encryption.sealing import Sealer
 
 LOGIN_KINDS: Mapping[type[Authentication], str] = {
     NoAuthentication: "none",

@@ -1,4 +1,4 @@
-"""The mail servers as they are; what they were before is kept at each change, see `mail_server_versions.py`."""
+"""The mail servers as they are; what they were before is kept at each change, see `history.py`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,11 +12,11 @@ from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
 from mailsettings.domain.secret import is_same_secret
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.history import SQLMailServerHistory
 from mailsettings.store.mail_server_rows import LOGIN_KINDS, from_row, revision_of, seal_secret, to_columns
-from mailsettings.store.mail_server_versions import SQLMailServerHistory
-from mailsettings.store.sealing import Sealer
+from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.tables import mail_servers as table
-from mailsettings.store.watch import SQLMonitoring
 
 _LISTED = (
     *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from pydantic import TypeAdapter
 
+from mailsettings.domain.connection_test import ProbeReport, SettingValue, SuggestedChange
+from mailsettings.domain.idempotency import IdempotentResult
 from mailsettings.domain.mail_server import ConnectionSecurity
-from mailsettings.domain.once import IdempotentResult
-from mailsettings.domain.probe import ProbeReport, SettingValue, SuggestedChange
 from mailsettings.domain.setting import Setting
 
 _RESULTS: TypeAdapter[IdempotentResult] = TypeAdapter(IdempotentResult)

@@ -6,18 +6,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.backup.restore import SQLRestore
+from mailsettings.store.coordination import SQLConnectionTestUsage
+from mailsettings.store.encryption.key_registry import SQLKeyRegistry
+from mailsettings.store.encryption.sealing import KeySource, Sealer
+from mailsettings.store.encryption.service_keys import SQLServiceKeys
+from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.known_neighbourhoods import SQLKnownNetworks
 from mailsettings.store.leases import SQLLeases
-from mailsettings.store.login_failures import SQLLoginFailures
+from mailsettings.store.login_throttling import SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.outbox import SQLOutbox
-from mailsettings.store.probe_admissions import SQLConnectionTestUsage
-from mailsettings.store.repeats import SQLIdempotency
-from mailsettings.store.restoring import SQLRestore
-from mailsettings.store.sealed_keys import SQLServiceKeys
-from mailsettings.store.sealing import KeySource, Sealer
-from mailsettings.store.sealing_keys import SQLKeyRegistry
-from mailsettings.store.watch import SQLMonitoring
 
 
 class Transaction:

@@ -25,9 +25,9 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.registry import Collector
 
 from mailsettings import __version__
-from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.probe import Outcome, ProbeReport
-from mailsettings.domain.watch import Health
+from mailsettings.domain.connection_test import Outcome, ProbeReport
+from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.monitoring import Health
 from mailsettings.telemetry.catalogue import (
     BUILD_INFO,
     CONNECTION_TESTS,

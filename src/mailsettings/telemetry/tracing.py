@@ -13,8 +13,8 @@ from typing import Protocol
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
+from mailsettings.domain.connection_test import Outcome, ProbeReport, StageReport
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.probe import Outcome, ProbeReport, StageReport
 
 STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE = (
     "mailsettings.test.stage",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from mailsettings.domain.access import Account, AccountKind, Credentials, Principal
-from mailsettings.domain.audit import Action
+from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import AccountNotFound
 from mailsettings.use_cases.auditing import AuditedChange, audited
 from mailsettings.use_cases.ports import PasswordHasher, Store, UnitOfWork

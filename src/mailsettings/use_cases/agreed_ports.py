@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from mailsettings.domain.once import IdempotencyKey, IdempotentResult, PreviousRequest
+from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult, PreviousRequest
 from mailsettings.domain.share import Usage
 
 

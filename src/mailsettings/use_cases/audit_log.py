@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit import AuditEntry
-from mailsettings.domain.audit_trail import AuditLogCheck
+from mailsettings.domain.audit_log import AuditEntry
+from mailsettings.domain.audit_witness import AuditLogCheck
 from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable
 from mailsettings.use_cases.ports import Store
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.use_cases.ports import AuditReads, Store

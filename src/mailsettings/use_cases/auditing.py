@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.difference import difference
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.mail_server import MailServer

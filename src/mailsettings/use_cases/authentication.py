@@ -6,11 +6,11 @@ request, on every replica.
 """
 
 from mailsettings.domain.access import Grants, Origin, Permission, Principal, TokenClaims
-from mailsettings.domain.audit import Action
+from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import NotAuthenticated
 from mailsettings.use_cases.auditing import error_name
+from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.ports import Store, TokenReader
-from mailsettings.use_cases.turned_away import DenialLog
 
 
 class Authenticator:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord, timestamp
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord, timestamp
 from mailsettings.domain.backup import CopyResult, DatabaseNotEmpty
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.auditing import write_audit_entry

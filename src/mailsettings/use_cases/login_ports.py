@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from mailsettings.domain.guessing import Failures, LoginAttempt, ThrottleKey
+from mailsettings.domain.login_throttling import Failures, LoginAttempt, ThrottleKey
 
 
 class LoginFailureReads(Protocol):

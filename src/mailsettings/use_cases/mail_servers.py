@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit import Action
+from mailsettings.domain.audit_log import Action
+from mailsettings.domain.change import Replacement
 from mailsettings.domain.changed import Revision
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import MAX_VERSIONS
+from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.once import IdempotencyKey
 from mailsettings.domain.precondition import NO_PRECONDITION, Precondition
-from mailsettings.domain.replacement import Replacement
 from mailsettings.use_cases.auditing import AuditedChange, audited
+from mailsettings.use_cases.idempotency import run_once
 from mailsettings.use_cases.ports import Store, UnitOfWork
-from mailsettings.use_cases.repeats import run_once
 
 DEFAULT_SERVER = "default mail server"
 SERVERS_PER_PAGE = 2000

@@ -5,9 +5,9 @@ from contextlib import suppress
 from typing import Protocol
 
 from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.probe import ProbeReport
+from mailsettings.domain.metrics import Gauge
 from mailsettings.use_cases.ports import Meter
 from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter
 

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, TokenClaims
-from mailsettings.domain.audit import AuditChain, AuditEntry, AuditHead, AuditRecord
+from mailsettings.domain.audit_log import AuditChain, AuditEntry, AuditHead, AuditRecord
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.domain.probe import ProbeReport
 from mailsettings.use_cases.agreed_ports import ProbeAdmissionReads, ProbeAdmissions, RepeatReads, Repeats
 from mailsettings.use_cases.login_ports import (
     KnownNeighbourhoodReads,

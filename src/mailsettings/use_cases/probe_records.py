@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.once import IdempotencyKey
-from mailsettings.domain.probe import ProbeReport
-from mailsettings.use_cases.admission import ConnectionTestLimits
+from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.use_cases.agreed_ports import RepeatReads
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.idempotency import find_result
 from mailsettings.use_cases.ports import Store, UnitOfWork
-from mailsettings.use_cases.repeats import find_result
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from mailsettings.domain.sealing_key import EncryptionKeyReport, ResealResult
+from mailsettings.domain.encryption_keys import EncryptionKeyReport, ResealResult
 from mailsettings.use_cases.ports import AuditLog
 
 Position = tuple[int, Any]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit import Action
+from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import KeyRefused
 from mailsettings.use_cases.auditing import audited
 from mailsettings.use_cases.ports import Store

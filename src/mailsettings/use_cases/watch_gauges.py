@@ -5,9 +5,9 @@ Which server it is, is in the log; its id as a label would be a series for each 
 
 from collections.abc import Sequence
 
-from mailsettings.domain.measurement import Gauge
-from mailsettings.domain.watch import MonitoringSummary
-from mailsettings.use_cases.watch_status import MonitoringStatus
+from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.monitoring import MonitoringSummary
+from mailsettings.use_cases.monitoring_status import MonitoringStatus
 
 SERVERS = ("watched_servers", "Stored mail servers, by what the watch knows of them.")
 CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server ends.")

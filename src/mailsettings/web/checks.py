@@ -6,7 +6,7 @@ from pydantic import AfterValidator
 
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import OAuth2ClientCredentials, PasswordAuthentication, Sender
-from mailsettings.domain.text import require_host
+from mailsettings.domain.syntax import require_host
 
 
 def _validator(check: Callable[[str], object]) -> AfterValidator:

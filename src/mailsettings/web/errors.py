@@ -11,6 +11,7 @@ from starlette.routing import Match
 
 from mailsettings.domain import errors
 from mailsettings.domain.access import Grants
+from mailsettings.domain.connection_test import ProbeFailure, ProbeReport
 from mailsettings.domain.errors import (
     InvalidSetting,
     MailSettingsError,
@@ -20,17 +21,16 @@ from mailsettings.domain.errors import (
     TooMany,
     WeakPrecondition,
 )
-from mailsettings.domain.probe import ProbeFailure, ProbeReport
 from mailsettings.domain.setting import Setting
-from mailsettings.web import refusals
-from mailsettings.web.refusals import (
+from mailsettings.web import request_errors
+from mailsettings.web.report import Vocabulary, failure_sentence, report_members
+from mailsettings.web.request_errors import (
     ConnectionTestFailed,
     MethodNotAllowed,
     ParameterInvalid,
     PathNotFound,
     RequestError,
 )
-from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.validation import request_error
 
 RETRY_AFTER_SECONDS = 5
@@ -53,20 +53,20 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.TooMany: 429,
     errors.IdentityUnavailable: 503,
     errors.StoreUnavailable: 503,
-    refusals.SeveralCredentials: 400,
-    refusals.IncompleteBody: 400,
-    refusals.BodyTooLarge: 413,
-    refusals.HostNotAllowed: 400,
-    refusals.MalformedBody: 400,
-    refusals.MethodNotAllowed: 405,
-    refusals.PathNotFound: 404,
-    refusals.ParameterInvalid: 400,
-    refusals.ParameterMissing: 400,
-    refusals.ConnectionTestFailed: 400,
-    refusals.TooManyRequests: 429,
-    refusals.UnsupportedContentCoding: 415,
-    refusals.UnsupportedContentType: 415,
-    refusals.UnsupportedVersion: 400,
+    request_errors.SeveralCredentials: 400,
+    request_errors.IncompleteBody: 400,
+    request_errors.BodyTooLarge: 413,
+    request_errors.HostNotAllowed: 400,
+    request_errors.MalformedBody: 400,
+    request_errors.MethodNotAllowed: 405,
+    request_errors.PathNotFound: 404,
+    request_errors.ParameterInvalid: 400,
+    request_errors.ParameterMissing: 400,
+    request_errors.ConnectionTestFailed: 400,
+    request_errors.TooManyRequests: 429,
+    request_errors.UnsupportedContentCoding: 415,
+    request_errors.UnsupportedContentType: 415,
+    request_errors.UnsupportedVersion: 400,
     Exception: 500,
 }
 """The status of each error in every API that has no answer of its own for it (RFC 9110 15)."""

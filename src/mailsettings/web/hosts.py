@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.refusals import HostNotAllowed
+from mailsettings.web.request_errors import HostNotAllowed
 
 _HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 

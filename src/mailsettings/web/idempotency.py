@@ -9,8 +9,8 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 from pydantic import WithJsonSchema
 
-from mailsettings.domain.once import IdempotencyKey
-from mailsettings.web.refusals import ParameterInvalid
+from mailsettings.domain.idempotency import IdempotencyKey
+from mailsettings.web.request_errors import ParameterInvalid
 
 BODY_SCOPE_KEY = "mailsettings.body"
 """Where the scope of a request has its body, once it is read."""

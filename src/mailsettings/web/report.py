@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from mailsettings.domain import observation
-from mailsettings.domain.probe import ProbeFailure, ProbeReport, ProbeStage, SettingStep, SettingValue, StageReport
+from mailsettings.domain.connection_test import (
+    ProbeFailure,
+    ProbeReport,
+    ProbeStage,
+    SettingStep,
+    SettingValue,
+    StageReport,
+)
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web import report_schema as schema
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from mailsettings.domain import probe
-from mailsettings.web.documentation import Count, Int32, Int64
+from mailsettings.domain import connection_test
+from mailsettings.web.openapi import Count, Int32, Int64
 
 Absent = SkipJsonSchema[None]
 """What has no value is left out of the JSON, so the documents know no null."""
@@ -74,8 +74,8 @@ class TLSShown(_Shown):
 class StageShown(_Shown):
     """One stage of a connection test; members that do not belong to the stage are left out."""
 
-    stage: Annotated[probe.ProbeStage, Field(description="Which stage.")]
-    outcome: Annotated[probe.Outcome, Field(description="How it ended.")]
+    stage: Annotated[connection_test.ProbeStage, Field(description="Which stage.")]
+    outcome: Annotated[connection_test.Outcome, Field(description="How it ended.")]
     milliseconds: _Milliseconds
     note: Annotated[str | Absent, Field(description="What was found, in words.")] = None
     reply: Annotated[ReplyShown | Absent, Field(description="The last reply of the mail server.")] = None
@@ -98,8 +98,10 @@ class ChangeShown(_Shown):
 class FailureShown(_Shown):
     """Why the test failed, and what to do."""
 
-    code: Annotated[probe.FailureCode, Field(description="Stable name of the failure, meant for programs.")]
-    stage: Annotated[probe.ProbeStage, Field(description="The stage that failed.")]
+    code: Annotated[
+        connection_test.FailureCode, Field(description="Stable name of the failure, meant for programs.")
+    ]
+    stage: Annotated[connection_test.ProbeStage, Field(description="The stage that failed.")]
     title: Annotated[str, Field(description="The failure in a few words.")]
     explanation: Annotated[str, Field(description="What happened and why.")]
     steps: Annotated[list[str], Field(description="What to do, in order.")]
@@ -110,7 +112,9 @@ class FailureShown(_Shown):
 class WarningShown(_Shown):
     """Something that works and should be improved."""
 
-    code: Annotated[probe.WarningCode, Field(description="Stable name of the warning, meant for programs.")]
+    code: Annotated[
+        connection_test.WarningCode, Field(description="Stable name of the warning, meant for programs.")
+    ]
     explanation: Annotated[str, Field(description="What to improve and why.")]
     field: Annotated[str | Absent, Field(description="The setting, by its name in this API.")] = None
 

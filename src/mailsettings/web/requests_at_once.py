@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from mailsettings.web.refusals import TooManyRequests
+from mailsettings.web.request_errors import TooManyRequests
 
 
 class ConcurrentRequests:

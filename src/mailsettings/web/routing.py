@@ -15,16 +15,16 @@ from starlette.types import Message, Receive, Scope, Send
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
+from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import BODY_SCOPE_KEY, mark_replayed
-from mailsettings.web.principal import current_principal
-from mailsettings.web.refusals import (
+from mailsettings.web.normalization import ascii_lower
+from mailsettings.web.request_errors import (
     BodyTooLarge,
     IncompleteBody,
     UnsupportedContentCoding,
     UnsupportedContentType,
 )
-from mailsettings.web.spelling import ascii_lower
 from mailsettings.web.validation import member_names
 
 MAX_BODY_BYTES = 64 * 1024

@@ -7,7 +7,7 @@ proxies stay: a request that meets the end of one is a 502.
 from collections import defaultdict
 from collections.abc import Callable
 
-from mailsettings.web.capacity import Pool
+from mailsettings.server.capacity import Pool
 
 
 class ConnectionSlots:

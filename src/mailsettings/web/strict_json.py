@@ -10,8 +10,8 @@ from codecs import BOM_UTF8
 from collections.abc import Collection, Iterator
 from typing import NoReturn
 
-from mailsettings.web.refusals import MalformedBody
-from mailsettings.web.spelling import ascii_lower
+from mailsettings.web.normalization import ascii_lower
+from mailsettings.web.request_errors import MalformedBody
 
 MAX_DEPTH = 16
 

@@ -10,8 +10,8 @@ from typing import Any, get_args
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 
-from mailsettings.web.refusals import ParameterInvalid, ParameterMissing, RequestError
-from mailsettings.web.spelling import ascii_lower
+from mailsettings.web.normalization import ascii_lower
+from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing, RequestError
 
 _MISSING = {"missing", "union_tag_not_found"}
 

@@ -13,9 +13,8 @@ import httpx
 import pytest
 
 from mailsettings.dialects.checkmarx.schemas import TokenRequest
-
-from fakes import InMemoryStore, ScriptedProber
-from service import SMTP_SETTINGS, TOKEN, Caller, build_service
+from support.fakes import InMemoryStore, ScriptedProber
+from support.service import SMTP_SETTINGS, TOKEN, Caller, build_service
 
 CANARY = "canary-b0c5d1e7"
 SETTINGS = {

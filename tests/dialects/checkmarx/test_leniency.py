@@ -7,10 +7,9 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.secret import Secret
-
-from databases import all_of
-from fakes import ScriptedProber
-from service import SMTP_SETTINGS, Caller
+from support.databases import all_of
+from support.fakes import ScriptedProber
+from support.service import SMTP_SETTINGS, Caller
 
 CANARY = "canary-77f0e1c2"
 SETTINGS: dict[str, Any] = {

@@ -24,9 +24,8 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
-
-from fakes import InMemoryStore, ScriptedProber, as_listed
-from service import SMTP_SETTINGS, build_service
+from support.fakes import InMemoryStore, ScriptedProber, as_listed
+from support.service import SMTP_SETTINGS, build_service
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=40)

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from certificates import authority_pem, key_pem
-from service import MAIL_SERVER, Caller
+from support.certificates import authority_pem, key_pem
+from support.service import MAIL_SERVER, Caller
 
 CANARY = "canary-31d9c0aa"
 MASK = "*" * 10

@@ -3,11 +3,10 @@
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
-
-from bodies import oracle
-from canary import Canary
-from fakes import InMemoryStore
-from service import MAIL_SERVER, Caller
+from support.canary import Canary
+from support.fakes import InMemoryStore
+from support.request_bodies import oracle
+from support.service import MAIL_SERVER, Caller
 
 ROLLBACK = f"{MAIL_SERVER}/actions/rollback"
 OTHER = {**NO_AUTH, "host": "other.example.org"}

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import AmbientCredentials
-from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting
 
 from smtp.cases.situation import AUTH, CONTENT, GREET, NO_LOGIN, RCPT, SENDER, WAITING, Situation

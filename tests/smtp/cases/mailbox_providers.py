@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 
 from smtp.cases.situation import AUTH, CONTENT, GREET, NO_LOGIN, RCPT, SENDER, WAITING, Situation
 

@@ -1,6 +1,6 @@
 """The sender, the recipient and the message: what each server says of them, and what waiting mends."""
 
-from mailsettings.domain.probe import FailureCode, ProbeStage
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting
 
 from smtp.cases.situation import CONTENT, RCPT, SENDER, WAITING, Situation

@@ -1,6 +1,6 @@
 """Services that send for programs: each reply as it was reported."""
 
-from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.connection_test import FailureCode
 
 from smtp.cases.mailbox_providers import replied
 from smtp.cases.situation import AUTH, CONTENT, NO_LOGIN, RCPT, SENDER, WAITING

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from patience import GUARD_SECONDS
+from support.smtp_server import AUTHORITY, HOST
+from support.timeouts import GUARD_SECONDS
+
 from smtp.cases.situation import CLOSE, CUT, IMPLICIT, NONE, SILENT, STARTTLS, Situation
-from smtp_server import AUTHORITY, HOST
 
 _GOOD: Mapping[str, str] = {
     "greeting": "220 mail.example.com ESMTP",

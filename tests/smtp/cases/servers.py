@@ -1,6 +1,6 @@
 """Logins, faults of the server, and accounts, as unknown servers tell of them."""
 
-from mailsettings.domain.probe import FailureCode
+from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.setting import Setting
 
 from smtp.cases.situation import AUTH, GREET, RCPT, SENDER, WAITING, Situation

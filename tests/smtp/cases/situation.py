@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ssl import SSLContext
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
     NoAuthentication,
     PasswordAuthentication,
 )
-from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 

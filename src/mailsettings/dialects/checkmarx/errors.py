@@ -1,10 +1,10 @@
 """What each error is in Checkmarx Access Control's API: a status, and a message."""
 
+from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE
 from mailsettings.dialects.checkmarx.paths import TOKEN
 from mailsettings.dialects.checkmarx.translate import FIELDS
-from mailsettings.dialects.checkmarx.version import MEDIA_TYPE
 from mailsettings.domain import errors
-from mailsettings.web import refusals
+from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 
@@ -25,7 +25,7 @@ TOKEN_STYLE = ErrorStyle(
         500: "server_error",
     },
     answers={
-        refusals.UnsupportedContentType: ErrorResponse(400, "invalid_request")
+        request_errors.UnsupportedContentType: ErrorResponse(400, "invalid_request")
     },  # a parameter of the form is missing
 )
 """The token endpoint answers each error in the shape of OAuth 2.0 (RFC 6749 5.2)."""
@@ -35,7 +35,7 @@ STYLE = ErrorStyle(
     fields=FIELDS,
     answers={
         errors.LoginRefused: ErrorResponse(400),
-        refusals.UnsupportedVersion: ErrorResponse(400, "UnsupportedApiVersion"),
+        request_errors.UnsupportedVersion: ErrorResponse(400, "UnsupportedApiVersion"),
     },
     media_type=MEDIA_TYPE,
     path_styles={TOKEN: TOKEN_STYLE},

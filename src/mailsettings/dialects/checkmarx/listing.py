@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from mailsettings.dialects.checkmarx.translate import ENCRYPTION_TYPES
 from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.use_cases.mail_servers import Page
-from mailsettings.web.pieces import Chunk
+from mailsettings.web.streaming import Chunk
 
 _JSON = TypeAdapter(list[dict[str, object]])
 

@@ -1,6 +1,6 @@
 """Paths as ASP.NET takes them: in any case, with doubled slashes, with or without a last one."""
 
-from mailsettings.web.spelling import ascii_lower, segments
+from mailsettings.web.normalization import ascii_lower, segments
 
 PREFIX = "/cxrestapi"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"

@@ -9,16 +9,18 @@ from pydantic import WithJsonSchema
 
 from mailsettings.dialects.checkmarx import examples, listing, translate
 from mailsettings.dialects.checkmarx import schemas as wire
+from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, require_version
 from mailsettings.dialects.checkmarx.errors import STYLE
 from mailsettings.dialects.checkmarx.paths import SETTINGS
-from mailsettings.dialects.checkmarx.version import MEDIA_TYPE, require_version
 from mailsettings.domain.access import Permission
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import MailServerNotFound
-from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Replacement
-from mailsettings.web.conditions import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.documentation import (
+from mailsettings.web.idempotency import IdempotencyHeader
+from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.openapi import (
     Int32,
     Responses,
     common_error_responses,
@@ -26,13 +28,11 @@ from mailsettings.web.documentation import (
     header_references,
     optional_header,
 )
-from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.pieces import streamed
 from mailsettings.web.preference import Prefer, prefers_representation
-from mailsettings.web.principal import current_principal
-from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import report_json
+from mailsettings.web.request_errors import ParameterInvalid
 from mailsettings.web.routing import StrictRoute, requires_permission
+from mailsettings.web.streaming import streamed
 
 TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")

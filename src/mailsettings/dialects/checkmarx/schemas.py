@@ -21,9 +21,9 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.web import checks
-from mailsettings.web.documentation import Int32, single_value
+from mailsettings.web.normalization import ascii_lower, integral
+from mailsettings.web.openapi import Int32, single_value
 from mailsettings.web.report_schema import ConnectionTestReport
-from mailsettings.web.spelling import ascii_lower, integral
 
 MAX_ID = 2**31 - 1  # the generated client reads an int32
 MAX_ADDRESS_LENGTH = 256  # the generated client's limit for the receiver

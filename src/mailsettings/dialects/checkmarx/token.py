@@ -20,9 +20,9 @@ from mailsettings.dialects.checkmarx import schemas as wire
 from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN
 from mailsettings.domain.access import AccountKind
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
+from mailsettings.web.auth import origin_of
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.documentation import Responses, error_responses
-from mailsettings.web.principal import origin_of
+from mailsettings.web.openapi import Responses, error_responses
 from mailsettings.web.routing import StrictRoute
 
 SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}

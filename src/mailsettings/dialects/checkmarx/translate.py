@@ -1,6 +1,7 @@
 """Between Checkmarx's words and the domain's; pure."""
 
 from mailsettings.dialects.checkmarx import schemas as wire
+from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -13,7 +14,6 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary

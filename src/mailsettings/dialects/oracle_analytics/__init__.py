@@ -8,7 +8,7 @@ from mailsettings.dialects.oracle_analytics.errors import STYLE
 from mailsettings.dialects.oracle_analytics.routes import TAG, router
 from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.spelling import paths_below
+from mailsettings.web.normalization import paths_below
 
 ORACLE_ANALYTICS = Dialect(
     name="oracle-analytics",

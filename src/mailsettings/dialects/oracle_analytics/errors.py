@@ -5,7 +5,7 @@ habit of naming the status.
 """
 
 from mailsettings.dialects.oracle_analytics.translate import FIELDS
-from mailsettings.web import refusals
+from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 STYLE = ErrorStyle(
@@ -26,9 +26,11 @@ STYLE = ErrorStyle(
         503: "ServiceUnavailable",
     },
     answers={
-        refusals.IncompleteBody: ErrorResponse(400, "CannotParseRequest"),
-        refusals.MalformedBody: ErrorResponse(400, "CannotParseRequest"),
-        refusals.ParameterMissing: ErrorResponse(400, "MissingParameter"),
-        refusals.ConnectionTestFailed: ErrorResponse(400, "MailServerTestFailed"),  # ours, as the operation is
+        request_errors.IncompleteBody: ErrorResponse(400, "CannotParseRequest"),
+        request_errors.MalformedBody: ErrorResponse(400, "CannotParseRequest"),
+        request_errors.ParameterMissing: ErrorResponse(400, "MissingParameter"),
+        request_errors.ConnectionTestFailed: ErrorResponse(
+            400, "MailServerTestFailed"
+        ),  # ours, as the operation is
     },
 )

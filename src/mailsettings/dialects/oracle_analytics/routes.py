@@ -11,17 +11,17 @@ from mailsettings.dialects.oracle_analytics.examples import FAILED_TEST, MAIL_SE
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.web.conditions import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
-from mailsettings.web.documentation import (
+from mailsettings.web.idempotency import IdempotencyHeader
+from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.openapi import (
     Responses,
     common_error_responses,
     error_responses,
     header_references,
     optional_header,
 )
-from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.principal import current_principal
 from mailsettings.web.report import report_json
 from mailsettings.web.report_example import PASSED_REPORT
 from mailsettings.web.report_schema import ConnectionTestReport

@@ -22,9 +22,9 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from mailsettings.web import checks
-from mailsettings.web.documentation import single_value
+from mailsettings.web.normalization import integral
+from mailsettings.web.openapi import single_value
 from mailsettings.web.report_schema import ConnectionTestReport
-from mailsettings.web.spelling import integral
 
 
 class Wire(BaseModel):

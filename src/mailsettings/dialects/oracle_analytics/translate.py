@@ -3,6 +3,8 @@
 from pydantic import SecretStr
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
+from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
+from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -14,13 +16,11 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.probe import ProbeReport
-from mailsettings.domain.replacement import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.secret import MASK, Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
-from mailsettings.web.refusals import ParameterInvalid
 from mailsettings.web.report import Vocabulary
+from mailsettings.web.request_errors import ParameterInvalid
 
 FIELDS = {
     Setting.AUTHENTICATION: "auth.authType",

@@ -6,13 +6,20 @@ of a setting: those are in a failure's changes, which each API shows in its own 
 
 from collections.abc import Mapping
 
-from mailsettings.domain.findings import delivery, encryption, login, reaching
+from mailsettings.domain.connection_test import (
+    FailureCode,
+    ProbeFailure,
+    ProbeStage,
+    Steps,
+    SuggestedChange,
+    WarningCode,
+)
+from mailsettings.domain.findings import connection, delivery, encryption, login
 from mailsettings.domain.findings.meaning import Meaning
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.probe import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange, WarningCode
 
 FAILURES: Mapping[FailureCode, Meaning] = {
-    **reaching.FINDINGS,
+    **connection.FINDINGS,
     **encryption.FINDINGS,
     **login.FINDINGS,
     **delivery.FINDINGS,

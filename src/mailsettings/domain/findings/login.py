@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage, SettingStep
 from mailsettings.domain.findings.meaning import AFTER_CONNECT, Meaning
-from mailsettings.domain.probe import FailureCode, ProbeStage, SettingStep
 from mailsettings.domain.setting import Setting
 
 _ASK = "Ask whoever runs the server"

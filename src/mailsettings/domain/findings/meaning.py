@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mailsettings.domain.probe import ProbeStage, Steps
+from mailsettings.domain.connection_test import ProbeStage, Steps
 from mailsettings.domain.setting import Setting
 
 ANY_STAGE = tuple(ProbeStage)

@@ -1,7 +1,7 @@
 """Words about who may send: the login, encryption, the EHLO name, this machine, relaying."""
 
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings.meaning import ENVELOPE
-from mailsettings.domain.probe import FailureCode, ProbeStage
 from mailsettings.smtp.advice import LOGIN_STAGE, Advice
 
 _LOG_IN = r"(log ?in|logged ?in|log ?on|authenticat\w+|AUTH(?![a-z]))"

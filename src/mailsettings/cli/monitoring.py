@@ -1,0 +1,67 @@
+"""The commands about the watch: how the mail servers are, and when their secrets end."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import click
+
+from mailsettings.cli.failures import reporting_errors
+from mailsettings.cli.history import ID_TYPE
+from mailsettings.cli.running import operator, run
+from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, expiry_time
+
+
+@click.group()
+def watch() -> None:
+    """What checks on schedule have found out; see MAILSETTINGS_RECHECK_INTERVAL."""
+
+
+@watch.command()
+@click.option("--json", "as_json", is_flag=True, help="Print each server as a line of JSON.")
+@reporting_errors
+def status(*, as_json: bool) -> None:
+    """Print how each mail server is and since when, and the days left of certificate and secret."""
+    now = datetime.now(UTC).timestamp()
+    for server in run(lambda backend: backend.watch_status.list(operator())):
+        members = dict(_members(server, now))
+        click.echo(json.dumps(members) if as_json else _line(server, members))
+
+
+@click.command()
+@click.argument("day", metavar="DATE", required=False, type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--never", is_flag=True, help="It does not end, or nobody knows when.")
+@click.option("--id", "server_id", type=ID_TYPE, help="By default the default mail server.")
+@reporting_errors
+def secret_ends(day: datetime | None, server_id: int | None, *, never: bool) -> None:
+    """Note that the stored password or client secret ends on DATE, like 2027-03-31, so that it is told before."""
+    if (day is None) is not never:
+        raise click.UsageError("Give either a date or --never.")
+    ends_on = None if day is None else day.date()
+    run(lambda backend: backend.watch_status.set_secret_expiry(operator(), server_id, ends_on))
+
+
+def _members(server: MonitoredServer, now: float) -> Iterator[tuple[str, object]]:
+    certificate, secret = server.certificate_ends_at, server.secret_ends_on
+    yield from {"id": server.server_id, "host": server.host, "port": server.port}.items()
+    yield from {"state": str(server.health), "stage": server.stage, "code": server.code}.items()
+    yield from {"since": _iso(server.since), "checkedAt": _iso(server.checked_at)}.items()
+    yield "certificateDaysLeft", None if certificate is None else days_left(certificate, now)
+    yield "secretEndsOn", None if secret is None else secret.isoformat()
+    yield "secretDaysLeft", None if secret is None else days_left(expiry_time(secret), now)
+
+
+def _line(server: MonitoredServer, members: dict[str, object]) -> str:
+    parts = [str(server.server_id), f"{server.host}:{server.port}", str(server.health)]
+    if server.health is not Health.UNCHECKED:
+        parts.append(f"since {members['since']}")
+    if server.code is not None:
+        parts.append(f"{server.stage}: {server.code}")
+    for name, what in (("certificateDaysLeft", "certificate"), ("secretDaysLeft", "secret")):
+        if members[name] is not None:
+            parts.append(f"{what}: {members[name]} days left")
+    return "\t".join(parts)
+
+
+def _iso(moment: float | None) -> str | None:
+    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

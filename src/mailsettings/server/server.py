@@ -1,0 +1,152 @@
+"""The server of one process: uvicorn's, with limits for TLS, and an end that nobody can put off.
+
+Told to end by a signal it first says that it is not ready, and serves on for as long as a balancer needs to
+notice. Then it takes no more, and what runs has the grace time. Whoever is not done by then is cut off, without
+an answer: nobody can tell any more whether the request was carried out.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from math import ceil
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.server import HANDLED_SIGNALS
+
+from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits
+from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionTimeouts
+from mailsettings.server.listener import Listener
+from mailsettings.web.open_files import raise_open_file_limit
+from mailsettings.web.slots import ConnectionSlot
+
+_log = logging.getLogger("mailsettings.server")
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownTimeouts:
+    """Seconds: how long it serves on, not ready, and how long what runs may then take."""
+
+    drain: float = 0
+    grace: float = 30
+
+
+class Server(uvicorn.Server):
+    """One of several *workers* leaves it to their parent to end it at once."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        shutdown_timeouts: ShutdownTimeouts,
+        timeouts: ConnectionTimeouts,
+        limits: CapacityLimits,
+        *,
+        is_worker: bool = False,
+    ) -> None:
+        super().__init__(config)
+        config.timeout_graceful_shutdown = (
+            ceil(shutdown_timeouts.grace) + 1
+        )  # in case a task does not let itself be cancelled
+        self._shutdown_timeouts = shutdown_timeouts
+        self._timeouts = timeouts
+        self._limits = limits
+        self._is_worker = is_worker
+        self._signalled_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's, with bounds for all connections together."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        capacity = Capacity(
+            replace(self._limits, max_connections=raise_open_file_limit(self._limits.max_connections))
+        )
+        self.lifespan.state[CAPACITY_STATE_KEY] = capacity
+        self._listener = Listener(capacity, self._connection, self._timeouts, self.config.ssl)
+        self.config.loaded_app = _ignoring_cancellation(self.config.loaded_app)
+        host, port = self.config.host, self.config.port
+        listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
+            {"host": host, "port": port}
+        ]
+        try:
+            self.servers = [await self._listen(**where) for where in listening]
+        except OSError as error:
+            _log.error("%s", error)
+            await self.lifespan.shutdown()
+            sys.exit(STARTUP_FAILURE)
+        self.started = True
+
+    async def _listen(self, **where: Any) -> asyncio.Server:
+        options = {"backlog": self.config.backlog, **where}
+        server: asyncio.Server = await asyncio.get_running_loop().create_server(self._listener.accept, **options)
+        return server
+
+    def _connection(self, slot: ConnectionSlot, allocation: Allocation) -> BoundedConnection:
+        return BoundedConnection(
+            slot,
+            allocation,
+            self._timeouts,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """To end when told is to end well; uvicorn would raise the signal again, to die of it."""
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self.handle_exit)
+        yield
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signals are handled
+        """The first time begin to end, the second time end at once.
+
+        A worker may hear of it twice without meaning it: from its parent, and from whoever tells both.
+        """
+        if self._signalled_at is None:
+            self._signalled_at = time.monotonic()
+        elif not self._is_worker:
+            # Not by the signal itself, which the system keeps from the first process of a container.
+            os._exit(128 + sig)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether to stop; it is asked ten times a second."""
+        if self._signalled_at is not None:
+            self.lifespan.state[DRAINING_STATE_KEY] = True
+            self.should_exit = time.monotonic() - self._signalled_at >= self._shutdown_timeouts.drain
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, and wait for what runs."""
+        over = asyncio.get_running_loop().call_later(self._shutdown_timeouts.grace, self._cut_off)
+        self._listener.close()
+        await super().shutdown(sockets)
+        over.cancel()
+
+    def _cut_off(self) -> None:
+        connections, tasks = list(self.server_state.connections), list(self.server_state.tasks)
+        _log.warning("Cut off %d connections and %d requests after the grace time.", len(connections), len(tasks))
+        for connection in connections:
+            connection.transport.abort()
+        for task in tasks:
+            task.cancel()
+
+
+def _ignoring_cancellation(app: ASGIApp) -> ASGIApp:
+    """What is cancelled is no mistake of the application's, as which uvicorn would log it."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return run

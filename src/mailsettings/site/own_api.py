@@ -1,0 +1,23 @@
+"""What our own APIs, beside the vendors', have in common: errors of the plainest shape."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from mailsettings.domain.setting import Setting
+from mailsettings.web.errors import ErrorStyle
+from mailsettings.web.openapi import common_error_responses
+
+
+class Refusal(BaseModel):
+    """Why a request was refused."""
+
+    message: Annotated[str, Field(description="What is wrong and what to do.")]
+
+
+ERRORS = common_error_responses(Refusal)
+
+STYLE = ErrorStyle(
+    body=lambda _answer, message: {"message": message},
+    fields={setting: str(setting) for setting in Setting},
+)

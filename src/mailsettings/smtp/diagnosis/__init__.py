@@ -1,0 +1,1 @@
+"""Explain why a connection test failed, and find settings that would work."""

@@ -1,0 +1,90 @@
+"""From what a refusal means to a finding about this test: its settings, its EHLO name, the server's limits."""
+
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
+from mailsettings.domain.findings import FAILURES, failure
+from mailsettings.domain.mail_server import AmbientCredentials, ConnectionSecurity
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
+from mailsettings.smtp.advice import Advice
+from mailsettings.smtp.journal import Journal
+
+_EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
+_TEMPORARY_CODES = {FailureCode.SERVER_UNAVAILABLE, FailureCode.TEMPORARY_REFUSAL}
+_POLICY_EXPLANATION = (
+    "a rule of the server forbids this, and the reply does not say which; "
+    "so far it knows the sender, the login and this machine."
+)
+_LOGIN_STILL_REQUIRED = (
+    "the server asks for a login, although it accepted this one; the account may not be one that sends.",
+    ("Ask whoever runs the server whether this account may send mail.",),
+)
+_RELAY_STILL_REFUSED = (
+    "the server does not relay to other domains here, although it accepted the login.",
+    (
+        "Ask whoever runs the server whether this login may send to other domains.",
+        "Use the port for message submission: 587 with STARTTLS, or 465 with implicit TLS.",
+    ),
+)
+
+
+def finding_from_advice(advice: Advice, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
+    """*advice* as a finding about this test; *refusal* is the reply, fit to be shown."""
+    explanation, steps = _adjust_to_test(advice, journal)
+    return failure(
+        advice.code,
+        journal.stage,
+        explanation=explanation,
+        steps=steps,
+        changes=_suggested_changes(advice.code, journal),
+        reply=refusal,
+    )
+
+
+def _adjust_to_test(advice: Advice, journal: Journal) -> tuple[str, Steps]:  # noqa: PLR0911  # a table
+    """The row's words, else the catalogue's, with what this test knows beside."""
+    meaning = FAILURES[advice.code]
+    explanation, steps = advice.explanation or meaning.explanation, advice.steps or meaning.steps
+    match advice.code:
+        case FailureCode.EHLO_NAME_REFUSED if journal.ehlo_name:
+            return f"{explanation.rstrip('.')} (EHLO name: {journal.ehlo_name}).", steps
+        case FailureCode.MESSAGE_TOO_LARGE:
+            return f"{explanation.rstrip('.')}{_size_explanation(journal)}.", steps
+        case FailureCode.AUTHENTICATION_REQUIRED if journal.logged_in and not advice.explanation:
+            return _LOGIN_STILL_REQUIRED
+        case FailureCode.RELAY_REFUSED if journal.logged_in and not advice.explanation:
+            return _RELAY_STILL_REFUSED
+        case FailureCode.POLICY_REFUSED if journal.stage is ProbeStage.SENDER:
+            return _POLICY_EXPLANATION, steps
+        case code if code in _TEMPORARY_CODES and journal.stage is ProbeStage.GREET and journal.greeted:
+            hint = f"If it stays so, set {_EHLO}: some servers close the connection at a name they do not accept."
+            return explanation, (*steps, hint)
+        case _:
+            return explanation, steps
+
+
+def _size_explanation(journal: Journal) -> str:
+    limit = journal.offered.size_limit
+    return f": the server's limit (SIZE) is {limit} bytes" if limit else ", whose limit it did not name"
+
+
+def _suggested_changes(code: FailureCode, journal: Journal) -> tuple[SuggestedChange, ...]:
+    match code:
+        case FailureCode.ENCRYPTION_REQUIRED:
+            return (SuggestedChange(Setting.SECURITY, suggested=ConnectionSecurity.STARTTLS),)
+        case FailureCode.EHLO_NAME_REFUSED:
+            return (SuggestedChange(Setting.EHLO_NAME, current=journal.ehlo_name or None),)
+        case FailureCode.AUTHENTICATION_REQUIRED | FailureCode.RELAY_REFUSED if journal.server.secret is None:
+            return _login_changes(journal)
+        case FailureCode.RELAY_REFUSED | FailureCode.AUTHENTICATION_REQUIRED:
+            return (SuggestedChange(Setting.USERNAME),)
+        case FailureCode.POLICY_REFUSED if journal.stage is ProbeStage.SENDER:
+            return (SuggestedChange(Setting.SENDER_ADDRESS),)
+        case _:
+            return ()
+
+
+def _login_changes(journal: Journal) -> tuple[SuggestedChange, ...]:
+    """The settings that a login needs. With the machine's own credentials no user name is ever sent."""
+    ambient = isinstance(journal.server.authentication, AmbientCredentials)
+    first = Setting.DEFAULT_CREDENTIALS if ambient else Setting.AUTHENTICATION
+    return (SuggestedChange(first), SuggestedChange(Setting.USERNAME), SuggestedChange(Setting.PASSWORD))

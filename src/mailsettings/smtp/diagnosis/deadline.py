@@ -1,0 +1,61 @@
+"""What a passed deadline says: what was waited for, what had worked until then, and how to allow more time."""
+
+from collections.abc import Mapping
+
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
+from mailsettings.smtp.journal import Journal
+
+AWAITED_HANDSHAKE = "the TLS handshake"
+AWAITED_GREETING = "the server's greeting"
+_DEADLINE_SETTING = SERVICE_SETTINGS[Setting.DEADLINE]
+_MORE_TIME = f"Let whoever runs this service allow more time with {_DEADLINE_SETTING}"
+_STAGE_NAMES: Mapping[ProbeStage, str] = {
+    ProbeStage.CONNECT: "connecting",
+    ProbeStage.SECURE: "TLS",
+    ProbeStage.GREET: "the greeting",
+    ProbeStage.AUTHENTICATE: "the login",
+    ProbeStage.SENDER: "the sender",
+    ProbeStage.RECIPIENT: "the recipient",
+}
+_SLOW_GREETING: Steps = (
+    f"{_MORE_TIME}: some servers wait on purpose before they greet, or look this machine's address up first.",
+    "If the server stays silent, ask whoever runs it, or see whether a firewall on the way holds the connection.",
+)
+_STALLED_HANDSHAKE: Steps = (
+    "Let whoever runs the network check the packet size (MTU) on the way: a handshake needs large packets.",
+    "See whether a firewall or virus scanner on the way inspects encrypted mail.",
+    f"{_MORE_TIME}, if the server is only slow.",
+)
+_NO_HANDSHAKE: Steps = (
+    "See whether the server begins with TLS on this port, or a firewall on the way holds the connection.",
+    f"{_MORE_TIME}, if the server is only slow.",
+)
+_SLOW_REPLY: Steps = (
+    f"{_MORE_TIME}, if the server is known to be slow.",
+    "Ask whoever runs the server what it waits for: its log shows this test.",
+)
+
+
+def explain_deadline(journal: Journal) -> ProbeFailure:
+    """The finding where *journal* stands."""
+    if journal.stage is ProbeStage.RESOLVE:
+        return failure(FailureCode.NAME_SERVER_TIMED_OUT, journal.stage)
+    explanation = f"{journal.awaited or 'an answer'} did not come within {journal.deadline_seconds:g} seconds"
+    worked = ", ".join(_STAGE_NAMES[stage] for stage in journal.passed if stage in _STAGE_NAMES)
+    return failure(
+        FailureCode.DEADLINE_EXCEEDED,
+        journal.stage,
+        explanation=f"{explanation}; this had worked until then: {worked}." if worked else f"{explanation}.",
+        steps=_steps(journal),
+        changes=(SuggestedChange(Setting.DEADLINE, current=f"{journal.deadline_seconds:g}"),),
+    )
+
+
+def _steps(journal: Journal) -> Steps:
+    if journal.awaited == AWAITED_HANDSHAKE:
+        by_starttls = journal.server.security is ConnectionSecurity.STARTTLS
+        return _STALLED_HANDSHAKE if by_starttls else _NO_HANDSHAKE
+    return _SLOW_GREETING if journal.awaited == AWAITED_GREETING else _SLOW_REPLY

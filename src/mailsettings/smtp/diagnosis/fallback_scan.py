@@ -1,0 +1,287 @@
+"""What would have worked: found out after the first try failed, or while its answer does not come.
+
+The connection of the settings comes first and alone. What follows never speaks before a greeting where a greeting
+comes first: mail servers delay the greeting on purpose and punish those who cannot wait (sendmail's greet_pause,
+Postfix's postscreen), and fail2ban reads what they log. See docs/decisions/0004.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
+from mailsettings.domain.observation import AddressAttempt
+from mailsettings.domain.setting import Setting
+from mailsettings.smtp.dhe import DHE_ONLY
+from mailsettings.smtp.diagnosis.failures import not_smtp
+from mailsettings.smtp.diagnosis.inspection import INSPECTION_TIMEOUT_SECONDS, PortInspector, PortProtocol
+from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.tls import TLS_CODES, add_certificate_details
+from mailsettings.smtp.errors import StageFailed
+from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.tls_reasons import client_certificate_failure
+
+_NO_CONNECTION_CODES = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
+_USE_ENCRYPTION_STEPS = (
+    "Use a port that encrypts, as 587 with STARTTLS or 465 with implicit TLS: else others can read the login.",
+    "Or ask whoever runs the server to offer encryption.",
+)
+_NOTHING_FOUND_STEPS = (
+    "Check the port: 587 with STARTTLS and 465 with implicit TLS are common.",
+    "Ask whoever runs the server which port and connection security it speaks.",
+)
+_HANDSHAKE_CODES = {
+    FailureCode.CONNECTION_LOST,
+    FailureCode.TLS_HANDSHAKE_FAILED,
+    FailureCode.TLS_NO_COMMON_ALGORITHM,
+}
+_SECURITY_IN_WORDS = {
+    ConnectionSecurity.NONE: "speaks without encryption",
+    ConnectionSecurity.STARTTLS: "begins in clear and offers STARTTLS",
+    ConnectionSecurity.IMPLICIT_TLS: "speaks implicit TLS, from the first byte",
+}
+
+T = TypeVar("T")
+Scan = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanTimeouts:
+    """Seconds of silence after which a port may be looked at in another way; `silence` is for any port.
+
+    `implicit_tls` is for the ports on which TLS comes first by their nature. `grace` is what the first try still
+    gets once a look has found another way: a slow server on the right port is not told that it is the wrong one.
+    """
+
+    implicit_tls: float = 1.0
+    silence: float = 8.0
+    grace: float = 1.5
+    before_speaking: float = 0.7
+    look: float = 1.0
+    """Both on a port that has been silent for `silence` already; other ports need the rest of the time."""
+
+
+class FallbackScan:
+    """Looks for another way to reach *server*; other ports only where *ports* names them as usual."""
+
+    def __init__(
+        self,
+        inspection: PortInspector,
+        server: MailServer,
+        ports: KnownPorts,
+        waits: ScanTimeouts,
+        turns: asyncio.Semaphore,
+    ) -> None:
+        self._inspection = inspection
+        self._server = server
+        self._ports = ports
+        self._waits = waits
+        self._turns = turns
+        self._other_port: tuple[int, ConnectionSecurity] | None = None
+        self._settled: ProbeFailure | None = None
+
+    def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
+        """Look at the address that answered the first try."""
+        self._inspection.use_attempts(attempts)
+
+    async def while_waiting(self, stage: ProbeStage, work: Awaitable[T]) -> T:
+        """Return the result of *work*; a port that stays silent is looked at, and a finding ends the wait.
+
+        Raises `StageFailed`, and what *work* raises.
+        """
+        working = asyncio.ensure_future(work)
+        scanning = asyncio.ensure_future(self._scan_silent_port(stage))
+        try:
+            await asyncio.wait({working, scanning}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done() and scanning.exception():
+                await asyncio.wait({working}, timeout=self._waits.grace)
+                if not working.done():
+                    scanning.result()  # raises
+            return await working
+        finally:
+            await _cancel(working, scanning)
+
+    async def improve(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        """Return a better failure than *found* if a look finds one; certificates go into *journal*."""
+        if self._settled and not journal.greeted:
+            return self._settled
+        if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
+            return found if journal.greeted or self._other_port is None else self._pointing_to_other_port(found)
+        look = self._choose_scan(found, journal)
+        if look is None:
+            return found
+        async with self._turns:
+            return await look(found, journal)
+
+    def _choose_scan(self, found: ProbeFailure, journal: Journal) -> Scan | None:
+        """Return the look that may explain *found*, if any."""
+        if found.code in _NO_CONNECTION_CODES:
+            return self._scan_unreachable
+        if found.code is FailureCode.STARTTLS_NOT_OFFERED:
+            return self._without_starttls
+        if self._doubts_security(found, journal):
+            return self._scan_security
+        if found.code in TLS_CODES and found.stage is ProbeStage.SECURE:
+            return self._inspect_encryption
+        return None
+
+    async def _scan_silent_port(self, stage: ProbeStage) -> None:
+        """Look at a port that says nothing, then at the other ports. Raises `StageFailed` with what settles it."""
+        clear_on_tls_port = stage is ProbeStage.GREET and not self._implicit and self._is_tls_port
+        first = self._waits.implicit_tls if clear_on_tls_port else self._waits.silence
+        await asyncio.sleep(first)
+        async with self._turns:
+            waits = self._waits
+            self._settled = await self._by_security(stage, waits.look, speak_after=waits.before_speaking)
+        if self._settled:
+            raise StageFailed.of(self._settled)
+        await asyncio.sleep(self._waits.silence - first)
+        async with self._turns:
+            self._other_port = await self._find_other_port()
+
+    async def _scan_unreachable(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
+        self._other_port = await self._find_other_port()
+        return self._pointing_to_other_port(found)
+
+    async def _scan_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        if better := await self._by_security(
+            found.stage, INSPECTION_TIMEOUT_SECONDS, speak_after=self._waits.silence
+        ):
+            return better
+        if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
+            begin = found.explanation.rstrip(".")
+            return replace(
+                found, explanation=f"{begin}; nothing better was found on it.", steps=_NOTHING_FOUND_STEPS
+            )
+        in_tls = found.code in TLS_CODES and found.stage is ProbeStage.SECURE
+        return await self._inspect_encryption(found, journal) if in_tls else found
+
+    @property
+    def _implicit(self) -> bool:
+        return self._server.security is ConnectionSecurity.IMPLICIT_TLS
+
+    @property
+    def _is_tls_port(self) -> bool:
+        return self._server.port in self._ports.implicit_tls
+
+    def _doubts_security(self, found: ProbeFailure, journal: Journal) -> bool:
+        """Whether it failed before anything was heard that fits the security of the settings."""
+        if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
+            return True
+        if journal.greeted or found.code not in {FailureCode.CONNECTION_LOST, FailureCode.NOT_SMTP}:
+            return False
+        if self._implicit:
+            return found.stage in {ProbeStage.SECURE, ProbeStage.GREET}
+        # A server that closed in silence may be about to ban: only where TLS comes first is it asked again.
+        return found.stage is ProbeStage.GREET and (self._is_tls_port or found.code is FailureCode.NOT_SMTP)
+
+    async def _by_security(self, stage: ProbeStage, wait: float, speak_after: float) -> ProbeFailure | None:
+        """Return the failure that says what this port speaks, if that is not what the settings say."""
+        settled = self._ports.are_settled(self._server.port)
+        spoken = await self._spoken(stage, wait, None if settled else speak_after)
+        if spoken.other is not None:
+            return not_smtp(stage, spoken.other)
+        if spoken.security is None:
+            return None
+        suggested = self._safe_suggestion(spoken.security)
+        change = SuggestedChange(Setting.SECURITY, suggested=suggested)
+        explanation = f"this port {_SECURITY_IN_WORDS[spoken.security]}."
+        code = FailureCode.WRONG_CONNECTION_SECURITY
+        if suggested is None:
+            return failure(code, stage, explanation=explanation, steps=_USE_ENCRYPTION_STEPS, changes=(change,))
+        return failure(code, stage, explanation=explanation, changes=(change,))
+
+    async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> PortProtocol:
+        """Look at the port in the way that the settings do not use."""
+        port, look = self._server.port, self._inspection
+        if self._implicit and stage is ProbeStage.SECURE:
+            patient = self._waits.silence if port in self._ports.greeting else wait
+            spoken = await look.in_clear(port, wait=patient, speak_after=speak_after)
+            return PortProtocol() if spoken.other == "TLS" else spoken  # which is what it should be
+        if self._implicit:
+            return PortProtocol(other=(await look.in_tls(port, wait=wait, speak_after=speak_after)).other)
+        if port in self._ports.greeting:
+            return PortProtocol()
+        spoken = await look.in_tls(port, wait=wait, speak_after=speak_after)
+        if spoken.is_known or self._is_tls_port:
+            return spoken
+        return PortProtocol(other=(await look.in_clear(port, wait=wait, speak_after=speak_after)).other)
+
+    def _safe_suggestion(self, security: ConnectionSecurity) -> ConnectionSecurity | None:
+        """No encryption is not suggested to settings that log in."""
+        return None if security is ConnectionSecurity.NONE and self._server.secret else security
+
+    async def _without_starttls(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
+        """Look for another way to be encrypted; none at all is only suggested where there is no login."""
+        self._other_port = await self._find_other_port()
+        if self._other_port is not None:
+            return self._pointing_to_other_port(found)
+        suggested = self._safe_suggestion(ConnectionSecurity.NONE)
+        changes = (SuggestedChange(Setting.SECURITY, suggested=suggested),)
+        return replace(self._pointing_to_other_port(found), changes=changes)
+
+    async def _find_other_port(self) -> tuple[int, ConnectionSecurity] | None:
+        """Return the best of this host's usual ports that answers, and how it should be used.
+
+        They are looked at one after the other, best first; a port without encryption is only for settings that
+        do not log in, and only where no port encrypts.
+        """
+        in_clear: tuple[int, ConnectionSecurity] | None = None
+        for port in self._other_ports:
+            spoken = await self._look_at_other(port)
+            if spoken.security is ConnectionSecurity.NONE:
+                in_clear = in_clear or (port, spoken.security)
+            elif spoken.security is not None:
+                return port, spoken.security
+        return None if self._server.secret else in_clear
+
+    @property
+    def _other_ports(self) -> list[int]:
+        return [port for port in self._ports.usual if port != self._server.port]
+
+    async def _look_at_other(self, port: int) -> PortProtocol:
+        implicit = self._ports.usual[port] is ConnectionSecurity.IMPLICIT_TLS
+        return await (self._inspection.in_tls(port) if implicit else self._inspection.in_clear(port))
+
+    def _pointing_to_other_port(self, found: ProbeFailure) -> ProbeFailure:
+        """Return *found* with the port that was found, or with the ports that were looked at in vain."""
+        begin = found.explanation.rstrip(".")
+        if self._other_port is None:
+            looked = ", ".join(map(str, self._other_ports))
+            nothing = f"{begin}; of its other usual ports ({looked}) none offers a better way."
+            return replace(found, explanation=nothing) if looked else found
+        port, security = self._other_port
+        changes: list[SuggestedChange] = [SuggestedChange(Setting.PORT, suggested=port)]
+        suggested = self._safe_suggestion(security)
+        if suggested is not self._server.security:
+            changes.append(SuggestedChange(Setting.SECURITY, suggested=suggested))
+        explanation = f"{begin}; port {port} of this host answers, and {_SECURITY_IN_WORDS[security]}."
+        return replace(found, explanation=explanation, changes=tuple(changes))
+
+    async def _inspect_encryption(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
+        session = await self._inspection.encryption(self._server.port, self._server.security)
+        if session is None:
+            return await self._inspect_key_exchange(found) if found.code in _HANDSHAKE_CODES else found
+        journal.observe(tls=session)
+        return add_certificate_details(session, found, logs_in=self._server.secret is not None)
+
+    async def _inspect_key_exchange(self, found: ProbeFailure) -> ProbeFailure:
+        port, security = self._server.port, self._server.security
+        trouble = await self._inspection.dhe_trouble(port, security)
+        if trouble is None:
+            demanded = await self._inspection.demands_certificate(port, security)
+            return client_certificate_failure(found) if demanded else found
+        said = "" if trouble == DHE_ONLY else f", and OpenSSL says of it: {trouble}"
+        explanation = f"the server offers {DHE_ONLY} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
+        steps = ("Ask whoever runs the server to offer ECDHE key exchange, or TLS 1.3.",)
+        code = FailureCode.TLS_KEY_EXCHANGE_WEAK if said else FailureCode.TLS_NO_COMMON_ALGORITHM
+        return failure(code, found.stage, explanation=explanation, steps=steps)
+
+
+async def _cancel(*tasks: "asyncio.Future[Any]") -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

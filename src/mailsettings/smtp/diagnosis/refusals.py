@@ -1,0 +1,165 @@
+"""What a reply of refusal means: the evidence in it comes before the command that it answers.
+
+In this order: what the provider is known to mean; the words; the enhanced status code; and only then the reply
+code and the stage. A first digit of 4 does not mean that waiting helps: "relay access denied" is a 454 in Postfix.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
+from mailsettings.domain.findings import failure
+from mailsettings.domain.findings.meaning import ENVELOPE
+from mailsettings.domain.mail_server import ConnectionSecurity, OAuth2ClientCredentials
+from mailsettings.domain.observation import SMTPReply
+from mailsettings.smtp.advice import LOGIN_STAGE, Advice
+from mailsettings.smtp.diagnosis import phrases, providers
+from mailsettings.smtp.diagnosis.advice import finding_from_advice
+from mailsettings.smtp.errors import ReplyError, TokenRejected
+from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.replies import displayable_reply, displayable_text
+from mailsettings.smtp.status import code_for_enhanced_status
+
+SEND_PERMISSION = "SMTP.SendAsApp"
+MAX_READ_LENGTH = 2048
+_SERVICE_UNAVAILABLE = 421  # RFC 5321 3.8: at any time
+_PERMANENT, _TRANSIENT = 5, 4
+_EARLY_STAGES = (ProbeStage.GREET, ProbeStage.SECURE)
+_ADDRESSES_AND_HOST_NAMES = re.compile(
+    r"<[^>]*>|(?<!\S)[^\s@]++@\S+|(?<![\w.-])[\w-]++(?:\.[\w-]++)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?",
+    re.IGNORECASE,
+)
+"""Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
+
+
+def _always(_journal: Journal) -> bool:
+    return True
+
+
+def _in_clear(journal: Journal) -> bool:
+    return journal.server.security is ConnectionSecurity.NONE
+
+
+def _login_was_skipped(journal: Journal) -> bool:
+    """A command out of order: the one that is missing is AUTH."""
+    return not journal.logged_in and bool(journal.offered.mechanisms)
+
+
+def _starttls_done(journal: Journal) -> bool:
+    return journal.encrypted
+
+
+@dataclass(frozen=True, slots=True)
+class _DefaultMeaning:
+    """What a refusal means by its code, any where none are given, and the stages where it comes."""
+
+    meaning: FailureCode
+    stages: Iterable[ProbeStage]
+    codes: tuple[int, ...] = ()
+    of: Callable[[Journal], bool] = _always
+
+    def matches(self, said: SMTPReply, journal: Journal) -> bool:
+        return journal.stage in self.stages and (not self.codes or said.code in self.codes) and self.of(journal)
+
+
+_DEFAULT_MEANINGS = (
+    # RFC 3207 4 and RFC 4954 6: 530 "Must issue a STARTTLS command first", 538 for a mechanism.
+    _DefaultMeaning(FailureCode.ENCRYPTION_REQUIRED, (*LOGIN_STAGE, *ENVELOPE), (538,), _in_clear),
+    _DefaultMeaning(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (530, 535)),  # RFC 4954 6
+    _DefaultMeaning(FailureCode.AUTHENTICATION_REQUIRED, ENVELOPE, (503,), _login_was_skipped),
+    _DefaultMeaning(
+        FailureCode.UNEXPECTED_REPLY, ENVELOPE, (500, 502, 503)
+    ),  # RFC 5321 4.2.4: unknown, out of order
+    # RFC 4954 4 and 6, RFC 5321 4.2.4: unknown, not implemented, too weak, too long, out of order.
+    _DefaultMeaning(FailureCode.MECHANISM_REFUSED, LOGIN_STAGE, (500, 501, 502, 503, 504, 534, 538)),
+    _DefaultMeaning(FailureCode.ACCOUNT_DISABLED, LOGIN_STAGE, (525,)),  # RFC 5248 2.4
+    _DefaultMeaning(FailureCode.AUTHENTICATION_FAILED, LOGIN_STAGE),
+    _DefaultMeaning(FailureCode.MESSAGE_TOO_LARGE, (ProbeStage.SENDER, ProbeStage.CONTENT), (552,)),  # RFC 1870 6
+    _DefaultMeaning(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
+    _DefaultMeaning(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
+    _DefaultMeaning(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
+    _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done),  # the greeting after it
+    _DefaultMeaning(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
+    _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
+)
+
+
+def explain_refusal(answer: ReplyError, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
+    """What *answer* means where *journal* stands; *refusal* is the same made fit to be shown."""
+    stage = journal.stage
+    if refusal.code // 100 not in {_TRANSIENT, _PERMANENT}:
+        code = FailureCode.DELIVERY_UNKNOWN if journal.message_sent else FailureCode.UNEXPECTED_REPLY
+        return failure(code, stage, reply=refusal)
+    said = displayable_reply(answer.code, answer.text, (), MAX_READ_LENGTH)
+    advice = providers.find_advice(said, stage)
+    if _logs_in_with_token(journal) and (advice is None or advice.code is FailureCode.AUTHENTICATION_FAILED):
+        return _explain_token_rejection(answer, refusal, journal)
+    advice = advice or _advice_for(replace(said, text=_ADDRESSES_AND_HOST_NAMES.sub(" ", said.text)), journal)
+    return finding_from_advice(advice, refusal, journal)
+
+
+_DENIED = re.compile(r"(?<!relay )access denied\W*$|permissions? to (submit|send)\b", re.IGNORECASE)
+_NOT_LOGGED_IN = Advice(
+    FailureCode.AUTHENTICATION_REQUIRED,
+    "",
+    "the server denies access to clients that have not logged in, and it offers a login.",
+)
+
+
+def _advice_for(said: SMTPReply, journal: Journal) -> Advice:
+    """The row that fits *said*, whose names are taken out; one is made where only code and place speak."""
+    if _is_denied_without_login(said, journal):
+        return _NOT_LOGGED_IN
+    for_now = said.code // 100 == _TRANSIENT
+    rows = (*phrases.GREYLISTING, *phrases.ROWS, *phrases.BUSY) if for_now else phrases.ROWS
+    fitting = (row for row in rows if row.matches(said, journal.stage) and _is_plausible(row.code, journal))
+    found = next(fitting, None)
+    subject = code_for_enhanced_status(said.enhanced_code)
+    vague = found is None or found in phrases.BUSY
+    if vague and subject is not None and _is_plausible(subject, journal):
+        return Advice(subject, "")
+    return found or Advice(_default_code(said, journal), "")
+
+
+def _is_denied_without_login(said: SMTPReply, journal: Journal) -> bool:
+    """Postfix's submission ports say no more than "Access denied" (`permit_sasl_authenticated, reject`)."""
+    could_log_in = journal.offered.mechanisms and not journal.logged_in
+    return bool(could_log_in and journal.stage in ENVELOPE and _DENIED.search(said.text))
+
+
+def _default_code(said: SMTPReply, journal: Journal) -> FailureCode:
+    if said.code == _SERVICE_UNAVAILABLE or (said.code // 100 == _TRANSIENT and journal.stage is ProbeStage.GREET):
+        return FailureCode.SERVER_UNAVAILABLE
+    if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY_STAGES:
+        return FailureCode.TEMPORARY_REFUSAL
+    place = next(place for place in _DEFAULT_MEANINGS if place.matches(said, journal))
+    is_policy = (said.enhanced_code or "")[1:] in {".7.0", ".7.1"}  # RFC 3463 3.8: not authorised, no more
+    if is_policy and not place.codes and journal.stage in {ProbeStage.SENDER, ProbeStage.RECIPIENT}:
+        return FailureCode.POLICY_REFUSED
+    return place.meaning
+
+
+def _is_plausible(code: FailureCode, journal: Journal) -> bool:
+    """Whether *code* can be right: encryption is missing only in clear, and a login is refused at AUTH."""
+    if code is FailureCode.ENCRYPTION_REQUIRED:
+        return _in_clear(journal)
+    if code in {FailureCode.AUTHENTICATION_FAILED, FailureCode.MECHANISM_REFUSED}:
+        return journal.stage is ProbeStage.AUTHENTICATE
+    if code is FailureCode.RECIPIENT_REFUSED:
+        return journal.stage in {ProbeStage.RECIPIENT, ProbeStage.CONTENT}
+    return True
+
+
+def _logs_in_with_token(journal: Journal) -> bool:
+    login = journal.server.authentication
+    return journal.stage is ProbeStage.AUTHENTICATE and isinstance(login, OAuth2ClientCredentials)
+
+
+def _explain_token_rejection(answer: ReplyError, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
+    if journal.permissions is not None and SEND_PERMISSION not in journal.permissions:
+        return failure(FailureCode.OAUTH2_CONSENT_MISSING, journal.stage, reply=refusal)
+    challenge = displayable_text(answer.challenge, journal.hidden) if isinstance(answer, TokenRejected) else ""
+    explanation = "the authority gave an access token, and the mail server rejected it"
+    said = f"{explanation} ({challenge})." if challenge else ""
+    return failure(FailureCode.OAUTH2_LOGIN_REFUSED, journal.stage, explanation=said, reply=refusal)

@@ -1,0 +1,84 @@
+"""The witness of the audit log: a small file outside the database that has the number and hash of its last entry.
+
+It is replaced as a whole and flushed to the disk, so that after a crash it holds the one or the other. Processes
+of one machine share it, and take turns by a lock on the directory; on file systems without locks the slower of two
+may put back an entry that is a moment older, which is still an entry of the log.
+"""
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.store import private_file
+
+if sys.platform != "win32":
+    import fcntl
+
+MAX_FILE_BYTES = 100
+
+
+class WitnessFile:
+    """The witness at *path*, whose directory need not exist. Blocks, so call it from a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> WitnessedEntry | None:
+        """Return what is noted, or None where nothing is. Raises `WitnessUnreadable`."""
+        try:
+            with self.path.open(encoding="ascii") as file:
+                return WitnessedEntry.parse(file.read(MAX_FILE_BYTES).strip(), str(self.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise WitnessUnreadable(f"{self.path} cannot be read: {error.strerror}.") from None
+        except ValueError:
+            raise WitnessUnreadable(f"{self.path} does not hold the number and hash of an entry.") from None
+
+    def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
+        """Note *new* if *expected* is still what is noted; return whether it was.
+
+        Raises `WitnessUnreadable`, `WitnessUnwritable`.
+        """
+        with self._alone():
+            if self.read() != expected:
+                return False
+            self._write(new)
+            return True
+
+    def put(self, new: WitnessedEntry) -> None:
+        """Note *new* whatever is there. Raises `WitnessUnwritable`."""
+        with self._alone():
+            self._write(new)
+
+    def _write(self, new: WitnessedEntry) -> None:
+        # What root writes has to stay readable for the service, which owns the directory and is not root.
+        is_root = sys.platform != "win32" and os.geteuid() == 0
+        owner = self.path.parent.stat() if is_root else None
+        private_file.put(self.path, f"{new}\n".encode(), owner)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes from writing while the block runs."""
+        try:
+            directory = os.open(self.path.parent, os.O_RDONLY)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        try:
+            if sys.platform != "win32":
+                with suppress(OSError):  # no locks on this file system
+                    fcntl.flock(directory, fcntl.LOCK_EX)
+            yield
+        except OSError as error:
+            raise self._unwritable(error) from None
+        finally:
+            os.close(directory)
+
+    def _unwritable(self, error: OSError) -> WitnessUnwritable:
+        # Read-only file systems, directories of others, and none at all are ways to run this program.
+        expected = isinstance(error, PermissionError | FileNotFoundError) or error.errno == errno.EROFS
+        return WitnessUnwritable(f"{self.path} cannot be written: {error.strerror}.", expected=expected)

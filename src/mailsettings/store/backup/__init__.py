@@ -1,0 +1,1 @@
+"""Backups: their content, their encrypted file format, and restoring them."""

@@ -1,0 +1,85 @@
+"""A file that gets its name when it is whole, for its owner's eyes only, and takes no other file's place."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from mailsettings.domain.backup import BackupNotWritten
+from mailsettings.store.private_file import flush_directory
+
+
+class NewFile:
+    """Written beside its name, under another one."""
+
+    def __init__(self, path: Path, draft: Path, content: BinaryIO) -> None:
+        self._path = path
+        self._draft = draft
+        self._content = content
+        self._is_published = False
+
+    def write(self, content: bytes) -> None:
+        """Append *content*. Raises `BackupNotWritten`."""
+        with _os_errors_as_not_written(self._path):
+            self._content.write(content)
+
+    def publish(self) -> None:
+        """Let it have its name, once it is on the disk. Raises `BackupNotWritten`, also where the name is taken."""
+        with _os_errors_as_not_written(self._path):
+            self._content.flush()
+            os.fsync(self._content.fileno())
+            # A link, unlike a rename, does not replace what came there meanwhile.
+            os.link(self._draft, self._path)
+            self._is_published = True
+            flush_directory(self._path.parent)
+
+    def withdraw(self) -> None:
+        """Take the name away again, if it has it."""
+        if self._is_published:
+            self._path.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[NewFile]:
+    """A file to write and publish; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
+    require_free(path)
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    content = _created(path, draft)
+    file = NewFile(path, draft, content)
+    try:
+        yield file
+    except BaseException:
+        file.withdraw()
+        raise
+    finally:
+        # Closing writes what is left, and that may fail as any write; by then it is published or of no use.
+        with _os_errors_as_not_written(path):
+            draft.unlink(missing_ok=True)
+            content.close()
+
+
+def require_free(path: Path) -> None:
+    """Raise `BackupNotWritten` if anything has this name."""
+    if os.path.lexists(path):
+        raise BackupNotWritten(_taken(path))
+
+
+def _created(path: Path, draft: Path) -> BinaryIO:
+    with _os_errors_as_not_written(path):
+        return os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _taken(path: Path) -> str:
+    return f"{path} exists already and is not overwritten."
+
+
+@contextmanager
+def _os_errors_as_not_written(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise BackupNotWritten(_taken(path)) from None
+    except OSError as error:
+        raise BackupNotWritten(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,161 @@
+"""Whether keys and a database belong together: before the first start, and before anything is sealed.
+
+The table `encryption_keys` has a row for each key that ever sealed in this database, with a check text that only that
+key opens. The row of a dropped key stays, with an empty check: by that every program knows, whatever its key file
+says, that nothing may be sealed with it again. See docs/decisions/0006-keys-that-change-while-we-run.md.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.store import engine
+from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
+from mailsettings.store.encryption.sealing import KeySource, Sealer, key_id_of
+from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.private_file import KeyFileUnusable
+from mailsettings.store.tables import encryption_keys
+
+DROPPED_KEY_CHECK = b""
+"""The check of a key that was dropped."""
+
+_CHECK = "this key is the right one"
+_log = logging.getLogger(__name__)
+
+
+class WrongKey(Exception):
+    """The database was written with other sealing keys than ours; `str()` is one sentence."""
+
+    def __init__(self, problem: str = "") -> None:
+        super().__init__(
+            problem
+            or "The secrets in this database were sealed with another key; put back the key file that it was "
+            "written with."
+        )
+
+
+def require_matching_keys(url: str, ring: LiveKeys) -> None:
+    """Before anything is written: make the key file of a new database, or see that it fits the one there is.
+
+    Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
+    """
+    engine.require_private_file(url)
+    if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
+        ring.file.create()
+        ring.newest()
+        return
+    with _connection(url) as connection:
+        # In this order: another first start makes the file before it commits what is sealed with it.
+        if _has_secrets(connection) and ring.file.mark() is None:
+            raise WrongKey(_without_file(ring.file.path))
+        ring.file.create()
+        require_known_key(connection, ring.newest())
+        require_needed_keys(connection, ring.newest())
+
+
+def require_needed_keys(connection: Connection, sealer: Sealer) -> None:
+    """Raise `WrongKey` for a key that secrets need and that is none of ours, although the database knows it."""
+    live = {key for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
+    missing = sorted((_keys_in_use(connection) & live) - sealer.key_ids)
+    if missing:
+        raise WrongKey(f"The key {missing[0]} is missing, and secrets in this database need it; put it back.")
+
+
+def require_known_key(connection: Connection, sealer: Sealer) -> None:
+    """Raise `WrongKey` unless one of the keys is known to have sealed in this database, or none ever did."""
+    live = {key: check for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
+    known = (
+        {key for key, check in live.items() if _opens(sealer, key, check)} if live else _keys_in_use(connection)
+    )
+    if (live or known) and not known & sealer.key_ids:
+        raise WrongKey
+
+
+def register_key(connection: Connection, sealer: Sealer) -> None:
+    """Make the key that seals known to the database. Raises `WrongKey`. Needs the writer's lock."""
+    key = sealer.key_id
+    check = connection.execute(
+        select(encryption_keys.c.sealed_check).where(encryption_keys.c.key_id == key)
+    ).scalar()
+    if check == DROPPED_KEY_CHECK:
+        raise WrongKey(f"The key {key} was dropped and nothing may be sealed with it; put a newer key last.")
+    if check is None or not _opens(sealer, key, check):
+        require_known_key(connection, sealer)
+    if check is None:
+        sealed = sealer.seal(_CHECK, _place(key))
+        connection.execute(insert(encryption_keys).values(key_id=key, sealed_check=sealed))
+
+
+async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> Sealer:
+    """What a transaction that has the writer's lock seals with; where the keys are not in order, it only opens."""
+    try:
+        sealer = source.newest()
+        await connection.run_sync(register_key, sealer)
+    except (KeyFileUnusable, WrongKey) as problem:
+        _log.error("Nothing can be sealed: %s", problem)
+        return source.known().opening_only()
+    return sealer
+
+
+def key_checks(connection: Connection) -> dict[str, bytes]:
+    """The check of each key the database knows; none where it has no such table yet."""
+    if not inspect(connection).has_table(encryption_keys.name):
+        return {}
+    return {row.key_id: row.sealed_check for row in connection.execute(select(encryption_keys))}
+
+
+def _has_secrets(connection: Connection) -> bool:
+    return bool(key_checks(connection) or _keys_in_use(connection))
+
+
+def _keys_in_use(connection: Connection) -> set[str]:
+    """The ids of the keys that secrets need."""
+    return {
+        key
+        for column in SEALED_COLUMNS
+        if _column_exists(connection, column)
+        for key in _keys_in_column(connection, column)
+    }
+
+
+def _keys_in_column(connection: Connection, column: SealedColumn) -> set[str]:
+    found = connection.execute(select(column.start).where(column.sealed.is_not(None)).distinct())
+    return {key for sealed in found.scalars() if (key := key_id_of(sealed)) is not None}
+
+
+def _column_exists(connection: Connection, column: SealedColumn) -> bool:
+    inspector = inspect(connection)
+    if not inspector.has_table(column.table.name):
+        return False
+    return column.sealed.name in {found["name"] for found in inspector.get_columns(column.table.name)}
+
+
+def _opens(sealer: Sealer, key: str, check: bytes) -> bool:
+    try:
+        return sealer.open(check, _place(key)) == _CHECK
+    except SecretUnreadable:
+        return False
+
+
+def _place(key: str) -> str:
+    return f"sealing_keys|{key}|sealed_check"
+
+
+def _without_file(path: Path) -> str:
+    return f"There is no key file {path}, but this database holds what was sealed with one; put it back."
+
+
+@contextmanager
+def _connection(url: str) -> Iterator[Connection]:
+    database = engine.sync_engine(url)
+    try:
+        with translate_database_errors(), database.connect() as connection:
+            yield connection
+    finally:
+        database.dispose()

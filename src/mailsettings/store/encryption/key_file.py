@@ -1,0 +1,167 @@
+"""The file of sealing keys. Knows nothing of what is sealed with them.
+
+It is text: one key a line, 32 bytes in base64, the newest last. The last one seals, all of them open. What follows
+a `#` is a comment, and empty lines are passed over; both stay when a key is added or dropped.
+
+The word `bound` after a key says that this key seals secrets together with their destination and opens no others.
+Version 0.1.0 bound a secret to its row alone. Whoever can write the database and has an old copy of it could put
+such a secret back beside another host. So `mailsettings keys reseal` marks the keys once it has sealed everything
+anew, and new keys are marked from the start. The mark is in this file, because an old copy of the
+database would put back a mark in the database together with the secret.
+
+It is ours (`DATA_DIR/sealing-keys`, for its owner only) or somebody else's: the file of another system, mounted
+here, which is read and never written. That one may be readable for its group, because Kubernetes leaves root as
+the owner of a mounted secret and gives it to the group of the pod (`fsGroup`), so a service that is not root can
+read it as a member of the group only. Nobody else may read it, and the group may not write it. Such mounts are
+symbolic links into a directory that is swapped whole; links are followed, so a swap is seen as another inode.
+
+Before there were rings, one key of 32 raw bytes was kept in `DATA_DIR/sealing-key`. Where there is no ring, that
+file is a ring of one key; the first rotation copies the key into the ring and leaves the old file.
+"""
+
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from mailsettings.store import private_file
+from mailsettings.store.encryption.sealing import KEY_BYTES, key_id
+from mailsettings.store.private_file import FileVersion, KeyFileUnusable
+
+_HEADER = (
+    "# What secrets are sealed with: a key a line, the newest last. Keep a copy, apart from the database's.\n"
+)
+_MARK = "bound"
+
+
+class KeyFileContent(NamedTuple):
+    """The keys in a file, the newest last; `bound` has the ids of those that are marked."""
+
+    mark: FileVersion
+    keys: Sequence[bytes]
+    bound: frozenset[str]
+
+
+class ReadOnlyKeyFile(KeyFileUnusable):
+    """The ring is not ours to write."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is never written by mailsettings: add the line that `mailsettings keys new` prints at its "
+            "end, wherever it is distributed from."
+        )
+
+
+def new_key_line() -> str:
+    """A line with a new key, for the end of a ring."""
+    key = secrets.token_bytes(KEY_BYTES)
+    return f"{b64encode(key).decode()} {_MARK} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
+
+
+class KeyFile:
+    """A ring at *path*; *before* is where the one key of older versions is. With *given* it is never written."""
+
+    def __init__(self, path: Path, *, before: Path | None = None, given: bool = False) -> None:
+        self.path = path
+        self.given = given
+        self._before = before
+
+    def mark(self) -> FileVersion | None:
+        """What moves with every change; None where there is no file. Raises `KeyFileUnusable`."""
+        found = private_file.file_version(self.path)
+        return found if found or self._before is None else private_file.file_version(self._before)
+
+    def create(self) -> None:
+        """Make a ring of one new key where there is no file. Raises `KeyFileUnusable`."""
+        if not self.given and self.mark() is None:
+            private_file.create(self.path, f"{_HEADER}{new_key_line()}".encode())
+
+    def read(self) -> KeyFileContent:
+        """Return the keys and the mark of the file they were in. Raises `KeyFileUnusable`."""
+        found, text = self._text()
+        keys = [key for line in text if (key := self._key(line)) is not None]
+        if not keys:
+            raise KeyFileUnusable(f"{self.path} holds no key.")
+        bound = {key_id(key) for line in text if (key := self._key(line)) is not None and _is_marked(line)}
+        return KeyFileContent(found, keys, frozenset(bound))
+
+    def bind(self) -> None:
+        """Mark every key, as what opens bound secrets alone. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        self._write([line if self._key(line) is None or _is_marked(line) else _marked(line) for line in text])
+
+    def add(self) -> str:
+        """Add a new key, which is the newest from now on; its id. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        line = new_key_line()
+        self._write([*text, line])
+        return key_id(self._key(line) or b"")
+
+    def remove(self, dropped: str) -> None:
+        """Take the key of this id out of every file of ours. Raises `KeyFileUnusable`."""
+        self._require_ours()
+        _, text = self._text()
+        self._remove_before(dropped)
+        self._write([line for line in text if self._id(line) != dropped])
+
+    def _remove_before(self, dropped: str) -> None:
+        if self._before is None or private_file.file_version(self._before) is None:
+            return
+        if key_id(private_file.read(self._before)[1]) == dropped:
+            private_file.remove(self._before)
+
+    def _require_ours(self) -> None:
+        if self.given:
+            raise ReadOnlyKeyFile(self.path)
+
+    def _write(self, text: Sequence[str]) -> None:
+        like = self.path if self.path.exists() else self._before
+        # Through a link to where the ring is: the link is somebody's, and stays.
+        private_file.replace(
+            self.path.resolve(), "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path
+        )
+
+    def _text(self) -> tuple[FileVersion, Sequence[str]]:
+        if (
+            self._before is not None
+            and private_file.file_version(self.path) is None
+            and private_file.file_version(self._before) is not None
+        ):
+            found, key = private_file.read(self._before)
+            if len(key) != KEY_BYTES:
+                raise KeyFileUnusable(f"{self._before} must hold {KEY_BYTES} bytes.")
+            return found, [_HEADER, f"{b64encode(key).decode()} # {key_id(key)}\n"]
+        found, content = private_file.read(self.path, group=self.given)
+        try:
+            return found, content.decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise KeyFileUnusable(f"{self.path} is no text; see `mailsettings keys new` for a line.") from None
+
+    def _id(self, line: str) -> str | None:
+        key = self._key(line)
+        return None if key is None else key_id(key)
+
+    def _key(self, line: str) -> bytes | None:
+        encoded, *marks = line.partition("#")[0].split() or [""]
+        if not encoded:
+            return None
+        try:
+            key = b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES or marks not in ([], [_MARK]):
+            raise KeyFileUnusable(f"{self.path} holds a line that is not a key of {KEY_BYTES} bytes in base64.")
+        return key
+
+
+def _is_marked(line: str) -> bool:
+    return line.partition("#")[0].split()[1:] == [_MARK]
+
+
+def _marked(line: str) -> str:
+    key, hash_sign, comment = line.partition("#")
+    return f"{key.strip()} {_MARK} {hash_sign}{comment}"

@@ -1,0 +1,135 @@
+"""Secrets at rest: AES-256-GCM, bound to the key and to the place they are kept in. Knows nothing of SQL or files.
+
+What is sealed begins with a format byte and the id of its key, so which key a secret needs can be told without it.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from typing import Protocol, Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+
+KEY_BYTES = 32
+_PLAIN = b"\x01"
+"""Bound to its place."""
+_BOUND = b"\x02"
+"""Bound to its place and to what stands beside it."""
+_ID_BYTES = 8
+PREFIX_BYTES = 1 + _ID_BYTES
+"""How much of a sealed secret tells which key it needs."""
+
+_NONCE_BYTES = 12  # NIST SP 800-38D 8.2.2: random, 96 bits
+
+
+def key_id(key: bytes) -> str:
+    """The name of *key*, in hexadecimal; it tells nothing about the key."""
+    return hashlib.sha256(b"mailsettings key id" + key).digest()[:_ID_BYTES].hex()
+
+
+def key_id_of(sealed: bytes) -> str | None:
+    """The id of the key that *sealed* needs; None where it is nothing of ours."""
+    whole = sealed.startswith((_PLAIN, _BOUND)) and len(sealed) >= PREFIX_BYTES
+    return sealed[1:PREFIX_BYTES].hex() if whole else None
+
+
+def prefix_of(key_id: str, *, bound: bool = False) -> bytes:
+    """What everything begins with that was sealed with this key, in one format or the other."""
+    return (_BOUND if bound else _PLAIN) + bytes.fromhex(key_id)
+
+
+class KeySource(Protocol):
+    """Where keys come from; they may change while we run."""
+
+    def known(self) -> "Sealer":
+        """With the keys as they were last seen."""
+        ...
+
+    def newest(self) -> "Sealer":
+        """With the keys as they are now. Raises `KeyFileUnusable`."""
+        ...
+
+
+class Sealer:
+    """Seals texts for a place, a table, row and field; what is moved elsewhere does not open.
+
+    With *beside*, what else the row says, it does not open either once that has changed: whoever can write the
+    database cannot turn a password over to another host. What version 0.1.0 sealed is bound to its place alone;
+    with a key whose id is in *bound* it does not open, because nothing like it is left (see `key_file.py`).
+
+    The last of *keys* seals, each of them opens. *later* is asked for a key that is none of them. A sealer never
+    changes, so a secret that was read with one opens although its key is dropped a moment later.
+    """
+
+    def __init__(
+        self,
+        *keys: bytes,
+        later: Callable[[], "Sealer"] | None = None,
+        seals: bool = True,
+        bound: Iterable[str] = (),
+    ) -> None:
+        self._keys = keys
+        self._bound = frozenset(bound)
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._later = later
+        self._seals = seals
+        self.key_id = key_id(keys[-1])
+        """The id of the key that seals."""
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of all keys."""
+        return frozenset(self._ciphers)
+
+    def seal(self, text: str, place: str, associated_data: str = "") -> bytes:
+        """*text*, unreadable without the key. Raises `StoreUnavailable` after `opening_only`."""
+        if not self._seals:
+            raise StoreUnavailable
+        nonce = os.urandom(_NONCE_BYTES)
+        aad = _bound_to(place, self.key_id, associated_data)
+        sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), aad)
+        return prefix_of(self.key_id, bound=bool(associated_data)) + nonce + sealed
+
+    def open(self, sealed: bytes, place: str, associated_data: str = "") -> str:
+        """What was sealed for *place*. Raises `SecretUnreadable`."""
+        needed = key_id_of(sealed)
+        cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
+        if needed is None or cipher is None:
+            raise SecretUnreadable
+        binds = sealed.startswith(_BOUND)
+        if associated_data and not binds and self._only_bound(needed):
+            raise SecretUnreadable
+        nonce, text = sealed[PREFIX_BYTES : PREFIX_BYTES + _NONCE_BYTES], sealed[PREFIX_BYTES + _NONCE_BYTES :]
+        try:
+            aad = _bound_to(place, needed, associated_data if binds else "")
+            return cipher.decrypt(nonce, text, aad).decode()
+        except (InvalidTag, ValueError):
+            raise SecretUnreadable from None
+
+    def opening_only(self) -> "Sealer":
+        """The same keys, none of which seals."""
+        return Sealer(*self._keys, later=self._later, seals=False, bound=self._bound)
+
+    def known(self) -> Self:
+        """Itself: given keys are a source that does not change."""
+        return self
+
+    def newest(self) -> Self:
+        """Itself, as `known`."""
+        return self
+
+    def _only_bound(self, needed: str) -> bool:
+        """Whether this key is marked by now; another process may have marked it since its file was read."""
+        return needed in self._bound or (self._later is not None and needed in self._later()._bound)  # noqa: SLF001  # one of us
+
+    def _asked_later(self, needed: str) -> AESGCM | None:
+        return self._later()._ciphers.get(needed) if self._later else None  # noqa: SLF001  # one of us
+
+
+def _bound_to(place: str, key_id: str, associated_data: str) -> bytes:
+    if not associated_data:
+        return f"{place}|{key_id}".encode()
+    return f"{place}|{hashlib.sha256(associated_data.encode()).hexdigest()}|{key_id}".encode()

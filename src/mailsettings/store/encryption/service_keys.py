@@ -1,0 +1,53 @@
+"""Keys of ours that every replica needs, each sealed under its name."""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.store.encryption.sealed_columns import SERVICE_KEY
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.tables import service_keys as table
+
+_log = logging.getLogger(__name__)
+
+
+class SQLServiceKeys:
+    """Named keys as text, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
+        self._connection = connection
+        self._sealer = sealer
+
+    async def get(self, name: str) -> str | None:
+        """The key of this name. Raises `SecretUnreadable`."""
+        sealed = (await self._connection.execute(select(table.c.sealed).where(table.c.name == name))).scalar()
+        return None if sealed is None else self._sealer.open(sealed, SERVICE_KEY.place(name))
+
+    async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
+        """Name and text of each key whose name begins with *prefix*, oldest first; of those that open."""
+        found = select(table).where(table.c.name.startswith(prefix, autoescape=True))
+        rows = await self._connection.execute(found.order_by(table.c.created_at, table.c.name))
+        return [(row.name, text) for row in rows if (text := self._opened(row)) is not None]
+
+    def _opened(self, row: Row[Any]) -> str | None:
+        """A damaged key fails alone: what it signed is refused, and nothing else."""
+        try:
+            return self._sealer.open(row.sealed, SERVICE_KEY.place(row.name))
+        except SecretUnreadable:
+            _log.error("The key %s does not open.", row.name)
+            return None
+
+    async def add(self, name: str, text: str) -> None:
+        """Keep a new key."""
+        sealed = self._sealer.seal(text, SERVICE_KEY.place(name))
+        new = {"name": name, "created_at": datetime.now(UTC), "sealed": sealed}
+        await self._connection.execute(insert(table).values(new))
+
+    async def remove(self, name: str) -> bool:
+        """Whether there was one of this name."""
+        return (await self._connection.execute(delete(table).where(table.c.name == name))).rowcount > 0

@@ -1,0 +1,62 @@
+"""Requests that are to be answered once, as rows: who sent what under which key is there as hashes only."""
+
+import hashlib
+import hmac
+import json
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.errors import IdempotencyKeyReused
+from mailsettings.domain.idempotency import REMEMBERED_SECONDS, IdempotencyKey, IdempotentResult, PreviousRequest
+from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.clock import Now
+from mailsettings.store.results import from_json, to_json
+from mailsettings.store.tables import idempotency_keys as table
+
+MAX_DELETED_PER_INSERT = 100
+"""Rows that are removed with each that is added, at most."""
+
+
+class SQLIdempotency:
+    """What is remembered of requests, in one transaction; *audit* has the key that they are hashed with."""
+
+    def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
+        self._connection = connection
+        self._audit = audit
+
+    async def previous(self, caller: str, idempotency_key: IdempotencyKey) -> PreviousRequest | None:
+        """The same request as *caller* sent it before. Raises `IdempotencyKeyReused`."""
+        place, age = _key_hash(caller, idempotency_key), Now() - table.c.created_at
+        wanted = select(table.c.request_mac, table.c.result, age.label("age"))
+        found = await self._connection.execute(wanted.where(table.c.key_hash == place, age < REMEMBERED_SECONDS))
+        row = found.one_or_none()
+        if row is None:
+            return None
+        if not hmac.compare_digest(
+            row.request_mac, await self._audit.request_hash(place, idempotency_key.request)
+        ):
+            raise IdempotencyKeyReused
+        return PreviousRequest(None if row.result is None else from_json(row.result), row.age)
+
+    async def remember(
+        self, caller: str, idempotency_key: IdempotencyKey, result: IdempotentResult | None = None
+    ) -> None:
+        """Keep *result*, None for one still to come, in place of what is remembered; what is old is forgotten."""
+        place = _key_hash(caller, idempotency_key)
+        old = select(table.c.key_hash).where(table.c.created_at <= Now() - REMEMBERED_SECONDS)
+        some = old.order_by(table.c.created_at).limit(MAX_DELETED_PER_INSERT)
+        await self._connection.execute(delete(table).where(table.c.key_hash.in_(some)))
+        await self._connection.execute(delete(table).where(table.c.key_hash == place))
+        new = {
+            "key_hash": place,
+            "request_mac": await self._audit.request_hash(place, idempotency_key.request),
+            "result": None if result is None else to_json(result),
+            "created_at": Now(),
+        }
+        await self._connection.execute(insert(table).values(new))
+
+
+def _key_hash(caller: str, idempotency_key: IdempotencyKey) -> str:
+    """Keys are each caller's own."""
+    return hashlib.sha256(json.dumps([caller, idempotency_key.key]).encode()).hexdigest()

@@ -1,0 +1,166 @@
+"""What checks on schedule have found out about each mail server, and which is to be checked next.
+
+A server's turn comes at the same moment of each interval, whichever process is on watch; the moments of servers
+whose ids are neighbours are far apart (multiplicative hashing by the golden ratio), so that the checks are spread.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    and_,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailsettings.domain.monitoring import Health, MonitoredServer, MonitoringState, MonitoringSummary, health
+from mailsettings.store.clock import now
+from mailsettings.store.tables import leases, mail_servers
+from mailsettings.store.tables import watch_states as table
+
+LEASE_NAME = "watch"
+_SPREAD, _STEPS = 40_503, 65_536  # 2^16 divided by the golden ratio, and 2^16
+_IS_CURRENT = and_(table.c.server_id == mail_servers.c.id, table.c.version == mail_servers.c.version)
+"""What was found out before the settings were changed is of no use any more."""
+
+
+class SQLMonitoring:
+    """The states of all servers, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def now(self) -> float:
+        """Seconds since the epoch, by the database's clock."""
+        return await now(self._connection)
+
+    async def due(self, interval: int, again_after: int, limit: int) -> Sequence[int]:
+        """At most *limit* ids of servers to check: new and changed ones first, then the longest not looked at.
+
+        Each is due once in *interval* seconds, and *again_after* seconds after a failure that is in doubt.
+        """
+        moment = await now(self._connection)
+        wanted = (
+            select(mail_servers.c.id)
+            .outerjoin(table, _IS_CURRENT)
+            .where(_is_due(moment, interval, again_after))
+            .order_by(func.coalesce(table.c.checked_at, 0.0), mail_servers.c.id)
+            .limit(limit)
+        )
+        return (await self._connection.execute(wanted)).scalars().all()
+
+    async def state(self, server_id: int) -> MonitoringState | None:
+        """What is known of this server, be it from before a change of its settings."""
+        row = (await self._connection.execute(select(table).where(table.c.server_id == server_id))).one_or_none()
+        return None if row is None else _state(row)
+
+    async def keep(self, state: MonitoringState) -> None:
+        """Keep *state* in place of what is known of its server."""
+        values = {name: getattr(state, name) for name in _FIELDS} | {"told": json.dumps(dict(state.told))}
+        mine = table.c.server_id == state.server_id
+        if (await self._connection.execute(update(table).where(mine).values(values))).rowcount == 0:
+            await self._connection.execute(insert(table).values(server_id=state.server_id, **values))
+
+    async def forget(self, server_id: int) -> None:
+        """Nothing is known of a server that is no more."""
+        await self._connection.execute(delete(table).where(table.c.server_id == server_id))
+
+    async def version_of(self, server_id: int) -> int | None:
+        """Which version of the server is stored; None if there is none."""
+        version = select(mail_servers.c.version).where(mail_servers.c.id == server_id)
+        return (await self._connection.execute(version)).scalar_one_or_none()
+
+    async def secret_expiry(self, server_id: int) -> date | None:
+        """When its secret ends, as far as somebody told us."""
+        end = select(mail_servers.c.secret_ends_on).where(mail_servers.c.id == server_id)
+        return (await self._connection.execute(end)).scalar_one_or_none()
+
+    async def set_secret_expiry(self, server_id: int, day: date | None) -> None:
+        """Note when its secret ends. Its version stays: what the APIs show of it does not change."""
+        noted = update(mail_servers).where(mail_servers.c.id == server_id).values(secret_ends_on=day)
+        await self._connection.execute(noted)
+
+    async def list(self) -> Sequence[MonitoredServer]:
+        """All stored servers by id, with what is known of each."""
+        server = mail_servers.c
+        own = (server.id, server.host, server.port, server.secret_ends_on)
+        wanted = select(*own, *(table.c[name] for name in _FIELDS)).select_from(mail_servers)
+        rows = await self._connection.execute(wanted.outerjoin(table, _IS_CURRENT).order_by(server.id))
+        return [_watched(row) for row in rows]
+
+    async def summary(self) -> MonitoringSummary:
+        """All servers together."""
+        moment = await now(self._connection)
+        counted = await self._connection.execute(
+            select(_HEALTH, func.count()).select_from(mail_servers).outerjoin(table, _IS_CURRENT).group_by(_HEALTH)
+        )
+        counts = {Health(name): number for name, number in counted}
+        ends = select(
+            func.min(table.c.certificate_ends_at),
+            func.min(mail_servers.c.secret_ends_on),
+            func.max(table.c.checked_at),
+        )
+        found = (
+            await self._connection.execute(ends.select_from(mail_servers).outerjoin(table, _IS_CURRENT))
+        ).one()
+        until = select(leases.c.until).where(leases.c.name == LEASE_NAME)
+        has_leader = ((await self._connection.execute(until)).scalar_one_or_none() or 0) > moment
+        return MonitoringSummary(moment, {one: counts.get(one, 0) for one in Health}, *found, has_leader)
+
+
+_FIELDS = ("version", "works", "stage", "code", "since", "checked_at", "certificate_ends_at")
+
+# As `domain.watch.health` has it.
+_HEALTH = case(
+    (table.c.server_id.is_(None), Health.UNCHECKED.value),
+    (table.c.works, Health.WORKS.value),
+    (table.c.checked_at > table.c.since, Health.FAILS.value),
+    else_=Health.UNCONFIRMED.value,
+)
+
+
+def _is_due(moment: float, interval: int, again_after: int) -> ColumnElement[bool]:
+    seconds = literal(int(moment), BigInteger)
+    offset = cast(mail_servers.c.id, BigInteger) * _SPREAD % _STEPS * interval // _STEPS
+    last_turn = seconds - (seconds + offset) % interval
+    return or_(
+        table.c.server_id.is_(None),
+        table.c.checked_at < last_turn,
+        and_(~table.c.works, table.c.checked_at <= table.c.since, table.c.checked_at <= moment - again_after),
+        table.c.checked_at > moment + interval,  # by a clock that was set back since
+    )
+
+
+def _state(row: Row[Any]) -> MonitoringState:
+    fields = {name: getattr(row, name) for name in _FIELDS}
+    return MonitoringState(server_id=row.server_id, told=json.loads(row.told), **fields)
+
+
+def _watched(row: Row[Any]) -> MonitoredServer:
+    known = row.version is not None
+    found = health(works=row.works, since=row.since, checked_at=row.checked_at) if known else Health.UNCHECKED
+    return MonitoredServer(
+        row.id,
+        row.host,
+        row.port,
+        found,
+        row.stage,
+        row.code,
+        row.since,
+        row.checked_at,
+        row.certificate_ends_at,
+        row.secret_ends_on,
+    )

@@ -1,0 +1,126 @@
+"""The store: transactions over an engine, and reads that are served from memory while they are fresh."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import cast
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.pool import QueuePool
+
+from mailsettings.domain.audit_log import AuditEntry
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.store import engine
+from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
+from mailsettings.store.encryption.sealing import KeySource
+from mailsettings.store.encryption.service_keys import SQLServiceKeys
+from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.read_cache import DataVersion, ReadCache
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.writer_queue import WriterQueue
+
+CONNECT_TIMEOUT_SECONDS = 2.4
+"""How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
+
+_audit_lines = logging.getLogger("mailsettings.audit")
+
+
+class SQLStore:
+    """Everything, in SQLite or PostgreSQL."""
+
+    def __init__(self, url: str, keys: KeySource) -> None:
+        self.on_appended: Callable[[AuditEntry], None] | None = None
+        """Is called with each entry of the audit log once it was committed."""
+        self._engine = engine.async_engine(url)
+        self._keys = keys
+        self._data_version = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
+        self._writer_queue = WriterQueue()
+        self._for_reading = {} if self._data_version else engine.POSTGRESQL_SNAPSHOT
+        self.cache = ReadCache(self._data_version, self.reading)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        """A transaction that is committed, durably, when the block ends without an error; one at a time."""
+        async with self._writer_queue.take(), self._transaction(writes=True) as connection:
+            # Under the lock, so that no key is dropped between this look at the keys and the commit.
+            sealer = await sealer_for_writing(connection, self._keys)
+            work = Transaction(connection, self._keys, sealer)
+            yield work
+        for entry in work.audit.appended:
+            _log_entry(entry)
+            if self.on_appended is not None:
+                self.on_appended(entry)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """One snapshot of what is committed: whatever the block reads, it reads as of its first question.
+
+        Keep the block short. On SQLite without a write-ahead log no writer can commit before it ends.
+        """
+        async with self._transaction(writes=False) as connection:
+            yield Transaction(connection, self._keys)
+
+    async def register_key(self) -> None:
+        """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
+        async with self._transaction(writes=True) as connection:
+            await connection.run_sync(register_key, self._keys.newest())
+            await self._require_audit_key(connection)
+
+    async def _require_audit_key(self, connection: AsyncConnection) -> None:
+        """Nothing can be changed that cannot be told of."""
+        try:
+            await SQLAuditLog(connection, SQLServiceKeys(connection, self._keys.newest())).chain()
+        except SecretUnreadable:
+            raise WrongKey("The key of the audit log, in this database, is damaged; restore it.") from None
+
+    async def ping(self) -> None:
+        """Raises `StoreUnavailable` when the database does not answer."""
+        async with self._transaction(writes=False) as connection:
+            await connection.execute(text("SELECT 1"))
+
+    def pool(self) -> Mapping[str, int]:
+        """How it is with the connections at the moment, by words of our own."""
+        pool = cast(QueuePool, self._engine.pool)
+        return {
+            "size": pool.size(),
+            "in_use": pool.checkedout(),
+            "idle": pool.checkedin(),
+            "overflow": max(pool.overflow(), 0),  # below zero as long as fewer are open
+        }
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        if self._data_version:
+            self._data_version.close()
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
+        options = engine.WRITE_OPTIONS if writes else self._for_reading
+        with translate_database_errors():
+            async with self._connection() as connection:
+                await connection.execution_options(**options)
+                async with connection.begin():
+                    yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        # SQLite has its own limit: a file that another process writes to is waited for.
+        seconds = None if self._data_version else CONNECT_TIMEOUT_SECONDS
+        async with asyncio.timeout(seconds) as limit, self._engine.connect() as connection:
+            limit.reschedule(None)
+            yield connection
+
+
+def _log_entry(entry: AuditEntry) -> None:
+    """A line in the program's log, which is also where the hash is noted outside of the database."""
+    record = entry.record
+    _audit_lines.info(
+        "audit %d %s %s %s by %s from %s, hash %s",
+        *(entry.sequence, record.action, record.target or "-", record.outcome, record.actor or "-"),
+        *(record.origin.address or "-", entry.mac.hex()),
+        extra={"details": record.details, "request_id": record.origin.request_id},
+    )

@@ -1,0 +1,71 @@
+"""Recording those who are turned away, without letting them fill the audit log.
+
+A refusal costs a stranger nothing and an entry a write to the disk. So the entries for strangers at one address,
+and for all strangers together, are bounded by the minute, and those for each caller that is known; what is beyond
+goes to the program's log only. Counted in this process.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from mailsettings.domain.access import Origin
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.login_throttling import client_network
+from mailsettings.use_cases.ports import Store
+
+WINDOW_SECONDS = 60
+MAX_ENTRIES_PER_CALLER = 30
+"""Entries for one address of strangers, or for one known caller."""
+MAX_ENTRIES_FOR_STRANGERS = 300
+"""For all strangers together; known callers have room of their own, so that no stranger can hide what they do."""
+
+_log = logging.getLogger(__name__)
+
+
+class DenialLog:
+    """Writes refusals down."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._window = -1
+        self._strangers: Counter[str] = Counter()
+        self._known: Counter[str] = Counter()
+
+    async def note(
+        self,
+        actor: str | None,
+        origin: Origin,
+        action: Action,
+        target: str | None,
+        details: Mapping[str, object],
+    ) -> None:
+        """An entry, if there is room for one; a database that is away does not change the answer."""
+        if self._has_room(actor, origin):
+            record = AuditRecord(actor, origin, action, target, AuditOutcome.REFUSED, details)
+            try:
+                async with self._store.writing() as work:
+                    await work.audit.append(record)
+            except StoreUnavailable:
+                _log.warning("A refusal could not be written to the audit log.")
+        else:
+            _log.warning("refused without an audit entry: %s from %s", action, origin.address)
+
+    def _has_room(self, actor: str | None, origin: Origin) -> bool:
+        window = int(self._clock() // WINDOW_SECONDS)
+        if window != self._window:
+            self._window = window
+            self._strangers.clear()
+            self._known.clear()
+        counted, name = self._known, actor
+        if name is None:
+            counted, name = self._strangers, client_network(origin.address or "")
+        if counted[name] >= MAX_ENTRIES_PER_CALLER or (
+            actor is None and counted.total() >= MAX_ENTRIES_FOR_STRANGERS
+        ):
+            return False
+        counted[name] += 1
+        return True

@@ -1,0 +1,59 @@
+"""Answering a request once, however often it is sent: what came of it is told again, and nothing is done.
+
+What is refused is not remembered: nothing happened, and the same request may be let in later.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from mailsettings.domain.access import Principal
+from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, RequestInProgress
+from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult
+from mailsettings.use_cases.agreed_ports import RepeatReads
+from mailsettings.use_cases.auditing import AuditedChange
+from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS
+from mailsettings.use_cases.ports import UnitOfWork
+
+Known = TypeVar("Known", bound=IdempotentResult)
+
+
+async def find_result(
+    idempotency: RepeatReads,
+    caller: Principal,
+    idempotency_key: IdempotencyKey,
+    kind: type[Known],
+    max_seconds: float = 0,
+) -> Known | None:
+    """What came of the same request before, if it came; it cannot be under way for longer than *longest_seconds*.
+
+    Raises `IdempotencyKeyReused`, `RequestInProgress`, `OutcomeUnknown`.
+    """
+    previous = await idempotency.previous(caller.name, idempotency_key)
+    if previous is None:
+        return None
+    if previous.result is None:
+        # The age is below nought where a clock was put back.
+        raise RequestInProgress(RETRY_AFTER_SECONDS) if abs(previous.age_seconds) < max_seconds else OutcomeUnknown
+    if not isinstance(previous.result, kind):
+        raise IdempotencyKeyReused
+    idempotency_key.replayed = True
+    return previous.result
+
+
+async def run_once(
+    change: AuditedChange[UnitOfWork],
+    caller: Principal,
+    idempotency_key: IdempotencyKey | None,
+    kind: type[Known],
+    do: Callable[[], Awaitable[Known]],
+) -> Known:
+    """What *do* returns, or returned before, of this *kind*; remembered in the transaction that it is done in."""
+    if idempotency_key is None:
+        return await do()
+    found = await find_result(change.work.idempotency, caller, idempotency_key, kind)
+    if found is not None:
+        change.replayed = True
+        return found
+    result = await do()
+    await change.work.idempotency.remember(caller.name, idempotency_key, result)
+    return result

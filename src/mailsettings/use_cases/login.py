@@ -1,0 +1,134 @@
+"""Logging in: a name and a secret for an access token, with a wait for those who guess.
+
+The wait is asked for twice: before the secret is looked at, which is what is slow, and again in the transaction
+that settles the login. Of many guesses made side by side only as many are told from one another as of guesses
+made in a row: once the wait has begun, the right one is turned away like the rest.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+
+from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH, AccountKind, Credentials, IssuedToken, Origin
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import LoginRefused, TooManyLogins
+from mailsettings.domain.login_throttling import MAX_MEMORY_SECONDS, Failures, Limit, LoginAttempt, ThrottleKey
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.login_ports import KnownNeighbourhoodReads, LoginFailures
+from mailsettings.use_cases.metrics import NO_METRICS
+from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer
+
+UNKNOWN_ACTOR = "an unknown name"
+"""What the audit log says for it: what was typed there may have been a password."""
+WRONG_SECRET_DETAILS = {"problem": "wrong name or secret"}
+THROTTLED_DETAILS = {"problem": "too many failures"}
+
+
+class LogIn:
+    """Exchanges secrets for tokens that are good for *lifetime_seconds*."""
+
+    def __init__(  # noqa: PLR0913, PLR0917  # each is one line in the composition root
+        self,
+        store: Store,
+        passwords: PasswordHasher,
+        tokens: TokenIssuer,
+        denial_log: DenialLog,
+        lifetime_seconds: int,
+        clock: Callable[[], float] = time.time,
+        meter: Meter = NO_METRICS,
+    ) -> None:
+        self._store = store
+        self._passwords = passwords
+        self._tokens = tokens
+        self._denial_log = denial_log
+        self._lifetime_seconds = lifetime_seconds
+        self._clock = clock
+        self._meter = meter
+
+    async def __call__(self, kind: AccountKind, name: str, secret: str, origin: Origin) -> IssuedToken:
+        """A token for the account of *name*.
+
+        Raises `LoginRefused`, after the same work whatever was wrong, and `TooManyLogins`.
+        """
+        attempt = LoginAttempt(name, origin.address)
+        found = await self._find(kind, name)
+        await self._require_no_wait(attempt, origin)
+        password_hash = found.password_hash if found else None
+        fits = await self._passwords.verify(secret, password_hash, attempt.callers)
+        account = found.account if found and fits else None
+        wait = await self._settle(attempt, origin, found, succeeded=account is not None)
+        if wait:
+            raise _too_many(wait)
+        if found is None or account is None:
+            raise LoginRefused
+        return await self._tokens.issue(account.name, account.grants, self._lifetime_seconds, found.stamp)
+
+    async def note_wrong_client(self, origin: Origin) -> None:
+        """Count a guess at the secret of the vendor's own client, which no account has. Raises `TooManyLogins`."""
+        attempt = LoginAttempt(None, origin.address)
+        await self._require_no_wait(attempt, origin)
+        wait = await self._settle(attempt, origin, None, succeeded=False)
+        if wait:
+            raise _too_many(wait)
+
+    async def _find(self, kind: AccountKind, name: str) -> Credentials | None:
+        # No account has such a name, and not every database can be asked for it.
+        if not name.isprintable() or len(name) > MAX_ACCOUNT_NAME_LENGTH:
+            return None
+        found = await self._store.cache.account(name)
+        return found if found and found.account.kind is kind else None
+
+    async def _require_no_wait(self, attempt: LoginAttempt, origin: Origin) -> None:
+        async with self._store.reading() as view:
+            limits = await self._limits(attempt, view.known_networks)
+            wait = _longest_wait(await view.login_failures.of(limits.keys()), self._clock())
+        if wait:
+            self._meter.login_failed(delayed=True)
+            await self._denial_log.note(None, origin, Action.LOGIN, None, THROTTLED_DETAILS)
+            raise _too_many(wait)
+
+    async def _settle(
+        self, attempt: LoginAttempt, origin: Origin, found: Credentials | None, *, succeeded: bool
+    ) -> int:
+        """Count a failure, or forget those before a success. Return the seconds to wait, if any."""
+        name = found.account.name if found else UNKNOWN_ACTOR
+        async with self._store.writing() as work:
+            limits = await self._limits(attempt, work.known_networks)
+            failures = await work.login_failures.of(limits.keys())
+            wait = _longest_wait(failures, self._clock())
+            if succeeded and not wait:
+                await work.login_failures.forget(attempt.account_from_network)
+                await work.known_networks.remember(attempt, self._clock())
+                await work.audit.append(_record(name, origin, AuditOutcome.DONE, {}))
+                return 0
+            if not wait:
+                await self._count(limits, failures, work.login_failures)
+            await work.audit.append(
+                _record(name, origin, AuditOutcome.REFUSED, THROTTLED_DETAILS if wait else WRONG_SECRET_DETAILS)
+            )
+        self._meter.login_failed(delayed=bool(wait))
+        return wait
+
+    async def _limits(
+        self, attempt: LoginAttempt, neighbourhoods: KnownNeighbourhoodReads
+    ) -> Mapping[ThrottleKey, Limit]:
+        return attempt.limits(known=await neighbourhoods.knows(attempt, self._clock()))
+
+    async def _count(
+        self, limits: Mapping[ThrottleKey, Limit], before: Mapping[ThrottleKey, Failures], failures: LoginFailures
+    ) -> None:
+        now = self._clock()
+        for subject, limit in limits.items():
+            await failures.remember(subject, limit.after_failure(before[subject], now))
+        await failures.forget_before(now - MAX_MEMORY_SECONDS)
+
+
+def _longest_wait(failures: Mapping[ThrottleKey, Failures], now: float) -> int:
+    return max((each.wait_seconds(now) for each in failures.values()), default=0)
+
+
+def _too_many(wait: int) -> TooManyLogins:
+    return TooManyLogins("Too many failed logins.", wait)
+
+
+def _record(name: str, origin: Origin, outcome: AuditOutcome, details: Mapping[str, object]) -> AuditRecord:
+    return AuditRecord(name, origin, Action.LOGIN, None, outcome, details)

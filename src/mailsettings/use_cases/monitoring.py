@@ -1,0 +1,175 @@
+"""Checking every stored mail server on schedule, and telling what has changed. No mail is sent by it.
+
+What a check found, its entry of the audit log and what is to be told elsewhere are one transaction. A check
+writes no entry unless the server has turned from working to failing or back.
+"""
+
+import asyncio
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from mailsettings.domain.access import MONITORING
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.monitoring import CheckResult, EventType, MonitoringEvent, check_result, evaluate
+from mailsettings.domain.outbox import WaitingEvent
+from mailsettings.use_cases.lease import Lease, LeaseLost, repeat_forever
+from mailsettings.use_cases.mail_servers import target
+from mailsettings.use_cases.ports import Prober
+from mailsettings.use_cases.unexpected import outline
+from mailsettings.use_cases.uninterrupted import shielded
+from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WatchWork
+
+MAX_CONCURRENT_CHECKS = 4
+CHECKS_PER_BATCH = 64
+CONFIRM_SECONDS = 60
+"""After a first failure; that of a server which has just been restarted is over by then."""
+PAUSE_SECONDS = 5.0
+_log = logging.getLogger("mailsettings.watch")
+
+
+class ScheduledChecks:
+    """Checks on schedule; each server is due once in *interval* seconds. *tells*: events go to the outbox."""
+
+    def __init__(  # noqa: PLR0913  # each is one line in the composition root
+        self,
+        store: WatchStore,
+        prober: Prober,
+        lease: Lease,
+        interval: int,
+        *,
+        has_webhook: bool,
+        meter: WatchMeter | None = None,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
+        self._store = store
+        self._prober = prober
+        self._lease = lease
+        self._interval = interval
+        self._has_webhook = has_webhook
+        self._meter = meter or Uncounted()
+        self._pause_seconds = pause_seconds
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
+        self._skipped_until: dict[int, float] = {}
+
+    async def keep(self) -> None:
+        """Until cancelled; while the lease is ours."""
+        await repeat_forever(self.check_due, self._pause_seconds)
+
+    async def check_due(self) -> bool:
+        """Check those whose turn it is; whether there were any. Raises `StoreUnavailable`, `LeaseLost`."""
+        due = await shielded(self._due())
+        async with asyncio.TaskGroup() as group:
+            for server_id in due:
+                group.create_task(self._check_in_turn(server_id))
+        return bool(due)
+
+    async def _due(self) -> list[int]:
+        moment = time.monotonic()
+        self._skipped_until = {one: until for one, until in self._skipped_until.items() if until > moment}
+        again_after = min(CONFIRM_SECONDS, self._interval)
+        async with self._store.reading() as view:
+            due = await view.monitoring.due(
+                self._interval, again_after, CHECKS_PER_BATCH + len(self._skipped_until)
+            )
+        return [server_id for server_id in due if server_id not in self._skipped_until]
+
+    async def _check_in_turn(self, server_id: int) -> None:
+        async with self._turns:
+            try:
+                await self._check(server_id)
+            except LeaseLost:
+                raise
+            except StoreUnavailable:
+                self._skip_for(server_id, self._pause_seconds)
+            except Exception as error:  # noqa: BLE001  # an error with one server must not stop the others
+                _log.error("The check of mail server %d failed unexpectedly.\n%s", server_id, outline(error))
+                self._skip_for(server_id, self._interval)
+
+    async def _check(self, server_id: int) -> None:
+        stored = await shielded(self._stored(server_id))
+        if stored is not None:
+            report = await self._prober.probe(stored.server, None)
+            await shielded(self._record(stored, check_result(stored, report)))
+
+    async def _stored(self, server_id: int) -> StoredMailServer | None:
+        async with self._store.reading() as view:
+            return await view.mail_servers.find(server_id)
+
+    async def _record(self, stored: StoredMailServer, seen: CheckResult) -> None:
+        async with self._lease.writing() as work:
+            if await work.monitoring.version_of(stored.id) != stored.version:
+                return  # changed or removed meanwhile: this is not about what is stored now
+            before = await work.monitoring.state(stored.id)
+            now = await work.monitoring.now()
+            state, news = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
+            await work.monitoring.keep(state)
+            for one in news:
+                await self._note(work, one, now)
+        self._meter.checked(state.health)
+        for one in news:
+            _log_event(one)
+
+    async def _note(self, work: WatchWork, one: MonitoringEvent, now: float) -> None:
+        if one.news in {EventType.FAILS, EventType.WORKS}:
+            await work.audit.append(_audit_record(one))
+        if self._has_webhook:
+            event = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, webhook_body(one, now))
+            if not await work.outbox.add(event):
+                _log.error("Too much waits for the webhook; %s is told here only.", one.news)
+
+    def _skip_for(self, server_id: int, seconds: float) -> None:
+        self._skipped_until[server_id] = time.monotonic() + seconds
+
+
+def webhook_body(one: MonitoringEvent, now: float) -> str:
+    """What is sent to a webhook: type, timestamp and data, as Standard Webhooks proposes."""
+    moment = _iso(now)
+    return json.dumps({"type": one.news, "timestamp": moment, "data": dict(_data(one))}, separators=(",", ":"))
+
+
+def _data(one: MonitoringEvent) -> Iterator[tuple[str, object]]:
+    """Names and numbers: none of what a mail server says of itself, and no secret."""
+    seen = one.seen
+    yield from {"id": seen.server_id, "version": seen.version, "host": seen.host, "port": seen.port}.items()
+    if one.news is EventType.FAILS:
+        yield from {"stage": seen.stage, "code": seen.code}.items()
+    if one.ends_at is not None:
+        yield from {"endsAt": _iso(one.ends_at), "daysLeft": one.days_left}.items()
+
+
+def _audit_record(one: MonitoringEvent) -> AuditRecord:
+    fails = one.news is EventType.FAILS
+    details = {"code": one.seen.code, "stage": one.seen.stage} if fails else {}
+    outcome = AuditOutcome.FAILED if fails else AuditOutcome.DONE
+    return AuditRecord(
+        MONITORING.name,
+        MONITORING.origin,
+        Action.MAIL_SERVER_MONITORING,
+        target(one.seen.server_id),
+        outcome,
+        details,
+    )
+
+
+def _log_event(one: MonitoringEvent) -> None:
+    """One line in the program's log; its members are those of the webhook's data."""
+    seen = one.seen
+    words = {
+        EventType.FAILS: f"fails at the stage {seen.stage}: {seen.code}",
+        EventType.WORKS: "works again",
+        EventType.CERTIFICATE_EXPIRING: f"has a certificate with {one.days_left} days left",
+        EventType.SECRET_EXPIRING: f"has a secret with {one.days_left} days left",
+    }
+    level = logging.INFO if one.news is EventType.WORKS else logging.WARNING
+    extra = {"event": str(one.news), "mail_server": dict(_data(one))}
+    _log.log(level, "mail server %d %s", seen.server_id, words[one.news], extra=extra)
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

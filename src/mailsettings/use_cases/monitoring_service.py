@@ -1,0 +1,57 @@
+"""One process on watch: its checks and its deliveries, while it has the lease."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mailsettings.use_cases import lease, monitoring, outbox
+from mailsettings.use_cases.lease import Lease
+from mailsettings.use_cases.monitoring import ScheduledChecks
+from mailsettings.use_cases.outbox import OutboxRelay
+from mailsettings.use_cases.ports import Prober
+from mailsettings.use_cases.watch_ports import WatchMeter, WatchStore, WebhookSender
+
+LEASE_NAME = "watch"
+
+
+class MonitoringService:
+    """Checks each server once in *interval* seconds; what is new goes to *messenger* too, if there is one."""
+
+    def __init__(  # noqa: PLR0913  # each is one line in the composition root
+        self,
+        store: WatchStore,
+        prober: Prober,
+        interval: int,
+        webhook_sender: WebhookSender | None = None,
+        *,
+        meter: WatchMeter | None = None,
+        lease_seconds: float = lease.LEASE_SECONDS,
+        pause_seconds: float = monitoring.PAUSE_SECONDS,
+    ) -> None:
+        self._lease = Lease(store, LEASE_NAME, lease_seconds)
+        has_webhook = webhook_sender is not None
+        self._watch = ScheduledChecks(
+            store, prober, self._lease, interval, has_webhook=has_webhook, meter=meter, pause_seconds=pause_seconds
+        )
+        self._outbox_relay: OutboxRelay | None = None
+        if webhook_sender is not None:
+            pause_seconds = min(pause_seconds, outbox.PAUSE_SECONDS)
+            self._outbox_relay = OutboxRelay(
+                store, webhook_sender, self._lease, meter=meter, pause_seconds=pause_seconds
+            )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """On watch while the block runs, beside it; at its end what is under way is broken off."""
+        task = asyncio.create_task(self._lease.while_held(self._keep))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _keep(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._watch.keep())
+            if self._outbox_relay is not None:
+                group.create_task(self._outbox_relay.keep())

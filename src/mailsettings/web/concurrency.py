@@ -1,0 +1,103 @@
+"""How many requests of strangers are carried out at once: callers without a good access token, or before it."""
+
+import logging
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from mailsettings.server.capacity import CAPACITY_STATE_KEY, Capacity
+from mailsettings.web.seldom import RateLimitedLog
+
+HEALTH_PREFIX = "/health/"
+"""Answered at once, and asked for by balancers that would take a refusal for a failure."""
+_SCOPE_KEY = "stranger"
+_BODY = b"Too many requests are being answered. Try again in 1 second."
+
+_log = RateLimitedLog(logging.getLogger("mailsettings.connection"))
+
+
+class UnauthenticatedLimitMiddleware:
+    """Answers 429 to an address that has more than its share, 503 when all have too many.
+
+    It is no API's, so that the answer is plain text. Where the server has put no capacity into the state, as in
+    tests without a server, there is no limit.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count the request until it is over, or until `mark_authenticated`."""
+        capacity: Capacity | None = scope.get("state", {}).get(CAPACITY_STATE_KEY)
+        if scope["type"] != "http" or capacity is None or scope["path"].startswith(HEALTH_PREFIX):
+            await self._app(scope, receive, send)
+            return
+        unauthenticated = _UnauthenticatedRequest(capacity, _client_address(scope))
+        if not unauthenticated.enter():
+            await _refuse(503 if unauthenticated.is_pool_full() else 429, send)
+            return
+        scope[_SCOPE_KEY] = unauthenticated
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            unauthenticated.leave()
+
+
+def mark_authenticated(scope: Scope) -> None:
+    """Count a request no more: its caller has shown a good access token."""
+    unauthenticated: _UnauthenticatedRequest | None = scope.get(_SCOPE_KEY)
+    if unauthenticated is not None:
+        unauthenticated.authenticated()
+
+
+class _UnauthenticatedRequest:
+    """One request; the address is that of the client, which a trusted proxy has told."""
+
+    def __init__(self, capacity: Capacity, address: str | None) -> None:
+        self._capacity = capacity
+        self._pool = capacity.unauthenticated
+        self._address = address
+        self._client_key = capacity.client_key(address)
+        self._is_counted = False
+
+    def enter(self) -> bool:
+        self._is_counted = self._pool.take(self._client_key)
+        if not self._is_counted:
+            _log.warning(
+                "Refused a request from %s: %d of %d requests without authentication are being answered, "
+                "%d of them from there.",
+                self._address,
+                self._pool.used,
+                self._pool.limit,
+                self._pool.used_by(self._client_key),
+            )
+        return self._is_counted
+
+    def is_pool_full(self) -> bool:
+        return self._pool.is_full(self._client_key)
+
+    def leave(self) -> None:
+        if self._is_counted:
+            self._is_counted = False
+            self._pool.add(self._client_key, -1)
+
+    def authenticated(self) -> None:
+        self._capacity.remember(self._address)
+        self.leave()
+
+
+def _client_address(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
+async def _refuse(status: int, send: Send) -> None:
+    headers = {
+        b"content-type": b"text/plain; charset=utf-8",
+        b"content-length": str(len(_BODY)).encode(),
+        b"retry-after": b"1",
+        b"cache-control": b"no-store",
+        b"connection": b"close",
+        b"x-content-type-options": b"nosniff",
+    }
+    await send({"type": "http.response.start", "status": status, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": _BODY})

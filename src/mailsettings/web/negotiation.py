@@ -1,0 +1,133 @@
+"""Conditional requests (RFC 9110 13): entity tags of mail servers, and what callers say by them."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from fastapi import Depends, Header, Request
+from pydantic.json_schema import SkipJsonSchema
+from starlette.responses import Response
+
+from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.precondition import Precondition, StateTags
+from mailsettings.web.request_errors import ParameterInvalid
+
+_TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
+_CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
+"""What proxies that compress append to a strong tag, inside the quotes (Apache, Caddy); no tag of ours ends so."""
+
+IfMatch = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-Match",
+        description="Change the settings only if their entity tag is one of these; otherwise the answer is 412. "
+        "`*` stands for any settings (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
+    ),
+]
+IfNoneMatch = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-None-Match",
+        description="With `*`: change nothing if there are settings already; the answer is 412 then (RFC 9110).",
+        examples=["*"],
+    ),
+]
+IfMatchOnRead = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-Match",
+        description="Answer with 412 unless the entity tag of the settings is one of these (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
+    ),
+]
+IfNoneMatchOnRead = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="If-None-Match",
+        description="Answer with 304 and no body if the entity tag of the settings is one of these (RFC 9110).",
+        examples=['"1.3.64f1d2c3b4a59"'],
+    ),
+]
+
+
+def entity_tag(stored: StoredMailServer) -> str:
+    """A strong one: no other state of this or another server has it, in no API."""
+    return f'"{stored.tag}"'
+
+
+def not_modified_response(stored: StoredMailServer, headers: Mapping[str, str]) -> Response:
+    """The answer without a body, to somebody who has it."""
+    return Response(status_code=304, headers={**headers, "ETag": entity_tag(stored)})
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCondition:
+    """What a reader says of the state it expects and of those it has."""
+
+    expected: Precondition
+    known: StateTags | None
+
+    def not_modified(self, stored: StoredMailServer) -> bool:
+        """Whether the caller has *stored* as it is. Raises `PreconditionFailed`: If-Match counts first (13.2.2)."""
+        self.expected.require(stored)
+        return self.known is not None and stored in self.known
+
+
+def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # for the documents; several lines of one header are read from the request
+    return _precondition(request, none_of=_known_states(request))
+
+
+def _read_condition(
+    request: Request,
+    if_match: IfMatchOnRead = None,  # noqa: ARG001  # as above
+    if_none_match: IfNoneMatchOnRead = None,  # noqa: ARG001
+) -> ReadCondition:
+    return ReadCondition(_precondition(request), _known_states(request))
+
+
+WritePrecondition = Annotated[Precondition, Depends(_expected)]
+"""What a writer takes to be stored. Raises `ParameterInvalid`."""
+ReadPreconditions = Annotated[ReadCondition, Depends(_read_condition)]
+"""What a reader takes to be stored, and what it has. Raises `ParameterInvalid`."""
+
+
+def _precondition(request: Request, none_of: StateTags | None = None) -> Precondition:
+    """If-Match compares strongly (RFC 9110 13.1.1), so that weak tags are kept apart."""
+    tags = _listed_tags(request, "if-match")
+    if tags is None:
+        return Precondition(none_of=none_of)
+    if tags == "*":
+        return Precondition(StateTags(), none_of)
+    strong, weak = (frozenset(tag for is_weak, tag in tags if is_weak is kind) for kind in (False, True))
+    return Precondition(StateTags(strong), none_of, StateTags(weak))
+
+
+def _known_states(request: Request) -> StateTags | None:
+    """If-None-Match compares weakly (RFC 9110 13.1.2)."""
+    tags = _listed_tags(request, "if-none-match")
+    if tags is None or tags == "*":
+        return None if tags is None else StateTags()
+    return StateTags(frozenset(tag for _, tag in tags))
+
+
+def _listed_tags(request: Request, header: str) -> list[tuple[bool, str]] | Literal["*"] | None:
+    """The tags in *header*, and whether each is weak; None without the header."""
+    lines = request.headers.getlist(header)
+    if not lines:
+        return None
+    text = ",".join(lines).strip()
+    return "*" if text == "*" else _tags(text, header)
+
+
+def _tags(text: str, header: str) -> list[tuple[bool, str]]:
+    tags: list[tuple[bool, str]] = []
+    position = 0
+    while text[position:].strip(" \t,"):
+        found = _TAG.match(text, position)
+        if found is None:
+            raise ParameterInvalid(f"{header.title()} must be * or entity tags in double quotes.")
+        tags.append((bool(found[1]), _CODING_SUFFIX.sub("", found[2])))
+        position = found.end()
+    return tags

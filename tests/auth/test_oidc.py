@@ -1,0 +1,322 @@
+"""Tokens of an issuer on loopback: what they are worth here, and how its keys are kept while it comes and goes."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+
+from mailsettings.auth.discovery import tls_context
+from mailsettings.auth.issuer_keys import (
+    KEPT_SECONDS,
+    MIN_FIRST_FETCH_INTERVAL_SECONDS,
+    MIN_REFRESH_INTERVAL_SECONDS,
+    REFRESH_AFTER_SECONDS,
+)
+from mailsettings.auth.oidc import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer
+from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
+from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
+
+ALL, READING = "manage-system-settings", "view-mail-settings"
+GRANTS = {"mail-admin": frozenset({ALL}), "auditor": frozenset({READING})}
+HOST = "127.0.0.1"
+
+
+def reader(issuer: OpenIDIssuer, clock: Clock, ca_file: Path | None = None, /, **changes: Any) -> OIDCTokenReader:
+    trusted = {"issuer": issuer.url, "audiences": (AUDIENCE, "another"), "grants": GRANTS} | changes
+    return OIDCTokenReader(TrustedIssuer(**trusted), tls_context(ca_file), clock)
+
+
+@pytest.fixture
+def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
+    return reader(issuer, clock)
+
+
+async def test_a_token_says_who_and_what_in_our_words(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    expiry = int(time.time()) + 60
+
+    claims = await tokens.read(issuer.token(roles=["mail-admin", "auditor", "dancer"], exp=expiry))
+
+    assert claims.subject == f"{HOST}|alice"
+    assert claims.grants == {ALL, READING}
+    assert claims.expires_at == expiry
+    assert claims.stamp is None
+
+
+@pytest.mark.parametrize(
+    ("path", "claims", "expected"),
+    [
+        (("roles",), {"roles": "auditor"}, {READING}),
+        (("roles",), {"roles": "no auditor"}, set()),
+        (("scope",), {"scope": "openid auditor"}, {READING}),
+        (("realm_access", "roles"), {"realm_access": {"roles": ["auditor"]}}, {READING}),
+        (("https://example.org/roles",), {"https://example.org/roles": ["auditor"]}, {READING}),
+        (("realm_access", "roles"), {"realm_access": ["auditor"]}, set()),
+        (("roles",), {"roles": [7, None, {"auditor": 1}, ["auditor"]]}, set()),
+        (("roles",), {"roles": {"auditor": True}}, set()),
+        (("missing",), {}, set()),
+    ],
+)
+async def test_permissions_are_read_where_the_settings_say(
+    issuer: OpenIDIssuer, clock: Clock, path: tuple[str, ...], claims: dict[str, Any], expected: set[str]
+) -> None:
+    tokens = reader(issuer, clock, permissions_claim=path)
+
+    assert expected == (await tokens.read(issuer.token(**({"roles": None} | claims)))).grants
+
+
+async def test_another_claim_can_name_the_caller(issuer: OpenIDIssuer, clock: Clock) -> None:
+    tokens = reader(issuer, clock, subject_claim=("user", "login"))
+
+    assert (await tokens.read(issuer.token(user={"login": "bob"}))).subject == f"{HOST}|bob"
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(issuer.token())
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        SigningKey("r", "RS256", RSA_KEY),
+        SigningKey("p", "PS256", RSA_KEY),
+        SigningKey("e", "ES256"),
+        SigningKey("d", "EdDSA", ed25519.Ed25519PrivateKey.generate()),
+        SigningKey(None),
+    ],
+    ids=lambda key: f"{key.algorithm} {key.key_id}",
+)
+@pytest.mark.parametrize("named", [True, False], ids=["alg in the key", "no alg in the key"])
+async def test_a_key_of_any_good_kind_opens(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, key: SigningKey, named: bool
+) -> None:
+    issuer.key = key
+    issuer.published = [key.jwk() if named else key.jwk(alg=None, use=None)]
+
+    assert (await tokens.read(issuer.token())).grants == {ALL}
+
+
+@pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt", None])
+async def test_a_token_may_say_its_type_or_not(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, kind: str | None
+) -> None:
+    assert (await tokens.read(issuer.key.sign(issuer.claims(), typ=kind))).grants == {ALL}
+
+
+async def test_many_audiences_may_be_named_and_one_is_enough(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    assert (await tokens.read(issuer.token(aud=["account", "another"]))).grants == {ALL}
+
+
+async def test_clocks_may_differ_by_half_a_minute(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    now = int(time.time())
+
+    assert (await tokens.read(issuer.token(exp=now - 5))).grants == {ALL}
+    assert (await tokens.read(issuer.token(nbf=now + 20, iat=now + 20))).grants == {ALL}
+
+
+async def test_an_older_keycloaks_access_token_may_have_a_nonce(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    assert (await tokens.read(issuer.token(typ="Bearer", nonce="n"))).grants == {ALL}
+
+
+async def test_many_callers_at_once_share_one_fetch(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    signed = [issuer.token(sub=f"user {number}") for number in range(50)]
+
+    read = await asyncio.gather(*map(tokens.read, signed))
+
+    assert len({claims.subject for claims in read}) == 50
+    assert issuer.asked == [DISCOVERY, KEYS]
+
+
+async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    first, second = (asyncio.create_task(tokens.read(issuer.token(sub=name))) for name in ("a", "b"))
+    await asyncio.sleep(0)
+    first.cancel()
+
+    assert (await second).subject == f"{HOST}|b"
+
+
+async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expired(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    good, just_expired = issuer.token(), issuer.token(exp=int(time.time()) - 5)
+
+    assert await tokens.read(good) is await tokens.read(good)
+    assert await tokens.read(just_expired) is not await tokens.read(just_expired)
+
+
+async def test_the_memory_of_verified_tokens_is_bounded(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    await tokens.read(issuer.token())
+    tokens._verified.update({f"token {number}": None for number in range(MAX_VERIFIED_TOKENS - 1)})  # type: ignore[misc]  # noqa: SLF001  # making a thousand real ones takes a second
+
+    await tokens.read(issuer.token(sub="bob"))
+
+    assert len(tokens._verified) == MAX_VERIFIED_TOKENS  # noqa: SLF001
+    assert list(tokens._verified)[0] == "token 0"  # noqa: SLF001, RUF015  # the oldest has gone
+
+    tokens._verified.popitem()  # noqa: SLF001
+    await tokens.read(issuer.token(sub="carol"))
+
+    assert "token 0" in tokens._verified  # noqa: SLF001  # there was room for one more
+
+
+async def test_that_a_token_has_expired_is_told_apart_from_all_else(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    said = []
+    for token in (issuer.token(exp=int(time.time()) - 60), issuer.token(aud="another's")):
+        with pytest.raises(NotAuthenticated) as refused:
+            await tokens.read(token)
+        said.append((str(refused.value), refused.value.presented))
+
+    assert said == [("The access token has expired.", True), ("The access token is not valid.", True)]
+
+
+async def test_a_new_key_is_found_when_a_token_names_it(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    await tokens.read(issuer.token())
+    issuer.rotate("second")
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS
+
+    assert (await tokens.read(issuer.token())).grants == {ALL}
+    assert issuer.fetches == 2
+
+
+async def test_a_key_that_is_taken_back_opens_nothing_after_five_minutes(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    token = issuer.token()
+    await tokens.read(token)
+    issuer.rotate("second")
+    clock.now += REFRESH_AFTER_SECONDS - 1
+    still_good = await tokens.read(token)
+    clock.now += 1
+
+    assert still_good.grants == {ALL}
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(token)
+
+
+async def test_a_key_that_is_replaced_under_its_id_opens_nothing_more(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    token = issuer.token()
+    await tokens.read(token)
+    issuer.rotate("first")
+    clock.now += REFRESH_AFTER_SECONDS
+
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(token)
+
+
+async def test_an_issuer_that_takes_all_keys_back_is_believed(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    token = issuer.token()
+    await tokens.read(token)
+    issuer.published = []
+    clock.now += REFRESH_AFTER_SECONDS
+
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(token)
+
+
+async def test_nobody_can_be_let_in_while_the_issuer_was_never_there(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    token = issuer.token()
+    issuer.go_away()
+    with pytest.raises(IdentityUnavailable):
+        await tokens.read(token)
+    issuer.start()
+    clock.now += MIN_FIRST_FETCH_INTERVAL_SECONDS
+
+    assert (await tokens.read(token)).grants == {ALL}
+
+
+async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    await tokens.read(issuer.token())
+    issuer.go_away()
+    for _ in range(3):
+        clock.now += KEPT_SECONDS / 4
+        assert (await tokens.read(issuer.token(jti=str(clock.now)))).grants == {ALL}
+    clock.now += KEPT_SECONDS / 4
+
+    with pytest.raises(IdentityUnavailable):
+        await tokens.read(issuer.token())
+    issuer.start()
+
+
+async def test_an_issuer_that_is_back_is_asked_again_within_half_a_minute(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    await tokens.read(issuer.token())
+    issuer.go_away()
+    clock.now += REFRESH_AFTER_SECONDS
+    await tokens.read(issuer.token())
+    issuer.start()
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS - 1
+    await tokens.read(issuer.token())
+    early = issuer.fetches
+    clock.now += 1
+    await tokens.read(issuer.token())
+
+    assert (early, issuer.fetches) == (1, 2)
+
+
+async def test_a_key_that_we_lack_while_the_issuer_is_away_may_be_a_new_one(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    await tokens.read(issuer.token())
+    issuer.go_away()
+    issuer.rotate("second")
+    clock.now += MIN_REFRESH_INTERVAL_SECONDS
+
+    with pytest.raises(IdentityUnavailable):
+        await tokens.read(issuer.token())
+    issuer.start()
+
+
+async def test_a_private_authority_is_trusted_by_its_file_and_not_without(
+    tls_issuer: tuple[OpenIDIssuer, Path], clock: Clock
+) -> None:
+    issuer, ca_file = tls_issuer
+
+    assert (await reader(issuer, clock, ca_file).read(issuer.token())).grants == {ALL}
+    with pytest.raises(IdentityUnavailable):
+        await reader(issuer, clock).read(issuer.token())
+
+
+async def test_the_environments_proxies_are_not_for_identity(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+
+    assert (await tokens.read(issuer.token())).grants == {ALL}
+
+
+async def test_an_address_of_keys_may_have_a_query_and_an_issuer_a_final_slash(
+    issuer: OpenIDIssuer, clock: Clock
+) -> None:
+    keys = f"{KEYS}?policy=sign-in"
+    issuer.described = {"issuer": f"{issuer.url}/", "jwks_uri": issuer.url + keys}
+    issuer.lies[keys] = lambda handler: answer(handler, _key_set(issuer))
+
+    claims = await reader(issuer, clock, issuer=f"{issuer.url}/").read(issuer.token(iss=f"{issuer.url}/"))
+
+    assert claims.grants == {ALL}
+    assert issuer.asked == [DISCOVERY, keys]
+
+
+def _key_set(issuer: OpenIDIssuer) -> bytes:
+    return json.dumps({"keys": [issuer.key.jwk()]}).encode()

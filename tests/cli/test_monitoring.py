@@ -1,0 +1,105 @@
+"""`mailsettings watch status` and `mailsettings secret-ends`."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mailsettings import settings
+from mailsettings.bootstrap import create_backend, prepare
+from mailsettings.cli import main
+from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.monitoring import MonitoringState
+from mailsettings.domain.secret import Secret
+
+SINCE = "2027-01-15T08:00:00Z"
+STARTTLS = ConnectionSecurity.STARTTLS
+RELAY = MailServer("relay.example.org", 25, STARTTLS, Sender("a@example.org"))
+LOGIN = PasswordAuthentication("alice", Secret("canary-17"))
+PROVIDER = MailServer("smtp.example.com", 587, STARTTLS, Sender("a@example.org"), LOGIN)
+
+
+async def store_two_servers() -> None:
+    """The relay is the default one, and failed; the provider was never looked at."""
+    prepare(settings.read())
+    backend = create_backend(settings.read())
+    await backend.establish()
+    for server in (RELAY, PROVIDER):
+        await backend.use_cases.mail_servers.create(OPERATOR, Replacement(server))
+    async with backend.store.writing() as work:
+        end = await work.watch.now() + 9.5 * 86400
+        failed = MonitoringState(1, 1, False, "connect", "connection_refused", 1_800_000_000, 1_800_000_900, end)
+        await work.watch.keep(failed)
+    await backend.close()
+
+
+@pytest.fixture
+def two_servers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MAILSETTINGS_DATA_DIR", str(tmp_path))
+    asyncio.run(store_two_servers())
+
+
+def run(*arguments: str) -> str:
+    ran = CliRunner().invoke(main, arguments)
+    assert ran.exit_code == 0, ran.output
+    return ran.output
+
+
+def refusal(*arguments: str) -> tuple[int, str]:
+    ran = CliRunner().invoke(main, arguments)
+    return ran.exit_code, ran.output.splitlines()[-1]
+
+
+def test_each_server_is_a_line_with_its_state_and_the_days_that_are_left(two_servers: None) -> None:
+    day = (datetime.now(UTC) + timedelta(days=40)).date()
+    run("secret-ends", str(day), "--id", "2")
+
+    assert run("watch", "status").splitlines() == [
+        f"1\trelay.example.org:25\tfails\tsince {SINCE}\tconnect: connection_refused\tcertificate: 9 days left",
+        "2\tsmtp.example.com:587\tunchecked\tsecret: 39 days left",
+    ]
+    relay, provider = map(json.loads, run("watch", "status", "--json").splitlines())
+    assert relay == {
+        "id": 1,
+        "host": "relay.example.org",
+        "port": 25,
+        "state": "fails",
+        "stage": "connect",
+        "code": "connection_refused",
+        "certificateDaysLeft": 9,
+        "since": SINCE,
+        "checkedAt": "2027-01-15T08:15:00Z",
+        "secretEndsOn": None,
+        "secretDaysLeft": None,
+    }
+    assert (provider["state"], provider["secretEndsOn"], provider["secretDaysLeft"]) == ("unchecked", str(day), 39)
+
+    run("secret-ends", "--never", "--id", "2")
+    assert "secret" not in run("watch", "status")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["2030-01-01"], 1, "Error: password is not stored."),
+        (["2030-01-01", "--id", "9"], 1, "Error: There is no such mail server."),
+        (["2030-01-01", "--never"], 2, "Error: Give either a date or --never."),
+        ([], 2, "Error: Give either a date or --never."),
+        (["soon"], 2, "Error: Invalid value for 'DATE': 'soon' does not match the format '%Y-%m-%d'."),
+    ],
+)
+def test_an_end_that_cannot_be_noted_is_refused_in_a_sentence(
+    two_servers: None, arguments: list[str], code: int, sentence: str
+) -> None:
+    assert refusal("secret-ends", *arguments) == (code, sentence)
+
+
+def test_nobody_is_named_like_the_watch(two_servers: None) -> None:
+    code, sentence = refusal("token", "--subject", "watch", "--permission", "view-mail-settings")
+
+    assert (code, sentence) == (1, "Error: watch is reserved for this program's own checks.")

@@ -1,0 +1,123 @@
+"""Hosts with several addresses: a dead one costs a quarter of a second, and every outcome is told."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, WarningCode
+from mailsettings.network.connect import ATTEMPT_DELAY_SECONDS, HappyEyeballs, NotConnected, interleave_families
+from mailsettings.smtp.embedding import Address
+from support.smtp_server import HOST, Behaviour, real_server
+
+DEAD = "127.0.0.77"
+NAME = "mail.example.org"
+
+
+@contextmanager
+def black_hole(address: str) -> Iterator[int]:
+    """A port that never completes a connection: its queue of waiting ones is full."""
+    listening = socket.socket()
+    listening.bind((address, 0))
+    listening.listen(0)
+    port = listening.getsockname()[1]
+    fillers = [socket.socket() for _ in range(4)]
+    for filler in fillers:
+        filler.setblocking(False)
+        filler.connect_ex((address, port))
+    try:
+        yield port
+    finally:
+        for sock in [*fillers, listening]:
+            sock.close()
+
+
+def attempts(report: ProbeReport) -> dict[str, str | None]:
+    return {one.address: one.problem for stage in report.stages for one in stage.observed.attempts}
+
+
+def addresses(*texts: str) -> Any:
+    return lambda _host: [ip_address(text) for text in texts]
+
+
+async def anywhere(_address: Address, _port: int) -> bool:
+    return True
+
+
+def test_the_families_take_turns() -> None:
+    given = [ip_address(text) for text in ("2001:db8::1", "2001:db8::2", "192.0.2.1", "2001:db8::3")]
+
+    assert [str(address) for address in interleave_families(given)] == [
+        "2001:db8::1",
+        "192.0.2.1",
+        "2001:db8::2",
+        "2001:db8::3",
+    ]
+
+
+@pytest.mark.shows(WarningCode.ADDRESS_UNREACHABLE)
+async def test_a_refusing_address_is_passed_over_told_and_warned_of(make_prober: Any) -> None:
+    async with real_server(Behaviour()) as server:
+        report = await make_prober(resolve=addresses(DEAD, HOST)).probe(server.settings(host=NAME), None)
+
+    assert report.succeeded
+    assert attempts(report) == {DEAD: "refused", HOST: ""}
+    assert [warning.code for warning in report.warnings] == [WarningCode.ADDRESS_UNREACHABLE]
+
+
+async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> None:
+    loop = asyncio.get_running_loop()
+    with black_hole(DEAD) as port:
+        listening = await asyncio.start_server(lambda _r, writer: writer.close(), HOST, port)
+        race = HappyEyeballs([ip_address(DEAD), ip_address(HOST)], port, anywhere)
+        begun = loop.time()
+        sock = await race.connect()
+        took = loop.time() - begun
+        sock.close()
+        listening.close()
+
+    assert took > ATTEMPT_DELAY_SECONDS * 0.9
+    assert [(one.address, one.problem) for one in race.attempts] == [(HOST, ""), (DEAD, None)]
+
+
+async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) -> None:
+    async with real_server(Behaviour()) as server:
+        report = await make_prober(resolve=addresses(HOST, "127.0.0.78")).probe(server.settings(host=NAME), None)
+
+    assert attempts(report) == {HOST: "", "127.0.0.78": None}
+    assert report.warnings == ()
+
+
+@pytest.mark.shows(FailureCode.CONNECTION_TIMED_OUT)
+async def test_no_answer_in_time_is_told_as_such() -> None:
+    with black_hole(DEAD) as port:
+        race = HappyEyeballs([ip_address(DEAD)], port, anywhere, seconds=0.2)
+        with pytest.raises(NotConnected) as not_connected:
+            await race.connect()
+
+    assert not_connected.value.code is FailureCode.CONNECTION_TIMED_OUT
+    assert [one.problem for one in not_connected.value.attempts] == ["no answer"]
+
+
+@pytest.mark.shows(FailureCode.HOST_UNREACHABLE)
+async def test_no_route_is_told_as_such(make_prober: Any) -> None:
+    """The socket is bound to loopback by its address family's own rules: this address is nobody's."""
+    race = HappyEyeballs([ip_address("255.255.255.255")], 25, anywhere)
+    with pytest.raises(NotConnected) as not_connected:
+        await race.connect()
+
+    assert not_connected.value.code is FailureCode.HOST_UNREACHABLE
+
+
+async def test_every_refusal_together_is_a_refusal_and_all_are_told(make_prober: Any) -> None:
+    async with real_server(Behaviour()) as server:
+        settings = server.settings(host=NAME)
+    report = await make_prober(resolve=addresses(DEAD, HOST)).probe(settings, None)
+
+    assert report.failure is not None
+    assert report.failure.code is FailureCode.CONNECTION_REFUSED
+    assert attempts(report) == {DEAD: "refused", HOST: "refused"}

@@ -1,0 +1,156 @@
+"""The certificate of our own TLS: what is shown is what is in the files, as long as that is any good."""
+
+import logging
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
+
+AUTHORITY = trustme.CA()
+PAIRS = [AUTHORITY.issue_cert("localhost") for _ in range(3)]
+CANARY = "canary-1b0f44d7"
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    return tmp_path / "tls.crt"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    return tmp_path / "tls.key"
+
+
+def write(certificate: Path, key: Path, pair: trustme.LeafCert) -> None:
+    certificate.write_bytes(b"".join(blob.bytes() for blob in pair.cert_chain_pems))
+    key.write_bytes(pair.private_key_pem.bytes())
+
+
+def shown_by(context: ssl.SSLContext, name: str | None = "localhost", **options: ssl.TLSVersion) -> bytes | None:
+    """The certificate that a client is shown, without a network."""
+    trust = ssl.create_default_context()
+    AUTHORITY.configure_trust(trust)
+    trust.check_hostname = False
+    trust.set_ciphers("DEFAULT:@SECLEVEL=0")  # so that it is not the client who refuses an old version
+    for option, value in options.items():
+        setattr(trust, option, value)
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = trust.wrap_bio(to_client, to_server, server_hostname=name)
+    server = context.wrap_bio(to_server, to_client, server_side=True)
+    for _ in range(3):
+        for side in (client, server):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    return client.getpeercert(binary_form=True)
+
+
+def der(pair: trustme.LeafCert) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pair.cert_chain_pems[0].bytes().decode())
+
+
+@pytest.mark.parametrize("name", ["localhost", None], ids=["by name", "by address"])
+def test_a_new_pair_is_shown_at_the_next_handshake(certificate: Path, key: Path, name: str | None) -> None:
+    write(certificate, key, PAIRS[0])
+    context = reloading_tls_context(certificate, key)
+    shown = [shown_by(context, name)]
+    for pair in PAIRS[1:]:
+        write(certificate, key, pair)
+        shown += [shown_by(context, name), shown_by(context, name)]
+
+    assert shown == [der(PAIRS[number]) for number in (0, 1, 1, 2, 2)]
+
+
+def test_a_pair_that_is_swapped_by_a_link_as_kubernetes_does_is_shown(tmp_path: Path) -> None:
+    for number, pair in enumerate(PAIRS[:2]):
+        folder = tmp_path / f"..{number}"
+        folder.mkdir()
+        write(folder / "tls.crt", folder / "tls.key", pair)
+    (tmp_path / "..data").symlink_to("..0")
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).symlink_to(f"..data/{name}")
+    context = reloading_tls_context(tmp_path / "tls.crt", tmp_path / "tls.key")
+    before = shown_by(context)
+    (tmp_path / "..new").symlink_to("..1")
+    (tmp_path / "..new").rename(tmp_path / "..data")
+
+    assert (before, shown_by(context)) == (der(PAIRS[0]), der(PAIRS[1]))
+
+
+def no_certificate(certificate: Path, key: Path) -> None:
+    certificate.write_text(CANARY)
+
+
+def half_of_another_pair(certificate: Path, key: Path) -> None:
+    key.write_bytes(PAIRS[1].private_key_pem.bytes())
+
+
+def nothing(certificate: Path, key: Path) -> None:
+    key.unlink()
+
+
+def an_encrypted_key(certificate: Path, key: Path) -> None:
+    loaded = load_pem_private_key(key.read_bytes(), None)
+    locked = BestAvailableEncryption(CANARY.encode())
+    key.write_bytes(loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked))
+
+
+BAD: dict[Callable[[Path, Path], None], str] = {
+    no_certificate: "do not hold a certificate and its private key",
+    half_of_another_pair: "is not that of the certificate",
+    nothing: "cannot be read: No such file or directory",
+    an_encrypted_key: "is encrypted",
+}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_a_bad_new_pair_is_told_once_and_the_old_one_stays_until_there_is_a_good_one(
+    certificate: Path, key: Path, spoil: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(certificate, key, PAIRS[0])
+    context = reloading_tls_context(certificate, key)
+    spoil(certificate, key)
+    with caplog.at_level(logging.WARNING):
+        shown = [shown_by(context), shown_by(context)]
+    told = [record.getMessage() for record in caplog.records]
+    write(certificate, key, PAIRS[2])
+
+    assert [*shown, shown_by(context)] == [der(PAIRS[number]) for number in (0, 0, 2)]
+    assert len(told) == 1
+    assert BAD[spoil] in told[0]
+    assert CANARY not in told[0]
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_a_bad_pair_at_the_start_is_one_sentence(
+    certificate: Path, key: Path, spoil: Callable[[Path, Path], None]
+) -> None:
+    write(certificate, key, PAIRS[0])
+    spoil(certificate, key)
+
+    with pytest.raises(CertificateUnusable, match=BAD[spoil]) as refused:
+        reloading_tls_context(certificate, key)
+    assert CANARY not in str(refused.value)
+
+
+def test_nothing_below_tls_1_2_is_spoken(certificate: Path, key: Path) -> None:
+    write(certificate, key, PAIRS[0])
+    context = reloading_tls_context(certificate, key)
+
+    assert shown_by(context, maximum_version=ssl.TLSVersion.TLSv1_2) == der(PAIRS[0])
+    with (
+        pytest.raises(ssl.SSLError, match="UNSUPPORTED_PROTOCOL"),
+        pytest.warns(DeprecationWarning, match="TLSv1"),
+    ):
+        shown_by(context, minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)

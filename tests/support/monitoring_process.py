@@ -1,0 +1,42 @@
+"""A process on watch and nothing else, for tests that start several of them: `python watching.py URL SECONDS`."""
+
+import asyncio
+import logging
+import signal
+import sys
+
+from mailsettings.network.policy import UNRESTRICTED
+from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.tls import TLSContexts
+from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.transactions import SQLStore
+from mailsettings.use_cases.monitoring_service import MonitoringService
+
+KEY = bytes(range(32))
+INTERVAL = 3600
+
+
+async def main(url: str, lease_seconds: float) -> None:
+    """Until SIGTERM."""
+    over = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
+    store = SQLStore(url, Sealer(KEY))
+    prober = SMTPProber(
+        UNRESTRICTED,
+        ehlo_name=None,
+        deadline_seconds=10,
+        allow_cleartext_credentials=False,
+        trust=TLSContexts(),
+        oauth2=OAuth2Tokens(),
+    )
+    async with MonitoringService(
+        store, prober, INTERVAL, lease_seconds=lease_seconds, pause_seconds=0.1
+    ).running():
+        await over.wait()
+    await store.close()
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    asyncio.run(main(sys.argv[1], float(sys.argv[2])))

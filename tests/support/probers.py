@@ -1,0 +1,65 @@
+"""Probers that may reach the servers of the tests, and hold what is true of every report."""
+
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage
+from mailsettings.domain.findings import FAILURES
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.network.policy import EgressPolicy
+from mailsettings.smtp.diagnosis.fallback_scan import ScanTimeouts
+from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.prober import SMTPProber
+from mailsettings.smtp.tls import TLSContexts
+
+
+class CheckedProber(SMTPProber):
+    """Holds what is true of every report, whatever a test is about."""
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        report = await super().probe(server, recipient)
+        if report.failure is not None:
+            assert report.failure.stage in FAILURES[report.failure.code].stages
+            [ended] = [stage for stage in report.stages if stage.outcome in {Outcome.FAILED, Outcome.UNKNOWN}]
+            assert report.failure.stage is ended.stage
+            assert report.failure.steps
+            assert not report.warnings
+        assert sorted(stage.stage for stage in report.stages) == sorted(ProbeStage)
+        assert "canary" not in repr([stage.observed for stage in report.stages if stage.observed.reply is None])
+        return report
+
+
+def waits(scale: float = 0.1) -> ScanTimeouts:
+    """The waits of the service, shorter by *scale*."""
+    usual = ScanTimeouts()
+    first, silence, grace = (scale * wait for wait in (usual.implicit_tls, usual.silence, usual.grace))
+    return ScanTimeouts(first, silence, grace, scale * usual.before_speaking)
+
+
+class MakeProber:
+    """Makes probers; loopback and clear text are allowed unless said otherwise."""
+
+    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+    def __call__(self, **changes: Any) -> SMTPProber:
+        settings: dict[str, Any] = {
+            "egress": EgressPolicy(self.loopback, None),
+            "ehlo_name": None,
+            "deadline_seconds": 10,
+            "allow_cleartext_credentials": True,
+            "trust": TLSContexts(),
+            "oauth2": OAuth2Tokens(),
+            "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
+            "waits": waits(),
+        }
+        if "usual_ports" in changes:
+            changes["ports"] = KnownPorts(usual=changes.pop("usual_ports"))
+        return CheckedProber(**(settings | changes))
+
+
+@pytest.fixture
+def make_prober() -> MakeProber:
+    return MakeProber()

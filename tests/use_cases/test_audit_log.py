@@ -1,0 +1,263 @@
+"""What the audit log says of changes and tests of mail servers."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from mailsettings.domain.access import Origin, Permission, Principal
+from mailsettings.domain.audit_log import Action, AuditOutcome
+from mailsettings.domain.change import Replacement, SecretInput
+from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.errors import (
+    MailServerNotFound,
+    PermissionDenied,
+    SecretNeededAgain,
+    SecretUnreadable,
+    StoreUnavailable,
+    TooManyProbes,
+)
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import (
+    ConnectionSecurity,
+    MailServer,
+    OAuth2ClientCredentials,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.secret import Secret
+from mailsettings.domain.trust import CustomTrust
+from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from support.certificates import SelfSigned
+from support.fakes import InMemoryStore, ScriptedProber
+
+HERE = Origin("192.0.2.1", "request 1")
+ALICE = Principal("alice", frozenset(Permission), HERE)
+SECRET = Secret("canary-1")
+LOGIN = PasswordAuthentication("scans", SECRET)
+SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"), LOGIN)
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    return InMemoryStore()
+
+
+@pytest.fixture
+def keep(store: InMemoryStore) -> ManageMailServers:
+    return ManageMailServers(store)
+
+
+async def test_each_change_says_what_changed_and_secrets_by_labels(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    await keep.create(ALICE, Replacement(SERVER))
+    given = Secret("canary-2")
+    other = PasswordAuthentication("scans", given)
+    await keep.replace(ALICE, 1, Replacement(replace(SERVER, port=2525, authentication=other)))
+    await keep.delete(ALICE, 1)
+
+    created, replaced, deleted = store.audit.records
+    assert {(each.actor, each.origin, each.target, each.outcome) for each in store.audit.records} == {
+        ("alice", HERE, "mail-server:1", AuditOutcome.DONE)
+    }
+    assert [created.action, replaced.action, deleted.action] == [
+        Action.MAIL_SERVER_CREATE,
+        Action.MAIL_SERVER_REPLACE,
+        Action.MAIL_SERVER_DELETE,
+    ]
+    first, second = f"label {SECRET.label}", f"label {given.label}"
+    assert created.details == {
+        "authentication": {"before": None, "after": "password"},
+        "host": {"before": None, "after": "mail.example.org"},
+        "password": {"before": None, "after": first},
+        "port": {"before": None, "after": 587},
+        "connection security": {"before": None, "after": "starttls"},
+        "sender address": {"before": None, "after": "a@example.org"},
+        "user name": {"before": None, "after": "scans"},
+    }
+    assert replaced.details == {
+        "password": {"before": first, "after": second},
+        "port": {"before": 587, "after": 2525},
+    }
+    assert deleted.details["host"] == {"before": "mail.example.org", "after": None}
+    assert "canary" not in repr(store.audit.rows)
+
+
+async def test_a_change_of_the_default_server_is_named_by_what_it_was(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    certificate = CustomTrust.parse(SelfSigned.for_name("mail.example.org").pem.decode())
+    login = OAuth2ClientCredentials("scans", "id", "tenant", Secret("canary-1"))
+    await keep.put_default(ALICE, Replacement(SERVER))
+    await keep.put_default(ALICE, Replacement(replace(SERVER, authentication=login, trust=certificate)))
+    await keep.delete_default(ALICE)
+    with pytest.raises(MailServerNotFound):
+        await keep.delete_default(ALICE)
+
+    assert [(each.action, each.target, each.outcome) for each in store.audit.records] == [
+        (Action.MAIL_SERVER_CREATE, "mail-server:1", AuditOutcome.DONE),
+        (Action.MAIL_SERVER_REPLACE, "mail-server:1", AuditOutcome.DONE),
+        (Action.MAIL_SERVER_DELETE, "mail-server:1", AuditOutcome.DONE),
+        (Action.MAIL_SERVER_DELETE, "default mail server", AuditOutcome.REFUSED),
+    ]
+    changed = store.audit.records[1].details
+    assert set(changed) == {"authentication", "certificate", "client id", "client secret", "password", "tenant"}
+    assert "SHA-256" in str(changed["certificate"])
+
+
+async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    await keep.create(ALICE, Replacement(SERVER))
+    login = PasswordAuthentication("scans", None)
+    moved = Replacement(replace(SERVER, host="evil.example.org", authentication=login), SecretInput.KEPT)
+
+    with pytest.raises(SecretNeededAgain):
+        await keep.replace(ALICE, 1, moved)
+
+    entry = store.audit.records[-1]
+    assert (entry.action, entry.target, entry.outcome, entry.details) == (
+        Action.MAIL_SERVER_REPLACE,
+        "mail-server:1",
+        AuditOutcome.REFUSED,
+        {"problem": "SecretNeededAgain"},
+    )
+    assert store.mail_servers.rows[1].version == 1
+
+
+async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    def damaged() -> str:
+        raise SecretUnreadable
+
+    login = PasswordAuthentication("scans", Secret.sealed(damaged, "0123456789ab"))
+    await store.mail_servers.add(replace(SERVER, authentication=login))
+
+    await keep.replace(ALICE, 1, Replacement(SERVER))
+
+    password = {"before": "label 0123456789ab", "after": f"label {SECRET.label}"}
+    assert store.audit.records[0].details["password"] == password
+
+
+async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    store.away = True
+
+    with pytest.raises(StoreUnavailable):
+        await keep.create(ALICE, Replacement(SERVER))
+
+    assert store.audit.rows == []
+
+
+async def test_reading_leaves_no_entry(keep: ManageMailServers, store: InMemoryStore) -> None:
+    await store.mail_servers.add(SERVER)
+    await keep.page(ALICE)
+    await keep.get(ALICE, 1)
+    await keep.get_default(ALICE)
+
+    assert store.audit.rows == []
+
+
+async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: InMemoryStore) -> None:
+    class Watching(ScriptedProber):
+        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+            assert [each.outcome for each in store.audit.records] == [AuditOutcome.BEGUN]
+            return await super().probe(server, recipient)
+
+    await RunConnectionTests(store, Watching(), ConnectionTestLimits(), DenialLog(store)).given(
+        ALICE, SERVER, "to@example.org"
+    )
+
+    begun, done = store.audit.records
+    assert (begun.action, begun.target, begun.origin) == (Action.MAIL_SERVER_TEST, "given mail server", HERE)
+    assert begun.details == {
+        "host": "mail.example.org",
+        "port": 587,
+        "connection security": "starttls",
+        "recipient": "to@example.org",
+    }
+    assert (done.action, done.outcome, done.details) == (Action.MAIL_SERVER_TEST, AuditOutcome.DONE, {})
+    assert "canary" not in repr(store.audit.rows)
+
+
+async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) -> None:
+    refused = failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
+    report = ProbeReport((StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),), refused)
+    await store.mail_servers.add(SERVER)
+    await RunConnectionTests(store, ScriptedProber(report), ConnectionTestLimits(), DenialLog(store)).stored(
+        ALICE, 1, None
+    )
+
+    end = store.audit.records[-1]
+    assert (end.target, end.outcome) == ("mail-server:1", AuditOutcome.FAILED)
+    assert end.details == {"code": "smtp_auth_failed", "stage": "authenticate"}
+
+
+async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: InMemoryStore) -> None:
+    prober = ScriptedProber()
+    probes = RunConnectionTests(store, prober, ConnectionTestLimits(max_per_minute_per_caller=1), DenialLog(store))
+    await probes.given(ALICE, SERVER, None)
+    with pytest.raises(TooManyProbes):
+        await probes.given(ALICE, SERVER, None)
+
+    assert store.audit.records[-1].outcome == AuditOutcome.REFUSED
+    assert len(prober.asked) == 1
+
+
+async def test_nothing_is_tested_that_cannot_be_written_down(store: InMemoryStore) -> None:
+    prober = ScriptedProber()
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)).given(
+            ALICE, SERVER, None
+        )
+
+    assert prober.asked == []
+
+
+async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_written_down(
+    store: InMemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    class GoesAway(ScriptedProber):
+        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+            store.away = True
+            return await super().probe(server, recipient)
+
+    with caplog.at_level(logging.ERROR):
+        report = await RunConnectionTests(store, GoesAway(), ConnectionTestLimits(), DenialLog(store)).given(
+            ALICE, SERVER, None
+        )
+
+    assert report.succeeded
+    said = "The end of a connection test (done) could not be written to the audit log."
+    assert caplog.messages == [said]
+
+
+async def test_reading_the_log_needs_its_own_permission(store: InMemoryStore) -> None:
+    everything_else = Principal("almost", frozenset(Permission) - {Permission.AUDIT_READ})
+    log = ReadAuditLog(store)
+
+    with pytest.raises(PermissionDenied):
+        await log.page(everything_else)
+    with pytest.raises(PermissionDenied):
+        await log.verify(everything_else)
+
+
+async def test_what_another_api_created_is_named_when_it_is_replaced(
+    keep: ManageMailServers, store: InMemoryStore
+) -> None:
+    one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))
+    await keep.create(one, Replacement(SERVER))
+    await keep.put_default(other, Replacement(replace(SERVER, port=25)))
+    await keep.put_default(one, Replacement(replace(SERVER, port=26)))
+
+    _, by_the_other, by_its_own = store.audit.records
+    assert by_the_other.details["created"] == {"by": "alice", "through": "one"}
+    assert "created" not in by_its_own.details

@@ -1,0 +1,95 @@
+"""Limits of connection tests: at once, for each caller at once, for each in a minute."""
+
+from contextlib import ExitStack
+
+import pytest
+
+from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.errors import TooManyProbes
+from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
+from mailsettings.use_cases.connection_test_limits import (
+    MARGIN_SECONDS,
+    RETRY_AFTER_SECONDS,
+    ConnectionTestLimits,
+    ConnectionTestSlots,
+)
+
+ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
+YOURS = "Too many connection tests of yours are running. Try again in 5 seconds."
+
+
+def begin(admission: ConnectionTestSlots, caller: Principal, stack: ExitStack) -> None:
+    stack.enter_context(admission.admit(caller))
+
+
+def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=10, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    )
+    with ExitStack() as running:
+        begin(admission, ALICE, running)
+        begin(admission, ALICE, running)
+        with pytest.raises(TooManyProbes) as refused:
+            begin(admission, ALICE, running)
+        begin(admission, BOB, running)
+
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, RETRY_AFTER_SECONDS)
+    with ExitStack() as running:
+        begin(admission, ALICE, running)
+
+
+def test_all_callers_together_have_theirs() -> None:
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=2, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    )
+    with ExitStack() as running:
+        begin(admission, ALICE, running)
+        begin(admission, BOB, running)
+        with pytest.raises(TooManyProbes) as refused:
+            begin(admission, CAROL, running)
+
+    assert str(refused.value) == "Too many connection tests are running. Try again in 5 seconds."
+
+
+def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
+    admission = ConnectionTestSlots(
+        ConnectionTestLimits(at_once=1, max_concurrent_per_caller=1, max_per_minute_per_caller=100)
+    )
+    with pytest.raises(ZeroDivisionError), admission.admit(ALICE):
+        raise ZeroDivisionError
+    with admission.admit(BOB):
+        pass
+
+
+def test_nothing_is_kept_of_callers_that_are_gone() -> None:
+    admission = ConnectionTestSlots(ConnectionTestLimits())
+    for number in range(1000):
+        with admission.admit(Principal(f"caller {number}", frozenset(Permission))):
+            pass
+
+    assert not admission._running  # noqa: SLF001  # nothing else can tell that memory is bounded
+
+
+def test_what_runs_anywhere_counts_for_the_share() -> None:
+    limits = ConnectionTestLimits(at_once=1, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    limits.require_capacity(Usage(running=1))
+    with pytest.raises(TooManyProbes) as refused:
+        limits.require_capacity(Usage(running=2))
+
+    assert (str(refused.value), refused.value.retry_after_seconds) == (YOURS, RETRY_AFTER_SECONDS)
+
+
+@pytest.mark.parametrize(("oldest", "wait"), [(0, 61), (29.5, 31), (30, 31), (59.9, 1), (-60, 121)])
+def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest: float, wait: int) -> None:
+    limits = ConnectionTestLimits(at_once=9, max_concurrent_per_caller=9, max_per_minute_per_caller=2)
+    limits.require_capacity(Usage(begun=1, oldest_seconds=oldest))
+    with pytest.raises(TooManyProbes) as refused:
+        limits.require_capacity(Usage(begun=2, oldest_seconds=oldest))
+
+    sentence = f"Too many connection tests of yours within a minute. Try again in {wait} seconds."
+    assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, wait)
+    assert oldest + wait > USAGE_WINDOW_SECONDS
+
+
+def test_a_test_counts_as_long_as_its_deadline_and_a_margin_allow() -> None:
+    assert ConnectionTestLimits(deadline_seconds=7).max_seconds == 7 + MARGIN_SECONDS

@@ -1,0 +1,265 @@
+"""A request that is sent again under its key is answered again and does nothing; what was refused may be tried."""
+
+import asyncio
+import logging
+from dataclasses import replace
+
+import pytest
+
+from mailsettings.domain.access import Origin, Permission, Principal
+from mailsettings.domain.audit_log import AuditOutcome
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.errors import (
+    IdempotencyKeyReused,
+    MailServerNotFound,
+    OutcomeUnknown,
+    PermissionDenied,
+    RequestInProgress,
+    StoreUnavailable,
+    TooManyProbes,
+)
+from mailsettings.domain.findings import failure
+from mailsettings.domain.idempotency import IdempotencyKey
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS, ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.mail_servers import ManageMailServers
+from support.fakes import WORKS, InMemoryStore, ScriptedProber
+from support.timeouts import GUARD_SECONDS
+
+ALICE = Principal("alice", frozenset(Permission), Origin("192.0.2.1"))
+BOB = replace(ALICE, name="bob")
+SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+WANTED = Replacement(SERVER)
+LIMITS = ConnectionTestLimits(max_concurrent_per_caller=1, max_per_minute_per_caller=2, deadline_seconds=15)
+FAILED = ProbeReport((), failure(FailureCode.HOST_NOT_FOUND, ProbeStage.RESOLVE))
+
+
+def idempotency_key() -> IdempotencyKey:
+    """The same request under the same key, as each new arrival of it."""
+    return IdempotencyKey("key", b"request")
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    return InMemoryStore()
+
+
+@pytest.fixture
+def probes(store: InMemoryStore, prober: ScriptedProber) -> RunConnectionTests:
+    return RunConnectionTests(store, prober, LIMITS, DenialLog(store))
+
+
+def outcomes(store: InMemoryStore) -> list[str]:
+    return [record.outcome for record in store.audit.records]
+
+
+async def test_a_mail_server_is_created_once_and_told_of_once(store: InMemoryStore) -> None:
+    keep, first, again = ManageMailServers(store), idempotency_key(), idempotency_key()
+    ids = [await keep.create(ALICE, WANTED, each) for each in (first, again)]
+    others = [await keep.create(BOB, WANTED, idempotency_key()), await keep.create(ALICE, WANTED)]
+
+    assert (ids, others) == ([1, 1], [2, 3])
+    assert (first.replayed, again.replayed) == (False, True)
+    assert outcomes(store) == [AuditOutcome.DONE] * 3
+
+
+async def test_another_request_under_the_same_key_is_refused_and_changes_nothing(store: InMemoryStore) -> None:
+    keep = ManageMailServers(store)
+    await keep.create(ALICE, WANTED, idempotency_key())
+    with pytest.raises(IdempotencyKeyReused):
+        await keep.create(ALICE, WANTED, IdempotencyKey("key", b"another"))
+
+    assert list(store.mail_servers.rows) == [1]
+    assert outcomes(store) == [AuditOutcome.DONE, AuditOutcome.REFUSED]
+
+
+@pytest.mark.parametrize("report", [WORKS, FAILED], ids=["works", "failed"])
+async def test_a_test_is_made_once_and_its_report_told_again(
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, report: ProbeReport
+) -> None:
+    prober.report = report
+    first = await probes.given(ALICE, SERVER, "to@example.org", idempotency_key())
+    prober.report = ProbeReport((), milliseconds=99)
+    again = idempotency_key()
+
+    assert first == await probes.given(ALICE, SERVER, "to@example.org", again) == report
+    assert again.replayed
+    assert len(prober.asked) == 1
+    assert outcomes(store) == [AuditOutcome.BEGUN, AuditOutcome.FAILED if report is FAILED else AuditOutcome.DONE]
+
+
+async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
+    probes: RunConnectionTests, prober: ScriptedProber
+) -> None:
+    await probes.given(ALICE, SERVER, None, idempotency_key())
+    await probes.given(ALICE, SERVER, None)
+    with pytest.raises(TooManyProbes):
+        await probes.given(ALICE, SERVER, None, IdempotencyKey("new", b"request"))
+
+    assert await probes.given(ALICE, SERVER, None, idempotency_key()) == prober.report
+
+
+async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await probes.given(ALICE, SERVER, None, idempotency_key())
+    asked, previous = [], store.idempotency.previous
+
+    async def not_yet_at_first(caller: str, request: IdempotencyKey) -> object:
+        asked.append(request)
+        return None if len(asked) == 1 else await previous(caller, request)
+
+    monkeypatch.setattr(store.idempotency, "earlier", not_yet_at_first)
+
+    assert await probes.given(ALICE, SERVER, None, idempotency_key()) == first
+    assert len(prober.asked) == 1
+
+
+async def test_a_stored_server_that_is_gone_by_now_is_no_reason_not_to_repeat_its_report(
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
+) -> None:
+    keep = ManageMailServers(store)
+    await keep.create(ALICE, WANTED)
+    reports = [await probes.stored(ALICE, None, None, idempotency_key())]
+    await keep.delete_default(ALICE)
+    reports.append(await probes.stored(ALICE, None, None, idempotency_key()))
+
+    assert reports == [WORKS, WORKS]
+    assert len(prober.asked) == 1
+
+
+class Announcing(ScriptedProber):
+    def __init__(self) -> None:
+        super().__init__(hold=asyncio.Event())
+        self.begun = asyncio.Event()
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        self.begun.set()
+        return await super().probe(server, recipient)
+
+
+async def test_a_repeat_meanwhile_is_told_to_come_back(store: InMemoryStore) -> None:
+    prober = Announcing()
+    probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
+    first = asyncio.create_task(probes.given(ALICE, SERVER, None, idempotency_key()))
+    await prober.begun.wait()
+    async with asyncio.timeout(GUARD_SECONDS):
+        with pytest.raises(RequestInProgress) as refused:
+            await probes.given(ALICE, SERVER, None, idempotency_key())
+    assert prober.hold is not None
+    prober.hold.set()
+
+    assert await first == await probes.given(ALICE, SERVER, None, idempotency_key())
+    assert refused.value.retry_after_seconds == RETRY_AFTER_SECONDS
+    assert store.audit.records[1].details == {"problem": "RequestInProgress"}
+    assert len(prober.asked) == 1
+
+
+class Crash(BaseException):
+    """What ends a process cannot be caught by what it was about to do."""
+
+
+class Crashing(ScriptedProber):
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        raise Crash
+
+
+@pytest.mark.parametrize(
+    ("age", "expected"),
+    [
+        (0, RequestInProgress),
+        (44, RequestInProgress),
+        (45, OutcomeUnknown),
+        (-44, RequestInProgress),
+        (-46, OutcomeUnknown),
+    ],
+)
+async def test_one_whose_process_died_is_never_made_again_under_its_key(
+    store: InMemoryStore, prober: ScriptedProber, age: float, expected: type[Exception]
+) -> None:
+    """A clock that was put back makes it begin in the future, which does not keep it running."""
+    with pytest.raises(Crash):
+        await RunConnectionTests(store, Crashing(), LIMITS, DenialLog(store)).given(
+            ALICE, SERVER, None, idempotency_key()
+        )
+    store.idempotency.age_seconds = age
+    with pytest.raises(expected):
+        await RunConnectionTests(store, prober, LIMITS, DenialLog(store)).given(
+            ALICE, SERVER, None, idempotency_key()
+        )
+
+    assert prober.asked == []
+
+
+class GoesAway(ScriptedProber):
+    def __init__(self, store: InMemoryStore) -> None:
+        super().__init__()
+        self.store = store
+
+    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        self.store.away = True
+        return await super().probe(server, recipient)
+
+
+async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_again(
+    store: InMemoryStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    prober = GoesAway(store)
+    probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
+    with caplog.at_level(logging.ERROR):
+        report = await probes.given(ALICE, SERVER, None, idempotency_key())
+    store.away = False
+    with pytest.raises(RequestInProgress):
+        await probes.given(ALICE, SERVER, None, idempotency_key())
+
+    assert report == WORKS
+    assert len(prober.asked) == 1
+    assert len(caplog.messages) == 1
+
+
+async def test_what_was_refused_is_not_remembered(
+    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
+) -> None:
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await probes.stored(ALICE, None, None, idempotency_key())
+    store.away = False
+    with pytest.raises(MailServerNotFound):
+        await probes.stored(ALICE, None, None, idempotency_key())
+    await ManageMailServers(store).create(ALICE, WANTED)
+    for _ in range(LIMITS.max_per_minute_per_caller):
+        await probes.stored(ALICE, None, None)
+    with pytest.raises(TooManyProbes):
+        await probes.stored(ALICE, None, None, idempotency_key())
+    store.probe_admissions.rows.clear()
+    accepted = idempotency_key()
+
+    assert await probes.stored(ALICE, None, None, accepted) == WORKS
+    assert not accepted.replayed
+
+
+async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
+    probes: RunConnectionTests, store: InMemoryStore
+) -> None:
+    await probes.given(ALICE, SERVER, None, idempotency_key())
+    await ManageMailServers(store).create(ALICE, WANTED, IdempotencyKey("other", b""))
+    nobody = replace(ALICE, permissions=frozenset())
+
+    with pytest.raises(PermissionDenied):
+        await probes.given(nobody, SERVER, None, idempotency_key())
+    with pytest.raises(PermissionDenied):
+        await ManageMailServers(store).create(nobody, WANTED, IdempotencyKey("other", b""))
+
+
+async def test_what_came_of_something_else_is_no_answer(store: InMemoryStore) -> None:
+    await store.idempotency.remember("alice", idempotency_key(), WORKS)
+
+    with pytest.raises(IdempotencyKeyReused):
+        await ManageMailServers(store).create(ALICE, WANTED, idempotency_key())
+
+
+def test_a_key_and_its_request_do_not_show() -> None:
+    assert repr(IdempotencyKey("canary", b"canary")) == "Once(repeated=False)"
