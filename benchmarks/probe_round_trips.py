@@ -28,6 +28,7 @@ import trustme
 import uvloop
 
 from delayed_mail_server import ROUND_TRIP_SECONDS, Mailbox, serving
+from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -37,7 +38,6 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust
 from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber

@@ -4,19 +4,19 @@ import re
 from pathlib import Path
 
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, MetricDescription
-from mailsettings.use_cases import watch_gauges
+from mailsettings.use_cases import monitoring_status
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
 
 
 WATCH = (
-    MetricDescription(watch_gauges.SERVERS[0], "gauge", watch_gauges.SERVERS[1], ("health",)),
+    MetricDescription(monitoring_status.SERVERS[0], "gauge", monitoring_status.SERVERS[1], ("health",)),
     *(
         MetricDescription(name, "gauge", meaning)
         for name, meaning in (
-            *(watch_gauges.CERTIFICATE, watch_gauges.SECRET),
-            *(watch_gauges.CHECKED, watch_gauges.LED),
+            *(monitoring_status.CERTIFICATE, monitoring_status.SECRET),
+            *(monitoring_status.CHECKED, monitoring_status.LED),
         )
     ),
 )

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.web.access_log import log_exchange
 from mailsettings.web.concurrency import UnauthenticatedLimitMiddleware
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware
+from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware, log_exchange
 from mailsettings.web.normalization import routable_path
 
 SITE_NAME = "site"

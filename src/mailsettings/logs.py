@@ -1,10 +1,11 @@
-"""How this program writes its log: to standard error, as lines of JSON or for people to read.
+"""Configure the log of this program: standard error, as lines of JSON or as text for people.
 
-Whatever writes a line while a request is answered, it carries the id of that request.
+Each line that is written while a request is processed carries the id of that request.
 """
 
 import logging
 import sys
+import time
 from contextvars import ContextVar
 from typing import Literal, TextIO
 
@@ -44,3 +45,29 @@ def _add_request_id(record: logging.LogRecord) -> bool:
 def _json() -> logging.Formatter:
     names = {"asctime": "time", "levelname": "level", "name": "logger"}
     return JsonFormatter(_FIELDS, rename_fields=names)
+
+
+WARNING_INTERVAL_SECONDS = 10
+
+
+class RateLimitedLog:
+    """Logs a warning at once, and then at most one in ten seconds, which says how many were left out."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._last = float("-inf")
+        self._skipped_until = 0
+
+    def warning(self, message: str, *arguments: object) -> None:
+        """Log *message*, or count it."""
+        now = time.monotonic()
+        if now - self._last < WARNING_INTERVAL_SECONDS:
+            self._skipped_until += 1
+            return
+        more = (
+            f" This happened {self._skipped_until} more times since the last such line."
+            if self._skipped_until
+            else ""
+        )
+        self._log.warning(message + more, *arguments)
+        self._last, self._skipped_until = now, 0

@@ -14,8 +14,7 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.network.policy import EgressPolicy
-from mailsettings.smtp.embedding import Address
+from mailsettings.network.policy import Address, EgressPolicy
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 from support.smtp_server import (
     HOST,

@@ -20,7 +20,7 @@ from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import engine, tables
 from mailsettings.store.encryption.key_file import new_key_line
-from mailsettings.use_cases.auditing import write_audit_entry
+from mailsettings.use_cases.audit_log import write_audit_entry
 
 LOG = (tables.audit_entries, tables.audit_head, tables.service_keys)
 RECORD = AuditRecord("alice", Origin(), Action.LOGIN, None, AuditOutcome.DONE)

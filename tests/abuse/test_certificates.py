@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from mailsettings.domain.certificates import CertificateUnreadable, read_der, reading
+from mailsettings.domain.certificates import CertificateUnreadable, CustomTrust, read_der, reading
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.tls import TLSContexts

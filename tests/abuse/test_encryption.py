@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import trustme
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.tls import TLSContexts
 from support.smtp_server import (
     AUTHORITY,

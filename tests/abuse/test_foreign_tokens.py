@@ -19,10 +19,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from mailsettings.auth.discovery import tls_context
-from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
-from mailsettings.auth.unverified import MAX_TOKEN_LENGTH
+from mailsettings.auth.access_token import MAX_TOKEN_LENGTH
+from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
+from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import NotAuthenticated
 from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
 from support.processes import serving

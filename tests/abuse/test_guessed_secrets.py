@@ -16,7 +16,7 @@ import pytest
 
 from mailsettings.bootstrap import Backend, create_service
 from mailsettings.domain.access import OPERATOR
-from mailsettings.domain.difference import described
+from mailsettings.domain.history import described
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.telemetry.metrics import PrometheusMetrics

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter
+from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust
 from mailsettings.web.report import Vocabulary, failure_sentence, report_json
 from support.canary import Canary
 from support.certificates import SelfSigned

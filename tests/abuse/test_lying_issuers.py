@@ -13,11 +13,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mailsettings.auth.discovery import tls_context
 from mailsettings.auth.fetching import MAX_DOCUMENT_BYTES
-from mailsettings.auth.issuer_keys import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.jwks import MAX_KEYS
-from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.jwks import MAX_KEYS, MIN_REFRESH_INTERVAL_SECONDS
+from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
 from support.timeouts import GUARD_SECONDS

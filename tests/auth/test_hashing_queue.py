@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from mailsettings.auth.hashing_queue import NICENESS, HashingQueue
+from mailsettings.auth.passwords import NICENESS, HashingQueue
 from mailsettings.domain.errors import TooManyLogins
 
 PATIENCE_SECONDS = 30

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from mailsettings.auth.discovery import tls_context
-from mailsettings.auth.issuer_keys import (
+from mailsettings.auth.jwks import (
     KEPT_SECONDS,
     MIN_FIRST_FETCH_INTERVAL_SECONDS,
     MIN_REFRESH_INTERVAL_SECONDS,
     REFRESH_AFTER_SECONDS,
 )
-from mailsettings.auth.oidc import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
 

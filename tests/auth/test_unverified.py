@@ -3,7 +3,7 @@
 import base64
 import tracemalloc
 
-from mailsettings.auth.unverified import MAX_TOKEN_LENGTH, parse_unverified
+from mailsettings.auth.access_token import MAX_TOKEN_LENGTH, parse_unverified
 
 
 def part(json: str) -> str:

@@ -12,7 +12,7 @@ from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import migrations
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.failures import StatementRejected
+from mailsettings.store.engine import StatementRejected
 from mailsettings.store.transactions import SQLStore
 from support.databases import KEY, all_of
 from support.postgres import Postgres, running_pair

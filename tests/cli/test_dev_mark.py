@@ -5,7 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mailsettings.cli.dev_mark import DEV_MARK_FILE, mark_dev_mode, read_settings
+from mailsettings.cli.running import DEV_MARK_FILE, mark_dev_mode, read_settings
 from mailsettings.settings import Settings
 from support import commands
 from support.processes import clean_environment, free_port, serving

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     ConnectionSecurity,
@@ -18,7 +19,6 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store import engine
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transactions import SQLStore

@@ -21,11 +21,10 @@ from mailsettings.domain.audit_log import (
     details_json,
     timestamp,
 )
-from mailsettings.domain.audit_witness import AuditLogCheck
-from mailsettings.domain.difference import difference
+from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry
+from mailsettings.domain.history import difference
 from mailsettings.domain.login_throttling import Backoff, Failures
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.seen_entry import WitnessedEntry
 
 KEY = bytes(range(KEY_BYTES))
 CHAIN = AuditChain(KEY)

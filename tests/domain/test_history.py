@@ -4,9 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from mailsettings.domain.changed import Revision
 from mailsettings.domain.history import MailServerVersion, secret_change
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.mail_server import (
+    ConnectionSecurity,
+    MailServer,
+    PasswordAuthentication,
+    Revision,
+    Sender,
+)
 from mailsettings.domain.secret import Secret
 
 STORED = Secret("canary-1")

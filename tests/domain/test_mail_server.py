@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.certificates import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -17,7 +18,6 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust
 from support.certificates import authority_pem, key_pem
 
 ENTRA: dict[str, Any] = {"username": "u", "client_id": "c", "tenant": "t", "client_secret": None}

@@ -10,18 +10,21 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.domain.monitoring import (
     DAY_SECONDS,
     MAX_ANNOUNCED,
+    MAX_EVENT_AGE_SECONDS,
+    RETRY_DELAYS_SECONDS,
     CheckResult,
     EventType,
     Health,
     MonitoringEvent,
     MonitoringState,
+    WaitingEvent,
     check_result,
     days_left,
     evaluate,
     expiry_time,
+    next_attempt,
 )
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.domain.outbox import MAX_EVENT_AGE_SECONDS, RETRY_DELAYS_SECONDS, WaitingEvent, next_attempt
 
 DAY = DAY_SECONDS
 NOW = 1_800_000_000.0

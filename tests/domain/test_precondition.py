@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from mailsettings.domain.changed import Revision
+from mailsettings.domain.change import NO_PRECONDITION, Precondition, StateTags
 from mailsettings.domain.errors import PreconditionFailed, WeakPrecondition
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
-from mailsettings.domain.precondition import NO_PRECONDITION, Precondition, StateTags
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Revision, Sender, StoredMailServer
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 AT = datetime(2026, 11, 21, 12, 30, tzinfo=timezone(timedelta(hours=2)))

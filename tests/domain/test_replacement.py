@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored, SecretNeededAgain
 from mailsettings.domain.mail_server import (
@@ -21,7 +22,6 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from support.certificates import authority_pem
 
 SETTINGS = ["host", "port", "security", "trust", "login", "username", "client_id", "tenant"]

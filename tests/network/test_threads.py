@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from mailsettings.network.guard import MAX_CONCURRENT_LOOKUPS, HostLookup
 from mailsettings.network.threads import DaemonThreads
-from mailsettings.smtp.resolving import MAX_CONCURRENT_LOOKUPS, HostLookup
 from support.timeouts import GUARD_SECONDS
 
 

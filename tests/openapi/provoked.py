@@ -17,7 +17,7 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.web.requests_at_once import ConcurrentRequests
+from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
 from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
 from support.request_bodies import HOST, PORT, USERNAME

@@ -4,8 +4,14 @@ from ipaddress import ip_network
 
 import pytest
 
-from mailsettings.server.capacity import Allocation, Capacity, CapacityLimits, Pool
-from mailsettings.web.slots import ConnectionSlot, ConnectionSlots
+from mailsettings.server.capacity import (
+    Allocation,
+    Capacity,
+    CapacityLimits,
+    ConnectionSlot,
+    ConnectionSlots,
+    Pool,
+)
 
 MOST = 16
 RESERVED = 2

@@ -11,10 +11,9 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from mailsettings.server.capacity import Allocation, Capacity, CapacityLimits
+from mailsettings.server.capacity import Allocation, Capacity, CapacityLimits, ConnectionSlot
 from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
 from mailsettings.server.listener import Listener
-from mailsettings.web.slots import ConnectionSlot
 from support.raw_http import PATIENCE_SECONDS, statuses
 
 OFFERS = {

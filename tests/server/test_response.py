@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mailsettings.web.unsent import MIN_READ_BYTES, ResponseDeadline
+from mailsettings.server.response import MIN_READ_BYTES, ResponseDeadline
 
 SECONDS = 10
 

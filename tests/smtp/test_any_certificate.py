@@ -18,8 +18,8 @@ from cryptography import x509
 from mailsettings.domain.connection_test import FailureCode, ProbeStage, WarningCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
-from mailsettings.smtp import certificates, conversation
-from mailsettings.smtp.certificates import parse_certificates
+from mailsettings.smtp import conversation, tls
+from mailsettings.smtp.tls import parse_certificates
 from support.canary import Canary
 from support.certificates import SelfSigned
 from support.smtp_server import (
@@ -85,7 +85,7 @@ def test_a_certificate_beyond_any_size_is_not_parsed() -> None:
     der = ssl.PEM_cert_to_DER_cert(AUTHORITY.cert_pem.bytes().decode())
 
     assert len(list(parse_certificates([der]))) == 1
-    assert list(parse_certificates([der.ljust(certificates.MAX_CERTIFICATE_BYTES + 1, b"\0")])) == []
+    assert list(parse_certificates([der.ljust(tls.MAX_CERTIFICATE_BYTES + 1, b"\0")])) == []
 
 
 @pytest.mark.shows(FailureCode.INTERNAL)

@@ -14,7 +14,7 @@ from mailsettings.dialects.oracle_analytics.translate import vocabulary
 from mailsettings.domain.connection_test import ProbeFailure, ProbeReport
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.smtp.diagnosis.providers import TABLE, find_advice
-from mailsettings.smtp.replies import displayable_reply
+from mailsettings.smtp.redaction import displayable_reply
 from mailsettings.web.report import Vocabulary
 from support.smtp_server import HOST, SENDER, TRUST
 

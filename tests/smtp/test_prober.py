@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trustme
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeStage
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import (
@@ -18,7 +19,6 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from support.smtp_server import AUTHORITY_PEM, HOST, SENDER, USERNAME, Behaviour, real_server

@@ -5,7 +5,7 @@ import ssl
 import pytest
 
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
-from mailsettings.smtp.tls_reasons import explain_tls_error, is_known_alert
+from mailsettings.smtp.diagnosis.tls import explain_tls_error, is_known_alert
 
 # OpenSSL's include/openssl/sslerr.h, and the alerts of RFC 8446 6.
 REASONS = {

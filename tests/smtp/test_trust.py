@@ -12,6 +12,7 @@ import trustme
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.mail_server import (
     Authentication,
@@ -22,7 +23,6 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.smtp.tls import TLSContexts
 from support.certificates import SelfSigned
 from support.smtp_server import AUTHORITY, HOST, USERNAME, Behaviour, real_server

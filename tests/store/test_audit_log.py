@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.seen_entry import WitnessedEntry
+from mailsettings.domain.audit_witness import WitnessedEntry
 from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore

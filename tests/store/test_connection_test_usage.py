@@ -7,11 +7,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.connection_test import ProbeReport
+from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, ProbeReport, Usage
 from mailsettings.domain.errors import RequestInProgress, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.store import engine
 from mailsettings.store.coordination import USAGE_KEPT_SECONDS
 from mailsettings.store.encryption.sealing import Sealer

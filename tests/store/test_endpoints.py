@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.store.endpoints import endpoints
+from mailsettings.store.engine import endpoints
 
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mailsettings.domain.connection_test import ProbeFailure, ProbeReport, SettingStep, SuggestedChange
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.setting import Setting
-from mailsettings.store.results import from_json, to_json
+from mailsettings.store.idempotency import from_json, to_json
 
 NO_SECURITY = st.none() | st.integers() | st.text() | st.sampled_from([kind.value for kind in ConnectionSecurity])
 SECURITY = st.none() | st.sampled_from(ConnectionSecurity)

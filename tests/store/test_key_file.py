@@ -11,9 +11,8 @@ import pytest
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import private_file
-from mailsettings.store.encryption.key_file import KeyFile, ReadOnlyKeyFile, new_key_line
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys, ReadOnlyKeyFile, new_key_line
 from mailsettings.store.encryption.sealing import Sealer, key_id
-from mailsettings.store.key_ring import LiveKeys
 from mailsettings.store.private_file import KeyFileUnusable
 from support.databases import KEY
 

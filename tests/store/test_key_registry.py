@@ -23,11 +23,10 @@ from mailsettings.store.encryption.key_check import (
     register_key,
     require_matching_keys,
 )
-from mailsettings.store.encryption.key_file import KeyFile
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.key_ring import LiveKeys
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.store.tables import encryption_keys, mail_servers, metadata, service_keys
 from mailsettings.store.transactions import SQLStore

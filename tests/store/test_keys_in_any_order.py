@@ -24,8 +24,7 @@ from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavai
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store.encryption.key_check import WrongKey, require_matching_keys
-from mailsettings.store.encryption.key_file import KeyFile
-from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 

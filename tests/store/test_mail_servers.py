@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event
 
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -21,7 +22,6 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import sqlite_file
 from mailsettings.store.transactions import SQLStore

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.monitoring import Health, MonitoringState
-from mailsettings.domain.outbox import MAX_WAITING_EVENTS, WaitingEvent
+from mailsettings.domain.monitoring import MAX_WAITING_EVENTS, Health, MonitoringState, WaitingEvent
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer

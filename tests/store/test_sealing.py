@@ -18,7 +18,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.encryption.sealing import Sealer, key_id, key_id_of, prefix_of
-from mailsettings.store.failures import StatementRejected
+from mailsettings.store.engine import StatementRejected
 from mailsettings.store.tables import encryption_keys, mail_servers
 from mailsettings.store.transactions import SQLStore
 from support.databases import KEY, all_of

@@ -13,6 +13,7 @@ from sqlalchemy import Select, Table, insert, select
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Credentials, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.backup import CopyResult
+from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
@@ -22,19 +23,15 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust
 from mailsettings.store import engine
 from mailsettings.store.backup.contents import BACKED_UP, RowFormat
 from mailsettings.store.backup.file_format import Cost
-from mailsettings.store.backup.restore import Restorable
+from mailsettings.store.backup.restore import Restorable, verified_backup
 from mailsettings.store.backup.snapshot import Snapshot
-from mailsettings.store.backup.writer import new_file
-from mailsettings.store.backup_reader import verified_backup
-from mailsettings.store.backups import NewBackup
-from mailsettings.store.encryption.key_file import KeyFile
+from mailsettings.store.backup.writer import NewBackup, new_file
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.key_ring import LiveKeys
 from mailsettings.store.tables import (
     idempotency_keys,
     known_networks,

@@ -9,8 +9,14 @@ from datetime import UTC, datetime
 
 from mailsettings.domain.access import Account, Credentials, IssuedToken, Permission, TokenClaims
 from mailsettings.domain.audit_log import KEY_BYTES, AuditChain, AuditEntry, AuditHead, AuditRecord, timestamp
-from mailsettings.domain.changed import Creation, Revision
-from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.connection_test import (
+    USAGE_WINDOW_SECONDS,
+    Outcome,
+    ProbeReport,
+    ProbeStage,
+    StageReport,
+    Usage,
+)
 from mailsettings.domain.errors import (
     AccountExists,
     AccountNotFound,
@@ -21,10 +27,15 @@ from mailsettings.domain.errors import (
 )
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult, PreviousRequest
-from mailsettings.domain.listed_mail_server import ListedMailServer
 from mailsettings.domain.login_throttling import KNOWN_NETWORK_SECONDS, Failures, LoginAttempt, ThrottleKey
-from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
-from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Creation,
+    ListedMailServer,
+    MailServer,
+    Revision,
+    StoredMailServer,
+)
 
 WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 

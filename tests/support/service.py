@@ -20,17 +20,16 @@ from mailsettings.site.pages import create_site
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.authentication import Authenticator
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.login import LogIn
+from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Store
+from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
-from mailsettings.web.requests_at_once import ConcurrentRequests
 from support.fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
 BASE_URL = "http://service.test"

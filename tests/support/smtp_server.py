@@ -16,6 +16,7 @@ import pytest
 import trustme
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session, auth_mechanism
 
+from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.mail_server import (
     Authentication,
     ConnectionSecurity,
@@ -25,7 +26,6 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust
 from support.certificates import SelfSigned
 
 HOST = "127.0.0.1"

@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
+from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.errors import (
@@ -26,7 +27,6 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from typing import Any
 
-from mailsettings.domain.seen_entry import WitnessedEntry
+from mailsettings.domain.audit_witness import WitnessedEntry
 from mailsettings.use_cases.audit_witness import AuditWitness
 
 

@@ -6,8 +6,8 @@ from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin, P
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.authentication import Authenticator
 from mailsettings.use_cases.denial_log import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
+from mailsettings.use_cases.login import Authenticator
 from support.fakes import GRANTS, InMemoryStore, PlainPasswords
 
 HERE = Origin("192.0.2.1", "request 1")

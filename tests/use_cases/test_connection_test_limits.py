@@ -5,8 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from mailsettings.domain.access import Permission, Principal
+from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.use_cases.connection_test_limits import (
     MARGIN_SECONDS,
     RETRY_AFTER_SECONDS,

@@ -1,6 +1,6 @@
 """What the log shows of an unexpected error."""
 
-from mailsettings.use_cases.unexpected import outline
+from mailsettings.use_cases.lease import outline
 
 FIRST, SECOND = "canary-1", "canary-2"
 

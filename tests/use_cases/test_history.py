@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
-from mailsettings.domain.change import Replacement
+from mailsettings.domain.change import Precondition, Replacement, StateTags
 from mailsettings.domain.errors import (
     MailServerNotFound,
     NoSuchVersion,
@@ -18,7 +18,6 @@ from mailsettings.domain.errors import (
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.precondition import Precondition, StateTags
 from mailsettings.domain.secret import Secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.mail_servers import SQLMailServers

@@ -19,8 +19,7 @@ from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
-from mailsettings.use_cases.monitoring_status import MonitoringStatus
-from mailsettings.use_cases.watch_gauges import MonitoringGauges, gauges
+from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus, gauges
 from mailsettings.use_cases.watch_ports import Uncounted
 from support.fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 

@@ -22,10 +22,9 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.monitoring import Health
-from mailsettings.domain.outbox import RETRY_DELAYS_SECONDS, WaitingEvent
+from mailsettings.domain.monitoring import RETRY_DELAYS_SECONDS, Health, WaitingEvent
 from mailsettings.domain.secret import Secret
-from mailsettings.store import engine, outbox
+from mailsettings.store import coordination, engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transaction import Transaction
 from mailsettings.store.transactions import SQLStore
@@ -225,7 +224,7 @@ async def test_news_for_which_there_is_no_room_are_told_here(
     duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(duty.store)
-    monkeypatch.setattr(outbox, "MOST_WAITING", 0)
+    monkeypatch.setattr(coordination, "MOST_WAITING", 0)
     await duty.check(FAILS, FAILS)
 
     assert "Too much waits for the webhook; mail_server.fails is told here only." in caplog.text

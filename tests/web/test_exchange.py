@@ -13,8 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mailsettings import logs
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.web.access_log import log_exchange
-from mailsettings.web.exchange import ExchangeMiddleware
+from mailsettings.web.exchange import ExchangeMiddleware, log_exchange
 from support.canary import Canary
 from support.fakes import InMemoryStore, ScriptedProber
 from support.request_bodies import checkmarx_test

@@ -8,8 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from mailsettings.domain.listed_mail_server import ListedMailServer
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.mail_server import ConnectionSecurity, ListedMailServer, MailServer, Sender
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE
 from support.fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
 from support.live_service import live

@@ -10,10 +10,9 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from mailsettings.domain.outbox import WaitingEvent
-from mailsettings.network.guard import EgressGuard
+from mailsettings.domain.monitoring import WaitingEvent
+from mailsettings.network.guard import EgressGuard, HostLookup
 from mailsettings.network.policy import EgressPolicy, EgressPreset, Endpoint
-from mailsettings.smtp.resolving import HostLookup
 from mailsettings.webhook.sender import Address, WebhookSender
 from support.canary import Canary, text_of
 from support.processes import free_port

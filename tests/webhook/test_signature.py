@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.webhook.signature import parse_webhook_keys, signed_headers
+from mailsettings.webhook.sender import parse_webhook_keys, signed_headers
 
 # Of the specification's own libraries: the example that each of them is tested with.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

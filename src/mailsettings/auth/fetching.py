@@ -1,7 +1,7 @@
 """One JSON document over HTTP, from an issuer that may be slow, away or somebody else by now.
 
 The standard library's client knows no proxies, redirects, cookies or compression, all of which would have to be
-switched off elsewhere. It blocks; see `issuer_keys.py` for where.
+switched off elsewhere. It blocks; see `jwks.py` for where.
 """
 
 import http.client

@@ -1,7 +1,7 @@
-"""Access tokens of an OpenID Connect issuer of the organisation's: verified by its keys, mapped to our grants.
+"""Verify access tokens of the organisation's OpenID Connect issuer, and map them to our grants.
 
-Somebody it vouches for is named `<issuer's host>|<subject>`. No name of ours has that mark in it, so that nobody
-elsewhere can take the name of an account here.
+A subject of the issuer is named `<issuer's host>|<subject>`. Our own account names cannot contain that mark, so an
+issuer's user can never take the name of an account here.
 """
 
 import ssl
@@ -9,17 +9,68 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import jwt
 
-from mailsettings.auth.access_token import name_at, require_access_token, require_header, values_at
-from mailsettings.auth.discovery import make_key_fetcher
-from mailsettings.auth.issuer_keys import CachedIssuerKeys
-from mailsettings.auth.jwks import KeySet, VerificationKey
-from mailsettings.auth.unverified import UnverifiedToken, invalid_token, parse_unverified
+from mailsettings.auth.access_token import (
+    UnverifiedToken,
+    invalid_token,
+    name_at,
+    parse_unverified,
+    require_access_token,
+    require_header,
+    values_at,
+)
+from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed, get_json
+from mailsettings.auth.jwks import CachedIssuerKeys, KeySet, KeysUnusable, VerificationKey, parse_jwks
 from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
+from mailsettings.domain.syntax import is_secure_url
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+def tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """What issuers are verified by: the system's authorities, or those in *ca_file* alone. Raises `OSError`."""
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # On since Python 3.13; it refuses authorities as `openssl req -x509` makes them, with no key usage.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def make_key_fetcher(issuer: str, tls: ssl.SSLContext) -> Callable[[], KeySet]:
+    """What gets the keys that *issuer* has now, within three seconds; it blocks and raises `FetchFailed`."""
+
+    def fetch() -> KeySet:
+        deadline = time.monotonic() + FETCH_TIMEOUT_SECONDS
+        # Discovery 4.1: a final slash is taken off before the rest is put on.
+        described = get_json(issuer.removesuffix("/") + WELL_KNOWN, tls, deadline)
+        document = get_json(_jwks_url(issuer, described), tls, deadline)
+        try:
+            return parse_jwks(document)
+        except KeysUnusable as unusable:
+            raise FetchFailed(str(unusable)) from None
+
+    return fetch
+
+
+def _jwks_url(issuer: str, described: dict[str, object]) -> str:
+    # Discovery 4.3: exactly; else one issuer's document could speak for another.
+    if described.get("issuer") != issuer:
+        raise FetchFailed("The issuer describes itself by another name than MAILSETTINGS_OIDC_ISSUER.")
+    url = described.get("jwks_uri")
+    # Only an issuer on this machine may send us to a port of it.
+    if not isinstance(url, str) or not is_secure_url(url) or (_is_plain_http(url) and not _is_plain_http(issuer)):
+        raise FetchFailed("The issuer's jwks_uri is not an https address.")
+    return url
+
+
+def _is_plain_http(url: str) -> bool:
+    return urlsplit(url).scheme == "http"
+
 
 LEEWAY_SECONDS = 30
 MAX_VERIFIED_TOKENS = 1024

@@ -1,12 +1,22 @@
-"""Password hashes by argon2id, slow on purpose and bounded in memory."""
+"""Hash passwords with argon2id, which is slow by design, on a bounded number of threads.
 
-from collections.abc import Collection
+Each caller (an account or a network address) gets a bounded part of the queue, so a flood of logins from one
+caller delays only that caller.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
+from typing import TypeVar, TypeVarTuple
 
 from argon2 import PasswordHasher as Argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
-from mailsettings.auth.hashing_queue import HashingQueue
+from mailsettings.domain.errors import TooManyLogins
 
 AT_ONCE = 4
 """Hashes computed side by side. Each takes 64 MiB, so that a flood of logins costs 256 MiB and no more."""
@@ -56,3 +66,75 @@ class Argon2Passwords:
 def _encode(password: str) -> bytes:
     """Its UTF-8; a lone surrogate, which has none, is nobody's password but not our fault either."""
     return password.encode("utf-8", "surrogatepass")
+
+
+RETRY_AFTER_SECONDS = 5
+NICENESS = 10
+"""Of the threads: where the processor is short, requests that only read go first."""
+
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
+
+
+class CallerUsage:
+    """What one caller has of the queue at the moment."""
+
+    def __init__(self, max_concurrent: int) -> None:
+        self.places = 0
+        self.turns = asyncio.Semaphore(max_concurrent)
+
+
+class HashingQueue:
+    """Runs work on *at_once* threads; each caller has *at_once_each* of them and *places_each* of all *places*."""
+
+    def __init__(
+        self, max_concurrent: int, max_concurrent_per_caller: int, places: int, max_places_per_caller: int
+    ) -> None:
+        self._threads = ThreadPoolExecutor(max_concurrent, "argon2", _lower_priority)
+        self._max_concurrent_per_caller = max_concurrent_per_caller
+        self._places = places
+        self._max_places_per_caller = max_places_per_caller
+        self._taken = 0
+        self._usages: dict[str, CallerUsage] = {}
+
+    async def run(
+        self, callers: Collection[str], work: Callable[[*Arguments], Result], *arguments: *Arguments
+    ) -> Result:
+        """The result of *work*, done when all *callers* have a turn. Raises `TooManyLogins`."""
+        with self._place(callers) as usages:
+            async with AsyncExitStack() as turns:
+                for usage in usages:
+                    await turns.enter_async_context(usage.turns)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @contextmanager
+    def _place(self, callers: Collection[str]) -> Iterator[list[CallerUsage]]:
+        """A place in the queue, in the shares of *callers*."""
+        waiting = [self._usages[caller].places for caller in callers if caller in self._usages]
+        if self._taken >= self._places or max(waiting, default=0) >= self._max_places_per_caller:
+            raise TooManyLogins("Too many logins at once.", RETRY_AFTER_SECONDS)
+        usages = [
+            self._usages.setdefault(caller, CallerUsage(self._max_concurrent_per_caller)) for caller in callers
+        ]
+        self._change(usages, +1)
+        try:
+            yield usages
+        finally:
+            self._change(usages, -1)
+            for caller in callers:
+                if self._usages[caller].places == 0:
+                    del self._usages[caller]
+
+    def _change(self, usages: Collection[CallerUsage], by: int) -> None:
+        self._taken += by
+        for usage in usages:
+            usage.places += by
+
+
+def _lower_priority() -> None:
+    # nice(2): on Linux of the calling thread alone, elsewhere of the whole process
+    os.nice(NICENESS if sys.platform == "linux" else 0)

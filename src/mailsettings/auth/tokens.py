@@ -1,17 +1,16 @@
-"""Access tokens: signed JWTs (RFC 7519, RFC 9068) that we issue, and verify against our own keys only."""
+"""Issue and verify our own access tokens: signed JWTs (RFC 7519, RFC 9068)."""
 
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import jwt
 
-from mailsettings.auth.access_token import require_timestamps
+from mailsettings.auth.access_token import invalid_token, parse_unverified, require_timestamps
 from mailsettings.auth.signing_keys import ALGORITHM, SigningKeys
-from mailsettings.auth.unverified import invalid_token
-from mailsettings.domain.access import IssuedToken, TokenClaims
+from mailsettings.domain.access import ISSUER_SEPARATOR, IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
 AUDIENCE = "mailsettings"
@@ -119,3 +118,28 @@ def _key_id(token: str) -> str:
     if not isinstance(key_id, str):
         raise invalid_token()
     return key_id
+
+
+ReadToken = Callable[[str], Awaitable[TokenClaims]]
+
+
+class TokenReaderByIssuer:
+    """Our own tokens, and those of one more issuer. The name is believed only as far as to choose the reader."""
+
+    def __init__(self, own_issuer: str, own: ReadToken, issuer: str, foreign: ReadToken) -> None:
+        self._own_issuer = own_issuer
+        self._own = own
+        self._issuer = issuer
+        self._foreign = foreign
+
+    async def read(self, token: str) -> TokenClaims:
+        """What *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        issuer = parse_unverified(token).claims.get("iss")
+        if issuer == self._issuer:
+            return await self._foreign(token)
+        if issuer != self._own_issuer:
+            raise invalid_token()
+        claims = await self._own(token)
+        if ISSUER_SEPARATOR in claims.subject:  # an account from before such names were reserved
+            raise invalid_token()
+        return claims

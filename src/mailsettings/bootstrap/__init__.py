@@ -1,12 +1,15 @@
 """The composition root: from settings to a running whole. The one place where everything meets."""
 
 from mailsettings.bootstrap.apis import GRANTS, SINGLE_SERVER_APIS
-from mailsettings.bootstrap.backend import Backend, create_backend, prepare
-from mailsettings.bootstrap.existing import require_database
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database
 from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
-from mailsettings.bootstrap.service import create_service, service_from_environment
-from mailsettings.bootstrap.tracing import create_tracing, require_tracing
+from mailsettings.bootstrap.service import (
+    create_service,
+    create_tracing,
+    require_tracing,
+    service_from_environment,
+)
 
 __all__ = [
     "GRANTS",

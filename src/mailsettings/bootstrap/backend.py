@@ -1,4 +1,4 @@
-"""From settings to everything but HTTP."""
+"""Compose everything but HTTP from the settings."""
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -14,39 +14,63 @@ from mailsettings.bootstrap.outgoing import create_egress, create_prober, create
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
-from mailsettings.settings import Settings
+from mailsettings.settings import PREFIX, Settings
 from mailsettings.smtp.journal import StageListener
-from mailsettings.store import migrations
+from mailsettings.store import engine, migrations
 from mailsettings.store.audit_witness import WitnessFile
+from mailsettings.store.backup.restore import VerifiedBackup
 from mailsettings.store.backup.snapshot import Snapshot
-from mailsettings.store.backup_reader import VerifiedBackup
-from mailsettings.store.backups import new_backup
+from mailsettings.store.backup.writer import new_backup
 from mailsettings.store.encryption.key_check import require_matching_keys
-from mailsettings.store.encryption.key_file import KeyFile
-from mailsettings.store.key_ring import LiveKeys
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
+from mailsettings.store.migrations import SchemaError
 from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.audit_log import ReadAuditLog
+from mailsettings.use_cases.audit_log import ReadAuditLog, write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
-from mailsettings.use_cases.auditing import write_audit_entry
-from mailsettings.use_cases.authentication import Authenticator
 from mailsettings.use_cases.backups import ManageBackups
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.login import LogIn
+from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, Metrics, ReadMetrics
 from mailsettings.use_cases.monitoring_service import MonitoringService
-from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus
 from mailsettings.use_cases.ports import Prober
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
-from mailsettings.use_cases.watch_gauges import MonitoringGauges
+from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
-from mailsettings.web.requests_at_once import ConcurrentRequests
+
+
+class DatabaseMissing(SchemaError):
+    """The settings lead to no database of this program; `str()` says where it looked and what decides that."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(
+            f"There is no mail-settings database {engine.location(settings.database)}. {_location_hint(settings)} "
+            "To make a new database, run: mailsettings migrate"
+        )
+
+
+def require_database(settings: Settings) -> None:
+    """Raise `DatabaseMissing` unless a migration was ever applied to the database; nothing is made."""
+    if not migrations.exists(settings.database):
+        raise DatabaseMissing(settings)
+
+
+def _location_hint(settings: Settings) -> str:
+    """The variable that led there; where the default did, both that could lead elsewhere."""
+    url, directory = f"{PREFIX}DATABASE_URL", f"{PREFIX}DATA_DIR"
+    if settings.database_url.get_secret_value().strip():
+        return f"{url} decides which database is used; check it."
+    if "data_dir" in settings.model_fields_set:
+        return f"{directory} decides where it is ({url} is not set); check it."
+    return f"Neither {directory} nor {url} is set; set the one that the service runs with."
+
 
 WITNESS = "audit-witness"
 """In the data directory, beside whatever database is used."""

@@ -1,11 +1,10 @@
 """From settings to what reads access tokens."""
 
-from mailsettings.auth import discovery
-from mailsettings.auth.issuers import TokenReaderByIssuer
+from mailsettings.auth import oidc
 from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
-from mailsettings.auth.tokens import OwnTokenReader
+from mailsettings.auth.tokens import OwnTokenReader, TokenReaderByIssuer
 from mailsettings.bootstrap.apis import GRANTS
-from mailsettings.bootstrap.ca_files import loading_ca_file
+from mailsettings.bootstrap.outgoing import loading_ca_file
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.use_cases.ports import TokenReader
 
@@ -33,7 +32,7 @@ def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
             )
         grants[value] = grants.get(value, frozenset()) | {name}
     with loading_ca_file("OIDC_CA_FILE"):
-        tls = discovery.tls_context(settings.oidc_ca_file)
+        tls = oidc.tls_context(settings.oidc_ca_file)
     trusted = TrustedIssuer(
         settings.oidc_issuer,
         settings.oidc_audience,

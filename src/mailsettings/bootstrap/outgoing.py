@@ -1,23 +1,37 @@
-"""From settings to what connects to others: the prober and the webhook, as far as the policy lets them."""
+"""Compose what connects to others from the settings: the prober and the webhook, within the egress policy."""
 
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from mailsettings import logs
-from mailsettings.auth import discovery
-from mailsettings.bootstrap.ca_files import loading_ca_file
-from mailsettings.network.guard import EgressGuard
+from mailsettings.auth import oidc
+from mailsettings.network.guard import EgressGuard, HostLookup
 from mailsettings.network.policy import EgressPolicy, EgressPreset, Endpoint
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.journal import StageListener
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.resolving import HostLookup
 from mailsettings.smtp.tls import TLSContexts
-from mailsettings.store.endpoints import endpoints
+from mailsettings.store.engine import endpoints
 from mailsettings.webhook.sender import WebhookSender
-from mailsettings.webhook.signature import parse_webhook_keys as webhook_keys
+from mailsettings.webhook.sender import parse_webhook_keys as webhook_keys
+
+
+@contextmanager
+def loading_ca_file(setting: str) -> Iterator[None]:
+    """Turn an error while the file of *setting* is loaded into `SettingsInvalid`."""
+    try:
+        yield
+    except ssl.SSLError as error:
+        raise SettingsInvalid(f"{PREFIX}{setting} is not a readable file of certificates in PEM form.") from error
+    except OSError as error:
+        raise SettingsInvalid(
+            f"{PREFIX}{setting} is not a readable file of certificates in PEM form: {error.strerror}."
+        ) from error
+
 
 OWN_NAME = MachineName()
 """The machine has one name, whoever asks for it in this process."""
@@ -65,7 +79,7 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | 
     except ValueError as problem:
         raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from None
     with loading_ca_file("WEBHOOK_CA_FILE"):
-        tls = discovery.tls_context(settings.webhook_ca_file)
+        tls = oidc.tls_context(settings.webhook_ca_file)
     lookup = HostLookup()
     gate = EgressGuard(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
     return WebhookSender(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.allows, tls=tls)

@@ -1,4 +1,4 @@
-"""From settings to an ASGI application."""
+"""Compose the ASGI application from the settings."""
 
 import gc
 from collections.abc import AsyncIterator, Mapping
@@ -13,15 +13,28 @@ from mailsettings.app import create_app
 from mailsettings.bootstrap.apis import APIS
 from mailsettings.bootstrap.backend import Backend, create_backend
 from mailsettings.bootstrap.outgoing import OWN_NAME
-from mailsettings.bootstrap.tracing import create_tracing
 from mailsettings.dialects import DIALECTS
-from mailsettings.settings import metrics_directory, read
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
-from mailsettings.telemetry.metrics import PrometheusMetrics
-from mailsettings.telemetry.sampling import sampling
-from mailsettings.telemetry.tracing import Tracing
+from mailsettings.telemetry.metrics import PrometheusMetrics, sampling
+from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
 from mailsettings.web.dialect import NO_TELEMETRY
+
+
+def create_tracing(settings: Settings) -> Tracing | None:
+    """What sends traces, if they are wanted. Raises `SettingsInvalid`."""
+    require_tracing(settings)
+    return send_traces_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
+
+
+def require_tracing(settings: Settings) -> None:
+    """Raises `SettingsInvalid` if traces are wanted that cannot be sent."""
+    if settings.otlp_endpoint is not None:
+        try:
+            require_installed()
+        except TracingNotInstalled as missing:
+            raise SettingsInvalid(f"{PREFIX}OTLP_ENDPOINT is set. {missing}") from None
 
 
 def create_service(

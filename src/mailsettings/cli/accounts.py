@@ -7,8 +7,7 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import GRANTS
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.access import ISSUER_SEPARATOR, MONITORING, OPERATOR, Account, AccountKind
 
 SECRET_BYTES = 32

@@ -8,11 +8,10 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from mailsettings.bootstrap import Backend
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.audit_log import AuditEntry, timestamp
-from mailsettings.domain.seen_entry import WitnessedEntry
-from mailsettings.site.audit_json import entry_json
+from mailsettings.domain.audit_witness import WitnessedEntry
+from mailsettings.site.audit import entry_json
 from mailsettings.use_cases.audit_log import AuditLogVerdict
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")

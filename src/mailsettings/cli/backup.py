@@ -9,13 +9,12 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import Backend, require_database
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.backup import CopyResult
 from mailsettings.domain.secret import Secret
 from mailsettings.store import private_file
+from mailsettings.store.backup.restore import VerifiedBackup, verified_backup
 from mailsettings.store.backup.writer import require_free
-from mailsettings.store.backup_reader import VerifiedBackup, verified_backup
 
 MIN_PASSPHRASE_LENGTH = 12
 

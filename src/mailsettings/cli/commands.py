@@ -11,17 +11,13 @@ from mailsettings.bootstrap import SINGLE_SERVER_APIS, prepare, require_tracing
 from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
-from mailsettings.cli.dev_mark import mark_dev_mode
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.first_start import create_first_admin, print_greeting
 from mailsettings.cli.history import ID_TYPE, history, id_option, restore_version
 from mailsettings.cli.keys import keys
-from mailsettings.cli.metrics import shared_metrics
 from mailsettings.cli.monitoring import secret_ends, watch
 from mailsettings.cli.probe import probe
 from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter, json_option, pem_option, recipient_option
-from mailsettings.cli.running import operator, run
-from mailsettings.cli.serving import serve_until_stopped
+from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors, run
+from mailsettings.cli.serving import create_first_admin, print_greeting, serve_until_stopped, shared_metrics
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.domain.access import MAX_TOKEN_LIFETIME_SECONDS
 from mailsettings.server.certificate import reloading_tls_context

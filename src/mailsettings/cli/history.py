@@ -5,10 +5,8 @@ from itertools import zip_longest
 
 import click
 
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
-from mailsettings.domain.difference import described
-from mailsettings.domain.history import MailServerVersion, secret_change
+from mailsettings.cli.running import operator, reporting_errors, run
+from mailsettings.domain.history import MailServerVersion, described, secret_change
 
 ID_TYPE = click.IntRange(1, 2**31 - 1)
 """An id or a version: what the databases' integer columns hold."""

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 import click
 
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.encryption_keys import EncryptionKey
 from mailsettings.store.encryption.key_file import new_key_line
 

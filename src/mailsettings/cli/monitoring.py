@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from mailsettings.cli.failures import reporting_errors
 from mailsettings.cli.history import ID_TYPE
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, expiry_time
 
 

@@ -7,9 +7,9 @@ import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
-from mailsettings.cli.failures import reporting_errors
 from mailsettings.cli.report import ReportPrinter, json_option, pem_option, recipient_option
-from mailsettings.cli.running import run_on_loop
+from mailsettings.cli.running import reporting_errors, run_on_loop
+from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import (
     Authentication,
@@ -21,7 +21,6 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
 from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.web.report import Vocabulary
 

@@ -1,19 +1,97 @@
-"""Running one use case from the command line, on behalf of whoever has a shell on this machine."""
+"""Run one use case from the command line, as the operator: settings, backend, event loop, and errors.
+
+An expected error is one sentence on standard error with exit code 1; click uses 2 for wrong usage.
+"""
 
 import asyncio
+import functools
 import getpass
+import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
 
+import click
+
+from mailsettings import settings
+from mailsettings.auth.signing_keys import SigningKeyUnusable
 from mailsettings.bootstrap import Backend, create_backend, prepare, require_database
-from mailsettings.cli.dev_mark import read_settings
 from mailsettings.domain.access import OPERATOR, Principal
+from mailsettings.domain.audit_witness import WitnessUnwritable
+from mailsettings.domain.backup import BackupError
 from mailsettings.domain.connection_test import StageReport
+from mailsettings.domain.errors import MailSettingsError
+from mailsettings.server.certificate import CertificateUnusable
+from mailsettings.settings import Settings, SettingsInvalid
+from mailsettings.store.encryption.key_check import WrongKey
+from mailsettings.store.engine import DatabaseUnsupported
+from mailsettings.store.migrations import SchemaError
+from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable
 
+Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
+
+EXPECTED_ERRORS = (
+    *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
+    WrongKey,
+    *(
+        BackupError,
+        CertificateUnusable,
+        DatabaseFileExposed,
+        KeyFileUnusable,
+        SigningKeyUnusable,
+        WitnessUnwritable,
+    ),
+)
+
+
+def reporting_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Turn what can be expected to go wrong into a `ClickException`."""
+
+    @functools.wraps(command)
+    def run_command(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
+        try:
+            return command(*arguments, **options)
+        except EXPECTED_ERRORS as error:
+            raise click.ClickException(str(error)) from None
+
+    return run_command
+
+
+DEV_MARK_FILE = "started-with-dev"
+_DEV_MARK_TEXT = (
+    "The last `mailsettings serve` here ran with --dev, so commands follow its rules. See MAILSETTINGS_DEV.\n"
+)
+_log = logging.getLogger("mailsettings.server")
+
+
+def mark_dev_mode(chosen: Settings) -> None:
+    """Leave the file where *chosen* says dev, and remove it where it does not."""
+    path = _mark_path(chosen)
+    try:
+        if not chosen.dev:
+            path.unlink(missing_ok=True)
+        elif chosen.data_dir.is_dir():
+            path.touch(mode=0o600)  # as everything in the data directory
+            path.write_text(_DEV_MARK_TEXT, encoding="utf-8")
+    except OSError as error:
+        _log.warning("%s cannot be changed, so commands may not know of --dev: %s.", path, error.strerror)
+
+
+def read_settings() -> Settings:
+    """Return the settings in the environment; without MAILSETTINGS_DEV in it, dev is what the last start was."""
+    chosen = settings.read()
+    if "dev" not in chosen.model_fields_set and _mark_path(chosen).exists():
+        settings.choose(dev=True)
+        chosen = settings.read()
+    return chosen
+
+
+def _mark_path(chosen: Settings) -> Path:
+    return chosen.data_dir / DEV_MARK_FILE
 
 
 def run(

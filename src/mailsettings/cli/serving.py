@@ -1,21 +1,88 @@
-"""From settings to a server, in this process or in several."""
+"""Start the service: the first account, the metrics directory, and the server in one or several processes."""
 
 import logging
+import os
+import secrets
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from ssl import SSLContext
+from tempfile import TemporaryDirectory
 
+import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
-from mailsettings import logs
+from mailsettings import logs, settings
+from mailsettings.bootstrap import create_backend
+from mailsettings.cli.running import operator
+from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
 from mailsettings.server.connection import ConnectionTimeouts
 from mailsettings.server.server import Server, ShutdownTimeouts
 from mailsettings.server.workers import Workers
-from mailsettings.settings import Settings
+from mailsettings.settings import PREFIX, Settings
+
+MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
+"""Where Linux has a file system in memory."""
+
+
+@contextmanager
+def shared_metrics(workers: int) -> Iterator[None]:
+    """Let *workers*, started in the block, count in a private directory that is gone when they are.
+
+    Alone a process counts in its memory, unless the environment says otherwise to Prometheus' library.
+    """
+    if workers == 1 and settings.metrics_directory() is None:
+        yield
+        return
+    # The files are mapped into memory: where the disk is full, the system would kill whoever counts something new.
+    where = MEMORY_FILE_SYSTEM if os.access(MEMORY_FILE_SYSTEM, os.W_OK) else None
+    with TemporaryDirectory(prefix="mailsettings-metrics-", dir=where) as directory:
+        settings.count_together_in(Path(directory))
+        yield
+
+
+FIRST_ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log", "view-metrics"}))
+
+
+async def create_first_admin(settings: Settings) -> str | None:
+    """Make the first account if there is none; its password if it is a random one that has to be told."""
+    given = settings.admin_password
+    password = given.get_secret_value() if given else secrets.token_urlsafe(18)
+    backend = create_backend(settings)
+    try:
+        await backend.establish()
+        if await backend.accounts.list():
+            return None
+        made = await backend.accounts.add_first(operator(), FIRST_ADMIN, password)
+    finally:
+        await backend.close()
+    return password if made and given is None else None
+
+
+def print_greeting(settings: Settings, password: str | None) -> None:
+    """Say where everything is. *password* is said once, on the start that made it."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
+    if password is not None:
+        click.echo(f"First account: {FIRST_ADMIN.name}   password: {password}   (not shown again)")
+    click.echo(f"Documentation: {url}/docs")
+    click.echo(f"Try:           {_curl(settings, url)}")
+    sys.stdout.flush()
+
+
+def _curl(settings: Settings, url: str) -> str:
+    """A line that works when pasted into a shell on this machine; it holds no secret."""
+    directory = shlex.quote(f"{PREFIX}DATA_DIR={settings.data_dir.absolute()}")
+    program = f"{shlex.quote(sys.executable)} -m mailsettings"
+    make_token = f"env {directory} {program} token --permission view-mail-settings"
+    return f'curl -i -H "Authorization: Bearer $({make_token})" {url}/cxrestapi/auth/SMTPSettings'
+
 
 _log = logging.getLogger("mailsettings.server")
 WORKER_EXIT_MARGIN_SECONDS = 5

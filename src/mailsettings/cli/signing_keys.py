@@ -2,8 +2,7 @@
 
 import click
 
-from mailsettings.cli.failures import reporting_errors
-from mailsettings.cli.running import operator, run
+from mailsettings.cli.running import operator, reporting_errors, run
 
 
 @click.group()

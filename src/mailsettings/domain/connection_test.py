@@ -1,4 +1,4 @@
-"""What a connection test found, stage by stage. Knows the stages of SMTP, not how they are spoken."""
+"""The result of a connection test, stage by stage, and how much a caller has used of its tests."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -6,6 +6,17 @@ from enum import StrEnum
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import AddressAttempt, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.setting import Setting
+
+USAGE_WINDOW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How many of its tests run, how many began in the last minute, and how long ago the first of those did."""
+
+    running: int = 0
+    begun: int = 0
+    oldest_seconds: float = 0
 
 
 class ProbeStage(StrEnum):

@@ -1,14 +1,44 @@
-"""The settings of one outgoing mail server, valid from the moment they exist."""
+"""The settings of one outgoing mail server, valid from the moment they exist, and who created and changed them."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
-from mailsettings.domain.changed import Creation, Revision
+from mailsettings.domain.certificates import SystemTrust, Trust
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.syntax import normalised_host, require_host, require_printable
-from mailsettings.domain.trust import SystemTrust, Trust
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Both are None where it was not written down, as by earlier versions of this program."""
+
+    at: datetime | None = None
+    by: str | None = None
+
+    def __str__(self) -> str:
+        """` by admin at 2026-11-21T10:00:00Z`, as far as it is known."""
+        by = "" if self.by is None else f" by {self.by}"
+        return by if self.at is None else f"{by} at {self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """Who created something, and through which API; both are None where it was not written down."""
+
+    by: str | None = None
+    through: str | None = None
+
+
+ListedMailServer = tuple[int, str, int, str, str, str | None, str | None, bool | int]
+"""Id, host, port, value of its `ConnectionSecurity`, address and display name of the sender, user name, and
+whether it logs in as the machine itself.
+
+A tuple and nothing more: to make an object of each of a hundred thousand takes longer than to read them.
+"""
+
 
 MAX_PORT = 65535
 MAX_NAME_LENGTH = 320

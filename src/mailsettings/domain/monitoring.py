@@ -1,7 +1,8 @@
-"""What is told about mail servers that are looked at on schedule, and when. Pure: time comes from the caller.
+"""Scheduled checks of mail servers: what a check found, and which events follow. Pure: the caller gives the time.
 
-One failed check is a doubt, the next one in a row is the news: mail servers restart, and networks hiccup. That a
-server works again is told at once. The end of a certificate or secret is told once at each of three distances.
+A first failed check only raises a doubt, because mail servers restart and networks fail for moments; the second
+one in a row is an event. A recovery is an event at once. The expiry of a certificate or secret is announced once
+at each of three distances. Events wait in the outbox for their delivery to the webhook.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,38 @@ from enum import StrEnum
 from mailsettings.domain.connection_test import Outcome, ProbeReport
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.observation import EXPIRES_SOON_DAYS, Certificate
+
+MINUTE, HOUR = 60, 3600
+# Growing as the Standard Webhooks specification proposes (its section "Deliverability and reliability").
+RETRY_DELAYS_SECONDS = (
+    *(5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
+    *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
+)
+"""Seconds after each failed attempt; there is one attempt more than delays."""
+MAX_EVENT_AGE_SECONDS = 4 * 24 * HOUR
+"""Nobody wants to hear older news, however few attempts there were."""
+MAX_WAITING_EVENTS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingEvent:
+    """A message with the id that it keeps at each attempt; `body` is what is sent, byte for byte."""
+
+    id: str
+    created_at: float
+    body: str
+    attempts: int = 0
+
+
+def next_attempt(event: WaitingEvent, now: float) -> float | None:
+    """When to try again after an attempt that has just failed; None: never.
+
+    `event.attempts` are those before it.
+    """
+    if event.attempts >= len(RETRY_DELAYS_SECONDS) or now - event.created_at > MAX_EVENT_AGE_SECONDS:
+        return None
+    return now + RETRY_DELAYS_SECONDS[event.attempts]
+
 
 ANNOUNCED_DAYS = (EXPIRES_SOON_DAYS, 7, 1)
 MAX_ANNOUNCED = 16

@@ -1,15 +1,39 @@
-"""What text may be in a setting: no control characters anywhere, host names and addresses by their syntax.
+"""The syntax of texts, host names, mail addresses and URLs.
 
-Values end in SMTP commands, mail headers and DNS questions. The libraries below repair or half-send what they
-do not like, so everything doubtful is refused here, before any of them sees it.
+Values end in SMTP commands, mail headers and DNS questions. The libraries below repair or half-send malformed
+values, so this module refuses everything doubtful before a library sees it.
 """
 
 import ipaddress
 import re
 import unicodedata
+from urllib.parse import urlsplit
 
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
+
+
+def is_secure_url(url: str) -> bool:
+    """Whether *url* is an `https` address, or an `http` one of loopback; without user, fragment and zone."""
+    if not url.isascii() or not url.isprintable() or set(url) & set(" \\@#"):
+        return False
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    # A "%" escapes a character or begins a zone (RFC 6874), and readers of URLs differ about both.
+    if not host or "%" in host:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
 
 MAX_HOST_LENGTH = 253  # RFC 1035 2.3.4, in its text form
 MAX_ADDRESS_LENGTH = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, less the angle brackets

@@ -1,7 +1,7 @@
-"""Connect to a host of several addresses: each gets a head start of a quarter of a second (RFC 8305).
+"""Connect to a host with several addresses, a quarter of a second apart (Happy Eyeballs, RFC 8305).
 
-To try one address after the other would let a dead IPv6 route use up the whole time; to try all at once would
-bother servers. A name can have hundreds of addresses, so that only the first few are tried.
+Trying one address after the other would let a dead IPv6 route use up the whole deadline; trying all at once would
+burden servers. A name can have hundreds of addresses, so only the first few are tried.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.observation import AddressAttempt
-from mailsettings.smtp.embedding import Address
+from mailsettings.network.policy import Address
 
 ATTEMPT_DELAY_SECONDS = 0.25  # RFC 8305 5: the recommended value
 CONNECT_TIMEOUT_SECONDS = 5.0

@@ -1,21 +1,51 @@
-"""What is asked before every connection of a test: the policy, and whether it would lead back to ourselves.
+"""Look up a host once and check its addresses before each connection.
 
-Our own listening socket and our database are reached from inside, past whatever guards them from outside; no
-setting opens them. An endpoint on this machine is closed by all of the machine's addresses, since what is
-listened on need not be what it is called by. What cannot be known here stays open: an address of another
-machine that hands on to ours, be it a proxy, a published port of a container, or a port forwarded by NAT.
+A second look-up may return other addresses (DNS rebinding), so connections go to the addresses that were checked,
+and the certificate is verified against the name.
+
+No setting opens our own listening socket or our database: a connection from inside bypasses whatever guards
+them from outside. An endpoint on this machine is closed on all of the machine's addresses. Forwarding by another
+machine (a proxy, a published container port, NAT) cannot be detected here and stays open.
 """
 
 import asyncio
 import errno
 import socket
-from collections.abc import Sequence
-from ipaddress import IPv4Address
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from ipaddress import IPv4Address, ip_address
 
 from mailsettings.domain.connection_test import FailureCode, Steps
-from mailsettings.network.policy import NETWORKS_SETTING, PORTS_SETTING, EgressPolicy
-from mailsettings.smtp.embedding import Address, reachable_addresses
-from mailsettings.smtp.resolving import HostLookup
+from mailsettings.network.policy import NETWORKS_SETTING, PORTS_SETTING, Address, EgressPolicy, reachable_addresses
+from mailsettings.network.threads import DaemonThreads
+
+MAX_CONCURRENT_LOOKUPS = 64
+"""More than tests at once: a look-up that nobody waits for any more takes a thread until the resolver gives up."""
+
+Resolve = Callable[[str], Sequence[Address]]
+
+
+def resolve_with_system(host: str) -> Sequence[Address]:
+    """All addresses of *host*, in the system's order of preference. Raises `OSError`; blocks."""
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    # A scope, as in fe80::1%eth0, is of no matter to the policy and refused with its address.
+    texts = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
+    return [ip_address(text) for text in dict.fromkeys(texts)]
+
+
+class HostLookup:
+    """Looks names up on threads of its own; an address needs no looking up."""
+
+    def __init__(self, resolve: Resolve = resolve_with_system) -> None:
+        self._resolve = resolve
+        self._threads = DaemonThreads(MAX_CONCURRENT_LOOKUPS, "look-up")
+
+    async def addresses(self, host: str) -> Sequence[Address]:
+        """Return all addresses of *host*, without zones, which compare as other addresses. Raises `OSError`."""
+        with suppress(ValueError):
+            return [ip_address(host.partition("%")[0])]
+        return await self._threads.run(lambda: self._resolve(host))
+
 
 LOOKUP_TIMEOUT_SECONDS = 3.0
 _OWN_ENDPOINT_STEP = "Use another host or port: this one is the service's own."

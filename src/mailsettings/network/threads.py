@@ -1,7 +1,7 @@
-"""Threads for calls that block for as long as others like: name look-ups, HTTPS to a token authority.
+"""Run calls that block for an unbounded time, such as name look-ups, on daemon threads.
 
-They are of no use to anybody else, so that nothing else waits for them, and daemons: an executor's would keep
-the program from ending until the last call returns.
+Each user has its own threads, so that a slow call delays no other user. They are daemon threads because an
+executor's threads would keep the program from ending until the last call returns.
 """
 
 import asyncio

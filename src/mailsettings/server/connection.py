@@ -16,14 +16,10 @@ from httptools import HttpParserError, HttpParserUpgrade
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from mailsettings.server.capacity import Allocation
-from mailsettings.server.request import announces_body, body_parser
-from mailsettings.server.response import with_http_corrections
-from mailsettings.web.plain import plain_text_response
-from mailsettings.web.seldom import RateLimitedLog
-from mailsettings.web.slots import ConnectionSlot
-from mailsettings.web.unanswered import PendingBytes
-from mailsettings.web.unsent import ResponseDeadline
+from mailsettings.logs import RateLimitedLog
+from mailsettings.server.capacity import Allocation, ConnectionSlot
+from mailsettings.server.request import PendingBytes, announces_body, body_parser
+from mailsettings.server.response import ResponseDeadline, plain_text_response, with_http_corrections
 
 HTTP_VERSIONS = {"1.0", "1.1"}
 """Of HTTP, that are answered. The parser knows more: HTTP/0.9, and 2.0 by the name alone."""

@@ -9,11 +9,10 @@ from contextlib import suppress
 from functools import partial
 from ssl import SSLContext
 
-from mailsettings.server.capacity import Allocation, Capacity
+from mailsettings.logs import RateLimitedLog
+from mailsettings.server.capacity import Allocation, Capacity, ConnectionSlot, ConnectionSlots
 from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
-from mailsettings.web.plain import plain_text_response
-from mailsettings.web.seldom import RateLimitedLog
-from mailsettings.web.slots import ConnectionSlot, ConnectionSlots
+from mailsettings.server.response import plain_text_response
 
 MAX_REJECTED_CONNECTIONS = 64
 """Connections at once that are told why there is no room; more are closed without a word."""

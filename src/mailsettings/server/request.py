@@ -1,14 +1,55 @@
-"""Requests that offer another protocol, such as `Upgrade: h2c`: the offer is ignored (RFC 9110 7.8).
+"""Receive requests: the bytes that a connection keeps of them, and offers of another protocol.
 
-The parser stops after the header section of such a request, and would take a body that follows for the next
-request. So another parser goes on with the body: it is told how the body is framed, and nothing of the offer.
-Where the header section ends is still found by the parser alone, however the bytes arrive.
+An offer such as `Upgrade: h2c` is ignored (RFC 9110 7.8). The parser stops after the header section of such a
+request and would take a body that follows for the next request. So another parser reads the body: it knows how
+the body is framed, and nothing of the offer.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from httptools import HttpRequestParser
+
+
+class PendingBytes:
+    """Sizes as far as the parser has told of them."""
+
+    def __init__(self) -> None:
+        self.head = 0
+        self._body = 0
+        self._is_answered = False  # before it was complete
+        self._complete: deque[int] = deque()
+
+    @property
+    def total(self) -> int:
+        """Bytes of all."""
+        return sum(self._complete) + self.head + self._body
+
+    def begin(self) -> None:
+        """Expect another request."""
+        self.head = self._body = 0
+        self._is_answered = False
+
+    def add_to_body(self, size: int) -> None:
+        """Count a part of the body, which is dropped when the answer is there already."""
+        if not self._is_answered:
+            self._body += size
+
+    def complete(self) -> None:
+        """Keep what was received until it is answered."""
+        if not self._is_answered:
+            self._complete.append(self.head + self._body)
+        self.head = self._body = 0
+
+    def answer(self) -> None:
+        """Forget the oldest."""
+        if self._complete:
+            self._complete.popleft()
+        else:
+            self._is_answered = True
+            self.head = self._body = 0
+
 
 Headers = Iterable[tuple[bytes, bytes]]
 _FRAMING_HEADERS = {b"content-length", b"transfer-encoding"}

@@ -1,8 +1,8 @@
-"""The server of one process: uvicorn's, with limits for TLS, and an end that nobody can put off.
+"""The server of one process: uvicorn's, with limits for TLS and open files, and a bounded shutdown.
 
-Told to end by a signal it first says that it is not ready, and serves on for as long as a balancer needs to
-notice. Then it takes no more, and what runs has the grace time. Whoever is not done by then is cut off, without
-an answer: nobody can tell any more whether the request was carried out.
+On a signal it reports that it is not ready, and keeps serving for as long as a load balancer needs to notice.
+Then it accepts no more requests, and running ones get the grace time. Requests that are not done by then are
+cut off without a response: whether they took effect is unknown.
 """
 
 import asyncio
@@ -24,13 +24,46 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
-from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits
+from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits, ConnectionSlot
 from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionTimeouts
 from mailsettings.server.listener import Listener
-from mailsettings.web.open_files import raise_open_file_limit
-from mailsettings.web.slots import ConnectionSlot
+
+RESERVED_FILES = 256
+"""Connections to the database and to mail servers, the listener, files, and clients that are being turned away."""
+MIN_CONNECTIONS = 16
 
 _log = logging.getLogger("mailsettings.server")
+
+
+def raise_open_file_limit(connections: int) -> int:
+    """Raise the soft limit of open files as far as needed and allowed; return how many connections fit."""
+    limit = _raise_soft_limit(connections + RESERVED_FILES)
+    fitting = max(MIN_CONNECTIONS, min(connections, limit - RESERVED_FILES))
+    if fitting < connections:
+        _log.warning(
+            "The system allows this process %d open files, so it takes %d connections at most and not %d. "
+            "Raise the hard limit of open files, for example with `ulimit -Hn`, LimitNOFILE= or --ulimit nofile=.",
+            limit,
+            fitting,
+            connections,
+        )
+    else:
+        _log.info("Taking %d connections at most.", connections)
+    return fitting
+
+
+def _raise_soft_limit(wanted: int) -> int:
+    if sys.platform == "win32":
+        return wanted  # sockets are no files there
+    import resource  # noqa: PLC0415  # there is none on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    soft, most = (wanted if each == unlimited else each for each in (soft, hard))
+    raised = max(soft, min(wanted, most))
+    if raised > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+    return raised
 
 
 @dataclass(frozen=True, slots=True)

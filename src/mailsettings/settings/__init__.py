@@ -1,11 +1,10 @@
 """The settings of this program itself, read from the environment here and nowhere else.
 
-One module for each group of them, `environment.py` for the reading.
+One module for each group of them, `model.py` for the reading.
 """
 
 from mailsettings.settings.base import PREFIX, SettingsInvalid
-from mailsettings.settings.environment import choose, count_together_in, metrics_directory, read
-from mailsettings.settings.model import Settings
+from mailsettings.settings.model import Settings, choose, count_together_in, metrics_directory, read
 from mailsettings.settings.storage import SHORTEST_PASSWORD
 
 __all__ = [

@@ -1,6 +1,11 @@
-"""What all groups of settings have in common."""
+"""What all groups of settings share: the prefix, the error, and how values are written in the environment."""
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
+import re
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "MAILSETTINGS_"
 
@@ -15,3 +20,51 @@ class SettingsGroup(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, hide_input_in_errors=True, env_ignore_empty=True
     )
+
+
+def _parts(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _claim_path(value: object) -> object:
+    r"""Dots go into objects; `\.` is a dot in a name, and a name that is a web address is one name."""
+    if not isinstance(value, str):
+        return value
+    path = [value] if value.startswith(("https://", "http://")) else _unescaped(value, ".")
+    if not all(path):
+        raise ValueError("it must be the name of a claim, or several with dots between")
+    return path
+
+
+def _pairs(value: object) -> object:
+    r"""`claim value=grant`, with commas between; `\,` is a comma in a value, and a value may have `=` in it."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.rpartition("=")[::2] for part in _unescaped(value, ",") if part.strip()]
+    if not all(claim.strip() and grant.strip() for claim, grant in pairs):
+        raise ValueError("it must be like role=permission, with commas between")
+    return [(claim.strip(), grant.strip()) for claim, grant in pairs]
+
+
+def _unescaped(text: str, separator: str) -> list[str]:
+    parts = re.split(rf"(?<!\\){re.escape(separator)}", text)
+    return [part.replace(f"\\{separator}", separator) for part in parts]
+
+
+def _seconds(value: object) -> object:
+    """`90` or `90s`, `15m`, `2h`, `1d`; nothing else is a number of seconds."""
+    written = re.fullmatch(r"([0-9]{1,6})([smhd]?)", value.strip()) if isinstance(value, str) else None
+    if written is None:
+        raise ValueError("it must be a time like 90, 15m, 2h or 1d")
+    return int(written[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[written[2]]
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
+HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
+Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
+ClaimPath = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_claim_path)]
+Seconds = Annotated[int, Field(ge=60, le=604800), BeforeValidator(_seconds)]
+Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_pairs)]

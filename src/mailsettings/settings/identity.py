@@ -4,9 +4,8 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mailsettings.domain.secure_url import is_secure_url
-from mailsettings.settings.base import PREFIX, SettingsGroup
-from mailsettings.settings.types import ClaimPath, Names, Pairs
+from mailsettings.domain.syntax import is_secure_url
+from mailsettings.settings.base import PREFIX, ClaimPath, Names, Pairs, SettingsGroup
 
 
 class IdentitySettings(SettingsGroup):

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mailsettings.settings.base import PREFIX, SettingsGroup
-from mailsettings.settings.types import HostNames, Networks, Port
+from mailsettings.settings.base import PREFIX, HostNames, Networks, Port, SettingsGroup
 
 
 class ServerSettings(SettingsGroup):

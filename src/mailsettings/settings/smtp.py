@@ -5,8 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mailsettings.settings.base import SettingsGroup
-from mailsettings.settings.types import Networks, Ports
+from mailsettings.settings.base import Networks, Ports, SettingsGroup
 
 
 class SMTPSettings(SettingsGroup):

@@ -14,14 +14,14 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.smtp.diagnosis.deadline import AWAITED_GREETING, AWAITED_HANDSHAKE
+from mailsettings.smtp.diagnosis.protocols import identify_protocol
 from mailsettings.smtp.envelope import Envelope
 from mailsettings.smtp.errors import ReplyError, StageFailed
-from mailsettings.smtp.foreign import identify_protocol
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.login import XOAUTH2, log_in, log_in_by_token, password_mechanism, require_xoauth2
 from mailsettings.smtp.message import compose
 from mailsettings.smtp.oauth2 import OAuth2Tokens
-from mailsettings.smtp.replies import credential_forms
+from mailsettings.smtp.redaction import credential_forms
 from mailsettings.smtp.session import Session
 
 _NO_LOGIN = "the settings have no login"

@@ -16,8 +16,7 @@ from mailsettings.domain.connection_test import (
 )
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
-from mailsettings.smtp.redaction import redact_report
-from mailsettings.smtp.replies import displayable_reply
+from mailsettings.smtp.redaction import displayable_reply, redact_report
 
 StageListener = Callable[[StageReport], None]
 """Called with each stage as it ends."""

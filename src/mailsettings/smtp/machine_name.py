@@ -1,7 +1,7 @@
-"""The name of this machine, for EHLO: its full name in DNS, where it has one that others can look up.
+"""Find this machine's name for EHLO: its full DNS name, if others can look it up.
 
-Google's relay, Postfix, Exim and Exchange can be told to refuse clients that give an address literal, or a name
-without a domain. The look-up blocks for as long as the resolver likes, so it runs once, on a thread of its own.
+Postfix, Exim, Exchange and Google's relay can be configured to refuse clients that send an address literal, or a
+name without a domain. The look-up blocks as long as the resolver takes, so it runs once, on its own thread.
 """
 
 import asyncio

@@ -19,23 +19,19 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.secret import MASK
 from mailsettings.network.connect import HappyEyeballs, NotConnected
-from mailsettings.network.guard import EgressGuard, NotAllowed
-from mailsettings.network.policy import EgressPolicy
-from mailsettings.smtp.cautions import find_warnings
+from mailsettings.network.guard import EgressGuard, HostLookup, NotAllowed, Resolve, resolve_with_system
+from mailsettings.network.policy import Address, EgressPolicy
 from mailsettings.smtp.conversation import Conversation
-from mailsettings.smtp.current_values import add_current_value
 from mailsettings.smtp.diagnosis.failures import explain_error, outcome_of
 from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan, ScanTimeouts
 from mailsettings.smtp.diagnosis.inspection import PortInspector
 from mailsettings.smtp.diagnosis.protocols import KnownPorts
-from mailsettings.smtp.diagnosis.settings import require_usable
-from mailsettings.smtp.embedding import Address
+from mailsettings.smtp.diagnosis.settings import add_current_value, find_warnings, require_usable
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError, StageFailed
 from mailsettings.smtp.journal import Journal, StageListener
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRequestFailed
-from mailsettings.smtp.replies import credential_forms
-from mailsettings.smtp.resolving import HostLookup, Resolve, resolve_with_system
+from mailsettings.smtp.redaction import credential_forms
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSContexts
 

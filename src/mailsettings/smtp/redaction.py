@@ -1,13 +1,18 @@
-"""Keeps our own secrets out of what a server says about itself: its name, what it offers, its certificates.
+"""Make text from servers printable, bounded and free of our credentials.
 
-A server that was once sent a password can put it there. Replies are redacted where they are read (`replies.py`).
-This module looks through the whole report at its end, when every secret that the test used is known.
+A server that once received a password can repeat it anywhere: in a reply, its name, its extensions, its
+certificates. Replies are redacted when they are read; the whole report is redacted again at its end, when every
+secret that the test used is known.
 """
 
+import base64
+import re
 import ssl
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from mailsettings.domain.connection_test import (
     ProbeFailure,
@@ -16,8 +21,9 @@ from mailsettings.domain.connection_test import (
     StageReport,
     SuggestedChange,
 )
-from mailsettings.domain.observation import Certificate, ServerGreeting, TLSSession
-from mailsettings.smtp.replies import MIN_SECRET_LENGTH, redact
+from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
+from mailsettings.domain.observation import Certificate, ServerGreeting, SMTPReply, TLSSession
+from mailsettings.domain.secret import MASK
 
 _ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString
 
@@ -103,3 +109,142 @@ class _ReportRedaction:
         for word in sorted(self._changed, key=len, reverse=True):
             text = text.replace(word, self._changed[word])
         return text
+
+
+REPLY_WORDS = frozenset(
+    {
+        *("accepted", "access", "account", "address", "allowed", "and", "application", "auth", "authenticate"),
+        *("authenticated", "authentication", "authorization", "authorized", "bad", "blocked", "client"),
+        *("closing", "command", "connection", "connections", "credentials", "data", "daily", "denied"),
+        *("disabled", "domain", "email", "enabled", "encryption", "error", "esmtp", "exceeded", "expired"),
+        *("failed", "failure", "for", "found", "from", "greylisted", "hello", "helo", "host", "incorrect"),
+        *("invalid", "later", "limit", "local", "locked", "login", "logon", "mail", "mailbox", "message"),
+        *("mechanism", "missing", "network", "not", "now", "only", "password", "permission", "please", "policy"),
+        *("postfix", "protocol", "quota", "recipient", "refused", "rejected", "relay", "relaying", "required"),
+        *("secret", "secure", "security", "sender", "sending", "server", "service", "session", "size", "smtp"),
+        *("spam", "ssl", "starttls", "submission", "success", "suspended", "syntax", "system", "temporary"),
+        *("test", "the", "this", "timeout", "tls", "token", "try", "unavailable", "unknown", "unsuccessful"),
+        *("user", "username", "valid", "verify", "welcome", "with", "wrong", "your"),
+    }
+)
+
+
+MAX_TEXT_LENGTH = 200
+MAX_REPLY_LENGTH = 2048
+"""In characters: what a report shows of a reply. Messages show its `summary`."""
+MIN_SECRET_LENGTH = 4
+SECRET_PART_LENGTH = 8
+"""So many characters of a secret in a row are taken for a part of it."""
+_ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
+_KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
+_NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+
+
+def displayable_reply(
+    code: int,
+    message: str,
+    hidden: Sequence[str] = (),
+    longest: int = MAX_REPLY_LENGTH,
+    sent: Sequence[str] = (),
+) -> SMTPReply:
+    """A reply as we show it; none of *hidden* is in its text, except in the addresses *sent*."""
+    enhanced_code: str | None = None
+    lines: list[str] = []
+    for line in message.splitlines():
+        match = _ENHANCED.match(line)
+        enhanced_code = enhanced_code or (match[1] if match else None)
+        lines.append(line[match.end() :] if match else line)
+    return SMTPReply(code, enhanced_code, displayable_text(" ".join(lines), hidden, longest, sent))
+
+
+def parse_host_name(message: str) -> str:
+    """The name that a greeting or an EHLO reply begins with, or nothing."""
+    word = message.partition("\n")[0].partition(" ")[0]
+    return word if _NAME.fullmatch(word) else ""
+
+
+def parse_keywords(words: Iterable[str]) -> tuple[str, ...]:
+    """Those of *words* that are keywords by RFC 5321, in capitals."""
+    return tuple(dict.fromkeys(word.upper() for word in words if _KEYWORD.fullmatch(word)))
+
+
+def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
+    """Every form in which we send the server's secret, longest first; servers do repeat them."""
+    secret = server.secret
+    texts = {token, secret.reveal() if secret else ""} - {""}
+    forms = {form for text in texts for form in (text, text[::-1], _base64(text), quote_plus(text), quote(text))}
+    login = server.authentication
+    if isinstance(login, PasswordAuthentication) and login.password is not None:
+        forms.add(_base64(f"\0{login.username}\0{login.password.reveal()}"))
+    if token:
+        forms.add(_base64(f"user={getattr(login, 'username', '')}\x01auth=Bearer {token}\x01\x01"))
+    return sorted(forms, key=len, reverse=True)
+
+
+def displayable_text(
+    text: str, hidden: Sequence[str] = (), longest: int = MAX_TEXT_LENGTH, sent: Sequence[str] = ()
+) -> str:
+    """*text* as one printable, bounded line with none of *hidden* in it, except in the addresses *sent*."""
+    printable = "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
+        for character in " ".join(text.split())
+    )
+    safe = _redact_except(sent, printable, hidden) if sent and hidden else redact(printable, hidden)
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def redact(text: str, hidden: Sequence[str]) -> str:
+    """Return *text* without *hidden*, also where a server cuts it, splits it, or leaves the padding out.
+
+    Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
+    secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.
+    """
+    hidden = _searched_forms(hidden)
+    for form in hidden:
+        if len(form) < MIN_SECRET_LENGTH and form in text:
+            return MASK
+        text = text.replace(form, MASK)
+    if _is_disguised(text, hidden):
+        return MASK
+    clues = {
+        form[start : start + SECRET_PART_LENGTH]
+        for form in hidden
+        for start in range(len(form.rstrip("=")) - SECRET_PART_LENGTH + 1)
+    }
+    return " ".join(MASK if _word_parts(word) & clues else word for word in text.split(" "))
+
+
+def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
+    """Return *text* without *hidden*, but leave each address that we sent, and its two parts, as it is.
+
+    The caller chooses these addresses. If a guess in one of them was hidden, the caller would know that the guess
+    is the stored secret.
+    """
+    words = {word for address in sent for word in (address, *address.rpartition("@"))}
+    spared = sorted((word for word in words if len(word) >= MIN_SECRET_LENGTH), key=len, reverse=True)
+    pattern = "|".join(map(re.escape, spared))
+    pieces = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
+    pieces[::2] = [redact(piece, hidden) for piece in pieces[::2]]
+    return MASK if _is_disguised("".join(pieces[::2]), _searched_forms(hidden)) else "".join(pieces)
+
+
+def _searched_forms(hidden: Sequence[str]) -> Sequence[str]:
+    return [form for form in hidden if form.lower() not in REPLY_WORDS]
+
+
+def _is_disguised(text: str, hidden: Sequence[str]) -> bool:
+    """Whether a form of the secret is left in *text*, with other characters put in or taken out."""
+    return any(squeezed in _letters_and_digits(text) for form in hidden if (squeezed := _letters_and_digits(form)))
+
+
+def _letters_and_digits(text: str) -> str:
+    """Letters and digits in one case: what is left when blanks, marks and controls are put in or taken out."""
+    return "".join(character for character in text.lower() if character.isalnum())
+
+
+def _word_parts(word: str) -> set[str]:
+    return {word[start : start + SECRET_PART_LENGTH] for start in range(len(word) - SECRET_PART_LENGTH + 1)}
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

@@ -15,9 +15,9 @@ from aiosmtplib.esmtp import parse_esmtp_extensions
 from aiosmtplib.protocol import SMTPProtocol
 
 from mailsettings.domain.observation import ServerGreeting, TLSSession
-from mailsettings.smtp.certificates import read_tls_session
 from mailsettings.smtp.errors import ReplyError
-from mailsettings.smtp.replies import parse_host_name, parse_keywords
+from mailsettings.smtp.redaction import parse_host_name, parse_keywords
+from mailsettings.smtp.tls import read_tls_session
 
 CLOSE_TIMEOUT_SECONDS = 0.5
 MAX_EXTENSIONS = 50

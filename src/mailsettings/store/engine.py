@@ -1,20 +1,67 @@
-"""Engines for our two databases, and what each of them has to be told. Plain URLs in, no driver's name."""
+"""Engines for SQLite and PostgreSQL: what their URLs say, how their sessions are set up, and what their errors mean."""
 
 import os
+import re
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from psycopg import pq
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from mailsettings.store.database_file import require_private
+from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store.postgres_connection import TimeLimitedConnection
-from mailsettings.store.several_hosts import read_url
+from mailsettings.store.private_file import require_private
+
+
+class StatementRejected(Exception):
+    """The database refused a statement: a mistake of ours. PostgreSQL's own text repeats the whole row."""
+
+
+@contextmanager
+def translate_database_errors() -> Iterator[None]:
+    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, `StatementRejected` else."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError):
+        raise StoreUnavailable from None
+    except DBAPIError as error:
+        # The bare class is what SQLite has for a file that is damaged, or no database at all.
+        if error.connection_invalidated or type(error) is DatabaseError:
+            raise StoreUnavailable from None
+        raise StatementRejected(type(error.orig).__name__) from None
+
+
+_SEVERAL = re.compile(r"(?P<before>postgresql://(?:[^@/]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<after>[/?].*)?")
+_HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>[0-9]*))?")
+
+
+def read_url(url: str) -> URL:
+    """The parts of *url*. Raises `ValueError` and SQLAlchemy's `ArgumentError`, which may repeat it."""
+    several = _SEVERAL.fullmatch(url)
+    if several is None:
+        return make_url(url)
+    hosts, ports = zip(*(_host_and_port(part) for part in several["hosts"].split(",")), strict=True)
+    # One port is for all hosts, and none is libpq's own.
+    named = {"host": ",".join(hosts)} | ({"port": ",".join(ports)} if any(ports) else {})
+    return make_url(several["before"] + (several["after"] or "")).update_query_dict(named)
+
+
+def _host_and_port(part: str) -> tuple[str, str]:
+    found = _HOST.fullmatch(part)
+    if found is None:
+        raise ValueError("no host and port")
+    return found["address"] or found["name"] or "", found["port"] or ""
+
 
 WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that is going to write."""
@@ -185,3 +232,27 @@ def _disconnect_if_read_only(context: ExceptionContext) -> None:
     # A server that takes no writes is the wrong one, or not for long: new connections may find it otherwise.
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
         context.is_disconnect = True
+
+
+_PORT = "5432"
+
+
+def endpoints(url: str) -> list[tuple[str, int]]:
+    """Host and port of each server; a file and a Unix socket have none. Raises `DatabaseUnsupported`."""
+    if is_sqlite(url):
+        return []
+    parsed = read_url(url).set(drivername="postgresql+psycopg")
+    given = {**_defaults(), **parsed.get_dialect()().create_connect_args(parsed)[1]}
+    ports = [port or _PORT for port in str(given["port"]).split(",")]
+    pairs: list[tuple[str, str]] = []
+    for name in ("host", "hostaddr"):
+        # One port is for all hosts (libpq, "Specifying Multiple Hosts").
+        hosts = str(given[name]).split(",")
+        pairs += zip_longest(hosts, ports[: len(hosts)], fillvalue=ports[0])
+    return [(host, int(port)) for host, port in pairs if host and not host.startswith(("/", "@"))]
+
+
+def _defaults() -> dict[str, str]:
+    """What libpq takes for what the URL does not say, from its own variables."""
+    options = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
+    return {name: (options.get(name.encode()) or b"").decode() for name in ("host", "hostaddr", "port")}

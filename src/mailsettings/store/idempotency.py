@@ -1,18 +1,50 @@
-"""Requests that are to be answered once, as rows: who sent what under which key is there as hashes only."""
+"""Idempotency keys as rows: hashes of the caller, the key and the request, and the result as JSON."""
 
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 
+from pydantic import TypeAdapter
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailsettings.domain.connection_test import ProbeReport, SettingValue, SuggestedChange
 from mailsettings.domain.errors import IdempotencyKeyReused
 from mailsettings.domain.idempotency import REMEMBERED_SECONDS, IdempotencyKey, IdempotentResult, PreviousRequest
+from mailsettings.domain.mail_server import ConnectionSecurity
+from mailsettings.domain.setting import Setting
 from mailsettings.store.audit_log import SQLAuditLog
-from mailsettings.store.clock import Now
-from mailsettings.store.results import from_json, to_json
+from mailsettings.store.coordination import Now
 from mailsettings.store.tables import idempotency_keys as table
+
+_RESULTS: TypeAdapter[IdempotentResult] = TypeAdapter(IdempotentResult)
+
+
+def to_json(result: IdempotentResult) -> str:
+    """*result* as text."""
+    return _RESULTS.dump_json(result).decode()
+
+
+def from_json(text: str) -> IdempotentResult:
+    """What `to_json` was given."""
+    result = _RESULTS.validate_json(text)
+    if not isinstance(result, ProbeReport) or result.failure is None:
+        return result
+    changes = tuple(_restored(change) for change in result.failure.changes)
+    return replace(result, failure=replace(result.failure, changes=changes))
+
+
+def _restored(change: SuggestedChange) -> SuggestedChange:
+    """JSON does not tell the connection security "none" from a user of that name; the setting does."""
+    if change.setting is not Setting.SECURITY:
+        return change
+    return replace(change, current=_security(change.current), suggested=_security(change.suggested))
+
+
+def _security(value: SettingValue | None) -> SettingValue | None:
+    return ConnectionSecurity(value) if isinstance(value, str) else value
+
 
 MAX_DELETED_PER_INSERT = 100
 """Rows that are removed with each that is added, at most."""

@@ -1,18 +1,44 @@
-"""Failed logins as rows, for all replicas to see. What they have in common is kept as a keyed hash only.
+"""Failed logins and known networks as rows that all replicas share.
 
-A name that was tried may be a password typed into the wrong field.
+Only keyed hashes are stored: no address, and no name, because a tried name may be a password typed into the wrong
+field.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.login_throttling import Failures, ThrottleKey
+from mailsettings.domain.login_throttling import (
+    KNOWN_NETWORK_SECONDS,
+    MAX_KNOWN_NETWORKS_PER_ACCOUNT,
+    Failures,
+    LoginAttempt,
+    ThrottleKey,
+)
 from mailsettings.store.audit_log import SQLAuditLog
-from mailsettings.store.login_hashes import LoginHashes
+from mailsettings.store.tables import known_networks as network_rows
 from mailsettings.store.tables import login_failures as failure_rows
+
+
+class LoginHashes:
+    """The hashes, in one transaction; *audit* has the key."""
+
+    def __init__(self, audit: SQLAuditLog) -> None:
+        self._audit = audit
+
+    async def has_key(self) -> bool:
+        """Whether there is a key yet; a transaction that only reads makes none."""
+        return await self._audit.chain() is not None
+
+    async def of(self, text: str) -> str:
+        """64 hexadecimal digits."""
+        return (await self._audit.request_hash("login", text.encode("utf-8", "surrogatepass"))).hex()
+
+    async def of_account(self, name: str) -> str:
+        """What the rows of one account have in common."""
+        return await self.of(f"rows of|{name}")
 
 
 class SQLLoginFailures:
@@ -63,3 +89,53 @@ class SQLLoginFailures:
     async def forget_before(self, moment: float) -> None:
         """Remember nothing of subjects whose last failure was before *moment*."""
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.last_at < moment))
+
+
+class SQLKnownNetworks:
+    """The neighbourhoods, in one transaction."""
+
+    def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
+        self._connection = connection
+        self._hashes = LoginHashes(audit)
+
+    async def knows(self, attempt: LoginAttempt, now: float) -> bool:
+        """Whether the account logged in from the neighbourhood within `KNOWN_NETWORK_SECONDS` before *now*."""
+        if attempt.name is None or not await self._hashes.has_key():
+            return False
+        row = network_rows.c.subject == await self._hashes.of(attempt.account_from_network.text)
+        recent = exists().where(row, network_rows.c.last_at > now - KNOWN_NETWORK_SECONDS)
+        return bool((await self._connection.execute(select(recent))).scalar())
+
+    async def remember(self, attempt: LoginAttempt, now: float) -> None:
+        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT` of the account."""
+        subject, account = (
+            await self._hashes.of(attempt.account_from_network.text),
+            await self._hashes.of_account(attempt.name or ""),
+        )
+        changed = await self._connection.execute(
+            update(network_rows).where(network_rows.c.subject == subject).values(last_at=now)
+        )
+        if changed.rowcount == 0:
+            new = {"subject": subject, "account_hash": account, "last_at": now}
+            await self._connection.execute(insert(network_rows).values(new))
+            await self._forget_beyond_the_bounds(account, now)
+
+    async def forget_account(self, name: str) -> None:
+        """Know no neighbourhood of one account any more."""
+        account = await self._hashes.of_account(name)
+        await self._connection.execute(delete(network_rows).where(network_rows.c.account_hash == account))
+
+    async def _forget_beyond_the_bounds(self, account: str, now: float) -> None:
+        await self._connection.execute(
+            delete(network_rows).where(network_rows.c.last_at <= now - KNOWN_NETWORK_SECONDS)
+        )
+        of_account = network_rows.c.account_hash == account
+        newest = (
+            select(network_rows.c.subject)
+            .where(of_account)
+            .order_by(network_rows.c.last_at.desc())
+            .limit(MAX_KNOWN_NETWORKS_PER_ACCOUNT)
+        )
+        await self._connection.execute(
+            delete(network_rows).where(of_account, network_rows.c.subject.not_in(newest))
+        )

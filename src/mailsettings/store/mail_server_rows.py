@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from mailsettings.domain.changed import Revision
+from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
@@ -15,10 +15,10 @@ from mailsettings.domain.mail_server import (
     NoAuthentication,
     OAuth2ClientCredentials,
     PasswordAuthentication,
+    Revision,
     Sender,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.domain.trust import CustomTrust, SystemTrust
 from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET, label_of
 from mailsettings.store.encryption.sealing import Sealer
 

@@ -7,10 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.changed import Creation
 from mailsettings.domain.history import MailServerVersion
-from mailsettings.domain.listed_mail_server import ListedMailServer
-from mailsettings.domain.mail_server import AmbientCredentials, MailServer, StoredMailServer
+from mailsettings.domain.mail_server import (
+    AmbientCredentials,
+    Creation,
+    ListedMailServer,
+    MailServer,
+    StoredMailServer,
+)
 from mailsettings.domain.secret import is_same_secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.history import SQLMailServerHistory

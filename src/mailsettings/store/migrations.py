@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, select
 
 from mailsettings.store import engine
-from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.tables import schema_support
 
 _LOCK_TIMEOUT_SECONDS = 60

@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.monitoring import Health, MonitoredServer, MonitoringState, MonitoringSummary, health
-from mailsettings.store.clock import now
+from mailsettings.store.coordination import now
 from mailsettings.store.tables import leases, mail_servers
 from mailsettings.store.tables import watch_states as table
 

@@ -7,17 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.backup.restore import SQLRestore
-from mailsettings.store.coordination import SQLConnectionTestUsage
+from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import KeySource, Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.idempotency import SQLIdempotency
-from mailsettings.store.known_neighbourhoods import SQLKnownNetworks
-from mailsettings.store.leases import SQLLeases
-from mailsettings.store.login_throttling import SQLLoginFailures
+from mailsettings.store.login_throttling import SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.monitoring import SQLMonitoring
-from mailsettings.store.outbox import SQLOutbox
 
 
 class Transaction:

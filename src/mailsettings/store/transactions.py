@@ -17,7 +17,7 @@ from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
 from mailsettings.store.encryption.sealing import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
-from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.read_cache import DataVersion, ReadCache
 from mailsettings.store.transaction import Transaction
 from mailsettings.store.writer_queue import WriterQueue

@@ -1,12 +1,13 @@
-"""What is counted, in the words of Prometheus.
+"""Count events for Prometheus.
 
-Several worker processes count into files of one directory (the library's multi-process mode), and any of them
-tells the sum. Labels take values from lists that are ours: nothing that a caller chose becomes one.
+Several worker processes count into files of one directory (the library's multi-process mode), and each of them
+exposes the sum. Label values come from our own lists only: nothing a caller chooses becomes a label.
 """
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
@@ -169,3 +170,26 @@ def _is_alive(process: int) -> bool:
     except OSError:  # there is none, or it is somebody else's by now
         return False
     return True
+
+
+SAMPLING_INTERVAL_SECONDS = 5.0
+"""Prometheus looks about as often, or less."""
+
+
+@asynccontextmanager
+async def sampling(
+    sample: Callable[[], None], every_seconds: float = SAMPLING_INTERVAL_SECONDS
+) -> AsyncIterator[None]:
+    """Call *sample* at the beginning of the block and every so often until its end."""
+
+    async def go_on() -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            sample()
+
+    sample()
+    task = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        task.cancel()

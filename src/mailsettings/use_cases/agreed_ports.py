@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
+from mailsettings.domain.connection_test import Usage
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult, PreviousRequest
-from mailsettings.domain.share import Usage
 
 
 class RepeatReads(Protocol):

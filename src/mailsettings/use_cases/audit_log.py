@@ -1,13 +1,17 @@
-"""Reading the audit log, and finding out whether it is the one that was written."""
+"""The audit log: entries are written in the transaction of the change that they record; readers verify the chain."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Generic, Protocol, TypeVar
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit_log import AuditEntry
-from mailsettings.domain.audit_witness import AuditLogCheck
-from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable
-from mailsettings.use_cases.ports import Store
+from mailsettings.domain.audit_log import Action, AuditEntry, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry, WitnessUnreadable
+from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
+from mailsettings.domain.history import difference
+from mailsettings.domain.mail_server import MailServer
+from mailsettings.use_cases.ports import AuditLog, Store
 
 ENTRIES_PER_PAGE = 500
 
@@ -78,3 +82,86 @@ class ReadAuditLog:
         if await self.page(caller, limit=1):
             return "The key of the log is missing."
         return seen[0].missing(0) if seen else None
+
+
+class Audited(Protocol):
+    """A transaction that can be told of."""
+
+    @property
+    def audit(self) -> AuditLog:
+        """The audit log."""
+        ...
+
+
+Work = TypeVar("Work", bound=Audited)
+Work_co = TypeVar("Work_co", bound=Audited, covariant=True)
+
+
+class Writable(Protocol[Work_co]):
+    """A store, whatever else its transactions offer."""
+
+    def writing(self) -> AbstractAsyncContextManager[Work_co]:
+        """A transaction that is committed, durably, when the block ends without an error; one at a time."""
+        ...
+
+
+@dataclass
+class AuditedChange(Generic[Work]):
+    """A change under way: the transaction to make it in, and what will be said of it.
+
+    `replayed` means that it was made before, and told of then.
+    """
+
+    work: Work
+    action: Action
+    target: str | None
+    details: dict[str, object] = field(default_factory=dict)
+    replayed: bool = False
+
+    async def write(self, caller: Principal) -> None:
+        """Put the entry into the transaction, unless there is one already."""
+        if self.replayed:
+            return
+        record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
+        await self.work.audit.append(record)
+
+    def note_difference(self, before: MailServer | None, after: MailServer | None) -> None:
+        """Say which settings of a mail server changed, secrets by their labels."""
+        self.details.update(difference(before, after))
+
+
+@asynccontextmanager
+async def audited(
+    store: Writable[Work], caller: Principal, action: Action, target: str | None = None
+) -> AsyncIterator[AuditedChange[Work]]:
+    """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
+    try:
+        async with store.writing() as work:
+            change = AuditedChange(work, action, target)
+            yield change
+            await change.write(caller)
+    except StoreUnavailable:
+        raise
+    except MailSettingsError as refused:
+        await write_audit_entry(
+            store, caller, action, target, AuditOutcome.REFUSED, {"problem": error_name(refused)}
+        )
+        raise
+
+
+async def write_audit_entry(  # noqa: PLR0913, PLR0917  # the parts of a record
+    store: Writable[Audited],
+    caller: Principal,
+    action: Action,
+    target: str | None,
+    outcome: AuditOutcome,
+    details: Mapping[str, object],
+) -> None:
+    """An entry about something that changed nothing here."""
+    async with store.writing() as work:
+        await work.audit.append(AuditRecord(caller.name, caller.origin, action, target, outcome, details))
+
+
+def error_name(error: MailSettingsError) -> str:
+    """What went wrong in a word; the sentence may name what the caller sent."""
+    return type(error).__name__

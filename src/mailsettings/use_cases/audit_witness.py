@@ -15,8 +15,8 @@ from typing import Protocol
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
+from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.seen_entry import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.use_cases.ports import AuditReads, Store
 
 PAUSE_SECONDS = 0.5

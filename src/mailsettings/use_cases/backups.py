@@ -17,7 +17,7 @@ from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord, timestamp
 from mailsettings.domain.backup import CopyResult, DatabaseNotEmpty
 from mailsettings.domain.secret import Secret
-from mailsettings.use_cases.auditing import write_audit_entry
+from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.backup_ports import BackupMaker, NewBackup, RestoringStore, Snapshot, VerifiedBackup
 
 ID_BYTES = 8

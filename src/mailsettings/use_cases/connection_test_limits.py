@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Principal
+from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.domain.share import USAGE_WINDOW_SECONDS, Usage
 
 RETRY_AFTER_SECONDS = 5
 """When to come back if tests are still running; most are over by then."""

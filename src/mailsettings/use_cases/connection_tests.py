@@ -1,24 +1,108 @@
-"""Testing a mail server, given or stored. No transaction is open while the server is spoken to.
+"""Tests of a mail server, given or stored. No transaction is open while the test talks to the server.
 
-The audit log has the beginning of each test before anything is sent, so that none leaves no trace.
+The audit log records the start of each test before anything is sent, so no test goes unrecorded. The usage limits
+and idempotency depend on the same records: whichever process asks next finds them in the database.
 """
 
-from collections.abc import AsyncIterator
+import logging
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit_log import Action
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.connection_test import ProbeReport
-from mailsettings.domain.errors import IdempotencyError, TooManyProbes
+from mailsettings.domain.errors import IdempotencyError, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.use_cases.auditing import error_name
+from mailsettings.use_cases.agreed_ports import RepeatReads
+from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits, ConnectionTestSlots
 from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.idempotency import find_result
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.ports import Meter, Prober, Store
-from mailsettings.use_cases.probe_records import ConnectionTestRecords, RequestedTest
+from mailsettings.use_cases.ports import Meter, Prober, Store, UnitOfWork
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedTest:
+    """Who wants what tested, as the audit log calls it; to be made once, if so asked."""
+
+    caller: Principal
+    tested: str
+    idempotency_key: IdempotencyKey | None
+
+
+class ConnectionTestRecords:
+    """The store, as connection tests use it."""
+
+    def __init__(self, store: Store, limits: ConnectionTestLimits) -> None:
+        self._store = store
+        self._limits = limits
+
+    async def previous(self, asked: RequestedTest) -> ProbeReport | None:
+        """The report of the same request before, without a write. Raises what `known` does."""
+        if asked.idempotency_key is None:
+            return None
+        async with self._store.reading() as view:
+            return await self._known(view.idempotency, asked)
+
+    async def require_capacity(self, caller: Principal) -> None:
+        """Raise `TooManyProbes` for what `begin` would refuse, without a write, which would hold others up."""
+        async with self._store.reading() as view:
+            share = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
+        self._limits.require_capacity(share)
+
+    async def begin(self, asked: RequestedTest, details: Mapping[str, object]) -> str | ProbeReport:
+        """Count it and write down that it begins, and return the id to end it by.
+
+        If it was made before, return its report. Raises `TooManyProbes`, and what `known` does.
+        """
+        name = asked.caller.name
+        async with self._store.writing() as work:
+            if (report := await self._known(work.idempotency, asked)) is not None:
+                return report
+            self._limits.require_capacity(await work.probe_admissions.of(name, self._limits.max_seconds))
+            if asked.idempotency_key is not None:
+                await work.idempotency.remember(name, asked.idempotency_key)
+            await _append(work, asked, AuditOutcome.BEGUN, details)
+            return await work.probe_admissions.begin(name)
+
+    async def end(self, asked: RequestedTest, test_id: str, report: ProbeReport) -> None:
+        """Write down how it ended. It was made and cannot be taken back, so nothing is raised if that fails.
+
+        Clients repeat what is answered with 503, and each time a mail is sent.
+        """
+        failure = report.failure
+        outcome = AuditOutcome.DONE if failure is None else AuditOutcome.FAILED
+        details = {} if failure is None else {"code": str(failure.code), "stage": str(failure.stage)}
+        try:
+            async with self._store.writing() as work:
+                await work.probe_admissions.end(test_id)
+                if asked.idempotency_key is not None:
+                    await work.idempotency.remember(asked.caller.name, asked.idempotency_key, report)
+                await _append(work, asked, outcome, details)
+        except StoreUnavailable:
+            _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
+
+    async def _known(self, idempotency: RepeatReads, asked: RequestedTest) -> ProbeReport | None:
+        if asked.idempotency_key is None:
+            return None
+        return await find_result(
+            idempotency, asked.caller, asked.idempotency_key, ProbeReport, self._limits.max_seconds
+        )
+
+
+async def _append(
+    work: UnitOfWork, asked: RequestedTest, outcome: AuditOutcome, details: Mapping[str, object]
+) -> None:
+    caller = asked.caller
+    record = AuditRecord(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, outcome, details)
+    await work.audit.append(record)
+
 
 GIVEN_SERVER = "given mail server"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.encryption_keys import EncryptionKeyReport, ResealResult
-from mailsettings.use_cases.auditing import audited
+from mailsettings.use_cases.audit_log import audited
 from mailsettings.use_cases.sealing_ports import KeyRing, Position, SealingStore
 
 SECRETS_PER_BATCH = 50

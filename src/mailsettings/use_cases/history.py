@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
+from mailsettings.domain.change import NO_PRECONDITION, Precondition
 from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
 from mailsettings.domain.history import MAX_VERSIONS, MailServerVersion, find_version
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_id
-from mailsettings.domain.precondition import NO_PRECONDITION, Precondition
-from mailsettings.use_cases.auditing import AuditedChange, audited
+from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
 from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target

@@ -10,7 +10,7 @@ from mailsettings.domain.access import Principal
 from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, RequestInProgress
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult
 from mailsettings.use_cases.agreed_ports import RepeatReads
-from mailsettings.use_cases.auditing import AuditedChange
+from mailsettings.use_cases.audit_log import AuditedChange
 from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS
 from mailsettings.use_cases.ports import UnitOfWork
 

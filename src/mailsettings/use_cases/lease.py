@@ -1,20 +1,54 @@
-"""Work that one process does for all of them, by a lease in the database.
+"""Background work that one process does for all, by a lease in the database.
 
-Whoever has the lease renews it long before it ends, and stops when it could not. Another takes it when it has
-run out. A process that was stopped and goes on later may not know yet that it has lost it; so each transaction
-of its work looks at the lease again, and is not committed without it.
+The holder renews its lease long before it ends, and stops working when a renewal fails. Another process takes the
+lease after it has expired. A process that was paused may not know yet that it has lost the lease; so each
+transaction of the work checks the lease again, and is not committed without it.
 """
 
 import asyncio
 import logging
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
+from typing import TypeVar
 
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.use_cases.unexpected import outline
-from mailsettings.use_cases.uninterrupted import shielded
 from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
+
+
+def outline(error: BaseException) -> str:
+    """Return the traceback of *error* and of the errors that led to it, each with its kind alone."""
+    return "".join(_lines(error)).rstrip()
+
+
+def _lines(error: BaseException) -> Iterator[str]:
+    previous = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if previous is not None:
+        yield from _lines(previous)
+        yield "which led to:\n"
+    yield "Traceback (most recent call last):\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__name__}\n"
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _lines(part)
+
+
+Result = TypeVar("Result")
+
+
+async def shielded(transaction: Coroutine[None, None, Result]) -> Result:
+    """The result of *transaction*; a cancellation is passed on when that has ended."""
+    task = asyncio.ensure_future(transaction)
+    # Looked at, so that asyncio does not complain that nobody has.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        raise
+
 
 LEASE_SECONDS = 30.0
 _RELEASE_TIMEOUT_SECONDS = 5.0

@@ -1,21 +1,69 @@
-"""Logging in: a name and a secret for an access token, with a wait for those who guess.
+"""Logging in with a name and a secret, and finding the caller that an access token stands for.
 
-The wait is asked for twice: before the secret is looked at, which is what is slow, and again in the transaction
-that settles the login. Of many guesses made side by side only as many are told from one another as of guesses
-made in a row: once the wait has begun, the right one is turned away like the rest.
+The wait after failed logins is checked twice: before the password hash is computed, because that is slow, and again
+in the transaction that records the outcome. So an attacker who guesses in parallel learns the outcome of no more
+guesses than one who guesses in sequence: once the wait has begun, even the right secret is refused.
+
+An access token names its account; its permissions and whether it is still valid are read from the store for each
+request. So a removed account, a changed password and a removed permission take effect at the next request, on
+every replica.
 """
 
 import time
 from collections.abc import Callable, Mapping
 
-from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH, AccountKind, Credentials, IssuedToken, Origin
+from mailsettings.domain.access import (
+    MAX_ACCOUNT_NAME_LENGTH,
+    AccountKind,
+    Credentials,
+    Grants,
+    IssuedToken,
+    Origin,
+    Permission,
+    Principal,
+    TokenClaims,
+)
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.errors import LoginRefused, TooManyLogins
+from mailsettings.domain.errors import LoginRefused, NotAuthenticated, TooManyLogins
 from mailsettings.domain.login_throttling import MAX_MEMORY_SECONDS, Failures, Limit, LoginAttempt, ThrottleKey
+from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login_ports import KnownNeighbourhoodReads, LoginFailures
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer
+from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer, TokenReader
+
+
+class Authenticator:
+    """Turns tokens into principals; *grants* are all names that permissions are given by."""
+
+    def __init__(self, store: Store, tokens: TokenReader, grants: Grants, denial_log: DenialLog) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._grants = grants
+        self._denial_log = denial_log
+
+    async def by_token(self, token: str, origin: Origin) -> Principal:
+        """The principal that *token* speaks for. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        try:
+            claims = await self._tokens.read(token)
+            granted = claims.grants if claims.stamp is None else await self._granted_now(claims)
+        except NotAuthenticated as refused:
+            await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
+            raise
+        allowed = frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
+        return Principal(claims.subject, allowed, origin)
+
+    async def denied(self, caller: Principal, permission: Permission) -> None:
+        """Write down that *caller* asked for what it may not do."""
+        details = {"permission": permission.value}
+        await self._denial_log.note(caller.name, caller.origin, Action.ACCESS, None, details)
+
+    async def _granted_now(self, claims: TokenClaims) -> frozenset[str]:
+        found = await self._store.cache.account(claims.subject)
+        if found is None or found.stamp != claims.stamp:
+            raise NotAuthenticated("The access token is no longer good.", presented=True)
+        return found.account.grants
+
 
 UNKNOWN_ACTOR = "an unknown name"
 """What the audit log says for it: what was typed there may have been a password."""

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mailsettings.domain.history import MailServerVersion
-from mailsettings.domain.listed_mail_server import ListedMailServer
-from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.mail_server import ListedMailServer, MailServer, StoredMailServer
 
 
 class MailServerReads(Protocol):

@@ -8,15 +8,12 @@ from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
-from mailsettings.domain.change import Replacement
-from mailsettings.domain.changed import Revision
+from mailsettings.domain.change import NO_PRECONDITION, Precondition, Replacement
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import MAX_VERSIONS
 from mailsettings.domain.idempotency import IdempotencyKey
-from mailsettings.domain.listed_mail_server import ListedMailServer
-from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.precondition import NO_PRECONDITION, Precondition
-from mailsettings.use_cases.auditing import AuditedChange, audited
+from mailsettings.domain.mail_server import ListedMailServer, Revision, StoredMailServer
+from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
 from mailsettings.use_cases.ports import Store, UnitOfWork
 

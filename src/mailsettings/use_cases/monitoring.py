@@ -16,13 +16,17 @@ from mailsettings.domain.access import MONITORING
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.monitoring import CheckResult, EventType, MonitoringEvent, check_result, evaluate
-from mailsettings.domain.outbox import WaitingEvent
-from mailsettings.use_cases.lease import Lease, LeaseLost, repeat_forever
+from mailsettings.domain.monitoring import (
+    CheckResult,
+    EventType,
+    MonitoringEvent,
+    WaitingEvent,
+    check_result,
+    evaluate,
+)
+from mailsettings.use_cases.lease import Lease, LeaseLost, outline, repeat_forever, shielded
 from mailsettings.use_cases.mail_servers import target
 from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.unexpected import outline
-from mailsettings.use_cases.uninterrupted import shielded
 from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WatchWork
 
 MAX_CONCURRENT_CHECKS = 4

@@ -1,6 +1,7 @@
-"""How the mail servers are, as far as checks on schedule have found out; and when their secrets end.
+"""The state of all mail servers as scheduled checks found it, as a list and as metrics.
 
-Everything comes from the database, so that each process tells the same.
+Everything comes from the database, so every process reports the same. The metrics are about all servers together:
+the id of a server as a label would create one time series for each server.
 """
 
 from collections.abc import Sequence
@@ -10,9 +11,10 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import InvalidSetting, MailServerNotFound
 from mailsettings.domain.mail_server import OAuth2ClientCredentials, StoredMailServer
+from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
 from mailsettings.domain.setting import Setting
-from mailsettings.use_cases.auditing import audited
+from mailsettings.use_cases.audit_log import audited
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
 from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
 
@@ -62,3 +64,36 @@ async def _found(work: WatchWork, server_id: int | None) -> StoredMailServer:
 
 def _iso_date(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
+
+
+SERVERS = ("watched_servers", "Stored mail servers, by what the watch knows of them.")
+CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server ends.")
+SECRET = ("secret_days_left", "Whole days until the first stored secret ends, of those whose end is known.")
+CHECKED = ("watch_last_check_timestamp_seconds", "When the watch last looked at a mail server.")
+LED = ("watch_led", "1 while some process is on watch, 0 otherwise.")
+
+
+class MonitoringGauges:
+    """Asks *status*, which asks the database: each process tells the same."""
+
+    def __init__(self, status: MonitoringStatus) -> None:
+        self._status = status
+
+    async def __call__(self) -> Sequence[Gauge]:
+        """All of them; a date that is not known is left out. Raises `StoreUnavailable`."""
+        return gauges(await self._status.summary())
+
+
+def gauges(summary: MonitoringSummary) -> Sequence[Gauge]:
+    """The figures of *summary*."""
+    servers: dict[tuple[str, ...], float] = {(health.value,): number for health, number in summary.servers.items()}
+    single = (
+        (CERTIFICATE, summary.certificate_days_left),
+        (SECRET, summary.secret_days_left),
+        (CHECKED, summary.checked_at),
+        (LED, int(summary.has_leader)),
+    )
+    return [
+        Gauge(*SERVERS, servers, ("health",)),
+        *(Gauge(*what, {} if value is None else {(): value}) for what, value in single),
+    ]

@@ -4,9 +4,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from mailsettings.domain.outbox import WaitingEvent, next_attempt
-from mailsettings.use_cases.lease import Lease, repeat_forever
-from mailsettings.use_cases.uninterrupted import shielded
+from mailsettings.domain.monitoring import WaitingEvent, next_attempt
+from mailsettings.use_cases.lease import Lease, repeat_forever, shielded
 from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WebhookSender
 
 MAX_CONCURRENT_DELIVERIES = 4

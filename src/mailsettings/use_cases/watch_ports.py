@@ -5,8 +5,13 @@ from contextlib import AbstractAsyncContextManager
 from datetime import date
 from typing import Protocol
 
-from mailsettings.domain.monitoring import Health, MonitoredServer, MonitoringState, MonitoringSummary
-from mailsettings.domain.outbox import WaitingEvent
+from mailsettings.domain.monitoring import (
+    Health,
+    MonitoredServer,
+    MonitoringState,
+    MonitoringSummary,
+    WaitingEvent,
+)
 from mailsettings.use_cases.mail_server_ports import MailServerReads
 from mailsettings.use_cases.ports import AuditLog
 

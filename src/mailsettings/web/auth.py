@@ -10,10 +10,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.domain.access import Origin, Principal
 from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
-from mailsettings.use_cases.authentication import Authenticator
-from mailsettings.web.concurrency import mark_authenticated
+from mailsettings.use_cases.login import Authenticator
+from mailsettings.web.concurrency import ConcurrentRequests, mark_authenticated
 from mailsettings.web.request_errors import RequestError, SeveralCredentials
-from mailsettings.web.requests_at_once import ConcurrentRequests
 
 
 class BearerAuthMiddleware:

@@ -1,11 +1,34 @@
-"""How many requests of strangers are carried out at once: callers without a good access token, or before it."""
+"""Limit concurrent requests: of each principal, and of callers without a valid access token."""
 
 import logging
+from collections import Counter
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from mailsettings.logs import RateLimitedLog
 from mailsettings.server.capacity import CAPACITY_STATE_KEY, Capacity
-from mailsettings.web.seldom import RateLimitedLog
+from mailsettings.web.request_errors import TooManyRequests
+
+
+class ConcurrentRequests:
+    """Counts in this process alone, for all APIs together; at most *most* of each principal."""
+
+    def __init__(self, limit: int = 32) -> None:
+        self._limit = limit
+        self._running: Counter[str] = Counter()
+
+    def enter(self, name: str) -> None:
+        """Count one more of *name*. Raises `TooManyRequests`."""
+        if self._running[name] >= self._limit:
+            raise TooManyRequests
+        self._running[name] += 1
+
+    def leave(self, name: str) -> None:
+        """Count one less."""
+        self._running[name] -= 1
+        if not self._running[name]:
+            del self._running[name]
+
 
 HEALTH_PREFIX = "/health/"
 """Answered at once, and asked for by balancers that would take a refusal for a failure."""

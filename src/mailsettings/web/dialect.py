@@ -12,16 +12,15 @@ from starlette.types import Scope
 
 from mailsettings.domain.access import Grants
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.authentication import Authenticator
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.login import LogIn
+from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.web.auth import BearerAuthMiddleware
+from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.errors import ErrorStyle
 from mailsettings.web.hosts import HostMiddleware
-from mailsettings.web.requests_at_once import ConcurrentRequests
 
 
 @dataclass(frozen=True, slots=True)

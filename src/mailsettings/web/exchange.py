@@ -1,9 +1,10 @@
-"""What is done for each request, whichever API or page it is for: its id, headers of every answer, and telling.
+"""Process the requests of every API and page: their ids, common response headers, and listeners.
 
-Who is told (the log, the metrics) gets an `Exchange` when the answer is over. It knows the route by its template,
-so that nobody has to keep what a stranger wrote into a path.
+Each listener, such as the access log, gets an `Exchange` when the response is over. It names the route by its
+template, so that listeners need not keep what a client wrote into a path.
 """
 
+import logging
 import re
 import time
 import uuid
@@ -112,3 +113,32 @@ def _sent_id(scope: Scope, names: Sequence[bytes]) -> str | None:
     """The first plain one, in the order of *names*."""
     sent = {name: value for name, value in scope["headers"] if name in names and _ACCEPTED_ID.fullmatch(value)}
     return next((sent[name].decode() for name in names if name in sent), None)
+
+
+MAX_LOGGED_PATH_LENGTH = 500
+"""Characters. Strangers are answered too, and their paths may have thousands."""
+
+_log = logging.getLogger("mailsettings.access")
+
+
+def log_exchange(exchange: Exchange) -> None:
+    """For people method, path, status and time; for programs the same and more, each in a member of its own."""
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    method, path = _printable(exchange.method), _printable(exchange.path[:MAX_LOGGED_PATH_LENGTH])
+    milliseconds = round(exchange.seconds * 1000, 1)
+    members = {
+        "method": method,
+        "path": path,
+        "route": exchange.operation,
+        "status": exchange.status,
+        "duration_ms": milliseconds,
+        "api": exchange.api,
+        "principal": exchange.caller,
+        "request_id": exchange.request_id,
+    }
+    _log.info("%s %s %d %.1f ms", method, path, exchange.status, milliseconds, extra=members)
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)

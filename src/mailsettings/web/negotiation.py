@@ -1,4 +1,4 @@
-"""Conditional requests (RFC 9110 13): entity tags of mail servers, and what callers say by them."""
+"""Conditional requests and entity tags (RFC 9110 13), and preferences (RFC 7240)."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,8 @@ from fastapi import Depends, Header, Request
 from pydantic.json_schema import SkipJsonSchema
 from starlette.responses import Response
 
+from mailsettings.domain.change import Precondition, StateTags
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.domain.precondition import Precondition, StateTags
 from mailsettings.web.request_errors import ParameterInvalid
 
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
@@ -131,3 +131,19 @@ def _tags(text: str, header: str) -> list[tuple[bool, str]]:
         tags.append((bool(found[1]), _CODING_SUFFIX.sub("", found[2])))
         position = found.end()
     return tags
+
+
+Prefer = Annotated[
+    str | SkipJsonSchema[None],
+    Header(
+        alias="Prefer",
+        description="`return=representation` asks for the report in the body of a success (RFC 7240).",
+        examples=["return=representation"],
+    ),
+]
+
+
+def prefers_representation(prefer: str | None) -> bool:
+    """Whether *prefer*, as it was sent, asks for a body."""
+    preferences = (part.partition(";")[0].replace(" ", "").lower() for part in (prefer or "").split(","))
+    return any(one in {"return=representation", 'return="representation"'} for one in preferences)

@@ -1,15 +1,19 @@
-"""From pydantic's findings to sentences, each of which names a member and never repeats its value.
+"""Turn pydantic's findings into sentences, each of which names a member and never repeats its value.
 
-FastAPI's own answer carries the rejected input, for a missing member the whole body, passwords included; and
-some of pydantic's texts quote the value. So the sentences here are ours, chosen by the kind of the finding.
+FastAPI's own response carries the rejected input, for a missing member the whole body, passwords included; and
+some of pydantic's texts quote the value. So the sentences here depend only on the kind of the finding. The
+rules of the domain are validators of single members, so that one error names every member that breaks a rule.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, get_args
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 
+from mailsettings.domain.errors import InvalidSetting
+from mailsettings.domain.mail_server import OAuth2ClientCredentials, PasswordAuthentication, Sender
+from mailsettings.domain.syntax import require_host
 from mailsettings.web.normalization import ascii_lower
 from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing, RequestError
 
@@ -77,3 +81,23 @@ def _member(location: tuple[Any, ...], discriminator: str) -> str:
     """The path of a member as the caller wrote it: without "body", and without pydantic's union tags."""
     parts = [part for part in location[1:] if isinstance(part, str) and not part.isupper()]
     return ".".join([*parts, discriminator] if discriminator else parts) or "The body"
+
+
+def _validator(check: Callable[[str], object]) -> AfterValidator:
+    def validate(text: str | None) -> str | None:
+        try:
+            if text:  # whether a member may be missing or empty is the API's own rule
+                check(text)
+        except InvalidSetting as refused:
+            raise ValueError(refused.problem) from None
+        return text
+
+    return AfterValidator(validate)
+
+
+HOST = _validator(lambda text: require_host(text.strip(" ")))
+SENDER_ADDRESS = _validator(Sender)
+SENDER_NAME = _validator(lambda text: Sender("x", text))
+USERNAME = _validator(lambda text: PasswordAuthentication(text, None))
+CLIENT_ID = _validator(lambda text: OAuth2ClientCredentials("x", text, "x", None))
+TENANT = _validator(lambda text: OAuth2ClientCredentials("x", "x", text, None))

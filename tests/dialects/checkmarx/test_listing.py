@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from mailsettings.dialects.checkmarx import listing, schemas, translate
+from mailsettings.dialects.checkmarx import schemas, translate
+from mailsettings.dialects.checkmarx import translate as listing
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import (
     AmbientCredentials,

@@ -7,8 +7,8 @@ Source: the vendor's page "Access Control (REST) API - SMTP Settings", and three
 from collections.abc import Iterable, Mapping
 
 from mailsettings.dialects.checkmarx import routes, token
+from mailsettings.dialects.checkmarx.addressing import DISCOVERY, KEYS, TOKEN, match_path
 from mailsettings.dialects.checkmarx.errors import STYLE
-from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN, match_path
 from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS, Permission
 from mailsettings.web.dialect import Dialect
 

@@ -1,12 +1,29 @@
-"""Which version of the API a caller wants: `;v=1.0` on Accept when reading, on Content-Type when sending."""
+"""How requests address this API: paths in any case, and the API version in media types (`;v=1.0`)."""
 
 import re
 from collections.abc import Iterator
 
 from fastapi import Request
 
-from mailsettings.web.normalization import ascii_lower
+from mailsettings.web.normalization import ascii_lower, segments
 from mailsettings.web.request_errors import UnsupportedVersion
+
+PREFIX = "/cxrestapi"
+SETTINGS = "/cxrestapi/auth/SMTPSettings"
+TOKEN = "/cxrestapi/auth/identity/connect/token"  # noqa: S105  # a path, not a token
+DISCOVERY = "/cxrestapi/auth/identity/.well-known/openid-configuration"
+KEYS = f"{DISCOVERY}/jwks"
+
+_SPELLINGS = {"smtpsettings": "SMTPSettings"}
+
+
+def match_path(path: str) -> str | None:
+    """*path* as the routes spell it, or None when it is not below `/cxrestapi`."""
+    found = segments(ascii_lower(path))
+    if found[:1] != segments(PREFIX):
+        return None
+    return "/" + "/".join(_SPELLINGS.get(segment, segment) for segment in found)
+
 
 MEDIA_TYPE = "application/json; v=1.0; charset=utf-8"
 """The vendor's answers name the version they are in."""

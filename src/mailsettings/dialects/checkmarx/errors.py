@@ -1,7 +1,6 @@
 """What each error is in Checkmarx Access Control's API: a status, and a message."""
 
-from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE
-from mailsettings.dialects.checkmarx.paths import TOKEN
+from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, TOKEN
 from mailsettings.dialects.checkmarx.translate import FIELDS
 from mailsettings.domain import errors
 from mailsettings.web import request_errors

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mailsettings.web.report_example import failed_report
+from mailsettings.web.report_schema import failed_report
 
 VIEW: dict[str, Any] = {
     "id": 1,

@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import WithJsonSchema
 
-from mailsettings.dialects.checkmarx import examples, listing, translate
+from mailsettings.dialects.checkmarx import examples, translate
 from mailsettings.dialects.checkmarx import schemas as wire
-from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, require_version
+from mailsettings.dialects.checkmarx import translate as listing
+from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, SETTINGS, require_version
 from mailsettings.dialects.checkmarx.errors import STYLE
-from mailsettings.dialects.checkmarx.paths import SETTINGS
 from mailsettings.domain.access import Permission
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.connection_test import ProbeReport
@@ -19,7 +19,14 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.negotiation import (
+    Prefer,
+    ReadPreconditions,
+    WritePrecondition,
+    entity_tag,
+    not_modified_response,
+    prefers_representation,
+)
 from mailsettings.web.openapi import (
     Int32,
     Responses,
@@ -28,7 +35,6 @@ from mailsettings.web.openapi import (
     header_references,
     optional_header,
 )
-from mailsettings.web.preference import Prefer, prefers_representation
 from mailsettings.web.report import report_json
 from mailsettings.web.request_errors import ParameterInvalid
 from mailsettings.web.routing import StrictRoute, requires_permission

@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from mailsettings.web import checks
+from mailsettings.web import validation
 from mailsettings.web.normalization import ascii_lower, integral
 from mailsettings.web.openapi import Int32, single_value
 from mailsettings.web.report_schema import ConnectionTestReport
@@ -82,7 +82,9 @@ class SMTPSettingsModel(Wire):
     """What create, update and test have in common."""
 
     password: Annotated[SecretStr | None, Field(description="Password of that account; never returned.")] = None
-    host: Annotated[str, Field(min_length=1, description="Host name or address of the mail server."), checks.HOST]
+    host: Annotated[
+        str, Field(min_length=1, description="Host name or address of the mail server."), validation.HOST
+    ]
     port: Annotated[
         StrictInt,
         Field(
@@ -102,7 +104,7 @@ class SMTPSettingsModel(Wire):
         ),
     ] = "None"
     from_address: Annotated[
-        str, Field(min_length=1, description="Address that the mail is from."), checks.SENDER_ADDRESS
+        str, Field(min_length=1, description="Address that the mail is from."), validation.SENDER_ADDRESS
     ]
     use_default_credentials: Annotated[
         bool,
@@ -115,10 +117,10 @@ class SMTPSettingsModel(Wire):
     username: Annotated[
         str | None,
         Field(description="User name of the account at the mail server; without it, no login."),
-        checks.USERNAME,
+        validation.USERNAME,
     ] = None
     display_name: Annotated[
-        str | None, Field(description="Name that mail programs show for the sender."), checks.SENDER_NAME
+        str | None, Field(description="Name that mail programs show for the sender."), validation.SENDER_NAME
     ] = None
 
 

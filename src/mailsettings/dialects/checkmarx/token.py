@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 
 from mailsettings.dialects.checkmarx import examples
 from mailsettings.dialects.checkmarx import schemas as wire
-from mailsettings.dialects.checkmarx.paths import DISCOVERY, KEYS, TOKEN
+from mailsettings.dialects.checkmarx.addressing import DISCOVERY, KEYS, TOKEN
 from mailsettings.domain.access import AccountKind
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.web.auth import origin_of

@@ -1,4 +1,8 @@
-"""Between Checkmarx's words and the domain's; pure."""
+"""Translate between Checkmarx's words and the domain's."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+from pydantic import TypeAdapter
 
 from mailsettings.dialects.checkmarx import schemas as wire
 from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
@@ -7,6 +11,7 @@ from mailsettings.domain.mail_server import (
     AmbientCredentials,
     Authentication,
     ConnectionSecurity,
+    ListedMailServer,
     MailServer,
     NoAuthentication,
     OAuth2ClientCredentials,
@@ -16,7 +21,9 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
+from mailsettings.use_cases.mail_servers import Page
 from mailsettings.web.report import Vocabulary
+from mailsettings.web.streaming import Chunk
 
 FIELDS = {
     Setting.AUTHENTICATION: "username",  # with one there is a login, without one there is none
@@ -122,3 +129,37 @@ def _username(authentication: Authentication) -> str | None:
             | OAuth2ClientCredentials(username=name)
         ):
             return name
+
+
+_JSON = TypeAdapter(list[dict[str, object]])
+
+
+async def stream_list(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[Chunk]:
+    """A piece for each page; *read* gives the one behind an id."""
+    chunk, last = _chunk(await read(0), b"[", b"")
+    while chunk.more:
+        yield chunk
+        chunk, last = _chunk(await read(last), b"", b",")
+    yield chunk
+
+
+def _chunk(page: Page, opening: bytes, comma: bytes) -> tuple[Chunk, int]:
+    """Also the last id. Only the first page has nothing before it, and any but that may turn out to be empty."""
+    views = memoryview(_JSON.dump_json([_listed_view(server) for server in page.servers]))[1:-1]
+    body = b"".join((opening, comma if views else b"", views, b"" if page.more else b"]"))
+    return Chunk(body, page.more), page.last
+
+
+def _listed_view(server: ListedMailServer) -> dict[str, object]:
+    """`SMTPSettingsViewModel`, in its order and under the vendor's names."""
+    number, host, port, security, address, name, username, ambient = server
+    return {
+        "id": number,
+        "host": host,
+        "port": port,
+        "encryptionType": ENCRYPTION_TYPES[security],
+        "fromAddress": address,
+        "useDefaultCredentials": bool(ambient),
+        "username": username,
+        "displayName": name,
+    }

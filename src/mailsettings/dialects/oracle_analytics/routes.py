@@ -23,8 +23,7 @@ from mailsettings.web.openapi import (
     optional_header,
 )
 from mailsettings.web.report import report_json
-from mailsettings.web.report_example import PASSED_REPORT
-from mailsettings.web.report_schema import ConnectionTestReport
+from mailsettings.web.report_schema import PASSED_REPORT, ConnectionTestReport
 from mailsettings.web.routing import StrictRoute, requires_permission
 
 PATH = "/api/20210901/system/mail/server"

@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
-from mailsettings.web import checks
+from mailsettings.web import validation
 from mailsettings.web.normalization import integral
 from mailsettings.web.openapi import single_value
 from mailsettings.web.report_schema import ConnectionTestReport
@@ -76,7 +76,7 @@ class MailServerUsernamePasswordAuth(Wire):
         Field(description="Login with user name and password."),
     ]
     username: Annotated[
-        NonEmpty, Field(description="User name of the account at the mail server."), checks.USERNAME
+        NonEmpty, Field(description="User name of the account at the mail server."), validation.USERNAME
     ]
     password: Annotated[
         HiddenText,
@@ -93,17 +93,19 @@ class MailServerMSOAuth2(Wire):
         Literal["MS_OAUTH2"], single_value("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
     ] = "MS_OAUTH2"
     client_id: Annotated[
-        UpTo255, Field(description="Application (client) id of the app registration."), checks.CLIENT_ID
+        UpTo255, Field(description="Application (client) id of the app registration."), validation.CLIENT_ID
     ]
     secret: Annotated[
         HiddenText,
         Field(description="Client secret of the app. Answers show ten asterisks; sent back, they keep it."),
     ]
     tenant: Annotated[
-        UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), checks.TENANT
+        UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), validation.TENANT
     ]
     username: Annotated[
-        NonEmpty, Field(description="Mailbox that the mail is sent from; the app needs access."), checks.USERNAME
+        NonEmpty,
+        Field(description="Mailbox that the mail is sent from; the app needs access."),
+        validation.USERNAME,
     ]
 
 
@@ -184,10 +186,10 @@ class MailSender(Wire):
     """Who the mail is from."""
 
     display_name: Annotated[
-        NonEmpty, Field(description="Name that mail programs show for the sender."), checks.SENDER_NAME
+        NonEmpty, Field(description="Name that mail programs show for the sender."), validation.SENDER_NAME
     ]
     email_address: Annotated[
-        NonEmpty, Field(description="Address in the `From` field and the envelope."), checks.SENDER_ADDRESS
+        NonEmpty, Field(description="Address in the `From` field and the envelope."), validation.SENDER_ADDRESS
     ]
 
 
@@ -205,7 +207,7 @@ class MailServer(Wire):
 
     auth: Annotated[Auth, Field(description="How to log in to the mail server.")]
     connection_security: Annotated[Security, Field(description="How the connection is encrypted.")]
-    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server."), checks.HOST]
+    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server."), validation.HOST]
     port: Annotated[
         StrictInt,
         Field(

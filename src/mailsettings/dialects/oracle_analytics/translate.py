@@ -3,6 +3,7 @@
 from pydantic import SecretStr
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
+from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
 from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import InvalidSetting
@@ -18,7 +19,6 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import MASK, Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.trust import CustomTrust, SystemTrust, Trust
 from mailsettings.web.report import Vocabulary
 from mailsettings.web.request_errors import ParameterInvalid
 

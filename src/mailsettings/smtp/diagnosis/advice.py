@@ -1,12 +1,40 @@
-"""From what a refusal means to a finding about this test: its settings, its EHLO name, the server's limits."""
+"""Advice rows, which the tables of replies consist of, and the finding that a row makes for one test."""
+
+import re
+from dataclasses import dataclass
 
 from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, Steps, SuggestedChange
 from mailsettings.domain.findings import FAILURES, failure
+from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.mail_server import AmbientCredentials, ConnectionSecurity
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
-from mailsettings.smtp.advice import Advice
 from mailsettings.smtp.journal import Journal
+
+LOGIN_STAGE = (ProbeStage.AUTHENTICATE,)
+LOGIN_AND_ENVELOPE_STAGES = (*LOGIN_STAGE, *ENVELOPE)
+ANY_STAGE = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_AND_ENVELOPE_STAGES)
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What a reply with these *words* means; they are looked for in code, enhanced code and text together.
+
+    Without explanation and steps of its own a row has those of its code. *source* says who sends such a reply and
+    where that is known from, with the date of that page or report, or the day on which it was read.
+    """
+
+    code: FailureCode
+    words: str
+    explanation: str = ""
+    steps: Steps = ()
+    stages: tuple[ProbeStage, ...] = ANY_STAGE
+    source: str = ""
+
+    def matches(self, reply: SMTPReply, stage: ProbeStage) -> bool:
+        """Whether it is about *reply*, given in *stage*."""
+        return stage in self.stages and re.search(self.words, str(reply), re.IGNORECASE) is not None
+
 
 _EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
 _TEMPORARY_CODES = {FailureCode.SERVER_UNAVAILABLE, FailureCode.TEMPORARY_REFUSAL}

@@ -1,4 +1,4 @@
-"""What a passed deadline says: what was waited for, what had worked until then, and how to allow more time."""
+"""Explain a deadline that passed: what the test waited for, what had worked, and how to allow more time."""
 
 from collections.abc import Mapping
 

@@ -15,14 +15,13 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import AddressAttempt
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.dhe import DHE_ONLY
 from mailsettings.smtp.diagnosis.failures import not_smtp
+from mailsettings.smtp.diagnosis.handshake import DHE_ONLY
 from mailsettings.smtp.diagnosis.inspection import INSPECTION_TIMEOUT_SECONDS, PortInspector, PortProtocol
 from mailsettings.smtp.diagnosis.protocols import KnownPorts
-from mailsettings.smtp.diagnosis.tls import TLS_CODES, add_certificate_details
+from mailsettings.smtp.diagnosis.tls import TLS_CODES, add_certificate_details, client_certificate_failure
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal
-from mailsettings.smtp.tls_reasons import client_certificate_failure
 
 _NO_CONNECTION_CODES = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
 _USE_ENCRYPTION_STEPS = (

@@ -1,6 +1,6 @@
-"""A TLS handshake off the event loop, for looking only: it shows what asyncio keeps to itself.
+"""Make single TLS handshakes off the event loop, to see details that asyncio hides.
 
-Nothing is sent on such a connection but EHLO and STARTTLS, so nothing is verified.
+Nothing but EHLO and STARTTLS is sent on such a connection, so the certificate is not verified.
 """
 
 import smtplib
@@ -10,7 +10,8 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 
-from mailsettings.smtp.embedding import Address
+from mailsettings.network.policy import Address
+from mailsettings.smtp.tls import read_tls_session, without_dhe
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +72,28 @@ def unverified_tls12_context(ciphers: str) -> ssl.SSLContext:
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(ciphers)
     return context
+
+
+DHE_ONLY = "no key exchange but finite-field Diffie-Hellman"
+
+
+def diagnose_dhe(handshake: Handshake) -> str | None:
+    """Return what is wrong with the server's DHE; `DHE_ONLY` if it works, None if there is none. Blocks."""
+    try:
+        ended = handshake.attempt(unverified_tls12_context("kDHE:@SECLEVEL=2"))
+    except (OSError, smtplib.SMTPException):
+        return None
+    if ended.error is None:
+        return DHE_ONLY
+    reason = (ended.error.reason or "").replace("_", " ").lower()
+    return reason if reason.startswith(("dh ", "bad dh", "modulus")) else None
+
+
+def requires_client_certificate(handshake: Handshake) -> bool:
+    """Whether the server ends the handshake only after it has shown its own certificate. Blocks."""
+    try:
+        ended = handshake.attempt(unverified_tls12_context(without_dhe("DEFAULT:@SECLEVEL=0")))
+    except (OSError, smtplib.SMTPException):
+        return False
+    reason = (ended.error.reason or "") if ended.error else ""
+    return reason == "SSLV3_ALERT_HANDSHAKE_FAILURE" and bool(read_tls_session(ended.tls).chain)

@@ -16,13 +16,11 @@ from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import AddressAttempt, TLSSession
 from mailsettings.network.connect import REFUSED, HappyEyeballs, IsAllowed, NotConnected, interleave_families
+from mailsettings.network.policy import Address
 from mailsettings.network.threads import DaemonThreads
-from mailsettings.smtp.client_certificates import requires_client_certificate
-from mailsettings.smtp.dhe import diagnose_dhe
-from mailsettings.smtp.diagnosis.handshake import Handshake
-from mailsettings.smtp.embedding import Address
+from mailsettings.smtp.diagnosis.handshake import Handshake, diagnose_dhe, requires_client_certificate
+from mailsettings.smtp.diagnosis.protocols import identify_protocol
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError
-from mailsettings.smtp.foreign import identify_protocol
 from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import without_dhe
 

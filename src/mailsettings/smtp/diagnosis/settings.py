@@ -1,16 +1,31 @@
-"""What can be said of a test before anything is connected: settings that cannot work, or must not be used."""
+"""Judge the settings of a test: unusable ones before it connects, risky ones after it passes."""
 
-from mailsettings.domain.connection_test import FailureCode, ProbeStage, SuggestedChange
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mailsettings.domain.connection_test import (
+    FailureCode,
+    ProbeStage,
+    ProbeWarning,
+    SettingValue,
+    StageReport,
+    SuggestedChange,
+    WarningCode,
+)
 from mailsettings.domain.errors import InvalidSetting, SecretUnreadable
+from mailsettings.domain.findings import WARNINGS
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
     MailServer,
     OAuth2ClientCredentials,
     PasswordAuthentication,
 )
+from mailsettings.domain.observation import EXPIRES_SOON_DAYS, TLSSession
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.syntax import require_mail_address
 from mailsettings.smtp.errors import StageFailed
+from mailsettings.smtp.journal import Journal
 
 CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN"
 
@@ -60,3 +75,62 @@ def _login_unusable(
     code: FailureCode, explanation: str, steps: tuple[str, ...], change: SuggestedChange
 ) -> StageFailed:
     return StageFailed(code, explanation, steps, (change,), ProbeStage.AUTHENTICATE)
+
+
+_DISPLAYED_VALUES: Mapping[Setting, Callable[[MailServer], SettingValue | None]] = {
+    Setting.HOST: lambda server: server.host,
+    Setting.PORT: lambda server: server.port,
+    Setting.SECURITY: lambda server: server.security,
+    Setting.SENDER_ADDRESS: lambda server: server.sender.address,
+    Setting.USERNAME: lambda server: getattr(server.authentication, "username", None),
+    Setting.CLIENT_ID: lambda server: getattr(server.authentication, "client_id", None),
+    Setting.TENANT: lambda server: getattr(server.authentication, "tenant", None),
+}
+
+
+def add_current_value(change: SuggestedChange, server: MailServer) -> SuggestedChange:
+    """*change* with the value that *server* has, where that may be shown."""
+    value_in = _DISPLAYED_VALUES.get(change.setting)
+    return replace(change, current=value_in(server)) if value_in else change
+
+
+def find_warnings(journal: Journal, now: datetime) -> tuple[ProbeWarning, ...]:
+    """The warnings of a test that passed."""
+    found = [*_address_warnings(journal.stages), *_login_warnings(journal.server)]
+    if journal.tls is not None:
+        found += _tls_warnings(journal.tls, now)
+    return tuple(found)
+
+
+def _address_warnings(stages: Sequence[StageReport]) -> Iterator[ProbeWarning]:
+    attempts = [attempt for stage in stages for attempt in stage.observed.attempts]
+    if dead := [attempt.address for attempt in attempts if attempt.problem]:
+        explanation = f"{', '.join(dead)}: {WARNINGS[WarningCode.ADDRESS_UNREACHABLE]}"
+        yield ProbeWarning(WarningCode.ADDRESS_UNREACHABLE, explanation, Setting.HOST)
+
+
+def _login_warnings(server: MailServer) -> Iterator[ProbeWarning]:
+    if server.secret is None:
+        return
+    if server.security is ConnectionSecurity.NONE:
+        code = WarningCode.CREDENTIALS_IN_CLEAR
+        yield ProbeWarning(code, WARNINGS[code], Setting.SECURITY)
+    login = str(getattr(server.authentication, "username", ""))
+    if "@" in login and _domain(login) != _domain(server.sender.address):
+        code = WarningCode.SENDER_DOMAIN_DIFFERS
+        yield ProbeWarning(code, WARNINGS[code], Setting.SENDER_ADDRESS)
+
+
+def _tls_warnings(tls: TLSSession, now: datetime) -> Iterator[ProbeWarning]:
+    if tls.version != "TLSv1.3":
+        code = WarningCode.TLS_BELOW_1_3
+        yield ProbeWarning(code, WARNINGS[code])
+    soon = [certificate for certificate in tls.path if certificate.days_left(now) < EXPIRES_SOON_DAYS]
+    for certificate in soon[:1]:
+        code = WarningCode.CERTIFICATE_EXPIRES_SOON
+        explanation = f"{certificate.subject} is good until {certificate.not_after:%Y-%m-%d}: {WARNINGS[code]}"
+        yield ProbeWarning(code, explanation)
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2].lower()

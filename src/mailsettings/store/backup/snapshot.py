@@ -20,7 +20,7 @@ from mailsettings.store.backup.contents import BACKED_UP, Preface, RowFormat, id
 from mailsettings.store.encryption.key_file import KeyFile
 from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.failures import translate_database_errors
+from mailsettings.store.engine import translate_database_errors
 
 ROWS_PER_FETCH = 500
 LONG_TIMEOUTS = [

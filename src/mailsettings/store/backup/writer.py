@@ -1,4 +1,7 @@
-"""A file that gets its name when it is whole, for its owner's eyes only, and takes no other file's place."""
+"""The file of a new backup: it gets its name when it is complete, and never replaces another file.
+
+Only its owner may read it. An error before the end leaves no file.
+"""
 
 import os
 import secrets
@@ -8,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailsettings.domain.backup import BackupNotWritten
+from mailsettings.domain.secret import Secret
+from mailsettings.store.backup.file_format import BackupWriter, Cost
 from mailsettings.store.private_file import flush_directory
 
 
@@ -83,3 +88,27 @@ def _os_errors_as_not_written(path: Path) -> Iterator[None]:
         raise BackupNotWritten(_taken(path)) from None
     except OSError as error:
         raise BackupNotWritten(f"{path} cannot be written: {error.strerror}.") from None
+
+
+class NewBackup:
+    """The file while it is written."""
+
+    def __init__(self, file: NewFile, passphrase: Secret, cost: Cost | None = None) -> None:
+        self._file = file
+        self._writer = BackupWriter(file.write, passphrase, cost)
+
+    def write(self, lines: bytes) -> None:
+        """Append *lines*. Raises `BackupNotWritten`."""
+        self._writer.write(lines)
+
+    def publish(self) -> None:
+        """Let it have its name, once it is whole and on the disk. Raises `BackupNotWritten`."""
+        self._writer.end()
+        self._file.publish()
+
+
+@contextmanager
+def new_backup(path: Path, passphrase: Secret) -> Iterator[NewBackup]:
+    """A backup to write and publish; an error before the end of the block leaves no file. Raises `BackupNotWritten`."""
+    with new_file(path) as file:
+        yield NewBackup(file, passphrase)

@@ -1,22 +1,23 @@
-"""The file of sealing keys. Knows nothing of what is sealed with them.
+"""The file of encryption keys, and the keys of a running program, which follow the file without a restart.
 
-It is text: one key a line, 32 bytes in base64, the newest last. The last one seals, all of them open. What follows
-a `#` is a comment, and empty lines are passed over; both stay when a key is added or dropped.
+The file is text: each line holds a key, 32 bytes in base64, the newest last. The last key seals, all of them open.
+Text after a `#` is a comment; comments and empty lines stay when a key is added or dropped.
 
-The word `bound` after a key says that this key seals secrets together with their destination and opens no others.
-Version 0.1.0 bound a secret to its row alone. Whoever can write the database and has an old copy of it could put
-such a secret back beside another host. So `mailsettings keys reseal` marks the keys once it has sealed everything
-anew, and new keys are marked from the start. The mark is in this file, because an old copy of the
-database would put back a mark in the database together with the secret.
+The word `bound` after a key means that this key seals secrets together with their destination and opens no others.
+Version 0.1.0 bound a secret to its row alone: an attacker who could write the database and had an old copy of it
+could put such a secret back next to another host. So `mailsettings keys reseal` marks the keys after it has
+resealed everything, and new keys are marked from the start. The mark is in this file, because an old copy of the
+database would bring back a mark in the database together with the secret.
 
-It is ours (`DATA_DIR/sealing-keys`, for its owner only) or somebody else's: the file of another system, mounted
-here, which is read and never written. That one may be readable for its group, because Kubernetes leaves root as
-the owner of a mounted secret and gives it to the group of the pod (`fsGroup`), so a service that is not root can
-read it as a member of the group only. Nobody else may read it, and the group may not write it. Such mounts are
-symbolic links into a directory that is swapped whole; links are followed, so a swap is seen as another inode.
+The file is either the service's own (`DATA_DIR/sealing-keys`, readable by its owner only) or given: a file of
+another system, mounted here, which the service reads and never writes. A given file may be readable by its group,
+because Kubernetes leaves root as the owner of a mounted secret and assigns it to the group of the pod (`fsGroup`);
+a service that does not run as root can read it only through that group. No other user may read it, and the group
+may not write it. Such mounts are symbolic links into a directory that is swapped as a whole; the service follows
+the links, so it sees a swap as another inode.
 
-Before there were rings, one key of 32 raw bytes was kept in `DATA_DIR/sealing-key`. Where there is no ring, that
-file is a ring of one key; the first rotation copies the key into the ring and leaves the old file.
+Older versions kept one key of 32 raw bytes in `DATA_DIR/sealing-key`. Where no key file exists, that file counts
+as a key file with one key; the first rotation copies the key into the key file and keeps the old file.
 """
 
 import secrets
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mailsettings.store import private_file
-from mailsettings.store.encryption.sealing import KEY_BYTES, key_id
+from mailsettings.store.encryption.sealing import KEY_BYTES, Sealer, key_id
 from mailsettings.store.private_file import FileVersion, KeyFileUnusable
 
 _HEADER = (
@@ -165,3 +166,59 @@ def _is_marked(line: str) -> bool:
 def _marked(line: str) -> str:
     key, hash_sign, comment = line.partition("#")
     return f"{key.strip()} {_MARK} {hash_sign}{comment}"
+
+
+class LiveKeys:
+    """The keys in *file*, looked at when there is reason to; the file need not exist before that."""
+
+    def __init__(self, file: KeyFile) -> None:
+        self.file = file
+        self._seen: tuple[FileVersion, Sealer] | None = None
+
+    def known(self) -> Sealer:
+        """With the keys as they were last seen. Raises `KeyFileUnusable` when they never were."""
+        return self._seen[1] if self._seen else self.newest()
+
+    def newest(self) -> Sealer:
+        """With the keys that are in the file now; it is read when it has changed. Raises `KeyFileUnusable`."""
+        seen = self._seen
+        if seen is None or self.file.mark() != seen[0]:
+            ring = self.file.read()
+            seen = self._seen = ring.mark, Sealer(*ring.keys, later=self._later, bound=ring.bound)
+        return seen[1]
+
+    def add(self) -> str:
+        """Add a new key, which seals from now on; its id. Raises `KeyFileUnusable`."""
+        return self.file.add()
+
+    def remove(self, key_id: str) -> str | None:
+        """Forget a key; the path of the file, if it is not ours and somebody has to do it.
+
+        Raises `KeyFileUnusable`.
+        """
+        if key_id not in self.newest().key_ids:
+            return None
+        if self.file.given:
+            return str(self.file.path)
+        self.file.remove(key_id)
+        return None
+
+    def bind(self) -> str | None:
+        """Mark every key, as what opens bound secrets alone; the path of a file that is not ours and lacks marks.
+
+        Raises `KeyFileUnusable`.
+        """
+        ring = self.file.read()
+        if ring.bound == {key_id(key) for key in ring.keys}:
+            return None
+        if self.file.given:
+            return str(self.file.path)
+        self.file.bind()
+        return None
+
+    def _later(self) -> Sealer:
+        """For a secret whose key is not known yet. A file that cannot be read now has nothing to add."""
+        try:
+            return self.newest()
+        except KeyFileUnusable:
+            return self.known()

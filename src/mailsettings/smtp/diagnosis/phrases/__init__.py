@@ -7,7 +7,7 @@ in every stage unless it names some. The first row that fits counts; the narrow 
 Mail addresses and host names are taken out before the words are read: a host may be called relay or tls.
 """
 
-from mailsettings.smtp.advice import Advice
+from mailsettings.smtp.diagnosis.advice import Advice
 from mailsettings.smtp.diagnosis.phrases import access, addresses
 from mailsettings.smtp.diagnosis.phrases import access as accounts
 

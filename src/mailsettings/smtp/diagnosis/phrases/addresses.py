@@ -2,7 +2,7 @@
 
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings.meaning import ENVELOPE
-from mailsettings.smtp.advice import Advice
+from mailsettings.smtp.diagnosis.advice import Advice
 
 _RECIPIENT_OR_CONTENT = (ProbeStage.RECIPIENT, ProbeStage.CONTENT)
 _ASK = "Ask whoever runs the server"

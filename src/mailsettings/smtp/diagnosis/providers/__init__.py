@@ -5,7 +5,7 @@ A row is tried before the general rules; the server's own words are shown beside
 
 from mailsettings.domain.connection_test import ProbeStage
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.smtp.advice import Advice
+from mailsettings.smtp.diagnosis.advice import Advice
 from mailsettings.smtp.diagnosis.providers import amazon, google, mailboxes, microsoft, services
 
 TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *amazon.ROWS, *services.ROWS, *mailboxes.ROWS)

@@ -2,7 +2,7 @@
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.findings.meaning import ENVELOPE
-from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
+from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _SMTP = 'Amazon SES Developer Guide, "Amazon SES SMTP issues", 2026-11-28'
 _SENDING = 'Amazon SES Developer Guide, "Amazon SES email sending errors", 2026-11-28'

@@ -3,7 +3,7 @@
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
-from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
+from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _CODES = 'Google Workspace Admin Help, "Gmail SMTP errors and codes" (answer 3726730), 2026-11-28'
 _RELAY = 'Google Workspace Admin Help, "SMTP relay service error messages" (answer 6140680), 2026-11-28'

@@ -2,7 +2,7 @@
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.findings.meaning import ENVELOPE
-from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
+from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _OWN_ADDRESS = "Use the address of the account that logs in as the sender, or one of its aliases."
 

@@ -3,7 +3,7 @@
 from mailsettings.domain.connection_test import FailureCode, SettingStep
 from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.domain.setting import Setting
-from mailsettings.smtp.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
+from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _SWITCH_ON = "Switch on Authenticated SMTP for the mailbox: admin center, the user, Mail, Manage email apps."
 _OAUTH2 = SettingStep(Setting.CLIENT_ID, "Or log in by OAuth2, which stays when login by password goes.")
