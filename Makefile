@@ -7,7 +7,7 @@ CATCH_ALL_PORT ?= 1025
 BIN := .venv/bin
 
 PYTEST := $(BIN)/pytest -n 2 --dist worksteal
-QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook network/test_policy.py store/test_sealing.py)
+QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook network store/test_sealing.py)
 
 .PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit measure
 

@@ -21,6 +21,7 @@ import trustme
 from load import request
 from mailsettings.settings import PREFIX
 from servers import SERVE, make_token, serving
+
 from support.attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
 
 MOST_MEGABYTES = 250

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mailsettings.store import migrations
+
 from support.databases import fill
 from support.postgres import running_postgres
 

@@ -22,12 +22,12 @@ _BETWEEN = re.compile(r"(<!-- testers -->\n).*(<!-- /testers -->)", re.DOTALL)
 
 sys.path.insert(0, str(ROOT / "tests"))
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication  # noqa: E402
-from support.probers import MakeProber  # noqa: E402  # the tests are no package of the project
-from support.smtp_server import AUTHORITY_PEM, HOST, SENDER, TRUST  # noqa: E402
 
 from smtp.cases import SITUATIONS  # noqa: E402
 from smtp.cases.server import serving  # noqa: E402
 from smtp.cases.situation import IMPLICIT, STARTTLS, Situation  # noqa: E402
+from support.probers import MakeProber  # noqa: E402  # the tests are no package of the project
+from support.smtp_server import AUTHORITY_PEM, HOST, SENDER, TRUST  # noqa: E402
 
 CHOSEN = (
     "Postfix, relay, for now",

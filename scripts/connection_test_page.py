@@ -50,7 +50,9 @@ def _collected() -> Mapping[str, str]:
     os.chdir(ROOT)
     collected = Collected()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere, redirect_stdout(nowhere):
-        status = pytest.main(["--collect-only", "-q", "-p", "no:randomly", "tests/smtp"], [collected])
+        status = pytest.main(
+            ["--collect-only", "-q", "-p", "no:randomly", "tests/smtp", "tests/network"], [collected]
+        )
     missing = [code for code in (*FailureCode, *WarningCode) if code not in collected.tests]
     if status or missing:
         raise SystemExit(f"no test shows {', '.join(missing)}" if missing else "the tests cannot be collected")

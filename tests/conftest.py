@@ -1,4 +1,4 @@
-"""Fixtures of all tests, each plugin a module of this folder; and the event loop that they run on."""
+"""Fixtures of all tests, each plugin a module of `tests/support`; and the event loop that they run on."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,8 +18,11 @@ for limit in ("connect", "read", "write", "pool"):
 settings.register_profile("repeatable", derandomize=True)
 settings.load_profile("repeatable")
 pytest_plugins = [
-    *("browser", "canary", "connects", "databases", "openid_issuer", "probers", "service", "served"),
-    *("smtp_server", "token_authority", "whole_service"),
+    f"support.{name}"
+    for name in (
+        *("browser", "canary", "connections", "databases", "openid_issuer", "probers", "service"),
+        *("browser_service", "smtp_server", "token_authority", "real_service"),
+    )
 ]
 
 

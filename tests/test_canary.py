@@ -123,14 +123,15 @@ LEAKS = {
 
 @pytest.mark.parametrize("how", LEAKS)
 def test_a_test_that_logs_its_canary_does_not_pass(pytester: pytest.Pytester, how: str) -> None:
-    pytester.makepyfile(f"import logging\npytest_plugins = ['canary']\ndef test_it(canary):\n    {LEAKS[how]}\n")
+    plugin = "import logging\npytest_plugins = ['support.canary']\n"
+    pytester.makepyfile(f"{plugin}def test_it(canary):\n    {LEAKS[how]}\n")
 
     pytester.runpytest("-p", "no:asyncio").assert_outcomes(passed=1, errors=1)
 
 
 def test_a_test_that_logs_something_else_passes(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
-        "import logging\npytest_plugins = ['canary']\n"
+        "import logging\npytest_plugins = ['support.canary']\n"
         "def test_it(canary):\n    logging.warning('all is well with %d', len(canary.secret))\n"
     )
 

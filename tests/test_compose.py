@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.settings import PREFIX, Settings
+
 from support.compose import ROOT, Config, conditions, read_compose_file
 
 LOCAL_DEFAULT = "local-only"

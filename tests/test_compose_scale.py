@@ -10,6 +10,7 @@ import pytest
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.server.connection import MAX_HEAD_BYTES, ConnectionTimeouts
 from mailsettings.settings import PREFIX, Settings
+
 from support.compose import ROOT, Config, conditions, read_compose_file
 
 REPLICAS = ["replica1", "replica2", "replica3"]

@@ -14,6 +14,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
 from mailsettings.store.tables import mail_servers
+
 from support.real_service import ADMIN_PASSWORD
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server

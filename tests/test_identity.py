@@ -12,6 +12,7 @@ from mailsettings.auth.signing_keys import KEPT_SECONDS
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT
+
 from support.real_service import cheap_passwords
 from support.service import BASE_URL, SMTP_SETTINGS, TOKEN
 

@@ -12,6 +12,7 @@ from mailsettings.cli import main
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store.encryption.key_file import KeyFile, new_key_line
+
 from support.compose import ROOT
 from support.manifests import (
     BY_KIND,

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
+
 from support import commands
 from support.canary import Canary
 from support.processes import clean_environment, serving

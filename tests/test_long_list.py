@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mailsettings.store import migrations
+
 from support import commands
 from support.databases import fill
 from support.postgres import Postgres

@@ -12,6 +12,7 @@ from mailsettings.bootstrap import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics
+
 from support.request_bodies import checkmarx
 from support.service import SMTP_SETTINGS
 

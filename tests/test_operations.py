@@ -16,6 +16,7 @@ from mailsettings.cli import main
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import engine
+
 from support.manifests import BY_KIND, PODS, variables
 from support.postgres import Postgres
 from support.processes import clean_environment, free_port, serving

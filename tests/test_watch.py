@@ -22,6 +22,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.transactions import SQLStore
+
 from support.canary import Canary
 from support.processes import clean_environment, serving
 from support.smtp_server import AUTHORITY_PEM as MAIL_AUTHORITY_PEM
@@ -37,7 +38,7 @@ STARTTLS = ConnectionSecurity.STARTTLS
 class OnWatchProcess:
     def __init__(self, url: str, output: Path) -> None:
         self.output = output
-        script = Path(__file__).with_name("watching.py")
+        script = Path(__file__).parent / "support" / "monitoring_process.py"
         command = [sys.executable, str(script), url, str(LEASE_SECONDS)]
         with output.open("wb") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)

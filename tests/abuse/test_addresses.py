@@ -15,6 +15,7 @@ import pytest
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.network.policy import Address, EgressPolicy
+
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 from support.smtp_server import (
     HOST,

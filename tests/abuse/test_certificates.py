@@ -19,6 +19,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.tls import TLSContexts
+
 from support.certificates import authority_pem, key_pem
 from support.mutated_certificates import (
     GOOD,

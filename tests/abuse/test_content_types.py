@@ -8,6 +8,7 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH, USERNAME_PASSWORD
+
 from support.fakes import InMemoryStore
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 

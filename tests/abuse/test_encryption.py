@@ -14,6 +14,7 @@ from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp.tls import TLSContexts
+
 from support.smtp_server import (
     AUTHORITY,
     AUTHORITY_PEM,

@@ -23,6 +23,7 @@ from mailsettings.auth.access_token import MAX_TOKEN_LENGTH
 from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
 from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import NotAuthenticated
+
 from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
 from support.processes import serving
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN

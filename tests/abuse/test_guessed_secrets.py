@@ -20,6 +20,7 @@ from mailsettings.domain.history import described
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.telemetry.metrics import PrometheusMetrics
+
 from support.canary import Canary
 from support.probers import MakeProber
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS

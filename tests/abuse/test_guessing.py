@@ -18,6 +18,7 @@ from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT
 from mailsettings.use_cases.accounts import ManageAccounts
+
 from support.canary import Canary
 from support.fakes import InMemoryStore, ScriptedProber
 from support.service import ADMIN, BASE_URL, TOKEN, build_service

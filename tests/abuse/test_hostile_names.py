@@ -14,6 +14,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.web.report import Vocabulary, failure_sentence, report_json
+
 from support.canary import Canary
 from support.certificates import SelfSigned
 from support.smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, Behaviour, real_server, scripted_server

@@ -18,6 +18,7 @@ from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.ports import Store
+
 from support.canary import Canary
 from support.certificates import authority_pem, key_pem
 from support.fakes import PlainPasswords

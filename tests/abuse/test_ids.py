@@ -3,6 +3,7 @@
 import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
+
 from support.service import SMTP_SETTINGS, Caller
 
 IDS = ["0", "-1", "01", "+1", "1.0", "1_0", "1e0", "2147483648", "9223372036854775808", "9" * 5000]

@@ -21,6 +21,7 @@ from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.ports import PasswordHasher as Passwords
+
 from support.fakes import InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 from support.service import BASE_URL, TOKEN, build_service
 

@@ -17,6 +17,7 @@ from mailsettings.auth.fetching import MAX_DOCUMENT_BYTES
 from mailsettings.auth.jwks import MAX_KEYS, MIN_REFRESH_INTERVAL_SECONDS
 from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
+
 from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
 from support.timeouts import GUARD_SECONDS
 

@@ -20,6 +20,7 @@ from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+
 from support.service import SMTP_SETTINGS
 from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, RealServer, real_server
 

@@ -21,6 +21,7 @@ from mailsettings.store.tables import mail_server_versions, mail_servers
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
+
 from support.backups import Place
 from support.databases import KEY
 

@@ -12,6 +12,7 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.signing_keys import load
 from mailsettings.bootstrap import Backend
+
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 
 NOW = int(time.time())

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+
 from support.raw_http import PATIENCE_SECONDS, Server, everything, exchange, statuses, up_to
 
 MAIL_SERVER = "/api/20210901/system/mail/server"

@@ -15,6 +15,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store import engine, migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
+
 from support.canary import Canary
 from support.databases import KEY
 from support.request_bodies import checkmarx, oracle, oracle_oauth2

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity
+
 from support.certificates import authority_pem
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 from support.smtp_server import HOST, USERNAME, Behaviour, RealServer, real_server

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from mailsettings.use_cases.denial_log import MAX_ENTRIES_PER_CALLER
+
 from support.canary import Canary
 from support.fakes import InMemoryStore, ScriptedProber
 from support.request_bodies import checkmarx_test

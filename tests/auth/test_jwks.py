@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mailsettings.auth.jwks import MAX_KEYS, KeysUnusable, parse_jwks
+
 from support.openid_issuer import SigningKey
 
 

@@ -17,6 +17,7 @@ from mailsettings.auth.jwks import (
 )
 from mailsettings.auth.oidc import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer, tls_context
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
+
 from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
 
 ALL, READING = "manage-system-settings", "view-mail-settings"

@@ -8,13 +8,12 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from support.service import TOKEN
-from support.timeouts import GUARD_SECONDS
-
 from chaos.clients import PATIENCE_SECONDS, Client
 from chaos.fleet import Fleet
 from chaos.reckoning import reckon
 from chaos.report import Report
+from support.service import TOKEN
+from support.timeouts import GUARD_SECONDS
 
 CLIENTS = 6
 CALM_SECONDS = 0.6

@@ -9,12 +9,11 @@ from typing import Any
 
 import httpx
 
+from chaos.fleet import Fleet, Member
+from chaos.ledger import Content, Ledger, Written
 from support.request_bodies import checkmarx
 from support.service import SMTP_SETTINGS
 from support.timeouts import GUARD_SECONDS
-
-from chaos.fleet import Fleet, Member
-from chaos.ledger import Content, Ledger, Written
 
 DONE = frozenset({200, 201, 204})
 PATIENCE_SECONDS = GUARD_SECONDS

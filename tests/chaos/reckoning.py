@@ -6,9 +6,8 @@ from typing import Any
 
 import httpx
 
-from support.service import SMTP_SETTINGS
-
 from chaos.ledger import Ledger, duplicated, stray
+from support.service import SMTP_SETTINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,12 @@ import random
 from pathlib import Path
 
 from mailsettings.store import migrations
-from support.postgres import Postgres, running_pair, running_postgres
-from support.tcp_proxy import Proxy, proxied
 
 from chaos.campaign import Campaign, Trouble
 from chaos.fleet import Fleet, running_fleet
 from chaos.report import Report
+from support.postgres import Postgres, running_pair, running_postgres
+from support.tcp_proxy import Proxy, proxied
 
 LONGEST_SECONDS = 4.0
 """How long a trouble lasts at most, where it lasts; longer than a silent database is waited for."""

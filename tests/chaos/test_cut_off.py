@@ -14,6 +14,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY, all_of
 from support.postgres import Postgres
 from support.tcp_proxy import Proxy

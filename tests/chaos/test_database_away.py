@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+
 from support.postgres import Postgres
 from support.request_bodies import oracle
 from support.service import MAIL_SERVER, SMTP_SETTINGS

@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from mailsettings.store import migrations
+
+from chaos.fleet import Fleet, running_fleet
 from support.postgres import running_postgres
 from support.request_bodies import checkmarx
 from support.service import SMTP_SETTINGS, TOKEN
-
-from chaos.fleet import Fleet, running_fleet
 
 Room = Callable[[], AbstractContextManager[None]]
 """Takes all room away while its block runs."""

@@ -14,6 +14,7 @@ from mailsettings.store import migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import StatementRejected
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY, all_of
 from support.postgres import Postgres, running_pair
 from support.timeouts import GUARD_SECONDS

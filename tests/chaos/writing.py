@@ -12,6 +12,7 @@ from dataclasses import replace
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))

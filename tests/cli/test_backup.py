@@ -15,6 +15,7 @@ from sqlalchemy import select
 from mailsettings.cli import main
 from mailsettings.store import engine
 from mailsettings.store.tables import accounts
+
 from support.canary import Canary
 from support.processes import clean_environment, serving
 from support.request_bodies import checkmarx, oracle

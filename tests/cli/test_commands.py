@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mailsettings import __version__
+
 from support import commands
 from support.processes import free_port, serving
 

@@ -15,6 +15,7 @@ from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage
 from mailsettings.store import migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
+
 from support import commands
 from support.databases import KEY
 from support.smtp_server import Behaviour, real_server

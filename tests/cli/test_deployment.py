@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from mailsettings.store.encryption.key_file import KeyFile, new_key_line
+
 from support import commands
 from support.processes import serving
 

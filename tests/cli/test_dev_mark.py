@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.cli.running import DEV_MARK_FILE, mark_dev_mode, read_settings
 from mailsettings.settings import Settings
+
 from support import commands
 from support.processes import clean_environment, free_port, serving
 from support.request_bodies import oracle

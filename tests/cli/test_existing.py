@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from mailsettings.cli import main
 from mailsettings.store import engine
+
 from support import commands
 
 COMMANDS = {

@@ -14,6 +14,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+
 from support import commands
 from support.canary import Canary
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.store import migrations
+
 from support import commands
 
 CANARY = "canary-77d1e0aa"

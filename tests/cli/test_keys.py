@@ -20,6 +20,7 @@ from mailsettings.store.encryption.key_file import KeyFile
 from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import mail_servers
+
 from support import commands
 from support.processes import serving
 from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server

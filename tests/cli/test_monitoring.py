@@ -32,9 +32,9 @@ async def store_two_servers() -> None:
     for server in (RELAY, PROVIDER):
         await backend.use_cases.mail_servers.create(OPERATOR, Replacement(server))
     async with backend.store.writing() as work:
-        end = await work.watch.now() + 9.5 * 86400
+        end = await work.monitoring.now() + 9.5 * 86400
         failed = MonitoringState(1, 1, False, "connect", "connection_refused", 1_800_000_000, 1_800_000_900, end)
-        await work.watch.keep(failed)
+        await work.monitoring.keep(failed)
     await backend.close()
 
 

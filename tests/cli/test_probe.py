@@ -13,6 +13,9 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity
+
+from smtp.cases import SITUATIONS
+from smtp.cases.server import serving
 from support import commands
 from support.mutated_certificates import pem_of, with_version
 from support.smtp_server import (
@@ -24,9 +27,6 @@ from support.smtp_server import (
     scripted_server,
     stays_silent,
 )
-
-from smtp.cases import SITUATIONS
-from smtp.cases.server import serving
 
 CANARY = "canary-password-2c60"
 

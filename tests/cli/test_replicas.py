@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from mailsettings.store.encryption.key_file import KeyFile
+
 from support.databases import new_database
 from support.parallel_commands import Commands, at_once
 from support.postgres import Postgres

@@ -9,6 +9,7 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+
 from support.fakes import InMemoryStore
 from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 

@@ -15,10 +15,10 @@ from mailsettings.store.transactions import SQLStore
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.errors import ErrorResponse
 from mailsettings.web.request_errors import RequestError
+from operations import OPERATIONS, Operation, reading
+
 from support.fakes import InMemoryStore, ScriptedProber
 from support.service import BASE_URL, Caller, build_service
-
-from operations import OPERATIONS, Operation, reading
 
 BEHIND_A_TOKEN = [operation for operation in OPERATIONS if not operation.is_open]
 PATHS = {operation.path: operation.dialect for operation in OPERATIONS}

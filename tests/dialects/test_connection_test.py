@@ -22,6 +22,7 @@ from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.setting import Setting
+
 from support.fakes import ScriptedProber
 from support.service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller
 from support.timeouts import GUARD_SECONDS

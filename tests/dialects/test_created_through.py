@@ -6,6 +6,7 @@ import pytest
 from mailsettings.bootstrap import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.audit_log import AuditRecord
+
 from support.request_bodies import checkmarx, oracle
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 

@@ -11,6 +11,7 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.setting import Setting
 from mailsettings.store import engine
+
 from support.canary import Canary
 from support.fakes import ScriptedProber
 from support.request_bodies import checkmarx, checkmarx_test, oracle

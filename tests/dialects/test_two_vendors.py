@@ -4,6 +4,7 @@ import pytest
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import CUSTOM_CERTIFICATE, NO_AUTH, OAUTH2, USERNAME_PASSWORD
+
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 

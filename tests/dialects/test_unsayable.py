@@ -22,6 +22,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transactions import SQLStore
+
 from support.certificates import authority_pem
 from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 

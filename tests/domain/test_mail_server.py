@@ -18,6 +18,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+
 from support.certificates import authority_pem, key_pem
 
 ENTRA: dict[str, Any] = {"username": "u", "client_id": "c", "tenant": "t", "client_secret": None}

@@ -22,6 +22,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+
 from support.certificates import authority_pem
 
 SETTINGS = ["host", "port", "security", "trust", "login", "username", "client_id", "tenant"]

@@ -7,10 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from fuzz.target import ACCOUNT, Headers, Raw
 from support.request_bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
-
-from fuzz.target import ACCOUNT, Headers, Raw
 
 _JSON: Headers = ((b"content-type", b"application/json"),)
 _FORM: Headers = ((b"content-type", b"application/x-www-form-urlencoded"),)

@@ -30,6 +30,7 @@ from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.web.normalization import ascii_lower, routable_path, segments
+
 from support.canary import Canary, text_of
 from support.databases import KEY
 from support.fakes import WORKS, PlainPasswords, ScriptedProber

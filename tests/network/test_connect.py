@@ -12,6 +12,7 @@ import pytest
 from mailsettings.domain.connection_test import FailureCode, ProbeReport, WarningCode
 from mailsettings.network.connect import ATTEMPT_DELAY_SECONDS, HappyEyeballs, NotConnected, interleave_families
 from mailsettings.network.policy import Address
+
 from support.smtp_server import HOST, Behaviour, real_server
 
 DEAD = "127.0.0.77"

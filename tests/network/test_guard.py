@@ -11,6 +11,7 @@ from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.network.guard import EgressGuard, HostLookup, NotAllowed
 from mailsettings.network.policy import Address, EgressPolicy, EgressPreset, Endpoint, reachable_addresses
+
 from support.smtp_server import HOST, Behaviour, real_server
 
 EVERYWHERE = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.network.policy import DEFAULT_PORTS, Address, EgressPolicy, EgressPreset, address_forms
+
 from support.smtp_server import HOST, SENDER, Behaviour, real_server
 
 CLOSED = [

@@ -11,6 +11,7 @@ import pytest
 
 from mailsettings.network.guard import MAX_CONCURRENT_LOOKUPS, HostLookup
 from mailsettings.network.threads import DaemonThreads
+
 from support.timeouts import GUARD_SECONDS
 
 
@@ -63,9 +64,9 @@ async def test_slow_names_hold_up_neither_other_names_nor_addresses() -> None:
 def test_a_call_that_blocks_does_not_keep_the_program_from_ending() -> None:
     program = (
         "import asyncio, time\n"
-        "from mailsettings.network.threads import OwnThreads\n"
+        "from mailsettings.network.threads import DaemonThreads\n"
         "async def main():\n"
-        "    await asyncio.wait_for(OwnThreads(1, 'test').run(lambda: time.sleep(600)), 0.1)\n"
+        "    await asyncio.wait_for(DaemonThreads(1, 'test').run(lambda: time.sleep(600)), 0.1)\n"
         "asyncio.run(main())\n"
     )
     command = [sys.executable, "-c", program]

@@ -19,11 +19,11 @@ from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
+from operations import ALL_OPERATIONS, Operation
+
 from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
 from support.request_bodies import HOST, PORT, USERNAME
 from support.service import ADMIN, BASE_URL, build_service
-
-from operations import ALL_OPERATIONS, Operation
 
 PASSWORD = "correct horse"
 KEY = "Idempotency-Key"

@@ -6,6 +6,7 @@ import pytest
 
 from mailsettings.dialects.checkmarx import examples as checkmarx
 from mailsettings.dialects.oracle_analytics import examples as oracle
+
 from support.browser import Browser
 from support.fakes import InMemoryStore
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import USERNAME_PASSWORD
+
 from support.compose import ROOT
 from support.external_programs import program
 from support.fakes import InMemoryStore, ScriptedProber

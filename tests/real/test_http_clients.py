@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+
 from support.external_programs import program
 from support.processes import clean_environment, make_token, serving
 from support.raw_http import Server, statuses

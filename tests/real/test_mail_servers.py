@@ -9,6 +9,7 @@ import pytest
 
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer, NoAuthentication
+
 from support.mail_server_box import Box, running
 from support.probers import MakeProber
 from support.real_mail_servers import SERVERS, Case, Server

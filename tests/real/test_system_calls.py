@@ -6,11 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from support.request_bodies import checkmarx
-from support.service import SMTP_SETTINGS, TOKEN
-
 from chaos.fleet import Fleet, running_fleet
 from chaos.system_calls import Call, calls, traced
+from support.request_bodies import checkmarx
+from support.service import SMTP_SETTINGS, TOKEN
 
 pytestmark = pytest.mark.needs("strace")
 

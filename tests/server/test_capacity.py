@@ -51,7 +51,7 @@ def test_trusted_proxies_are_bound_by_the_total_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "sharer"),
+    ("address", "client_key"),
     [
         ("203.0.113.9", "203.0.113.9"),
         ("::ffff:203.0.113.9", "203.0.113.9"),

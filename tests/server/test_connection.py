@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from mailsettings.server.capacity import Allocation, Capacity, CapacityLimits, ConnectionSlot
 from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
 from mailsettings.server.listener import Listener
+
 from support.raw_http import PATIENCE_SECONDS, statuses
 
 OFFERS = {

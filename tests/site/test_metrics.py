@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
+
 from support.canary import Canary
 from support.fakes import InMemoryStore, ScriptedProber
 from support.request_bodies import checkmarx, checkmarx_test, oracle

@@ -12,6 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailsettings.bootstrap.apis import APIS
 from mailsettings.web.errors import ErrorResponse
+
 from support.fakes import InMemoryStore, ScriptedProber
 from support.service import BASE_URL, TOKEN, Caller, build_service
 

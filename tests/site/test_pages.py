@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.server.connection import DRAINING_STATE_KEY
 from mailsettings.site.pages import create_site
+
 from support.service import Caller
 
 

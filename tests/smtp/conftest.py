@@ -3,6 +3,7 @@
 import pytest
 
 from mailsettings.smtp.prober import SMTPProber
+
 from support.probers import MakeProber
 
 

@@ -20,6 +20,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp import conversation, tls
 from mailsettings.smtp.tls import parse_certificates
+
 from support.canary import Canary
 from support.certificates import SelfSigned
 from support.smtp_server import (

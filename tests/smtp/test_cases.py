@@ -16,11 +16,11 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.smtp.diagnosis.providers import TABLE, find_advice
 from mailsettings.smtp.redaction import displayable_reply
 from mailsettings.web.report import Vocabulary
-from support.smtp_server import HOST, SENDER, TRUST
 
 from smtp.cases import SITUATIONS
 from smtp.cases.server import serving
 from smtp.cases.situation import Situation
+from support.smtp_server import HOST, SENDER, TRUST
 
 EACH = pytest.mark.parametrize(
     "situation",

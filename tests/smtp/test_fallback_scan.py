@@ -16,6 +16,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import MAX_CONCURRENT_SCANS
+
 from support.probers import waits
 from support.smtp_server import (
     HOST,

@@ -17,6 +17,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp.login import log_in_by_token
 from mailsettings.smtp.session import Session
+
 from support.smtp_server import HOST, SENDER, USERNAME, ScriptedServer, scripted_server
 
 CANARY = "canary-password-0d7e"

@@ -9,6 +9,7 @@ import pytest
 from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.smtp.diagnosis.failures import RESOLVER_TIMEOUT_SECONDS, explain_lookup_error
+
 from support.smtp_server import SENDER
 
 # getaddrinfo(3), and what glibc answers for NXDOMAIN, NODATA, SERVFAIL, and a refusal by the name server.

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mailsettings.smtp.machine_name import MachineName, is_public_name
+
 from support.smtp_server import Behaviour, real_server
 
 

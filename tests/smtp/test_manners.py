@@ -18,6 +18,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.secret import Secret
 from mailsettings.smtp.diagnosis.inspection import MAX_CONNECTIONS
 from mailsettings.smtp.diagnosis.protocols import GREETING_PORTS, IMPLICIT_TLS_PORTS, KnownPorts
+
 from support.probers import waits
 from support.smtp_server import HOST, SENDER, TRUST, USERNAME, Behaviour, listening, real_server, server_context
 

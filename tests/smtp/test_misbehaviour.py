@@ -8,6 +8,7 @@ import pytest
 from mailsettings.domain.connection_test import FailureCode, Outcome
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.secret import Secret
+
 from support.misbehaving_server import (
     ENVELOPE,
     IMPLICIT,

@@ -13,6 +13,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAut
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.oauth2 import OAuth2Tokens
+
 from support.smtp_server import (
     AUTHORITY_PEM,
     HOST,

@@ -21,6 +21,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+
 from support.smtp_server import AUTHORITY_PEM, HOST, SENDER, USERNAME, Behaviour, real_server
 
 CANARY = "canary-password"

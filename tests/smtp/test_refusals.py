@@ -17,6 +17,7 @@ from mailsettings.domain.observation import MAX_SUMMARY_LENGTH, summary
 from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.redaction import MAX_REPLY_LENGTH, displayable_text
+
 from support.smtp_server import HOST, SENDER, USERNAME, says, scripted_server
 
 CANARY = "canary-pa55word-1b7e"

@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
+
 from support.smtp_server import HOST, SENDER, USERNAME, listening
 
 GREETING = b"220-mail.example.org\r\n220 ESMTP\r\n"

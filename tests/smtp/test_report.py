@@ -17,6 +17,7 @@ from mailsettings.domain.connection_test import (
 from mailsettings.domain.findings import FAILURES, WARNINGS
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.secret import Secret
+
 from support.smtp_server import AUTHORITY, HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
 
 CANARY = "canary-password-5d3e"

@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
+
 from support.smtp_server import HOST, SENDER, USERNAME, scripted_server
 
 REPLIES = {b"EHLO": b"250-x\r\n%b250 AUTH PLAIN\r\n", b"AUTH": b"235 Yes\r\n", b"DATA": b"354 Go\r\n"}

@@ -20,6 +20,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary
+
 from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
 
 NONE, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.IMPLICIT_TLS

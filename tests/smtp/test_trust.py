@@ -24,6 +24,7 @@ from mailsettings.domain.observation import TLSSession
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.tls import TLSContexts
+
 from support.certificates import SelfSigned
 from support.smtp_server import AUTHORITY, HOST, USERNAME, Behaviour, real_server
 

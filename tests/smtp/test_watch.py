@@ -15,6 +15,7 @@ from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.monitoring import ScheduledChecks
+
 from support.databases import KEY
 from support.misbehaving_server import Kind, Step, misbehaving_server
 from support.probers import MakeProber
@@ -39,7 +40,7 @@ async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> 
     database.dispose()
     await watch.check_due()
     async with store.reading() as view:
-        (found,) = await view.watch.list()
+        (found,) = await view.monitoring.list()
         assert "canary" not in repr(await view.outbox.due(10))
     await store.close()
     return found

@@ -13,6 +13,7 @@ from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
+
 from support.databases import KEY
 
 HERE = Origin("192.0.2.1", "request 1")

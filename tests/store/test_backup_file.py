@@ -19,6 +19,7 @@ from mailsettings.store.backup.file_format import (
     BackupWriter,
     Cost,
 )
+
 from support.canary import Canary
 
 CHEAP = Cost(memory=8, passes=1, lanes=1)

@@ -8,6 +8,7 @@ import pytest
 
 from mailsettings.domain.backup import BackupNotWritten
 from mailsettings.store.backup.writer import new_file
+
 from support.backups import no_file_longer_than
 
 

@@ -39,6 +39,7 @@ from mailsettings.store.tables import (
     schema_support,
 )
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+
 from support.backups import DIRECTLY, PASSPHRASE, Place, fill, new_backup, no_file_longer_than, with_password
 from support.canary import Canary
 
@@ -360,7 +361,7 @@ async def test_what_ends_half_way_leaves_a_new_database_new(source: Place, targe
 KILLED = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from backup_places import PASSPHRASE, Place
+from support.backups import PASSPHRASE, Place
 from mailsettings.domain.access import OPERATOR
 from mailsettings.store.backup.file_format import MAGIC
 from mailsettings.store.backup.restore import verified_backup
@@ -534,7 +535,7 @@ def test_a_database_that_is_damaged_is_told_as_away(tmp_path: Path, migrated_sql
 MEASURED = """
 import asyncio, re, sys
 from pathlib import Path
-from backup_places import Place
+from support.backups import Place
 
 def peak():
     # What getrusage says begins with the memory of the process that started us.

@@ -19,6 +19,7 @@ from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
+
 from support.databases import KEY
 from support.fakes import ScriptedProber
 

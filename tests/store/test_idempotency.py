@@ -20,6 +20,7 @@ from mailsettings.store.idempotency import MAX_DELETED_PER_INSERT
 from mailsettings.store.tables import idempotency_keys as table
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.mail_servers import ManageMailServers
+
 from support.canary import Canary
 from support.databases import KEY, all_of
 

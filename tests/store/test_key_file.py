@@ -14,6 +14,7 @@ from mailsettings.store import private_file
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys, ReadOnlyKeyFile, new_key_line
 from mailsettings.store.encryption.sealing import Sealer, key_id
 from mailsettings.store.private_file import KeyFileUnusable
+
 from support.databases import KEY
 
 OTHER_KEY = bytes(32)

@@ -32,6 +32,7 @@ from mailsettings.store.tables import encryption_keys, mail_servers, metadata, s
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
+
 from support.databases import KEY, all_of
 
 OTHER_KEY = bytes(32)

@@ -18,6 +18,7 @@ from mailsettings.domain.login_throttling import (
 from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY
 
 ALICE = ThrottleKey("account|älice \ud800", "älice \ud800")

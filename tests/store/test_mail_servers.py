@@ -25,6 +25,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import sqlite_file
 from mailsettings.store.transactions import SQLStore
+
 from support.certificates import authority_pem
 from support.databases import KEY, all_of
 from support.fakes import as_listed

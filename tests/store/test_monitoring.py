@@ -13,6 +13,7 @@ from mailsettings.store import engine
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import mail_servers, watch_states, webhook_events
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY
 
 SECRET = Secret("canary-4411")

@@ -21,6 +21,7 @@ from mailsettings.store.encryption.sealing import Sealer, key_id, key_id_of, pre
 from mailsettings.store.engine import StatementRejected
 from mailsettings.store.tables import encryption_keys, mail_servers
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY, all_of
 
 CANARY = "canary-2e6b7c11"

@@ -14,6 +14,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers
+
 from support.backups import Place
 
 SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("a@example.org"))

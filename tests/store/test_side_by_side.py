@@ -33,6 +33,7 @@ from mailsettings.store import engine, migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import schema_support
 from mailsettings.store.transactions import SQLStore
+
 from support.databases import KEY, all_of
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.use_cases.accounts import ManageAccounts
+
 from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
 from support.live_service import live
 from support.service import ADMIN, build_service

@@ -16,6 +16,7 @@ from mailsettings.store.engine import make_private, sqlite_file, sync_engine
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.mail_server_ports import MailServerReads
+
 from support.postgres import Postgres, running_postgres
 
 KEY = bytes(range(32))

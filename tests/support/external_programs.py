@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".real"
 """Ignored by git: tools that are no system packages: files, `npm install --prefix .real`, and `.real/venv`."""
 

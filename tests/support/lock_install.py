@@ -10,7 +10,7 @@ from pathlib import Path
 from support import stub_index
 from support.stub_index import Stub
 
-INSTALL = Path(__file__).parents[1] / "scripts" / "install.py"
+INSTALL = Path(__file__).parents[2] / "scripts" / "install.py"
 LOCKED = {
     "requirements.lock": [
         Stub("msal", "1.0", ["Requires-Dist: pyjwt[crypto]>=1"]),
@@ -33,7 +33,7 @@ backend-path = ["."]
 BACKEND = """\
 from pathlib import Path
 
-from stub_index import Stub
+from support.stub_index import Stub
 
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
@@ -60,7 +60,8 @@ def installed_versions(folder: Path, pip: Path, lock: str) -> list[str]:
     venv.create(folder / ".venv")
     [packages] = (folder / ".venv").glob("lib/python*/site-packages")
     (packages / "pip.pth").write_text(str(pip))
-    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = {"PYTHONPATH": str(Path(__file__).parents[1])}
+    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, **paths}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")} | settings
     subprocess.run([sys.executable, INSTALL, lock, "stamp"], cwd=folder, env=environment, check=True)
     assert (folder / "stamp").exists()

@@ -8,7 +8,7 @@ import yaml
 
 from mailsettings.settings import PREFIX, Settings
 
-FOLDER = Path(__file__).parents[1] / "deploy" / "kubernetes"
+FOLDER = Path(__file__).parents[2] / "deploy" / "kubernetes"
 KNOWN = {f"{PREFIX}{field}".upper() for field in Settings.model_fields}
 
 Manifest = Mapping[str, Any]

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from mailsettings.domain.connection_test import ProbeStage
 from mailsettings.domain.mail_server import Authentication, ConnectionSecurity, MailServer, NoAuthentication
+
 from support.smtp_server import AUTHORITY, HOST, SENDER, TRUST, listening
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS

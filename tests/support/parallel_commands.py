@@ -41,7 +41,9 @@ class Commands:
 def at_once(environment: dict[str, str], folder: Path, commands: Sequence[Sequence[str]]) -> Iterator[Commands]:
     """All *commands* of `mailsettings`, with an output each in *folder*."""
     outputs = [folder / f"{number}.log" for number in range(len(commands))]
-    program = [sys.executable, __file__, json.dumps([list(map(str, outputs)), list(map(list, commands))])]
+    work = json.dumps([list(map(str, outputs)), list(map(list, commands))])
+    program = [sys.executable, "-m", "support.parallel_commands", work]
+    environment = environment | {"PYTHONPATH": str(Path(__file__).parents[1])}
     with subprocess.Popen(
         program, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as parent:

@@ -13,6 +13,7 @@ from mailsettings.bootstrap import Backend, create_backend, create_service, prep
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.telemetry.tracing import Tracing
+
 from support.service import BASE_URL, TOKEN
 from support.smtp_server import AUTHORITY_PEM
 

@@ -30,6 +30,7 @@ from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Store
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
+
 from support.fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
 BASE_URL = "http://service.test"

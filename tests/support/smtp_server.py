@@ -26,6 +26,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
+
 from support.certificates import SelfSigned
 
 HOST = "127.0.0.1"

@@ -13,6 +13,7 @@ from typing import Any
 import trustme
 
 from mailsettings.webhook.sender import WebhookSender, parse_webhook_keys
+
 from support.smtp_server import Script, listening
 from support.timeouts import GUARD_SECONDS
 

@@ -10,6 +10,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.cli.serving import MEMORY_FILE_SYSTEM
+
 from support import commands
 from support.processes import clean_environment, serving
 from support.timeouts import GUARD_SECONDS

@@ -11,6 +11,7 @@ from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import Health
 from mailsettings.telemetry.metrics import PrometheusMetrics
+
 from support.fakes import WORKS
 
 Series = dict[tuple[str, ...], float]

@@ -17,6 +17,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.settings import SettingsInvalid
 from mailsettings.telemetry import otlp
 from mailsettings.telemetry.tracing import Tracing
+
 from support.canary import Canary
 from support.otlp_receiver import receiving
 from support.processes import clean_environment, serving

@@ -7,6 +7,7 @@ from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
 from mailsettings.domain.login_throttling import Failures, LoginAttempt
 from mailsettings.use_cases.accounts import ManageAccounts
+
 from support.fakes import InMemoryStore, PlainPasswords
 
 ALICE = Account("alice", frozenset({"view-mail-settings"}))

@@ -8,6 +8,7 @@ from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
 from mailsettings.use_cases.login import Authenticator
+
 from support.fakes import GRANTS, InMemoryStore, PlainPasswords
 
 HERE = Origin("192.0.2.1", "request 1")

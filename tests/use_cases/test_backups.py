@@ -13,6 +13,7 @@ from mailsettings.domain.backup import Backup, BackupNotWritten, CopyResult, Dat
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.backups import LINES_PER_BATCH, ManageBackups
+
 from support.fakes import InMemoryAuditLog, InMemoryStore
 
 ALICE = Principal("alice", frozenset(Permission), Origin())

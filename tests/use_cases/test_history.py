@@ -24,6 +24,7 @@ from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers
+
 from support.databases import KEY
 
 ALICE = Principal("alice", frozenset(Permission))

@@ -26,6 +26,7 @@ from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS, C
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
+
 from support.fakes import WORKS, InMemoryStore, ScriptedProber
 from support.timeouts import GUARD_SECONDS
 
@@ -112,7 +113,7 @@ async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
         asked.append(request)
         return None if len(asked) == 1 else await previous(caller, request)
 
-    monkeypatch.setattr(store.idempotency, "earlier", not_yet_at_first)
+    monkeypatch.setattr(store.idempotency, "previous", not_yet_at_first)
 
     assert await probes.given(ALICE, SERVER, None, idempotency_key()) == first
     assert len(prober.asked) == 1
@@ -262,4 +263,4 @@ async def test_what_came_of_something_else_is_no_answer(store: InMemoryStore) ->
 
 
 def test_a_key_and_its_request_do_not_show() -> None:
-    assert repr(IdempotencyKey("canary", b"canary")) == "Once(repeated=False)"
+    assert repr(IdempotencyKey("canary", b"canary")) == "IdempotencyKey(replayed=False)"

@@ -18,6 +18,7 @@ from mailsettings.domain.login_throttling import (
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import THROTTLED_DETAILS, UNKNOWN_ACTOR, LogIn
+
 from support.fakes import InMemoryStore, NamesAsTokens, PlainPasswords
 
 USER, CLIENT = AccountKind.USER, AccountKind.CLIENT

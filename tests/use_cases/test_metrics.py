@@ -21,6 +21,7 @@ from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus, gauges
 from mailsettings.use_cases.watch_ports import Uncounted
+
 from support.fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))

@@ -33,6 +33,7 @@ from mailsettings.use_cases.monitoring import MAX_CONCURRENT_CHECKS, ScheduledCh
 from mailsettings.use_cases.monitoring_service import LEASE_NAME, MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.outbox import OutboxRelay
+
 from support.canary import Canary, text_of
 from support.databases import KEY, all_of
 from support.fakes import WORKS, ScriptedProber

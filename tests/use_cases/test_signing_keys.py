@@ -8,6 +8,7 @@ from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import KeyRefused
 from mailsettings.use_cases.signing_keys import PREFIX, ManageSigningKeys
+
 from support.fakes import InMemoryStore
 
 HERE = Origin("192.0.2.1", "request 1")

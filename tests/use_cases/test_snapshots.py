@@ -13,6 +13,7 @@ from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
+
 from support.fakes import ScriptedProber
 from support.timeouts import GUARD_SECONDS
 

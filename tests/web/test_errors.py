@@ -18,6 +18,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
+
 from support.canary import Canary
 
 STYLE = ErrorStyle(

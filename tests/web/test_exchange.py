@@ -14,6 +14,7 @@ from mailsettings import logs
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.exchange import ExchangeMiddleware, log_exchange
+
 from support.canary import Canary
 from support.fakes import InMemoryStore, ScriptedProber
 from support.request_bodies import checkmarx_test

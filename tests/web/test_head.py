@@ -10,6 +10,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, ListedMailServer, MailServer, Sender
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE
+
 from support.fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
 from support.live_service import live
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service

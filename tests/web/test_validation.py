@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, Valid
 
 from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing
 from mailsettings.web.validation import member_names, request_error
+
 from support.canary import Canary
 
 

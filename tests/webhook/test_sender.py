@@ -14,6 +14,7 @@ from mailsettings.domain.monitoring import WaitingEvent
 from mailsettings.network.guard import EgressGuard, HostLookup
 from mailsettings.network.policy import EgressPolicy, EgressPreset, Endpoint
 from mailsettings.webhook.sender import Address, WebhookSender
+
 from support.canary import Canary, text_of
 from support.processes import free_port
 from support.smtp_server import listening

@@ -26,7 +26,7 @@ class Action(StrEnum):
     """Anything that was refused for want of a good token or of a permission."""
     ACCOUNT_ADD = "account.add"
     ACCOUNT_REMOVE = "account.remove"
-    ACCOUNT_SET_PASSWORD = "account.set-password"  # noqa: S105  # a name
+    ACCOUNT_SET_PASSWORD = "account.set-password"  # a name
     ACCOUNT_SET_PERMISSIONS = "account.set-permissions"
     ACCOUNT_UNLOCK = "account.unlock"
     AUDIT_ACCEPT = "audit.accept"
@@ -40,7 +40,7 @@ class Action(StrEnum):
     """What it was before is not kept any more."""
     MAIL_SERVER_REPLACE = "mail-server.replace"
     MAIL_SERVER_RESTORE = "mail-server.restore"
-    MAIL_SERVER_SECRET_EXPIRY = "mail-server.secret-ends"  # noqa: S105  # a name
+    MAIL_SERVER_SECRET_EXPIRY = "mail-server.secret-ends"  # a name
     MAIL_SERVER_TEST = "mail-server.test"
     MAIL_SERVER_MONITORING = "mail-server.watch"
     """A server that worked fails (`failed`), or works again (`done`)."""
@@ -49,7 +49,7 @@ class Action(StrEnum):
     ENCRYPTION_KEY_ROTATE = "sealing-key.rotate"
     SIGNING_KEY_DROP = "signing-key.drop"
     SIGNING_KEY_ROTATE = "signing-key.rotate"
-    TOKEN_ISSUE = "token.issue"  # noqa: S105  # as above
+    TOKEN_ISSUE = "token.issue"  # as above
 
 
 class AuditOutcome(StrEnum):

@@ -69,7 +69,7 @@ class EventType(StrEnum):
     FAILS = "mail_server.fails"
     WORKS = "mail_server.works"
     CERTIFICATE_EXPIRING = "mail_server.certificate_ends"
-    SECRET_EXPIRING = "mail_server.secret_ends"  # noqa: S105  # a name
+    SECRET_EXPIRING = "mail_server.secret_ends"  # a name
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ def _shut_down(connected: socket.socket) -> None:
 class _RejectedConnection(asyncio.Protocol):
     """Answers the first bytes of a request by 503; before them, closing would take the answer away again."""
 
-    def __init__(self, transport: asyncio.Transport, all_of_them: "set[_TurnedAway]") -> None:
+    def __init__(self, transport: asyncio.Transport, all_of_them: "set[_RejectedConnection]") -> None:
         self._transport = transport
         self._all = all_of_them
         self._all.add(self)

@@ -1,4 +1,4 @@
-"""Engines for SQLite and PostgreSQL: what their URLs say, how their sessions are set up, and what their errors mean."""
+"""Engines for SQLite and PostgreSQL: their URLs, the set-up of their sessions, and the meaning of their errors."""
 
 import os
 import re

@@ -107,7 +107,7 @@ class SQLKnownNetworks:
         return bool((await self._connection.execute(select(recent))).scalar())
 
     async def remember(self, attempt: LoginAttempt, now: float) -> None:
-        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT` of the account."""
+        """Note a login; forget networks that are too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT`."""
         subject, account = (
             await self._hashes.of(attempt.account_from_network.text),
             await self._hashes.of_account(attempt.name or ""),

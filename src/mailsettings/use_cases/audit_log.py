@@ -1,4 +1,4 @@
-"""The audit log: entries are written in the transaction of the change that they record; readers verify the chain."""
+"""The audit log: each entry is written in the transaction of the change it records; readers verify the chain."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager

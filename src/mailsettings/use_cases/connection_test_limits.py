@@ -22,7 +22,7 @@ MARGIN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTestLimits:
-    """`at_once` in this process; `max_concurrent_per_caller` and `max_per_minute_per_caller` for each principal, in all together.
+    """`at_once` in this process; the limits per caller for each principal, in all processes together.
 
     No test takes longer than `deadline_seconds`.
     """

@@ -1,6 +1,6 @@
 """Logging in with a name and a secret, and finding the caller that an access token stands for.
 
-The wait after failed logins is checked twice: before the password hash is computed, because that is slow, and again
+The wait after failed logins is checked twice: before the slow password hash is computed, and again
 in the transaction that records the outcome. So an attacker who guesses in parallel learns the outcome of no more
 guesses than one who guesses in sequence: once the wait has begun, even the right secret is refused.
 

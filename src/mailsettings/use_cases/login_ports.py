@@ -46,7 +46,7 @@ class KnownNeighbourhoods(KnownNeighbourhoodReads, Protocol):
     """The same, to be changed."""
 
     async def remember(self, attempt: LoginAttempt, now: float) -> None:
-        """Note that the account logged in; forget what is too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT` of the account."""
+        """Note a login; forget networks that are too old, or beyond `MAX_KNOWN_NETWORKS_PER_ACCOUNT`."""
         ...
 
     async def forget_account(self, name: str) -> None:

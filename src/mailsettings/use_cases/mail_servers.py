@@ -112,7 +112,7 @@ class ManageMailServers:
             await self._delete(change, caller, stored, expected)
 
     async def delete_default(self, caller: Principal, expected: Precondition = NO_PRECONDITION) -> None:
-        """Remove the default mail server. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`."""
+        """Remove the default server. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, DEFAULT_SERVER) as change:
             stored = _existing(await change.work.mail_servers.find_default())

@@ -58,7 +58,7 @@ class Dialect:
     `match_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
     `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
     `token_path` where a token is to be had, if here; like `public_paths` it needs none. `request_id_header` is
-    what the vendor calls the id of a request, beside our X-Request-ID. `host_exempt_path` is answered under any name.
+    what the vendor calls the id of a request, beside our X-Request-ID. `host_exempt_path` takes any Host header.
     `single_server_name` is the command line's name of an API that shows the default mail server alone.
     `tags` describe the groups of operations in the documents.
     """

@@ -70,7 +70,7 @@ class ReadCondition:
     known: StateTags | None
 
     def not_modified(self, stored: StoredMailServer) -> bool:
-        """Whether the caller has *stored* as it is. Raises `PreconditionFailed`: If-Match counts first (13.2.2)."""
+        """Whether the caller has *stored* as it is. Raises `PreconditionFailed`: If-Match goes first (13.2.2)."""
         self.expected.require(stored)
         return self.known is not None and stored in self.known
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from mailsettings.dialects.checkmarx.schemas import TokenRequest
+
 from support.fakes import InMemoryStore, ScriptedProber
 from support.service import SMTP_SETTINGS, TOKEN, Caller, build_service
 

@@ -7,6 +7,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
 from mailsettings.domain.secret import Secret
+
 from support.databases import all_of
 from support.fakes import ScriptedProber
 from support.service import SMTP_SETTINGS, Caller

@@ -25,6 +25,7 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
+
 from support.fakes import InMemoryStore, ScriptedProber, as_listed
 from support.service import SMTP_SETTINGS, build_service
 

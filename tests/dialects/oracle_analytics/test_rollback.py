@@ -3,6 +3,7 @@
 import pytest
 
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+
 from support.canary import Canary
 from support.fakes import InMemoryStore
 from support.request_bodies import oracle

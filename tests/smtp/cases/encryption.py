@@ -6,7 +6,6 @@ from typing import Any
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.setting import Setting
-from support.smtp_server import AUTHORITY
 
 from smtp.cases.situation import (
     AUTH,
@@ -21,6 +20,7 @@ from smtp.cases.situation import (
     WAITING,
     Situation,
 )
+from support.smtp_server import AUTHORITY
 
 
 def wanted(name: str, source: str, says: dict[str, str], stage: ProbeStage, **more: Any) -> Situation:

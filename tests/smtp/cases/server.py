@@ -8,10 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from smtp.cases.situation import CLOSE, CUT, IMPLICIT, NONE, SILENT, STARTTLS, Situation
 from support.smtp_server import AUTHORITY, HOST
 from support.timeouts import GUARD_SECONDS
-
-from smtp.cases.situation import CLOSE, CUT, IMPLICIT, NONE, SILENT, STARTTLS, Situation
 
 _GOOD: Mapping[str, str] = {
     "greeting": "220 mail.example.com ESMTP",

@@ -1,6 +1,7 @@
 """Dovecot's submission service, in front of a mail server that is away."""
 
 from mailsettings.domain.connection_test import FailureCode
+
 from support.real_mail_servers.case import STARTTLS, Case, Server, usual
 
 CONFIGURATION = """

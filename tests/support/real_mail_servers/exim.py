@@ -1,6 +1,7 @@
 """Exim, light, with access control lists as administrators write them."""
 
 from mailsettings.domain.connection_test import FailureCode
+
 from support.real_mail_servers.case import ELSEWHERE, NONE, STARTTLS, UNKNOWN, Case, Server, usual
 
 CONFIGURATION = r"""

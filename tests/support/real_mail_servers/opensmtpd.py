@@ -1,6 +1,7 @@
 """OpenSMTPD. Debian 12's ends each handshake with the alert `internal_error`, since its keys live elsewhere."""
 
 from mailsettings.domain.connection_test import FailureCode
+
 from support.real_mail_servers.case import ELSEWHERE, IMPLICIT, NONE, STARTTLS, UNKNOWN, Case, Server
 
 CONFIGURATION = """

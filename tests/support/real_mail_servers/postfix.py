@@ -1,6 +1,7 @@
 """Postfix, as Debian configures its submission ports."""
 
 from mailsettings.domain.connection_test import FailureCode
+
 from support.real_mail_servers.case import ELSEWHERE, NONE, STARTTLS, UNKNOWN, Case, Server, usual
 
 USERNAME = "alice@mail.example.org"

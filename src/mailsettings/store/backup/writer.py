@@ -31,7 +31,7 @@ class NewFile:
             self._content.write(content)
 
     def publish(self) -> None:
-        """Let it have its name, once it is on the disk. Raises `BackupNotWritten`, also where the name is taken."""
+        """Publish the file under its name, once it is on the disk. Raises `BackupNotWritten`."""
         with _os_errors_as_not_written(self._path):
             self._content.flush()
             os.fsync(self._content.fileno())
@@ -109,6 +109,6 @@ class NewBackup:
 
 @contextmanager
 def new_backup(path: Path, passphrase: Secret) -> Iterator[NewBackup]:
-    """A backup to write and publish; an error before the end of the block leaves no file. Raises `BackupNotWritten`."""
+    """Yield a backup to write and publish; an earlier error leaves no file. Raises `BackupNotWritten`."""
     with new_file(path) as file:
         yield NewBackup(file, passphrase)

@@ -1,6 +1,6 @@
 """Whether keys and a database belong together: before the first start, and before anything is sealed.
 
-The table `encryption_keys` has a row for each key that ever sealed in this database, with a check text that only that
+The table `sealing_keys` has a row for each key that ever sealed in this database, with a check text that only that
 key opens. The row of a dropped key stays, with an empty check: by that every program knows, whatever its key file
 says, that nothing may be sealed with it again. See docs/decisions/0006-keys-that-change-while-we-run.md.
 """
