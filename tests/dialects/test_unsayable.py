@@ -26,6 +26,8 @@ from mailsettings.store.transactions import SQLStore
 from support.certificates import authority_pem
 from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
+from operations import OPERATIONS, Operation
+
 SECRET = "canary-0a6f11"
 PINNED = CustomTrust.parse(authority_pem())
 PASSWORD = PasswordAuthentication("mailer", Secret(SECRET))
@@ -102,6 +104,28 @@ async def test_a_change_of_the_sender_changes_nothing_else(
         assert (await api.send("POST", f"{MAIL_SERVER}/actions/rollback")).is_success
     assert (await stored(store)).sender.address in {NEW, "old@example.org"}
     assert replace(await stored(store), sender=before.sender) == before
+
+
+READ_AND_WRITTEN = [
+    (reading, writing)
+    for reading in OPERATIONS
+    for writing in OPERATIONS
+    if (reading.method, reading.path) == ("GET", writing.path) and writing.method in {"PUT", "PATCH"}
+]
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize(("reading", "writing"), READ_AND_WRITTEN, ids=str)
+async def test_what_was_read_and_sent_back_changes_nothing(
+    api: Caller, store: SQLStore, reading: Operation, writing: Operation, name: str
+) -> None:
+    await add(store, STATES[name])
+
+    shown = (await api.send(reading.method, reading.path)).json()
+    answer = await api.send(writing.method, writing.path, json=shown)
+
+    assert answer.is_success, answer.text
+    assert await stored(store) == STATES[name]
 
 
 @pytest.mark.parametrize("by", APIS)

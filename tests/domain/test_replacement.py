@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mailsettings.domain.certificates import CustomTrust, SystemTrust
-from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
+from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored, SecretNeededAgain
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -250,7 +250,7 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
 def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     wanted = replace(STARTTLS.with_secret(None), trust=SystemTrust())
     clear = replace(wanted, security=ConnectionSecurity.NONE, authentication=NoAuthentication())
-    trust = [Inexpressible.TRUST]
+    trust = frozenset({Setting.CERTIFICATE})
 
     assert Replacement(wanted, SecretInput.OMITTED, trust).onto(STARTTLS) == STARTTLS
     without = Replacement(clear, keeps=trust).onto(STARTTLS)
@@ -260,10 +260,10 @@ def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
     assert Replacement(wanted).onto(STARTTLS).trust == SystemTrust()
 
 
-KEPT: dict[str, tuple[Inexpressible, Authentication, Authentication]] = {
-    "the machine's own login": (Inexpressible.AMBIENT_LOGIN, AmbientCredentials("svc"), NoAuthentication()),
+KEPT: dict[str, tuple[Setting, Authentication, Authentication]] = {
+    "the machine's own login": (Setting.DEFAULT_CREDENTIALS, AmbientCredentials("svc"), NoAuthentication()),
     "OAuth2": (
-        Inexpressible.OAUTH2_LOGIN,
+        Setting.CLIENT_ID,
         OAuth2ClientCredentials("alice", "c", "t", STORED_SECRET),
         PasswordAuthentication("alice", None),
     ),
@@ -277,12 +277,12 @@ def test_a_login_that_an_api_shows_as_another_stays(name: str) -> None:
     wanted = replace(STARTTLS, authentication=shown)
     other = replace(STARTTLS, authentication=PasswordAuthentication("bob", Secret("a new one")))
 
-    assert Replacement(wanted, SecretInput.OMITTED, [word]).onto(stored) == stored
-    assert Replacement(other, keeps=[word]).onto(stored) == other
-    assert Replacement(other.with_secret(None), SecretInput.OMITTED, [word]).onto(stored.with_secret(None)) == (
-        other.with_secret(None)
-    )
-    assert Replacement(wanted, keeps=[]).onto(stored) == wanted
+    assert Replacement(wanted, SecretInput.OMITTED, frozenset({word})).onto(stored) == stored
+    assert Replacement(other, keeps=frozenset({word})).onto(stored) == other
+    assert Replacement(other.with_secret(None), SecretInput.OMITTED, frozenset({word})).onto(
+        stored.with_secret(None)
+    ) == (other.with_secret(None))
+    assert Replacement(wanted).onto(stored) == wanted
 
 
 @pytest.mark.parametrize("shown", ["a@example.com", "b@example.com"])
@@ -290,16 +290,16 @@ def test_an_address_in_place_of_a_name_is_no_name(shown: str) -> None:
     stored = STARTTLS
     wanted = replace(STARTTLS, sender=Sender("b@example.com", shown))
     named = replace(STARTTLS, sender=Sender("b@example.com", "B"))
-    word = [Inexpressible.NO_SENDER_NAME]
+    word = frozenset({Setting.SENDER_NAME})
 
     assert Replacement(wanted, keeps=word).onto(stored).sender == Sender("b@example.com")
     assert Replacement(named, keeps=word).onto(stored).sender == named.sender
     assert Replacement(wanted, keeps=word).onto(named).sender == wanted.sender
 
 
-@given(stored=servers, wanted=servers, keeps=st.sets(st.sampled_from(Inexpressible)), change=unsaid)
+@given(stored=servers, wanted=servers, keeps=st.frozensets(st.sampled_from(Setting)), change=unsaid)
 def test_whatever_stays_the_secret_meets_its_own_destination(
-    stored: MailServer, wanted: MailServer, keeps: set[Inexpressible], change: SecretInput
+    stored: MailServer, wanted: MailServer, keeps: frozenset[Setting], change: SecretInput
 ) -> None:
     stored = stored.with_secret(STORED_SECRET)
     try:

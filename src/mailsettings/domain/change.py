@@ -1,6 +1,5 @@
 """A change that a caller wants: on which stored state it may act, and which stored settings it keeps."""
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -77,26 +76,22 @@ class SecretInput(Enum):
     """Nothing was said: the stored secret stays, if there is one."""
 
 
-class Inexpressible(Enum):
-    """What a request has no word for; see docs/decisions/0003-leave-what-an-api-cannot-say.md."""
-
-    TRUST = "trust"
-    """Which certificates are trusted, also while there is no encryption."""
-    AMBIENT_LOGIN = "ambient login"
-    """That the machine's own login is used; the API shows no login instead."""
-    OAUTH2_LOGIN = "OAuth2 login"
-    """Client id and tenant; the API shows the user name alone."""
-    NO_SENDER_NAME = "no sender name"
-    """That mails have no display name; the API shows the address instead."""
-
-
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What a caller wants stored; `keeps` is what the request could not say, and stays as it is stored."""
+    """What a caller wants stored.
+
+    `keeps` are the settings that the request has no word for; see
+    docs/decisions/0003-leave-what-an-api-cannot-say.md. Each stays as it is stored:
+
+    - `CERTIFICATE`: which certificates are trusted, also while there is no encryption;
+    - `DEFAULT_CREDENTIALS`: the machine's own login, where the request has no login;
+    - `CLIENT_ID`: the OAuth2 login, where the request has its user name and no password;
+    - `SENDER_NAME`: that mails have no display name, where the request repeats the address in its place.
+    """
 
     server: MailServer
     secret: SecretInput = SecretInput.GIVEN
-    keeps: Collection[Inexpressible] = ()
+    keeps: frozenset[Setting] = frozenset()
 
     def onto(self, stored: MailServer | None) -> MailServer:
         """The server to store in place of *stored* (None: there is none).
@@ -125,9 +120,9 @@ class Replacement:
 
     def _with_what_stays(self, stored: MailServer) -> MailServer:
         server = replace(self.server, authentication=self._authentication(stored.authentication))
-        if Inexpressible.TRUST in self.keeps:
+        if Setting.CERTIFICATE in self.keeps:
             server = replace(server, trust=stored.trust)
-        if Inexpressible.NO_SENDER_NAME in self.keeps and stored.sender.display_name is None:
+        if Setting.SENDER_NAME in self.keeps and stored.sender.display_name is None:
             shown = {stored.sender.address, server.sender.address}
             if server.sender.display_name in shown:
                 server = replace(server, sender=replace(server.sender, display_name=None))
@@ -138,9 +133,9 @@ class Replacement:
         sent = self.server.authentication
         is_unsaid = self.secret is SecretInput.OMITTED
         match stored:
-            case AmbientCredentials() if Inexpressible.AMBIENT_LOGIN in self.keeps and sent == NoAuthentication():
+            case AmbientCredentials() if Setting.DEFAULT_CREDENTIALS in self.keeps and sent == NoAuthentication():
                 return stored
-            case OAuth2ClientCredentials(username=name) if Inexpressible.OAUTH2_LOGIN in self.keeps and is_unsaid:
+            case OAuth2ClientCredentials(username=name) if Setting.CLIENT_ID in self.keeps and is_unsaid:
                 kept = replace(stored, client_secret=None)
                 return kept if sent == PasswordAuthentication(name, None) else sent
             case _:

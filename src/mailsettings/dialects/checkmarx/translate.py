@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pydantic import TypeAdapter
 
 from mailsettings.dialects.checkmarx import schemas as wire
-from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
+from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -57,12 +57,12 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Tls": ConnectionSecurity.STARTTLS,
 }
 ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
-_INEXPRESSIBLE = (Inexpressible.TRUST, Inexpressible.OAUTH2_LOGIN)
 VOCABULARY = Vocabulary(
     {setting: name for setting, name in FIELDS.items() if setting not in _OTHER_API_SETTINGS},
     lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
     {Setting.CERTIFICATE: _NO_CERTIFICATE, Setting.CLIENT_ID: _NO_OAUTH2},
 )
+_INEXPRESSIBLE = frozenset(Setting).difference(VOCABULARY.fields)
 
 
 def to_domain(model: wire.SMTPSettingsModel) -> MailServer:

@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from mailsettings.dialects.oracle_analytics import schemas as wire
 from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
-from mailsettings.domain.change import Inexpressible, Replacement, SecretInput
+from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
@@ -38,7 +38,8 @@ FIELDS = {
     Setting.USERNAME: "auth.username",
 }
 """This API's name for each setting."""
-_INEXPRESSIBLE = (Inexpressible.AMBIENT_LOGIN, Inexpressible.NO_SENDER_NAME)
+# The display name is required here, so that no request can say that there is none.
+_INEXPRESSIBLE = frozenset(Setting).difference(FIELDS) | {Setting.SENDER_NAME}
 _OAUTH2_USERNAME = "auth.oAuth2Details.username"
 
 
@@ -55,7 +56,7 @@ def to_domain(model: wire.MailServer) -> Replacement:
     )
     # Without encryption there is no place for a certificate.
     encrypted = server.security is not ConnectionSecurity.NONE
-    return Replacement(server, secret, _INEXPRESSIBLE if encrypted else (*_INEXPRESSIBLE, Inexpressible.TRUST))
+    return Replacement(server, secret, _INEXPRESSIBLE if encrypted else _INEXPRESSIBLE | {Setting.CERTIFICATE})
 
 
 def to_wire(server: MailServer) -> wire.MailServer:
