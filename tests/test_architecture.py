@@ -11,7 +11,8 @@ import pytest
 from mailsettings import dialects
 from mailsettings.dialects import DIALECTS
 from mailsettings.web.dialect import Dialect
-from operations import OPERATIONS
+
+from support.operations import OPERATIONS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

@@ -15,9 +15,9 @@ from mailsettings.store.transactions import SQLStore
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.errors import ErrorResponse
 from mailsettings.web.request_errors import RequestError
-from operations import OPERATIONS, Operation, reading
 
 from support.fakes import InMemoryStore, ScriptedProber
+from support.operations import OPERATIONS, Operation, reading
 from support.service import BASE_URL, Caller, build_service
 
 BEHIND_A_TOKEN = [operation for operation in OPERATIONS if not operation.is_open]

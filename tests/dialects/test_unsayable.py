@@ -24,9 +24,8 @@ from mailsettings.store.tables import mail_servers
 from mailsettings.store.transactions import SQLStore
 
 from support.certificates import authority_pem
+from support.operations import OPERATIONS, Operation
 from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
-
-from operations import OPERATIONS, Operation
 
 SECRET = "canary-0a6f11"
 PINNED = CustomTrust.parse(authority_pem())

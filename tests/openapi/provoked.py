@@ -19,9 +19,9 @@ from mailsettings.domain.secret import Secret
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
-from operations import ALL_OPERATIONS, Operation
 
 from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from support.operations import ALL_OPERATIONS, Operation
 from support.request_bodies import HOST, PORT, USERNAME
 from support.service import ADMIN, BASE_URL, build_service
 
