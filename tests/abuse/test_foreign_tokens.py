@@ -315,7 +315,7 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
         log = output.read_text()
     issuer.start()
 
-    message = "The access token cannot be checked right now: its issuer does not answer."
+    message = "The access token cannot be verified right now: its issuer does not answer."
     assert [answer.status_code for answer in cold] == [503, 503]
     assert [answer.headers["Retry-After"] for answer in cold] == ["5", "5"]
     assert cold[0].json() == {"message": message}

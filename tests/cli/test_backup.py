@@ -211,7 +211,7 @@ def test_a_database_in_use_is_not_restored_into_and_says_so_in_its_log(
     typed("migrate")
     typed("backup", tmp_path / "b", "--passphrase-file", good)
 
-    sentence = "The database holds something already; restore into a new one."
+    sentence = "The database is not empty; restore into a new one."
     assert refused(typed("restore", tmp_path / "b", "--passphrase-file", good)) == sentence
     assert "backup.restore" in typed("audit").stdout.splitlines()[-1]
 
@@ -227,7 +227,7 @@ def test_a_wrong_passphrase_or_another_file_makes_no_database(typed: Typed, good
     ]
 
     assert told == [
-        "The passphrase is not the one that this backup was made with.",
+        "The passphrase is wrong: the backup was made with another one.",
         "The file is no backup of mailsettings.",
         f"{tmp_path / 'none'} cannot be read: No such file or directory.",
     ]

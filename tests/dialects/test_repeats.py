@@ -81,7 +81,7 @@ async def test_another_body_under_the_same_key_is_a_409_and_nothing_happens(
     await post(api, path)
     refused = await post(api, path, body=OTHER_BODIES[path])
 
-    message = "Another request was sent with this key before; use a new key for each request."
+    message = "This idempotency key was used for a different request; use a new key for each request."
     assert refused.status_code == 409
     assert refused.json() == ({"code": "Conflict"} if path == ACTION else {}) | {"message": message}
     assert await happened(api, prober) == 1

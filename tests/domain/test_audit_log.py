@@ -138,7 +138,7 @@ def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> 
 
 @pytest.mark.parametrize("head", [None, AuditHead(1, b"", b"")], ids=["missing", "altered"])
 def test_without_a_sound_note_the_end_of_a_log_is_not_believed(head: AuditHead | None) -> None:
-    assert checked(log(1), head).problem == "The note about the last entry is missing or was altered."
+    assert checked(log(1), head).problem == "The record of the last entry is missing or was altered."
 
 
 def test_of_a_server_without_a_login_none_is_told() -> None:

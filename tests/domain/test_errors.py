@@ -25,18 +25,18 @@ SENTENCES: dict[str, Callable[[], Exception]] = {
     "There is no such mail server.": errors.MailServerNotFound,
     "There is no account named alice.": lambda: errors.AccountNotFound("alice"),
     "An account named alice exists already.": lambda: errors.AccountExists("alice"),
-    "Another request was sent with this key before; use a new key for each request.": (
+    "This idempotency key was used for a different request; use a new key for each request.": (
         errors.IdempotencyKeyReused
     ),
-    "This request was sent before and is still being answered. Try again in 7 seconds.": (
+    "The first request with this idempotency key is still being processed. Try again in 7 seconds.": (
         lambda: errors.RequestInProgress(7)
     ),
-    "This request was sent before and its outcome is not known. "
-    "See what became of it; to make it again, use another key.": errors.OutcomeUnknown,
+    "The outcome of the first request with this idempotency key is unknown. "
+    "Check the current state; to repeat the request, use a new key.": errors.OutcomeUnknown,
     "Too many. Try again in 7 seconds.": lambda: errors.TooManyProbes("Too many.", 7),
-    "The stored secret cannot be read with this key; send it again.": errors.SecretUnreadable,
-    "The access token cannot be checked right now: its issuer does not answer.": errors.IdentityUnavailable,
-    "The settings store is not available right now.": errors.StoreUnavailable,
+    "The stored secret cannot be decrypted with the current keys; send it again.": errors.SecretUnreadable,
+    "The access token cannot be verified right now: its issuer does not answer.": errors.IdentityUnavailable,
+    "The database of this service is not available right now.": errors.StoreUnavailable,
     "There is no key of this id; see `mailsettings keys status`.": KeyUnknown,
     "The key k1 is the current one; run `mailsettings keys rotate` first.": lambda: KeyIsCurrent("k1"),
     "1 secret needs the key k1; run `mailsettings keys reseal` first.": lambda: KeyNeeded("k1", 1),
@@ -70,7 +70,7 @@ def test_a_secret_needed_again_names_all_that_it_hangs_on() -> None:
 
     assert refused.setting is Setting.PASSWORD
     assert refused.problem == (
-        "has to be sent again: the stored one is kept only while host, port, connection security, "
+        "must be sent again: the stored one is kept only while host, port, connection security, "
         "certificate, authentication type, user name, client id and tenant stay as they are."
     )
 

@@ -75,7 +75,7 @@ def test_the_refusal_says_who_changed_it_and_when() -> None:
 @pytest.mark.parametrize(
     ("removed", "said"),
     [
-        (None, "there is none"),
+        (None, "no mail server is stored"),
         (Revision(AT, "bob"), "it was removed by bob at 2026-11-21T10:30:00Z"),
         (Revision(AT), r"it was removed at 2026-11-21T10:30:00Z"),
         (Revision(None, "bob"), r"it was removed by bob\. "),

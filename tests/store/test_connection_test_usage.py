@@ -25,7 +25,7 @@ from support.fakes import ScriptedProber
 
 LONGEST = 45
 ALICE, BOB = (Principal(name, frozenset(Permission)) for name in ("alice", "bob"))
-TOO_MANY = "Too many connection tests of yours are running. Try again in 5 seconds."
+TOO_MANY = "You have too many connection tests running. Try again in 5 seconds."
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 
 
@@ -175,7 +175,7 @@ async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
     others = [await outcome(replica, BOB) for replica in replicas]
 
     assert [*outcomes[:3], *others] == ["made"] * 5
-    assert all(each.startswith("Too many connection tests of yours within a minute.") for each in outcomes[3:])
+    assert all(each.startswith("You started too many connection tests within a minute.") for each in outcomes[3:])
     assert len(prober.asked) == 5
 
 

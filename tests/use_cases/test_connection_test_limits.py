@@ -15,7 +15,7 @@ from mailsettings.use_cases.connection_test_limits import (
 )
 
 ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
-YOURS = "Too many connection tests of yours are running. Try again in 5 seconds."
+YOURS = "You have too many connection tests running. Try again in 5 seconds."
 
 
 def begin(admission: ConnectionTestSlots, caller: Principal, stack: ExitStack) -> None:
@@ -86,7 +86,7 @@ def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest:
     with pytest.raises(TooManyProbes) as refused:
         limits.require_capacity(Usage(begun=2, oldest_seconds=oldest))
 
-    sentence = f"Too many connection tests of yours within a minute. Try again in {wait} seconds."
+    sentence = f"You started too many connection tests within a minute. Try again in {wait} seconds."
     assert (str(refused.value), refused.value.retry_after_seconds) == (sentence, wait)
     assert oldest + wait > USAGE_WINDOW_SECONDS
 

@@ -1,1 +1,1 @@
-"""What is true whatever the protocol. No framework, no input or output, no word of a vendor's."""
+"""The rules that hold for every protocol: no framework, no input or output, no vendor's words."""

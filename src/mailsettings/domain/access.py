@@ -1,4 +1,4 @@
-"""Who may do what: permissions are what our code asks for, grants are the names an organisation hands out."""
+"""Who may do what: the code requires permissions; an organisation assigns grants, which are named sets of them."""
 
 import secrets
 from collections.abc import Mapping
@@ -10,9 +10,10 @@ from mailsettings.domain.setting import Setting
 
 MAX_ACCOUNT_NAME_LENGTH = 255
 MAX_TOKEN_LIFETIME_SECONDS = 366 * 86400
-"""The longest lifetime of an access token, for tokens that have no account; a year from any day."""
+"""The longest lifetime of an access token without an account: a year, leap years included."""
 ISSUER_SEPARATOR = "|"
-"""Stands between the issuer and the name of somebody whom another issuer vouches for; in no name of ours."""
+"""Separates issuer and name of a caller that another issuer authenticated; our own account names never contain
+it."""
 
 
 class Permission(StrEnum):
@@ -28,17 +29,17 @@ class Permission(StrEnum):
 ALL_MAIL_SERVER_PERMISSIONS = frozenset(
     {Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_TEST, Permission.MAIL_SERVERS_WRITE}
 )
-"""All that can be done with mail servers."""
+"""Every permission on mail servers."""
 
 Grants = Mapping[str, frozenset[Permission]]
-"""What each grant, a name for a set of permissions, allows."""
+"""The permissions that each grant stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """From where a caller speaks: the network address, the request by its id, and the API by its name.
+    """Where a request comes from: its network address, its request id, and the name of the API.
 
-    Entries of the audit log have the first two, so two origins are equal by these.
+    Audit log entries hold only the first two, so equality ignores the API.
     """
 
     address: str | None = None
@@ -61,13 +62,13 @@ class Principal:
 
 
 OPERATOR = Principal("operator", frozenset(Permission))
-"""Whoever runs our command line on the machine itself: the files are theirs, so all is allowed."""
+"""The user of the command line on the machine itself, who owns the files and so may do everything."""
 MONITORING = Principal("watch", frozenset())
-"""This program itself, when it looks at mail servers on schedule."""
+"""The program itself when it runs scheduled checks; the audit log names it as the actor."""
 
 
 class AccountKind(StrEnum):
-    """Who logs in by it."""
+    """Who logs in with the account."""
 
     USER = "user"
     CLIENT = "client"
@@ -76,7 +77,7 @@ class AccountKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person or machine that can log in; `grants` are names, looked up at each use."""
+    """A person or machine that can log in; `grants` are names, resolved to permissions at each request."""
 
     name: str
     grants: frozenset[str]
@@ -90,7 +91,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account with the hash of its password; a new password comes with a new `stamp`, which ends old tokens."""
+    """An account with the hash of its password.
+
+    Each new password gets a new `stamp`, which makes tokens with the old stamp invalid.
+    """
 
     account: Account
     password_hash: str = field(repr=False)
@@ -99,9 +103,9 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class TokenClaims:
-    """What a verified access token says.
+    """The content of a verified access token.
 
-    `stamp` is that of the account it was issued to; None where the token speaks for itself.
+    `stamp` is the stamp of its account when it was issued; None for a token without an account.
     """
 
     subject: str
@@ -112,7 +116,7 @@ class TokenClaims:
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
-    """An access token and how many seconds it is good for."""
+    """An access token and its lifetime in seconds."""
 
     text: str = field(repr=False)
     expires_in: int

@@ -1,9 +1,9 @@
-"""The audit log: what is recorded, and the chain of keyed hashes by which tampering shows.
+"""The audit log: its entries, and the chain of keyed hashes that reveals tampering.
 
-Each entry's hash (HMAC-SHA256, RFC 2104) covers the entry and the hash before it; the last one is written down a
-second time, with a hash of its own, so that entries missing at the end show too. Who has the key can forge all
-of it, and who puts back an older state of the whole database is found only by a hash that was noted elsewhere,
-such as in the program's log.
+The hash of each entry (HMAC-SHA256, RFC 2104) covers the entry and the hash before it. The last entry is recorded
+a second time in the head, with a hash of its own, so that missing entries at the end are noticed too. Whoever has
+the key can forge the whole log; and an older copy of the whole database is noticed only by a hash that was
+recorded elsewhere, such as in the program's log.
 """
 
 import hashlib
@@ -20,10 +20,10 @@ KEY_BYTES = 32
 
 
 class Action(StrEnum):
-    """`<thing>.<what is done to it>`; keep alphabetized."""
+    """`<thing>.<action>`: these values are stored, so they never change. Keep alphabetized."""
 
     ACCESS = "access"
-    """Anything that was refused for want of a good token or of a permission."""
+    """A request that was refused because its token was invalid or a permission was missing."""
     ACCOUNT_ADD = "account.add"
     ACCOUNT_REMOVE = "account.remove"
     ACCOUNT_SET_PASSWORD = "account.set-password"  # a name
@@ -37,13 +37,13 @@ class Action(StrEnum):
     MAIL_SERVER_CREATE = "mail-server.create"
     MAIL_SERVER_DELETE = "mail-server.delete"
     MAIL_SERVER_FORGET = "mail-server.forget"
-    """What it was before is not kept any more."""
+    """The earlier versions of a mail server were deleted."""
     MAIL_SERVER_REPLACE = "mail-server.replace"
     MAIL_SERVER_RESTORE = "mail-server.restore"
     MAIL_SERVER_SECRET_EXPIRY = "mail-server.secret-ends"  # a name
     MAIL_SERVER_TEST = "mail-server.test"
     MAIL_SERVER_MONITORING = "mail-server.watch"
-    """A server that worked fails (`failed`), or works again (`done`)."""
+    """A scheduled check found that a working server fails (`failed`) or works again (`done`)."""
     ENCRYPTION_KEY_DROP = "sealing-key.drop"
     ENCRYPTION_KEY_RESEAL = "sealing-key.reseal"
     ENCRYPTION_KEY_ROTATE = "sealing-key.rotate"
@@ -53,12 +53,12 @@ class Action(StrEnum):
 
 
 class AuditOutcome(StrEnum):
-    """How it ended."""
+    """How the action ended."""
 
     BEGUN = "begun"
-    """A test of a mail server, before anything is sent, or a backup, before anything is read.
+    """The start of a connection test, before anything is sent, or of a backup, before anything is read.
 
-    Its end is an entry of its own.
+    A second entry records its end.
     """
     DONE = "done"
     FAILED = "failed"
@@ -67,7 +67,7 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """Who did what to which thing, from where, and how it ended; `details` is JSON that holds no secret."""
+    """Who did what to which target, from where, and with which outcome; `details` is JSON without secrets."""
 
     actor: str | None
     origin: Origin
@@ -79,7 +79,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """A record in its place in the log; `sequence` counts from 1 without a gap, `at` is a `timestamp`."""
+    """A record at its position in the log; `sequence` counts from 1 without gaps, `at` is a `timestamp`."""
 
     sequence: int
     at: str
@@ -89,7 +89,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The last entry, as it was written down a second time; nought and no bytes before the first."""
+    """The second record of the last entry: its number and hash, 0 and empty before the first entry."""
 
     sequence: int
     mac: bytes
@@ -98,47 +98,49 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class AuditChain:
-    """Computes the hashes, by the key of the log."""
+    """Computes the hashes with the key of the log."""
 
     key: bytes = field(repr=False)
 
     def entry(self, before: AuditHead, at: str, record: AuditRecord) -> AuditEntry:
-        """*record* as the entry that follows *before*."""
+        """Return *record* as the entry that follows *before*."""
         sequence = before.sequence + 1
         return AuditEntry(sequence, at, record, self.mac(before.mac, sequence, at, record))
 
     def mac(self, before: bytes, sequence: int, at: str, record: AuditRecord) -> bytes:
-        """The hash of an entry after the one whose hash is *before*."""
+        """Return the hash of an entry that follows the entry with the hash *before*."""
         return self._hash(b"entry", before, _canonical(sequence, at, record))
 
     def head(self, sequence: int = 0, mac: bytes = b"") -> AuditHead:
-        """The end of the log, sealed: an earlier hash of the chain does not pass for the last one."""
+        """Return the head for the last entry; the seal prevents the use of an earlier hash as the last one."""
         return AuditHead(sequence, mac, self._hash(b"head", mac, str(sequence).encode()))
 
     def sealed(self, head: AuditHead | None) -> bool:
-        """Whether *head* is one of ours, for the entry it tells of."""
+        """Return whether *head* was made with this key for the entry that it names."""
         return head is not None and hmac.compare_digest(self.head(head.sequence, head.mac).seal, head.seal)
 
     def request(self, place: str, request: bytes) -> bytes:
-        """What tells two requests in one *place* apart; a plain hash could be tried with guessed passwords."""
+        """Return a keyed hash of *request* in *place*; a plain hash would let guessed passwords be tested."""
         return self._hash(b"request", place.encode(), request)
 
     def _hash(self, purpose: bytes, *parts: bytes) -> bytes:
+        # With the lengths in front, two different splits of the same bytes never have the same hash.
         lengths = b"".join(len(part).to_bytes(8, "big") for part in parts)
         return hmac.digest(self.key, b"|".join([purpose, lengths, *parts]), hashlib.sha256)
 
 
 def timestamp(at: datetime) -> str:
-    """*at* as the log has it: UTC to the microsecond, in a form that sorts as text."""
+    """Return *at* as the log stores it: UTC to the microsecond, in a form that sorts as text."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def details_json(details: Mapping[str, object]) -> str:
-    """*details* in the one spelling that is stored and hashed."""
+    """Return *details* as JSON in the one form that is stored and hashed."""
     return json.dumps(details, sort_keys=True, separators=(",", ":"))
 
 
 def _canonical(sequence: int, at: str, record: AuditRecord) -> bytes:
+    # An array instead of an object: the order of its fields never depends on a library's sorting.
     origin = record.origin
     fields = [
         *(sequence, at, record.actor, origin.address, origin.request_id),

@@ -12,11 +12,11 @@ _NOTED = re.compile(r"([0-9]{1,15}):((?:[0-9a-f]{2}){1,32})")
 
 
 class WitnessUnreadable(Exception):
-    """What is noted outside the database cannot be read, or is something else; `str()` is one sentence."""
+    """The record outside the database is unreadable or malformed; `str()` is one sentence."""
 
 
 class WitnessUnwritable(Exception):
-    """Nothing can be noted there; `str()` is one sentence. `expected`: the directory is not for writing."""
+    """The record cannot be written; `str()` is one sentence. `expected`: the directory is read-only by design."""
 
     def __init__(self, problem: str, *, expected: bool = False) -> None:
         super().__init__(problem)
@@ -25,7 +25,7 @@ class WitnessUnwritable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class WitnessedEntry:
-    """Number and hash of an entry; the hash may be shortened. `place` says where it is noted."""
+    """Number and hash of an entry; the hash may be shortened. `place` says where it is recorded."""
 
     sequence: int
     mac: bytes
@@ -33,7 +33,7 @@ class WitnessedEntry:
 
     @classmethod
     def parse(cls, text: str, place: str = "") -> Self:
-        """Read `NUMBER:HASH`. Raises `ValueError`."""
+        """Parse `NUMBER:HASH`. Raises `ValueError`."""
         found = _NOTED.fullmatch(text)
         if found is None:
             raise ValueError("not a number and a hash")
@@ -43,13 +43,13 @@ class WitnessedEntry:
         return f"{self.sequence}:{self.mac.hex()}"
 
     def differs(self, entry: AuditEntry) -> str | None:
-        """Say what is wrong where *entry*, which has the same number, is another one."""
+        """Return what is wrong if *entry*, which has the same number, is a different entry."""
         if hmac.compare_digest(entry.mac[: len(self.mac)], self.mac):
             return None
         return f"Entry {self.sequence} is not the one that {self._noted}."
 
     def missing(self, last: int) -> str:
-        """Say that the log ends at entry *last*, before this one."""
+        """Return the sentence that the log ends at entry *last*, before this one."""
         return f"The log ends at entry {last}; entry {self.sequence} {self._noted}."
 
     @property
@@ -58,10 +58,10 @@ class WitnessedEntry:
 
 
 class AuditLogCheck:
-    """Goes along the log from its first entry; `problem` is the first thing found wrong, in a sentence.
+    """Checks the log entry by entry from the first; `problem` is a sentence about the first fault.
 
-    *head* is what was written down about the last entry, *seen* what was noted outside the database. The log may
-    grow while it is read, so more entries than the head tells of are no fault.
+    *head* is the second record of the last entry, *seen* are entries recorded outside the database. The log may
+    grow while it is read, so entries after the head are not a fault.
     """
 
     def __init__(self, chain: AuditChain, head: AuditHead | None, seen: Sequence[WitnessedEntry] = ()) -> None:
@@ -73,14 +73,14 @@ class AuditLogCheck:
         self.problem: str | None = None
 
     def take(self, entries: Iterable[AuditEntry]) -> None:
-        """The next entries, in the order of their numbers; nothing is looked at after a problem."""
+        """Check the next entries, in the order of their numbers; after a problem, ignore them."""
         for entry in entries:
             if self.problem is None:
                 self.problem = self._problem_of(entry)
                 self.sequence, self.mac = entry.sequence, entry.mac
 
     def end(self) -> None:
-        """There are no more entries."""
+        """Check what can be checked only after the last entry."""
         if self.problem is None:
             self.problem = self._problem_at_end()
 
@@ -98,7 +98,7 @@ class AuditLogCheck:
             if seen.sequence > self.sequence:
                 return seen.missing(self.sequence)
         if head is None or not self._chain.sealed(head):
-            return "The note about the last entry is missing or was altered."
+            return "The record of the last entry is missing or was altered."
         if head.sequence > self.sequence:
             return f"The log ends at entry {self.sequence}; {head.sequence} entries were written."
         return None

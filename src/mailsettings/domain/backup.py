@@ -1,6 +1,6 @@
-"""What can be told about a backup, and why one is refused. Nothing of what it holds is in here.
+"""Facts about a backup, and the errors of making and restoring one. Its content is the store's business.
 
-Only the command line makes and restores them, so these errors are none of those that APIs have words for.
+Only the command line makes and restores backups, so no API translates these errors.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """Which one it is, when it was made (a `timestamp`), and by which version of the program."""
+    """The id of a backup, when it was made (a `timestamp`), and the version of the program that made it."""
 
     id: str
     made_at: str
@@ -18,33 +18,33 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class CopyResult:
-    """How many rows were written to or read from a backup, and the places of the secrets that do not open."""
+    """The number of rows that were copied, and the locations of secrets that could not be decrypted."""
 
     rows: int
     unreadable: Sequence[str]
 
 
 class BackupError(Exception):
-    """Base: nothing was made or restored; `str()` is one sentence."""
+    """Base: no backup was made or restored; `str()` is one sentence."""
 
 
 class BackupUnusable(BackupError):
-    """A file that is no backup, is not whole, or is not for this version of the program."""
+    """The file is not a backup, is incomplete or damaged, or does not fit this version of the program."""
 
 
 class WrongPassphrase(BackupError):
-    """A backup, but not one that was made with this passphrase."""
+    """The backup was made with another passphrase."""
 
     def __init__(self) -> None:
-        super().__init__("The passphrase is not the one that this backup was made with.")
+        super().__init__("The passphrase is wrong: the backup was made with another one.")
 
 
 class BackupNotWritten(BackupError):
-    """The file of a backup cannot be written, or there is one of its name already."""
+    """The backup file cannot be written, or a file with its name exists already."""
 
 
 class DatabaseNotEmpty(BackupError):
-    """The database to restore into holds something."""
+    """The database to restore into is not empty."""
 
     def __init__(self) -> None:
-        super().__init__("The database holds something already; restore into a new one.")
+        super().__init__("The database is not empty; restore into a new one.")

@@ -14,7 +14,7 @@ from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
 
 _PANIC = "PanicException"
-"""What a defect in the Rust part of the library raises: a `BaseException` that no module exports."""
+"""The library raises this for a defect in its Rust part: a `BaseException` that no module exports."""
 
 
 class CertificateUnreadable(ValueError):
@@ -51,12 +51,12 @@ def require_readable(certificate: x509.Certificate) -> None:
 def reading(problem: str) -> Iterator[None]:
     """Raise `CertificateUnreadable` with *problem* for any error of the library in the block.
 
-    The library reads most parts only when they are asked for. It documents no base class for what it raises then:
-    besides `ValueError` there are `TypeError`, `InvalidVersion`, `DuplicateExtension`, `UnsupportedAlgorithm`.
+    The library parses most parts at their first access. It documents no base class for its errors: besides
+    `ValueError` it raises `TypeError`, `InvalidVersion`, `DuplicateExtension` and `UnsupportedAlgorithm`.
     """
     try:
         with warnings.catch_warnings():
-            # It warns of serial numbers that are not positive; RFC 5280 4.1.2.2 asks readers to accept them.
+            # The library warns about serial numbers that are not positive; RFC 5280 4.1.2.2 asks to accept them.
             warnings.simplefilter("ignore")
             yield
     except x509.InvalidVersion as error:
@@ -73,7 +73,7 @@ def _read_extensions(certificate: x509.Certificate) -> None:
     try:
         _ = certificate.extensions
     except x509.UnsupportedGeneralNameType:
-        # RFC 5280 4.2.1.6 has kinds of names that this library does not know; OpenSSL, which verifies, does.
+        # The library lacks some kinds of names in RFC 5280 4.2.1.6; OpenSSL, which verifies, knows them.
         return
 
 
@@ -88,13 +88,13 @@ class SystemTrust:
 
 @dataclass(frozen=True, slots=True)
 class CustomTrust:
-    """Only these certificates, authorities or the server's own; `pem` is kept as it was given."""
+    """Only these certificates, of authorities or of the server itself; `pem` is stored as it was given."""
 
     pem: str
 
     @classmethod
     def parse(cls, pem: str) -> Self:
-        """Accept one to ten PEM certificates. Raises `InvalidSetting` for anything else, keys above all."""
+        """Parse one to ten PEM certificates. Raises `InvalidSetting` for anything else, above all private keys."""
         if len(pem) > MAX_PEM_LENGTH:
             raise _refused(f"must not be longer than {MAX_PEM_LENGTH} characters.")
         if "PRIVATE KEY" in pem:
@@ -115,11 +115,11 @@ Trust = SystemTrust | CustomTrust
 
 
 def _require_usable(given: CustomTrust) -> None:
-    """Raise `CertificateUnreadable` for what our library or OpenSSL would reject or leave out later."""
+    """Raise `CertificateUnreadable` for certificates that the library or OpenSSL would later reject or skip."""
     certificates = read_pem(given.pem)
     if len(certificates) > MAX_CERTIFICATES:
         raise CertificateUnreadable(f"must not hold more than {MAX_CERTIFICATES} certificates.")
-    # The library passes over blocks that are cut off or hold something else.
+    # The library silently skips truncated blocks and blocks of other types.
     if given.pem.count("-----BEGIN ") != len(certificates):
         raise CertificateUnreadable("must hold nothing but whole certificates.")
     for certificate in certificates:

@@ -25,7 +25,7 @@ from mailsettings.domain.setting import Setting
 
 @dataclass(frozen=True, slots=True)
 class StateTags:
-    """Some states of a mail server, see `StoredMailServer.tag`; None for all that there are."""
+    """A set of states of a mail server, by `StoredMailServer.tag`; None for every state that exists."""
 
     listed: frozenset[str] | None = None
 
@@ -35,9 +35,10 @@ class StateTags:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """A change is made only to a server in one of these states, and in none of those (None: nothing is said).
+    """A change applies only to a server in a state of `one_of` and in none of `none_of` (None: no condition).
 
-    `weak` are states that the caller names beside `one_of` without being sure: they are not enough.
+    `weak` has states that the caller named in addition to `one_of` with weak tags, which do not suffice
+    (RFC 9110 13.1.1: If-Match uses the strong comparison).
     """
 
     one_of: StateTags | None = None
@@ -45,9 +46,9 @@ class Precondition:
     weak: StateTags = StateTags(frozenset())
 
     def require(self, stored: StoredMailServer | None, removed: Revision | None = None) -> None:
-        """Raise `PreconditionFailed` unless it holds for *stored*; *removed* tells how the last one went.
+        """Raise `PreconditionFailed` unless *stored* meets it; *removed* describes the removal of the last one.
 
-        Raise `WeakPrecondition` where *stored* is in a state that is named weakly only.
+        Raise `WeakPrecondition` if the caller named the state of *stored* only with a weak tag.
         """
         meant = self.one_of is None or stored in self.one_of
         if meant and (self.none_of is None or stored not in self.none_of):
@@ -56,37 +57,37 @@ class Precondition:
             raise WeakPrecondition
         if stored is not None:
             raise PreconditionFailed(f"it was changed{stored.revision}")
-        raise PreconditionFailed("there is none" if removed is None else f"it was removed{removed}")
+        raise PreconditionFailed("no mail server is stored" if removed is None else f"it was removed{removed}")
 
 
 NO_PRECONDITION = Precondition()
-"""Of callers that do not say what they take to be stored."""
+"""For callers that expect no particular state."""
 
 
 class SecretInput(Enum):
-    """What a caller said about the secret."""
+    """What a request says about the secret."""
 
     GIVEN = "given"
-    """The new server holds what is to be stored, be it nothing."""
+    """The new server holds the secret to store, or none."""
     KEPT = "kept"
-    """The placeholder that this API shows was sent back: the stored secret is to stay."""
+    """The request has the placeholder that this API shows: the stored secret stays."""
     PLACEHOLDER = "placeholder"
-    """Another placeholder was sent, which stands for no stored secret."""
+    """The request has another placeholder, which stands for no stored secret."""
     OMITTED = "unsaid"
-    """Nothing was said: the stored secret stays, if there is one."""
+    """The request does not mention the secret: a stored one stays."""
 
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """What a caller wants stored.
+    """The server that a caller wants to store.
 
-    `keeps` are the settings that the request has no word for; see
-    docs/decisions/0003-leave-what-an-api-cannot-say.md. Each stays as it is stored:
+    `keeps` has the settings that the request cannot express; see
+    docs/decisions/0003-leave-what-an-api-cannot-say.md. Each of them stays as it is stored:
 
-    - `CERTIFICATE`: which certificates are trusted, also while there is no encryption;
-    - `DEFAULT_CREDENTIALS`: the machine's own login, where the request has no login;
-    - `CLIENT_ID`: the OAuth2 login, where the request has its user name and no password;
-    - `SENDER_NAME`: that mails have no display name, where the request repeats the address in its place.
+    - `CERTIFICATE`: the trusted certificates, even while the connection is not encrypted;
+    - `DEFAULT_CREDENTIALS`: the login of the machine itself, if the request has no login;
+    - `CLIENT_ID`: the OAuth2 login, if the request has its user name and no password;
+    - `SENDER_NAME`: a sender without a display name, if the request repeats the address in its place.
     """
 
     server: MailServer
@@ -94,10 +95,10 @@ class Replacement:
     keeps: frozenset[Setting] = frozenset()
 
     def onto(self, stored: MailServer | None) -> MailServer:
-        """The server to store in place of *stored* (None: there is none).
+        """Return the server to store in place of *stored* (None: none is stored).
 
-        Raises `SecretNeededAgain` when the stored secret would meet another destination, `NoSecretStored` when a
-        placeholder stands for nothing, and `InvalidSetting` for a placeholder that this API does not show.
+        Raises `SecretNeededAgain` if the stored secret would go to another destination, `NoSecretStored` if a
+        placeholder stands for no secret, and `InvalidSetting` for a placeholder that this API does not show.
         """
         server = self.server if stored is None else self._with_what_stays(stored)
         if self.secret is SecretInput.GIVEN:
@@ -107,12 +108,12 @@ class Replacement:
         if self.secret is SecretInput.PLACEHOLDER:
             raise InvalidSetting(_secret_setting(self.server), "is a placeholder, not a secret; send the secret.")
         if stored.destination() != server.destination():
-            # By the name of what was sent: an API without OAuth2 has no client secret to send.
+            # Name the secret of the login that was sent: an API without OAuth2 has no field for a client secret.
             raise SecretNeededAgain(_secret_setting(self.server))
         return server.with_secret(stored.secret)
 
     def _onto_no_secret(self, stored: MailServer | None, server: MailServer) -> MailServer:
-        """What was read may be sent back, although its placeholder stands for no secret."""
+        """Accept an unchanged server as it was read, although its placeholder stands for no secret."""
         unchanged = stored is not None and stored.destination() == server.destination()
         if self.secret is SecretInput.OMITTED or (self.secret is SecretInput.KEPT and unchanged):
             return server
@@ -129,7 +130,7 @@ class Replacement:
         return server
 
     def _authentication(self, stored: Authentication) -> Authentication:
-        """The stored login, without its secret, where the request shows it as this API does."""
+        """Return the stored login, without its secret, if the request shows it as this API does."""
         sent = self.server.authentication
         is_unsaid = self.secret is SecretInput.OMITTED
         match stored:

@@ -12,7 +12,7 @@ USAGE_WINDOW_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How many of its tests run, how many began in the last minute, and how long ago the first of those did."""
+    """The caller's running tests, those begun in the last minute, and the age of the oldest of these."""
 
     running: int = 0
     begun: int = 0
@@ -33,7 +33,7 @@ class ProbeStage(StrEnum):
 
 
 class Outcome(StrEnum):
-    """How a stage ended; UNKNOWN: the server may have done it, we cannot tell."""
+    """How a stage ended; UNKNOWN means that the server may or may not have done it."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
 
 
 class FailureCode(StrEnum):
-    """Why a probe failed: stable names, meant for programs; `domain/findings` says what each means."""
+    """Why a test failed: stable names for programs; `domain/findings` explains each of them."""
 
     ACCOUNT_DISABLED = "account_disabled"
     ADDRESS_NOT_ALLOWED = "address_not_allowed"
@@ -112,7 +112,7 @@ class FailureCode(StrEnum):
 
 
 class WarningCode(StrEnum):
-    """What works today and deserves a look: stable names; `domain/findings` says what each means."""
+    """What works and should still be changed: stable names; `domain/findings` explains each of them."""
 
     ADDRESS_UNREACHABLE = "address_unreachable"
     CERTIFICATE_EXPIRES_SOON = "certificate_expires_soon"
@@ -126,7 +126,7 @@ SettingValue = ConnectionSecurity | int | str
 
 @dataclass(frozen=True, slots=True)
 class SuggestedChange:
-    """A setting to look at; `current` and `suggested` are None where they are secret or not known."""
+    """A setting to check or change; `current` and `suggested` are None if they are secret or unknown."""
 
     setting: Setting
     current: SettingValue | None = None
@@ -135,7 +135,7 @@ class SuggestedChange:
 
 @dataclass(frozen=True, slots=True)
 class SettingStep:
-    """A step that changes *setting*; an API that has no field for it says where else that can be done."""
+    """A step that changes *setting*; an API without a field for it says where else to change it."""
 
     setting: Setting
     text: str
@@ -145,12 +145,12 @@ class SettingStep:
 
 
 Steps = tuple[str | SettingStep, ...]
-"""What to do, in the order of what to try first."""
+"""What the user can do, the most promising step first."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailure:
-    """Why the probe failed: a title, a sentence, what to do in steps, and the settings to change."""
+    """Why the test failed: a title, a sentence, the steps to take, and the settings to change."""
 
     code: FailureCode
     stage: ProbeStage
@@ -163,7 +163,7 @@ class ProbeFailure:
 
 @dataclass(frozen=True, slots=True)
 class ProbeWarning:
-    """Something that works and should not stay as it is."""
+    """Something that works and should still be changed."""
 
     code: WarningCode
     explanation: str
@@ -172,7 +172,7 @@ class ProbeWarning:
 
 @dataclass(frozen=True, slots=True)
 class StageObservation:
-    """What was seen in one stage; `mechanism` is the login's, `write_audit_entry` whatever fits nowhere else."""
+    """The observations of one stage; `mechanism` is that of the login, `write_audit_entry` holds anything else."""
 
     attempts: tuple[AddressAttempt, ...] = ()
     greeting: ServerGreeting | None = None
@@ -184,7 +184,7 @@ class StageObservation:
 
 @dataclass(frozen=True, slots=True)
 class StageReport:
-    """One stage of one probe."""
+    """The result of one stage."""
 
     stage: ProbeStage
     outcome: Outcome
@@ -194,7 +194,7 @@ class StageReport:
 
 @dataclass(frozen=True, slots=True)
 class ProbeReport:
-    """The whole of one connection test: every stage, in the order of the wire."""
+    """The result of one connection test, with every stage in the order of the protocol."""
 
     stages: tuple[StageReport, ...]
     failure: ProbeFailure | None = None
@@ -203,5 +203,5 @@ class ProbeReport:
 
     @property
     def succeeded(self) -> bool:
-        """Whether every stage that was asked for passed."""
+        """Whether every requested stage passed."""
         return self.failure is None

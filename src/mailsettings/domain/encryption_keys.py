@@ -1,4 +1,4 @@
-"""What can be told about the keys that secrets are sealed with, and why one has to stay. No key is in here."""
+"""Facts about the encryption keys, and the reasons why a key cannot be dropped; no key itself is in here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from mailsettings.domain.errors import KeyRefused
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKey:
-    """One key, by its id."""
+    """Facts about one encryption key."""
 
     key_id: str
     is_current: bool
-    """Whether it seals what is stored from now on."""
+    """Whether this key seals new secrets."""
     is_available: bool
-    """Whether we have it; one that the database knows may be missing in our file."""
+    """Whether the key file has it; a key that the database knows may be missing there."""
     secrets: int
-    """How many secrets are sealed with it."""
+    """The number of secrets that are sealed with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptionKeyReport:
-    """All keys, and the places of the secrets that cannot be opened."""
+    """All keys, and the locations of the secrets that cannot be decrypted."""
 
     keys: Sequence[EncryptionKey]
     unreadable: Sequence[str]
@@ -29,9 +29,9 @@ class EncryptionKeyReport:
 
 @dataclass(frozen=True, slots=True)
 class ResealResult:
-    """How many secrets were sealed anew, and the places of those that could not be opened and are as they were.
+    """The number of resealed secrets, and the locations of unreadable ones, which are unchanged.
 
-    `unmarked` is the path of a file of keys that still opens secrets of the first format and is not ours to write.
+    `unmarked` is the path of a read-only key file that still opens secrets of the first format.
     """
 
     count: int = 0
@@ -43,21 +43,21 @@ class ResealResult:
 
 
 class KeyUnknown(KeyRefused):
-    """No key has this id."""
+    """No encryption key has this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no key of this id; see `mailsettings keys status`.")
 
 
 class KeyIsCurrent(KeyRefused):
-    """It is the key that seals."""
+    """The key seals new secrets."""
 
     def __init__(self, key_id: str) -> None:
         super().__init__(f"The key {key_id} is the current one; run `mailsettings keys rotate` first.")
 
 
 class KeyNeeded(KeyRefused):
-    """Secrets are sealed with it."""
+    """Stored secrets need the key."""
 
     def __init__(self, key_id: str, secrets: int) -> None:
         needed = "1 secret needs" if secrets == 1 else f"{secrets} secrets need"

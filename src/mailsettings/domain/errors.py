@@ -1,41 +1,41 @@
-"""Everything that can go wrong in the words of the domain; what it means over HTTP is a dialect's business.
+"""The errors of the domain. How each of them looks over HTTP is the dialect's decision.
 
 MailSettingsError
-├── NotAuthenticated        no access token, or one that is not good
+├── NotAuthenticated        the access token is missing or invalid
 ├── LoginRefused            wrong name or password
-├── PermissionDenied        a good token that does not allow this
+├── PermissionDenied        the token is valid and does not allow this
 ├── InvalidSetting          a value that cannot be stored or tested
-│   ├── NoSecretStored      a placeholder was sent, and there is nothing that it could stand for
+│   ├── NoSecretStored      a placeholder was sent, and no secret is stored
 │   └── SecretNeededAgain   the stored secret was given for another destination
 ├── NotFound
 │   ├── MailServerNotFound
 │   ├── NoSuchVersion       of a mail server
 │   └── AccountNotFound
-├── KeyRefused              a key that cannot be dropped
+├── KeyRefused              the key cannot be dropped
 ├── AccountExists
-├── PreconditionFailed        what is stored is not what the caller takes it to be
-│   └── WeakPrecondition    it may be, and the caller is not sure
-├── IdempotencyError           a request that came before under the same key, and is not answered like it
+├── PreconditionFailed        the stored state is not the one that the caller expects
+│   └── WeakPrecondition    the caller named the expected state only weakly
+├── IdempotencyError           the idempotency key was used before, and the request has no result to repeat
 │   ├── IdempotencyKeyReused
 │   ├── RequestInProgress
 │   └── OutcomeUnknown
-├── TooMany                 more than is let in; later it is
-│   ├── TooManyLogins       too many failed ones, or too many at once
-│   └── TooManyProbes       connection tests
-├── SecretUnreadable        a sealed secret that does not open with our key
-├── IdentityUnavailable     the issuer of a token is away, and its keys are not known
-└── StoreUnavailable        the database is away; trying again later may help
+├── TooMany                 a limit was reached; a later request may succeed
+│   ├── TooManyLogins       too many failed logins, or too many at once
+│   └── TooManyProbes       too many connection tests
+├── SecretUnreadable        a sealed secret cannot be decrypted
+├── IdentityUnavailable     the issuer of a token does not answer, and its keys are not known
+└── StoreUnavailable        the database does not answer; a later request may succeed
 """
 
 from mailsettings.domain.setting import Setting
 
 
 class MailSettingsError(Exception):
-    """Base of all facts the domain reports as errors; `str()` is one sentence that holds no secret."""
+    """Base of all errors of the domain; `str()` is one sentence without secrets."""
 
 
 class NotAuthenticated(MailSettingsError):
-    """The caller showed no access token (`presented` is false) or one that is not good."""
+    """The request has no access token (`presented` is false) or an invalid one."""
 
     def __init__(self, problem: str, *, presented: bool) -> None:
         super().__init__(problem)
@@ -43,14 +43,14 @@ class NotAuthenticated(MailSettingsError):
 
 
 class LoginRefused(MailSettingsError):
-    """The name is unknown or the password wrong; which of the two is never said."""
+    """The name is unknown or the password is wrong; the caller never learns which."""
 
     def __init__(self) -> None:
         super().__init__("The user name or the password is wrong.")
 
 
 class PermissionDenied(MailSettingsError):
-    """The principal is known and may not do this."""
+    """The caller is authenticated and lacks the permission."""
 
     def __init__(self, permission: str) -> None:
         super().__init__(f"This needs the permission {permission}.")
@@ -67,36 +67,36 @@ class InvalidSetting(MailSettingsError):
 
 
 class NoSecretStored(InvalidSetting):
-    """A placeholder was sent in place of a secret, and no secret is stored."""
+    """The caller sent a placeholder instead of a secret, and no secret is stored."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting, "is a placeholder, and no secret is stored; send the secret.")
 
 
 class SecretNeededAgain(InvalidSetting):
-    """A change would send the stored secret to a destination it was not given for."""
+    """The change would send the stored secret to a destination that it was not given for."""
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(
             setting,
-            "has to be sent again: the stored one is kept only while host, port, connection security, "
+            "must be sent again: the stored one is kept only while host, port, connection security, "
             "certificate, authentication type, user name, client id and tenant stay as they are.",
         )
 
 
 class NotFound(MailSettingsError):
-    """Something named by the caller does not exist."""
+    """The resource that the caller named does not exist."""
 
 
 class MailServerNotFound(NotFound):
-    """No mail server is stored under this id, or none at all."""
+    """No mail server is stored with this id, or no default mail server is stored."""
 
     def __init__(self) -> None:
         super().__init__("There is no such mail server.")
 
 
 class NoSuchVersion(NotFound):
-    """The mail server was never in this version, or it is not kept any more; None for the one before the last."""
+    """The mail server never had this version, or the version was deleted; None asks for the previous one."""
 
     def __init__(self, version: int | None) -> None:
         super().__init__(
@@ -114,7 +114,7 @@ class AccountNotFound(NotFound):
 
 
 class KeyRefused(MailSettingsError):
-    """A key, one that seals or one that signs, cannot be dropped; only the command line asks for it."""
+    """An encryption or signing key cannot be dropped; only the command line drops keys."""
 
 
 class AccountExists(MailSettingsError):
@@ -125,51 +125,51 @@ class AccountExists(MailSettingsError):
 
 
 class PreconditionFailed(MailSettingsError):
-    """What is stored is not in a state that the caller named; nothing was changed."""
+    """The stored mail server is not in a state that the caller expects; nothing was changed."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"The mail server is not what you take it to be: {why}. Read it again.")
+        super().__init__(f"The mail server is not in the expected state: {why}. Read it again.")
 
 
 class WeakPrecondition(PreconditionFailed):
-    """The caller names the stored state, but only as equivalent to what it has seen."""
+    """The caller named the stored state only weakly, as equivalent to the state that it has seen."""
 
     def __init__(self) -> None:
-        super().__init__("its state is named weakly")
+        super().__init__("a weak tag does not identify a state")
 
 
 class IdempotencyError(MailSettingsError):
-    """Base: the key of this request was used before, and there is no answer to give again."""
+    """Base: the idempotency key was used before, and there is no result to repeat."""
 
 
 class IdempotencyKeyReused(IdempotencyError):
-    """Under the same key there was another request."""
+    """The caller used the same key for a different request."""
 
     def __init__(self) -> None:
-        super().__init__("Another request was sent with this key before; use a new key for each request.")
+        super().__init__("This idempotency key was used for a different request; use a new key for each request.")
 
 
 class RequestInProgress(IdempotencyError):
-    """The first one is not done yet."""
+    """The first request with this key has not ended yet."""
 
     def __init__(self, retry_after_seconds: int) -> None:
-        problem = "This request was sent before and is still being answered."
+        problem = "The first request with this idempotency key is still being processed."
         super().__init__(f"{problem} Try again in {retry_after_seconds} seconds.")
         self.retry_after_seconds = retry_after_seconds
 
 
 class OutcomeUnknown(IdempotencyError):
-    """The first one was begun, and nobody is left to tell how it ended."""
+    """The first request with this key began, and its outcome was lost, for example with its process."""
 
     def __init__(self) -> None:
         super().__init__(
-            "This request was sent before and its outcome is not known. "
-            "See what became of it; to make it again, use another key."
+            "The outcome of the first request with this idempotency key is unknown. "
+            "Check the current state; to repeat the request, use a new key."
         )
 
 
 class TooMany(MailSettingsError):
-    """Base: more of something than is let in; nothing was done."""
+    """Base: a limit was reached; nothing was done."""
 
     def __init__(self, problem: str, retry_after_seconds: int) -> None:
         super().__init__(f"{problem} Try again in {retry_after_seconds} seconds.")
@@ -177,29 +177,29 @@ class TooMany(MailSettingsError):
 
 
 class TooManyLogins(TooMany):
-    """Logins by this name or from this address failed too often, or too many came at once."""
+    """Logins with this name or from this address failed too often, or too many are waiting."""
 
 
 class TooManyProbes(TooMany):
-    """More connection tests than are let in at once or within a minute; nothing was tested."""
+    """The limit of concurrent connection tests or of tests within a minute was reached; no test ran."""
 
 
 class SecretUnreadable(MailSettingsError):
-    """A sealed secret does not open: damaged, moved to another place, or sealed with another key."""
+    """A sealed secret cannot be decrypted: it is damaged, was moved, or was sealed with another key."""
 
     def __init__(self) -> None:
-        super().__init__("The stored secret cannot be read with this key; send it again.")
+        super().__init__("The stored secret cannot be decrypted with the current keys; send it again.")
 
 
 class IdentityUnavailable(MailSettingsError):
-    """Whether a token is good cannot be told: its issuer's keys are not to be had, now."""
+    """The token cannot be verified, because the keys of its issuer are not available now."""
 
     def __init__(self) -> None:
-        super().__init__("The access token cannot be checked right now: its issuer does not answer.")
+        super().__init__("The access token cannot be verified right now: its issuer does not answer.")
 
 
 class StoreUnavailable(MailSettingsError):
-    """The database does not answer, or not in time."""
+    """The database does not answer, or not within its time limit."""
 
     def __init__(self) -> None:
-        super().__init__("The settings store is not available right now.")
+        super().__init__("The database of this service is not available right now.")

@@ -19,12 +19,12 @@ from mailsettings.domain.secret import is_same_secret
 from mailsettings.domain.setting import Setting
 
 MAX_VERSIONS = 50
-"""Of each server, and as many in all of those that were removed."""
+"""For each server, and for all removed servers together."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailServerVersion:
-    """A server as one change left it; `server` is None where that change removed it."""
+    """A mail server after one change; `server` is None if the change removed it."""
 
     server_id: int
     version: int
@@ -34,10 +34,10 @@ class MailServerVersion:
 
 
 def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> str | None:
-    """What *now* did to the secret that the version *before* it had: set, replaced, removed or kept.
+    """Return how *now* changed the secret of the version *before* it: set, replaced, removed or kept.
 
-    None where there was none to begin with, and where the version before is not kept. A secret that is given again
-    is a replacement, even if it is the same: the words confirm no guess.
+    Return None if neither version has a secret, or if the earlier version was deleted. A secret that was given
+    again counts as replaced even if it is the same, so that the answer confirms no guess.
     """
     if before is None and now.version > 1:
         return None
@@ -48,7 +48,7 @@ def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> s
 
 
 def find_version(past: Sequence[MailServerVersion], version: int | None) -> MailServer:
-    """What the server was in *version*, or before its last change (None). *past* is newest first.
+    """Return the server as it was in *version*, or before its last change (None). *past* is newest first.
 
     Raises `NoSuchVersion`.
     """
@@ -67,7 +67,7 @@ _LOGINS: Mapping[type[Authentication], str] = {
 
 
 def difference(before: MailServer | None, after: MailServer | None) -> dict[str, dict[str, object]]:
-    """Each setting that differs, with `before` and `after`; a secret that a caller gives always differs."""
+    """Return each setting that differs, with `before` and `after`; a newly given secret always differs."""
     old, new = described(before), described(after)
     return {
         str(setting): {"before": old.get(setting), "after": new.get(setting)}
@@ -77,7 +77,7 @@ def difference(before: MailServer | None, after: MailServer | None) -> dict[str,
 
 
 def described(server: MailServer | None) -> dict[Setting, object]:
-    """All settings as plain values; certificates by their hash, secrets by their random label."""
+    """Return all settings as plain values: certificates as their hash, secrets as their random label."""
     if server is None:
         return {}
     login = server.authentication
@@ -97,7 +97,7 @@ def described(server: MailServer | None) -> dict[Setting, object]:
 
 
 def secret_setting(login: Authentication) -> Setting:
-    """What the secret of *login* is called."""
+    """Return the setting that holds the secret of *login*."""
     return Setting.CLIENT_SECRET if isinstance(login, OAuth2ClientCredentials) else Setting.PASSWORD
 
 

@@ -1,21 +1,21 @@
-"""A request that is to be answered once, however often it is sent, and what is remembered of it."""
+"""Idempotency: a request that is executed once, however often it is sent, and the result that is remembered."""
 
 from dataclasses import dataclass, field
 
 from mailsettings.domain.connection_test import ProbeReport
 
 REMEMBERED_SECONDS = 24 * 3600
-"""How long it is remembered after it was answered."""
+"""How long a result is remembered."""
 
 IdempotentResult = int | str | ProbeReport
-"""What came of a request: the id of what was made, the state of what was restored, or what a test found."""
+"""The result of a request: the id of a created server, the state of a restored one, or the report of a test."""
 
 
 @dataclass(slots=True)
 class IdempotencyKey:
-    """The key by which a caller marks the repeats of one request, and the request, which may hold a password.
+    """The key that a caller sends with each repeat of one request, and the request, which may hold a password.
 
-    `replayed` is set as soon as it is answered with what came of an earlier one.
+    `replayed` becomes true when the result of an earlier request answers this one.
     """
 
     key: str = field(repr=False)
@@ -25,7 +25,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class PreviousRequest:
-    """The same request as it came before; `result` is None as long as none is known."""
+    """An earlier request with the same key; `result` is None while its result is unknown."""
 
     result: IdempotentResult | None
     age_seconds: float

@@ -1,8 +1,8 @@
 """Login throttling: how failed logins are counted, and how long the next login has to wait.
 
-Failures are counted for each account and neighbourhood together, so that an attacker makes its own neighbourhood
-wait and not the owner of the account. Limits on what many neighbourhoods do together are higher, end by
-themselves, and do not hold for a neighbourhood that is known: from which the account has logged in lately.
+Failures are counted for each pair of account and client network, so an attacker delays its own network and not the
+owner of the account. The limits on several networks together are higher, end by themselves, and do not apply to
+known networks: those from which the account logged in lately.
 See docs/decisions/0012-who-waits-after-failed-logins.md.
 """
 
@@ -12,16 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 KNOWN_NETWORK_SECONDS = 30 * 86400
-"""How long a neighbourhood is known after its last login with an account."""
+"""How long a network stays known after the last login with an account from there."""
 MAX_KNOWN_NETWORKS_PER_ACCOUNT = 50
-"""Known neighbourhoods of one account; the one with the oldest login is forgotten first."""
+"""When an account has more known networks, the one with the oldest login is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Failed logins that have something in common; times are seconds since the epoch.
+    """Failed logins with the same key; times are seconds since the epoch.
 
-    `last_at` is when the last of them was, or when a `FixedWindow` began to count.
+    `last_at` is the time of the last failure, or for a `FixedWindow` the start of its period.
     """
 
     count: int = 0
@@ -29,13 +29,13 @@ class Failures:
     blocked_until: float = 0
 
     def wait_seconds(self, now: float) -> int:
-        """How long until the next login is looked at; 0 for at once."""
+        """Return the seconds until the next login is accepted for checking; 0 for now."""
         return max(0, math.ceil(self.blocked_until - now))
 
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """After `free` failures each one more costs a wait, twice the last one and `max_seconds` at most."""
+    """After `free` failures, each further one doubles the wait, up to `max_seconds`."""
 
     free_failures: int
     first_wait_seconds: float = 5
@@ -43,7 +43,7 @@ class Backoff:
     forgotten_after_seconds: float = 12 * 3600
 
     def after_failure(self, failures: Failures, now: float) -> Failures:
-        """*failures* and one more, now."""
+        """Return *failures* with one more at *now*."""
         forgotten = now - failures.last_at > self.forgotten_after_seconds
         count = 1 if forgotten else failures.count + 1
         return Failures(count, now, now + self._wait(count))
@@ -57,13 +57,13 @@ class Backoff:
 
 @dataclass(frozen=True, slots=True)
 class FixedWindow:
-    """At most `failures` in each period, which begins with the first of them; then a wait until its end."""
+    """At most `failures` in a period that begins with the first failure; then a wait until its end."""
 
     failures: int
     forgotten_after_seconds: float = 3600
 
     def after_failure(self, failures: Failures, now: float) -> Failures:
-        """*failures* and one more, now."""
+        """Return *failures* with one more at *now*."""
         if not 0 <= now - failures.last_at < self.forgotten_after_seconds:
             failures = Failures(0, now)
         count, ends = failures.count + 1, failures.last_at + self.forgotten_after_seconds
@@ -73,15 +73,15 @@ class FixedWindow:
 Limit = Backoff | FixedWindow
 
 ACCOUNT_FROM_NETWORK_LIMIT = Backoff(free_failures=5)
-"""From one neighbourhood. A client of one vendor logs in again three times by itself before it gives up."""
+"""For one account from one client network. One vendor's client retries a login three times before it gives up."""
 NETWORK_LIMIT = Backoff(free_failures=20, forgotten_after_seconds=30 * 60)
-"""Many people may share an address, and no login that succeeds forgets their failures; half an hour without one
-does, or a few in each shift would end in the longest wait after every one."""
+"""For one client network and all accounts. Many people may share an address, so a successful login does not reset
+the count; half an hour without a failure does, or a few failures in each shift would lead to the longest wait."""
 SITE_LIMIT = FixedWindow(45)
-"""From an IPv6 /48, which one customer may have, with 65,536 neighbourhoods in it. One of these alone makes fewer,
-so that it does not make the others wait."""
+"""For an IPv6 /48, which one customer may have and which contains 65,536 client networks. A single one of them
+reaches its own limit first, so it cannot delay the others."""
 ACCOUNT_LIMIT = FixedWindow(100)
-"""From all neighbourhoods that are not known. One network alone makes fewer, even in two of its periods."""
+"""For one account from all networks that are not known. One site alone stays below it, even in two periods."""
 MAX_MEMORY_SECONDS = max(
     limit.forgotten_after_seconds
     for limit in (ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT, SITE_LIMIT, ACCOUNT_LIMIT)
@@ -90,7 +90,7 @@ MAX_MEMORY_SECONDS = max(
 
 @dataclass(frozen=True, slots=True)
 class ThrottleKey:
-    """What some failed logins have in common; `account` is the name where they are of one account."""
+    """The key by which failed logins are counted; `account` is set when the key belongs to one account."""
 
     text: str
     account: str | None = None
@@ -98,29 +98,29 @@ class ThrottleKey:
 
 @dataclass(frozen=True, slots=True)
 class LoginAttempt:
-    """A login by *name* from *address*; None where there is no name or no address to count by."""
+    """A login with *name* from *address*; None where the name or address is unknown."""
 
     name: str | None
     address: str | None
 
     @property
     def client_network(self) -> str:
-        """Where it comes from; empty where that cannot be told."""
+        """The client network of the address; empty if the address is unknown."""
         return client_network(self.address or "")
 
     @property
     def account_from_network(self) -> ThrottleKey:
-        """The failures of this account from this neighbourhood."""
+        """The key for this account from this client network."""
         return ThrottleKey(f"account|{self.name}|from|{self.client_network}", self.name)
 
     @property
     def callers(self) -> tuple[str, ...]:
-        """Who takes a share of what logins cost."""
+        """The network and the account that share the capacity for password hashing."""
         address = () if self.address is None else (f"address|{self.client_network}",)
         return *address, f"account|{self.name}"
 
     def limits(self, *, known: bool) -> Mapping[ThrottleKey, Limit]:
-        """What its failure counts for; *known* spares the neighbourhood what others cause."""
+        """Return the limits that a failure counts for; a *known* network is exempt from the shared ones."""
         limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
             limits[self.account_from_network] = ACCOUNT_FROM_NETWORK_LIMIT
@@ -131,7 +131,7 @@ class LoginAttempt:
         return limits
 
     def _shared_limits(self) -> Mapping[ThrottleKey, Limit]:
-        """The limits on what many neighbourhoods do together."""
+        """Return the limits on several client networks together."""
         limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
             limits[ThrottleKey(f"account|{self.name}", self.name)] = ACCOUNT_LIMIT
@@ -141,7 +141,7 @@ class LoginAttempt:
 
 
 def client_network(address: str) -> str:
-    """An IPv4 address, or the /64 network of an IPv6 one, of which one machine has all the addresses."""
+    """Return an IPv4 address itself, or the /64 of an IPv6 address: one machine may use all of its addresses."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 64), strict=False))
@@ -149,7 +149,7 @@ def client_network(address: str) -> str:
 
 
 def site_network(address: str) -> str | None:
-    """The /48 network of an IPv6 address (RFC 6177: what one site may have); None for all others."""
+    """Return the /48 of an IPv6 address, the size that one site may have (RFC 6177); None for IPv4."""
     parsed = _parsed(address)
     if isinstance(parsed, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((parsed, 48), strict=False))

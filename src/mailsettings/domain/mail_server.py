@@ -13,20 +13,20 @@ from mailsettings.domain.syntax import normalised_host, require_host, require_pr
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Both are None where it was not written down, as by earlier versions of this program."""
+    """Who changed something, and when; None where earlier versions of the program did not record it."""
 
     at: datetime | None = None
     by: str | None = None
 
     def __str__(self) -> str:
-        """` by admin at 2026-11-21T10:00:00Z`, as far as it is known."""
+        """Return ` by admin at 2026-11-21T10:00:00Z`, without the unknown parts."""
         by = "" if self.by is None else f" by {self.by}"
         return by if self.at is None else f"{by} at {self.at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 @dataclass(frozen=True, slots=True)
 class Creation:
-    """Who created something, and through which API; both are None where it was not written down."""
+    """Who created something, and through which API; None where it was not recorded."""
 
     by: str | None = None
     through: str | None = None
@@ -36,7 +36,7 @@ ListedMailServer = tuple[int, str, int, str, str, str | None, str | None, bool |
 """Id, host, port, value of its `ConnectionSecurity`, address and display name of the sender, user name, and
 whether it logs in as the machine itself.
 
-A tuple and nothing more: to make an object of each of a hundred thousand takes longer than to read them.
+A plain tuple, because creating a hundred thousand objects takes longer than reading the rows.
 """
 
 
@@ -47,7 +47,7 @@ MAX_CLIENT_ID_LENGTH = 255
 
 
 class ConnectionSecurity(StrEnum):
-    """How the connection is protected. STARTTLS is a demand, never an offer to go on without."""
+    """How the connection is protected. STARTTLS is required: the connection never continues without it."""
 
     NONE = "none"
     STARTTLS = "starttls"
@@ -56,7 +56,7 @@ class ConnectionSecurity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a mail is from: the `From:` header, and the envelope sender."""
+    """The sender of a mail, in the `From:` header and in the envelope."""
 
     address: str
     display_name: str | None = None
@@ -69,12 +69,12 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class NoAuthentication:
-    """The server takes mail from us without a login."""
+    """The server accepts mail without a login."""
 
 
 @dataclass(frozen=True, slots=True)
 class AmbientCredentials:
-    """The login of the machine itself (.NET's default credentials); `username` is kept, never sent."""
+    """The login of the machine itself (.NET's default credentials); `username` is stored and never sent."""
 
     username: str | None = None
 
@@ -85,7 +85,7 @@ class AmbientCredentials:
 
 @dataclass(frozen=True, slots=True)
 class PasswordAuthentication:
-    """A user name and a password; no password is stored where `password` is None."""
+    """A user name and a password; None means that no password is stored."""
 
     username: str
     password: Secret | None
@@ -118,7 +118,7 @@ Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """What is needed to hand a message to one SMTP server."""
+    """All settings that are needed to send mail through one SMTP server."""
 
     host: str
     port: int
@@ -134,7 +134,7 @@ class MailServer:
 
     @property
     def secret(self) -> Secret | None:
-        """What the server is shown at login, if anything."""
+        """The password or client secret of the login, if it has one."""
         match self.authentication:
             case PasswordAuthentication(password=secret) | OAuth2ClientCredentials(client_secret=secret):
                 return secret
@@ -142,7 +142,7 @@ class MailServer:
                 return None
 
     def with_secret(self, secret: Secret | None) -> "MailServer":
-        """The same server with another secret; unchanged when its login needs none."""
+        """Return the same server with another secret; unchanged if its login has none."""
         match self.authentication:
             case PasswordAuthentication() as login:
                 return replace(self, authentication=replace(login, password=secret))
@@ -152,7 +152,7 @@ class MailServer:
                 return self
 
     def destination(self) -> "Destination":
-        """Who gets to see the secret, and as whose."""
+        """Return the settings that the secret is bound to."""
         login = self.authentication
         return Destination(
             host=normalised_host(self.host),
@@ -168,9 +168,9 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """All that decides who gets to see a secret; made by `MailServer.destination` alone.
+    """All settings that decide which server receives a secret; only `MailServer.destination` creates it.
 
-    A secret, and whatever was had for it, is used where this is equal and nowhere else.
+    A stored secret, and an access token that was obtained with it, is used only for an equal destination.
     """
 
     host: str
@@ -184,13 +184,13 @@ class Destination:
 
 
 def state_id(server_id: int, version: int) -> str:
-    """What a server is in one version."""
+    """Return the id of one version of a server."""
     return f"{server_id}.{version}"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredMailServer:
-    """A mail server under its id; `version` counts its changes from 1, the last of which is told of."""
+    """A mail server with its id; `version` counts its changes from 1, `changed` describes the last one."""
 
     id: int
     version: int
@@ -200,12 +200,12 @@ class StoredMailServer:
 
     @property
     def state(self) -> str:
-        """Its id and version: what no other state has, as long as no backup is restored."""
+        """Id and version: unique for each state as long as no backup is restored."""
         return state_id(self.id, self.version)
 
     @property
     def tag(self) -> str:
-        """The same with the moment of its change, by which it differs from what came after a restored backup."""
+        """The state with the time of its change, which makes it unique even after a backup was restored."""
         at = self.revision.at
         return self.state if at is None else f"{self.state}.{round(at.timestamp() * 1_000_000):x}"
 
@@ -219,7 +219,7 @@ def _require_text(setting: Setting, text: str, longest: int) -> None:
 
 
 def _require_secret(setting: Setting, secret: Secret | None) -> None:
-    """Look at a secret that a caller just gave; a sealed one was looked at when it was stored."""
+    """Check a secret that a caller just gave; a sealed one was checked when it was stored."""
     if secret is None or secret.is_sealed:
         return
     text = secret.reveal()

@@ -1,4 +1,4 @@
-"""What can be measured at any moment. Knows no monitoring system."""
+"""Metrics that can be read at any moment, independent of any monitoring system."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Something that goes up and down: a value for each combination of the *labels*, or one for none.
+    """A value that goes up and down: one for each combination of the *labels*, or a single one without labels.
 
-    There have to be few combinations, and known ones: each is kept by whoever looks, for months. An id, an
-    address or a name that somebody chose is no label.
+    The combinations must be few and known in advance, because a monitoring system stores each one for months. So
+    an id, an address or a name that a user chose is never a label.
     """
 
     name: str

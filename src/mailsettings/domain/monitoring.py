@@ -15,20 +15,20 @@ from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.observation import EXPIRES_SOON_DAYS, Certificate
 
 MINUTE, HOUR = 60, 3600
-# Growing as the Standard Webhooks specification proposes (its section "Deliverability and reliability").
+# Increasing delays, as the Standard Webhooks specification proposes in "Deliverability and reliability".
 RETRY_DELAYS_SECONDS = (
     *(5, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR),
     *(10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR),
 )
-"""Seconds after each failed attempt; there is one attempt more than delays."""
+"""Seconds to wait after each failed attempt; there is one more attempt than delays."""
 MAX_EVENT_AGE_SECONDS = 4 * 24 * HOUR
-"""Nobody wants to hear older news, however few attempts there were."""
+"""An older event is not delivered any more, however few attempts it had."""
 MAX_WAITING_EVENTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class WaitingEvent:
-    """A message with the id that it keeps at each attempt; `body` is what is sent, byte for byte."""
+    """An event with the id that it keeps at each attempt; `body` is sent byte for byte."""
 
     id: str
     created_at: float
@@ -37,9 +37,9 @@ class WaitingEvent:
 
 
 def next_attempt(event: WaitingEvent, now: float) -> float | None:
-    """When to try again after an attempt that has just failed; None: never.
+    """Return the time of the next attempt after one that just failed; None to give up.
 
-    `event.attempts` are those before it.
+    `event.attempts` counts the attempts before the failed one.
     """
     if event.attempts >= len(RETRY_DELAYS_SECONDS) or now - event.created_at > MAX_EVENT_AGE_SECONDS:
         return None
@@ -48,23 +48,23 @@ def next_attempt(event: WaitingEvent, now: float) -> float | None:
 
 ANNOUNCED_DAYS = (EXPIRES_SOON_DAYS, 7, 1)
 MAX_ANNOUNCED = 16
-"""Certificates and secrets of one server that are remembered; a name may be served by several machines."""
+"""How many announced certificates and secrets are remembered per server; several machines may share its name."""
 DAY_SECONDS = 86400
 
 
 class Health(StrEnum):
-    """How a mail server is, as far as checks on schedule have found out."""
+    """The health of a mail server according to scheduled checks."""
 
     UNCHECKED = "unchecked"
-    """Not looked at yet, or not since its settings were changed."""
+    """Not checked yet, or not since its settings were changed."""
     WORKS = "works"
     UNCONFIRMED = "doubtful"
-    """The last check failed, and the one before it did not."""
+    """The last check failed, and the check before it passed."""
     FAILS = "fails"
 
 
 class EventType(StrEnum):
-    """What is told: stable names, meant for programs."""
+    """The types of events: stable names for programs."""
 
     FAILS = "mail_server.fails"
     WORKS = "mail_server.works"
@@ -74,7 +74,7 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What one check found; times in seconds since the epoch."""
+    """The result of one check; times are in seconds since the epoch."""
 
     server_id: int
     version: int
@@ -83,7 +83,7 @@ class CheckResult:
     stage: str | None = None
     code: str | None = None
     certificate: Certificate | None = None
-    """The server's own, if it was trusted."""
+    """The server's own certificate, if it was trusted."""
 
     @property
     def works(self) -> bool:
@@ -93,9 +93,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringState:
-    """What is known of one server; times in seconds since the epoch.
+    """The stored state of one server; times are in seconds since the epoch.
 
-    `told` has for each certificate and secret the least number of days that was told of it.
+    `told` maps each certificate and secret to the smallest number of days that was announced for it.
     """
 
     server_id: int
@@ -110,13 +110,13 @@ class MonitoringState:
 
     @property
     def health(self) -> Health:
-        """What its checks come to."""
+        """The health that follows from the checks."""
         return health(works=self.works, since=self.since, checked_at=self.checked_at)
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoringEvent:
-    """One piece of news about one server; `days_left` and `ends_at` are about a certificate or secret."""
+    """One event of one server; `days_left` and `ends_at` are set for the expiry of a certificate or secret."""
 
     news: EventType
     seen: CheckResult
@@ -126,7 +126,7 @@ class MonitoringEvent:
 
 @dataclass(frozen=True, slots=True)
 class MonitoredServer:
-    """A stored server with what is known of it; the times are None where nothing is."""
+    """A stored server with the results of its checks; None where no result is known."""
 
     server_id: int
     host: str
@@ -142,7 +142,7 @@ class MonitoredServer:
 
 @dataclass(frozen=True, slots=True)
 class MonitoringSummary:
-    """All stored servers together, at `now`; `has_leader` tells whether some process is on watch."""
+    """All stored servers together at `now`; `has_leader` tells whether a process runs the checks."""
 
     now: float
     servers: Mapping[Health, int]
@@ -153,19 +153,19 @@ class MonitoringSummary:
 
     @property
     def certificate_days_left(self) -> int | None:
-        """Whole days until the first certificate ends; negative when it has."""
+        """Whole days until the first certificate expires; negative after that."""
         return None if self.certificate_ends_at is None else days_left(self.certificate_ends_at, self.now)
 
     @property
     def secret_days_left(self) -> int | None:
-        """Whole days until the first secret ends, as far as somebody told us when."""
+        """Whole days until the first secret expires, of those with a known date; negative after that."""
         return None if self.secret_ends_on is None else days_left(expiry_time(self.secret_ends_on), self.now)
 
 
 def check_result(stored: StoredMailServer, report: ProbeReport) -> CheckResult:
-    """What *report* says about *stored*.
+    """Return what *report* says about *stored*.
 
-    Of the certificates only the first counts: what else is sent along need not be what the trust goes by.
+    Only the server's own certificate counts: the others in the chain are not necessarily used for verification.
     """
     passed = [stage.observed.tls for stage in report.stages if stage.outcome is Outcome.PASSED]
     own = [certificate for tls in passed if tls is not None for certificate in tls.chain[:1]]
@@ -184,7 +184,7 @@ def check_result(stored: StoredMailServer, report: ProbeReport) -> CheckResult:
 def evaluate(
     before: MonitoringState | None, seen: CheckResult, secret_ends_on: date | None, now: float
 ) -> tuple[MonitoringState, list[MonitoringEvent]]:
-    """What is known from *now* on, and what is new about it."""
+    """Return the new state of the server at *now*, and the events that follow."""
     told = dict(before.told) if before else {}
     ending = list(_expiry_events(seen, secret_ends_on, now, told))
     state = MonitoringState(
@@ -202,19 +202,19 @@ def evaluate(
 
 
 def health(*, works: bool, since: float, checked_at: float) -> Health:
-    """What checks come to that have all ended alike from *since* until *checked_at*."""
+    """Return the health after checks that all had the same result from *since* until *checked_at*."""
     if works:
         return Health.WORKS
     return Health.FAILS if checked_at > since else Health.UNCONFIRMED
 
 
 def days_left(ends_at: float, now: float) -> int:
-    """Whole days until then; negative when it is past."""
+    """Return the whole days until *ends_at*; negative after that."""
     return int((ends_at - now) // DAY_SECONDS)
 
 
 def expiry_time(day: date) -> float:
-    """When a secret ends that ends on *day*: as the day begins, for nobody knows at which hour."""
+    """Return the time when a secret expires that expires on *day*: its start, because the hour is unknown."""
     return datetime.combine(day, time(), UTC).timestamp()
 
 
@@ -244,16 +244,16 @@ def _expiry_events(
 
 
 def _unless_announced(about: MonitoringEvent, key: str, told: dict[str, int]) -> Iterator[MonitoringEvent]:
-    """*about*, if it has come nearer than what was told of the same thing; that is noted in *told*."""
+    """Yield *about* if it is nearer than anything announced for *key* before; record that in *told*."""
     reached = [days for days in ANNOUNCED_DAYS if about.days_left is not None and about.days_left < days]
     if reached and min(reached) < told.get(key, EXPIRES_SOON_DAYS + 1):
-        told.pop(key, None)  # so that it becomes the last one, which is forgotten last
+        told.pop(key, None)  # so that the key moves to the end and is forgotten last
         told[key] = min(reached)
         yield about
 
 
 def _certificate_end(before: MonitoringState | None, seen: CheckResult) -> float | None:
-    """What was seen before still holds for a server that did not get as far as showing a certificate."""
+    """Return the end of the certificate; that of the last check if this check ended before TLS."""
     if seen.certificate is not None:
         return seen.certificate.not_after.timestamp()
     return before.certificate_ends_at if before and before.version == seen.version else None

@@ -6,7 +6,7 @@ from datetime import datetime
 
 MAX_SUMMARY_LENGTH = 300
 _LINKS = re.compile(r"<https?://[^>]*(>|$)|https?://\S+", re.IGNORECASE)
-"""With blanks in it too: a link that a server breaks over several lines is in angle brackets."""
+"""A link in angle brackets may contain blanks, because servers break it over several lines."""
 _LEADS = re.compile(
     r"\s*[([]?\b(for (more|further|additional) (information|details|help),? ?(please )?(go to|visit|see|check)?"
     r"|(please )?(learn|read|see|find out) more( at| on| about it)?|more info(rmation)?( at| in| on)?"
@@ -18,13 +18,13 @@ _TRACES = re.compile(
     r"\s*\[[A-Z0-9]{8,}\.[^\]]*\]|\s*\b[a-z0-9]{8,}-?[a-z0-9]*\.\d+\b(?=\s*-?\s*(gsmtp|gcdp)?$)|\s*- (gsmtp"
     r"|gcdp)\b"
 )
-"""Marks that are for the log of the provider: host and time of Exchange, session of Google."""
+"""Marks for the provider's own log: host and time in replies of Exchange, the session in replies of Google."""
 
 
 def summary(text: str) -> str:
-    """Return *text* without links, the words that lead to them, and marks for the provider; bounded."""
+    """Return *text* without links, the words before them, and marks for the provider, in a bounded length."""
     without = _LINKS.sub(" ", text)
-    for _ in range(2):
+    for _ in range(2):  # words before a link may end up before a mark, so both passes are needed
         without = _LEADS.sub("", _TRACES.sub("", " ".join(without.split())))
     without = " ".join(without.split()).rstrip(" -:;,") or text
     return (
@@ -39,7 +39,7 @@ EXPIRES_SOON_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class SMTPReply:
-    """What the server answered; `text` is cleaned, bounded and free of our credentials."""
+    """A reply of the server; `text` has no control characters, no credentials and a bounded length."""
 
     code: int
     enhanced_code: str | None
@@ -50,15 +50,15 @@ class SMTPReply:
 
     @property
     def summary(self) -> str:
-        """What messages have room for: the codes, and the part of the text that means something to people."""
+        """The codes and the informative part of the text, short enough for an error message."""
         return " ".join(filter(None, (str(self.code), self.enhanced_code, summary(self.text))))
 
 
 @dataclass(frozen=True, slots=True)
 class AddressAttempt:
-    """One address of the host; `problem` is empty for the one that was used, None if no answer was waited for.
+    """One address of the host; `problem` is empty for the address in use, None if its answer was not needed.
 
-    A host has more addresses than are `tried`.
+    A host may have more addresses than the number that is `tried`.
     """
 
     address: str
@@ -73,7 +73,7 @@ class AddressAttempt:
 
     @property
     def outcome(self) -> str:
-        """What became of it, as reports say it."""
+        """The result of the attempt, in the words of reports."""
         if not self.tried:
             return "not tried"
         return "connected" if self.connected else self.problem or "not needed"
@@ -81,7 +81,7 @@ class AddressAttempt:
 
 @dataclass(frozen=True, slots=True)
 class ServerGreeting:
-    """What the server says of itself in greeting and EHLO; `size_limit` in bytes, None if it names none."""
+    """What the server announces in its greeting and EHLO; `size_limit` in bytes, None without a limit."""
 
     name: str
     extensions: tuple[str, ...] = ()
@@ -89,13 +89,13 @@ class ServerGreeting:
     size_limit: int | None = None
 
     def offers(self, extension: str) -> bool:
-        """Whether *extension*, in capitals, is among what EHLO listed."""
+        """Return whether EHLO listed *extension*, which is in capitals."""
         return extension in self.extensions
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """One certificate as it was presented, trusted or not; `sha256` in hexadecimal, `pem` to be kept."""
+    """A certificate as the server presented it, trusted or not; `sha256` is in hexadecimal."""
 
     subject: str
     names: tuple[str, ...]
@@ -107,11 +107,11 @@ class Certificate:
 
     @property
     def is_self_issued(self) -> bool:
-        """Whether it names itself as its issuer."""
+        """Whether the certificate names itself as its issuer."""
         return self.subject == self.issuer
 
     def days_left(self, now: datetime) -> int:
-        """Whole days until it expires; negative when it has."""
+        """Return the whole days until it expires; negative after that."""
         return (self.not_after - now).days
 
 
@@ -119,8 +119,8 @@ class Certificate:
 class TLSSession:
     """How the connection is encrypted.
 
-    `chain` is what the server presented, its own certificate first; `path` is what it was verified by, from the
-    server's own certificate to the trusted one. Servers present certificates that no path needs.
+    `chain` has the certificates that the server presented, its own first; `path` has those that verified it, from
+    the server's own to the trusted one. A server may present certificates that no path needs.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""A value that never shows itself: not in a repr, an f-string, a traceback's arguments or a pickle."""
+"""A value that never appears in a repr, an f-string, the arguments of a traceback or a pickle."""
 
 import secrets
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from typing import NoReturn, Self
 
 LABEL_BYTES = 6
 MASK = "*" * 10
-"""What stands for a secret wherever one has to be shown; long enough for schemas that demand 8 characters."""
+"""The text that replaces a secret in output; long enough for schemas that require 8 characters."""
 
 
 class Secret:
-    """A password or client secret; `reveal` is the one way to its text.
+    """A password or client secret; only `reveal` returns its text.
 
-    `label` is what the audit log shows: random, new for each secret that a caller gives, even if the text is the
-    same as before, so that it confirms no guess. It stays with the secret for as long as the secret is stored.
+    The audit log shows its `label`: a random text, new for each secret that a caller gives, even if the secret is
+    the same as before, so that the label confirms no guess. The label is stored with the secret.
     """
 
     __slots__ = ("_open", "is_sealed", "label")
@@ -25,7 +25,7 @@ class Secret:
 
     @classmethod
     def sealed(cls, opener: Callable[[], str], label: str) -> Self:
-        """A stored secret, opened only when asked for; *opener* may raise `SecretUnreadable`."""
+        """Return a stored secret that is decrypted at each use; *opener* may raise `SecretUnreadable`."""
         secret = cls("")
         secret._open = opener
         secret.is_sealed = True
@@ -33,7 +33,7 @@ class Secret:
         return secret
 
     def reveal(self) -> str:
-        """The text itself. Raises `SecretUnreadable` when it is sealed and does not open."""
+        """Return the text. Raises `SecretUnreadable` if it is sealed and cannot be decrypted."""
         return self._open()
 
     def __repr__(self) -> str:
@@ -50,12 +50,12 @@ class Secret:
 
 
 def is_same_secret(stored: Secret | None, new: Secret | None) -> bool:
-    """Whether *new* is *stored* itself. Their texts are not compared: that would confirm a right guess."""
+    """Return whether *new* is *stored* itself; comparing their texts instead would confirm a right guess."""
     if stored is None or new is None:
         return stored is new
     return stored.label == new.label
 
 
 def is_mask(text: str) -> bool:
-    """Whether *text* is what a masked form field sends back, so cannot be meant as a secret."""
+    """Return whether *text* is the content of a masked form field, and so cannot be a secret."""
     return bool(text) and (set(text) == {"*"} or set(text) == {"•"})

@@ -1,11 +1,11 @@
-"""The names of the settings themselves, so that an error or a piece of advice can point at one."""
+"""The names of the settings, for errors and suggestions that refer to one."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 
 
 class Setting(StrEnum):
-    """One thing an admin can set; each dialect has its own word for it."""
+    """A setting that an administrator can change; each dialect has its own name for it."""
 
     AUTHENTICATION = "authentication"
     CERTIFICATE = "certificate"
@@ -29,4 +29,4 @@ SERVICE_SETTINGS: Mapping[Setting, str] = {
     Setting.DEADLINE: "MAILSETTINGS_SMTP_DEADLINE_SECONDS",
     Setting.EHLO_NAME: "MAILSETTINGS_SMTP_EHLO_NAME",
 }
-"""What no mail server's settings hold: whoever runs the service sets it, under this name."""
+"""Settings of the service as a whole instead of a mail server, with their environment variables."""

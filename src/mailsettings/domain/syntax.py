@@ -14,7 +14,7 @@ from mailsettings.domain.setting import Setting
 
 
 def is_secure_url(url: str) -> bool:
-    """Whether *url* is an `https` address, or an `http` one of loopback; without user, fragment and zone."""
+    """Return whether *url* is `https`, or `http` to loopback, and has no user, fragment or zone."""
     if not url.isascii() or not url.isprintable() or set(url) & set(" \\@#"):
         return False
     try:
@@ -22,7 +22,7 @@ def is_secure_url(url: str) -> bool:
         host, _ = parts.hostname or "", parts.port
     except ValueError:
         return False
-    # A "%" escapes a character or begins a zone (RFC 6874), and readers of URLs differ about both.
+    # A "%" escapes a character or begins a zone (RFC 6874), and URL parsers disagree about both.
     if not host or "%" in host:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
@@ -49,16 +49,16 @@ _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
 
 
 def require_printable(setting: Setting, text: str) -> None:
-    """Refuse control and line-separating characters and lone surrogates, in any setting."""
+    """Refuse control characters, line separators and lone surrogates in any setting."""
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise InvalidSetting(setting, "must not contain control characters or line breaks.")
 
 
 def require_host(host: str) -> None:
-    """Refuse what is not a host name (RFC 1123, in ASCII), an IPv4 address or an IPv6 address.
+    """Refuse everything but a host name (RFC 1123, in ASCII), an IPv4 address or an IPv6 address.
 
-    A name that ends in a number is an IPv4 address in one of its loose forms (127.1, 0x7f.1, 2130706433) to
-    the system's resolver, and a way around address checks; only the four-number form is taken.
+    The system's resolver reads a name that ends in a number as an IPv4 address in a loose form (127.1, 0x7f.1,
+    2130706433), which would bypass address checks; only the form with four numbers is accepted.
     """
     if _is_ip_address(host):
         return
@@ -71,7 +71,7 @@ def require_host(host: str) -> None:
 
 
 def _first_invalid_character(host: str) -> str | None:
-    """What is wrong with the first character that no host name has, named with its place: many are invisible."""
+    """Return the problem with the first invalid character, with its position, because many are invisible."""
     for place, character in enumerate(host, 1):
         if character.isascii() and _IN_NAMES.fullmatch(character):
             continue
@@ -85,29 +85,29 @@ def _first_invalid_character(host: str) -> str | None:
 
 
 def _unicode_name(character: str) -> str:
-    """By its Unicode name, since the character itself may be invisible, or look like another."""
+    """Return the Unicode name, because the character may be invisible or look like another."""
     return f"{unicodedata.name(character, 'a control character')} (U+{ord(character):04X})"
 
 
 def _hint(host: str) -> str:
-    """What was perhaps meant to be given elsewhere."""
+    """Return advice for a URL or a port that was given as part of the host."""
     if "://" in host:
         return " Give the name alone, without a scheme."
     return " Give the port in its own setting." if _WITH_PORT.search(host) else ""
 
 
 def require_mail_address(setting: Setting, address: str) -> None:
-    """Refuse what cannot stand in MAIL FROM and RCPT TO as it is: no quoted local part, no literal, ASCII."""
+    """Refuse an address that is unsafe in MAIL FROM or RCPT TO: only ASCII, no quoted local part, no literal."""
     match = _ADDRESS.fullmatch(address)
     if match is None or len(address) > MAX_ADDRESS_LENGTH or len(match[1]) > MAX_LOCAL_PART_LENGTH:
         raise InvalidSetting(setting, "is not a plain mail address like name@example.org.")
 
 
 def normalised_host(host: str) -> str:
-    """The form in which two spellings of one host are equal: lower case, shortest IPv6.
+    """Return the form in which two spellings of one host are equal: lower case, shortest IPv6.
 
-    A final dot makes a difference: without it a resolver may append the domains of a search list first, and
-    find another machine (resolv.conf(5), `search` and `ndots`).
+    A final dot stays: without it a resolver may first append the domains of a search list and find another machine
+    (resolv.conf(5), `search` and `ndots`).
     """
     return str(ipaddress.ip_address(host)) if _is_ip_address(host) else host.lower()
 

@@ -43,7 +43,7 @@ class ConnectionTestLimits:
             raise too_many_running()
         if share.begun >= self.max_per_minute_per_caller:
             wait = int(USAGE_WINDOW_SECONDS - share.oldest_seconds) + 1
-            raise TooManyProbes("Too many connection tests of yours within a minute.", wait)
+            raise TooManyProbes("You started too many connection tests within a minute.", wait)
 
 
 class ConnectionTestSlots:
@@ -74,4 +74,4 @@ class ConnectionTestSlots:
 
 def too_many_running() -> TooManyProbes:
     """As many of one principal run as may."""
-    return TooManyProbes("Too many connection tests of yours are running.", RETRY_AFTER_SECONDS)
+    return TooManyProbes("You have too many connection tests running.", RETRY_AFTER_SECONDS)

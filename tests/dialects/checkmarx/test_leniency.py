@@ -300,7 +300,7 @@ async def test_a_changed_destination_needs_the_password_again(
     refused = await api.send("PUT", f"{SMTP_SETTINGS}/1", json=SETTINGS | {"password": None} | change)
 
     assert refused.status_code == 400
-    assert refused.json()["message"].startswith("password has to be sent again")
+    assert refused.json()["message"].startswith("password must be sent again")
     assert (await api.send("GET", f"{SMTP_SETTINGS}/1")).json() == before
     assert await stored_password(api, prober, store) == CANARY
 
@@ -322,7 +322,7 @@ async def test_a_final_dot_makes_another_host(api: Caller, prober: ScriptedProbe
     for host in ("mail.example.org.", "MAIL.example.org."):
         refused = await api.send("PUT", f"{SMTP_SETTINGS}/1", json=SETTINGS | {"password": None, "host": host})
         assert refused.status_code == 400
-        assert refused.json()["message"].startswith("password has to be sent again")
+        assert refused.json()["message"].startswith("password must be sent again")
 
     assert await stored_password(api, prober, store) == CANARY
 

@@ -146,7 +146,7 @@ async def test_the_mask_with_another_destination_is_refused(api: Caller, name: s
 
     assert (refused.status_code, refused.json()["code"]) == (400, "InvalidParameter")
     field = "auth.oAuth2Details.secret" if "oAuth2Details" in body["auth"] else "auth.password"
-    assert refused.json()["message"].startswith(f"{field} has to be sent again")
+    assert refused.json()["message"].startswith(f"{field} must be sent again")
     assert (await api.send("GET", MAIL_SERVER)).json() == masked(server(auth))
 
 
