@@ -1,7 +1,7 @@
-"""What every failure and warning of a connection test means, in words for the person who has to fix it.
+"""The meaning of each failure and warning of a connection test, for the person who has to fix it.
 
-The texts are for people and may get better; the codes are for programs and stay. The texts hold no vendor's name
-of a setting: those are in a failure's changes, which each API shows in its own words.
+The texts are for people and may be improved; the codes are for programs and never change. The texts contain no
+vendor's name of a setting: a failure lists the settings to change, and each API shows these under its own names.
 """
 
 from collections.abc import Mapping
@@ -25,9 +25,9 @@ FAILURES: Mapping[FailureCode, Meaning] = {
     **delivery.FINDINGS,
 }
 WARNINGS: Mapping[WarningCode, str] = {
-    WarningCode.ADDRESS_UNREACHABLE: "the host has an address that does not answer; programs that try it wait.",
+    WarningCode.ADDRESS_UNREACHABLE: "an address of the host does not answer; programs that try it have to wait.",
     WarningCode.CERTIFICATE_EXPIRES_SOON: "a certificate of the server expires within 30 days.",
-    WarningCode.CREDENTIALS_IN_CLEAR: "the login goes over the network for everybody to read.",
+    WarningCode.CREDENTIALS_IN_CLEAR: "the login crosses the network in clear text, which others can read.",
     WarningCode.SENDER_DOMAIN_DIFFERS: "the sender's domain is not that of the login; providers may refuse it.",
     WarningCode.TLS_BELOW_1_3: "the server does not speak TLS 1.3, the newest version.",
 }
@@ -42,7 +42,7 @@ def failure(  # noqa: PLR0913  # all but the first two have good defaults
     changes: tuple[SuggestedChange, ...] = (),
     reply: SMTPReply | None = None,
 ) -> ProbeFailure:
-    """A failure of *code* in *stage*, with the catalogue's words where none are given."""
+    """Return a failure of *code* in *stage*, with the texts of the catalogue where none are given."""
     meaning = FAILURES[code]
     return ProbeFailure(
         code,

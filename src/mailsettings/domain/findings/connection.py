@@ -1,4 +1,4 @@
-"""Why a server could not be reached, or does not talk to this machine."""
+"""Failures to reach the server, or to get a session from it."""
 
 from collections.abc import Mapping
 
@@ -11,8 +11,8 @@ _EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.SETTING_INVALID: Meaning(
-        "A setting cannot work",
-        "one of the settings has no usable value.",
+        "A setting is not usable",
+        "the value of a setting cannot be used.",
         ("Give another value.",),
         (ProbeStage.SECURE, ProbeStage.AUTHENTICATE, ProbeStage.SENDER, ProbeStage.RECIPIENT),
     ),
@@ -24,8 +24,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.PASSWORD,
     ),
     FailureCode.CLEARTEXT_CREDENTIALS: Meaning(
-        "The login would travel in clear",
-        "the login would cross the network where everybody can read it.",
+        "The login would be sent unencrypted",
+        "the login would cross the network in clear text, which others can read.",
         ("Use STARTTLS or implicit TLS.",),
         (ProbeStage.AUTHENTICATE,),
         Setting.SECURITY,
@@ -38,8 +38,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.PORT,
     ),
     FailureCode.HOST_NOT_FOUND: Meaning(
-        "The host is not known",
-        "the name server says that there is no host of this name.",
+        "The host is unknown",
+        "the name server reports that no host has this name.",
         (
             "Check the spelling of the host.",
             "If the name is internal, let this machine ask the internal name server.",
@@ -49,7 +49,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.HOST_WITHOUT_ADDRESS: Meaning(
         "The host has no address",
-        "the name exists and has no IPv4 or IPv6 address; a mail domain often has none of its own.",
+        "the name exists and has no IPv4 or IPv6 address; a mail domain often has no address of its own.",
         ("Use the name of the mail server itself, such as mail. or smtp. before the domain.",),
         (ProbeStage.RESOLVE,),
         Setting.HOST,
@@ -88,14 +88,14 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.CONNECTION_TIMED_OUT: Meaning(
         "The host does not answer on this port",
-        "no connection came about in time.",
+        "no connection was established in time.",
         ("Check host and port.", "See whether a firewall, or the network's provider, blocks this port."),
         (ProbeStage.CONNECT,),
         Setting.PORT,
     ),
     FailureCode.HOST_UNREACHABLE: Meaning(
-        "There is no way to the host",
-        "the network says that the host cannot be reached.",
+        "No route to the host",
+        "the network reports that the host cannot be reached.",
         ("Check the host.", "See whether this machine has a route to that network."),
         (ProbeStage.CONNECT,),
         Setting.HOST,
@@ -118,7 +118,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.INTERNAL: Meaning(
         "The test failed unexpectedly",
-        "this service failed at something that the server sent; its log has the cause.",
+        "this service failed while it handled a reply of the server; its log has the cause.",
         ("Show the log's traceback to whoever maintains this service; the settings may be right.",),
         ANY_STAGE,
     ),
@@ -130,19 +130,19 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.PORT,
     ),
     FailureCode.SERVER_UNAVAILABLE: Meaning(
-        "The server is closing for now",
-        "the server says that it is not available at the moment.",
+        "The server is temporarily unavailable",
+        "the server reports that it is not available at the moment.",
         ("Try again later.",),
         AFTER_CONNECT,
     ),
     FailureCode.SERVER_FAULT: Meaning(
-        "The server has a fault of its own",
-        "the server reports an error inside itself; the settings have nothing to do with it.",
+        "The server reports an internal error",
+        "the server reports an error of its own; the settings are not the cause.",
         ("Show the reply to whoever runs the server: its log says what is broken.",),
         AFTER_CONNECT,
     ),
     FailureCode.TEMPORARY_REFUSAL: Meaning(
-        "The server says: not now",
+        "The server refuses for now",
         "the server refuses for now and may accept the same later.",
         (
             "Try again in some minutes.",
@@ -158,8 +158,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.PORT,
     ),
     FailureCode.SERVER_REFUSED: Meaning(
-        "The server refuses to talk",
-        "the server refuses to talk to this machine.",
+        "The server refused the session",
+        "the server refused a session with this machine.",
         (f"{_ASK} whether it takes mail from this machine; the reply says why it does not.",),
         (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.HOST,

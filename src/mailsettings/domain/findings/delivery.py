@@ -1,4 +1,4 @@
-"""Why the mail was not taken."""
+"""Failures after the login: the server did not accept the mail."""
 
 from collections.abc import Mapping
 
@@ -69,8 +69,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         (ProbeStage.CONTENT,),
     ),
     FailureCode.DELIVERY_UNKNOWN: Meaning(
-        "It is not known whether the mail was taken",
-        "the whole message was sent, and the server did not say what became of it.",
+        "It is unknown whether the mail was accepted",
+        "the whole message was sent, and the server did not confirm it.",
         ("See whether the mail arrives before trying again.",),
         (ProbeStage.CONTENT,),
     ),

@@ -1,4 +1,4 @@
-"""Why the connection could not be encrypted."""
+"""Failures of encryption."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Why the server refused the login, or the authority gave no token."""
+"""Failures of the login: the server refused it, or the authority issued no token."""
 
 from collections.abc import Mapping
 
@@ -12,22 +12,22 @@ _RENEW_CLIENT = "Make a new client secret for the application in the Microsoft E
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.ENCRYPTION_REQUIRED: Meaning(
-        "The server wants encryption first",
-        "the server does not go on without encryption.",
+        "The server requires encryption",
+        "the server does not continue without encryption.",
         ("Set the connection security to STARTTLS.",),
         AFTER_CONNECT,
         Setting.SECURITY,
     ),
     FailureCode.AUTHENTICATION_NOT_OFFERED: Meaning(
-        "The server offers no fitting login",
-        "the server offers no way to log in that fits these settings.",
+        "The server offers no suitable login",
+        "the server offers no login mechanism that these settings can use.",
         (_SUBMISSION, "If the server needs no login, remove user name and password."),
         (ProbeStage.AUTHENTICATE,),
         Setting.AUTHENTICATION,
     ),
     FailureCode.MECHANISM_REFUSED: Meaning(
-        "The server refuses the way of logging in",
-        "the server offers this way to log in and then refuses it.",
+        "The server refuses the login mechanism",
+        "the server offers this login mechanism and then refuses it.",
         (f"{_ASK} which login is meant for programs.", _SUBMISSION),
         (ProbeStage.AUTHENTICATE,),
         Setting.AUTHENTICATION,
@@ -51,7 +51,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.APP_PASSWORD_REQUIRED: Meaning(
         "An app password is needed",
-        "the provider wants a password made for this program, not that of the account.",
+        "the provider requires an app password for this program instead of the account's password.",
         ("Make an app password in the account's security settings.", "Use it in place of the password."),
         (ProbeStage.AUTHENTICATE,),
         Setting.PASSWORD,
@@ -67,7 +67,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         Setting.USERNAME,
     ),
     FailureCode.AUTHENTICATION_REQUIRED: Meaning(
-        "The server wants a login",
+        "The server requires a login",
         "the server accepts no mail without a login.",
         ("Give a user name and a password.",),
         AFTER_CONNECT,
@@ -103,21 +103,21 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.OAUTH2_CLIENT_SECRET_EXPIRED: Meaning(
         "The client secret has expired",
-        "the client secret was right and is too old.",
+        "the client secret has passed its expiry date.",
         (_RENEW_CLIENT, "Store the new one here, and note when it expires."),
         (ProbeStage.AUTHENTICATE,),
         Setting.CLIENT_SECRET,
     ),
     FailureCode.OAUTH2_TOKEN_REFUSED: Meaning(
         "No access token",
-        "the authority gave no access token.",
+        "the authority issued no access token.",
         ("Check tenant, client id and client secret.",),
         (ProbeStage.AUTHENTICATE,),
         Setting.CLIENT_SECRET,
     ),
     FailureCode.OAUTH2_CONSENT_MISSING: Meaning(
         "The application may not send mail",
-        "the access token is good and lacks the permission SMTP.SendAsApp.",
+        "the access token is valid and lacks the permission SMTP.SendAsApp.",
         (
             "Add the application permission SMTP.SendAsApp of Office 365 Exchange Online.",
             "Let an administrator of the tenant consent to it.",
@@ -127,7 +127,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.OAUTH2_LOGIN_REFUSED: Meaning(
         "The mail server rejects the access token",
-        "the authority gave an access token, and the mail server rejected it.",
+        "the authority issued an access token, and the mail server rejected it.",
         (
             "Register the application's service principal in Exchange Online (New-ServicePrincipal).",
             "Give it full access to the mailbox (Add-MailboxPermission).",

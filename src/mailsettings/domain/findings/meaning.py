@@ -1,4 +1,4 @@
-"""What the catalogue says of a failure in general, and how a failure is made from it."""
+"""An entry in the catalogue of failures."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ AFTER_CONNECT = (ProbeStage.GREET, ProbeStage.SECURE, ProbeStage.AUTHENTICATE, *
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """A failure in general; a probe may know better and say more. `setting`: the one to look at first."""
+    """The general texts for a failure; a test may use more specific ones. `setting` is the first to check."""
 
     title: str
     explanation: str
