@@ -9,7 +9,7 @@ import pytest
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH, USERNAME_PASSWORD
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 CANARY = "canary-7c21a9d3"
@@ -19,9 +19,9 @@ TYPES += ["application/jsonp", "application/xml", "application/json, text/plain"
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """What is shown here does not depend on where the settings are kept."""
-    return InMemoryStore()
+    return local_store
 
 
 @pytest.mark.parametrize("content_type", [*TYPES, None])

@@ -16,8 +16,8 @@ from mailsettings.smtp.diagnosis.protocols import KnownPorts
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.ports import Store
 
 from support.canary import Canary
 from support.certificates import authority_pem, key_pem
@@ -47,7 +47,7 @@ ECHOES: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.fixture
-async def tested(store: Store) -> AsyncIterator[Caller]:
+async def tested(store: SQLStore) -> AsyncIterator[Caller]:
     """The admin's client of a service that really connects, to this machine too."""
     await ManageAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
     egress = EgressPolicy((ip_network("127.0.0.0/8"),), None)
@@ -60,7 +60,7 @@ async def tested(store: Store) -> AsyncIterator[Caller]:
         oauth2=OAuth2Tokens(),
         ports=KnownPorts(usual={}),
     )
-    transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)  # type: ignore[arg-type]  # the fake's shape
+    transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport) as http:
         yield Caller(http)
 

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.raw_http import Server, exchange, statuses
 from support.service import MAIL_SERVER, SMTP_SETTINGS, build_service
 
@@ -11,8 +12,10 @@ OURS = ("mail.example.org", "*.apps.example.org", "[::1]")
 PATHS = [MAIL_SERVER, SMTP_SETTINGS, "/docs", "/nothing"]
 
 
-async def answer_to(host: str, path: str, allowed: tuple[str, ...] = OURS) -> httpx.Response:
-    service = build_service(InMemoryStore(), ScriptedProber(), allowed_hosts=allowed)
+async def answer_to(
+    local_store: LocalStore, host: str, path: str, allowed: tuple[str, ...] = OURS
+) -> httpx.Response:
+    service = build_service(local_store, ScriptedProber(), allowed_hosts=allowed)
     transport = httpx.ASGITransport(service)
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
         return await client.get(path, headers={"Host": host})
@@ -38,8 +41,10 @@ async def answer_to(host: str, path: str, allowed: tuple[str, ...] = OURS) -> ht
         "mail.example.org evil.test",
     ],
 )
-async def test_a_request_for_another_host_is_refused_before_anything_else(host: str, path: str) -> None:
-    answer = await answer_to(host, path)
+async def test_a_request_for_another_host_is_refused_before_anything_else(
+    local_store: LocalStore, host: str, path: str
+) -> None:
+    answer = await answer_to(local_store, host, path)
 
     assert answer.status_code == 400
     assert set(answer.json()) == ({"code", "message"} if path == MAIL_SERVER else {"message"})
@@ -50,25 +55,25 @@ async def test_a_request_for_another_host_is_refused_before_anything_else(host: 
     "host",
     ["mail.example.org", "MAIL.example.org:8443", "one.apps.example.org", "a.b.apps.example.org:80", "[::1]:8080"],
 )
-async def test_a_request_for_one_of_our_hosts_is_answered(host: str) -> None:
-    assert (await answer_to(host, MAIL_SERVER)).status_code == 401
-    assert (await answer_to(host, "/docs")).status_code == 200
+async def test_a_request_for_one_of_our_hosts_is_answered(local_store: LocalStore, host: str) -> None:
+    assert (await answer_to(local_store, host, MAIL_SERVER)).status_code == 401
+    assert (await answer_to(local_store, host, "/docs")).status_code == 200
 
 
 @pytest.mark.parametrize("host", ["anything", "10.0.0.1:80", "with_underscore", "[fe80::1]"])
-async def test_any_host_is_ours_unless_told_otherwise(host: str) -> None:
-    assert (await answer_to(host, MAIL_SERVER, allowed=())).status_code == 401
+async def test_any_host_is_ours_unless_told_otherwise(local_store: LocalStore, host: str) -> None:
+    assert (await answer_to(local_store, host, MAIL_SERVER, allowed=())).status_code == 401
 
 
 @pytest.mark.parametrize("host", ["10.0.0.1:8080", "", "x y"])
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_our_health_is_told_under_any_host(host: str, path: str) -> None:
-    assert (await answer_to(host, path)).status_code == 200
+async def test_our_health_is_told_under_any_host(local_store: LocalStore, host: str, path: str) -> None:
+    assert (await answer_to(local_store, host, path)).status_code == 200
 
 
-async def test_metrics_are_asked_for_by_address_and_still_need_a_token() -> None:
-    assert (await answer_to("10.0.0.1:8080", "/metrics")).status_code == 401
-    assert (await answer_to("10.0.0.1:8080", "/audit")).status_code == 400
+async def test_metrics_are_asked_for_by_address_and_still_need_a_token(local_store: LocalStore) -> None:
+    assert (await answer_to(local_store, "10.0.0.1:8080", "/metrics")).status_code == 401
+    assert (await answer_to(local_store, "10.0.0.1:8080", "/audit")).status_code == 400
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -22,7 +22,8 @@ from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.ports import PasswordHasher as Passwords
 
-from support.fakes import InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import NamesAsTokens, PlainPasswords, ScriptedProber
 from support.service import BASE_URL, TOKEN, build_service
 
 HOUR, DAY = 3600, 86400
@@ -77,11 +78,11 @@ async def door(store: SQLStore) -> Door:
 
 
 class QuickDoor:
-    """Logins by *alice* alone, without HTTP and on a store in memory, for attacks that take days."""
+    """Logins by *alice* alone, without HTTP, for attacks that take days."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: LocalStore) -> None:
         self.now = 1_800_000_000.0
-        self.store = InMemoryStore()
+        self.store = store
         denial_log = DenialLog(self.store, lambda: self.now)
         self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), denial_log, 3600, lambda: self.now)
 
@@ -107,8 +108,8 @@ class QuickDoor:
 
 
 @pytest.fixture
-async def quick() -> QuickDoor:
-    quick = QuickDoor()
+async def quick(local_store: LocalStore) -> QuickDoor:
+    quick = QuickDoor(local_store)
     await ManageAccounts(quick.store, PlainPasswords()).add(
         OPERATOR, Account("alice", frozenset()), "correct horse"
     )

@@ -8,7 +8,7 @@ import pytest
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 ROUTES = {
@@ -33,9 +33,9 @@ OTHER_SITE = {"Origin": "https://evil.test"}
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """What is shown here does not depend on where the settings are kept."""
-    return InMemoryStore()
+    return local_store
 
 
 @pytest.mark.parametrize("path", ROUTES)

@@ -7,36 +7,42 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from support.fakes import InMemoryStore, ScriptedProber
+from mailsettings.store.transaction import Transaction
+
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
 
 MOST = 32
 
 
-class WaitingStore(InMemoryStore):
+class WaitingStore(LocalStore):
     """Reads wait until `go`, except those before `waits`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
         self.waiting = 0
         self.waits = True
         self.all_here = asyncio.Event()
         self.go = asyncio.Event()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[InMemoryStore]:
+    async def reading(self) -> AsyncIterator[Transaction]:
         if self.waits:
             self.waiting += 1
             if self.waiting == MOST:
                 self.all_here.set()
             await self.go.wait()
-        yield self
+        async with super().reading() as snapshot:
+            yield snapshot
 
 
 @pytest.mark.parametrize("path", [MAIL_SERVER, SMTP_SETTINGS])
-async def test_beyond_its_number_a_principal_gets_a_429_and_others_are_not_concerned(path: str) -> None:
+async def test_beyond_its_number_a_principal_gets_a_429_and_others_are_not_concerned(
+    path: str, sqlite_url: str
+) -> None:
     """Case 35, of requests of any kind."""
-    store = WaitingStore()
+    store = WaitingStore(sqlite_url)
     transport = httpx.ASGITransport(build_service(store, ScriptedProber()))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http:
         admin, reader = Caller(http), Caller(http, "reader")
@@ -51,6 +57,7 @@ async def test_beyond_its_number_a_principal_gets_a_429_and_others_are_not_conce
         store.go.set()
         answered = {answer.status_code for answer in await asyncio.gather(*running)}
         again = await admin.send("GET", SMTP_SETTINGS)
+    await store.close()
 
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
     assert set(refused.json()) == ({"code", "message"} if path == MAIL_SERVER else {"message"})

@@ -5,10 +5,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.denial_log import MAX_ENTRIES_PER_CALLER
 
 from support.canary import Canary
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.request_bodies import checkmarx_test
 from support.service import LIMITS, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
 
@@ -16,9 +18,9 @@ REQUESTS = 1000
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """Who may test does not depend on where the settings are kept."""
-    return InMemoryStore()
+    return local_store
 
 
 async def test_of_a_thousand_tests_of_one_caller_a_few_are_made(
@@ -43,26 +45,30 @@ async def test_of_a_thousand_tests_of_one_caller_a_few_are_made(
     canary.assert_nowhere(*{answer.content for answer in answers})
 
 
-class Counting(InMemoryStore):
+class Counting(LocalStore):
     """Knows how often somebody was about to write."""
 
     writes = 0
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[InMemoryStore]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         self.writes += 1
         async with super().writing() as work:
             yield work
 
 
-async def test_a_flood_of_refused_tests_writes_no_more_than_entries_about_refusals_may() -> None:
+async def test_a_flood_of_refused_tests_writes_no_more_than_entries_about_refusals_may(sqlite_url: str) -> None:
     """Case 35: writers of all processes take turns, so each of them holds up all others."""
-    store = Counting()
-    for _ in range(LIMITS.max_per_minute_per_caller):  # at another process
-        await store.probe_admissions.end(await store.probe_admissions.begin("tester"))
+    store = Counting(sqlite_url)
+    async with store.writing() as work:  # at another process
+        for _ in range(LIMITS.max_per_minute_per_caller):
+            await work.probe_admissions.end(await work.probe_admissions.begin("tester"))
+    store.writes = 0
     async with client_of(store, ScriptedProber()) as api:
         path, body = f"{SMTP_SETTINGS}/testconnection", checkmarx_test("a password")
         answers = [await api("tester").send("POST", path, json=body) for _ in range(10 * MAX_ENTRIES_PER_CALLER)]
+
+    await store.close()
 
     assert {answer.status_code for answer in answers} == {429}
     assert store.writes == MAX_ENTRIES_PER_CALLER

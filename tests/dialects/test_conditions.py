@@ -10,7 +10,7 @@ import pytest
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore, records
 from support.service import MAIL_SERVER, SMTP_SETTINGS, Caller
 
 
@@ -30,9 +30,9 @@ in_both = pytest.mark.parametrize("resource", RESOURCES, ids=["oracle", "checkma
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """Enough for all but those who come at once."""
-    return InMemoryStore()
+    return local_store
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ async def test_a_change_of_what_was_seen_is_made(
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("tags", ['"7.7"', 'W/"7.7"', '""', '"x", "y"', '"1.1-gzip"'])
 async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
-    api: Caller, store: InMemoryStore, resource: Resource, stored: str, method: str, tags: str
+    api: Caller, store: LocalStore, resource: Resource, stored: str, method: str, tags: str
 ) -> None:
     body = resource.changed("b.example.org") if method == "PUT" else None
     answer = await api.send(method, resource.path, json=body, headers={"If-Match": tags.format(stored)})
@@ -90,7 +90,7 @@ async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
     assert "changed by admin at 20" in answer.json()["message"]
     assert answer.json().get("code", "PreconditionFailed") == "PreconditionFailed"
     assert (await api.send("GET", resource.path)).headers["ETag"] == stored
-    assert store.audit.records[-1].outcome == "refused"
+    assert (await records(store))[-1].outcome == "refused"
 
 
 @in_both

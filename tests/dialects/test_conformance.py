@@ -16,7 +16,8 @@ from mailsettings.web.dialect import Dialect
 from mailsettings.web.errors import ErrorResponse
 from mailsettings.web.request_errors import RequestError
 
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.operations import OPERATIONS, Operation, reading
 from support.service import BASE_URL, Caller, build_service
 
@@ -188,15 +189,18 @@ async def answer_of(service: Any, operation: Operation) -> httpx.Response:
 
 
 @each_operation
-async def test_without_the_database_it_is_a_503_that_says_when_to_come_back(operation: Operation) -> None:
+async def test_without_the_database_it_is_a_503_that_says_when_to_come_back(
+    operation: Operation, local_store: LocalStore
+) -> None:
     """Case 40."""
-    answer = await answer_of(build_service(InMemoryStore(away=True), ScriptedProber()), operation)
+    local_store.away = True
+    answer = await answer_of(build_service(local_store, ScriptedProber()), operation)
 
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
     assert has_the_vendors_shape(answer, operation.dialect)
 
 
-class BrokenStore(InMemoryStore):
+class BrokenStore(LocalStore):
     def reading(self) -> Any:
         raise RuntimeError("canary-4b1d")
 
@@ -204,8 +208,8 @@ class BrokenStore(InMemoryStore):
 
 
 @each_dialect
-async def test_a_mistake_of_ours_is_a_500_that_shows_nothing_of_itself(dialect: Dialect) -> None:
-    answer = await answer_of(build_service(BrokenStore(), ScriptedProber()), reading(dialect))
+async def test_a_mistake_of_ours_is_a_500_that_shows_nothing_of_itself(dialect: Dialect, sqlite_url: str) -> None:
+    answer = await answer_of(build_service(BrokenStore(sqlite_url), ScriptedProber()), reading(dialect))
 
     assert answer.status_code == 500
     assert has_the_vendors_shape(answer, dialect)

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -16,11 +18,13 @@ from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeRepor
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
 
-from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from support.databases import LocalStore, new_file
+from support.fakes import PlainPasswords, ScriptedProber
 from support.operations import ALL_OPERATIONS, Operation
 from support.request_bodies import HOST, PORT, USERNAME
 from support.service import ADMIN, BASE_URL, build_service
@@ -64,19 +68,19 @@ CALLS: Mapping[str, Call] = {
 WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration")
 
 
-class BrokenStore(InMemoryStore):
+class BrokenStore(LocalStore):
     """A store with a fault that no error of the domain describes, once `broken` is set."""
 
     broken = False
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[InMemoryStore]:
+    async def reading(self) -> AsyncIterator[Transaction]:
         self._fail()
         async with super().reading() as store:
             yield store
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[InMemoryStore]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         self._fail()
         async with super().writing() as store:
             yield store
@@ -90,7 +94,7 @@ class BrokenStore(InMemoryStore):
 class Stage:
     """One service, and a client of it."""
 
-    store: BrokenStore = field(default_factory=BrokenStore)
+    store: BrokenStore
     prober: ScriptedProber = field(default_factory=ScriptedProber)
     allowed_hosts: Collection[str] = ()
     at_once: ConcurrentRequests | None = None
@@ -100,8 +104,9 @@ class Stage:
         await self.prepare_account()
         login = PasswordAuthentication(USERNAME, Secret("a password"))
         server = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender"), login)
-        number = await self.store.mail_servers.add(server)
-        await self.store.mail_servers.replace(number, replace(server, port=PORT))
+        async with self.store.writing() as work:
+            number = await work.mail_servers.add(server)
+            await work.mail_servers.replace(number, replace(server, port=PORT))
 
     async def prepare_account(self) -> None:
         """Store nothing but an account."""
@@ -123,14 +128,25 @@ class Stage:
             return await http.request(call.method, BASE_URL + call.path, headers=headers, **body)
 
 
+@asynccontextmanager
+async def staged(*, with_server: bool = True, **parts: Any) -> AsyncIterator[Stage]:
+    """Prepare a new service on a database of its own, which ends with the block."""
+    with TemporaryDirectory() as folder:
+        made = Stage(BrokenStore(new_file(Path(folder) / "data" / "mailsettings.db")), **parts)
+        try:
+            await (made.prepare() if with_server else made.prepare_account())
+            yield made
+        finally:
+            await made.store.close()
+
+
 Provoke = Callable[[Call], Awaitable[httpx.Response]]
 
 
 async def on(call: Call, **stage: Any) -> httpx.Response:
     """Send *call* to a new service."""
-    made = Stage(**stage)
-    await made.prepare()
-    return await made.send(call)
+    async with staged(**stage) as made:
+        return await made.send(call)
 
 
 async def well(call: Call) -> httpx.Response:
@@ -139,9 +155,8 @@ async def well(call: Call) -> httpx.Response:
 
 
 async def with_body(call: Call, content: bytes, content_type: str) -> httpx.Response:
-    made = Stage()
-    await made.prepare()
-    return await made.send(call, content, content_type)
+    async with staged() as made:
+        return await made.send(call, content, content_type)
 
 
 async def too_large(call: Call) -> httpx.Response:
@@ -154,56 +169,50 @@ async def not_json(call: Call) -> httpx.Response:
 
 
 async def database_away(call: Call) -> httpx.Response:
-    made = Stage()
-    await made.prepare()
-    made.store.away = True
-    return await made.send(call)
+    async with staged() as made:
+        made.store.away = True
+        return await made.send(call)
 
 
 async def broken(call: Call) -> httpx.Response:
-    made = Stage()
-    await made.prepare()
-    made.store.broken = True
-    return await made.send(call)
+    async with staged() as made:
+        made.store.broken = True
+        return await made.send(call)
 
 
 async def nothing_stored(call: Call) -> httpx.Response:
-    made = Stage()
-    await made.prepare_account()
-    return await made.send(call)
+    async with staged(with_server=False) as made:
+        return await made.send(call)
 
 
 async def twice(call: Call) -> httpx.Response:
     """Send it again under its key."""
-    made = Stage()
-    await made.prepare()
-    keyed = call.having((KEY, "key"))
-    await made.send(keyed)
-    return await made.send(keyed)
+    async with staged() as made:
+        keyed = call.having((KEY, "key"))
+        await made.send(keyed)
+        return await made.send(keyed)
 
 
 async def after_another(call: Call) -> httpx.Response:
     """Send it under the key of another request."""
-    made = Stage()
-    await made.prepare()
     other = next(CALLS[each.id] for each in ALL_OPERATIONS if KEY in each.headers and CALLS[each.id] != call)
-    await made.send(other.having((KEY, "key")))
-    return await made.send(call.having((KEY, "key")))
+    async with staged() as made:
+        await made.send(other.having((KEY, "key")))
+        return await made.send(call.having((KEY, "key")))
 
 
 async def meanwhile(call: Call) -> httpx.Response:
     """Send it again while the first one is still being answered."""
-    made = Stage()
-    await made.prepare()
-    made.prober.hold = asyncio.Event()
-    keyed = call.having((KEY, "key"))
-    first = asyncio.create_task(made.send(keyed))
-    while not made.prober.asked:  # noqa: ASYNC110  # the prober is asked in a few turns of the loop
-        await asyncio.sleep(0)
-    again = await made.send(keyed)
-    made.prober.hold.set()
-    await first
-    return again
+    async with staged() as made:
+        made.prober.hold = asyncio.Event()
+        keyed = call.having((KEY, "key"))
+        first = asyncio.create_task(made.send(keyed))
+        while not made.prober.asked:  # noqa: ASYNC110  # the prober is asked in a few turns of the loop
+            await asyncio.sleep(0)
+        again = await made.send(keyed)
+        made.prober.hold.set()
+        await first
+        return again
 
 
 async def failing(call: Call) -> httpx.Response:
@@ -211,20 +220,18 @@ async def failing(call: Call) -> httpx.Response:
 
 
 async def failing_twice(call: Call) -> httpx.Response:
-    made = Stage(prober=ScriptedProber(FAILS))
-    await made.prepare()
-    keyed = call.having((KEY, "key"))
-    await made.send(keyed)
-    return await made.send(keyed)
+    async with staged(prober=ScriptedProber(FAILS)) as made:
+        keyed = call.having((KEY, "key"))
+        await made.send(keyed)
+        return await made.send(keyed)
 
 
 async def too_many_logins(call: Call) -> httpx.Response:
-    made = Stage()
-    await made.prepare()
-    wrong = replace(call, form={**LOGIN, "password": "wrong"})
-    for _ in range(6):
-        answer = await made.send(wrong)
-    return answer
+    async with staged() as made:
+        wrong = replace(call, form={**LOGIN, "password": "wrong"})
+        for _ in range(6):
+            answer = await made.send(wrong)
+        return answer
 
 
 def header(name: str, value: str) -> Provoke:

@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from sqlalchemy import select
 
 from mailsettings.dialects.checkmarx import examples as checkmarx
 from mailsettings.dialects.oracle_analytics import examples as oracle
+from mailsettings.store.tables import mail_servers
 
 from support.browser import Browser
-from support.fakes import InMemoryStore
+from support.databases import LocalStore
 
 OPERATIONS = {
     "POST /api/20210901/system/mail/server/actions/rollback",
@@ -97,7 +99,7 @@ def test_the_page_shows_every_operation_of_every_api(page: Browser) -> None:
 
 
 def test_calls_tried_after_a_login_on_the_page_succeed(
-    page: Browser, origin: str, pages_store: InMemoryStore
+    page: Browser, origin: str, pages_store: LocalStore
 ) -> None:
     log_in(page)
     open_operation(page, LIST_SETTINGS)
@@ -105,7 +107,7 @@ def test_calls_tried_after_a_login_on_the_page_succeed(
     open_operation(page, PUT_MAIL_SERVER)
     choose_example(page, PUT_MAIL_SERVER, "User name and password, STARTTLS")
     put = execute(page, PUT_MAIL_SERVER)
-    stored = [row.server.host for row in pages_store.mail_servers.rows.values()]
+    stored = [row.host for row in pages_store.sql(select(mail_servers.c.host))]
 
     assert (listed, put) == ("200", "200")
     assert stored == ["mail-server.com"]

@@ -13,8 +13,9 @@ import pytest
 from mailsettings.dialects.oracle_analytics.examples import USERNAME_PASSWORD
 
 from support.compose import ROOT
+from support.databases import LocalStore
 from support.external_programs import program
-from support.fakes import InMemoryStore, ScriptedProber
+from support.fakes import ScriptedProber
 from support.live_service import live
 from support.processes import free_port
 from support.service import MAIL_SERVER, build_service
@@ -25,8 +26,8 @@ GUIDE = (ROOT / "docs" / "operations.md").read_text()
 
 
 @pytest.fixture
-def origin() -> Iterator[str]:
-    with live(build_service(InMemoryStore(), ScriptedProber())) as served:
+def origin(local_store: LocalStore) -> Iterator[str]:
+    with live(build_service(local_store, ScriptedProber())) as served:
         yield served
 
 

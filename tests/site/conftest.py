@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -10,6 +10,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """The pages do not depend on where the settings are kept, so memory will do."""
-    return InMemoryStore()
+    return local_store

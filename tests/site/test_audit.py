@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.service import SMTP_SETTINGS, Caller, client_of
 
 NEW = {"host": "mail.example.org", "port": 25, "fromAddress": "a@b", "username": "u", "password": "canary-1"}
@@ -84,9 +85,9 @@ async def test_every_answer_has_a_request_id_and_a_strange_one_is_not_taken_over
         assert len(answer.headers["x-request-id"]) == 32
 
 
-async def test_while_the_database_is_away_it_is_so_too(prober: ScriptedProber) -> None:
-    store = InMemoryStore(away=True)
-    async with client_of(store, prober) as api:
+async def test_while_the_database_is_away_it_is_so_too(prober: ScriptedProber, local_store: LocalStore) -> None:
+    local_store.away = True
+    async with client_of(local_store, prober) as api:
         refused = await api.send("GET", "/audit")
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")

@@ -11,7 +11,8 @@ from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeRepor
 from mailsettings.domain.findings import failure
 
 from support.canary import Canary
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.request_bodies import checkmarx, checkmarx_test, oracle
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller, client_of
 
@@ -119,8 +120,11 @@ async def send_everywhere(http: httpx.AsyncClient, secret: str) -> None:
         await http.send(http.build_request("GET", BASE_URL + path, headers=headers))
 
 
-async def test_while_the_database_is_away_they_are_still_read(prober: ScriptedProber) -> None:
-    async with client_of(InMemoryStore(away=True), prober) as api:
+async def test_while_the_database_is_away_they_are_still_read(
+    prober: ScriptedProber, local_store: LocalStore
+) -> None:
+    local_store.away = True
+    async with client_of(local_store, prober) as api:
         away = await api.send("GET", MAIL_SERVER)
         read = await requests_of(api)
 

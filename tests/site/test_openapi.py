@@ -13,7 +13,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from mailsettings.bootstrap.apis import APIS
 from mailsettings.web.errors import ErrorResponse
 
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.service import BASE_URL, TOKEN, Caller, build_service
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi"
@@ -385,8 +386,10 @@ async def test_without_a_public_address_the_documents_host_is_the_server(api: Ca
 
 
 @pytest.mark.parametrize("public_url", ["https://mail.example.org/settings", "https://mail.example.org/settings/"])
-async def test_the_public_address_is_the_server_with_the_token_endpoint_below(public_url: str) -> None:
-    service = build_service(InMemoryStore(), ScriptedProber(), public_url=public_url)
+async def test_the_public_address_is_the_server_with_the_token_endpoint_below(
+    public_url: str, local_store: LocalStore
+) -> None:
+    service = build_service(local_store, ScriptedProber(), public_url=public_url)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(service)) as http:
         found = (await http.get(f"{BASE_URL}/openapi.json")).json()
 

@@ -27,8 +27,7 @@ from mailsettings.store.engine import sqlite_file
 from mailsettings.store.transactions import SQLStore
 
 from support.certificates import authority_pem
-from support.databases import KEY, all_of
-from support.fakes import as_listed
+from support.databases import KEY, all_of, as_listed
 
 UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))

@@ -26,7 +26,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
 from mailsettings.store.backup.contents import BACKED_UP, RowFormat
 from mailsettings.store.backup.file_format import Cost
-from mailsettings.store.backup.restore import Restorable, verified_backup
+from mailsettings.store.backup.restore import verified_backup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup, new_file
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
@@ -97,7 +97,7 @@ class Place:
         self.ring = LiveKeys(KeyFile(folder / "sealing-keys", before=folder / "sealing-key"))
         self.ring.file.create()
         self.store = SQLStore(url, self.ring)
-        self.backups: ManageBackups[Restorable] = ManageBackups(self.store, self.snapshot, new_backup)
+        self.backups = ManageBackups(self.store, self.snapshot, new_backup)
 
     def snapshot(self) -> Snapshot:
         return Snapshot(self.url, self.ring.file)

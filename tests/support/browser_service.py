@@ -8,19 +8,20 @@ import pytest
 from mailsettings.domain.access import OPERATOR
 from mailsettings.use_cases.accounts import ManageAccounts
 
-from support.fakes import InMemoryStore, PlainPasswords, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import PlainPasswords, ScriptedProber
 from support.live_service import live
 from support.service import ADMIN, build_service
 
 
 @pytest.fixture
-def pages_store() -> InMemoryStore:
-    """The pages do not depend on where the settings are stored, so memory will do."""
-    return InMemoryStore()
+def pages_store(local_store: LocalStore) -> LocalStore:
+    """The pages do not depend on the kind of the database."""
+    return local_store
 
 
 @pytest.fixture
-def origin(pages_store: InMemoryStore, prober: ScriptedProber) -> Iterator[str]:
+def origin(pages_store: LocalStore, prober: ScriptedProber) -> Iterator[str]:
     """Return where uvicorn serves the service; the account `admin` has the password `correct horse`.
 
     Its documents name another address, as behind a proxy; the page works at this one.

@@ -1,56 +1,161 @@
 """Fixtures: fresh databases of both kinds, built by the migrations, and a store on each."""
 
+import atexit
+import logging
 import shutil
+import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import Executable, Row, event, insert
 
-from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.access import Credentials
+from mailsettings.domain.audit_log import AuditRecord
+from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.domain.mail_server import AmbientCredentials, ListedMailServer, MailServer, StoredMailServer
 from mailsettings.store import migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
+from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.tables import mail_servers
+from mailsettings.store.transaction import Transaction
 from mailsettings.store.transactions import SQLStore
-from mailsettings.use_cases.mail_server_ports import MailServerReads
 
 from support.postgres import Postgres, running_postgres
+from support.timeouts import GUARD_SECONDS
 
 KEY = bytes(range(32))
+# As in the service: at DEBUG the driver logs the values of each statement.
+logging.getLogger("aiosqlite").setLevel(logging.WARNING)
 
 
-async def all_of(servers: MailServerReads) -> list[StoredMailServer]:
+class LocalStore(SQLStore):
+    """A store on an SQLite file. Set `away`, and it behaves as a database that does not answer."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, Sealer(KEY))
+        self.url = url
+        # Tests that look at what survives a crash use the service itself.
+        event.listen(self._engine.sync_engine, "connect", _leave_out_flushes)
+        # Dozens of requests at once wait for the connections of the pool, on a machine that is busy.
+        vars(self._engine.pool)["_timeout"] = GUARD_SECONDS
+        self._cached, self._away = self.cache, False
+
+    @property
+    def away(self) -> bool:
+        return self._away
+
+    @away.setter
+    def away(self, away: bool) -> None:
+        self._away = away
+        self.cache = ReadCache(None, self.reading) if away else self._cached
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        self._require_there()
+        async with super().reading() as snapshot:
+            yield snapshot
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        self._require_there()
+        async with super().writing() as work:
+            yield work
+
+    def sql(self, statement: Executable) -> Sequence[Row[Any]]:
+        """Execute *statement* past the store; return the rows that it selects."""
+        engine = sync_engine(self.url)
+        with engine.begin() as connection:
+            result = connection.execute(statement)
+            found = result.all() if result.returns_rows else []
+        engine.dispose()
+        return found
+
+    def _require_there(self) -> None:
+        if self._away:
+            raise StoreUnavailable
+
+
+def as_listed(stored: StoredMailServer) -> ListedMailServer:
+    """Return a mail server as a list shows it."""
+    server, login = stored.server, stored.server.authentication
+    return (
+        *(stored.id, server.host, server.port, server.security.value),
+        *(server.sender.address, server.sender.display_name),
+        *(login.username, isinstance(login, AmbientCredentials)),
+    )
+
+
+def _leave_out_flushes(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = OFF")
+    cursor.execute("PRAGMA journal_mode = MEMORY")
+    cursor.close()
+
+
+async def all_of(servers: SQLMailServers) -> list[StoredMailServer]:
     """All that are stored, by id; the service itself never reads all of them at once."""
     found = [await servers.find(row[0]) for row in await servers.listed(0, 10_000)]
     return [stored for stored in found if stored is not None]
 
 
+async def stored_in(store: SQLStore) -> list[StoredMailServer]:
+    """Return all mail servers by id."""
+    async with store.reading() as snapshot:
+        return await all_of(snapshot.mail_servers)
+
+
+async def records(store: SQLStore, after: int = 0) -> list[AuditRecord]:
+    """Return the records of the audit log behind entry *after*."""
+    async with store.reading() as snapshot:
+        return [entry.record for entry in await snapshot.audit.entries(after, 10_000)]
+
+
+async def account(store: SQLStore, name: str) -> Credentials:
+    """Return the account of this name, which has to exist."""
+    async with store.reading() as snapshot:
+        found = await snapshot.accounts.find(name)
+    assert found is not None
+    return found
+
+
+async def add(store: SQLStore, server: MailServer) -> int:
+    """Store *server* without an entry in the audit log."""
+    async with store.writing() as work:
+        return await work.mail_servers.add(server)
+
+
 def fill(url: str, number: int) -> None:
     """Put *number* mail servers into an empty table, in one transaction; the first is the default."""
-    now = datetime.now(UTC)
-    rows = [
-        {
-            "version": 1,
-            "is_default": position == 0,
-            "host": f"mail-{position}.example.org",
-            "port": 587,
-            "security": "starttls",
-            "sender_address": f"scans-{position}@example.org",
-            "sender_name": "Scän results",
-            "authentication": "password",
-            "username": f"user-{position}",
-            "created_at": now,
-            "updated_at": now,
-        }
-        for position in range(number)
-    ]
     engine = sync_engine(url)
     with engine.begin() as connection:
-        connection.execute(insert(mail_servers), rows)
+        connection.execute(insert(mail_servers), [row_of(position) for position in range(number)])
     engine.dispose()
+
+
+def row_of(position: int) -> dict[str, Any]:
+    """Return the columns of a mail server; the one at position 0 is the default."""
+    now = datetime.now(UTC)
+    return {
+        "version": 1,
+        "is_default": position == 0,
+        "host": f"mail-{position}.example.org",
+        "port": 587,
+        "security": "starttls",
+        "sender_address": f"scans-{position}@example.org",
+        "sender_name": "Scän results",
+        "authentication": "password",
+        "username": f"user-{position}",
+        "created_at": now,
+        "updated_at": now,
+    }
 
 
 @pytest.fixture(scope="session")
@@ -85,20 +190,51 @@ def empty_sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'data' / 'mailsettings.db'}"
 
 
-@pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One file for all tests of this process, to copy: building it takes longer than most tests."""
-    file = tmp_path_factory.mktemp("migrated") / "data" / "mailsettings.db"
+@cache
+def template() -> Path:
+    """Return one migrated file for this process to copy: building it takes longer than most tests."""
+    folder = Path(tempfile.mkdtemp(prefix="mailsettings-template-"))
+    atexit.register(shutil.rmtree, folder)
+    file = folder / "data" / "mailsettings.db"
     migrations.migrate(f"sqlite:///{file}")
     return file
 
 
-@pytest.fixture
-def sqlite_url(empty_sqlite_url: str, migrated_sqlite: Path) -> str:
-    file = sqlite_file(empty_sqlite_url)
+def new_file(file: Path) -> str:
+    """Make a migrated database, as private as the service makes it; return its URL."""
     make_private(file)
-    shutil.copyfile(migrated_sqlite, file)
-    return empty_sqlite_url
+    shutil.copyfile(template(), file)
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def migrated_sqlite() -> Path:
+    return template()
+
+
+@pytest.fixture
+def sqlite_url(empty_sqlite_url: str) -> str:
+    return new_file(sqlite_file(empty_sqlite_url))
+
+
+@pytest.fixture
+async def new_store(tmp_path: Path) -> AsyncIterator[Callable[[], LocalStore]]:
+    """Return a new store on a file of its own at each call."""
+    made: list[LocalStore] = []
+
+    def new() -> LocalStore:
+        made.append(LocalStore(new_file(tmp_path / f"store-{len(made)}" / "mailsettings.db")))
+        return made[-1]
+
+    yield new
+    for store in made:
+        await store.close()
+
+
+@pytest.fixture
+def local_store(new_store: Callable[[], LocalStore]) -> LocalStore:
+    """For tests that do not depend on the kind of the database."""
+    return new_store()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

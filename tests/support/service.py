@@ -11,12 +11,14 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from mailsettings.app import create_app
+from mailsettings.bootstrap.service import counting
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
+from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -27,7 +29,7 @@ from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
-from mailsettings.use_cases.ports import PasswordHasher, Store
+from mailsettings.use_cases.ports import PasswordHasher, Prober
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
 
@@ -41,18 +43,13 @@ ADMIN = Account("admin", frozenset({"admin"}))
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 
 
-@asynccontextmanager
-async def _no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    yield
-
-
 async def _ready() -> None:
     return None
 
 
 def build_service(
-    store: Store,
-    prober: ScriptedProber,
+    store: SQLStore,
+    prober: Prober,
     client_secret: str | None = None,
     allowed_hosts: Collection[str] = (),
     limits: ConnectionTestLimits = LIMITS,
@@ -90,8 +87,13 @@ def build_service(
     def documents() -> dict[str, Document]:  # most tests never look at them, and they take a tenth of a second
         return {dialect.name: document(dialect, app, TOKEN, public_url) for dialect, app in dialects}
 
-    site = create_site(documents, _ready, _no_lifespan, allowed_hosts)
-    return create_app(dialects, site, [metrics.answered])
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await store.close()  # on the thread that opened its connections
+
+    site = create_site(documents, _ready, lifespan, allowed_hosts)
+    return create_app(dialects, site, [counting(metrics)])
 
 
 @dataclass
@@ -130,7 +132,7 @@ class Caller:
 
 
 @asynccontextmanager
-async def client_of(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
+async def client_of(store: SQLStore, prober: Prober) -> AsyncIterator[Caller]:
     """A client of the service on *store*, with the token of the admin."""
     transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, headers={"Accept": "*/*"}) as http:
@@ -144,7 +146,7 @@ def prober() -> ScriptedProber:
 
 
 @pytest.fixture
-async def api(store: Store, prober: ScriptedProber) -> AsyncIterator[Caller]:
+async def api(store: SQLStore, prober: ScriptedProber) -> AsyncIterator[Caller]:
     """The admin's client. `api(None)` has no token, `api("reader")` may read, `api("stranger")` nothing.
 
     The account `admin` has the password `correct horse`.

@@ -1,26 +1,29 @@
 """Accounts: made once, changed by name and kind, each change with its entry in the audit log."""
 
 import pytest
+from sqlalchemy import select
 
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.errors import AccountExists, AccountNotFound, InvalidSetting
 from mailsettings.domain.login_throttling import Failures, LoginAttempt
+from mailsettings.store.tables import login_failures
 from mailsettings.use_cases.accounts import ManageAccounts
 
-from support.fakes import InMemoryStore, PlainPasswords
+from support.databases import LocalStore, account, records
+from support.fakes import PlainPasswords
 
 ALICE = Account("alice", frozenset({"view-mail-settings"}))
 USER, CLIENT = AccountKind.USER, AccountKind.CLIENT
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
+def store(local_store: LocalStore) -> LocalStore:
+    return local_store
 
 
 @pytest.fixture
-def accounts(store: InMemoryStore) -> ManageAccounts:
+def accounts(store: LocalStore) -> ManageAccounts:
     return ManageAccounts(store, PlainPasswords())
 
 
@@ -74,67 +77,70 @@ async def test_a_first_account_that_was_removed_is_not_made_again(accounts: Mana
 
 
 async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
-    accounts: ManageAccounts, store: InMemoryStore
+    accounts: ManageAccounts, store: LocalStore
 ) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
-    first = store.accounts.rows["alice"]
+    first = await account(store, "alice")
     await accounts.set_password(OPERATOR, USER, "alice", "battery staple")
-    second = store.accounts.rows["alice"]
+    second = await account(store, "alice")
 
     assert (first.account, first.password_hash) == (ALICE, "hash of correct horse")
     assert (second.account, second.password_hash) == (ALICE, "hash of battery staple")
 
 
-async def test_each_change_of_a_password_brings_another_stamp(
-    accounts: ManageAccounts, store: InMemoryStore
-) -> None:
+async def test_each_change_of_a_password_brings_another_stamp(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
-    stamps = {store.accounts.rows["alice"].stamp}
+    stamps = {(await account(store, "alice")).stamp}
     for _ in range(2):
         await accounts.set_password(OPERATOR, USER, "alice", "correct horse")
-        stamps.add(store.accounts.rows["alice"].stamp)
+        stamps.add((await account(store, "alice")).stamp)
 
     assert len(stamps) == 3
 
 
-async def test_unlocking_forgets_the_failures_of_that_account(
-    accounts: ManageAccounts, store: InMemoryStore
-) -> None:
+async def test_unlocking_forgets_the_failures_of_that_account(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     for name in ("alice", "bob"):
         for subject in LoginAttempt(name, "192.0.2.1").limits(known=False):
-            await store.login_failures.remember(subject, Failures(9, 1, 2**40))
+            async with store.writing() as work:
+                await work.login_failures.remember(subject, Failures(9, 1, 2**40))
 
     await accounts.unlock(OPERATOR, USER, "alice")
 
-    assert [subject.account for subject in store.login_failures.rows] == [None, "bob", "bob"]
+    left = {
+        subject for name in ("alice", "bob") for subject in LoginAttempt(name, "192.0.2.1").limits(known=False)
+    }
+    async with store.reading() as snapshot:
+        found = await snapshot.login_failures.of(left)
+    assert {subject.account for subject, failures in found.items() if failures.count} == {None, "bob"}
+    assert len(store.sql(select(login_failures))) == 3
 
 
-async def test_every_change_has_an_entry_without_a_secret(accounts: ManageAccounts, store: InMemoryStore) -> None:
+async def test_every_change_has_an_entry_without_a_secret(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add_first(OPERATOR, ALICE, "canary-1")
     await accounts.set_password(OPERATOR, USER, "alice", "canary-2")
     await accounts.set_grants(OPERATOR, USER, "alice", ["manage-system-settings"])
     await accounts.unlock(OPERATOR, USER, "alice")
     await accounts.remove(OPERATOR, USER, "alice")
 
-    assert [(each.action, each.target, each.outcome) for each in store.audit.records] == [
+    assert [(each.action, each.target, each.outcome) for each in await records(store)] == [
         (Action.ACCOUNT_ADD, "alice", AuditOutcome.DONE),
         (Action.ACCOUNT_SET_PASSWORD, "alice", AuditOutcome.DONE),
         (Action.ACCOUNT_SET_PERMISSIONS, "alice", AuditOutcome.DONE),
         (Action.ACCOUNT_UNLOCK, "alice", AuditOutcome.DONE),
         (Action.ACCOUNT_REMOVE, "alice", AuditOutcome.DONE),
     ]
-    assert {(each.actor, each.origin) for each in store.audit.records} == {("operator", Origin())}
+    assert {(each.actor, each.origin) for each in await records(store)} == {("operator", Origin())}
     permissions = {"before": ["view-mail-settings"], "after": ["manage-system-settings"]}
-    assert store.audit.records[0].details == {"kind": "user", "permissions": ["view-mail-settings"]}
-    assert store.audit.records[2].details == {"permissions": permissions}
-    assert "canary" not in repr(store.audit.rows)
+    assert (await records(store))[0].details == {"kind": "user", "permissions": ["view-mail-settings"]}
+    assert (await records(store))[2].details == {"permissions": permissions}
+    assert "canary" not in repr(await records(store))
 
 
-async def test_a_change_that_is_refused_has_an_entry_too(accounts: ManageAccounts, store: InMemoryStore) -> None:
+async def test_a_change_that_is_refused_has_an_entry_too(accounts: ManageAccounts, store: LocalStore) -> None:
     with pytest.raises(AccountNotFound):
         await accounts.remove(OPERATOR, USER, "bob")
 
-    [entry] = store.audit.records
+    [entry] = await records(store)
     assert (entry.action, entry.target, entry.outcome) == (Action.ACCOUNT_REMOVE, "bob", AuditOutcome.REFUSED)
     assert entry.details == {"problem": "AccountNotFound"}

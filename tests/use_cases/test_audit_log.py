@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -14,7 +15,6 @@ from mailsettings.domain.errors import (
     MailServerNotFound,
     PermissionDenied,
     SecretNeededAgain,
-    SecretUnreadable,
     StoreUnavailable,
     TooManyProbes,
 )
@@ -27,6 +27,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.secret import Secret
+from mailsettings.store.tables import mail_servers
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
@@ -34,7 +35,8 @@ from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
 from support.certificates import SelfSigned
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore, add, records, stored_in
+from support.fakes import ScriptedProber
 
 HERE = Origin("192.0.2.1", "request 1")
 ALICE = Principal("alice", frozenset(Permission), HERE)
@@ -44,17 +46,17 @@ SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
+def store(local_store: LocalStore) -> LocalStore:
+    return local_store
 
 
 @pytest.fixture
-def keep(store: InMemoryStore) -> ManageMailServers:
+def keep(store: LocalStore) -> ManageMailServers:
     return ManageMailServers(store)
 
 
 async def test_each_change_says_what_changed_and_secrets_by_labels(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
     given = Secret("canary-2")
@@ -62,8 +64,8 @@ async def test_each_change_says_what_changed_and_secrets_by_labels(
     await keep.replace(ALICE, 1, Replacement(replace(SERVER, port=2525, authentication=other)))
     await keep.delete(ALICE, 1)
 
-    created, replaced, deleted = store.audit.records
-    assert {(each.actor, each.origin, each.target, each.outcome) for each in store.audit.records} == {
+    created, replaced, deleted = await records(store)
+    assert {(each.actor, each.origin, each.target, each.outcome) for each in await records(store)} == {
         ("alice", HERE, "mail-server:1", AuditOutcome.DONE)
     }
     assert [created.action, replaced.action, deleted.action] == [
@@ -86,11 +88,11 @@ async def test_each_change_says_what_changed_and_secrets_by_labels(
         "port": {"before": 587, "after": 2525},
     }
     assert deleted.details["host"] == {"before": "mail.example.org", "after": None}
-    assert "canary" not in repr(store.audit.rows)
+    assert "canary" not in repr(await records(store))
 
 
 async def test_a_change_of_the_default_server_is_named_by_what_it_was(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
     certificate = CustomTrust.parse(SelfSigned.for_name("mail.example.org").pem.decode())
     login = OAuth2ClientCredentials("scans", "id", "tenant", Secret("canary-1"))
@@ -100,19 +102,19 @@ async def test_a_change_of_the_default_server_is_named_by_what_it_was(
     with pytest.raises(MailServerNotFound):
         await keep.delete_default(ALICE)
 
-    assert [(each.action, each.target, each.outcome) for each in store.audit.records] == [
+    assert [(each.action, each.target, each.outcome) for each in await records(store)] == [
         (Action.MAIL_SERVER_CREATE, "mail-server:1", AuditOutcome.DONE),
         (Action.MAIL_SERVER_REPLACE, "mail-server:1", AuditOutcome.DONE),
         (Action.MAIL_SERVER_DELETE, "mail-server:1", AuditOutcome.DONE),
         (Action.MAIL_SERVER_DELETE, "default mail server", AuditOutcome.REFUSED),
     ]
-    changed = store.audit.records[1].details
+    changed = (await records(store))[1].details
     assert set(changed) == {"authentication", "certificate", "client id", "client secret", "password", "tenant"}
     assert "SHA-256" in str(changed["certificate"])
 
 
 async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
     login = PasswordAuthentication("scans", None)
@@ -121,62 +123,60 @@ async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing
     with pytest.raises(SecretNeededAgain):
         await keep.replace(ALICE, 1, moved)
 
-    entry = store.audit.records[-1]
+    entry = (await records(store))[-1]
     assert (entry.action, entry.target, entry.outcome, entry.details) == (
         Action.MAIL_SERVER_REPLACE,
         "mail-server:1",
         AuditOutcome.REFUSED,
         {"problem": "SecretNeededAgain"},
     )
-    assert store.mail_servers.rows[1].version == 1
+    assert [stored.version for stored in await stored_in(store)] == [1]
 
 
 async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
-    def damaged() -> str:
-        raise SecretUnreadable
-
-    login = PasswordAuthentication("scans", Secret.sealed(damaged, "0123456789ab"))
-    await store.mail_servers.add(replace(SERVER, authentication=login))
+    await add(store, SERVER)
+    store.sql(update(mail_servers).values(sealed_secret=b"damaged", secret_label="0123456789ab"))
 
     await keep.replace(ALICE, 1, Replacement(SERVER))
 
     password = {"before": "label 0123456789ab", "after": f"label {SECRET.label}"}
-    assert store.audit.records[0].details["password"] == password
+    assert (await records(store))[0].details["password"] == password
 
 
 async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
     store.away = True
 
     with pytest.raises(StoreUnavailable):
         await keep.create(ALICE, Replacement(SERVER))
 
-    assert store.audit.rows == []
+    store.away = False
+    assert await records(store) == []
 
 
-async def test_reading_leaves_no_entry(keep: ManageMailServers, store: InMemoryStore) -> None:
-    await store.mail_servers.add(SERVER)
+async def test_reading_leaves_no_entry(keep: ManageMailServers, store: LocalStore) -> None:
+    await add(store, SERVER)
     await keep.page(ALICE)
     await keep.get(ALICE, 1)
     await keep.get_default(ALICE)
 
-    assert store.audit.rows == []
+    assert await records(store) == []
 
 
-async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: InMemoryStore) -> None:
+async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: LocalStore) -> None:
     class Watching(ScriptedProber):
         async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-            assert [each.outcome for each in store.audit.records] == [AuditOutcome.BEGUN]
+            assert [each.outcome for each in await records(store)] == [AuditOutcome.BEGUN]
             return await super().probe(server, recipient)
 
     await RunConnectionTests(store, Watching(), ConnectionTestLimits(), DenialLog(store)).given(
         ALICE, SERVER, "to@example.org"
     )
 
-    begun, done = store.audit.records
+    begun, done = await records(store)
     assert (begun.action, begun.target, begun.origin) == (Action.MAIL_SERVER_TEST, "given mail server", HERE)
     assert begun.details == {
         "host": "mail.example.org",
@@ -185,34 +185,34 @@ async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: InM
         "recipient": "to@example.org",
     }
     assert (done.action, done.outcome, done.details) == (Action.MAIL_SERVER_TEST, AuditOutcome.DONE, {})
-    assert "canary" not in repr(store.audit.rows)
+    assert "canary" not in repr(await records(store))
 
 
-async def test_a_failed_test_says_where_and_by_which_code(store: InMemoryStore) -> None:
+async def test_a_failed_test_says_where_and_by_which_code(store: LocalStore) -> None:
     refused = failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
     report = ProbeReport((StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),), refused)
-    await store.mail_servers.add(SERVER)
+    await add(store, SERVER)
     await RunConnectionTests(store, ScriptedProber(report), ConnectionTestLimits(), DenialLog(store)).stored(
         ALICE, 1, None
     )
 
-    end = store.audit.records[-1]
+    end = (await records(store))[-1]
     assert (end.target, end.outcome) == ("mail-server:1", AuditOutcome.FAILED)
     assert end.details == {"code": "smtp_auth_failed", "stage": "authenticate"}
 
 
-async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: InMemoryStore) -> None:
+async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: LocalStore) -> None:
     prober = ScriptedProber()
     probes = RunConnectionTests(store, prober, ConnectionTestLimits(max_per_minute_per_caller=1), DenialLog(store))
     await probes.given(ALICE, SERVER, None)
     with pytest.raises(TooManyProbes):
         await probes.given(ALICE, SERVER, None)
 
-    assert store.audit.records[-1].outcome == AuditOutcome.REFUSED
+    assert (await records(store))[-1].outcome == AuditOutcome.REFUSED
     assert len(prober.asked) == 1
 
 
-async def test_nothing_is_tested_that_cannot_be_written_down(store: InMemoryStore) -> None:
+async def test_nothing_is_tested_that_cannot_be_written_down(store: LocalStore) -> None:
     prober = ScriptedProber()
     store.away = True
     with pytest.raises(StoreUnavailable):
@@ -224,7 +224,7 @@ async def test_nothing_is_tested_that_cannot_be_written_down(store: InMemoryStor
 
 
 async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_written_down(
-    store: InMemoryStore, caplog: pytest.LogCaptureFixture
+    store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     class GoesAway(ScriptedProber):
         async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
@@ -241,7 +241,7 @@ async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_writte
     assert caplog.messages == [said]
 
 
-async def test_reading_the_log_needs_its_own_permission(store: InMemoryStore) -> None:
+async def test_reading_the_log_needs_its_own_permission(store: LocalStore) -> None:
     everything_else = Principal("almost", frozenset(Permission) - {Permission.AUDIT_READ})
     log = ReadAuditLog(store)
 
@@ -252,13 +252,13 @@ async def test_reading_the_log_needs_its_own_permission(store: InMemoryStore) ->
 
 
 async def test_what_another_api_created_is_named_when_it_is_replaced(
-    keep: ManageMailServers, store: InMemoryStore
+    keep: ManageMailServers, store: LocalStore
 ) -> None:
     one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))
     await keep.create(one, Replacement(SERVER))
     await keep.put_default(other, Replacement(replace(SERVER, port=25)))
     await keep.put_default(one, Replacement(replace(SERVER, port=26)))
 
-    _, by_the_other, by_its_own = store.audit.records
+    _, by_the_other, by_its_own = await records(store)
     assert by_the_other.details["created"] == {"by": "alice", "through": "one"}
     assert "created" not in by_its_own.details

@@ -2,17 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from mailsettings.domain.audit_witness import WitnessedEntry
+from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.use_cases.audit_witness import AuditWitness
 
 
-class SharedFile:
+class SharedFile(WitnessFile):
     """A witness file that another process changes once between our look and our note."""
 
     def __init__(self) -> None:
+        super().__init__(Path("nowhere"))
         self.tries: list[WitnessedEntry] = []
 
     def read(self) -> WitnessedEntry | None:

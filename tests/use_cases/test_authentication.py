@@ -9,7 +9,8 @@ from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import MAX_ENTRIES_FOR_STRANGERS, MAX_ENTRIES_PER_CALLER, DenialLog
 from mailsettings.use_cases.login import Authenticator
 
-from support.fakes import GRANTS, InMemoryStore, PlainPasswords
+from support.databases import LocalStore, account, records
+from support.fakes import GRANTS, PlainPasswords
 
 HERE = Origin("192.0.2.1", "request 1")
 USER = AccountKind.USER
@@ -26,9 +27,9 @@ class Tokens:
 
 
 class Gate:
-    def __init__(self) -> None:
+    def __init__(self, store: LocalStore) -> None:
         self.now = 0.0
-        self.store = InMemoryStore()
+        self.store = store
         self.accounts = ManageAccounts(self.store, PlainPasswords())
         denial_log = DenialLog(self.store, lambda: self.now)
         self.authentication = Authenticator(self.store, Tokens(), GRANTS, denial_log)
@@ -38,28 +39,28 @@ class Gate:
 
 
 @pytest.fixture
-async def gate() -> Gate:
-    gate = Gate()
+async def gate(local_store: LocalStore) -> Gate:
+    gate = Gate(local_store)
     await gate.accounts.add(OPERATOR, Account("alice", frozenset({"reader", "unheard of"})), "correct horse")
     return gate
 
 
-def token_of(gate: Gate) -> str:
-    return f"alice:{gate.store.accounts.rows['alice'].stamp}"
+async def token_of(gate: Gate) -> str:
+    return f"alice:{(await account(gate.store, 'alice')).stamp}"
 
 
 async def test_an_account_may_do_what_it_may_do_now(gate: Gate) -> None:
-    assert await gate.permissions(token_of(gate)) == GRANTS["reader"]
+    assert await gate.permissions(await token_of(gate)) == GRANTS["reader"]
 
     await gate.accounts.set_grants(OPERATOR, USER, "alice", ["tester"])
-    assert await gate.permissions(token_of(gate)) == GRANTS["tester"]
+    assert await gate.permissions(await token_of(gate)) == GRANTS["tester"]
 
     await gate.accounts.set_grants(OPERATOR, USER, "alice", [])
-    assert await gate.permissions(token_of(gate)) == frozenset()
+    assert await gate.permissions(await token_of(gate)) == frozenset()
 
 
 async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
-    token = token_of(gate)
+    token = await token_of(gate)
     await gate.accounts.set_password(OPERATOR, USER, "alice", "correct horse")
 
     with pytest.raises(NotAuthenticated) as refused:
@@ -67,12 +68,12 @@ async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
 
     assert refused.value.presented
     assert str(refused.value) == "The access token is no longer good."
-    entry = gate.store.audit.records[-1]
+    entry = (await records(gate.store))[-1]
     assert (entry.actor, entry.target, entry.details) == (None, None, {"problem": "NotAuthenticated"})
 
 
 async def test_a_removed_account_ends_tokens_also_if_another_gets_its_name(gate: Gate) -> None:
-    token = token_of(gate)
+    token = await token_of(gate)
     await gate.accounts.remove(OPERATOR, USER, "alice")
     with pytest.raises(NotAuthenticated):
         await gate.permissions(token)
@@ -89,7 +90,7 @@ async def test_a_token_without_an_account_speaks_for_itself(gate: Gate) -> None:
 
 
 async def test_while_the_store_is_away_no_account_is_let_in(gate: Gate) -> None:
-    token = token_of(gate)
+    token = await token_of(gate)
     gate.store.away = True
 
     with pytest.raises(StoreUnavailable):
@@ -97,13 +98,13 @@ async def test_while_the_store_is_away_no_account_is_let_in(gate: Gate) -> None:
 
 
 async def test_those_who_are_turned_away_are_in_the_audit_log(gate: Gate) -> None:
-    gate.store.audit.rows.clear()
+    before = len(await records(gate.store))
     with pytest.raises(NotAuthenticated):
         await gate.permissions("bad")
-    alice = await gate.authentication.by_token(token_of(gate), HERE)
+    alice = await gate.authentication.by_token(await token_of(gate), HERE)
     await gate.authentication.denied(alice, Permission.MAIL_SERVERS_WRITE)
 
-    bad, denied = gate.store.audit.records
+    bad, denied = await records(gate.store, before)
     assert (bad.actor, bad.origin, bad.action, bad.outcome) == (None, HERE, Action.ACCESS, AuditOutcome.REFUSED)
     assert (denied.actor, denied.action, denied.outcome) == ("alice", Action.ACCESS, AuditOutcome.REFUSED)
     assert (denied.origin, denied.target) == (HERE, None)
@@ -114,11 +115,11 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
     gate: Gate, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def refuse(times: int, address: str) -> int:
-        before = len(gate.store.audit.rows)
+        before = len(await records(gate.store))
         for _ in range(times):
             with pytest.raises(NotAuthenticated):
                 await gate.authentication.by_token("bad", Origin(address))
-        return len(gate.store.audit.rows) - before
+        return len(await records(gate.store)) - before
 
     assert await refuse(MAX_ENTRIES_PER_CALLER + 20, "192.0.2.1") == MAX_ENTRIES_PER_CALLER
     assert await refuse(5, "192.0.2.2") == 5
@@ -134,25 +135,25 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
 
 
 async def test_no_stranger_fills_the_room_for_what_known_callers_are_refused(gate: Gate) -> None:
-    alice = await gate.authentication.by_token(token_of(gate), HERE)
+    alice = await gate.authentication.by_token(await token_of(gate), HERE)
     for number in range(MAX_ENTRIES_FOR_STRANGERS):
         with pytest.raises(NotAuthenticated):
             await gate.authentication.by_token("bad", Origin(f"2001:db8:0:{number}::1"))
-    before = len(gate.store.audit.rows)
+    before = len(await records(gate.store))
 
     for _ in range(MAX_ENTRIES_PER_CALLER + 5):
         await gate.authentication.denied(alice, Permission.MAIL_SERVERS_WRITE)
 
-    assert len(gate.store.audit.rows) - before == MAX_ENTRIES_PER_CALLER
+    assert len(await records(gate.store)) - before == MAX_ENTRIES_PER_CALLER
 
 
 async def test_one_machine_with_many_ipv6_addresses_counts_once(gate: Gate) -> None:
-    before = len(gate.store.audit.rows)
+    before = len(await records(gate.store))
     for number in range(MAX_ENTRIES_PER_CALLER + 5):
         with pytest.raises(NotAuthenticated):
             await gate.authentication.by_token("bad", Origin(f"2001:db8::{number:x}"))
 
-    assert len(gate.store.audit.rows) - before == MAX_ENTRIES_PER_CALLER
+    assert len(await records(gate.store)) - before == MAX_ENTRIES_PER_CALLER
 
 
 async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,19 +2,23 @@
 
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
-from mailsettings.domain.backup import Backup, BackupNotWritten, CopyResult, DatabaseNotEmpty
+from mailsettings.domain.backup import BackupNotWritten, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.secret import Secret
+from mailsettings.store.backup.restore import verified_backup
+from mailsettings.store.backup.snapshot import Snapshot
+from mailsettings.store.backup.writer import NewBackup
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.backups import LINES_PER_BATCH, ManageBackups
 
-from support.fakes import InMemoryAuditLog, InMemoryStore
+from support.backups import PASSPHRASE, Place
+from support.databases import LocalStore, new_file, records
 
 ALICE = Principal("alice", frozenset(Permission), Origin())
 PATH = Path("b")
@@ -23,18 +27,21 @@ DETAILS = {"rows": 7, "unreadable": 1}
 Entry = tuple[str, str | None, str, dict[str, object]]
 
 
-@dataclass
-class Lines:
-    """A database of so many lines, and how many entries the log had when the first was asked for."""
+class Lines(Snapshot):
+    """A database of so many lines; `writes_before` is how often was written before the first was read."""
 
-    store: "FillableStore"
-    count: int = LINES_PER_BATCH + 1
-    copied: CopyResult = COPIED
-    entries_before: int = 0
-    ended: bool = False
+    def __init__(self, store: "CountedStore") -> None:
+        self.store = store
+        self.count = LINES_PER_BATCH + 1
+        self.writes_before = 0
+        self.ended = False
+
+    @property
+    def copied(self) -> CopyResult:
+        return COPIED
 
     def lines(self, backup_id: str, made_at: str) -> Generator[bytes]:
-        self.entries_before = len(self.store.audit.records)
+        self.writes_before = self.store.writes
         try:
             yield f"{backup_id} {made_at}\n".encode()
             for number in range(self.count):
@@ -43,16 +50,15 @@ class Lines:
             self.ended = True
 
 
-@dataclass
-class Files:
-    """Files in memory; `full` is the disk."""
+class MemoryFile(NewBackup):
+    """A file in memory; `full` is the disk."""
 
-    written: bytes = b""
-    published: bool = False
-    full: bool = False
+    def __init__(self) -> None:
+        self.written = b""
+        self.published = self.full = False
 
     @contextmanager
-    def __call__(self, path: Path, passphrase: Secret, /) -> Iterator["Files"]:
+    def open(self, path: Path, passphrase: Secret, /) -> Iterator["MemoryFile"]:
         assert (path, passphrase.reveal()) == (PATH, "passphrase")
         try:
             yield self
@@ -69,81 +75,63 @@ class Files:
         self.published = True
 
 
-@dataclass
-class Restored:
-    """A backup that was read."""
+class CountedStore(LocalStore):
+    """A store that goes away after so many writes."""
 
-    about: Backup = field(default_factory=lambda: Backup("b1", "2026-11-21", "1"))
-
-
-@dataclass
-class FillableStore(InMemoryStore):
-    """Of which everything or nothing is committed, as far as the log goes."""
-
-    filled: list[Restored] = field(default_factory=list)
-    empty: bool = True
-    away_after: int = 99
-
-    @property
-    def contents(self) -> "FillableStore":
-        return self
-
-    async def fill(self, backup: Restored) -> CopyResult:
-        if not self.empty:
-            raise DatabaseNotEmpty
-        self.filled.append(backup)
-        return COPIED
+    writes = 0
+    away_after = 99
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator["FillableStore"]:
-        if len(self.audit.records) >= self.away_after:
+    async def writing(self) -> AsyncIterator[Transaction]:
+        if self.writes >= self.away_after:
             raise StoreUnavailable
-        yield self
-
-    def entries(self) -> list[Entry]:
-        assert isinstance(self.audit, InMemoryAuditLog)
-        records = self.audit.records
-        return [(each.action, each.target, each.outcome, dict(each.details)) for each in records]
+        async with super().writing() as work:
+            yield work
+        self.writes += 1
 
 
-@dataclass
 class Kept:
-    store: FillableStore = field(default_factory=FillableStore)
-    files: Files = field(default_factory=Files)
-
-    def __post_init__(self) -> None:
-        self.lines = Lines(self.store)
-        self.backups: ManageBackups[Restored] = ManageBackups(self.store, lambda: self.lines, self.files)
+    def __init__(self, store: CountedStore) -> None:
+        self.store = store
+        self.file = MemoryFile()
+        self.lines = Lines(store)
+        self.backups = ManageBackups(store, lambda: self.lines, self.file.open)
 
     async def make(self) -> CopyResult:
         return await self.backups.make(ALICE, PATH, Secret("passphrase"))
 
+    async def entries(self) -> list[Entry]:
+        found = await records(self.store)
+        return [(each.action, each.target, each.outcome, dict(each.details)) for each in found]
+
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+async def kept(sqlite_url: str) -> AsyncIterator[Kept]:
+    store = CountedStore(sqlite_url)
+    yield Kept(store)
+    await store.close()
 
 
 async def test_a_backup_is_told_of_before_anything_is_read_and_when_it_is_there(kept: Kept) -> None:
     copied = await kept.make()
-    backup_id = kept.files.written.split()[0].decode()
+    backup_id = kept.file.written.split()[0].decode()
 
     assert copied == COPIED
-    assert kept.files.published
-    assert kept.files.written.count(b"\n") == 1 + kept.lines.count
-    assert kept.lines.entries_before == 1
-    assert kept.store.entries() == [
+    assert kept.file.published
+    assert kept.file.written.count(b"\n") == 1 + kept.lines.count
+    assert kept.lines.writes_before == 1
+    assert await kept.entries() == [
         (Action.BACKUP_MAKE, backup_id, AuditOutcome.BEGUN, {}),
         (Action.BACKUP_MAKE, backup_id, AuditOutcome.DONE, DETAILS),
     ]
-    assert {each.actor for each in kept.store.audit.records} == {"alice"}
+    assert {each.actor for each in await records(kept.store)} == {"alice"}
 
 
 async def test_no_two_backups_have_one_name(kept: Kept) -> None:
     await kept.make()
     await kept.make()
 
-    assert len({target for _, target, _, _ in kept.store.entries()}) == 2
+    assert len({target for _, target, _, _ in await kept.entries()}) == 2
 
 
 async def test_a_backup_that_cannot_be_told_of_is_not_made(kept: Kept) -> None:
@@ -151,7 +139,7 @@ async def test_a_backup_that_cannot_be_told_of_is_not_made(kept: Kept) -> None:
     with pytest.raises(StoreUnavailable):
         await kept.make()
 
-    assert (kept.files.written, kept.files.published) == (b"", False)
+    assert (kept.file.written, kept.file.published) == (b"", False)
 
 
 async def test_a_backup_whose_end_cannot_be_told_of_is_taken_back(kept: Kept) -> None:
@@ -159,31 +147,36 @@ async def test_a_backup_whose_end_cannot_be_told_of_is_taken_back(kept: Kept) ->
     with pytest.raises(StoreUnavailable):
         await kept.make()
 
-    assert kept.files.written
-    assert not kept.files.published
+    assert kept.file.written
+    assert not kept.file.published
 
 
 async def test_a_disk_that_is_full_ends_the_reading_at_once(kept: Kept) -> None:
-    kept.files.full = True
+    kept.file.full = True
     with pytest.raises(BackupNotWritten, match="full"):
         await kept.make()
 
     assert kept.lines.ended
-    assert not kept.files.published
+    assert not kept.file.published
 
 
-async def test_what_was_restored_is_told_of(kept: Kept) -> None:
-    backup = Restored()
+async def test_a_restore_and_its_refusal_are_in_the_log(sqlite_url: str, tmp_path: Path) -> None:
+    source, target = Place(sqlite_url, tmp_path), place_in(tmp_path / "target")
+    await source.make(tmp_path / "b")
+    with verified_backup(tmp_path / "b", PASSPHRASE) as backup:
+        restored = await target.backups.restore(ALICE, backup)
+        with pytest.raises(DatabaseNotEmpty, match="restore into a new one"):
+            await target.backups.restore(ALICE, backup)
+    found = [record for record in await records(target.store) if record.action == Action.BACKUP_RESTORE]
+    for place in (source, target):
+        await place.store.close()
 
-    assert await kept.backups.restore(ALICE, backup) == COPIED
-    assert kept.store.filled == [backup]
-    assert kept.store.entries() == [(Action.BACKUP_RESTORE, "b1", AuditOutcome.DONE, DETAILS)]
+    assert [(each.actor, each.target, each.outcome, each.details) for each in found] == [
+        ("alice", backup.about.id, AuditOutcome.DONE, {"rows": restored.rows, "unreadable": 0}),
+        ("alice", backup.about.id, AuditOutcome.REFUSED, {"problem": "DatabaseNotEmpty"}),
+    ]
 
 
-async def test_what_was_not_restored_because_something_is_there_is_told_of_there(kept: Kept) -> None:
-    kept.store.empty = False
-    with pytest.raises(DatabaseNotEmpty, match="restore into a new one"):
-        await kept.backups.restore(ALICE, Restored())
-
-    refused = {"problem": "DatabaseNotEmpty"}
-    assert kept.store.entries() == [(Action.BACKUP_RESTORE, "b1", AuditOutcome.REFUSED, refused)]
+def place_in(folder: Path) -> Place:
+    folder.mkdir()
+    return Place(new_file(folder / "data" / "mailsettings.db"), folder)

@@ -5,6 +5,7 @@ import logging
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import delete, update
 
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import AuditOutcome
@@ -22,12 +23,15 @@ from mailsettings.domain.errors import (
 from mailsettings.domain.findings import failure
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.store.idempotency import SQLIdempotency
+from mailsettings.store.tables import idempotency_keys, probe_admissions
 from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS, ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
-from support.fakes import WORKS, InMemoryStore, ScriptedProber
+from support.databases import LocalStore, records, stored_in
+from support.fakes import WORKS, ScriptedProber
 from support.timeouts import GUARD_SECONDS
 
 ALICE = Principal("alice", frozenset(Permission), Origin("192.0.2.1"))
@@ -44,42 +48,42 @@ def idempotency_key() -> IdempotencyKey:
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
+def store(local_store: LocalStore) -> LocalStore:
+    return local_store
 
 
 @pytest.fixture
-def probes(store: InMemoryStore, prober: ScriptedProber) -> RunConnectionTests:
+def probes(store: LocalStore, prober: ScriptedProber) -> RunConnectionTests:
     return RunConnectionTests(store, prober, LIMITS, DenialLog(store))
 
 
-def outcomes(store: InMemoryStore) -> list[str]:
-    return [record.outcome for record in store.audit.records]
+async def outcomes(store: LocalStore) -> list[str]:
+    return [record.outcome for record in await records(store)]
 
 
-async def test_a_mail_server_is_created_once_and_told_of_once(store: InMemoryStore) -> None:
+async def test_a_mail_server_is_created_once_and_told_of_once(store: LocalStore) -> None:
     keep, first, again = ManageMailServers(store), idempotency_key(), idempotency_key()
     ids = [await keep.create(ALICE, WANTED, each) for each in (first, again)]
     others = [await keep.create(BOB, WANTED, idempotency_key()), await keep.create(ALICE, WANTED)]
 
     assert (ids, others) == ([1, 1], [2, 3])
     assert (first.replayed, again.replayed) == (False, True)
-    assert outcomes(store) == [AuditOutcome.DONE] * 3
+    assert await outcomes(store) == [AuditOutcome.DONE] * 3
 
 
-async def test_another_request_under_the_same_key_is_refused_and_changes_nothing(store: InMemoryStore) -> None:
+async def test_another_request_under_the_same_key_is_refused_and_changes_nothing(store: LocalStore) -> None:
     keep = ManageMailServers(store)
     await keep.create(ALICE, WANTED, idempotency_key())
     with pytest.raises(IdempotencyKeyReused):
         await keep.create(ALICE, WANTED, IdempotencyKey("key", b"another"))
 
-    assert list(store.mail_servers.rows) == [1]
-    assert outcomes(store) == [AuditOutcome.DONE, AuditOutcome.REFUSED]
+    assert [stored.id for stored in await stored_in(store)] == [1]
+    assert await outcomes(store) == [AuditOutcome.DONE, AuditOutcome.REFUSED]
 
 
 @pytest.mark.parametrize("report", [WORKS, FAILED], ids=["works", "failed"])
 async def test_a_test_is_made_once_and_its_report_told_again(
-    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, report: ProbeReport
+    probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber, report: ProbeReport
 ) -> None:
     prober.report = report
     first = await probes.given(ALICE, SERVER, "to@example.org", idempotency_key())
@@ -89,7 +93,10 @@ async def test_a_test_is_made_once_and_its_report_told_again(
     assert first == await probes.given(ALICE, SERVER, "to@example.org", again) == report
     assert again.replayed
     assert len(prober.asked) == 1
-    assert outcomes(store) == [AuditOutcome.BEGUN, AuditOutcome.FAILED if report is FAILED else AuditOutcome.DONE]
+    assert await outcomes(store) == [
+        AuditOutcome.BEGUN,
+        AuditOutcome.FAILED if report is FAILED else AuditOutcome.DONE,
+    ]
 
 
 async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
@@ -104,23 +111,23 @@ async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
 
 
 async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
-    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
+    probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await probes.given(ALICE, SERVER, None, idempotency_key())
-    asked, previous = [], store.idempotency.previous
+    asked, previous = [], SQLIdempotency.previous
 
-    async def not_yet_at_first(caller: str, request: IdempotencyKey) -> object:
+    async def not_yet_at_first(idempotency: SQLIdempotency, caller: str, request: IdempotencyKey) -> object:
         asked.append(request)
-        return None if len(asked) == 1 else await previous(caller, request)
+        return None if len(asked) == 1 else await previous(idempotency, caller, request)
 
-    monkeypatch.setattr(store.idempotency, "previous", not_yet_at_first)
+    monkeypatch.setattr(SQLIdempotency, "previous", not_yet_at_first)
 
     assert await probes.given(ALICE, SERVER, None, idempotency_key()) == first
     assert len(prober.asked) == 1
 
 
 async def test_a_stored_server_that_is_gone_by_now_is_no_reason_not_to_repeat_its_report(
-    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
+    probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber
 ) -> None:
     keep = ManageMailServers(store)
     await keep.create(ALICE, WANTED)
@@ -142,7 +149,7 @@ class Announcing(ScriptedProber):
         return await super().probe(server, recipient)
 
 
-async def test_a_repeat_meanwhile_is_told_to_come_back(store: InMemoryStore) -> None:
+async def test_a_repeat_meanwhile_is_told_to_come_back(store: LocalStore) -> None:
     prober = Announcing()
     probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
     first = asyncio.create_task(probes.given(ALICE, SERVER, None, idempotency_key()))
@@ -155,7 +162,7 @@ async def test_a_repeat_meanwhile_is_told_to_come_back(store: InMemoryStore) -> 
 
     assert await first == await probes.given(ALICE, SERVER, None, idempotency_key())
     assert refused.value.retry_after_seconds == RETRY_AFTER_SECONDS
-    assert store.audit.records[1].details == {"problem": "RequestInProgress"}
+    assert (await records(store))[1].details == {"problem": "RequestInProgress"}
     assert len(prober.asked) == 1
 
 
@@ -179,14 +186,14 @@ class Crashing(ScriptedProber):
     ],
 )
 async def test_one_whose_process_died_is_never_made_again_under_its_key(
-    store: InMemoryStore, prober: ScriptedProber, age: float, expected: type[Exception]
+    store: LocalStore, prober: ScriptedProber, age: float, expected: type[Exception]
 ) -> None:
     """A clock that was put back makes it begin in the future, which does not keep it running."""
     with pytest.raises(Crash):
         await RunConnectionTests(store, Crashing(), LIMITS, DenialLog(store)).given(
             ALICE, SERVER, None, idempotency_key()
         )
-    store.idempotency.age_seconds = age
+    store.sql(update(idempotency_keys).values(created_at=idempotency_keys.c.created_at - age))
     with pytest.raises(expected):
         await RunConnectionTests(store, prober, LIMITS, DenialLog(store)).given(
             ALICE, SERVER, None, idempotency_key()
@@ -196,7 +203,7 @@ async def test_one_whose_process_died_is_never_made_again_under_its_key(
 
 
 class GoesAway(ScriptedProber):
-    def __init__(self, store: InMemoryStore) -> None:
+    def __init__(self, store: LocalStore) -> None:
         super().__init__()
         self.store = store
 
@@ -206,7 +213,7 @@ class GoesAway(ScriptedProber):
 
 
 async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_again(
-    store: InMemoryStore, caplog: pytest.LogCaptureFixture
+    store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prober = GoesAway(store)
     probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
@@ -222,7 +229,7 @@ async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_
 
 
 async def test_what_was_refused_is_not_remembered(
-    probes: RunConnectionTests, store: InMemoryStore, prober: ScriptedProber
+    probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber
 ) -> None:
     store.away = True
     with pytest.raises(StoreUnavailable):
@@ -235,7 +242,7 @@ async def test_what_was_refused_is_not_remembered(
         await probes.stored(ALICE, None, None)
     with pytest.raises(TooManyProbes):
         await probes.stored(ALICE, None, None, idempotency_key())
-    store.probe_admissions.rows.clear()
+    store.sql(delete(probe_admissions))
     accepted = idempotency_key()
 
     assert await probes.stored(ALICE, None, None, accepted) == WORKS
@@ -243,7 +250,7 @@ async def test_what_was_refused_is_not_remembered(
 
 
 async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
-    probes: RunConnectionTests, store: InMemoryStore
+    probes: RunConnectionTests, store: LocalStore
 ) -> None:
     await probes.given(ALICE, SERVER, None, idempotency_key())
     await ManageMailServers(store).create(ALICE, WANTED, IdempotencyKey("other", b""))
@@ -255,8 +262,9 @@ async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
         await ManageMailServers(store).create(nobody, WANTED, IdempotencyKey("other", b""))
 
 
-async def test_what_came_of_something_else_is_no_answer(store: InMemoryStore) -> None:
-    await store.idempotency.remember("alice", idempotency_key(), WORKS)
+async def test_what_came_of_something_else_is_no_answer(store: LocalStore) -> None:
+    async with store.writing() as work:
+        await work.idempotency.remember("alice", idempotency_key(), WORKS)
 
     with pytest.raises(IdempotencyKeyReused):
         await ManageMailServers(store).create(ALICE, WANTED, idempotency_key())

@@ -18,18 +18,18 @@ from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
+from mailsettings.use_cases.metrics import NO_METRICS, NoMetrics, ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus, gauges
-from mailsettings.use_cases.watch_ports import Uncounted
 
-from support.fakes import WORKS, InMemoryStore, NamesAsTokens, PlainPasswords, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import WORKS, NamesAsTokens, PlainPasswords, ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 WATCHED = Gauge("watched", "Something that is watched.", {("works",): 2}, ("state",))
 
 
 @dataclass
-class Tally(Uncounted):
+class Tally(NoMetrics):
     """Metrics that keep everything they are told."""
 
     told: list[object] = field(default_factory=list)
@@ -64,8 +64,8 @@ async def test_a_source_that_cannot_say_is_left_out_and_the_others_are_told() ->
     assert await ReadMetrics(Tally(), [away, watched, away])(OPERATOR) == b"['watched']"
 
 
-async def test_each_connection_test_is_counted_with_what_asked_for_it() -> None:
-    store, tally = InMemoryStore(), Tally()
+async def test_each_connection_test_is_counted_with_what_asked_for_it(local_store: LocalStore) -> None:
+    store, tally = local_store, Tally()
     await ManageMailServers(store).create(OPERATOR, Replacement(SERVER))
     probes = RunConnectionTests(store, ScriptedProber(), ConnectionTestLimits(), DenialLog(store), tally)
 
@@ -76,8 +76,8 @@ async def test_each_connection_test_is_counted_with_what_asked_for_it() -> None:
     assert tally.told == [("given", WORKS), ("stored", WORKS), ("stored", WORKS)]
 
 
-async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not() -> None:
-    store, tally = InMemoryStore(), Tally()
+async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not(local_store: LocalStore) -> None:
+    store, tally = local_store, Tally()
     log_in = LogIn(store, PlainPasswords(), NamesAsTokens(), DenialLog(store), 3600, meter=tally)
 
     for _ in range(5):

@@ -29,6 +29,7 @@ from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transaction import Transaction
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, LeaseLost
+from mailsettings.use_cases.metrics import NoMetrics
 from mailsettings.use_cases.monitoring import MAX_CONCURRENT_CHECKS, ScheduledChecks
 from mailsettings.use_cases.monitoring_service import LEASE_NAME, MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
@@ -58,7 +59,7 @@ class ToldMessenger:
 
 
 @dataclass
-class Counted:
+class Counted(NoMetrics):
     found: list[Health] = field(default_factory=list)
     deliveries: list[bool] = field(default_factory=list)
 
@@ -225,7 +226,7 @@ async def test_news_for_which_there_is_no_room_are_told_here(
     duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(duty.store)
-    monkeypatch.setattr(coordination, "MOST_WAITING", 0)
+    monkeypatch.setattr(coordination, "MAX_WAITING_EVENTS", 0)
     await duty.check(FAILS, FAILS)
 
     assert "Too much waits for the webhook; mail_server.fails is told here only." in caplog.text

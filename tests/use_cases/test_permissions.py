@@ -14,8 +14,8 @@ from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
-from support.databases import all_of
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore, stored_in
+from support.fakes import ScriptedProber
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 WANTED = Replacement(SERVER)
@@ -37,9 +37,9 @@ USE_CASES: dict[
 
 
 @pytest.mark.parametrize("name", USE_CASES)
-async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> None:
+async def test_without_its_permission_a_use_case_touches_nothing(name: str, local_store: LocalStore) -> None:
     permission, use = USE_CASES[name]
-    store, prober = InMemoryStore(), ScriptedProber()
+    store, prober = local_store, ScriptedProber()
     keep = ManageMailServers(store)
     await keep.create(OPERATOR, WANTED)
     everything_else = Principal("almost", frozenset(Permission) - {permission})
@@ -49,14 +49,13 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str) -> N
             keep, RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)), everything_else
         )
 
-    assert [stored.version for stored in await all_of(store.mail_servers)] == [1]
+    assert [stored.version for stored in await stored_in(store)] == [1]
     assert prober.asked == []
 
 
 @pytest.mark.parametrize("server_id", [1, None], ids=["by id", "the default"])
-async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None) -> None:
-    prober = ScriptedProber()
-    store = InMemoryStore()
+async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None, local_store: LocalStore) -> None:
+    store, prober = local_store, ScriptedProber()
     await ManageMailServers(store).create(OPERATOR, WANTED)
 
     report = await RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)).stored(

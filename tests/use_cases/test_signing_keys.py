@@ -1,37 +1,41 @@
 """The keys that sign tokens: the first makes itself, each change is an entry, the one that signs stays."""
 
+import secrets
 from itertools import count
 
 import pytest
+from sqlalchemy import select
 
 from mailsettings.domain.access import Origin, Permission, Principal
-from mailsettings.domain.audit_log import Action, AuditOutcome
+from mailsettings.domain.audit_log import KEY_BYTES, Action, AuditOutcome
 from mailsettings.domain.errors import KeyRefused
+from mailsettings.store.tables import service_keys
 from mailsettings.use_cases.signing_keys import PREFIX, ManageSigningKeys
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore, records
 
 HERE = Origin("192.0.2.1", "request 1")
 ALICE = Principal("alice", frozenset(Permission), HERE)
 
 
 class Kept:
-    """A store in memory, and keys that are made by counting."""
+    """A store, and keys that are made by counting."""
 
-    def __init__(self) -> None:
-        self.store = InMemoryStore()
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
         numbers = count(1)
         self.keys = ManageSigningKeys(self.store, lambda: (f"k{(number := next(numbers))}", f"text {number}"))
 
-    def entries(self) -> list[tuple[Action, str | None, AuditOutcome]]:
+    async def entries(self, after: int = 0) -> list[tuple[Action, str | None, AuditOutcome]]:
         return [
-            (Action(each.action), each.target, AuditOutcome(each.outcome)) for each in self.store.audit.records
+            (Action(each.action), each.target, AuditOutcome(each.outcome))
+            for each in await records(self.store, after)
         ]
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
+def kept(local_store: LocalStore) -> Kept:
+    return Kept(local_store)
 
 
 async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
@@ -39,7 +43,7 @@ async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
     await kept.keys.ensure()
 
     assert await kept.keys.list() == [("k1", "text 1")]
-    assert kept.entries() == []
+    assert await kept.entries() == []
 
 
 async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept: Kept) -> None:
@@ -56,7 +60,8 @@ async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept:
 
 
 async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
-    await kept.store.service_keys.add("audit", "the key of the log")
+    async with kept.store.writing() as work:
+        await work.service_keys.add("audit", secrets.token_hex(KEY_BYTES))
     await kept.keys.ensure()
 
     assert await kept.keys.list() == [("k1", "text 1")]
@@ -69,16 +74,16 @@ async def test_a_new_key_is_the_last_and_an_entry_in_the_log(kept: Kept) -> None
 
     assert await kept.keys.rotate(ALICE) == "k2"
     assert await kept.keys.list() == [("k1", "text 1"), ("k2", "text 2")]
-    assert list(kept.store.service_keys.rows) == [f"{PREFIX}k1", f"{PREFIX}k2"]
-    assert kept.entries() == [(Action.SIGNING_KEY_ROTATE, "k2", AuditOutcome.DONE)]
-    assert kept.store.audit.records[0].actor == "alice"
-    assert "text" not in repr(kept.store.audit.rows)
+    names = kept.store.sql(select(service_keys.c.name).where(service_keys.c.name.startswith(PREFIX)))
+    assert sorted(row.name for row in names) == [f"{PREFIX}k1", f"{PREFIX}k2"]
+    assert await kept.entries() == [(Action.SIGNING_KEY_ROTATE, "k2", AuditOutcome.DONE)]
+    assert (await records(kept.store))[0].actor == "alice"
+    assert "text" not in repr(await records(kept.store))
 
 
 async def test_an_old_key_can_be_dropped_and_the_one_that_signs_cannot(kept: Kept) -> None:
     await kept.keys.ensure()
     await kept.keys.rotate(ALICE)
-    kept.store.audit.rows.clear()
 
     with pytest.raises(KeyRefused, match="The key k2 signs; run `mailsettings signing-keys rotate` first"):
         await kept.keys.drop(ALICE, "k2")
@@ -87,7 +92,7 @@ async def test_an_old_key_can_be_dropped_and_the_one_that_signs_cannot(kept: Kep
         await kept.keys.drop(ALICE, "k1")
 
     assert await kept.keys.list() == [("k2", "text 2")]
-    assert kept.entries() == [
+    assert await kept.entries(after=1) == [
         (Action.SIGNING_KEY_DROP, "k2", AuditOutcome.REFUSED),
         (Action.SIGNING_KEY_DROP, "k1", AuditOutcome.DONE),
         (Action.SIGNING_KEY_DROP, "k1", AuditOutcome.REFUSED),

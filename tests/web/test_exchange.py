@@ -16,7 +16,8 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.exchange import ExchangeMiddleware, log_exchange
 
 from support.canary import Canary
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.request_bodies import checkmarx_test
 from support.service import BASE_URL, MAIL_SERVER, SMTP_SETTINGS, Caller, client_of
 
@@ -56,9 +57,9 @@ def written(caplog: pytest.LogCaptureFixture) -> Iterator[Written]:
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """What is shown here does not depend on where the settings are kept."""
-    return InMemoryStore()
+    return local_store
 
 
 async def test_a_request_is_one_line_with_a_member_for_each_of_its_parts(api: Caller, written: Written) -> None:
@@ -126,17 +127,20 @@ class TalkativeProber(ScriptedProber):
         return await super().probe(server, recipient)
 
 
-async def test_whatever_is_written_during_a_request_carries_its_id(store: InMemoryStore, written: Written) -> None:
+async def test_whatever_is_written_during_a_request_carries_its_id(store: LocalStore, written: Written) -> None:
     async with client_of(store, TalkativeProber()) as api:
         await api.send("POST", f"{SMTP_SETTINGS}/testconnection", json=checkmarx_test("p"), headers={OURS: "a-1"})
         await api("stranger").send("POST", f"{SMTP_SETTINGS}/testconnection", headers={OURS: "a-2"})
 
     assert [(line["logger"], line["request_id"]) for line in written.lines] == [
+        ("mailsettings.audit", "a-1"),
         ("some.library", "a-1"),
+        ("mailsettings.audit", "a-1"),
         ("mailsettings.access", "a-1"),
+        ("mailsettings.audit", "a-2"),
         ("mailsettings.access", "a-2"),
     ]
-    assert [line.rpartition(" ")[2] for line in written.text] == ["[a-1]", "[a-1]", "[a-2]"]
+    assert [line.rpartition(" ")[2] for line in written.text] == ["[a-1]"] * 4 + ["[a-2]"] * 2
 
 
 async def test_the_server_still_knows_the_id_when_it_tells_of_an_error(written: Written) -> None:

@@ -1,6 +1,5 @@
 """HEAD answers as GET does, without the body (RFC 9110 9.3.2), on every path that GET has."""
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from http.client import HTTPConnection
@@ -9,9 +8,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, ListedMailServer, MailServer, Sender
+from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE
 
-from support.fakes import InMemoryMailServers, InMemoryStore, ScriptedProber
+from support.databases import LocalStore, fill, new_file
+from support.fakes import ScriptedProber
 from support.live_service import live
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
 
@@ -26,20 +27,15 @@ RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@e
 Answer = tuple[int, dict[str, str], bytes]
 
 
-async def fill(store: InMemoryStore, servers: int) -> None:
-    for _ in range(servers):
-        await store.mail_servers.add(RELAY)
-
-
 @pytest.fixture(scope="module")
-def store() -> InMemoryStore:
-    store = InMemoryStore()
-    asyncio.run(fill(store, 1))
+def store(tmp_path_factory: pytest.TempPathFactory) -> LocalStore:
+    store = LocalStore(new_file(tmp_path_factory.mktemp("head") / "data" / "mailsettings.db"))
+    fill(store.url, 1)
     return store
 
 
 @pytest.fixture(scope="module")
-def origin(store: InMemoryStore) -> Iterator[str]:
+def origin(store: LocalStore) -> Iterator[str]:
     with live(build_service(store, ScriptedProber())) as served:
         yield served
 
@@ -86,22 +82,17 @@ def test_head_of_what_the_client_has_is_a_304(origin: str) -> None:
     assert (status, shown["etag"], body) == (304, tag, b"")
 
 
-class CountedMailServers(InMemoryMailServers):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pages: list[int] = []
+def test_head_of_a_long_list_reads_one_page(local_store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages, listed = [], SQLMailServers.listed
 
-    async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
-        self.pages.append(after)
-        return await super().listed(after, limit)
+    async def counted(servers: SQLMailServers, after: int, limit: int) -> Sequence[ListedMailServer]:
+        pages.append(after)
+        return await listed(servers, after, limit)
 
-
-def test_head_of_a_long_list_reads_one_page() -> None:
-    servers = CountedMailServers()
-    store = InMemoryStore(mail_servers=servers)
-    asyncio.run(fill(store, 3 * SERVERS_PER_PAGE))
-    with live(build_service(store, ScriptedProber())) as origin:
+    monkeypatch.setattr(SQLMailServers, "listed", counted)
+    fill(local_store.url, 3 * SERVERS_PER_PAGE)
+    with live(build_service(local_store, ScriptedProber())) as origin:
         status, shown, body = ask(origin, "HEAD", SMTP_SETTINGS, ADMIN)
 
     assert (status, shown["content-type"], body) == (200, "application/json; v=1.0; charset=utf-8", b"")
-    assert servers.pages == [0]
+    assert pages == [0]

@@ -6,7 +6,7 @@ from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
 from mailsettings.web.normalization import ascii_lower, paths_below, routable_path, segments
 
-from support.fakes import InMemoryStore
+from support.databases import LocalStore
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 KELVIN = "\u212a"
@@ -14,9 +14,9 @@ KELVIN = "\u212a"
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
+def store(local_store: LocalStore) -> LocalStore:
     """What is shown here does not depend on where the settings are kept."""
-    return InMemoryStore()
+    return local_store
 
 
 @pytest.mark.parametrize(

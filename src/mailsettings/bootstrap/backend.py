@@ -18,7 +18,6 @@ from mailsettings.settings import PREFIX, Settings
 from mailsettings.smtp.journal import StageListener
 from mailsettings.store import engine, migrations
 from mailsettings.store.audit_witness import WitnessFile
-from mailsettings.store.backup.restore import VerifiedBackup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import new_backup
 from mailsettings.store.encryption.key_check import require_matching_keys
@@ -37,10 +36,10 @@ from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.metrics import NO_METRICS, Metrics, ReadMetrics
+from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
 from mailsettings.use_cases.monitoring_service import MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus
-from mailsettings.use_cases.ports import Prober
+from mailsettings.use_cases.ports import Meter, Prober
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
@@ -89,7 +88,7 @@ class Backend:
     use_cases: UseCases
     watch_status: MonitoringStatus
     on_watch: MonitoringService | None
-    backups: ManageBackups[VerifiedBackup]
+    backups: ManageBackups
     witness: AuditWitness
 
     async def establish(self) -> None:
@@ -137,7 +136,7 @@ def key_ring(settings: Settings) -> LiveKeys:
 
 def create_backend(
     settings: Settings,
-    metrics: Metrics = NO_METRICS,
+    metrics: Meter = NO_METRICS,
     tracing: Tracing | None = None,
     on_stage: StageListener | None = None,
     passwords: Argon2Passwords | None = None,
@@ -153,7 +152,7 @@ def create_backend(
     prober: Prober = smtp
     scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:
-        prober, scheduled = tracing.traced(prober), tracing.traced(scheduled)
+        prober, scheduled = tracing.traced(prober.probe), tracing.traced(scheduled.probe)
     signing = ManageSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
@@ -177,9 +176,7 @@ def create_backend(
     accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
     on_watch = None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
-    backups: ManageBackups[VerifiedBackup] = ManageBackups(
-        store, lambda: Snapshot(settings.database, ring.file), new_backup
-    )
+    backups: ManageBackups = ManageBackups(store, lambda: Snapshot(settings.database, ring.file), new_backup)
     return Backend(
         *(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups),
         witness=witness,

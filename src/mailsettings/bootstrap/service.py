@@ -20,6 +20,7 @@ from mailsettings.site.pages import create_site
 from mailsettings.telemetry.metrics import PrometheusMetrics, sampling
 from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
 from mailsettings.web.dialect import NO_TELEMETRY
+from mailsettings.web.exchange import Exchange, ExchangeListener
 
 
 def create_tracing(settings: Settings) -> Tracing | None:
@@ -66,7 +67,16 @@ def create_service(
                 await tracing.close()
 
     site = create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
-    return create_app(dialects, site, [counted.answered])
+    return create_app(dialects, site, [counting(counted)])
+
+
+def counting(metrics: PrometheusMetrics) -> ExchangeListener:
+    """Return what counts each exchange; `telemetry` does not know what an `Exchange` is."""
+
+    def count(exchange: Exchange) -> None:
+        metrics.answered(exchange.api, exchange.operation, exchange.method, exchange.status, exchange.seconds)
+
+    return count
 
 
 def service_from_environment() -> ASGIApp:

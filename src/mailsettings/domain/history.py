@@ -84,15 +84,15 @@ def described(server: MailServer | None) -> dict[Setting, object]:
     return {
         Setting.AUTHENTICATION: _LOGINS[type(login)],
         Setting.CERTIFICATE: _certificates(server.trust),
-        Setting.CLIENT_ID: getattr(login, "client_id", None),
+        Setting.CLIENT_ID: login.client_id,
         Setting.HOST: server.host,
         secret_setting(login): None if server.secret is None else f"label {server.secret.label}",
         Setting.PORT: server.port,
         Setting.SECURITY: server.security.value,
         Setting.SENDER_ADDRESS: server.sender.address,
         Setting.SENDER_NAME: server.sender.display_name,
-        Setting.TENANT: getattr(login, "tenant", None),
-        Setting.USERNAME: getattr(login, "username", None),
+        Setting.TENANT: login.tenant,
+        Setting.USERNAME: login.username,
     }
 
 

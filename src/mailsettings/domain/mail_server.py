@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from mailsettings.domain.certificates import SystemTrust, Trust
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
@@ -71,12 +72,18 @@ class Sender:
 class NoAuthentication:
     """The server accepts mail without a login."""
 
+    username: ClassVar[None] = None
+    client_id: ClassVar[None] = None
+    tenant: ClassVar[None] = None
+
 
 @dataclass(frozen=True, slots=True)
 class AmbientCredentials:
     """The login of the machine itself (.NET's default credentials); `username` is stored and never sent."""
 
     username: str | None = None
+    client_id: ClassVar[None] = None
+    tenant: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         if self.username is not None:
@@ -89,6 +96,8 @@ class PasswordAuthentication:
 
     username: str
     password: Secret | None
+    client_id: ClassVar[None] = None
+    tenant: ClassVar[None] = None
 
     def __post_init__(self) -> None:
         _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
@@ -113,6 +122,7 @@ class OAuth2ClientCredentials:
         _require_secret(Setting.CLIENT_SECRET, self.client_secret)
 
 
+# Each has a user name, client id and tenant, None where its kind of login has none.
 Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication | OAuth2ClientCredentials
 
 
@@ -160,9 +170,9 @@ class MailServer:
             security=self.security,
             trust=self.trust,
             login=type(login),
-            username=getattr(login, "username", None),
-            client_id=getattr(login, "client_id", None),
-            tenant=getattr(login, "tenant", None),
+            username=login.username,
+            client_id=login.client_id,
+            tenant=login.tenant,
         )
 
 

@@ -177,7 +177,7 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
     if isinstance(login, PasswordAuthentication) and login.password is not None:
         forms.add(_base64(f"\0{login.username}\0{login.password.reveal()}"))
     if token:
-        forms.add(_base64(f"user={getattr(login, 'username', '')}\x01auth=Bearer {token}\x01\x01"))
+        forms.add(_base64(f"user={login.username or ''}\x01auth=Bearer {token}\x01\x01"))
     return sorted(forms, key=len, reverse=True)
 
 

@@ -34,6 +34,7 @@ class SQLAuditLog:
     def __init__(self, connection: AsyncConnection, keys: SQLServiceKeys) -> None:
         self._connection = connection
         self._keys = keys
+        self._chain: AuditChain | None = None
         self.appended: list[AuditEntry] = []
 
     async def append(self, record: AuditRecord) -> AuditEntry:
@@ -58,9 +59,14 @@ class SQLAuditLog:
         return (await self._connection.execute(found)).first() is not None
 
     async def chain(self) -> AuditChain | None:
-        """What the hashes are computed with; None before the first entry."""
-        key = await self._keys.get(KEY_NAME)
-        return None if key is None else AuditChain(bytes.fromhex(key))
+        """Return what the hashes are computed with; None before the first entry.
+
+        The key is read and opened once in a transaction. The next transaction reads it again, because a restore,
+        and whoever can write the database, may put another key in its place.
+        """
+        if self._chain is None and (key := await self._keys.get(KEY_NAME)) is not None:
+            self._chain = AuditChain(bytes.fromhex(key))
+        return self._chain
 
     async def head(self) -> AuditHead | None:
         """What is written down about the last entry."""
@@ -77,7 +83,7 @@ class SQLAuditLog:
         found = await self.chain()
         if found is not None:
             return found
-        chain = AuditChain(secrets.token_bytes(KEY_BYTES))
+        self._chain = chain = AuditChain(secrets.token_bytes(KEY_BYTES))
         await self._keys.add(KEY_NAME, chain.key.hex())
         await self._note(chain.head())
         return chain

@@ -40,9 +40,9 @@ def to_columns(server: MailServer) -> dict[str, Any]:
         "sender_address": server.sender.address,
         "sender_name": server.sender.display_name,
         "authentication": LOGIN_KINDS[type(login)],
-        "username": getattr(login, "username", None),
-        "client_id": getattr(login, "client_id", None),
-        "tenant": getattr(login, "tenant", None),
+        "username": login.username,
+        "client_id": login.client_id,
+        "tenant": login.tenant,
         "certificates": trust.pem if isinstance(trust, CustomTrust) else None,
         "secret_label": server.secret.label if server.secret else None,
     }

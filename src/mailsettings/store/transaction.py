@@ -8,8 +8,9 @@ from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.backup.restore import SQLRestore
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
+from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
-from mailsettings.store.encryption.sealing import KeySource, Sealer
+from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.login_throttling import SQLKnownNetworks, SQLLoginFailures

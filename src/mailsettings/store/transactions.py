@@ -15,7 +15,7 @@ from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
-from mailsettings.store.encryption.sealing import KeySource
+from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.read_cache import DataVersion, ReadCache

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -50,24 +50,6 @@ DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10)
 disable_created_metrics()  # a second series for each, with the time of its first count
 
 
-class AnsweredRequest(Protocol):
-    """A request that is over, as `web` tells of it; `status` is 0 if there was no answer."""
-
-    api: str
-    status: int
-    seconds: float
-
-    @property
-    def method(self) -> str:
-        """As it was sent."""
-        ...
-
-    @property
-    def operation(self) -> str | None:
-        """The template of the route."""
-        ...
-
-
 class PrometheusMetrics:
     """Counters of one process. With *directory*, which the library must have been told too, of several."""
 
@@ -84,12 +66,11 @@ class PrometheusMetrics:
         for problem in (WRONG, DELAYED):
             self._logins.labels(problem)
 
-    def answered(self, request: AnsweredRequest) -> None:
-        """Count a request."""
-        method = request.method if request.method in METHODS else "other"
-        which = (request.api, request.operation or NO_VALUE, method)
-        self._requests(*which, str(request.status or NO_VALUE)).inc()
-        self._seconds(*which).observe(request.seconds)
+    def answered(self, api: str, operation: str | None, method: str, status: int, seconds: float) -> None:
+        """Count a request; *operation* is the template of its route, and *status* is 0 without an answer."""
+        which = (api, operation or NO_VALUE, method if method in METHODS else "other")
+        self._requests(*which, str(status or NO_VALUE)).inc()
+        self._seconds(*which).observe(seconds)
 
     def probed(self, source: str, report: ProbeReport) -> None:
         """Count a connection test."""

@@ -5,10 +5,9 @@ Here is what needs the API alone, which FastAPI brings along; the SDK is an extr
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Protocol
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
@@ -21,6 +20,8 @@ STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE = (
     "mailsettings.test.outcome",
     "error.type",
 )
+Probe = Callable[[MailServer, str | None], Awaitable[ProbeReport]]
+"""One connection test, as `SMTPProber.probe` makes it."""
 _NANOSECONDS_PER_MILLISECOND = 1_000_000  # in nanoseconds, which spans are counted in
 
 
@@ -29,14 +30,6 @@ class TracingNotInstalled(Exception):
 
     def __init__(self) -> None:
         super().__init__("Traces need the extra: pip install '.[tracing]'.")
-
-
-class Prober(Protocol):
-    """Tests mail servers."""
-
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        """Never raises for what others do."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +45,9 @@ class Tracing:
         off: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
         return {"tracing": True, "tracer_provider": self.provider, **off}
 
-    def traced(self, prober: Prober) -> "TracedProber":
-        """*prober*, with spans."""
-        return TracedProber(prober, self.provider.get_tracer("mailsettings"))
+    def traced(self, probe: Probe) -> "TracedProber":
+        """Return a prober that calls *probe* and records spans."""
+        return TracedProber(probe, self.provider.get_tracer("mailsettings"))
 
     async def close(self) -> None:
         """Send what is left; whoever should take it may be away, and is not waited for on the event loop."""
@@ -79,20 +72,20 @@ def send_traces_to(endpoint: str) -> Tracing:
 
 
 class TracedProber:
-    """Tells a connection test as one span, and each of its stages as a span below it."""
+    """Records a connection test as one span, and each of its stages as a span below it."""
 
-    def __init__(self, prober: Prober, tracer: Tracer) -> None:
-        self._prober = prober
+    def __init__(self, probe: Probe, tracer: Tracer) -> None:
+        self._probe = probe
         self._tracer = tracer
 
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        """As the prober that it stands for."""
+        """Make the connection test and record it."""
         begun = time.time_ns()
         # An exception's text may hold anything, so the span does not get it.
         with self._tracer.start_as_current_span(
             "connection test", start_time=begun, record_exception=False, set_status_on_exception=False
         ) as span:
-            report = await self._prober.probe(server, recipient)
+            report = await self._probe(server, recipient)
             self._record(report, span, begun)
         return report
 

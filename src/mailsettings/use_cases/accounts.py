@@ -5,14 +5,15 @@ from collections.abc import Iterable, Sequence
 from mailsettings.domain.access import Account, AccountKind, Credentials, Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import AccountNotFound
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
-from mailsettings.use_cases.ports import PasswordHasher, Store, UnitOfWork
+from mailsettings.use_cases.ports import PasswordHasher
 
 
 class ManageAccounts:
     """The accounts of this service; the command line is the only caller, so no permission is asked."""
 
-    def __init__(self, store: Store, passwords: PasswordHasher) -> None:
+    def __init__(self, store: SQLStore, passwords: PasswordHasher) -> None:
         self._store = store
         self._passwords = passwords
 
@@ -67,13 +68,13 @@ class ManageAccounts:
             await change.work.login_failures.forget_account(name)
 
 
-async def _add(change: AuditedChange[UnitOfWork], credentials: Credentials) -> None:
+async def _add(change: AuditedChange, credentials: Credentials) -> None:
     account = credentials.account
     change.details.update(kind=account.kind.value, permissions=sorted(account.grants))
     await change.work.accounts.add(credentials)
 
 
-async def _existing(change: AuditedChange[UnitOfWork], kind: AccountKind, name: str) -> Credentials:
+async def _existing(change: AuditedChange, kind: AccountKind, name: str) -> Credentials:
     stored = await change.work.accounts.find(name)
     if stored is None or stored.account.kind is not kind:
         raise AccountNotFound(name)

@@ -1,9 +1,8 @@
 """The audit log: each entry is written in the transaction of the change it records; readers verify the chain."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import Generic, Protocol, TypeVar
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditEntry, AuditOutcome, AuditRecord
@@ -11,7 +10,8 @@ from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry, Wit
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.history import difference
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.use_cases.ports import AuditLog, Store
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 
 ENTRIES_PER_PAGE = 500
 
@@ -32,7 +32,7 @@ async def _nothing() -> None:
 class ReadAuditLog:
     """The audit log, as a principal may see it; *noted* is what its witness knows."""
 
-    def __init__(self, store: Store, noted: Callable[[], Awaitable[WitnessedEntry | None]] = _nothing) -> None:
+    def __init__(self, store: SQLStore, noted: Callable[[], Awaitable[WitnessedEntry | None]] = _nothing) -> None:
         self._store = store
         self._noted = noted
 
@@ -84,35 +84,14 @@ class ReadAuditLog:
         return seen[0].missing(0) if seen else None
 
 
-class Audited(Protocol):
-    """A transaction that can be told of."""
-
-    @property
-    def audit(self) -> AuditLog:
-        """The audit log."""
-        ...
-
-
-Work = TypeVar("Work", bound=Audited)
-Work_co = TypeVar("Work_co", bound=Audited, covariant=True)
-
-
-class Writable(Protocol[Work_co]):
-    """A store, whatever else its transactions offer."""
-
-    def writing(self) -> AbstractAsyncContextManager[Work_co]:
-        """A transaction that is committed, durably, when the block ends without an error; one at a time."""
-        ...
-
-
 @dataclass
-class AuditedChange(Generic[Work]):
+class AuditedChange:
     """A change under way: the transaction to make it in, and what will be said of it.
 
     `replayed` means that it was made before, and told of then.
     """
 
-    work: Work
+    work: Transaction
     action: Action
     target: str | None
     details: dict[str, object] = field(default_factory=dict)
@@ -132,8 +111,8 @@ class AuditedChange(Generic[Work]):
 
 @asynccontextmanager
 async def audited(
-    store: Writable[Work], caller: Principal, action: Action, target: str | None = None
-) -> AsyncIterator[AuditedChange[Work]]:
+    store: SQLStore, caller: Principal, action: Action, target: str | None = None
+) -> AsyncIterator[AuditedChange]:
     """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
     try:
         async with store.writing() as work:
@@ -150,7 +129,7 @@ async def audited(
 
 
 async def write_audit_entry(  # noqa: PLR0913, PLR0917  # the parts of a record
-    store: Writable[Audited],
+    store: SQLStore,
     caller: Principal,
     action: Action,
     target: str | None,

@@ -11,13 +11,14 @@ import logging
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Protocol
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
 from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.use_cases.ports import AuditReads, Store
+from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.audit_witness import WitnessFile
+from mailsettings.store.transactions import SQLStore
 
 PAUSE_SECONDS = 0.5
 """From an entry to its note, with those that come meanwhile; each note costs two flushes of the disk."""
@@ -26,22 +27,6 @@ REMEDY = (
     "Otherwise somebody removed entries or put back an older copy of the database."
 )
 _log = logging.getLogger("mailsettings.audit")
-
-
-class WitnessFile(Protocol):
-    """Where the witness is; the calls block."""
-
-    def read(self) -> WitnessedEntry | None:
-        """Return what is noted. Raises `WitnessUnreadable`."""
-        ...
-
-    def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
-        """Note *new* if *expected* is still noted; return whether it was. Raises both errors of witnesses."""
-        ...
-
-    def put(self, new: WitnessedEntry) -> None:
-        """Note *new* whatever is there. Raises `WitnessUnwritable`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +40,7 @@ class AcceptedLog:
 class AuditWitness:
     """The witness of one directory, as one process keeps it."""
 
-    def __init__(self, store: Store, file: WitnessFile, pause_seconds: float = PAUSE_SECONDS) -> None:
+    def __init__(self, store: SQLStore, file: WitnessFile, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._store = store
         self._file = file
         self._pause_seconds = pause_seconds
@@ -170,7 +155,7 @@ class AuditWitness:
             _log.log(level, "%s", problem if level < logging.ERROR else f"{problem} {REMEDY}")
 
 
-async def _sealed_head(audit: AuditReads) -> AuditHead | None:
+async def _sealed_head(audit: SQLAuditLog) -> AuditHead | None:
     """What the log itself says about its last entry, if that is ours and there is one."""
     chain, head = await audit.chain(), await audit.head()
     return head if chain is not None and head is not None and head.sequence and chain.sealed(head) else None

@@ -8,31 +8,32 @@ import asyncio
 import itertools
 import secrets
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Generic, TypeVar
 
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord, timestamp
 from mailsettings.domain.backup import CopyResult, DatabaseNotEmpty
 from mailsettings.domain.secret import Secret
+from mailsettings.store.backup.restore import VerifiedBackup
+from mailsettings.store.backup.snapshot import Snapshot
+from mailsettings.store.backup.writer import NewBackup
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import write_audit_entry
-from mailsettings.use_cases.backup_ports import BackupMaker, NewBackup, RestoringStore, Snapshot, VerifiedBackup
 
 ID_BYTES = 8
 LINES_PER_BATCH = 500
 """How many are written before somebody else may have a turn, such as whoever wants us to stop."""
 
-Verified = TypeVar("Verified", bound=VerifiedBackup)
+BackupMaker = Callable[[Path, Secret], AbstractContextManager[NewBackup]]
+"""Makes a file; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
 
 
-class ManageBackups(Generic[Verified]):
+class ManageBackups:
     """Backups; the command line is the only caller, so no permission is asked."""
 
-    def __init__(
-        self, store: RestoringStore[Verified], snapshot: Callable[[], Snapshot], new_backup: BackupMaker
-    ) -> None:
+    def __init__(self, store: SQLStore, snapshot: Callable[[], Snapshot], new_backup: BackupMaker) -> None:
         self._store = store
         self._snapshot = snapshot
         self._new_backup = new_backup
@@ -50,7 +51,7 @@ class ManageBackups(Generic[Verified]):
             )
         return copied
 
-    async def restore(self, caller: Principal, backup: Verified) -> CopyResult:
+    async def restore(self, caller: Principal, backup: VerifiedBackup) -> CopyResult:
         """Fill a database that holds nothing, in one transaction. Raises `DatabaseNotEmpty`."""
         backup_id = backup.about.id
         try:

@@ -15,14 +15,16 @@ from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import IdempotencyError, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.use_cases.agreed_ports import RepeatReads
+from mailsettings.store.idempotency import SQLIdempotency
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits, ConnectionTestSlots
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import find_result
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.ports import Meter, Prober, Store, UnitOfWork
+from mailsettings.use_cases.ports import Meter, Prober
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class RequestedTest:
 class ConnectionTestRecords:
     """The store, as connection tests use it."""
 
-    def __init__(self, store: Store, limits: ConnectionTestLimits) -> None:
+    def __init__(self, store: SQLStore, limits: ConnectionTestLimits) -> None:
         self._store = store
         self._limits = limits
 
@@ -88,7 +90,7 @@ class ConnectionTestRecords:
         except StoreUnavailable:
             _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
 
-    async def _known(self, idempotency: RepeatReads, asked: RequestedTest) -> ProbeReport | None:
+    async def _known(self, idempotency: SQLIdempotency, asked: RequestedTest) -> ProbeReport | None:
         if asked.idempotency_key is None:
             return None
         return await find_result(
@@ -97,7 +99,7 @@ class ConnectionTestRecords:
 
 
 async def _append(
-    work: UnitOfWork, asked: RequestedTest, outcome: AuditOutcome, details: Mapping[str, object]
+    work: Transaction, asked: RequestedTest, outcome: AuditOutcome, details: Mapping[str, object]
 ) -> None:
     caller = asked.caller
     record = AuditRecord(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, outcome, details)
@@ -112,7 +114,7 @@ class RunConnectionTests:
 
     def __init__(
         self,
-        store: Store,
+        store: SQLStore,
         prober: Prober,
         limits: ConnectionTestLimits,
         denial_log: DenialLog,

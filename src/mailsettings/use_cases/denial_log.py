@@ -14,7 +14,7 @@ from mailsettings.domain.access import Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.login_throttling import client_network
-from mailsettings.use_cases.ports import Store
+from mailsettings.store.transactions import SQLStore
 
 WINDOW_SECONDS = 60
 MAX_ENTRIES_PER_CALLER = 30
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 class DenialLog:
     """Writes refusals down."""
 
-    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, store: SQLStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
         self._window = -1

@@ -10,8 +10,10 @@ from dataclasses import replace
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.encryption_keys import EncryptionKeyReport, ResealResult
+from mailsettings.store.encryption.key_file import LiveKeys
+from mailsettings.store.encryption.key_registry import Position
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
-from mailsettings.use_cases.sealing_ports import KeyRing, Position, SealingStore
 
 SECRETS_PER_BATCH = 50
 """How many secrets are sealed anew in one transaction, so for how long requests that write have to wait."""
@@ -20,7 +22,7 @@ SECRETS_PER_BATCH = 50
 class ManageEncryptionKeys:
     """The sealing keys; the command line is the only caller, so no permission is asked."""
 
-    def __init__(self, store: SealingStore, ring: KeyRing) -> None:
+    def __init__(self, store: SQLStore, ring: LiveKeys) -> None:
         self._store = store
         self._ring = ring
 

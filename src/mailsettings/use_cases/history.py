@@ -9,17 +9,17 @@ from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
 from mailsettings.domain.history import MAX_VERSIONS, MailServerVersion, find_version
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_id
+from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
-from mailsettings.use_cases.mail_server_ports import MailServerReads, MailServers
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
-from mailsettings.use_cases.ports import Store, UnitOfWork
 
 
 class MailServerHistory:
     """The versions of a mail server, by its id or (None) of the default one, the last one removed included."""
 
-    def __init__(self, store: Store, versions_kept: int = MAX_VERSIONS) -> None:
+    def __init__(self, store: SQLStore, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
         self._max_versions = versions_kept
 
@@ -74,7 +74,7 @@ class MailServerHistory:
 
     async def _restore(
         self,
-        change: AuditedChange[UnitOfWork],
+        change: AuditedChange,
         caller: Principal,
         server_id: int | None,
         version: int | None,
@@ -94,7 +94,11 @@ class MailServerHistory:
         return await self._put(servers, stored or past[0], server, caller)
 
     async def _put(
-        self, servers: MailServers, last: StoredMailServer | MailServerVersion, server: MailServer, by: Principal
+        self,
+        servers: SQLMailServers,
+        last: StoredMailServer | MailServerVersion,
+        server: MailServer,
+        by: Principal,
     ) -> str:
         """Store *server* in place of the *last* state of it, which may be its removal; its state then."""
         if isinstance(last, MailServerVersion):
@@ -107,7 +111,7 @@ class MailServerHistory:
         return state_id(server_id, last.version + 1)
 
 
-async def _resolve_id(servers: MailServerReads, server_id: int | None) -> int:
+async def _resolve_id(servers: SQLMailServers, server_id: int | None) -> int:
     if server_id is not None:
         return server_id
     meant = await servers.find_default()
@@ -119,7 +123,7 @@ async def _resolve_id(servers: MailServerReads, server_id: int | None) -> int:
     return removed.server_id
 
 
-async def _find_state(servers: MailServerReads, state: str) -> StoredMailServer:
+async def _find_state(servers: SQLMailServers, state: str) -> StoredMailServer:
     """A server as it is or was in *state*. Raises `OutcomeUnknown` where that is kept no more."""
     server_id, version = map(int, state.split("."))
     stored = await servers.find(server_id)

@@ -9,16 +9,15 @@ from typing import TypeVar
 from mailsettings.domain.access import Principal
 from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, RequestInProgress
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult
-from mailsettings.use_cases.agreed_ports import RepeatReads
+from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.use_cases.audit_log import AuditedChange
 from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS
-from mailsettings.use_cases.ports import UnitOfWork
 
 Known = TypeVar("Known", bound=IdempotentResult)
 
 
 async def find_result(
-    idempotency: RepeatReads,
+    idempotency: SQLIdempotency,
     caller: Principal,
     idempotency_key: IdempotencyKey,
     kind: type[Known],
@@ -41,7 +40,7 @@ async def find_result(
 
 
 async def run_once(
-    change: AuditedChange[UnitOfWork],
+    change: AuditedChange,
     caller: Principal,
     idempotency_key: IdempotencyKey | None,
     kind: type[Known],

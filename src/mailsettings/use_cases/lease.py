@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 
 
 def outline(error: BaseException) -> str:
@@ -64,7 +65,7 @@ class LeaseLost(Exception):
 class Lease:
     """One lease, as one process sees it."""
 
-    def __init__(self, store: WatchStore, name: str, seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, store: SQLStore, name: str, seconds: float = LEASE_SECONDS) -> None:
         self._store = store
         self._name = name
         self._seconds = seconds
@@ -86,7 +87,7 @@ class Lease:
             await self._give_up()
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[WatchWork]:
+    async def writing(self) -> AsyncIterator[Transaction]:
         """A transaction of the work. Raises `LeaseLost`, `StoreUnavailable`."""
         async with self._store.writing() as work:
             # Writers are one at a time: nobody takes the lease between this look and the commit.

@@ -26,17 +26,18 @@ from mailsettings.domain.access import (
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, NotAuthenticated, TooManyLogins
 from mailsettings.domain.login_throttling import MAX_MEMORY_SECONDS, Failures, Limit, LoginAttempt, ThrottleKey
+from mailsettings.store.login_throttling import SQLKnownNetworks, SQLLoginFailures
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.login_ports import KnownNeighbourhoodReads, LoginFailures
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.ports import Meter, PasswordHasher, Store, TokenIssuer, TokenReader
+from mailsettings.use_cases.ports import Meter, PasswordHasher, TokenIssuer, TokenReader
 
 
 class Authenticator:
     """Turns tokens into principals; *grants* are all names that permissions are given by."""
 
-    def __init__(self, store: Store, tokens: TokenReader, grants: Grants, denial_log: DenialLog) -> None:
+    def __init__(self, store: SQLStore, tokens: TokenReader, grants: Grants, denial_log: DenialLog) -> None:
         self._store = store
         self._tokens = tokens
         self._grants = grants
@@ -76,7 +77,7 @@ class LogIn:
 
     def __init__(  # noqa: PLR0913, PLR0917  # each is one line in the composition root
         self,
-        store: Store,
+        store: SQLStore,
         passwords: PasswordHasher,
         tokens: TokenIssuer,
         denial_log: DenialLog,
@@ -157,12 +158,15 @@ class LogIn:
         return wait
 
     async def _limits(
-        self, attempt: LoginAttempt, neighbourhoods: KnownNeighbourhoodReads
+        self, attempt: LoginAttempt, neighbourhoods: SQLKnownNetworks
     ) -> Mapping[ThrottleKey, Limit]:
         return attempt.limits(known=await neighbourhoods.knows(attempt, self._clock()))
 
     async def _count(
-        self, limits: Mapping[ThrottleKey, Limit], before: Mapping[ThrottleKey, Failures], failures: LoginFailures
+        self,
+        limits: Mapping[ThrottleKey, Limit],
+        before: Mapping[ThrottleKey, Failures],
+        failures: SQLLoginFailures,
     ) -> None:
         now = self._clock()
         for subject, limit in limits.items():

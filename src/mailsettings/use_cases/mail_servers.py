@@ -13,9 +13,10 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import MAX_VERSIONS
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ListedMailServer, Revision, StoredMailServer
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
-from mailsettings.use_cases.ports import Store, UnitOfWork
 
 DEFAULT_SERVER = "default mail server"
 SERVERS_PER_PAGE = 2000
@@ -38,7 +39,7 @@ class Page:
 class ManageMailServers:
     """The stored mail servers, as a principal may see and change them."""
 
-    def __init__(self, store: Store, versions_kept: int = MAX_VERSIONS) -> None:
+    def __init__(self, store: SQLStore, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
         self._max_versions = versions_kept
 
@@ -119,7 +120,7 @@ class ManageMailServers:
             await self._delete(change, caller, stored, expected)
 
     async def _replace(
-        self, change: AuditedChange[UnitOfWork], caller: Principal, stored: StoredMailServer, wanted: Replacement
+        self, change: AuditedChange, caller: Principal, stored: StoredMailServer, wanted: Replacement
     ) -> None:
         change.target = target(stored.id)
         server = wanted.onto(stored.server)
@@ -129,11 +130,7 @@ class ManageMailServers:
         await change.work.mail_servers.forget_versions(stored.id, self._max_versions)
 
     async def _delete(
-        self,
-        change: AuditedChange[UnitOfWork],
-        caller: Principal,
-        stored: StoredMailServer,
-        expected: Precondition,
+        self, change: AuditedChange, caller: Principal, stored: StoredMailServer, expected: Precondition
     ) -> None:
         expected.require(stored)
         change.target = target(stored.id)
@@ -148,7 +145,7 @@ def target(server_id: int) -> str:
     return f"mail-server:{server_id}"
 
 
-def _note_creation(change: AuditedChange[UnitOfWork], caller: Principal, stored: StoredMailServer) -> None:
+def _note_creation(change: AuditedChange, caller: Principal, stored: StoredMailServer) -> None:
     """Say who created what is replaced or removed, and through which API, if it was another API than this one.
 
     Callers of an API that knows a single server may not know that it is one of another API's list.
@@ -158,7 +155,7 @@ def _note_creation(change: AuditedChange[UnitOfWork], caller: Principal, stored:
         change.details["created"] = {"by": creation.by, "through": creation.through}
 
 
-async def _add(change: AuditedChange[UnitOfWork], caller: Principal, wanted: Replacement) -> int:
+async def _add(change: AuditedChange, caller: Principal, wanted: Replacement) -> int:
     server = wanted.onto(None)
     server_id = await change.work.mail_servers.add(server, caller.name, caller.origin.api)
     change.target = target(server_id)
@@ -172,7 +169,7 @@ def _existing(stored: StoredMailServer | None) -> StoredMailServer:
     return stored
 
 
-async def _removal(work: UnitOfWork, stored: StoredMailServer | None) -> Revision | None:
+async def _removal(work: Transaction, stored: StoredMailServer | None) -> Revision | None:
     """How the default server went, if there is none."""
     removal = None if stored else await work.mail_servers.removed_default()
     return removal.revision if removal else None

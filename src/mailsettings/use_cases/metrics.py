@@ -2,38 +2,35 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Protocol
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.monitoring import Health
 from mailsettings.use_cases.ports import Meter
-from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter
 
 GaugeSource = Callable[[], Awaitable[Sequence[Gauge]]]
 """What can be asked at any moment. Raises `StoreUnavailable`."""
 
 
-class Metrics(Meter, WatchMeter, Protocol):
-    """Counts all that is counted."""
-
-    async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
-        """What was counted, in every process of this server, with *gauges*, in the text form of Prometheus."""
-        ...
-
-
-class NoMetrics(Uncounted):
-    """Counts nothing and has nothing to tell: for the command line, and where nobody looks."""
+class NoMetrics:
+    """Counts nothing: for the command line, and for callers that do not measure."""
 
     def probed(self, source: str, report: ProbeReport) -> None:
-        """Count no test."""
+        """Count nothing."""
 
     def login_failed(self, *, delayed: bool) -> None:
-        """Count no login."""
+        """Count nothing."""
+
+    def checked(self, found: Health) -> None:
+        """Count nothing."""
+
+    def delivered(self, *, taken: bool) -> None:
+        """Count nothing."""
 
     async def exposition(self, _gauges: Sequence[Gauge]) -> bytes:
-        """Nothing."""
+        """Return no text."""
         return b""
 
 
@@ -46,7 +43,7 @@ class ReadMetrics:
     A source is asked each time, so that what it reads from the database is the same whichever process answers.
     """
 
-    def __init__(self, metrics: Metrics, sources: Sequence[GaugeSource] = ()) -> None:
+    def __init__(self, metrics: Meter, sources: Sequence[GaugeSource] = ()) -> None:
         self._metrics = metrics
         self._sources = sources
 

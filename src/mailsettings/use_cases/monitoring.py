@@ -24,10 +24,12 @@ from mailsettings.domain.monitoring import (
     check_result,
     evaluate,
 )
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, LeaseLost, outline, repeat_forever, shielded
 from mailsettings.use_cases.mail_servers import target
-from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WatchWork
+from mailsettings.use_cases.metrics import NO_METRICS
+from mailsettings.use_cases.ports import Meter, Prober
 
 MAX_CONCURRENT_CHECKS = 4
 CHECKS_PER_BATCH = 64
@@ -42,13 +44,13 @@ class ScheduledChecks:
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
-        store: WatchStore,
+        store: SQLStore,
         prober: Prober,
         lease: Lease,
         interval: int,
         *,
         has_webhook: bool,
-        meter: WatchMeter | None = None,
+        meter: Meter = NO_METRICS,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._store = store
@@ -56,7 +58,7 @@ class ScheduledChecks:
         self._lease = lease
         self._interval = interval
         self._has_webhook = has_webhook
-        self._meter = meter or Uncounted()
+        self._meter = meter
         self._pause_seconds = pause_seconds
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
         self._skipped_until: dict[int, float] = {}
@@ -119,7 +121,7 @@ class ScheduledChecks:
         for one in news:
             _log_event(one)
 
-    async def _note(self, work: WatchWork, one: MonitoringEvent, now: float) -> None:
+    async def _note(self, work: Transaction, one: MonitoringEvent, now: float) -> None:
         if one.news in {EventType.FAILS, EventType.WORKS}:
             await work.audit.append(_audit_record(one))
         if self._has_webhook:

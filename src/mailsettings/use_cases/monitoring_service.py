@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases import lease, monitoring, outbox
 from mailsettings.use_cases.lease import Lease
+from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring import ScheduledChecks
 from mailsettings.use_cases.outbox import OutboxRelay
-from mailsettings.use_cases.ports import Prober
-from mailsettings.use_cases.watch_ports import WatchMeter, WatchStore, WebhookSender
+from mailsettings.use_cases.ports import Messenger, Meter, Prober
 
 LEASE_NAME = "watch"
 
@@ -19,12 +20,12 @@ class MonitoringService:
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
-        store: WatchStore,
+        store: SQLStore,
         prober: Prober,
         interval: int,
-        webhook_sender: WebhookSender | None = None,
+        webhook_sender: Messenger | None = None,
         *,
-        meter: WatchMeter | None = None,
+        meter: Meter = NO_METRICS,
         lease_seconds: float = lease.LEASE_SECONDS,
         pause_seconds: float = monitoring.PAUSE_SECONDS,
     ) -> None:

@@ -14,15 +14,16 @@ from mailsettings.domain.mail_server import OAuth2ClientCredentials, StoredMailS
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
 from mailsettings.domain.setting import Setting
+from mailsettings.store.transaction import Transaction
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
 from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
-from mailsettings.use_cases.watch_ports import WatchStore, WatchWork
 
 
 class MonitoringStatus:
     """What is known of the mail servers."""
 
-    def __init__(self, store: WatchStore) -> None:
+    def __init__(self, store: SQLStore) -> None:
         self._store = store
 
     async def list(self, caller: Principal) -> Sequence[MonitoredServer]:
@@ -51,7 +52,7 @@ class MonitoringStatus:
             await change.work.monitoring.set_secret_expiry(stored.id, day)
 
 
-async def _found(work: WatchWork, server_id: int | None) -> StoredMailServer:
+async def _found(work: Transaction, server_id: int | None) -> StoredMailServer:
     servers = work.mail_servers
     stored = await (servers.find_default() if server_id is None else servers.find(server_id))
     if stored is None:

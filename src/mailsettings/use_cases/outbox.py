@@ -5,8 +5,10 @@ import logging
 from collections.abc import Sequence
 
 from mailsettings.domain.monitoring import WaitingEvent, next_attempt
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, repeat_forever, shielded
-from mailsettings.use_cases.watch_ports import Uncounted, WatchMeter, WatchStore, WebhookSender
+from mailsettings.use_cases.metrics import NO_METRICS
+from mailsettings.use_cases.ports import Messenger, Meter
 
 MAX_CONCURRENT_DELIVERIES = 4
 PAUSE_SECONDS = 2.0
@@ -18,17 +20,17 @@ class OutboxRelay:
 
     def __init__(
         self,
-        store: WatchStore,
-        webhook_sender: WebhookSender,
+        store: SQLStore,
+        webhook_sender: Messenger,
         lease: Lease,
         *,
-        meter: WatchMeter | None = None,
+        meter: Meter = NO_METRICS,
         pause_seconds: float = PAUSE_SECONDS,
     ) -> None:
         self._store = store
         self._webhook_sender = webhook_sender
         self._lease = lease
-        self._meter = meter or Uncounted()
+        self._meter = meter
         self._pause_seconds = pause_seconds
 
     async def keep(self) -> None:

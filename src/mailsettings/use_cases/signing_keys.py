@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import KeyRefused
+from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
-from mailsettings.use_cases.ports import Store
 
 PREFIX = "signing:"
 KeyMaker = Callable[[], tuple[str, str]]
@@ -16,7 +16,7 @@ KeyMaker = Callable[[], tuple[str, str]]
 class ManageSigningKeys:
     """The signing keys, sealed in the store for all replicas; only the command line changes them."""
 
-    def __init__(self, store: Store, make: KeyMaker) -> None:
+    def __init__(self, store: SQLStore, make: KeyMaker) -> None:
         self._store = store
         self._make = make
 

@@ -14,7 +14,8 @@ import pytest
 
 from mailsettings.dialects.checkmarx.schemas import TokenRequest
 
-from support.fakes import InMemoryStore, ScriptedProber
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 from support.service import SMTP_SETTINGS, TOKEN, Caller, build_service
 
 CANARY = "canary-b0c5d1e7"
@@ -283,7 +284,7 @@ async def test_each_error_of_a_login_has_the_shape_of_oauth(api: Caller, name: s
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-class BrokenStore(InMemoryStore):
+class BrokenStore(LocalStore):
     def reading(self) -> Any:
         raise RuntimeError(CANARY)
 
@@ -291,16 +292,20 @@ class BrokenStore(InMemoryStore):
 
 
 @pytest.mark.parametrize(
-    ("store", "status", "error"),
-    [(InMemoryStore(away=True), 503, "temporarily_unavailable"), (BrokenStore(), 500, "server_error")],
+    ("kind_of_store", "status", "error"),
+    [(LocalStore, 503, "temporarily_unavailable"), (BrokenStore, 500, "server_error")],
     ids=["away", "broken"],
 )
 async def test_a_failure_of_the_service_has_the_shape_of_oauth(
-    store: InMemoryStore, status: int, error: str
+    sqlite_url: str, kind_of_store: type[LocalStore], status: int, error: str
 ) -> None:
+    store = kind_of_store(sqlite_url)
+    store.away = True
     transport = httpx.ASGITransport(build_service(store, ScriptedProber()), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport) as http:
         answer = await Caller(http, None).send("POST", TOKEN, data=FORM)
+
+    await store.close()
 
     assert (answer.status_code, answer.json()["error"]) == (status, error)
     assert set(answer.json()) == {"error", "error_description"}

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import delete, insert
 from starlette.types import Message
 
 from mailsettings.dialects.checkmarx import schemas, translate
@@ -24,9 +26,12 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
+from mailsettings.store.tables import mail_servers
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
 
-from support.fakes import InMemoryStore, ScriptedProber, as_listed
+from support.databases import LocalStore, as_listed, fill, new_file, row_of
+from support.fakes import ScriptedProber
 from support.service import SMTP_SETTINGS, build_service
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
@@ -76,24 +81,38 @@ def test_every_member_of_the_model_is_shown() -> None:
     assert list(view) == [field.alias for field in schemas.SMTPSettingsViewModel.model_fields.values()]
 
 
-class Watched(InMemoryStore):
+class Watched(LocalStore):
     """Counts the readings, and does something before the one of a number."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
+    def __init__(self, url: str, number: int) -> None:
+        super().__init__(url)
         self.readings = 0
         self.before_reading = 0
         self.do: Any = None
-        for server_id in range(1, number + 1):
-            self.mail_servers.rows[server_id] = StoredMailServer(server_id, 1, RELAY)
+        if number:
+            fill(url, number)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[InMemoryStore]:
+    async def reading(self) -> AsyncIterator[Transaction]:
         self.readings += 1
         if self.readings == self.before_reading:
             self.do()
-        async with super().reading() as view:
-            yield view
+        async with super().reading() as snapshot:
+            yield snapshot
+
+
+@pytest.fixture
+async def watched(tmp_path: Path) -> AsyncIterator[Callable[[int], Watched]]:
+    """Return a store with so many mail servers."""
+    made: list[Watched] = []
+
+    def new(number: int) -> Watched:
+        made.append(Watched(new_file(tmp_path / str(len(made)) / "mailsettings.db"), number))
+        return made[-1]
+
+    yield new
+    for store in made:
+        await store.close()
 
 
 async def answer(store: Watched, hang_up_after: int | None = None) -> tuple[list[Message], bytes]:
@@ -131,8 +150,10 @@ def headers(sent: list[Message]) -> dict[bytes, bytes]:
 
 
 @pytest.mark.parametrize("number", [0, 1, SERVERS_PER_PAGE - 1])
-async def test_what_fits_a_page_goes_out_whole_with_its_length(number: int) -> None:
-    sent, body = await answer(Watched(number))
+async def test_what_fits_a_page_goes_out_whole_with_its_length(
+    watched: Callable[[int], Watched], number: int
+) -> None:
+    sent, body = await answer(watched(number))
 
     assert len(sent) == 2
     assert headers(sent)[b"content-length"] == str(len(body)).encode()
@@ -140,9 +161,11 @@ async def test_what_fits_a_page_goes_out_whole_with_its_length(number: int) -> N
 
 
 @pytest.mark.parametrize(("number", "pieces"), [(SERVERS_PER_PAGE, 2), (2 * SERVERS_PER_PAGE + 1, 3)])
-async def test_more_goes_out_page_by_page_under_the_same_headers(number: int, pieces: int) -> None:
-    sent, body = await answer(Watched(number))
-    short, _ = await answer(Watched(1))
+async def test_more_goes_out_page_by_page_under_the_same_headers(
+    watched: Callable[[int], Watched], number: int, pieces: int
+) -> None:
+    sent, body = await answer(watched(number))
+    short, _ = await answer(watched(1))
 
     assert [message["type"] for message in sent] == ["http.response.start", *["http.response.body"] * pieces]
     assert [message["more_body"] for message in sent[1:]] == [True] * (pieces - 1) + [False]
@@ -151,14 +174,16 @@ async def test_more_goes_out_page_by_page_under_the_same_headers(number: int, pi
     assert ids(body) == list(range(1, number + 1))
 
 
-async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pages() -> None:
-    store = Watched(2 * SERVERS_PER_PAGE)
+async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pages(
+    watched: Callable[[int], Watched],
+) -> None:
+    store = watched(2 * SERVERS_PER_PAGE)
     store.before_reading = 2
 
     def change() -> None:
         for server_id in (1, SERVERS_PER_PAGE, SERVERS_PER_PAGE + 1):
-            del store.mail_servers.rows[server_id]
-        store.mail_servers.rows[5000] = StoredMailServer(5000, 1, RELAY)
+            store.sql(delete(mail_servers).where(mail_servers.c.id == server_id))
+        store.sql(insert(mail_servers).values(id=5000, **row_of(5000)))
 
     store.do = change
     _, body = await answer(store)
@@ -167,18 +192,18 @@ async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pa
     assert ids(body) == [n for n in range(1, 2 * SERVERS_PER_PAGE + 1) if n not in gone] + [5000]
 
 
-async def test_the_list_is_whole_when_all_that_would_follow_is_deleted() -> None:
-    store = Watched(SERVERS_PER_PAGE + 1)
+async def test_the_list_is_whole_when_all_that_would_follow_is_deleted(watched: Callable[[int], Watched]) -> None:
+    store = watched(SERVERS_PER_PAGE + 1)
     store.before_reading = 2
-    store.do = lambda: store.mail_servers.rows.pop(SERVERS_PER_PAGE + 1)
+    store.do = lambda: store.sql(delete(mail_servers).where(mail_servers.c.id > SERVERS_PER_PAGE))
 
     _, body = await answer(store)
 
     assert ids(body) == list(range(1, SERVERS_PER_PAGE + 1))
 
 
-async def test_a_database_that_is_away_at_the_first_page_is_a_503() -> None:
-    store = Watched(2 * SERVERS_PER_PAGE)
+async def test_a_database_that_is_away_at_the_first_page_is_a_503(watched: Callable[[int], Watched]) -> None:
+    store = watched(2 * SERVERS_PER_PAGE)
     store.away = True
 
     sent, body = await answer(store)
@@ -189,9 +214,9 @@ async def test_a_database_that_is_away_at_the_first_page_is_a_503() -> None:
 
 
 async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_end(
-    caplog: pytest.LogCaptureFixture,
+    watched: Callable[[int], Watched], caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = Watched(3 * SERVERS_PER_PAGE)
+    store = watched(3 * SERVERS_PER_PAGE)
     store.before_reading = 3
 
     def go_away() -> None:
@@ -205,8 +230,8 @@ async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_en
 
 
 @pytest.mark.parametrize("messages", [2, 3])
-async def test_a_client_that_goes_away_ends_the_reading(messages: int) -> None:
-    store = Watched(9 * SERVERS_PER_PAGE)
+async def test_a_client_that_goes_away_ends_the_reading(watched: Callable[[int], Watched], messages: int) -> None:
+    store = watched(9 * SERVERS_PER_PAGE)
 
     await answer(store, hang_up_after=messages)
 

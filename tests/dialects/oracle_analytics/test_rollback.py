@@ -5,7 +5,7 @@ import pytest
 from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
 
 from support.canary import Canary
-from support.fakes import InMemoryStore
+from support.databases import LocalStore, records, stored_in
 from support.request_bodies import oracle
 from support.service import MAIL_SERVER, Caller
 
@@ -14,8 +14,8 @@ OTHER = {**NO_AUTH, "host": "other.example.org"}
 
 
 @pytest.fixture
-def store() -> InMemoryStore:
-    return InMemoryStore()
+def store(local_store: LocalStore) -> LocalStore:
+    return local_store
 
 
 async def test_the_server_of_before_is_back_and_shown(api: Caller) -> None:
@@ -62,19 +62,19 @@ async def test_who_may_only_read_may_not_go_back(api: Caller) -> None:
     assert (await api("reader").send("POST", ROLLBACK)).status_code == 403
 
 
-async def test_the_secret_that_comes_back_is_not_shown(api: Caller, store: InMemoryStore, canary: Canary) -> None:
+async def test_the_secret_that_comes_back_is_not_shown(api: Caller, store: LocalStore, canary: Canary) -> None:
     await api.send("PUT", MAIL_SERVER, json=oracle(canary.secret))
     await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
     answer = await api.send("POST", ROLLBACK)
 
     assert canary.secret not in answer.text
-    stored = store.mail_servers.rows[1].server.secret
+    stored = (await stored_in(store))[0].server.secret
     assert stored is not None
     assert stored.reveal() == canary.secret
 
 
 async def test_sent_again_under_its_key_it_goes_back_once_and_shows_what_it_was_then(
-    api: Caller, store: InMemoryStore
+    api: Caller, store: LocalStore
 ) -> None:
     """A second time would undo the first."""
     key = {"Idempotency-Key": "key-1"}
@@ -89,17 +89,16 @@ async def test_sent_again_under_its_key_it_goes_back_once_and_shows_what_it_was_
     }
     assert [each.headers.get("Idempotent-Replayed") for each in answers] == [None, "true", "true"]
     assert (await api.send("GET", MAIL_SERVER)).json()["host"] == "other.example.org"
-    assert [record.action for record in store.audit.records].count("mail-server.restore") == 1
+    assert [record.action for record in await records(store)].count("mail-server.restore") == 1
 
 
-async def test_what_a_repeat_would_show_and_is_not_kept_any_more_is_a_409(
-    api: Caller, store: InMemoryStore
-) -> None:
+async def test_what_a_repeat_would_show_and_is_not_kept_any_more_is_a_409(api: Caller, store: LocalStore) -> None:
     key = {"Idempotency-Key": "key-1"}
     await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
     await api.send("PUT", MAIL_SERVER, json=OTHER)
     await api.send("POST", ROLLBACK, headers=key)
     await api.send("PUT", MAIL_SERVER, json=OTHER)
-    await store.mail_servers.forget_versions(1, 0)
+    async with store.writing() as work:
+        await work.mail_servers.forget_versions(1, 0)
 
     assert (await api.send("POST", ROLLBACK, headers=key)).status_code == 409

@@ -82,9 +82,9 @@ _DISPLAYED_VALUES: Mapping[Setting, Callable[[MailServer], SettingValue | None]]
     Setting.PORT: lambda server: server.port,
     Setting.SECURITY: lambda server: server.security,
     Setting.SENDER_ADDRESS: lambda server: server.sender.address,
-    Setting.USERNAME: lambda server: getattr(server.authentication, "username", None),
-    Setting.CLIENT_ID: lambda server: getattr(server.authentication, "client_id", None),
-    Setting.TENANT: lambda server: getattr(server.authentication, "tenant", None),
+    Setting.USERNAME: lambda server: server.authentication.username,
+    Setting.CLIENT_ID: lambda server: server.authentication.client_id,
+    Setting.TENANT: lambda server: server.authentication.tenant,
 }
 
 
@@ -115,7 +115,7 @@ def _login_warnings(server: MailServer) -> Iterator[ProbeWarning]:
     if server.security is ConnectionSecurity.NONE:
         code = WarningCode.CREDENTIALS_IN_CLEAR
         yield ProbeWarning(code, WARNINGS[code], Setting.SECURITY)
-    login = str(getattr(server.authentication, "username", ""))
+    login = server.authentication.username or ""
     if "@" in login and _domain(login) != _domain(server.sender.address):
         code = WarningCode.SENDER_DOMAIN_DIFFERS
         yield ProbeWarning(code, WARNINGS[code], Setting.SENDER_ADDRESS)

@@ -5,10 +5,10 @@ restore it.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Column, Table, exists, insert, select, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -135,29 +135,6 @@ _MAY_HOLD_SOMETHING = {schema_support, encryption_keys}
 """Filled by the migrations, and by the transaction that restores before it begins to."""
 
 
-class Restorable(Protocol):
-    """A backup that was verified."""
-
-    @property
-    def about(self) -> Backup:
-        """Which one it is."""
-        ...
-
-    @property
-    def keys(self) -> Sequence[bytes]:
-        """The keys that its secrets are sealed with."""
-        ...
-
-    @property
-    def bound(self) -> frozenset[str]:
-        """The ids of those keys that open bound secrets alone."""
-        ...
-
-    def batches(self) -> Iterator[Batch]:
-        """Its rows, table by table. Raises `BackupUnusable`."""
-        ...
-
-
 class SQLRestore:
     """All that the database holds, in one transaction."""
 
@@ -165,7 +142,7 @@ class SQLRestore:
         self._connection = connection
         self._sealer = sealer
 
-    async def fill(self, backup: Restorable) -> CopyResult:
+    async def fill(self, backup: VerifiedBackup) -> CopyResult:
         """Put in what *backup* has, its secrets sealed with our key; those that do not open stay as they are.
 
         Raises `DatabaseNotEmpty`, `BackupUnusable`.

@@ -222,3 +222,7 @@ class LiveKeys:
             return self.newest()
         except KeyFileUnusable:
             return self.known()
+
+
+KeySource = LiveKeys | Sealer
+"""Where keys come from: a ring, which follows its file, or keys that stay as they are."""

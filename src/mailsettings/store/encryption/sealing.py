@@ -6,7 +6,7 @@ What is sealed begins with a format byte and the id of its key, so which key a s
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from typing import Protocol, Self
+from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -39,18 +39,6 @@ def key_id_of(sealed: bytes) -> str | None:
 def prefix_of(key_id: str, *, bound: bool = False) -> bytes:
     """What everything begins with that was sealed with this key, in one format or the other."""
     return (_BOUND if bound else _PLAIN) + bytes.fromhex(key_id)
-
-
-class KeySource(Protocol):
-    """Where keys come from; they may change while we run."""
-
-    def known(self) -> "Sealer":
-        """With the keys as they were last seen."""
-        ...
-
-    def newest(self) -> "Sealer":
-        """With the keys as they are now. Raises `KeyFileUnusable`."""
-        ...
 
 
 class Sealer:
