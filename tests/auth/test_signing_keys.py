@@ -151,7 +151,7 @@ async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: Sig
         await keys.verification_key("any")
 
 
-async def test_who_finds_the_store_away_found_it_for_all_that_wait(kept: Kept, keys: SigningKeys) -> None:
+async def test_an_unavailable_store_fails_all_waiting_writers_at_once(kept: Kept, keys: SigningKeys) -> None:
     kept.away = True
     told = await asyncio.gather(*(keys.verification_key("any") for _ in range(20)), return_exceptions=True)
     asked, kept.away = kept.asked, False

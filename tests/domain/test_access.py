@@ -7,7 +7,7 @@ from mailsettings.domain.errors import PermissionDenied
 
 
 @pytest.mark.parametrize("permission", Permission)
-def test_a_principal_may_do_what_it_has_the_permission_for_and_nothing_else(permission: Permission) -> None:
+def test_a_principal_can_do_only_what_its_permissions_allow(permission: Permission) -> None:
     reader = Principal("reader", frozenset({Permission.MAIL_SERVERS_READ}))
 
     OPERATOR.require(permission)

@@ -39,7 +39,7 @@ def by_hand(purpose: bytes, *parts: bytes) -> bytes:
     return hmac.new(KEY, b"|".join([purpose, lengths, *parts]), hashlib.sha256).digest()
 
 
-def test_an_entry_hashes_all_that_is_in_it_and_the_hash_before() -> None:
+def test_entry_hash_covers_its_content_and_the_previous_hash() -> None:
     details = '{"a":["\\u00e4"],"b":2}'
     fields = [8, AT, "alice", "192.0.2.1", "request 1", "login", "target", "done", details]
     text = json.dumps(fields, separators=(",", ":")).encode()
@@ -51,7 +51,7 @@ def test_an_entry_hashes_all_that_is_in_it_and_the_hash_before() -> None:
     assert entry.mac == CHAIN.mac(b"before", 8, AT, RECORD)
 
 
-def test_the_end_of_the_log_has_a_seal_of_its_own() -> None:
+def test_the_head_of_the_log_has_its_own_seal() -> None:
     assert CHAIN.head() == AuditHead(0, b"", by_hand(b"head", b"", b"0"))
     assert CHAIN.head(7, b"mac") == AuditHead(7, b"mac", by_hand(b"head", b"mac", b"7"))
     assert CHAIN.sealed(CHAIN.head(7, b"mac"))
@@ -70,12 +70,12 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("elsewhere")
-def test_a_moment_is_written_in_utc_to_the_microsecond_wherever_we_run() -> None:
+def test_a_timestamp_is_in_utc_to_the_microsecond() -> None:
     assert timestamp(datetime(2026, 1, 2, 3, 4, 5, 6, UTC)) == AT
     assert timestamp(datetime(2026, 1, 2, 5, 4, 5, 6, timezone(timedelta(hours=2)))) == AT
 
 
-def test_the_key_is_not_shown() -> None:
+def test_the_key_does_not_appear_in_a_repr() -> None:
     assert repr(KEY) not in repr(CHAIN)
 
 
@@ -95,7 +95,7 @@ def checked(entries: list[AuditEntry], head: AuditHead | None, *seen: WitnessedE
     return check
 
 
-def test_a_log_that_grew_while_it_was_read_is_whole() -> None:
+def test_a_log_that_grows_during_a_check_is_valid() -> None:
     entries = log(3)
     head = CHAIN.head(2, entries[1].mac)
 
@@ -104,7 +104,7 @@ def test_a_log_that_grew_while_it_was_read_is_whole() -> None:
     assert (check.problem, check.sequence, check.mac) == (None, 3, entries[2].mac)
 
 
-def test_every_entry_that_was_noted_elsewhere_has_to_be_there() -> None:
+def test_every_witnessed_entry_must_be_in_the_log() -> None:
     entries = log(3)
     head = CHAIN.head(3, entries[2].mac)
     good, other = WitnessedEntry(2, entries[1].mac), WitnessedEntry(3, bytes(4), "/data/note")
@@ -118,16 +118,16 @@ def test_every_entry_that_was_noted_elsewhere_has_to_be_there() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1", "1:", "x:00", "1:0", "1:0g", "-1:00", "1:00:00", "1:" + "0" * 66])
-def test_what_is_no_number_and_hash_is_no_note(text: str) -> None:
+def test_malformed_text_is_no_witnessed_entry(text: str) -> None:
     with pytest.raises(ValueError, match="number and a hash"):
         WitnessedEntry.parse(text)
 
 
-def test_a_note_is_read_as_it_was_written() -> None:
+def test_a_witnessed_entry_survives_printing_and_parsing() -> None:
     assert str(WitnessedEntry.parse("12:9f86d081", "here")) == "12:9f86d081"
 
 
-def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> None:
+def test_the_check_reports_only_the_first_problem() -> None:
     entries = log(5)
     head = CHAIN.head(5, entries[4].mac)
 
@@ -137,11 +137,11 @@ def test_the_first_problem_is_the_one_that_is_told_and_where_looking_ended() -> 
 
 
 @pytest.mark.parametrize("head", [None, AuditHead(1, b"", b"")], ids=["missing", "altered"])
-def test_without_a_sound_note_the_end_of_a_log_is_not_believed(head: AuditHead | None) -> None:
+def test_unsound_head_makes_the_end_of_the_log_untrusted(head: AuditHead | None) -> None:
     assert checked(log(1), head).problem == "The record of the last entry is missing or was altered."
 
 
-def test_of_a_server_without_a_login_none_is_told() -> None:
+def test_a_server_without_login_is_described_without_user_name() -> None:
     server = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 
     assert difference(None, server) == {
@@ -157,13 +157,13 @@ def test_of_a_server_without_a_login_none_is_told() -> None:
     ("count", "wait"),
     [(4, 0), (5, 5), (6, 10), (12, 640), (13, 900), (10**9, 900)],
 )
-def test_a_wait_begins_with_the_last_free_failure_and_has_a_bound(count: int, wait: float) -> None:
+def test_wait_starts_after_the_free_failures_and_is_bounded(count: int, wait: float) -> None:
     after = Backoff(free_failures=5).after_failure(Failures(count - 1, last_at=1000.0), 1000.0)
 
     assert after == Failures(count, 1000.0, 1000.0 + wait)
 
 
-def test_a_wait_is_told_in_whole_seconds_and_never_below_nought() -> None:
+def test_wait_is_a_whole_number_of_seconds_never_negative() -> None:
     failures = Failures(5, 1000.0, blocked_until=1005.0)
 
     assert [failures.wait_seconds(now) for now in (1000.0, 1000.5, 1004.9, 1005.0, 2000.0)] == [5, 5, 1, 0, 0]

@@ -49,13 +49,13 @@ def test_an_error_is_one_sentence(sentence: str) -> None:
     assert str(SENTENCES[sentence]()) == sentence
 
 
-def test_what_was_resealed_adds_up() -> None:
+def test_reseal_results_add_up() -> None:
     both = ResealResult(2, ("a",)) + ResealResult(3, ("b", "c"))
 
     assert (both.count, both.unreadable) == (5, ("a", "b", "c"))
 
 
-def test_errors_keep_what_answers_are_made_of() -> None:
+def test_errors_keep_the_values_that_responses_need() -> None:
     assert errors.NotAuthenticated("x", presented=True).presented
     assert not errors.NotAuthenticated("x", presented=False).presented
     assert errors.PermissionDenied("p").permission == "p"
@@ -65,7 +65,7 @@ def test_errors_keep_what_answers_are_made_of() -> None:
     assert refused.problem == "is wrong."
 
 
-def test_a_secret_needed_again_names_all_that_it_hangs_on() -> None:
+def test_required_secret_names_the_settings_it_is_bound_to() -> None:
     refused = errors.SecretNeededAgain(Setting.PASSWORD)
 
     assert refused.setting is Setting.PASSWORD
@@ -76,7 +76,7 @@ def test_a_secret_needed_again_names_all_that_it_hangs_on() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "x" * MAX_ACCOUNT_NAME_LENGTH, "Müller, Jörg"])
-def test_a_printable_name_is_one_for_an_account(name: str) -> None:
+def test_a_printable_name_of_allowed_length_is_accepted(name: str) -> None:
     assert Account(name, frozenset()).name == name
 
 
@@ -85,7 +85,7 @@ def test_a_printable_name_is_one_for_an_account(name: str) -> None:
     ["", "x" * (MAX_ACCOUNT_NAME_LENGTH + 1), "a\nb", "a\0", "\u202e"],
     ids=lambda text: ascii(text).replace("\\", "%"),
 )
-def test_any_other_is_refused_and_the_bounds_are_named(name: str) -> None:
+def test_any_other_name_is_refused_with_the_bounds(name: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         Account(name, frozenset())
 
@@ -93,7 +93,7 @@ def test_any_other_is_refused_and_the_bounds_are_named(name: str) -> None:
     assert refused.value.problem == "must be 1 to 255 printable characters."
 
 
-def test_a_principal_is_asked_for_each_permission() -> None:
+def test_a_principal_is_checked_for_each_permission() -> None:
     reader = Principal("r", frozenset({Permission.MAIL_SERVERS_READ}))
 
     reader.require(Permission.MAIL_SERVERS_READ)
@@ -105,5 +105,5 @@ def test_a_principal_is_asked_for_each_permission() -> None:
     assert refused.value.permission == "mail-servers:write"
 
 
-def test_a_password_hash_is_not_shown() -> None:
+def test_a_password_hash_does_not_appear_in_a_repr() -> None:
     assert "the hash" not in repr(Credentials(Account("a", frozenset()), "the hash"))

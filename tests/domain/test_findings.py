@@ -9,13 +9,13 @@ CODE, STAGE = FailureCode.RECIPIENT_REFUSED, ProbeStage.RECIPIENT
 MEANING = FAILURES[CODE]
 
 
-def test_without_words_of_its_own_a_failure_has_the_catalogues() -> None:
+def test_a_failure_without_own_texts_uses_the_catalogue() -> None:
     assert failure(CODE, STAGE) == ProbeFailure(
         CODE, STAGE, MEANING.title, MEANING.explanation, MEANING.steps, (SuggestedChange(Setting.RECIPIENT),), None
     )
 
 
-def test_words_of_its_own_come_first() -> None:
+def test_own_texts_replace_those_of_the_catalogue() -> None:
     changes, reply = (SuggestedChange(Setting.HOST, "a", "b"),), SMTPReply(550, None, "no")
 
     found = failure(CODE, STAGE, explanation="so", steps=("do",), changes=changes, reply=reply)
@@ -23,5 +23,5 @@ def test_words_of_its_own_come_first() -> None:
     assert found == ProbeFailure(CODE, STAGE, MEANING.title, "so", ("do",), changes, reply)
 
 
-def test_a_meaning_without_a_setting_points_at_none() -> None:
+def test_a_meaning_without_a_setting_suggests_no_change() -> None:
     assert failure(FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT).changes == ()

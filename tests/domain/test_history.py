@@ -37,19 +37,19 @@ def version(number: int, server: MailServer | None) -> MailServerVersion:
         (WITHOUT, None, None),
     ],
 )
-def test_each_change_of_a_secret_has_its_word(
+def test_each_change_of_a_secret_has_a_word(
     before: MailServer | None, now: MailServer | None, word: str | None
 ) -> None:
     assert secret_change(version(5, now), version(4, before)) == word
 
 
-def test_the_same_secret_sent_again_is_a_replacement_and_confirms_no_guess() -> None:
+def test_sending_the_same_secret_again_counts_as_replaced() -> None:
     again = SERVER.with_secret(Secret("canary-1"))
 
     assert secret_change(version(2, again), version(1, SERVER)) == "replaced"
 
 
-def test_without_the_version_before_only_the_first_is_known() -> None:
+def test_without_the_previous_version_only_version_1_is_described() -> None:
     assert secret_change(version(1, SERVER), None) == "set"
     assert secret_change(version(1, WITHOUT), None) is None
     assert secret_change(version(7, SERVER), None) is None

@@ -35,7 +35,7 @@ def server(**changes: Any) -> MailServer:
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**30])
-def test_a_port_is_one_that_exists(port: int) -> None:
+def test_only_ports_from_1_to_65535_are_accepted(port: int) -> None:
     with pytest.raises(InvalidSetting) as refused:
         server(port=port)
 
@@ -44,7 +44,7 @@ def test_a_port_is_one_that_exists(port: int) -> None:
 
 
 @pytest.mark.parametrize("port", [1, 65535])
-def test_the_first_and_the_last_port_exist(port: int) -> None:
+def test_the_lowest_and_highest_port_are_accepted(port: int) -> None:
     assert server(port=port).port == port
 
 
@@ -94,14 +94,14 @@ def test_every_text_is_bounded_and_printable(make: Any, setting: Setting, text: 
     ],
     ids=["empty", "too long", "line break"],
 )
-def test_a_refused_text_is_told_what_is_wrong_with_it(text: str, problem: str) -> None:
+def test_a_refused_text_says_what_is_wrong(text: str, problem: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         AmbientCredentials(text)
 
     assert (refused.value.setting, refused.value.problem) == (Setting.USERNAME, problem)
 
 
-def test_the_longest_texts_are_taken() -> None:
+def test_the_longest_allowed_texts_are_accepted() -> None:
     name, id_ = "x" * 320, "x" * 255
 
     assert Sender(name, name).display_name == name
@@ -110,7 +110,7 @@ def test_the_longest_texts_are_taken() -> None:
 
 
 @pytest.mark.parametrize("tenant", ["a/b", "a?b", "a b", "../x", "ä", "-", "..."])
-def test_a_tenant_cannot_change_the_address_that_a_token_is_asked_from(tenant: str) -> None:
+def test_tenant_cannot_change_the_url_of_the_token_authority(tenant: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         OAuth2ClientCredentials(**ENTRA | {"tenant": tenant})
 
@@ -124,7 +124,7 @@ def test_a_tenant_is_an_id_or_a_domain_name(tenant: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["*" * 10, "*", "••••••••"])
-def test_a_mask_is_no_password(text: str) -> None:
+def test_a_mask_is_not_a_password(text: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         PasswordAuthentication("u", Secret(text))
 
@@ -132,7 +132,7 @@ def test_a_mask_is_no_password(text: str) -> None:
     assert refused.value.problem == "is a placeholder, and no secret is stored; send the secret."
 
 
-def test_only_logins_with_a_secret_have_and_take_one() -> None:
+def test_only_logins_with_a_secret_accept_one() -> None:
     secret = Secret("s")
 
     for login in (PasswordAuthentication("u", None), OAuth2ClientCredentials(**ENTRA)):
@@ -142,7 +142,7 @@ def test_only_logins_with_a_secret_have_and_take_one() -> None:
         assert server(authentication=other).with_secret(secret) == server(authentication=other)
 
 
-def test_one_or_more_certificates_are_trusted_as_given() -> None:
+def test_given_certificates_are_kept_exactly_as_they_are() -> None:
     pem = authority_pem() + authority_pem()
 
     assert CustomTrust.parse(pem).pem == pem
@@ -173,7 +173,7 @@ def test_anything_but_certificates_is_refused(case: str) -> None:
     assert (refused.value.setting, refused.value.problem) == (Setting.CERTIFICATE, problem)
 
 
-def test_as_many_and_as_long_certificates_as_may_be_are_taken() -> None:
+def test_the_maximum_number_and_length_of_certificates_is_accepted() -> None:
     most, longest = authority_pem() * MAX_CERTIFICATES, authority_pem().ljust(MAX_PEM_LENGTH)
 
     assert CustomTrust.parse(most).pem == most

@@ -74,15 +74,13 @@ def news(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
         ("ffwfw", "-FW--"),
     ],
 )
-def test_a_failure_is_told_at_the_second_in_a_row_and_that_it_works_again_at_once(
-    checks: str, expected: str
-) -> None:
+def test_the_second_failure_and_the_first_success_are_announced(checks: str, expected: str) -> None:
     words = {"-": [], "F": [EventType.FAILS], "W": [EventType.WORKS]}
 
     assert news(told(*(seen(works=check == "w") for check in checks))) == [words[one] for one in expected]
 
 
-def test_the_health_goes_by_way_of_doubt() -> None:
+def test_a_working_server_is_unconfirmed_before_it_is_failing() -> None:
     state: MonitoringState | None = None
     found = []
     for number, works in enumerate((True, False, False, True)):
@@ -92,7 +90,7 @@ def test_the_health_goes_by_way_of_doubt() -> None:
     assert found == [(Health.WORKS, 0), (Health.UNCONFIRMED, 1), (Health.FAILS, 1), (Health.WORKS, 3)]
 
 
-def test_another_reason_to_fail_is_kept_and_is_no_news() -> None:
+def test_another_failure_code_is_stored_and_not_announced() -> None:
     before, _ = evaluate(None, seen(works=False), None, NOW)
     before, _ = evaluate(before, seen(works=False), None, NOW + 1)
     after, heard = evaluate(before, CheckResult(7, 3, "h", 25, "authenticate", "smtp_auth_failed"), None, NOW + 2)
@@ -100,7 +98,7 @@ def test_another_reason_to_fail_is_kept_and_is_no_news() -> None:
     assert (after.stage, after.code, after.since, heard) == ("authenticate", "smtp_auth_failed", NOW, [])
 
 
-def test_a_failure_told_before_a_change_of_settings_is_told_as_over_after_it() -> None:
+def test_failure_fixed_by_new_settings_is_announced_as_over() -> None:
     assert news(told(seen(False), seen(False), seen(version=4))) == [[], [EventType.FAILS], [EventType.WORKS]]
 
 
@@ -112,7 +110,7 @@ def test_a_failure_told_before_a_change_of_settings_is_told_as_over_after_it() -
         ([-2, -3], [-2, None]),
     ],
 )
-def test_the_end_of_a_certificate_is_told_once_at_each_distance(
+def test_expiry_of_a_certificate_is_announced_once_per_distance(
     days: list[float], expected: list[int | None]
 ) -> None:
     heard = told(*(seen(ends_in_days=left) for left in days), gap=0)
@@ -121,13 +119,13 @@ def test_the_end_of_a_certificate_is_told_once_at_each_distance(
     assert {two.news for one in heard for two in one} <= {EventType.CERTIFICATE_EXPIRING}
 
 
-def test_a_renewed_certificate_is_told_of_anew_and_two_that_take_turns_are_each_told_once() -> None:
+def test_alternating_certificates_are_announced_once_each() -> None:
     first, second = seen(ends_in_days=20, name="first"), seen(ends_in_days=20, name="second")
 
     assert news(told(first, second, first, second, first)) == [[EventType.CERTIFICATE_EXPIRING]] * 2 + [[]] * 3
 
 
-def test_what_is_remembered_of_certificates_is_bounded() -> None:
+def test_the_memory_of_announced_certificates_is_bounded() -> None:
     state: MonitoringState | None = None
     for number in range(100):
         state, _ = evaluate(state, seen(ends_in_days=20, name=str(number)), None, NOW)
@@ -136,7 +134,7 @@ def test_what_is_remembered_of_certificates_is_bounded() -> None:
     assert list(state.told) == [f"certificate {number}" for number in range(100 - MAX_ANNOUNCED, 100)]
 
 
-def test_a_server_that_shows_no_certificate_keeps_the_end_that_was_seen_until_its_settings_change() -> None:
+def test_the_last_seen_expiry_stays_until_the_settings_change() -> None:
     before, _ = evaluate(None, seen(ends_in_days=90), None, NOW)
     away, _ = evaluate(before, seen(works=False), None, NOW + 1)
     changed, _ = evaluate(before, seen(works=False, version=4), None, NOW + 1)
@@ -144,7 +142,7 @@ def test_a_server_that_shows_no_certificate_keeps_the_end_that_was_seen_until_it
     assert (away.certificate_ends_at, changed.certificate_ends_at) == (NOW + 90 * DAY, None)
 
 
-def test_the_end_of_a_secret_is_told_like_that_of_a_certificate_and_another_date_anew() -> None:
+def test_secret_expiry_is_announced_like_certificate_expiry() -> None:
     today = datetime.fromtimestamp(NOW, UTC).date()
     near, later = today.replace(day=today.day + 3), date(2040, 1, 1)
     state, heard = evaluate(None, seen(), near, NOW)
@@ -157,7 +155,7 @@ def test_the_end_of_a_secret_is_told_like_that_of_a_certificate_and_another_date
     assert (again, never) == ([], [])
 
 
-def test_only_the_servers_own_certificate_counts_and_only_if_it_was_trusted() -> None:
+def test_only_a_trusted_certificate_of_the_server_itself_counts() -> None:
     ends = [datetime(year, 1, 1, tzinfo=UTC) for year in (2030, 2020)]
     chain = tuple(Certificate("CN=a", (), "CN=b", end, end, str(end.year), "") for end in ends)
     observed = StageObservation(tls=TLSSession("TLSv1.3", "", chain))
@@ -170,7 +168,7 @@ def test_only_the_servers_own_certificate_counts_and_only_if_it_was_trusted() ->
     assert found(Outcome.FAILED) is None
 
 
-def test_an_event_is_tried_with_growing_delays_and_given_up() -> None:
+def test_delivery_is_retried_with_growing_delays_then_given_up() -> None:
     tries, moment = [], NOW
     event: WaitingEvent | None = WaitingEvent("msg_1", NOW, "{}")
     while event is not None:
@@ -184,5 +182,5 @@ def test_an_event_is_tried_with_growing_delays_and_given_up() -> None:
     assert moment - NOW < MAX_EVENT_AGE_SECONDS
 
 
-def test_old_news_is_given_up_however_few_attempts_there_were() -> None:
+def test_an_old_event_is_given_up_regardless_of_attempts() -> None:
     assert next_attempt(WaitingEvent("msg_1", NOW, "{}"), NOW + MAX_EVENT_AGE_SECONDS + 1) is None

@@ -29,7 +29,7 @@ def test_a_reply_reads_as_on_the_wire(reply: SMTPReply, text: str) -> None:
     assert str(reply) == text
 
 
-def test_a_summary_of_a_reply_has_its_codes_and_the_text_for_people() -> None:
+def test_reply_summary_has_the_codes_and_the_informative_text() -> None:
     assert SMTPReply(550, "5.7.1", "Relaying denied").summary == "550 5.7.1 Relaying denied"
 
 
@@ -43,20 +43,20 @@ def test_a_summary_of_a_reply_has_its_codes_and_the_text_for_people() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_report_says_what_became_of_an_address(attempt: AddressAttempt, outcome: str) -> None:
+def test_a_report_states_the_result_for_each_address(attempt: AddressAttempt, outcome: str) -> None:
     assert attempt.outcome == outcome
 
 
-def test_a_step_that_names_a_setting_reads_as_its_text() -> None:
+def test_a_step_with_a_setting_reads_as_its_text() -> None:
     assert str(SettingStep(Setting.CLIENT_ID, "Log in by OAuth2.")) == "Log in by OAuth2."
 
 
 @pytest.mark.parametrize(("problem", "connected"), [("", True), ("refused", False), (None, False)])
-def test_only_an_address_without_a_problem_was_connected_to(problem: str | None, connected: bool) -> None:
+def test_only_an_address_without_a_problem_is_connected(problem: str | None, connected: bool) -> None:
     assert AddressAttempt("192.0.2.1", 1, problem).connected is connected
 
 
-def test_a_server_offers_what_it_listed() -> None:
+def test_a_server_offers_what_its_ehlo_listed() -> None:
     greeting = ServerGreeting("mail.example.org", ("STARTTLS",))
 
     assert greeting.offers("STARTTLS")
@@ -71,9 +71,9 @@ def test_a_certificate_that_names_itself_is_self_issued() -> None:
 @pytest.mark.parametrize(
     ("left", "days"), [(timedelta(2), 2), (timedelta(hours=47), 1), (timedelta(hours=-1), -1)]
 )
-def test_days_are_whole_and_negative_once_it_has_expired(left: timedelta, days: int) -> None:
+def test_days_left_are_whole_and_negative_after_expiry(left: timedelta, days: int) -> None:
     assert certificate(left=left).days_left(NOW) == days
 
 
-def test_the_machines_own_login_needs_no_user_name() -> None:
+def test_the_login_of_the_machine_needs_no_user_name() -> None:
     assert AmbientCredentials().username is None

@@ -16,7 +16,7 @@ THIS, OTHER, ANY = StateTags(frozenset({STORED.tag})), StateTags(frozenset({"7.2
 
 
 @pytest.mark.parametrize("stored", [STORED, None], ids=["there is one", "there is none"])
-def test_who_says_nothing_may_change_whatever_is_there(stored: StoredMailServer | None) -> None:
+def test_without_a_precondition_any_state_may_be_changed(stored: StoredMailServer | None) -> None:
     NO_PRECONDITION.require(stored)
 
 
@@ -31,7 +31,7 @@ def test_who_says_nothing_may_change_whatever_is_there(stored: StoredMailServer 
         (Precondition(one_of=THIS, none_of=OTHER), STORED),
     ],
 )
-def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: StoredMailServer | None) -> None:
+def test_an_expected_state_may_be_changed(expected: Precondition, stored: StoredMailServer | None) -> None:
     expected.require(stored)
 
 
@@ -47,27 +47,27 @@ def test_what_is_as_expected_may_be_changed(expected: Precondition, stored: Stor
         (Precondition(one_of=THIS, none_of=THIS), STORED),
     ],
 )
-def test_what_is_not_as_expected_may_not(expected: Precondition, stored: StoredMailServer | None) -> None:
+def test_an_unexpected_state_may_not_be_changed(expected: Precondition, stored: StoredMailServer | None) -> None:
     with pytest.raises(PreconditionFailed):
         expected.require(stored)
 
 
 @pytest.mark.parametrize("one_of", [StateTags(frozenset()), OTHER])
-def test_a_state_that_is_named_weakly_is_not_enough(one_of: StateTags) -> None:
+def test_a_weak_tag_is_not_enough(one_of: StateTags) -> None:
     with pytest.raises(WeakPrecondition):
         Precondition(one_of=one_of, weak=THIS).require(STORED)
 
 
-def test_weak_names_take_nothing_from_strong_ones() -> None:
+def test_weak_tags_do_not_weaken_strong_ones() -> None:
     Precondition(one_of=THIS, weak=THIS).require(STORED)
 
 
-def test_another_state_named_weakly_was_changed() -> None:
+def test_another_state_with_a_weak_tag_counts_as_changed() -> None:
     with pytest.raises(PreconditionFailed, match="it was changed by alice"):
         Precondition(one_of=StateTags(frozenset()), weak=OTHER).require(STORED)
 
 
-def test_the_refusal_says_who_changed_it_and_when() -> None:
+def test_the_error_says_who_changed_it_and_when() -> None:
     with pytest.raises(PreconditionFailed, match="it was changed by alice at 2026-11-21T10:30:00Z"):
         Precondition(one_of=OTHER).require(STORED)
 
@@ -81,12 +81,12 @@ def test_the_refusal_says_who_changed_it_and_when() -> None:
         (Revision(None, "bob"), r"it was removed by bob\. "),
     ],
 )
-def test_of_a_server_that_is_not_there_it_says_how_it_went(removed: Revision | None, said: str) -> None:
+def test_error_says_who_removed_a_missing_server_and_when(removed: Revision | None, said: str) -> None:
     with pytest.raises(PreconditionFailed, match=said):
         Precondition(one_of=ANY).require(None, removed)
 
 
-def test_no_two_states_are_called_the_same_even_if_they_have_the_same_number_again() -> None:
+def test_no_two_states_have_the_same_tag() -> None:
     states = {StoredMailServer(number, version, SERVER).tag for number in (1, 11) for version in (1, 11)}
     again = replace(STORED, revision=Revision(AT + timedelta(microseconds=1), "alice"))
 
@@ -94,5 +94,5 @@ def test_no_two_states_are_called_the_same_even_if_they_have_the_same_number_aga
     assert (again.state, again.tag == STORED.tag) == (STORED.state, False)
 
 
-def test_moments_are_told_in_utc() -> None:
+def test_times_in_errors_are_in_utc() -> None:
     assert str(Revision(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), "a")) == " by a at 2026-01-02T03:04:05Z"

@@ -111,7 +111,7 @@ unsaid = st.sampled_from([SecretInput.KEPT, SecretInput.OMITTED])
 
 
 @given(settings=settings, others=settings, changed=st.sets(st.sampled_from(SETTINGS), max_size=3), said=unsaid)
-def test_a_change_of_any_setting_refuses_and_another_spelling_keeps(
+def test_only_another_spelling_of_a_setting_keeps_the_secret(
     settings: Settings, others: Settings, changed: set[str], said: SecretInput
 ) -> None:
     stored = server_of(settings, 1).with_secret(STORED_SECRET)
@@ -129,7 +129,7 @@ def test_a_change_of_any_setting_refuses_and_another_spelling_keeps(
 
 
 @given(settings=settings, others=settings, name=st.sampled_from(SETTINGS))
-def test_each_setting_alone_makes_another_destination(settings: Settings, others: Settings, name: str) -> None:
+def test_each_bound_setting_alone_changes_the_destination(settings: Settings, others: Settings, name: str) -> None:
     """Case 15."""
     changed = settings | {name: others[name]}
     assume(decisive(changed) != decisive(settings))
@@ -148,7 +148,7 @@ def told_apart(server: MailServer) -> tuple[Any, ...]:
 
 
 @given(stored=servers, wanted=servers, change=st.sampled_from([SecretInput.KEPT, SecretInput.OMITTED]))
-def test_the_stored_secret_survives_exactly_when_nothing_decisive_changed(
+def test_a_stored_secret_survives_only_for_an_unchanged_destination(
     stored: MailServer, wanted: MailServer, change: SecretInput
 ) -> None:
     stored = stored.with_secret(STORED_SECRET)
@@ -160,7 +160,7 @@ def test_the_stored_secret_survives_exactly_when_nothing_decisive_changed(
 
 
 @given(stored=st.none() | servers, wanted=servers)
-def test_a_secret_that_is_given_is_the_one_that_is_stored(stored: MailServer | None, wanted: MailServer) -> None:
+def test_a_given_secret_is_stored(stored: MailServer | None, wanted: MailServer) -> None:
     new = wanted.with_secret(Secret("a new one"))
 
     assert Replacement(new).onto(stored) == new
@@ -191,7 +191,7 @@ ONE_CHANGE: dict[str, tuple[MailServer, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", ONE_CHANGE)
 @pytest.mark.parametrize("change", [SecretInput.KEPT, SecretInput.OMITTED])
-def test_one_decisive_change_alone_needs_the_secret_again(name: str, change: SecretInput) -> None:
+def test_one_bound_setting_that_changes_requires_the_secret_again(name: str, change: SecretInput) -> None:
     stored, changes = ONE_CHANGE[name]
     same = stored.with_secret(None)
 
@@ -214,7 +214,7 @@ def test_a_change_of_the_sender_keeps_the_secret() -> None:
     ],
     ids=["password", "client secret"],
 )
-def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, setting: Setting) -> None:
+def test_mask_without_stored_secret_names_the_setting_to_send(login: Any, setting: Setting) -> None:
     for placeholder in (SecretInput.KEPT, SecretInput.PLACEHOLDER):
         with pytest.raises(NoSecretStored) as refused:
             Replacement(replace(STARTTLS, authentication=login), placeholder).onto(None)
@@ -223,7 +223,7 @@ def test_a_mask_with_nothing_stored_names_the_setting_to_send(login: Any, settin
         assert refused.value.problem == "is a placeholder, and no secret is stored; send the secret."
 
 
-def test_a_placeholder_that_stands_for_no_stored_secret_keeps_none() -> None:
+def test_a_placeholder_of_another_api_keeps_no_secret() -> None:
     with pytest.raises(InvalidSetting, match=r"is a placeholder, not a secret; send the secret\."):
         Replacement(STARTTLS.with_secret(None), SecretInput.PLACEHOLDER).onto(STARTTLS)
 
@@ -231,13 +231,13 @@ def test_a_placeholder_that_stands_for_no_stored_secret_keeps_none() -> None:
 @pytest.mark.parametrize(
     "stored", [None, replace(STARTTLS, authentication=NoAuthentication())], ids=["none", "no login"]
 )
-def test_saying_nothing_of_a_secret_is_fine_where_none_is_stored(stored: MailServer | None) -> None:
+def test_omitting_a_secret_is_accepted_if_none_is_stored(stored: MailServer | None) -> None:
     wanted = STARTTLS.with_secret(None)
 
     assert Replacement(wanted, SecretInput.OMITTED).onto(stored) == wanted
 
 
-def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_login() -> None:
+def test_a_mask_for_a_login_without_secret_is_refused() -> None:
     stored = STARTTLS.with_secret(None)
     masked = Replacement(stored, SecretInput.KEPT)
 
@@ -247,7 +247,7 @@ def test_a_mask_onto_a_login_without_a_secret_is_refused_unless_it_is_the_same_l
             masked.onto(replace(stored, authentication=other))
 
 
-def test_an_api_without_a_word_for_trust_leaves_it_as_it_is() -> None:
+def test_an_api_that_cannot_express_trust_leaves_it_unchanged() -> None:
     wanted = replace(STARTTLS.with_secret(None), trust=SystemTrust())
     clear = replace(wanted, security=ConnectionSecurity.NONE, authentication=NoAuthentication())
     trust = frozenset({Setting.CERTIFICATE})
@@ -271,7 +271,7 @@ KEPT: dict[str, tuple[Setting, Authentication, Authentication]] = {
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_a_login_that_an_api_shows_as_another_stays(name: str) -> None:
+def test_a_login_that_the_api_shows_differently_stays(name: str) -> None:
     word, login, shown = KEPT[name]
     stored = replace(STARTTLS, authentication=login)
     wanted = replace(STARTTLS, authentication=shown)
@@ -286,7 +286,7 @@ def test_a_login_that_an_api_shows_as_another_stays(name: str) -> None:
 
 
 @pytest.mark.parametrize("shown", ["a@example.com", "b@example.com"])
-def test_an_address_in_place_of_a_name_is_no_name(shown: str) -> None:
+def test_address_in_place_of_a_name_means_no_name(shown: str) -> None:
     stored = STARTTLS
     wanted = replace(STARTTLS, sender=Sender("b@example.com", shown))
     named = replace(STARTTLS, sender=Sender("b@example.com", "B"))
@@ -298,7 +298,7 @@ def test_an_address_in_place_of_a_name_is_no_name(shown: str) -> None:
 
 
 @given(stored=servers, wanted=servers, keeps=st.frozensets(st.sampled_from(Setting)), change=unsaid)
-def test_whatever_stays_the_secret_meets_its_own_destination(
+def test_kept_secret_is_only_used_for_its_own_destination(
     stored: MailServer, wanted: MailServer, keeps: frozenset[Setting], change: SecretInput
 ) -> None:
     stored = stored.with_secret(STORED_SECRET)

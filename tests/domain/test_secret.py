@@ -15,7 +15,7 @@ from mailsettings.domain.secret import MASK, Secret, is_mask, is_same_secret
 CANARY = "CANARY-8c1b1f52"
 
 
-def test_a_secret_is_not_in_any_text_made_of_it() -> None:
+def test_a_secret_does_not_appear_in_any_text() -> None:
     secret = Secret(CANARY)
     login = PasswordAuthentication("alice", secret)
 
@@ -25,7 +25,7 @@ def test_a_secret_is_not_in_any_text_made_of_it() -> None:
     assert MASK in shown
 
 
-def test_a_secret_is_not_in_a_traceback() -> None:
+def test_a_secret_does_not_appear_in_a_traceback() -> None:
     def fail(_secret: Secret) -> None:
         raise RuntimeError
 
@@ -37,12 +37,12 @@ def test_a_secret_is_not_in_a_traceback() -> None:
 
 
 @pytest.mark.parametrize("take_out", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"])
-def test_a_secret_is_not_copied_out_of_the_process(take_out: Callable[[Secret], object]) -> None:
+def test_a_secret_cannot_be_pickled(take_out: Callable[[Secret], object]) -> None:
     with pytest.raises(TypeError, match=r"^a secret is not copied out of the process$"):
         take_out(Secret(CANARY))
 
 
-def test_a_sealed_secret_is_opened_only_when_asked_for() -> None:
+def test_a_sealed_secret_is_decrypted_only_on_request() -> None:
     opened: list[str] = []
 
     def opener() -> str:
@@ -69,18 +69,18 @@ def test_secrets_are_equal_by_their_text() -> None:
     ("text", "masked"),
     [("*" * 10, True), ("***", True), ("•••••", True), ("", False), ("*a*", False), ("p•*", False)],
 )
-def test_a_mask_is_known_as_one(text: str, masked: bool) -> None:
+def test_a_mask_is_recognized(text: str, masked: bool) -> None:
     assert masked == is_mask(text)
 
 
-def test_a_given_secret_has_a_new_label_each_time() -> None:
+def test_each_given_secret_has_a_new_label() -> None:
     labels = [Secret(CANARY).label for _ in range(100)]
 
     assert len(set(labels)) == 100
     assert all(re.fullmatch("[0-9a-f]{12}", label) for label in labels)
 
 
-def test_a_secret_is_kept_by_its_label_whatever_its_text() -> None:
+def test_a_secret_is_the_same_by_its_label_alone() -> None:
     stored = Secret.sealed(damaged, "label")
 
     assert is_same_secret(stored, Secret.sealed(lambda: "b", "label"))

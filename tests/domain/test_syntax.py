@@ -59,12 +59,12 @@ GOOD_HOSTS = [
 
 
 @pytest.mark.parametrize("host", GOOD_HOSTS)
-def test_a_host_name_or_address_in_its_usual_form_is_taken(host: str) -> None:
+def test_host_name_or_address_in_usual_form_is_accepted(host: str) -> None:
     require_host(host)
 
 
 @pytest.mark.parametrize("host", DECEPTIVE_HOSTS, ids=lambda text: ascii(text).replace("\\", "%"))
-def test_anything_else_is_no_host(host: str) -> None:
+def test_anything_else_is_not_a_host(host: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         require_host(host)
 
@@ -72,7 +72,7 @@ def test_anything_else_is_no_host(host: str) -> None:
 
 
 @pytest.mark.parametrize("address", ["a@b", "name@example.org", "o'neil+tag@mail.example.org", "a.b@localhost"])
-def test_a_plain_mail_address_is_taken(address: str) -> None:
+def test_a_plain_mail_address_is_accepted(address: str) -> None:
     require_mail_address(Setting.RECIPIENT, address)
 
 
@@ -106,7 +106,7 @@ def test_a_plain_mail_address_is_taken(address: str) -> None:
     ],
     ids=lambda text: ascii(text).replace("\\", "%"),
 )
-def test_an_address_that_could_not_stand_in_an_envelope_as_it_is_is_refused(address: str) -> None:
+def test_address_that_is_unsafe_in_an_envelope_is_refused(address: str) -> None:
     with pytest.raises(InvalidSetting):
         require_mail_address(Setting.RECIPIENT, address)
 
@@ -116,7 +116,7 @@ def test_an_address_that_could_not_stand_in_an_envelope_as_it_is_is_refused(addr
     ["\0", "a\rb", "a\nb", "\x7f", "\x85", "\u2028", "\u2029", "\ud800", "\x0b"],
     ids=lambda text: ascii(text).replace("\\", "%"),
 )
-def test_control_characters_and_half_surrogates_are_refused_anywhere(text: str) -> None:
+def test_control_characters_and_lone_surrogates_are_refused_everywhere(text: str) -> None:
     with pytest.raises(InvalidSetting):
         require_printable(Setting.USERNAME, text)
 
@@ -124,7 +124,7 @@ def test_control_characters_and_half_surrogates_are_refused_anywhere(text: str) 
 @pytest.mark.parametrize(
     "text", [" leading and trailing ", "“quotes”", "naïve", "日本語", "👍🏽", "a'b\"c\\d"], ids=range(6)
 )
-def test_any_other_text_is_taken(text: str) -> None:
+def test_any_other_text_is_accepted(text: str) -> None:
     require_printable(Setting.PASSWORD, text)
 
 
@@ -140,7 +140,7 @@ def test_any_other_text_is_taken(text: str) -> None:
         ("example.com", "www.example.com", False),
     ],
 )
-def test_two_spellings_of_one_host_are_equal_when_normalised(one: str, other: str, same: bool) -> None:
+def test_two_spellings_of_one_host_are_equal_after_normalisation(one: str, other: str, same: bool) -> None:
     assert same == (normalised_host(one) == normalised_host(other))
 
 
@@ -149,7 +149,7 @@ INTERNATIONAL = "write an international name in its xn-- form, or the plain lett
 NOT_A_HOST = "is not a host name or IP address."
 
 
-def test_a_host_name_may_have_253_characters_and_no_more() -> None:
+def test_a_host_name_has_at_most_253_characters() -> None:
     require_host(AT_THE_BOUND)
 
     with pytest.raises(InvalidSetting):
@@ -185,7 +185,7 @@ def test_a_host_name_may_have_253_characters_and_no_more() -> None:
         "a number and a dot at the end",
     ],
 )
-def test_a_refused_host_is_told_what_is_wrong_with_it(host: str, problem: str) -> None:
+def test_a_refused_host_says_what_is_wrong(host: str, problem: str) -> None:
     with pytest.raises(InvalidSetting) as refused:
         require_host(host)
 
@@ -193,7 +193,7 @@ def test_a_refused_host_is_told_what_is_wrong_with_it(host: str, problem: str) -
 
 
 @pytest.mark.parametrize("local", ["a" * 64, "b"], ids=["the longest local part", "a short one"])
-def test_a_mail_address_may_be_as_long_as_an_envelope_takes(local: str) -> None:
+def test_a_mail_address_is_limited_as_in_envelopes(local: str) -> None:
     domain = ".".join(["a" * 63] * 4)[: 254 - len(local) - 1]
     require_mail_address(Setting.RECIPIENT, f"{local}@{domain}")
 
@@ -226,7 +226,7 @@ def test_a_refused_text_names_its_setting(setting: Setting) -> None:
         "http://localhost",
     ],
 )
-def test_https_and_this_machine_are_secure(url: str) -> None:
+def test_https_and_local_http_urls_are_secure(url: str) -> None:
     assert is_secure_url(url)
 
 
@@ -248,5 +248,5 @@ def test_https_and_this_machine_are_secure(url: str) -> None:
         ),
     ],
 )
-def test_nothing_else_is(url: str) -> None:
+def test_every_other_url_is_insecure(url: str) -> None:
     assert not is_secure_url(url)

@@ -40,7 +40,7 @@ async def test_monitoring_may_read_them_and_nothing_else(api: Caller) -> None:
 
 
 @pytest.mark.parametrize("token", ["auditor", "reader", "tester", "stranger"])
-async def test_they_have_a_permission_of_their_own(api: Caller, token: str) -> None:
+async def test_metrics_need_their_own_permission(api: Caller, token: str) -> None:
     refused = await api(token).send("GET", "/metrics")
 
     assert (refused.status_code, refused.json()) == (403, {"message": "This needs the permission view-metrics."})

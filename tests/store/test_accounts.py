@@ -9,7 +9,7 @@ from mailsettings.store.transactions import SQLStore
 ALICE = Credentials(Account("Ålice 👍", frozenset({"view-mail-settings", "manage-system-settings"})), "$hash")
 
 
-async def test_an_account_comes_back_as_it_was(store: SQLStore) -> None:
+async def test_an_account_is_read_as_it_was_stored(store: SQLStore) -> None:
     async with store.writing() as work:
         await work.accounts.add(ALICE)
         await work.accounts.add(Credentials(Account("bob", frozenset()), "$other"))
@@ -27,7 +27,7 @@ async def test_an_account_comes_back_as_it_was(store: SQLStore) -> None:
     assert "$" not in repr(bob)
 
 
-async def test_a_name_is_given_once_and_has_to_exist(store: SQLStore) -> None:
+async def test_a_name_is_unique_and_must_exist(store: SQLStore) -> None:
     async def add() -> None:
         async with store.writing() as work:
             await work.accounts.add(ALICE)

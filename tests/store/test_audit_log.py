@@ -44,7 +44,7 @@ def tamper(url: str, *statements: str) -> None:
     database.dispose()
 
 
-async def test_an_entry_comes_back_as_it_was_written(store: SQLStore) -> None:
+async def test_an_entry_is_read_as_it_was_written(store: SQLStore) -> None:
     nobody = AuditRecord(None, Origin(), Action.ACCESS, None, AuditOutcome.REFUSED)
     async with store.writing() as work:
         await work.audit.append(record(7))
@@ -58,7 +58,7 @@ async def test_an_entry_comes_back_as_it_was_written(store: SQLStore) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", first.at)
 
 
-async def test_entries_are_read_in_pages_and_from_a_time_on(store: SQLStore) -> None:
+async def test_entries_are_read_in_pages_and_since_a_time(store: SQLStore) -> None:
     await write(store, 5)
     async with store.reading() as view:
         everything = await view.audit.entries(0, 10)
@@ -69,7 +69,7 @@ async def test_entries_are_read_in_pages_and_from_a_time_on(store: SQLStore) -> 
     assert [entry.sequence for entry in late] == [4, 5]
 
 
-async def test_what_is_rolled_back_leaves_no_entry(store: SQLStore, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_rollback_leaves_no_entry(store: SQLStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "mailsettings.audit")
 
     async def fail() -> None:
@@ -85,9 +85,7 @@ async def test_what_is_rolled_back_leaves_no_entry(store: SQLStore, caplog: pyte
     assert len(caplog.records) == 1
 
 
-async def test_each_entry_is_a_line_in_the_log_with_its_hash(
-    store: SQLStore, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_each_entry_is_logged_with_its_hash(store: SQLStore, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "mailsettings.audit")
     await write(store, 1)
 
@@ -97,7 +95,7 @@ async def test_each_entry_is_a_line_in_the_log_with_its_hash(
     assert line == f"{said}, hash {verdict.mac.hex()}"
 
 
-async def test_writers_side_by_side_make_one_chain(database_url: str) -> None:
+async def test_concurrent_writers_make_one_chain(database_url: str) -> None:
     stores = [SQLStore(database_url, Sealer(KEY)) for _ in range(3)]
     await asyncio.gather(*(write(store, 10) for store in stores))
     verdict = await verify(stores[0])
@@ -107,7 +105,7 @@ async def test_writers_side_by_side_make_one_chain(database_url: str) -> None:
     assert (verdict.sequence, verdict.problem) == (30, None)
 
 
-async def test_a_log_that_nobody_touched_is_found_to_be_so(store: SQLStore) -> None:
+async def test_an_untouched_log_passes_the_check(store: SQLStore) -> None:
     assert await verify(store) == AuditLogVerdict(0, b"", None)
     await write(store, 5)
     before = await verify(store)
@@ -178,7 +176,7 @@ async def test_tampering_is_found_and_named(store: SQLStore, database_url: str, 
 
 
 @pytest.mark.parametrize("case", [case for case in TAMPERED if case != "the key removed"])
-async def test_writing_goes_on_after_tampering_and_does_not_hide_it(
+async def test_writing_continues_after_tampering_without_hiding_it(
     store: SQLStore, database_url: str, case: str
 ) -> None:
     statements, _ = TAMPERED[case]
@@ -190,9 +188,7 @@ async def test_writing_goes_on_after_tampering_and_does_not_hide_it(
     assert (await verify(store)).problem is not None
 
 
-async def test_a_whole_log_that_was_made_anew_is_found_by_what_was_seen_before(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_a_rewritten_log_is_found_by_a_known_entry(store: SQLStore, database_url: str) -> None:
     await write(store, 5)
     seen = await verify(store)
     tamper(database_url, *(f"DELETE FROM {table}" for table in ("audit_entries", "audit_head", "sealed_keys")))

@@ -15,7 +15,7 @@ def file(tmp_path: Path) -> WitnessFile:
     return WitnessFile(tmp_path / "audit-witness")
 
 
-def test_what_is_noted_is_read_back_in_the_form_of_seen(file: WitnessFile) -> None:
+def test_a_witnessed_entry_is_read_as_it_was_written(file: WitnessFile) -> None:
     file.put(FIRST)
 
     found = file.read()
@@ -26,7 +26,7 @@ def test_what_is_noted_is_read_back_in_the_form_of_seen(file: WitnessFile) -> No
     assert [path.name for path in file.path.parent.iterdir()] == ["audit-witness"]
 
 
-def test_it_is_moved_on_only_from_what_was_read(file: WitnessFile) -> None:
+def test_the_witness_moves_on_only_from_what_was_read(file: WitnessFile) -> None:
     assert file.replace(None, FIRST)
     read = file.read()
     assert file.replace(read, SECOND)
@@ -35,7 +35,7 @@ def test_it_is_moved_on_only_from_what_was_read(file: WitnessFile) -> None:
     assert str(file.read()) == str(SECOND)
 
 
-def test_where_nothing_was_noted_there_is_none(tmp_path: Path, file: WitnessFile) -> None:
+def test_a_new_witness_holds_no_entry(tmp_path: Path, file: WitnessFile) -> None:
     (tmp_path / "a-file").touch()
 
     assert file.read() is None
@@ -43,7 +43,7 @@ def test_where_nothing_was_noted_there_is_none(tmp_path: Path, file: WitnessFile
     assert WitnessFile(tmp_path / "a-file" / "audit-witness").read() is None
 
 
-def test_a_missing_directory_is_expected_and_another_problem_is_not(tmp_path: Path, file: WitnessFile) -> None:
+def test_only_a_missing_or_read_only_directory_is_expected(tmp_path: Path, file: WitnessFile) -> None:
     with pytest.raises(WitnessUnwritable, match="audit-witness cannot be written") as missing:
         WitnessFile(tmp_path / "none" / "audit-witness").put(FIRST)
     file.path.mkdir()

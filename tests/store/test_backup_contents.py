@@ -11,7 +11,7 @@ from mailsettings.store.backup.contents import BACKED_UP, LEFT_OUT, RowFormat, i
 from mailsettings.store.tables import mail_servers, metadata
 
 
-def test_every_table_is_in_a_backup_or_has_a_reason_not_to_be() -> None:
+def test_every_table_is_backed_up_or_has_a_reason() -> None:
     assert {*BACKED_UP, *LEFT_OUT} == {*metadata.sorted_tables}
     assert len(BACKED_UP) + len(LEFT_OUT) == len(metadata.sorted_tables)
     assert all(
@@ -21,13 +21,13 @@ def test_every_table_is_in_a_backup_or_has_a_reason_not_to_be() -> None:
 
 
 @pytest.mark.parametrize("table", BACKED_UP, ids=lambda table: table.name)
-def test_every_column_has_a_form_and_no_table_gives_two_numbers(table: Table) -> None:
+def test_every_column_has_a_format_one_number_per_table(table: Table) -> None:
     assert RowFormat(table).columns == [column.name for column in table.columns]
     assert len([column for column in table.columns if column.identity]) <= 1
     assert (identity_column(table) is None) == (not table.dialect_kwargs.get("sqlite_autoincrement"))
 
 
-def test_a_column_of_another_type_is_not_passed_over() -> None:
+def test_a_column_of_an_unknown_type_is_not_skipped() -> None:
     with pytest.raises(TypeError, match="no words for"):
         RowFormat(Table("t", MetaData(), Column("c", Interval)))
 
@@ -42,7 +42,7 @@ VALUES = {column.name: None for column in mail_servers.columns} | {
 }
 
 
-def test_a_row_comes_back_as_it_was() -> None:
+def test_a_row_is_read_as_it_was_written() -> None:
     form = RowFormat(mail_servers)
     line = form.line(VALUES.values())
 
@@ -55,7 +55,7 @@ def test_a_row_comes_back_as_it_was() -> None:
     [datetime(2026, 11, 21, 14), datetime(2026, 11, 21, 15, tzinfo=timezone(timedelta(hours=1)))],  # noqa: DTZ001  # as SQLite gives it
     ids=str,
 )
-def test_a_time_is_the_same_whichever_database_it_was_read_from(moment: datetime) -> None:
+def test_a_time_is_the_same_from_either_database(moment: datetime) -> None:
     form = RowFormat(mail_servers)
     values = VALUES | {"created_at": moment}
 
@@ -63,14 +63,14 @@ def test_a_time_is_the_same_whichever_database_it_was_read_from(moment: datetime
 
 
 @pytest.mark.parametrize("values", [[], [1], [1, "no base64!"], [1, "", 1]], ids=str)
-def test_what_is_no_row_of_the_table_is_refused(values: list[Any]) -> None:
+def test_a_malformed_row_is_refused(values: list[Any]) -> None:
     form = RowFormat(Table("t", MetaData(), Column("id", Integer), Column("sealed", LargeBinary)))
     with pytest.raises(ValueError, match=r"zip\(\)|base64"):
         form.row(values)
 
 
 @pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 201])
-def test_what_a_backup_says_of_itself_is_fit_for_a_terminal(text: str) -> None:
+def test_preface_of_a_backup_is_safe_for_a_terminal(text: str) -> None:
     said = {"about": ["id", "2026-11-21T10:00:00Z", text], "revision": "0003", "keys": []}
 
     with pytest.raises(ValueError, match=r"^$"):

@@ -50,19 +50,19 @@ SMALL = written(b"one", b"two")
 
 
 @pytest.mark.parametrize("size", [0, 1, CHUNK_BYTES - 2, CHUNK_BYTES - 1, CHUNK_BYTES, 3 * CHUNK_BYTES - 1])
-def test_what_was_written_is_read_as_often_as_it_is_asked_for(size: int) -> None:
+def test_the_content_can_be_read_several_times(size: int) -> None:
     lines = [b"first", b"y" * size, b"last"] if size % 2 else [b"y" * size]
     reader = BackupReader(io.BytesIO(written(*lines)), Secret(PASSPHRASE))
 
     assert list(reader.lines()) == list(reader.lines()) == lines
 
 
-def test_what_is_written_at_once_or_in_parts_is_the_same() -> None:
+def test_content_is_the_same_however_it_is_split() -> None:
     assert read(WHOLE) == LINES
     assert len(WHOLE) > HEAD_BYTES + 3 * SEALED_PIECE
 
 
-def test_the_same_written_twice_has_nothing_in_common_but_the_kind() -> None:
+def test_two_backups_of_the_same_content_share_no_bytes() -> None:
     one, other = written(b"one"), written(b"one")
     common = [here == there for here, there in zip(one, other, strict=True)]
 
@@ -70,7 +70,7 @@ def test_the_same_written_twice_has_nothing_in_common_but_the_kind() -> None:
     assert sum(common[len(MAGIC) + 7 :]) < 20
 
 
-def test_nothing_of_it_can_be_read_without_the_passphrase() -> None:
+def test_nothing_is_readable_without_the_passphrase() -> None:
     content, passphrase = Canary(), Canary()
     file = written(b"before", content.secret.encode(), passphrase=passphrase.secret)
 
@@ -89,7 +89,7 @@ def test_no_byte_can_be_changed(position: int) -> None:
             read(bytes(changed))
 
 
-def test_damage_to_the_head_is_not_taken_for_a_wrong_passphrase() -> None:
+def test_a_damaged_head_is_not_reported_as_wrong_passphrase() -> None:
     salt = SMALL.index(MAGIC) + len(MAGIC) + 7
     with pytest.raises(BackupUnusable, match="damaged"):
         read(SMALL[:salt] + bytes([SMALL[salt] ^ 1]) + SMALL[salt + 1 :])
@@ -102,7 +102,7 @@ def cuts() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("length", sorted(set(cuts())))
-def test_none_of_it_can_be_missing_at_the_end(length: int) -> None:
+def test_nothing_can_be_missing_at_the_end(length: int) -> None:
     with pytest.raises(BackupUnusable):
         read(WHOLE[:length])
 
@@ -146,12 +146,12 @@ def test_nothing_can_be_moved_added_or_left_out(how: str) -> None:
 
 
 @pytest.mark.parametrize("file", [b"", b"m", b"SQLite format 3\0" + bytes(500), b"x" * 500], ids=repr)
-def test_what_is_no_backup_is_called_that(file: bytes) -> None:
+def test_a_file_that_is_no_backup_is_named_so(file: bytes) -> None:
     with pytest.raises(BackupUnusable, match="no backup of mailsettings"):
         read(file)
 
 
-def test_what_a_newer_program_made_is_called_that() -> None:
+def test_a_backup_of_a_newer_program_is_named_so() -> None:
     with pytest.raises(BackupUnusable, match="newer version of mailsettings; use that one"):
         read(SMALL[: len(MAGIC)] + b"\2" + SMALL[len(MAGIC) + 1 :])
 
@@ -168,13 +168,13 @@ def test_what_a_newer_program_made_is_called_that() -> None:
     ],
     ids=str,
 )
-def test_a_file_cannot_ask_for_all_of_our_memory_or_time(cost: Cost) -> None:
+def test_a_file_cannot_demand_unlimited_memory_or_time(cost: Cost) -> None:
     fixed = struct.pack(f">{len(MAGIC)}sBIBB32s", MAGIC, 1, *cost, bytes(32))
     with pytest.raises(BackupUnusable, match="newer version"):
         read(fixed + file_format._checksum(fixed))  # noqa: SLF001  # as somebody else's program would
 
 
-def test_a_passphrase_is_the_same_however_a_keyboard_spells_it() -> None:
+def test_passphrase_is_the_same_however_a_keyboard_encodes_it() -> None:
     assert read(written(b"line", passphrase="geh\N{LATIN SMALL LETTER E WITH ACUTE}im"), "gehe\u0301im") == [
         b"line"
     ]
@@ -193,13 +193,13 @@ class Unreadable(io.BytesIO):
         return super().read(size)
 
 
-def test_a_disk_that_fails_is_told_in_a_sentence() -> None:
+def test_a_failing_disk_is_reported_in_one_sentence() -> None:
     reader = BackupReader(Unreadable(SMALL), Secret(PASSPHRASE))
     with pytest.raises(BackupUnusable, match=r"^The backup cannot be read: Input/output error\.$"):
         list(reader.lines())
 
 
-def test_a_line_that_does_not_end_is_not_gathered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_line_is_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_format, "LONGEST_LINE", CHUNK_BYTES // 2)
 
     with pytest.raises(BackupUnusable):

@@ -17,7 +17,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("umask", [0, 0o022], ids=oct)
-def test_it_is_for_its_owner_only_and_has_its_name_when_it_is_whole(tmp_path: Path, umask: int) -> None:
+def test_only_its_owner_can_read_the_complete_file(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         with new_file(tmp_path / "b") as file:
@@ -34,7 +34,7 @@ def test_it_is_for_its_owner_only_and_has_its_name_when_it_is_whole(tmp_path: Pa
     assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o600
 
 
-def test_where_folders_cannot_be_flushed_a_file_still_gets_its_name(
+def test_a_file_is_published_where_folders_cannot_be_flushed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailsettings.store.private_file._POSIX", False)
@@ -45,7 +45,7 @@ def test_where_folders_cannot_be_flushed_a_file_still_gets_its_name(
 
 
 @pytest.mark.parametrize("when", ["writing", "published", "never"])
-def test_what_ends_half_way_leaves_nothing(tmp_path: Path, when: str) -> None:
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path, when: str) -> None:
     class Interrupted(BaseException):
         pass
 
@@ -67,7 +67,7 @@ def test_what_ends_half_way_leaves_nothing(tmp_path: Path, when: str) -> None:
     assert names(tmp_path) == []
 
 
-def test_nothing_is_overwritten_not_even_what_comes_meanwhile(tmp_path: Path) -> None:
+def test_no_file_is_overwritten_not_even_a_concurrent_one(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     for name in ("link", "."):
         with (
@@ -89,7 +89,7 @@ def test_nothing_is_overwritten_not_even_what_comes_meanwhile(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("size", [10, 100_000], ids=["while it is flushed", "while it is written"])
-def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_left(tmp_path: Path, size: int) -> None:
+def test_a_full_disk_is_reported_and_nothing_is_left(tmp_path: Path, size: int) -> None:
 
     def fill() -> None:
         with no_file_longer_than(5), new_file(tmp_path / "b") as file:
@@ -102,7 +102,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_nothing_is_left(tmp_path: Path, s
     assert names(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "b"
     with (
         pytest.raises(BackupNotWritten, match=r"b cannot be written: No such file or directory\."),

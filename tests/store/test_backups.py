@@ -90,7 +90,7 @@ def rows_in(place: Place) -> dict[str, int]:
     return {name: rows for name, rows in found.items() if rows and name != schema_support.name}
 
 
-async def test_everything_goes_from_one_kind_of_database_to_the_other_and_back(
+async def test_everything_is_restored_between_both_kinds_of_database(
     source: Place, place_on: NewPlace, postgres_url: str, second_sqlite_url: str, tmp_path: Path, canary: Canary
 ) -> None:
     there, back = place_on(postgres_url), place_on(second_sqlite_url)
@@ -116,7 +116,7 @@ async def test_everything_goes_from_one_kind_of_database_to_the_other_and_back(
     canary.assert_nowhere(tmp_path)
 
 
-async def test_secrets_are_sealed_with_the_newest_key_of_the_new_place_alone(
+async def test_restored_secrets_are_sealed_with_the_newest_target_key(
     source: Place, target: Place, tmp_path: Path
 ) -> None:
     await fill(source, "a password")
@@ -132,7 +132,7 @@ async def test_secrets_are_sealed_with_the_newest_key_of_the_new_place_alone(
     assert report.unreadable == []
 
 
-async def test_numbers_whose_rows_are_gone_do_not_come_back(source: Place, target: Place, tmp_path: Path) -> None:
+async def test_numbers_of_deleted_rows_are_not_reused(source: Place, target: Place, tmp_path: Path) -> None:
     await fill(source, "a password")
     await source.make(tmp_path / "b")
     await target.restore(tmp_path / "b")
@@ -143,9 +143,7 @@ async def test_numbers_whose_rows_are_gone_do_not_come_back(source: Place, targe
     assert row["id"] >= 72
 
 
-async def test_tables_that_are_empty_still_know_their_numbers(
-    source: Place, target: Place, tmp_path: Path
-) -> None:
+async def test_empty_tables_keep_their_last_numbers(source: Place, target: Place, tmp_path: Path) -> None:
     gone = await source.add(with_password("gone"))
     async with source.store.writing() as work:
         await work.mail_servers.delete(gone)
@@ -203,7 +201,7 @@ class Writer:
         self.written += 1
 
 
-async def test_a_backup_is_of_one_moment_while_others_write(
+async def test_a_backup_shows_one_moment_despite_concurrent_writes(
     database_url: str, place_on: NewPlace, tmp_path: Path
 ) -> None:
     place = place_on(database_url)
@@ -226,9 +224,7 @@ async def test_a_backup_is_of_one_moment_while_others_write(
         assert rows_of_the_log == set(range(1, len(rows_of_the_log) + 1))
 
 
-async def test_nobody_who_writes_waits_for_a_backup_and_none_of_it_is_in_it(
-    database_url: str, place_on: NewPlace
-) -> None:
+async def test_writers_do_not_wait_for_a_backup(database_url: str, place_on: NewPlace) -> None:
     place = place_on(database_url)
     await fill(place, "a password")
     lines = place.snapshot().lines("b", "now")
@@ -243,9 +239,7 @@ async def test_nobody_who_writes_waits_for_a_backup_and_none_of_it_is_in_it(
     assert b"a user" in rest
 
 
-async def test_a_disk_that_is_slower_than_the_servers_limits_does_not_end_a_backup(
-    place_on: NewPlace, postgres_url: str
-) -> None:
+async def test_a_slow_disk_does_not_end_a_backup(place_on: NewPlace, postgres_url: str) -> None:
     limit = f"-c idle_in_transaction_session_timeout={LIMIT_SECONDS * 1000:.0f}"
     place = place_on(f"{postgres_url}?options={quote(limit)}")
     lines = place.snapshot().lines("b", "now")
@@ -268,7 +262,7 @@ def moment_of(path: Path) -> tuple[set[str], set[int], int, set[int]]:
     return {row["host"] for row in servers}, {row["version"] for row in servers}, changes, head
 
 
-async def test_secrets_that_do_not_open_are_told_and_kept_as_they_are(
+async def test_unreadable_secrets_are_reported_and_copied_unchanged(
     source: Place, target: Place, tmp_path: Path
 ) -> None:
     await fill(source, "a password")
@@ -287,7 +281,7 @@ async def test_secrets_that_do_not_open_are_told_and_kept_as_they_are(
     assert (await ManageEncryptionKeys(target.store, target.ring).status()).unreadable == lost
 
 
-async def test_a_database_that_holds_anything_is_not_restored_into(
+async def test_only_an_empty_database_can_be_restored_into(
     source: Place, place_on: NewPlace, migrated_sqlite: Path, tmp_path: Path
 ) -> None:
     await fill(source, "a password")
@@ -306,7 +300,7 @@ async def test_a_database_that_holds_anything_is_not_restored_into(
         assert max(rows_in(target).values()) <= 2
 
 
-async def test_a_key_that_is_dropped_in_that_moment_is_in_the_backup_too(source: Place, tmp_path: Path) -> None:
+async def test_a_key_dropped_during_the_backup_is_in_it(source: Place, tmp_path: Path) -> None:
     await fill(source, "a password")
     keys = source.ring.file.read().keys
     reads = iter([keys[:1], keys[1:]])
@@ -337,7 +331,7 @@ def ending_early(batches: Sequence[Batch]) -> Iterator[Batch]:
     raise Interrupted
 
 
-async def test_what_ends_half_way_leaves_a_new_database_new(
+async def test_an_interrupted_restore_leaves_an_empty_database(
     source: Place, target: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(source, "a password")
@@ -374,9 +368,7 @@ with verified_backup(Path(sys.argv[3]), PASSPHRASE) as backup:
 """
 
 
-async def test_a_restore_that_is_killed_leaves_a_new_database_new(
-    source: Place, target: Place, tmp_path: Path
-) -> None:
+async def test_a_killed_restore_leaves_an_empty_database(source: Place, target: Place, tmp_path: Path) -> None:
     await fill(source, "a password")
     await source.make(tmp_path / "b")
 
@@ -394,7 +386,7 @@ def child(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=paths, capture_output=True, text=True, timeout=120, check=False)
 
 
-async def test_a_file_that_was_changed_after_it_was_read_changes_nothing(
+async def test_a_file_changed_after_its_check_restores_nothing(
     source: Place, target: Place, tmp_path: Path
 ) -> None:
     await fill(source, "a password")
@@ -409,14 +401,14 @@ async def test_a_file_that_was_changed_after_it_was_read_changes_nothing(
     assert rows_in(target) == {}
 
 
-def test_the_passphrase_of_a_backup_is_as_costly_to_guess_as_it_should_be(tmp_path: Path) -> None:
+def test_guessing_the_passphrase_of_a_backup_is_costly(tmp_path: Path) -> None:
     with backups.new_backup(tmp_path / "b", PASSPHRASE) as file:
         file.publish()
 
     assert struct.unpack_from(">IBB", (tmp_path / "b").read_bytes(), len(MAGIC) + 1) == (64 * 1024, 3, 4)
 
 
-def test_a_wrong_passphrase_and_a_missing_file_are_told_apart(tmp_path: Path) -> None:
+def test_a_wrong_passphrase_and_a_missing_file_differ(tmp_path: Path) -> None:
     backup_of(tmp_path / "b", b"")
     with pytest.raises(WrongPassphrase), verified_backup(tmp_path / "b", Secret("another one")):
         pass
@@ -437,7 +429,7 @@ PREFACE = Preface(Backup("b", "2026-11-21", "9.9.9"), migrations.head(), [bytes(
 
 
 @pytest.mark.parametrize("revision", ["0001", "9999"])
-def test_a_backup_of_another_schema_names_the_version_that_takes_it(tmp_path: Path, revision: str) -> None:
+def test_a_backup_of_another_schema_names_the_fitting_version(tmp_path: Path, revision: str) -> None:
     backup_of(tmp_path / "b", replace(PREFACE, revision=revision).line())
     with pytest.raises(BackupUnusable) as refused, verified_backup(tmp_path / "b", PASSPHRASE):
         pass
@@ -448,7 +440,7 @@ def test_a_backup_of_another_schema_names_the_version_that_takes_it(tmp_path: Pa
     )
 
 
-async def test_a_database_of_another_version_is_not_half_backed_up(source: Place, tmp_path: Path) -> None:
+async def test_database_of_another_version_is_not_partly_backed_up(source: Place, tmp_path: Path) -> None:
     source.sql(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(BackupUnusable, match="has the schema 9999, which is not this program's"):
         await source.make(tmp_path / "b")
@@ -483,20 +475,20 @@ MALFORMED: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 
 
 @pytest.mark.parametrize("how", MALFORMED)
-def test_what_opens_and_is_not_what_we_write_is_refused(tmp_path: Path, how: str) -> None:
+def test_decrypted_content_of_another_form_is_refused(tmp_path: Path, how: str) -> None:
     backup_of(tmp_path / "b", *MALFORMED[how](whole()))
     with pytest.raises(BackupUnusable, match="damaged or not whole"), verified_backup(tmp_path / "b", PASSPHRASE):
         pass
 
 
-def test_a_backup_of_nothing_is_one(tmp_path: Path) -> None:
+def test_an_empty_database_can_be_backed_up(tmp_path: Path) -> None:
     backup_of(tmp_path / "b", *whole())
     with verified_backup(tmp_path / "b", PASSPHRASE) as backup:
         assert [batch.table for batch in backup.batches()] == list(BACKED_UP)
         assert backup.about == PREFACE.backup
 
 
-async def test_what_a_database_does_not_take_is_told_by_its_table(
+async def test_rows_that_the_database_refuses_name_their_table(
     source: Place, place_on: NewPlace, postgres_url: str, tmp_path: Path
 ) -> None:
     await fill(source, "a password")
@@ -509,7 +501,7 @@ async def test_what_a_database_does_not_take_is_told_by_its_table(
     assert rows_in(target) == {}
 
 
-def test_without_room_for_a_copy_of_the_database_nothing_is_made(source: Place) -> None:
+def test_without_room_for_the_copy_no_backup_is_made(source: Place) -> None:
     rows = [
         {"name": f"n{n}", "password_hash": "x" * 2000, "grants": "", "created_at": func.now()} for n in range(2000)
     ]
@@ -519,7 +511,7 @@ def test_without_room_for_a_copy_of_the_database_nothing_is_made(source: Place) 
 
 
 @pytest.mark.parametrize("how", ["no database", "cut off"])
-def test_a_database_that_is_damaged_is_told_as_away(tmp_path: Path, migrated_sqlite: Path, how: str) -> None:
+def test_a_damaged_database_is_reported_as_unavailable(tmp_path: Path, migrated_sqlite: Path, how: str) -> None:
     whole = migrated_sqlite.read_bytes()
     (tmp_path / "damaged").write_bytes(b"no database" * 1000 if how == "no database" else whole[: len(whole) // 2])
     snapshot = Place(f"sqlite:///{tmp_path / 'damaged'}", tmp_path).snapshot()
@@ -555,7 +547,7 @@ MOST_MEGABYTES = 16
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="measured by Linux alone")
-def test_a_hundred_thousand_rows_take_a_few_megabytes(
+def test_a_hundred_thousand_rows_need_few_megabytes(
     migrated_sqlite: Path, postgres_url: str, tmp_path: Path
 ) -> None:
     small, new, large = (f"sqlite:///{shutil.copyfile(migrated_sqlite, tmp_path / str(n))}" for n in range(3))

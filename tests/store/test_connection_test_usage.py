@@ -55,7 +55,7 @@ def age_all_by(url: str, seconds: float) -> None:
     database.dispose()
 
 
-async def test_what_runs_is_known_to_every_replica_until_it_ends(store: SQLStore, other: SQLStore) -> None:
+async def test_every_replica_knows_the_running_tests(store: SQLStore, other: SQLStore) -> None:
     first, _ = await begin(store), await begin(other)
     running = await share_of(other)
     async with store.writing() as work:
@@ -67,9 +67,7 @@ async def test_what_runs_is_known_to_every_replica_until_it_ends(store: SQLStore
     assert await share_of(other, "bob") == Usage()
 
 
-async def test_a_test_whose_process_died_counts_no_longer_than_a_test_can_take(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_test_of_a_killed_process_counts_until_its_deadline(store: SQLStore, database_url: str) -> None:
     await begin(store)
     age_all_by(database_url, LONGEST - 10)
     long = await share_of(store)
@@ -82,9 +80,7 @@ async def test_a_test_whose_process_died_counts_no_longer_than_a_test_can_take(
     assert LONGEST < dead.oldest_seconds < USAGE_WINDOW_SECONDS
 
 
-async def test_a_clock_that_was_put_back_keeps_nobody_out_for_longer_than_two_minutes(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_a_clock_set_back_blocks_callers_two_minutes_only(store: SQLStore, database_url: str) -> None:
     await begin(store)
     age_all_by(database_url, 10 - USAGE_WINDOW_SECONDS)
     soon = await share_of(store)
@@ -95,7 +91,7 @@ async def test_a_clock_that_was_put_back_keeps_nobody_out_for_longer_than_two_mi
 
 
 @pytest.mark.parametrize("age", [USAGE_KEPT_SECONDS + 1, -USAGE_KEPT_SECONDS - 10])
-async def test_what_no_limit_looks_at_is_removed_when_the_next_one_begins(
+async def test_tests_that_no_limit_counts_are_removed_later(
     store: SQLStore, database_url: str, age: float
 ) -> None:
     for name in ("alice", "bob"):
@@ -136,7 +132,7 @@ class Announcing(ScriptedProber):
         return await super().probe(server, recipient)
 
 
-async def test_what_runs_at_once_on_two_replicas_is_limited_together(store: SQLStore, other: SQLStore) -> None:
+async def test_concurrent_tests_on_two_replicas_share_one_limit(store: SQLStore, other: SQLStore) -> None:
     """Case 35, of several processes."""
     settled = asyncio.Queue[str]()
     prober = Announcing(settled)
@@ -163,9 +159,7 @@ async def test_what_runs_at_once_on_two_replicas_is_limited_together(store: SQLS
     assert (await share_of(store)).running == 0
 
 
-async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
-    store: SQLStore, other: SQLStore
-) -> None:
+async def test_tests_per_minute_on_two_replicas_share_one_limit(store: SQLStore, other: SQLStore) -> None:
     """Case 35, of several processes."""
     prober = ScriptedProber()
     replicas = [
@@ -179,7 +173,7 @@ async def test_what_begins_within_a_minute_on_two_replicas_is_limited_together(
     assert len(prober.asked) == 5
 
 
-async def test_a_test_that_is_sent_to_two_replicas_at_once_is_made_once(store: SQLStore, other: SQLStore) -> None:
+async def test_a_test_sent_to_two_replicas_runs_once(store: SQLStore, other: SQLStore) -> None:
     prober = ScriptedProber(ProbeReport((), milliseconds=7))
     replicas = [probes_of(each, prober, ConnectionTestLimits()) for each in (store, other)]
     outcomes = await asyncio.gather(

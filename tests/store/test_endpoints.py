@@ -25,7 +25,7 @@ LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
         ("postgresql:///d", []),
     ],
 )
-def test_every_server_of_a_url_is_known(
+def test_every_server_of_a_url_is_listed(
     monkeypatch: pytest.MonkeyPatch, url: str, expected: list[tuple[str, int]]
 ) -> None:
     for name in LIBPQ_VARIABLES:
@@ -34,7 +34,7 @@ def test_every_server_of_a_url_is_known(
     assert endpoints(url) == expected
 
 
-def test_what_the_url_leaves_to_libpqs_variables_is_known_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_servers_from_libpq_variables_are_listed_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PGHOST", "db.example.org")
     monkeypatch.setenv("PGPORT", "6432")
 

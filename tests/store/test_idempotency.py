@@ -40,9 +40,7 @@ async def previous(store: SQLStore, who: str, idempotency_key: IdempotencyKey) -
         return await view.idempotency.previous(who, idempotency_key)
 
 
-async def test_what_one_replica_remembers_another_knows_and_for_this_caller_alone(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_result_is_known_to_all_replicas_for_one_caller(store: SQLStore, database_url: str) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     await remember(store, "alice", IdempotencyKey("key", b"request"))
     begun = await previous(other, "alice", IdempotencyKey("key", b"request"))
@@ -60,7 +58,7 @@ async def test_what_one_replica_remembers_another_knows_and_for_this_caller_alon
     assert 0 <= begun.age_seconds < 60
 
 
-async def test_a_key_is_not_good_for_another_request(store: SQLStore) -> None:
+async def test_a_key_is_valid_for_one_request(store: SQLStore) -> None:
     await remember(store, "alice", IdempotencyKey("key", b"request"), 1)
 
     with pytest.raises(IdempotencyKeyReused):
@@ -85,7 +83,7 @@ def hashes_in(url: str) -> list[str]:
     return found
 
 
-async def test_it_is_forgotten_after_a_day_and_the_key_is_good_again(store: SQLStore, database_url: str) -> None:
+async def test_a_result_is_forgotten_after_a_day(store: SQLStore, database_url: str) -> None:
     idempotency_key = IdempotencyKey("key", b"request")
     await remember(store, "alice", idempotency_key, 1)
     age_all_by(database_url, REMEMBERED_SECONDS - 60)
@@ -100,9 +98,7 @@ async def test_it_is_forgotten_after_a_day_and_the_key_is_good_again(store: SQLS
     assert (almost.result, gone, again.result) == (1, None, 2)
 
 
-async def test_what_is_old_is_removed_with_each_write_and_no_more_at_once_than_is_quick(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_each_write_removes_a_bounded_number_of_old_rows(store: SQLStore, database_url: str) -> None:
     database = engine.sync_engine(database_url)
     rows = [
         {"key_hash": f"{number}", "request_mac": b"", "created_at": float(number)}
@@ -119,7 +115,7 @@ async def test_what_is_old_is_removed_with_each_write_and_no_more_at_once_than_i
     assert left == [[str(MAX_DELETED_PER_INSERT), str(MAX_DELETED_PER_INSERT + 1)], []]
 
 
-async def test_neither_key_nor_request_nor_caller_is_in_the_database(
+async def test_no_key_request_or_caller_is_stored_in_clear(
     store: SQLStore, database_url: str, canary: Canary
 ) -> None:
     idempotency_key = IdempotencyKey(canary.secret, canary.secret.encode())
@@ -135,7 +131,7 @@ async def test_neither_key_nor_request_nor_caller_is_in_the_database(
         canary.assert_nowhere(engine.sqlite_file(database_url).parent)
 
 
-async def test_the_same_request_looks_different_under_each_key(store: SQLStore, database_url: str) -> None:
+async def test_the_same_request_has_another_hash_under_each_key(store: SQLStore, database_url: str) -> None:
     for key in ("a", "b"):
         await remember(store, "alice", IdempotencyKey(key, b"request"))
     database = engine.sync_engine(database_url)
@@ -146,9 +142,7 @@ async def test_the_same_request_looks_different_under_each_key(store: SQLStore, 
     assert len(macs) == 2
 
 
-async def test_of_two_creates_at_once_on_two_replicas_one_is_done_and_both_get_its_answer(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_two_concurrent_creates_are_done_once_and_answered_alike(store: SQLStore, database_url: str) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     marks = [IdempotencyKey("key", b"request") for _ in range(6)]
     keeps = [ManageMailServers(each) for each in (store, other) * 3]
@@ -195,7 +189,7 @@ asyncio.run(keep.create(OPERATOR, wanted, Once("key", b"request")))
 
 
 @pytest.mark.parametrize("before_commit", [True, False], ids=["before the commit", "before the answer"])
-async def test_a_create_that_is_repeated_after_a_kill_is_done_once(
+async def test_a_create_repeated_after_a_kill_is_done_once(
     store: SQLStore, database_url: str, before_commit: bool
 ) -> None:
     program = DIES.format(url=database_url, before_commit=before_commit)

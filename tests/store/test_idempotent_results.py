@@ -26,7 +26,7 @@ REPORTS = st.builds(ProbeReport, failure=st.none() | FAILURES)
 
 @given(REPORTS)
 @settings(max_examples=200, deadline=None)
-def test_every_report_comes_back_equal(report: ProbeReport) -> None:
+def test_every_report_is_read_as_it_was_stored(report: ProbeReport) -> None:
     found = from_json(to_json(report))
 
     assert found == report
@@ -41,7 +41,7 @@ def kinds_of(report: ProbeReport) -> list[type]:
 
 
 @pytest.mark.parametrize("result", [1, 2**31 - 1, "1.2", "1"], ids=repr)
-def test_an_id_or_a_state_comes_back_as_what_it_was(result: int | str) -> None:
+def test_an_id_or_state_is_read_with_its_type(result: int | str) -> None:
     found = from_json(to_json(result))
 
     assert (found, type(found)) == (result, type(result))

@@ -34,7 +34,7 @@ def keys_in(path: Path) -> list[bytes]:
     return list(KeyFile(path).read()[1])
 
 
-def test_a_ring_is_made_once_whole_and_private(tmp_path: Path) -> None:
+def test_a_key_file_is_created_once_complete_and_private(tmp_path: Path) -> None:
     path = tmp_path / "keys" / "sealing-keys"
     before = os.umask(0)
     try:
@@ -50,7 +50,7 @@ def test_a_ring_is_made_once_whole_and_private(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_two_programs_that_make_a_key_file_at_once_end_up_with_one_key(tmp_path: Path) -> None:
+def test_two_concurrent_first_starts_share_one_key(tmp_path: Path) -> None:
     path = tmp_path / "signing-key"
     with ThreadPoolExecutor(8) as threads:
         for made in [threads.submit(private_file.create, path, os.urandom(32)) for _ in range(16)]:
@@ -60,7 +60,7 @@ def test_two_programs_that_make_a_key_file_at_once_end_up_with_one_key(tmp_path:
     assert keys == {path.read_bytes()}
 
 
-def test_the_last_line_seals_and_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
+def test_the_last_line_seals_and_comments_are_ignored(tmp_path: Path) -> None:
     text = f"\ufeff# ours, für alle\n\n  {line(KEY)}  # the first\r\n{line(OTHER_KEY)}"
     path = write(tmp_path / "sealing-keys", text)
 
@@ -68,7 +68,7 @@ def test_the_last_line_seals_and_comments_and_empty_lines_are_passed_over(tmp_pa
     assert LiveKeys(KeyFile(path)).newest().key_id == key_id(OTHER_KEY)
 
 
-def test_comments_survive_what_is_added_and_removed(tmp_path: Path) -> None:
+def test_comments_survive_added_and_removed_keys(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", f"# kept\n{line(KEY)} # goes with its key\n\n# kept too")
     file = KeyFile(path)
     added = file.add()
@@ -101,7 +101,7 @@ def test_comments_survive_what_is_added_and_removed(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_ring_that_is_unsafe_or_damaged_is_refused_by_its_name_alone_and_left_alone(
+def test_unsafe_or_damaged_key_file_is_refused_and_unchanged(
     tmp_path: Path, content: str | bytes, mode: int
 ) -> None:
     path = write(tmp_path / "sealing-keys", content, mode)
@@ -113,7 +113,7 @@ def test_a_ring_that_is_unsafe_or_damaged_is_refused_by_its_name_alone_and_left_
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
 
 
-def test_the_one_key_of_older_versions_is_a_ring_and_survives_the_first_rotation(tmp_path: Path) -> None:
+def test_single_key_of_older_versions_survives_the_first_rotation(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     ring.file.create()
@@ -127,7 +127,7 @@ def test_the_one_key_of_older_versions_is_a_ring_and_survives_the_first_rotation
     assert old.read_bytes() == KEY
 
 
-def test_a_dropped_key_is_in_no_file_of_ours_any_more(tmp_path: Path) -> None:
+def test_a_dropped_key_is_removed_from_every_own_file(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     added = ring.add()
@@ -148,9 +148,7 @@ def test_an_old_key_file_of_another_size_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("mode", "taken"), [(0o440, True), (0o400, True), (0o444, False), (0o460, False)], ids=str
 )
-def test_a_mounted_ring_may_be_read_by_its_group_and_by_nobody_else(
-    tmp_path: Path, mode: int, taken: bool
-) -> None:
+def test_mounted_key_file_is_readable_by_its_group_only(tmp_path: Path, mode: int, taken: bool) -> None:
     path = write(tmp_path / "keys", line(KEY), mode)
     file = KeyFile(path, given=True)
     if taken:
@@ -160,7 +158,7 @@ def test_a_mounted_ring_may_be_read_by_its_group_and_by_nobody_else(
             file.read()
 
 
-def test_a_mounted_ring_is_never_written(tmp_path: Path) -> None:
+def test_a_mounted_key_file_is_never_written(tmp_path: Path) -> None:
     path = write(tmp_path / "keys", f"{line(KEY)}\n{line(OTHER_KEY)}\n")
     ring = LiveKeys(KeyFile(path, given=True))
     absent = KeyFile(tmp_path / "absent", given=True)
@@ -174,7 +172,7 @@ def test_a_mounted_ring_is_never_written(tmp_path: Path) -> None:
         absent.read()
 
 
-def test_a_mount_that_is_swapped_as_kubernetes_does_is_followed(tmp_path: Path) -> None:
+def test_a_kubernetes_swap_of_the_mount_is_followed(tmp_path: Path) -> None:
     for version, keys in [("1", [KEY]), ("2", [KEY, OTHER_KEY])]:
         (tmp_path / version).mkdir()
         write(tmp_path / version / "keys", "".join(f"{line(key)}\n" for key in keys), 0o440)
@@ -188,7 +186,7 @@ def test_a_mount_that_is_swapped_as_kubernetes_does_is_followed(tmp_path: Path) 
     assert (before.key_id, ring.newest().key_id) == (key_id(KEY), key_id(OTHER_KEY))
 
 
-def test_an_unknown_key_is_looked_for_in_the_file_and_what_was_known_still_opens(tmp_path: Path) -> None:
+def test_an_unknown_key_is_looked_up_in_the_file(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", line(KEY))
     ring = LiveKeys(KeyFile(path))
     read_before = ring.known()
@@ -198,7 +196,7 @@ def test_an_unknown_key_is_looked_for_in_the_file_and_what_was_known_still_opens
     assert read_before.open(Sealer(KEY).seal("old", "here"), "here") == "old"
 
 
-def test_without_its_file_what_is_known_opens_and_what_is_not_is_unreadable(tmp_path: Path) -> None:
+def test_a_missing_file_leaves_known_keys_usable(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", line(KEY))
     known = LiveKeys(KeyFile(path)).known()
     path.unlink()
@@ -214,7 +212,7 @@ def test_an_unchanged_file_is_read_once(tmp_path: Path) -> None:
     assert ring.known() is ring.newest() is ring.known()
 
 
-def test_dropping_a_newer_key_leaves_the_file_of_older_versions(tmp_path: Path) -> None:
+def test_dropping_a_newer_key_leaves_the_old_key_file(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     file = KeyFile(tmp_path / "sealing-keys", before=old)
     dropped, last = file.add(), file.add()
@@ -224,9 +222,7 @@ def test_dropping_a_newer_key_leaves_the_file_of_older_versions(tmp_path: Path) 
     assert [key_id(key) for key in keys_in(file.path)] == [key_id(KEY), last]
 
 
-def test_where_files_have_no_modes_a_ring_works_without_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_file_works_without_file_modes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_file, "_POSIX", False)
     file = KeyFile(write(tmp_path / "sealing-keys", line(KEY), 0o666))
 
@@ -244,7 +240,7 @@ def test_where_files_have_no_modes_a_ring_works_without_them(
     ],
     ids=["empty", "too short", "not text"],
 )
-def test_a_ring_that_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, sentence: str) -> None:
+def test_an_unusable_key_file_says_why(tmp_path: Path, text: str | bytes, sentence: str) -> None:
     path = write(tmp_path / "sealing-keys", text)
 
     with pytest.raises(KeyFileUnusable) as refused:
@@ -256,7 +252,7 @@ def test_a_ring_that_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, 
 @pytest.mark.parametrize(
     ("given", "whom", "mode"), [(False, "its owner", "600"), (True, "its owner and group", "440")]
 )
-def test_a_ring_that_others_can_read_says_what_to_do(tmp_path: Path, given: bool, whom: str, mode: str) -> None:
+def test_a_key_file_readable_by_others_says_the_remedy(tmp_path: Path, given: bool, whom: str, mode: str) -> None:
     path = write(tmp_path / "sealing-keys", line(KEY), 0o666)
 
     with pytest.raises(KeyFileUnusable) as refused:
@@ -266,14 +262,14 @@ def test_a_ring_that_others_can_read_says_what_to_do(tmp_path: Path, given: bool
     assert str(refused.value) == said
 
 
-def test_a_new_line_is_a_key_with_its_id_and_the_day(tmp_path: Path) -> None:
+def test_new_line_has_a_key_its_id_and_date(tmp_path: Path) -> None:
     text = new_key_line()
     [key] = keys_in(write(tmp_path / "sealing-keys", text))
 
     assert text == f"{line(key)} bound # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
 
 
-def test_keys_are_marked_where_they_stand_and_new_ones_are_from_the_start(tmp_path: Path) -> None:
+def test_keys_are_marked_in_place_new_ones_always(tmp_path: Path) -> None:
     path = write(tmp_path / "sealing-keys", f"# kept\n{line(KEY)}# the first\n\n{line(OTHER_KEY)} bound\n")
     ring = LiveKeys(KeyFile(path))
     before = ring.file.read().bound
@@ -286,7 +282,7 @@ def test_keys_are_marked_where_they_stand_and_new_ones_are_from_the_start(tmp_pa
     assert path.read_text().startswith(f"# kept\n{line(KEY)} bound # the first\n\n{line(OTHER_KEY)} bound\n")
 
 
-def test_the_one_key_of_older_versions_is_marked_in_a_ring(tmp_path: Path) -> None:
+def test_marking_moves_the_single_old_key_into_a_file(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys", before=old))
     before = ring.file.read()
@@ -297,7 +293,7 @@ def test_the_one_key_of_older_versions_is_marked_in_a_ring(tmp_path: Path) -> No
     assert old.read_bytes() == KEY
 
 
-def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:
+def test_a_new_key_file_says_what_it_is(tmp_path: Path) -> None:
     KeyFile(tmp_path / "sealing-keys").create()
 
     assert (
@@ -311,7 +307,7 @@ def test_a_ring_that_is_made_says_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give files away")
-def test_a_ring_that_root_replaces_still_belongs_to_the_service(tmp_path: Path) -> None:
+def test_a_key_file_replaced_by_root_keeps_its_owner(tmp_path: Path) -> None:
     old = write(tmp_path / "sealing-key", KEY)
     os.chown(old, 10001, 10001)
     file = KeyFile(tmp_path / "sealing-keys", before=old)

@@ -100,7 +100,7 @@ def run(url: str, *statements: Any) -> list[Any]:
     return rows
 
 
-async def test_a_rotated_key_seals_from_now_on_and_the_old_one_still_opens(service: Service) -> None:
+async def test_rotated_key_seals_and_the_old_one_still_opens(service: Service) -> None:
     old = service.current
     first = await service.add("one")
     new = await service.keys.rotate(OPERATOR)
@@ -111,9 +111,7 @@ async def test_a_rotated_key_seals_from_now_on_and_the_old_one_still_opens(servi
     assert (await service.reveal(first), await service.reveal(second)) == ("one", "two")
 
 
-async def test_resealing_moves_everything_to_the_current_key_and_changes_nothing_else(
-    service: Service, database_url: str
-) -> None:
+async def test_resealing_changes_only_the_key_of_each_secret(service: Service, database_url: str) -> None:
     ids = [await service.add(f"password {number}") for number in range(7)]
     columns = [column for column in mail_servers.c if column.name != "sealed_secret"]
     before = run(database_url, select(*columns).order_by(mail_servers.c.id))
@@ -126,7 +124,7 @@ async def test_resealing_moves_everything_to_the_current_key_and_changes_nothing
     assert run(database_url, select(*columns).order_by(mail_servers.c.id)) == before
 
 
-async def test_resealing_that_was_interrupted_goes_on_where_it_ended(service: Service) -> None:
+async def test_interrupted_resealing_continues_where_it_ended(service: Service) -> None:
     for number in range(5):
         await service.add(f"password {number}")
     await service.keys.rotate(OPERATOR)
@@ -137,7 +135,7 @@ async def test_resealing_that_was_interrupted_goes_on_where_it_ended(service: Se
     assert await service.keys.reseal(OPERATOR) == ResealResult(2 + OURS)
 
 
-async def test_a_key_is_dropped_only_when_it_is_old_and_no_secret_needs_it(service: Service) -> None:
+async def test_only_an_old_unused_key_can_be_dropped(service: Service) -> None:
     old = service.current
     server = await service.add("one")
     with pytest.raises(KeyIsCurrent, match=old):
@@ -156,7 +154,7 @@ async def test_a_key_is_dropped_only_when_it_is_old_and_no_secret_needs_it(servi
         await service.keys.drop(OPERATOR, old)
 
 
-async def test_a_key_that_never_sealed_here_is_dropped_for_good_too(
+async def test_key_that_never_sealed_can_be_dropped_for_good(
     service: Service, late: Service, tmp_path: Path
 ) -> None:
     unused = service.ring.add()
@@ -169,7 +167,7 @@ async def test_a_key_that_never_sealed_here_is_dropped_for_good_too(
     assert unused not in await service.counts()
 
 
-async def test_a_drop_that_ended_between_the_file_and_the_commit_can_be_said_again(service: Service) -> None:
+async def test_an_interrupted_drop_can_be_repeated(service: Service) -> None:
     old = service.current
     await service.keys.rotate(OPERATOR)
     await service.keys.reseal(OPERATOR)
@@ -181,7 +179,7 @@ async def test_a_drop_that_ended_between_the_file_and_the_commit_can_be_said_aga
     assert await service.counts() == {service.current: OURS}
 
 
-async def test_a_secret_that_was_read_before_its_key_was_dropped_still_opens(service: Service) -> None:
+async def test_secret_read_before_its_key_was_dropped_still_opens(service: Service) -> None:
     """A connection test reads first and logs in seconds later."""
     server = await service.add("one")
     old = service.current
@@ -195,7 +193,7 @@ async def test_a_secret_that_was_read_before_its_key_was_dropped_still_opens(ser
     assert held.reveal() == "one"
 
 
-async def test_a_replica_whose_file_comes_later_lacks_that_one_secret_and_nothing_else(
+async def test_replica_with_an_older_key_file_lacks_one_secret(
     service: Service, late: Service, tmp_path: Path
 ) -> None:
     old = await service.add("old")
@@ -215,7 +213,7 @@ async def test_a_replica_whose_file_comes_later_lacks_that_one_secret_and_nothin
     assert await late.reveal(new) == "new"
 
 
-async def test_a_replica_that_missed_a_drop_seals_nothing_with_that_key_and_goes_on_otherwise(
+async def test_a_replica_that_missed_a_drop_seals_nothing(
     service: Service, late: Service, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     old = service.current
@@ -238,7 +236,7 @@ async def test_a_replica_that_missed_a_drop_seals_nothing_with_that_key_and_goes
     assert await service.counts() == {service.current: 2 + 1 + OURS}  # what was removed is part of the past
 
 
-async def test_secrets_of_the_past_are_sealed_anew_like_those_of_today(service: Service) -> None:
+async def test_secrets_of_old_versions_are_resealed_too(service: Service) -> None:
     old = service.current
     server_id = await service.add("first")
     async with service.store.writing() as work:
@@ -258,9 +256,7 @@ async def test_secrets_of_the_past_are_sealed_anew_like_those_of_today(service: 
     assert await service.counts() == {service.current: 2 + OURS}
 
 
-async def test_without_its_file_a_running_service_opens_and_does_not_seal(
-    service: Service, tmp_path: Path
-) -> None:
+async def test_running_service_without_its_file_opens_but_cannot_seal(service: Service, tmp_path: Path) -> None:
     server = await service.add("one")
     (tmp_path / "sealing-keys").rename(tmp_path / "away")
     with pytest.raises(StoreUnavailable):
@@ -272,7 +268,7 @@ async def test_without_its_file_a_running_service_opens_and_does_not_seal(
     assert await service.reveal(await service.add("two")) == "two"
 
 
-async def test_a_damaged_row_fails_alone_and_is_told(service: Service, database_url: str) -> None:
+async def test_a_damaged_row_fails_alone_and_is_reported(service: Service, database_url: str) -> None:
     """Case 18."""
     good, damaged, foreign = await service.add("good"), await service.add("bad"), await service.add("bad")
     for server, sealed in [(damaged, b"\x01damaged"), (foreign, b"\x01" + bytes(60))]:
@@ -295,9 +291,7 @@ async def test_a_damaged_row_fails_alone_and_is_told(service: Service, database_
     assert {key.key_id: key.secrets for key in report.keys if not key.is_available} == {"00" * 8: 1}
 
 
-async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
-    service: Service, database_url: str
-) -> None:
+async def test_every_sealed_table_is_resealed_and_counted(service: Service, database_url: str) -> None:
     names = Table("named", MetaData(), Column("name", Text, primary_key=True), Column("sealed", LargeBinary))
     column = SealedColumn(names.c.name, names.c.sealed)
     old = service.ring.newest()
@@ -325,14 +319,14 @@ async def test_every_table_in_the_list_is_resealed_counted_and_kept_from_a_drop(
     assert report.unreadable == []
 
 
-def test_every_sealed_column_of_the_schema_is_in_the_list() -> None:
+def test_every_sealed_column_of_the_schema_is_listed() -> None:
     named = {column for table in metadata.tables.values() for column in table.c if "sealed" in column.name}
 
     assert named - {encryption_keys.c.sealed_check} == {column.sealed for column in SEALED_COLUMNS}
 
 
 @pytest.mark.parametrize("known_by", ["its check", "its secrets alone"])
-async def test_keys_that_do_not_fit_are_refused_before_anything_is_written(
+async def test_wrong_keys_are_refused_before_any_write(
     service: Service, database_url: str, tmp_path: Path, known_by: str
 ) -> None:
     """Case 18."""
@@ -352,7 +346,7 @@ async def test_keys_that_do_not_fit_are_refused_before_anything_is_written(
     assert run(database_url, select(encryption_keys)) == before
 
 
-async def test_a_key_that_secrets_need_and_the_file_lacks_is_named(
+async def test_a_missing_key_that_secrets_need_is_named(
     service: Service, database_url: str, tmp_path: Path
 ) -> None:
     """Case 18."""
@@ -366,7 +360,7 @@ async def test_a_key_that_secrets_need_and_the_file_lacks_is_named(
     require_matching_keys(database_url, service.ring)
 
 
-async def test_a_damaged_signing_key_fails_alone_and_can_be_dropped(
+async def test_damaged_signing_key_fails_alone_and_can_be_dropped(
     service: Service, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     signing = ManageSigningKeys(service.store, make)
@@ -383,14 +377,14 @@ async def test_a_damaged_signing_key_fails_alone_and_can_be_dropped(
         await signing.drop(OPERATOR, old)
 
 
-async def test_without_the_key_of_the_audit_log_nothing_starts(service: Service, database_url: str) -> None:
+async def test_a_damaged_audit_key_stops_the_start(service: Service, database_url: str) -> None:
     run(database_url, update(service_keys).where(service_keys.c.name == "audit").values(sealed=b"\0"))
 
     with pytest.raises(WrongKey, match="key of the audit log"):
         await service.store.register_key()
 
 
-def test_a_key_is_admitted_once_beside_those_it_follows_and_never_after_it_was_dropped(database_url: str) -> None:
+def test_key_is_registered_once_and_never_after_its_drop(database_url: str) -> None:
     first, both, other = Sealer(KEY), Sealer(KEY, OTHER_KEY), Sealer(OTHER_KEY)
     database = engine.sync_engine(database_url)
     with database.begin() as connection:
@@ -425,7 +419,7 @@ def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
     assert not (tmp_path / "data").exists()
 
 
-def test_a_database_file_that_is_empty_is_a_new_one(empty_sqlite_url: str, tmp_path: Path) -> None:
+def test_an_empty_database_file_is_a_new_database(empty_sqlite_url: str, tmp_path: Path) -> None:
     engine.sqlite_file(empty_sqlite_url).parent.mkdir()
     engine.sqlite_file(empty_sqlite_url).touch(0o600)
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
@@ -434,7 +428,7 @@ def test_a_database_file_that_is_empty_is_a_new_one(empty_sqlite_url: str, tmp_p
     assert len(ring.newest().key_ids) == 1
 
 
-def test_a_ring_of_somebody_else_is_not_made_for_a_new_database(empty_url: str, tmp_path: Path) -> None:
+def test_given_key_file_is_not_created_for_a_database(empty_url: str, tmp_path: Path) -> None:
     with pytest.raises(KeyFileUnusable, match="No such file"):
         require_matching_keys(empty_url, LiveKeys(KeyFile(tmp_path / "absent", given=True)))
 

@@ -59,7 +59,7 @@ async def password_of(store: SQLStore, server_id: int) -> str:
 
 
 @pytest.mark.parametrize("password", AS_PEOPLE_TYPE)
-async def test_a_secret_is_stored_read_and_resealed_to_the_last_byte(
+async def test_secret_is_stored_read_and_resealed_byte_for_byte(
     database_url: str, tmp_path: Path, password: str
 ) -> None:
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
@@ -78,7 +78,7 @@ async def test_a_secret_is_stored_read_and_resealed_to_the_last_byte(
 
 @settings(deadline=None)
 @given(PASSWORDS)
-def test_a_ring_opens_what_it_sealed_to_the_last_byte(password: str) -> None:
+def test_key_file_opens_byte_for_byte_what_it_sealed(password: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ring = LiveKeys(KeyFile(Path(folder) / "sealing-keys"))
         ring.file.create()
@@ -206,7 +206,7 @@ class Keys(RuleBasedStateMachine):
         return self.loop.run(run())
 
 
-def test_no_order_of_events_loses_or_changes_a_secret(sqlite_url: str) -> None:
+def test_no_order_of_key_events_loses_a_secret(sqlite_url: str) -> None:
     Keys.template = Path(sqlite_url.removeprefix("sqlite:///"))
     few = settings(max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck))
     run_state_machine_as_test(Keys, settings=few)

@@ -48,7 +48,7 @@ def everything(url: str) -> str:
     return "".join(rows)
 
 
-async def test_failures_are_seen_by_another_replica(store: SQLStore, database_url: str) -> None:
+async def test_another_replica_sees_the_failures(store: SQLStore, database_url: str) -> None:
     async with store.writing() as work:
         await work.login_failures.remember(ALICE, Failures(1, 10.5, 0))
         await work.login_failures.remember(ALICE, Failures(2, NOW, NOW + 60.25))
@@ -61,7 +61,7 @@ async def test_failures_are_seen_by_another_replica(store: SQLStore, database_ur
     assert found == {ALICE: Failures(2, NOW, NOW + 60.25), BOB: Failures(), ADDRESS: Failures(7, NOW, 0)}
 
 
-async def test_before_the_first_entry_of_the_audit_log_nothing_is_remembered(store: SQLStore) -> None:
+async def test_nothing_is_remembered_before_the_first_audit_entry(store: SQLStore) -> None:
     async with store.reading() as view:
         found = await view.login_failures.of([ALICE])
 
@@ -69,7 +69,7 @@ async def test_before_the_first_entry_of_the_audit_log_nothing_is_remembered(sto
     assert not await known(store, LoginAttempt("alice", "192.0.2.1"))
 
 
-async def test_failures_are_forgotten_one_by_one_by_account_and_by_age(store: SQLStore) -> None:
+async def test_failures_are_forgotten_singly_by_account_and_by_age(store: SQLStore) -> None:
     subjects = [
         ThrottleKey("a"),
         replace(BOB, text="b"),
@@ -90,7 +90,7 @@ async def test_failures_are_forgotten_one_by_one_by_account_and_by_age(store: SQ
     assert [found[subject].count for subject in subjects] == [0, 0, 0, 1, 0]
 
 
-async def test_a_neighbourhood_is_known_for_thirty_days_after_the_last_login(store: SQLStore) -> None:
+async def test_a_network_is_known_for_thirty_days_after_login(store: SQLStore) -> None:
     attempt = LoginAttempt("alice", "2001:db8::1")
     await log_in(store, attempt, NOW)
     await log_in(store, attempt, NOW + 10)
@@ -103,9 +103,7 @@ async def test_a_neighbourhood_is_known_for_thirty_days_after_the_last_login(sto
     assert not await known(store, LoginAttempt(None, "2001:db8::1"))
 
 
-async def test_of_one_account_a_bounded_number_of_neighbourhoods_is_known(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_an_account_has_a_bounded_number_of_known_networks(store: SQLStore, database_url: str) -> None:
     await log_in(store, LoginAttempt("bob", "192.0.2.1"), NOW)
     for number in range(MAX_KNOWN_NETWORKS_PER_ACCOUNT + 3):
         await log_in(store, LoginAttempt("alice", f"192.0.2.{number}"), NOW + number)
@@ -120,7 +118,7 @@ async def test_of_one_account_a_bounded_number_of_neighbourhoods_is_known(
     assert everything(database_url).count(".25") == 1  # what is too old is gone, whosever it was
 
 
-async def test_an_account_is_forgotten_with_all_its_neighbourhoods(store: SQLStore) -> None:
+async def test_forgetting_an_account_forgets_its_networks(store: SQLStore) -> None:
     for name in ("alice", "bob"):
         await log_in(store, LoginAttempt(name, "192.0.2.1"))
     async with store.writing() as work:
@@ -130,9 +128,7 @@ async def test_an_account_is_forgotten_with_all_its_neighbourhoods(store: SQLSto
 
 
 @pytest.mark.parametrize("address", ["192.0.2.99", "2001:db8:77::1"])
-async def test_neither_names_nor_addresses_nor_plain_hashes_of_them_are_kept(
-    store: SQLStore, database_url: str, address: str
-) -> None:
+async def test_no_name_address_or_plain_hash_is_stored(store: SQLStore, database_url: str, address: str) -> None:
     attempt = LoginAttempt("alice", address)
     async with store.writing() as work:
         await work.audit.append(AuditRecord(None, Origin(), Action.LOGIN, None, AuditOutcome.DONE))

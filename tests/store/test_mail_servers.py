@@ -66,7 +66,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-async def test_what_is_stored_comes_back_as_it_was(store: SQLStore, name: str) -> None:
+async def test_a_server_is_read_as_it_was_stored(store: SQLStore, name: str) -> None:
     server = VARIANTS[name]
 
     added = await find(store, await add(store, server))
@@ -79,7 +79,7 @@ async def test_what_is_stored_comes_back_as_it_was(store: SQLStore, name: str) -
     assert (2, server) == (replaced.version, replaced.server)
 
 
-async def test_ids_begin_at_1_and_are_never_used_again(store: SQLStore, database_url: str) -> None:
+async def test_ids_begin_at_1_and_are_never_reused(store: SQLStore, database_url: str) -> None:
     given = [await add(store, RELAY), await add(store, RELAY)]
     for server_id in given:
         async with store.writing() as work:
@@ -92,7 +92,7 @@ async def test_ids_begin_at_1_and_are_never_used_again(store: SQLStore, database
     assert given == [1, 2, 3]
 
 
-async def test_the_first_server_is_the_default_until_it_is_deleted_and_the_next_new_one_follows(
+async def test_the_first_server_is_the_default_until_its_deletion(
     store: SQLStore,
 ) -> None:
     async def default() -> int | None:
@@ -113,7 +113,7 @@ async def test_the_first_server_is_the_default_until_it_is_deleted_and_the_next_
     assert second not in seen
 
 
-async def test_all_are_listed_by_id(store: SQLStore) -> None:
+async def test_all_servers_are_listed_by_id(store: SQLStore) -> None:
     hosts = ["c", "a", "b"]
     for host in hosts:
         await add(store, replace(RELAY, host=host))
@@ -134,7 +134,7 @@ async def test_a_list_shows_what_is_stored(store: SQLStore, name: str) -> None:
     assert [as_listed(StoredMailServer(server_id, 1, VARIANTS[name]))] == listed
 
 
-async def test_a_list_goes_on_behind_an_id_and_is_no_longer_than_was_asked_for(store: SQLStore) -> None:
+async def test_list_continues_after_an_id_up_to_its_limit(store: SQLStore) -> None:
     for _ in range(5):
         await add(store, RELAY)
     async with store.writing() as work:
@@ -146,7 +146,7 @@ async def test_a_list_goes_on_behind_an_id_and_is_no_longer_than_was_asked_for(s
     assert found == [[1, 2], [4, 5], [5], []]
 
 
-async def test_however_many_there_are_none_is_looked_for_among_all_of_them(sqlite_url: str) -> None:
+async def test_no_query_scans_all_servers(sqlite_url: str) -> None:
     asked = []
 
     def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
@@ -179,7 +179,7 @@ async def test_however_many_there_are_none_is_looked_for_among_all_of_them(sqlit
     assert {plan.partition(" USING ")[0] for plan in plans} == {"SEARCH mail_servers"}
 
 
-async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:
+async def test_a_failed_transaction_writes_nothing(store: SQLStore) -> None:
     kept = await add(store, RELAY)
 
     async def fail_half_way() -> None:
@@ -197,7 +197,7 @@ async def test_a_block_that_fails_writes_nothing(store: SQLStore) -> None:
     assert (stored.id, stored.version, stored.server) == (kept, 1, RELAY)
 
 
-async def test_writers_side_by_side_lose_nothing(store: SQLStore, database_url: str) -> None:
+async def test_concurrent_writers_lose_nothing(store: SQLStore, database_url: str) -> None:
     """Case 39. Each reads the port and writes one more; with a lost update the last port would be too low."""
     server_id = await add(store, replace(RELAY, port=1))
     other = SQLStore(database_url, Sealer(KEY))
@@ -215,7 +215,7 @@ async def test_writers_side_by_side_lose_nothing(store: SQLStore, database_url: 
     assert (stored.server.port, stored.version) == (21, 21)
 
 
-async def test_first_servers_stored_side_by_side_leave_one_default(store: SQLStore) -> None:
+async def test_concurrent_first_servers_leave_one_default(store: SQLStore) -> None:
     ids = await asyncio.gather(*(add(store, RELAY) for _ in range(8)))
 
     async with store.reading() as view:

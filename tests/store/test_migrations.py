@@ -36,7 +36,7 @@ def tables(url: str) -> set[str]:
     return found
 
 
-def test_the_tables_in_the_code_are_those_that_the_migrations_make(database_url: str) -> None:
+def test_the_migrations_create_exactly_the_tables_in_the_code(database_url: str) -> None:
     database = engine.sync_engine(database_url)
     with database.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), metadata)
@@ -58,7 +58,7 @@ def test_up_down_and_up_again(empty_url: str) -> None:
     assert (up, down, tables(empty_url)) == (TABLES, {"alembic_version"}, TABLES)
 
 
-def test_a_migration_waits_for_another_longer_than_a_request_would(
+def test_a_migration_waits_longer_for_another_than_a_request(
     empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_BUSY_SECONDS", 0)
@@ -75,7 +75,7 @@ def test_a_migration_waits_for_another_longer_than_a_request_would(
     assert tables(empty_sqlite_url) == TABLES
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing(empty_url: str) -> None:
+def test_a_failed_migration_leaves_nothing(empty_url: str) -> None:
     """The last table is there already, so the migration fails after it has made the others."""
     if engine.is_sqlite(empty_url):
         engine.make_private(engine.sqlite_file(empty_url))
@@ -90,7 +90,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing(empty_url: str) -> None:
     assert tables(empty_url) == {"sealing_keys"}
 
 
-def test_an_outdated_database_is_told(empty_url: str) -> None:
+def test_an_outdated_database_is_reported(empty_url: str) -> None:
     if engine.is_sqlite(empty_url):
         engine.make_private(engine.sqlite_file(empty_url))
 
@@ -115,7 +115,7 @@ def works_with(text: str) -> str:
     return f"UPDATE schema_support SET works_with = '{text}'"
 
 
-def test_a_newer_database_that_works_with_this_program_is_taken_as_it_is(database_url: str) -> None:
+def test_a_newer_compatible_database_is_accepted_unchanged(database_url: str) -> None:
     put(database_url, NEWER, works_with(f'["0001", "{HEAD}"]'))
     before = tables(database_url)
 
@@ -138,7 +138,7 @@ def test_a_newer_database_that_works_with_this_program_is_taken_as_it_is(databas
     ],
     ids=lambda statement: statement.removeprefix("UPDATE schema_support SET "),
 )
-def test_any_other_newer_database_is_refused_and_left_alone(database_url: str, support: str) -> None:
+def test_an_incompatible_newer_database_is_refused_unchanged(database_url: str, support: str) -> None:
     migrations.require_current(database_url)
     put(database_url, support, NEWER)
 

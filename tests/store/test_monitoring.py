@@ -43,7 +43,7 @@ async def due(store: SQLStore, limit: int = 1000, again_after: int = 60) -> list
         return list(await view.monitoring.due(INTERVAL, again_after, limit))
 
 
-async def test_a_lease_is_one_holders_until_it_is_given_up_or_runs_out(store: SQLStore, database_url: str) -> None:
+async def test_a_lease_has_one_holder_until_release_or_expiry(store: SQLStore, database_url: str) -> None:
     async def take(holder: str, seconds: float = 60) -> bool:
         async with store.writing() as work:
             return await work.leases.take("watch", holder, seconds)
@@ -67,7 +67,7 @@ async def test_a_lease_is_one_holders_until_it_is_given_up_or_runs_out(store: SQ
     assert (await holders(), await take("a"), await take("b")) == ([], True, False)
 
 
-async def test_new_and_changed_servers_are_due_at_once_and_others_in_their_turn(store: SQLStore) -> None:
+async def test_new_and_changed_servers_are_due_first(store: SQLStore) -> None:
     await add_servers(store, 4)
     assert await due(store) == [1, 2, 3, 4]
     assert await due(store, limit=2) == [1, 2]
@@ -79,7 +79,7 @@ async def test_new_and_changed_servers_are_due_at_once_and_others_in_their_turn(
     assert await due(store) == [2, 4, 3]
 
 
-async def test_a_doubt_is_cleared_up_before_the_next_turn(store: SQLStore) -> None:
+async def test_an_unconfirmed_failure_is_checked_again_early(store: SQLStore) -> None:
     await add_servers(store, 3)
     failed = {"works": False, "stage": "connect", "code": "connection_refused"}
     await keep(store, 1, since=-1, checked_at=-1, **failed)
@@ -91,14 +91,14 @@ async def test_a_doubt_is_cleared_up_before_the_next_turn(store: SQLStore) -> No
     assert await due(store, again_after=-2) == [1]
 
 
-async def test_a_clock_that_was_set_back_stops_nothing(store: SQLStore) -> None:
+async def test_a_clock_set_back_stops_no_check(store: SQLStore) -> None:
     await add_servers(store, 1)
     await keep(store, 1, since=-10_000, checked_at=-10_000)
 
     assert await due(store) == [1]
 
 
-async def test_turns_are_spread_over_the_interval(store: SQLStore, database_url: str) -> None:
+async def test_checks_are_spread_over_the_interval(store: SQLStore, database_url: str) -> None:
     await add_servers(store, 1)
     await keep(store, 1, since=5000, checked_at=0)
     database = engine.sync_engine(database_url)
@@ -120,7 +120,7 @@ async def test_turns_are_spread_over_the_interval(store: SQLStore, database_url:
     assert all(abs(number - tenth * 10) <= 4 for tenth, number in found.items()), found
 
 
-async def test_a_state_is_kept_as_it_is_and_goes_with_its_server(store: SQLStore) -> None:
+async def test_a_state_is_stored_and_removed_with_its_server(store: SQLStore) -> None:
     await add_servers(store, 1)
     state = MonitoringState(1, 1, False, "connect", "host_not_found", 10.5, 20.25, 30.0, {"certificate ab": 7})
     async with store.writing() as work:
@@ -133,7 +133,7 @@ async def test_a_state_is_kept_as_it_is_and_goes_with_its_server(store: SQLStore
     assert (found, gone) == (state, None)
 
 
-async def test_the_summary_is_the_same_on_every_replica(store: SQLStore, database_url: str) -> None:
+async def test_every_replica_has_the_same_summary(store: SQLStore, database_url: str) -> None:
     await add_servers(store, 5)
     failed = {"works": False, "code": "x"}
     await keep(store, 1, since=50, checked_at=10, certificate_ends_at=2_000_000_000.0)
@@ -168,7 +168,7 @@ async def test_an_empty_store_has_an_empty_summary(store: SQLStore) -> None:
 
 
 @pytest.mark.parametrize("secret", ["canary-4411", "canary-4412", None])
-async def test_a_given_secret_forgets_when_the_last_one_ended(store: SQLStore, secret: str | None) -> None:
+async def test_a_new_secret_forgets_the_expiry_of_the_last(store: SQLStore, secret: str | None) -> None:
     """The same one too: what survives a right guess alone would confirm it."""
     await add_servers(store, 1)
     async with store.writing() as work:
@@ -180,7 +180,7 @@ async def test_a_given_secret_forgets_when_the_last_one_ended(store: SQLStore, s
         assert await work.monitoring.secret_expiry(1) is None
 
 
-async def test_what_waits_is_due_in_order_and_moves_when_it_is_postponed(store: SQLStore) -> None:
+async def test_events_are_due_in_order_and_can_be_postponed(store: SQLStore) -> None:
     async with store.writing() as work:
         now = await work.outbox.now()
         events = [WaitingEvent(f"msg_{number}", now - 100 + number, "{}") for number in range(5)]
@@ -197,7 +197,7 @@ async def test_what_waits_is_due_in_order_and_moves_when_it_is_postponed(store: 
     assert [(one.id, one.attempts) for one in rest] == [("msg_2", 0), ("msg_4", 0), ("msg_1", 1)]
 
 
-async def test_not_more_than_a_bounded_number_waits(store: SQLStore, database_url: str) -> None:
+async def test_the_number_of_waiting_events_is_bounded(store: SQLStore, database_url: str) -> None:
     database = engine.sync_engine(database_url)
     row = {"created_at": 0, "body": "{}", "attempts": 0, "next_at": 0}
     with database.begin() as connection:

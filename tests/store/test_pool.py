@@ -3,7 +3,7 @@
 from mailsettings.store.transactions import SQLStore
 
 
-async def test_a_transaction_has_a_connection_and_gives_it_back(store: SQLStore) -> None:
+async def test_a_transaction_takes_a_connection_and_returns_it(store: SQLStore) -> None:
     before = store.pool()
     async with store.writing():
         during = store.pool()

@@ -36,7 +36,7 @@ async def host(store: SQLStore) -> str | None:
     return stored.server.host if stored else None
 
 
-async def test_a_write_is_seen_by_the_very_next_read_of_every_store(store: SQLStore, database_url: str) -> None:
+async def test_the_next_read_of_every_store_sees_a_write(store: SQLStore, database_url: str) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     seen = []
     for number in range(20):
@@ -48,7 +48,7 @@ async def test_a_write_is_seen_by_the_very_next_read_of_every_store(store: SQLSt
     assert seen == [(f"h{number}",) * 3 for number in range(20)]
 
 
-async def test_a_write_by_another_process_is_seen_by_the_very_next_read(sqlite_url: str) -> None:
+async def test_the_next_read_sees_a_write_of_another_process(sqlite_url: str) -> None:
     store = SQLStore(sqlite_url, Sealer(KEY))
     await put(store, "before")
     seen = [await host(store)]
@@ -63,7 +63,7 @@ async def test_a_write_by_another_process_is_seen_by_the_very_next_read(sqlite_u
     assert seen == ["before", "first", "second"]
 
 
-async def test_reads_and_writes_side_by_side_never_go_back_in_time(store: SQLStore, database_url: str) -> None:
+async def test_concurrent_reads_never_go_back_in_time(store: SQLStore, database_url: str) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     await put(store, "h0")
     acknowledged = 0
@@ -86,7 +86,7 @@ async def test_reads_and_writes_side_by_side_never_go_back_in_time(store: SQLSto
     await other.close()
 
 
-async def test_a_file_that_is_locked_is_read_the_long_way_and_not_from_memory(sqlite_url: str) -> None:
+async def test_locked_file_is_read_from_disk_instead_of_memory(sqlite_url: str) -> None:
     store = SQLStore(sqlite_url, Sealer(KEY))
     await put(store, "before")
     assert await host(store) == "before"
@@ -102,7 +102,7 @@ async def test_a_file_that_is_locked_is_read_the_long_way_and_not_from_memory(sq
     await store.close()
 
 
-async def test_writers_that_wait_for_their_turn_keep_no_reader_out(store: SQLStore, database_url: str) -> None:
+async def test_waiting_writers_do_not_block_readers(store: SQLStore, database_url: str) -> None:
     other = SQLStore(database_url, Sealer(KEY))
     async with other.writing():
         waiting = [asyncio.create_task(put(store, f"h{number}")) for number in range(40)]
@@ -116,7 +116,7 @@ async def test_writers_that_wait_for_their_turn_keep_no_reader_out(store: SQLSto
     assert still_waiting
 
 
-async def test_a_server_that_goes_away_is_told_soon_and_used_again_when_it_is_back(
+async def test_unavailable_server_is_reported_soon_and_used_again_later(
     postgres: Postgres, postgres_url: str
 ) -> None:
     """Case 40."""
@@ -142,7 +142,7 @@ async def test_a_server_that_goes_away_is_told_soon_and_used_again_when_it_is_ba
     await store.close()
 
 
-async def test_a_file_that_cannot_be_read_is_told_as_unavailable(empty_sqlite_url: str) -> None:
+async def test_an_unreadable_file_is_reported_as_unavailable(empty_sqlite_url: str) -> None:
     file = engine.sqlite_file(empty_sqlite_url)
     file.parent.mkdir()
     file.write_bytes(b"this is no database, whatever its name says" * 100)
@@ -156,7 +156,7 @@ async def test_a_file_that_cannot_be_read_is_told_as_unavailable(empty_sqlite_ur
 @pytest.mark.parametrize(
     "url", ["mysql://u:canary@h/d", "sqlite://", "nonsense", "postgresql+asyncpg://u:canary@h/d", ""]
 )
-def test_another_kind_of_database_is_refused_without_repeating_its_address(url: str) -> None:
+def test_another_kind_of_database_is_refused_without_its_url(url: str) -> None:
     with pytest.raises(engine.DatabaseUnsupported) as refused:
         migrations.migrate(url)
 

@@ -46,7 +46,7 @@ async def reveal(store: SQLStore, server_id: int) -> str:
     return stored.server.secret.reveal()
 
 
-def test_what_is_sealed_opens_in_its_place_with_its_key_only() -> None:
+def test_a_sealed_text_opens_only_in_its_place() -> None:
     sealed = Sealer(KEY).seal(CANARY, "here")
 
     assert Sealer(KEY).open(sealed, "here") == CANARY
@@ -62,7 +62,7 @@ def test_what_is_sealed_opens_in_its_place_with_its_key_only() -> None:
             sealer.open(content, place)
 
 
-def test_what_is_sealed_begins_with_its_format_and_its_key() -> None:
+def test_a_sealed_text_begins_with_its_format_and_key() -> None:
     """The layout on the disk, spelled out once more: what older versions sealed has to open."""
     sealer = Sealer(OTHER_KEY, KEY)
     sealed = sealer.seal(CANARY, "here")
@@ -74,7 +74,7 @@ def test_what_is_sealed_begins_with_its_format_and_its_key() -> None:
     assert AESGCM(KEY).decrypt(sealed[9:21], sealed[21:], f"here|{key.hex()}".encode()) == CANARY.encode()
 
 
-def test_what_is_bound_to_more_than_its_place_opens_beside_the_same_only() -> None:
+def test_bound_text_opens_only_with_the_same_associated_data() -> None:
     """The layout on the disk, as above."""
     sealer = Sealer(KEY)
     sealed = sealer.seal(CANARY, "here", "[1]")
@@ -90,18 +90,18 @@ def test_what_is_bound_to_more_than_its_place_opens_beside_the_same_only() -> No
         sealer.open(b"\x01" + sealed[1:], "here", "[1]")
 
 
-def test_what_an_older_version_sealed_opens_as_well() -> None:
+def test_a_text_sealed_by_an_older_version_opens() -> None:
     assert Sealer(KEY).open(Sealer(KEY).seal(CANARY, "here"), "here", "[1]") == CANARY
 
 
-def test_of_anything_else_no_key_is_named() -> None:
+def test_other_bytes_name_no_key() -> None:
     for known in (b"\x01", b"\x02"):
         assert key_id_of(known + b"k" * 8) == (b"k" * 8).hex()
     for foreign in (b"", b"\x01", b"\x01" + b"k" * 7, b"\x03" + b"k" * 40):
         assert key_id_of(foreign) is None
 
 
-def test_what_opens_only_does_not_seal_and_still_asks_for_later_keys() -> None:
+def test_an_opening_only_sealer_still_asks_for_later_keys() -> None:
     opening = Sealer(KEY, later=lambda: Sealer(OTHER_KEY)).opening_only()
 
     assert opening.known() is opening.newest() is opening
@@ -111,7 +111,7 @@ def test_what_opens_only_does_not_seal_and_still_asks_for_later_keys() -> None:
         opening.seal("three", "here")
 
 
-def test_what_is_sealed_and_no_text_is_unreadable() -> None:
+def test_sealed_bytes_that_are_no_text_are_unreadable() -> None:
     nonce = bytes(12)
     sealed = prefix_of(key_id(KEY)) + nonce + AESGCM(KEY).encrypt(nonce, b"\xff", f"here|{key_id(KEY)}".encode())
 
@@ -119,13 +119,11 @@ def test_what_is_sealed_and_no_text_is_unreadable() -> None:
         Sealer(KEY).open(sealed, "here")
 
 
-def test_one_text_is_never_sealed_alike_twice() -> None:
+def test_the_same_text_is_never_sealed_alike_twice() -> None:
     assert len({Sealer(KEY).seal(CANARY, "here") for _ in range(100)}) == 100
 
 
-async def test_a_secret_moved_to_another_row_does_not_open_and_harms_no_other(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_a_secret_moved_to_another_row_does_not_open(store: SQLStore, database_url: str) -> None:
     """Case 17."""
     first, second = await add(store), await add(store, "another one")
     database = engine.sync_engine(database_url)
@@ -158,7 +156,7 @@ CHANGES: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("changed", CHANGES)
-async def test_a_secret_does_not_open_beside_another_destination(
+async def test_a_secret_does_not_open_for_another_destination(
     store: SQLStore, database_url: str, changed: str
 ) -> None:
     """Cases 15 and 17. Whoever can write the database cannot have a password sent to a host of theirs."""
@@ -181,7 +179,7 @@ async def test_a_secret_does_not_open_beside_another_destination(
     assert await reveal(store, server_id) == CANARY
 
 
-async def test_resealing_binds_what_an_older_version_sealed(store: SQLStore, database_url: str) -> None:
+async def test_resealing_binds_secrets_of_an_older_version(store: SQLStore, database_url: str) -> None:
     server_id = await add(store)
     old = Sealer(KEY).seal(CANARY, f"mail_servers|{server_id}|sealed_secret")
     database = engine.sync_engine(database_url)
@@ -198,9 +196,7 @@ async def test_resealing_binds_what_an_older_version_sealed(store: SQLStore, dat
     assert await reveal(store, server_id) == CANARY
 
 
-async def test_a_database_is_admitted_with_the_key_it_was_written_with_only(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_database_accepts_only_the_key_it_was_written_with(store: SQLStore, database_url: str) -> None:
     """Case 18."""
     await store.register_key()
     await store.register_key()
@@ -224,7 +220,7 @@ def _forms(secret: str) -> list[bytes]:
     return [secret.encode(), *encoded]
 
 
-async def test_no_file_of_the_database_holds_a_secret_even_after_it_is_changed_and_deleted(
+async def test_no_database_file_holds_a_secret_in_clear(
     sqlite_url: str,
 ) -> None:
     """Case 20."""
@@ -267,7 +263,7 @@ async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> 
     assert [one for one in sealed if one[-32:] in file.read_bytes()] == []
 
 
-async def test_the_files_are_for_their_owner_only_whatever_the_umask(empty_sqlite_url: str) -> None:
+async def test_the_files_belong_to_their_owner_whatever_the_umask(empty_sqlite_url: str) -> None:
     """Case 20."""
     before = os.umask(0)
     try:
@@ -286,7 +282,7 @@ async def test_the_files_are_for_their_owner_only_whatever_the_umask(empty_sqlit
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-async def test_an_error_of_the_database_does_not_repeat_what_was_to_be_stored(store: SQLStore) -> None:
+async def test_a_database_error_does_not_repeat_the_values(store: SQLStore) -> None:
     async def break_a_rule() -> Any:
         async with store.writing() as work:
             await work.mail_servers._connection.execute(  # noqa: SLF001  # past all checks of ours
@@ -320,5 +316,5 @@ async def test_sqlite_is_durable_before_it_acknowledges(sqlite_url: str) -> None
         *((version, True) for version in [(3, 44, 6), (3, 50, 7), (3, 51, 3), (3, 53, 0), (4, 0, 0)]),
     ],
 )
-def test_wal_is_used_only_where_its_reset_bug_is_repaired(version: tuple[int, int, int], sound: bool) -> None:
+def test_wal_needs_a_sqlite_without_the_reset_bug(version: tuple[int, int, int], sound: bool) -> None:
     assert engine.is_wal_safe(version) is sound

@@ -59,7 +59,7 @@ def forget_labels(place: Place) -> None:
     place.sql(*(text(f"UPDATE {table} SET secret_label = NULL") for table in TABLES))
 
 
-async def test_a_label_is_new_with_each_given_secret_and_stays_with_a_kept_one(place: Place) -> None:
+async def test_a_label_is_new_for_each_given_secret_only(place: Place) -> None:
     await make_three_versions(place)
 
     third, second, first = await labels(place)
@@ -67,7 +67,7 @@ async def test_a_label_is_new_with_each_given_secret_and_stays_with_a_kept_one(p
     assert third == second != first
 
 
-async def test_a_restored_version_brings_its_label_back(place: Place) -> None:
+async def test_a_restored_version_restores_its_label(place: Place) -> None:
     await make_three_versions(place)
     await MailServerHistory(place.store).restore(OPERATOR, 1, 1)
 
@@ -77,7 +77,7 @@ async def test_a_restored_version_brings_its_label_back(place: Place) -> None:
 
 
 @pytest.mark.parametrize("by", ["this program", "a program without labels"])
-async def test_labels_stay_when_secrets_are_sealed_with_another_key(place: Place, by: str) -> None:
+async def test_labels_survive_resealing(place: Place, by: str) -> None:
     await make_three_versions(place)
     if by != "this program":
         forget_labels(place)
@@ -90,7 +90,7 @@ async def test_labels_stay_when_secrets_are_sealed_with_another_key(place: Place
 
 
 @pytest.mark.parametrize("by", ["this program", "a program without labels"])
-async def test_labels_stay_in_a_backup(place: Place, by: str, migrated_sqlite: Path, tmp_path: Path) -> None:
+async def test_labels_survive_a_backup(place: Place, by: str, migrated_sqlite: Path, tmp_path: Path) -> None:
     await make_three_versions(place)
     if by != "this program":
         forget_labels(place)
@@ -105,7 +105,7 @@ async def test_labels_stay_in_a_backup(place: Place, by: str, migrated_sqlite: P
     assert after == before
 
 
-async def test_secrets_without_a_label_are_told_apart_and_keep_what_tells_them(place: Place) -> None:
+async def test_secrets_without_a_label_are_told_apart_for_good(place: Place) -> None:
     keep = ManageMailServers(place.store)
     await keep.create(OPERATOR, given("one"))
     await keep.replace(OPERATOR, 1, given("one"))

@@ -61,7 +61,7 @@ def previous(database: Engine) -> MetaData:
     return tables
 
 
-def test_a_schema_says_that_it_works_with_the_program_before_it(database: Engine, previous: MetaData) -> None:
+def test_a_schema_supports_the_program_before_it(database: Engine, previous: MetaData) -> None:
     with database.connect() as connection:
         scripts = ScriptDirectory.from_config(migrations.alembic_config(connection))
         (head,) = scripts.get_revisions("head")
@@ -70,7 +70,7 @@ def test_a_schema_says_that_it_works_with_the_program_before_it(database: Engine
     assert head.down_revision in json.loads(written)
 
 
-def test_a_schema_asks_nothing_of_the_program_before_it(database: Engine, previous: MetaData) -> None:
+def test_a_schema_requires_nothing_of_the_program_before_it(database: Engine, previous: MetaData) -> None:
     """Nothing that it names is gone, and what it does not name can be left out."""
     now = MetaData()
     now.reflect(database)
@@ -177,7 +177,7 @@ class ThisProgram:
         return MailServer(host, 587, ConnectionSecurity.STARTTLS, SENDER, login)
 
 
-async def test_what_either_program_writes_both_have_at_their_next_read(
+async def test_each_program_reads_at_once_what_the_other_writes(
     database: Engine, previous: MetaData, empty_url: str
 ) -> None:
     store = SQLStore(empty_url, Sealer(KEY))

@@ -27,11 +27,11 @@ async def queued(waiting: WriterQueue, writers: int, fail: set[int]) -> list[int
     return order
 
 
-async def test_writers_get_their_turns_in_the_order_they_came() -> None:
+async def test_writers_take_turns_in_their_order_of_arrival() -> None:
     assert await queued(WriterQueue(), 60, set()) == list(range(60))
 
 
-async def test_who_finds_the_store_away_found_it_for_all_that_wait() -> None:
+async def test_an_unavailable_store_fails_all_waiting_writers_at_once() -> None:
     waiting = WriterQueue()
 
     first = await queued(waiting, 5, {1})
@@ -41,7 +41,7 @@ async def test_who_finds_the_store_away_found_it_for_all_that_wait() -> None:
     assert then == [0, 1, 2]
 
 
-async def test_who_comes_while_others_are_being_told_tries_for_itself() -> None:
+async def test_a_writer_that_arrives_later_tries_for_itself() -> None:
     waiting = WriterQueue()
     late: list[asyncio.Task[list[int | str]]] = []
 
@@ -56,7 +56,7 @@ async def test_who_comes_while_others_are_being_told_tries_for_itself() -> None:
     assert await late[0] == [0]
 
 
-async def test_a_mistake_of_one_writer_is_nothing_to_the_others() -> None:
+async def test_an_error_of_one_writer_does_not_affect_others() -> None:
     waiting = WriterQueue()
 
     async def fail() -> None:
@@ -70,7 +70,7 @@ async def test_a_mistake_of_one_writer_is_nothing_to_the_others() -> None:
     assert order == [0, 1, 2]
 
 
-async def test_nobody_waits_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_writer_waits_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_queue, "TURN_SECONDS", 0.01)
     waiting = WriterQueue()
     async with waiting.take():

@@ -32,12 +32,12 @@ def accounts(store: LocalStore) -> ManageAccounts:
     ["", "a\0b", "a\nb", "x" * 256, "\ud800"],
     ids=["empty", "NUL", "line feed", "too long", "half a surrogate"],
 )
-def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
+def test_an_invalid_account_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidSetting):
         Account(name, frozenset())
 
 
-async def test_names_are_given_once_and_have_to_exist(accounts: ManageAccounts) -> None:
+async def test_account_names_are_unique_and_must_exist(accounts: ManageAccounts) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
 
     with pytest.raises(AccountExists):
@@ -52,7 +52,7 @@ async def test_names_are_given_once_and_have_to_exist(accounts: ManageAccounts) 
         await accounts.unlock(OPERATOR, USER, "bob")
 
 
-async def test_a_client_is_not_changed_as_a_user(accounts: ManageAccounts) -> None:
+async def test_a_client_cannot_be_changed_as_a_user(accounts: ManageAccounts) -> None:
     await accounts.add(OPERATOR, Account("robot", frozenset(), CLIENT), "correct horse")
 
     with pytest.raises(AccountNotFound):
@@ -62,13 +62,13 @@ async def test_a_client_is_not_changed_as_a_user(accounts: ManageAccounts) -> No
     assert await accounts.list() == []
 
 
-async def test_a_first_account_is_made_only_where_there_is_none(accounts: ManageAccounts) -> None:
+async def test_a_first_account_is_created_only_if_none_exists(accounts: ManageAccounts) -> None:
     assert await accounts.add_first(OPERATOR, ALICE, "correct horse")
     assert not await accounts.add_first(OPERATOR, Account("bob", frozenset()), "battery staple")
     assert await accounts.list() == [ALICE]
 
 
-async def test_a_first_account_that_was_removed_is_not_made_again(accounts: ManageAccounts) -> None:
+async def test_a_removed_first_account_is_not_created_again(accounts: ManageAccounts) -> None:
     await accounts.add_first(OPERATOR, ALICE, "correct horse")
     await accounts.remove(OPERATOR, USER, "alice")
 
@@ -76,9 +76,7 @@ async def test_a_first_account_that_was_removed_is_not_made_again(accounts: Mana
     assert await accounts.list() == []
 
 
-async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
-    accounts: ManageAccounts, store: LocalStore
-) -> None:
+async def test_password_is_stored_as_its_hash_and_replaced_so(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     first = await account(store, "alice")
     await accounts.set_password(OPERATOR, USER, "alice", "battery staple")
@@ -88,7 +86,7 @@ async def test_a_password_is_kept_as_its_hash_and_replaced_as_one(
     assert (second.account, second.password_hash) == (ALICE, "hash of battery staple")
 
 
-async def test_each_change_of_a_password_brings_another_stamp(accounts: ManageAccounts, store: LocalStore) -> None:
+async def test_each_new_password_brings_a_new_stamp(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add(OPERATOR, ALICE, "correct horse")
     stamps = {(await account(store, "alice")).stamp}
     for _ in range(2):
@@ -116,7 +114,7 @@ async def test_unlocking_forgets_the_failures_of_that_account(accounts: ManageAc
     assert len(store.sql(select(login_failures))) == 3
 
 
-async def test_every_change_has_an_entry_without_a_secret(accounts: ManageAccounts, store: LocalStore) -> None:
+async def test_every_change_is_audited_without_a_secret(accounts: ManageAccounts, store: LocalStore) -> None:
     await accounts.add_first(OPERATOR, ALICE, "canary-1")
     await accounts.set_password(OPERATOR, USER, "alice", "canary-2")
     await accounts.set_grants(OPERATOR, USER, "alice", ["manage-system-settings"])
@@ -137,7 +135,7 @@ async def test_every_change_has_an_entry_without_a_secret(accounts: ManageAccoun
     assert "canary" not in repr(await records(store))
 
 
-async def test_a_change_that_is_refused_has_an_entry_too(accounts: ManageAccounts, store: LocalStore) -> None:
+async def test_a_refused_change_is_audited_too(accounts: ManageAccounts, store: LocalStore) -> None:
     with pytest.raises(AccountNotFound):
         await accounts.remove(OPERATOR, USER, "bob")
 

@@ -55,7 +55,7 @@ def keep(store: LocalStore) -> ManageMailServers:
     return ManageMailServers(store)
 
 
-async def test_each_change_says_what_changed_and_secrets_by_labels(
+async def test_each_change_lists_its_differences_with_labels_for_secrets(
     keep: ManageMailServers, store: LocalStore
 ) -> None:
     await keep.create(ALICE, Replacement(SERVER))
@@ -91,9 +91,7 @@ async def test_each_change_says_what_changed_and_secrets_by_labels(
     assert "canary" not in repr(await records(store))
 
 
-async def test_a_change_of_the_default_server_is_named_by_what_it_was(
-    keep: ManageMailServers, store: LocalStore
-) -> None:
+async def test_a_change_of_the_default_server_names_its_id(keep: ManageMailServers, store: LocalStore) -> None:
     certificate = CustomTrust.parse(SelfSigned.for_name("mail.example.org").pem.decode())
     login = OAuth2ClientCredentials("scans", "id", "tenant", Secret("canary-1"))
     await keep.put_default(ALICE, Replacement(SERVER))
@@ -113,9 +111,7 @@ async def test_a_change_of_the_default_server_is_named_by_what_it_was(
     assert "SHA-256" in str(changed["certificate"])
 
 
-async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing(
-    keep: ManageMailServers, store: LocalStore
-) -> None:
+async def test_a_refused_move_of_a_secret_is_audited(keep: ManageMailServers, store: LocalStore) -> None:
     await keep.create(ALICE, Replacement(SERVER))
     login = PasswordAuthentication("scans", None)
     moved = Replacement(replace(SERVER, host="evil.example.org", authentication=login), SecretInput.KEPT)
@@ -133,9 +129,7 @@ async def test_a_change_that_would_move_a_secret_is_an_entry_and_changes_nothing
     assert [stored.version for stored in await stored_in(store)] == [1]
 
 
-async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
-    keep: ManageMailServers, store: LocalStore
-) -> None:
+async def test_damaged_secret_can_be_replaced_and_has_a_label(keep: ManageMailServers, store: LocalStore) -> None:
     await add(store, SERVER)
     store.sql(update(mail_servers).values(sealed_secret=b"damaged", secret_label="0123456789ab"))
 
@@ -145,7 +139,7 @@ async def test_a_damaged_secret_can_be_replaced_and_has_its_label(
     assert (await records(store))[0].details["password"] == password
 
 
-async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
+async def test_an_unavailable_database_is_not_audited_as_a_refusal(
     keep: ManageMailServers, store: LocalStore
 ) -> None:
     store.away = True
@@ -157,7 +151,7 @@ async def test_a_database_that_is_away_is_told_and_no_refusal_is_made_of_it(
     assert await records(store) == []
 
 
-async def test_reading_leaves_no_entry(keep: ManageMailServers, store: LocalStore) -> None:
+async def test_reading_is_not_audited(keep: ManageMailServers, store: LocalStore) -> None:
     await add(store, SERVER)
     await keep.page(ALICE)
     await keep.get(ALICE, 1)
@@ -166,7 +160,7 @@ async def test_reading_leaves_no_entry(keep: ManageMailServers, store: LocalStor
     assert await records(store) == []
 
 
-async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: LocalStore) -> None:
+async def test_a_test_is_audited_before_and_after_it_runs(store: LocalStore) -> None:
     class Watching(ScriptedProber):
         async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
             assert [each.outcome for each in await records(store)] == [AuditOutcome.BEGUN]
@@ -188,7 +182,7 @@ async def test_a_test_is_in_the_log_before_anything_is_sent_and_after(store: Loc
     assert "canary" not in repr(await records(store))
 
 
-async def test_a_failed_test_says_where_and_by_which_code(store: LocalStore) -> None:
+async def test_a_failed_test_is_audited_with_stage_and_code(store: LocalStore) -> None:
     refused = failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE)
     report = ProbeReport((StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),), refused)
     await add(store, SERVER)
@@ -201,7 +195,7 @@ async def test_a_failed_test_says_where_and_by_which_code(store: LocalStore) -> 
     assert end.details == {"code": "smtp_auth_failed", "stage": "authenticate"}
 
 
-async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: LocalStore) -> None:
+async def test_a_test_over_the_limit_is_audited_as_refused(store: LocalStore) -> None:
     prober = ScriptedProber()
     probes = RunConnectionTests(store, prober, ConnectionTestLimits(max_per_minute_per_caller=1), DenialLog(store))
     await probes.given(ALICE, SERVER, None)
@@ -212,7 +206,7 @@ async def test_a_test_that_is_one_too_many_is_a_refusal_and_asks_nobody(store: L
     assert len(prober.asked) == 1
 
 
-async def test_nothing_is_tested_that_cannot_be_written_down(store: LocalStore) -> None:
+async def test_no_test_runs_that_cannot_be_audited(store: LocalStore) -> None:
     prober = ScriptedProber()
     store.away = True
     with pytest.raises(StoreUnavailable):
@@ -223,7 +217,7 @@ async def test_nothing_is_tested_that_cannot_be_written_down(store: LocalStore) 
     assert prober.asked == []
 
 
-async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_written_down(
+async def test_finished_test_is_reported_although_its_audit_entry_failed(
     store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     class GoesAway(ScriptedProber):
@@ -241,7 +235,7 @@ async def test_a_test_that_was_made_is_answered_also_if_its_end_cannot_be_writte
     assert caplog.messages == [said]
 
 
-async def test_reading_the_log_needs_its_own_permission(store: LocalStore) -> None:
+async def test_reading_the_audit_log_needs_its_own_permission(store: LocalStore) -> None:
     everything_else = Principal("almost", frozenset(Permission) - {Permission.AUDIT_READ})
     log = ReadAuditLog(store)
 
@@ -251,7 +245,7 @@ async def test_reading_the_log_needs_its_own_permission(store: LocalStore) -> No
         await log.verify(everything_else)
 
 
-async def test_what_another_api_created_is_named_when_it_is_replaced(
+async def test_replacing_what_another_api_created_names_that_api(
     keep: ManageMailServers, store: LocalStore
 ) -> None:
     one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))

@@ -30,7 +30,7 @@ class SharedFile(WitnessFile):
         raise AssertionError(new)
 
 
-async def test_a_quicker_process_makes_the_witness_look_again() -> None:
+async def test_a_concurrent_process_makes_the_witness_compare_again() -> None:
     file, nothing_stored = SharedFile(), SimpleNamespace()
     store: Any = nothing_stored
     entry: Any = SimpleNamespace(sequence=7, mac=b"\x07" * 32)
@@ -56,7 +56,7 @@ class Log:
         return SimpleNamespace(sequence=9)
 
 
-async def test_an_entry_that_was_cut_out_is_named() -> None:
+async def test_a_removed_entry_is_named() -> None:
     file: Any = SimpleNamespace(read=lambda: WitnessedEntry(7, b"\x07" * 32))
     store: Any = Log()
 

@@ -49,7 +49,7 @@ async def token_of(gate: Gate) -> str:
     return f"alice:{(await account(gate.store, 'alice')).stamp}"
 
 
-async def test_an_account_may_do_what_it_may_do_now(gate: Gate) -> None:
+async def test_an_account_has_its_current_permissions_at_each_request(gate: Gate) -> None:
     assert await gate.permissions(await token_of(gate)) == GRANTS["reader"]
 
     await gate.accounts.set_grants(OPERATOR, USER, "alice", ["tester"])
@@ -72,7 +72,7 @@ async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
     assert (entry.actor, entry.target, entry.details) == (None, None, {"problem": "NotAuthenticated"})
 
 
-async def test_a_removed_account_ends_tokens_also_if_another_gets_its_name(gate: Gate) -> None:
+async def test_a_removed_account_ends_its_tokens_for_good(gate: Gate) -> None:
     token = await token_of(gate)
     await gate.accounts.remove(OPERATOR, USER, "alice")
     with pytest.raises(NotAuthenticated):
@@ -83,13 +83,13 @@ async def test_a_removed_account_ends_tokens_also_if_another_gets_its_name(gate:
         await gate.permissions(token)
 
 
-async def test_a_token_without_an_account_speaks_for_itself(gate: Gate) -> None:
+async def test_a_token_without_an_account_carries_its_own_permissions(gate: Gate) -> None:
     principal = await gate.authentication.by_token("alice", HERE)
 
     assert (principal.name, principal.permissions, principal.origin) == ("alice", GRANTS["admin"], HERE)
 
 
-async def test_while_the_store_is_away_no_account_is_let_in(gate: Gate) -> None:
+async def test_no_account_is_authenticated_while_the_database_is_away(gate: Gate) -> None:
     token = await token_of(gate)
     gate.store.away = True
 
@@ -97,7 +97,7 @@ async def test_while_the_store_is_away_no_account_is_let_in(gate: Gate) -> None:
         await gate.permissions(token)
 
 
-async def test_those_who_are_turned_away_are_in_the_audit_log(gate: Gate) -> None:
+async def test_denied_callers_are_in_the_audit_log(gate: Gate) -> None:
     before = len(await records(gate.store))
     with pytest.raises(NotAuthenticated):
         await gate.permissions("bad")
@@ -111,9 +111,7 @@ async def test_those_who_are_turned_away_are_in_the_audit_log(gate: Gate) -> Non
     assert denied.details == {"permission": "mail-servers:write"}
 
 
-async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
-    gate: Gate, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_flood_of_denials_does_not_fill_the_audit_log(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     async def refuse(times: int, address: str) -> int:
         before = len(await records(gate.store))
         for _ in range(times):
@@ -134,7 +132,7 @@ async def test_a_flood_of_refusals_does_not_fill_the_audit_log(
     assert await refuse(MAX_ENTRIES_PER_CALLER + 1, "192.0.2.1") == MAX_ENTRIES_PER_CALLER
 
 
-async def test_no_stranger_fills_the_room_for_what_known_callers_are_refused(gate: Gate) -> None:
+async def test_strangers_cannot_use_up_the_entries_of_known_callers(gate: Gate) -> None:
     alice = await gate.authentication.by_token(await token_of(gate), HERE)
     for number in range(MAX_ENTRIES_FOR_STRANGERS):
         with pytest.raises(NotAuthenticated):
@@ -156,7 +154,7 @@ async def test_one_machine_with_many_ipv6_addresses_counts_once(gate: Gate) -> N
     assert len(await records(gate.store)) - before == MAX_ENTRIES_PER_CALLER
 
 
-async def test_a_refusal_is_the_same_while_the_store_is_away(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+async def test_denial_is_the_same_while_the_database_is_away(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
     gate.store.away = True
 
     with pytest.raises(NotAuthenticated):

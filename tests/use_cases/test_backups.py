@@ -112,7 +112,7 @@ async def kept(sqlite_url: str) -> AsyncIterator[Kept]:
     await store.close()
 
 
-async def test_a_backup_is_told_of_before_anything_is_read_and_when_it_is_there(kept: Kept) -> None:
+async def test_backup_is_audited_before_and_after_it_is_made(kept: Kept) -> None:
     copied = await kept.make()
     backup_id = kept.file.written.split()[0].decode()
 
@@ -127,14 +127,14 @@ async def test_a_backup_is_told_of_before_anything_is_read_and_when_it_is_there(
     assert {each.actor for each in await records(kept.store)} == {"alice"}
 
 
-async def test_no_two_backups_have_one_name(kept: Kept) -> None:
+async def test_no_two_backups_have_the_same_id(kept: Kept) -> None:
     await kept.make()
     await kept.make()
 
     assert len({target for _, target, _, _ in await kept.entries()}) == 2
 
 
-async def test_a_backup_that_cannot_be_told_of_is_not_made(kept: Kept) -> None:
+async def test_a_backup_that_cannot_be_audited_is_not_made(kept: Kept) -> None:
     kept.store.away_after = 0
     with pytest.raises(StoreUnavailable):
         await kept.make()
@@ -142,7 +142,7 @@ async def test_a_backup_that_cannot_be_told_of_is_not_made(kept: Kept) -> None:
     assert (kept.file.written, kept.file.published) == (b"", False)
 
 
-async def test_a_backup_whose_end_cannot_be_told_of_is_taken_back(kept: Kept) -> None:
+async def test_a_backup_whose_end_cannot_be_audited_is_withdrawn(kept: Kept) -> None:
     kept.store.away_after = 1
     with pytest.raises(StoreUnavailable):
         await kept.make()
@@ -151,7 +151,7 @@ async def test_a_backup_whose_end_cannot_be_told_of_is_taken_back(kept: Kept) ->
     assert not kept.file.published
 
 
-async def test_a_disk_that_is_full_ends_the_reading_at_once(kept: Kept) -> None:
+async def test_a_full_disk_stops_reading_at_once(kept: Kept) -> None:
     kept.file.full = True
     with pytest.raises(BackupNotWritten, match="full"):
         await kept.make()

@@ -22,7 +22,7 @@ def begin(admission: ConnectionTestSlots, caller: Principal, stack: ExitStack) -
     stack.enter_context(admission.admit(caller))
 
 
-def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
+def test_the_limit_of_one_caller_does_not_affect_others() -> None:
     admission = ConnectionTestSlots(
         ConnectionTestLimits(at_once=10, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     )
@@ -38,7 +38,7 @@ def test_one_caller_has_its_share_and_others_are_unaffected() -> None:
         begin(admission, ALICE, running)
 
 
-def test_all_callers_together_have_theirs() -> None:
+def test_all_callers_together_have_a_limit() -> None:
     admission = ConnectionTestSlots(
         ConnectionTestLimits(at_once=2, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     )
@@ -51,7 +51,7 @@ def test_all_callers_together_have_theirs() -> None:
     assert str(refused.value) == "Too many connection tests are running. Try again in 5 seconds."
 
 
-def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
+def test_a_failed_test_frees_its_slot() -> None:
     admission = ConnectionTestSlots(
         ConnectionTestLimits(at_once=1, max_concurrent_per_caller=1, max_per_minute_per_caller=100)
     )
@@ -61,7 +61,7 @@ def test_a_test_that_ends_in_an_error_gives_its_place_back() -> None:
         pass
 
 
-def test_nothing_is_kept_of_callers_that_are_gone() -> None:
+def test_no_memory_is_kept_for_idle_callers() -> None:
     admission = ConnectionTestSlots(ConnectionTestLimits())
     for number in range(1000):
         with admission.admit(Principal(f"caller {number}", frozenset(Permission))):
@@ -70,7 +70,7 @@ def test_nothing_is_kept_of_callers_that_are_gone() -> None:
     assert not admission._running  # noqa: SLF001  # nothing else can tell that memory is bounded
 
 
-def test_what_runs_anywhere_counts_for_the_share() -> None:
+def test_tests_on_other_replicas_count_for_the_limit() -> None:
     limits = ConnectionTestLimits(at_once=1, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     limits.require_capacity(Usage(running=1))
     with pytest.raises(TooManyProbes) as refused:
@@ -80,7 +80,7 @@ def test_what_runs_anywhere_counts_for_the_share() -> None:
 
 
 @pytest.mark.parametrize(("oldest", "wait"), [(0, 61), (29.5, 31), (30, 31), (59.9, 1), (-60, 121)])
-def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest: float, wait: int) -> None:
+def test_the_limit_per_minute_ends_with_the_oldest_test(oldest: float, wait: int) -> None:
     limits = ConnectionTestLimits(at_once=9, max_concurrent_per_caller=9, max_per_minute_per_caller=2)
     limits.require_capacity(Usage(begun=1, oldest_seconds=oldest))
     with pytest.raises(TooManyProbes) as refused:
@@ -91,5 +91,5 @@ def test_a_minutes_share_comes_back_when_the_first_of_it_is_a_minute_old(oldest:
     assert oldest + wait > USAGE_WINDOW_SECONDS
 
 
-def test_a_test_counts_as_long_as_its_deadline_and_a_margin_allow() -> None:
+def test_a_test_counts_until_its_deadline_plus_a_margin() -> None:
     assert ConnectionTestLimits(deadline_seconds=7).max_seconds == 7 + MARGIN_SECONDS

@@ -24,7 +24,7 @@ def caught() -> Exception:
     raise AssertionError
 
 
-def test_an_outline_has_every_cause_and_place_and_no_message() -> None:
+def test_outline_has_every_cause_and_place_but_no_message() -> None:
     said = outline(caught())
 
     assert said.index("in fail\n") < said.index("ValueError") < said.index("which led to:")
@@ -32,7 +32,7 @@ def test_an_outline_has_every_cause_and_place_and_no_message() -> None:
     assert "canary" not in said
 
 
-def test_an_outline_of_a_group_has_each_error_in_it() -> None:
+def test_an_outline_of_a_group_has_each_error() -> None:
     group = ExceptionGroup("canary", [caught(), KeyError("canary")])
 
     said = outline(group)

@@ -52,7 +52,7 @@ async def hosts(history: MailServerHistory, server_id: int | None = None) -> lis
     return [(one.version, one.server.host.split(".")[0] if one.server else None) for one in found]
 
 
-async def test_every_version_is_kept_with_who_made_it(keep: ManageMailServers, history: MailServerHistory) -> None:
+async def test_every_version_is_kept_with_its_author(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(OPERATOR, Replacement(server("b")))
     await keep.delete_default(ALICE)
@@ -64,7 +64,7 @@ async def test_every_version_is_kept_with_who_made_it(keep: ManageMailServers, h
     assert all(one.revision.at is not None and one.was_default for one in found)
 
 
-async def test_a_change_while_the_list_is_read_shows_no_version_twice(
+async def test_a_concurrent_change_never_lists_a_version_twice(
     keep: ManageMailServers, history: MailServerHistory, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = SQLStore(database_url, Sealer(KEY))
@@ -89,7 +89,7 @@ async def test_a_change_while_the_list_is_read_shows_no_version_twice(
     assert await hosts(history) == [(3, "c"), (2, "b"), (1, "a")]
 
 
-async def test_going_back_brings_all_of_a_version_with_its_secret(
+async def test_restoring_brings_back_all_settings_and_the_secret(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a", "first")))
@@ -103,7 +103,9 @@ async def test_going_back_brings_all_of_a_version_with_its_secret(
     assert await hosts(history) == [(4, "a"), (3, "c"), (2, "b"), (1, "a")]
 
 
-async def test_going_back_twice_undoes_the_first_time(keep: ManageMailServers, history: MailServerHistory) -> None:
+async def test_restoring_twice_undoes_the_first_restore(
+    keep: ManageMailServers, history: MailServerHistory
+) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
@@ -113,7 +115,7 @@ async def test_going_back_twice_undoes_the_first_time(keep: ManageMailServers, h
     assert (idempotency_key.server, twice.server) == (server("a"), server("b"))
 
 
-async def test_what_was_removed_comes_back_under_its_id(
+async def test_a_removed_server_is_restored_with_its_id(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.create(ALICE, Replacement(server("other")))
@@ -129,7 +131,7 @@ async def test_what_was_removed_comes_back_under_its_id(
     assert (await keep.get_default(ALICE)).server == server("other")
 
 
-async def test_the_default_server_comes_back_as_the_default(
+async def test_a_removed_default_server_is_restored_as_the_default(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -141,7 +143,7 @@ async def test_the_default_server_comes_back_as_the_default(
     assert (await keep.get_default(ALICE)).id == restored.id != other
 
 
-async def test_one_that_comes_back_does_not_push_out_the_default(
+async def test_a_restored_server_does_not_replace_the_current_default(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -153,14 +155,14 @@ async def test_one_that_comes_back_does_not_push_out_the_default(
     assert (await keep.get_default(ALICE)).server == server("b")
 
 
-async def test_only_so_many_versions_are_kept(keep: ManageMailServers, history: MailServerHistory) -> None:
+async def test_a_bounded_number_of_versions_is_kept(keep: ManageMailServers, history: MailServerHistory) -> None:
     for number in range(8):
         await keep.put_default(ALICE, Replacement(server(f"h{number}")))
 
     assert await hosts(history) == [(8, "h7"), (7, "h6"), (6, "h5"), (5, "h4"), (4, "h3")]
 
 
-async def test_only_so_many_are_kept_of_all_that_were_removed(
+async def test_bounded_number_of_versions_of_removed_servers_is_kept(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     stays = await keep.create(ALICE, Replacement(server("stays")))
@@ -175,7 +177,7 @@ async def test_only_so_many_are_kept_of_all_that_were_removed(
         await history.versions(ALICE, ids[-3])
 
 
-async def test_where_nothing_is_to_be_kept_nothing_is(store: SQLStore) -> None:
+async def test_no_version_is_kept_if_the_limit_is_zero(store: SQLStore) -> None:
     keep, history = ManageMailServers(store, 0), MailServerHistory(store, 0)
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
@@ -187,7 +189,7 @@ async def test_where_nothing_is_to_be_kept_nothing_is(store: SQLStore) -> None:
         await history.versions(ALICE, None)
 
 
-async def test_forgetting_leaves_what_is_there(keep: ManageMailServers, history: MailServerHistory) -> None:
+async def test_forgetting_leaves_the_current_server(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
@@ -197,7 +199,7 @@ async def test_forgetting_leaves_what_is_there(keep: ManageMailServers, history:
 
 
 @pytest.mark.parametrize("version", [2, 9, None])
-async def test_what_is_not_kept_cannot_be_had_back(
+async def test_a_deleted_version_cannot_be_restored(
     keep: ManageMailServers, history: MailServerHistory, version: int | None
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -209,7 +211,7 @@ async def test_what_is_not_kept_cannot_be_had_back(
 
 
 @pytest.mark.parametrize("server_id", [None, 7])
-async def test_a_server_that_never_was_has_no_past(history: MailServerHistory, server_id: int | None) -> None:
+async def test_an_unknown_server_has_no_history(history: MailServerHistory, server_id: int | None) -> None:
     for use in (
         history.versions(ALICE, server_id),
         history.restore(ALICE, server_id, None),
@@ -218,9 +220,7 @@ async def test_a_server_that_never_was_has_no_past(history: MailServerHistory, s
             await use
 
 
-async def test_one_goes_back_only_from_what_one_has_seen(
-    keep: ManageMailServers, history: MailServerHistory
-) -> None:
+async def test_restoring_requires_the_expected_state(keep: ManageMailServers, history: MailServerHistory) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.put_default(ALICE, Replacement(server("b")))
 
@@ -230,7 +230,7 @@ async def test_one_goes_back_only_from_what_one_has_seen(
     assert await hosts(history) == [(2, "b"), (1, "a")]
 
 
-async def test_who_expects_a_removed_server_is_told_who_removed_it(keep: ManageMailServers) -> None:
+async def test_an_unexpected_removal_names_who_removed_the_server(keep: ManageMailServers) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
     await keep.delete_default(ALICE)
 
@@ -238,7 +238,7 @@ async def test_who_expects_a_removed_server_is_told_who_removed_it(keep: ManageM
         await keep.put_default(OPERATOR, Replacement(server("b")), Precondition(one_of=StateTags()))
 
 
-async def test_the_audit_log_has_who_went_back_to_what(
+async def test_the_audit_log_records_who_restored_which_version(
     store: SQLStore, keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -260,7 +260,7 @@ async def test_the_audit_log_has_who_went_back_to_what(
 
 
 @pytest.mark.parametrize("needed", [Permission.MAIL_SERVERS_READ, Permission.MAIL_SERVERS_WRITE])
-async def test_the_past_needs_the_permissions_of_the_present(
+async def test_the_history_needs_the_permissions_of_the_current_server(
     keep: ManageMailServers, history: MailServerHistory, needed: Permission
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -280,7 +280,7 @@ async def test_the_past_needs_the_permissions_of_the_present(
     assert await hosts(history) == [(2, "b"), (1, "a")]
 
 
-async def test_a_repeat_is_told_what_came_of_the_first_as_long_as_that_is_kept(
+async def test_a_repeated_restore_returns_the_first_result_while_kept(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))
@@ -297,7 +297,7 @@ async def test_a_repeat_is_told_what_came_of_the_first_as_long_as_that_is_kept(
     assert await hosts(history) == [(5, "d")]
 
 
-async def test_going_back_leaves_a_server_alone_that_is_the_default_no_more(
+async def test_restoring_leaves_a_former_default_server_as_it_is(
     store: SQLStore, keep: ManageMailServers, history: MailServerHistory
 ) -> None:
     await keep.put_default(ALICE, Replacement(server("a")))

@@ -61,7 +61,7 @@ async def outcomes(store: LocalStore) -> list[str]:
     return [record.outcome for record in await records(store)]
 
 
-async def test_a_mail_server_is_created_once_and_told_of_once(store: LocalStore) -> None:
+async def test_a_repeated_create_is_done_and_audited_once(store: LocalStore) -> None:
     keep, first, again = ManageMailServers(store), idempotency_key(), idempotency_key()
     ids = [await keep.create(ALICE, WANTED, each) for each in (first, again)]
     others = [await keep.create(BOB, WANTED, idempotency_key()), await keep.create(ALICE, WANTED)]
@@ -71,7 +71,7 @@ async def test_a_mail_server_is_created_once_and_told_of_once(store: LocalStore)
     assert await outcomes(store) == [AuditOutcome.DONE] * 3
 
 
-async def test_another_request_under_the_same_key_is_refused_and_changes_nothing(store: LocalStore) -> None:
+async def test_another_request_with_the_same_key_is_refused(store: LocalStore) -> None:
     keep = ManageMailServers(store)
     await keep.create(ALICE, WANTED, idempotency_key())
     with pytest.raises(IdempotencyKeyReused):
@@ -82,7 +82,7 @@ async def test_another_request_under_the_same_key_is_refused_and_changes_nothing
 
 
 @pytest.mark.parametrize("report", [WORKS, FAILED], ids=["works", "failed"])
-async def test_a_test_is_made_once_and_its_report_told_again(
+async def test_a_repeated_test_runs_once_and_reports_the_same(
     probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber, report: ProbeReport
 ) -> None:
     prober.report = report
@@ -99,7 +99,7 @@ async def test_a_test_is_made_once_and_its_report_told_again(
     ]
 
 
-async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
+async def test_repeat_is_answered_although_the_test_limit_is_reached(
     probes: RunConnectionTests, prober: ScriptedProber
 ) -> None:
     await probes.given(ALICE, SERVER, None, idempotency_key())
@@ -110,7 +110,7 @@ async def test_a_repeat_is_answered_although_a_new_test_would_be_one_too_many(
     assert await probes.given(ALICE, SERVER, None, idempotency_key()) == prober.report
 
 
-async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
+async def test_a_test_that_ends_during_its_repeat_runs_once(
     probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await probes.given(ALICE, SERVER, None, idempotency_key())
@@ -126,7 +126,7 @@ async def test_a_test_that_ends_while_its_repeat_is_let_in_is_not_made_again(
     assert len(prober.asked) == 1
 
 
-async def test_a_stored_server_that_is_gone_by_now_is_no_reason_not_to_repeat_its_report(
+async def test_a_report_is_repeated_although_the_server_is_gone(
     probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber
 ) -> None:
     keep = ManageMailServers(store)
@@ -149,7 +149,7 @@ class Announcing(ScriptedProber):
         return await super().probe(server, recipient)
 
 
-async def test_a_repeat_meanwhile_is_told_to_come_back(store: LocalStore) -> None:
+async def test_a_repeat_during_the_first_request_has_to_wait(store: LocalStore) -> None:
     prober = Announcing()
     probes = RunConnectionTests(store, prober, LIMITS, DenialLog(store))
     first = asyncio.create_task(probes.given(ALICE, SERVER, None, idempotency_key()))
@@ -185,7 +185,7 @@ class Crashing(ScriptedProber):
         (-46, OutcomeUnknown),
     ],
 )
-async def test_one_whose_process_died_is_never_made_again_under_its_key(
+async def test_a_test_of_a_killed_process_is_never_repeated(
     store: LocalStore, prober: ScriptedProber, age: float, expected: type[Exception]
 ) -> None:
     """A clock that was put back makes it begin in the future, which does not keep it running."""
@@ -212,7 +212,7 @@ class GoesAway(ScriptedProber):
         return await super().probe(server, recipient)
 
 
-async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_again(
+async def test_test_with_an_unrecorded_end_is_reported_not_repeated(
     store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     prober = GoesAway(store)
@@ -228,7 +228,7 @@ async def test_a_test_whose_end_cannot_be_written_down_is_answered_and_not_made_
     assert len(caplog.messages) == 1
 
 
-async def test_what_was_refused_is_not_remembered(
+async def test_a_refusal_is_not_remembered(
     probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber
 ) -> None:
     store.away = True
@@ -249,7 +249,7 @@ async def test_what_was_refused_is_not_remembered(
     assert not accepted.replayed
 
 
-async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
+async def test_a_caller_without_permission_learns_no_earlier_result(
     probes: RunConnectionTests, store: LocalStore
 ) -> None:
     await probes.given(ALICE, SERVER, None, idempotency_key())
@@ -262,7 +262,7 @@ async def test_who_may_not_do_it_any_more_is_told_nothing_of_the_first_time(
         await ManageMailServers(store).create(nobody, WANTED, IdempotencyKey("other", b""))
 
 
-async def test_what_came_of_something_else_is_no_answer(store: LocalStore) -> None:
+async def test_the_result_of_another_operation_is_not_reused(store: LocalStore) -> None:
     async with store.writing() as work:
         await work.idempotency.remember("alice", idempotency_key(), WORKS)
 
@@ -270,5 +270,5 @@ async def test_what_came_of_something_else_is_no_answer(store: LocalStore) -> No
         await ManageMailServers(store).create(ALICE, WANTED, idempotency_key())
 
 
-def test_a_key_and_its_request_do_not_show() -> None:
+def test_key_and_request_do_not_appear_in_a_repr() -> None:
     assert repr(IdempotencyKey("canary", b"canary")) == "IdempotencyKey(replayed=False)"

@@ -61,7 +61,7 @@ async def door(local_store: LocalStore) -> Door:
     return door
 
 
-async def test_an_account_logs_in_with_its_password_only(door: Door) -> None:
+async def test_an_account_logs_in_only_with_its_password(door: Door) -> None:
     assert await door.open() == "in as alice"
     for name, password in [
         ("alice", "wrong"),
@@ -74,7 +74,7 @@ async def test_an_account_logs_in_with_its_password_only(door: Door) -> None:
         assert await door.open(name, password) == "refused"
 
 
-async def test_a_client_does_not_log_in_as_a_user_nor_a_user_as_a_client(door: Door) -> None:
+async def test_clients_and_users_cannot_log_in_as_each_other(door: Door) -> None:
     assert await door.open("robot", "battery staple") == "refused"
     with pytest.raises(LoginRefused):
         await door.log_in(CLIENT, "alice", "correct horse", HERE)
@@ -95,12 +95,12 @@ async def test_a_token_carries_the_stamp_of_its_account(door: Door) -> None:
     assert stamps == [(await account(door.store, "alice")).stamp]
 
 
-async def test_a_client_that_logs_in_three_times_in_a_row_is_not_made_to_wait(door: Door) -> None:
+async def test_three_quick_logins_of_a_client_cause_no_wait(door: Door) -> None:
     assert await door.fail(3) == ["refused"] * 3
     assert await door.open() == "in as alice"
 
 
-async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(door: Door) -> None:
+async def test_the_wait_doubles_per_failure_up_to_fifteen_minutes(door: Door) -> None:
     waits = []
     await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
     for _ in range(10):
@@ -113,20 +113,20 @@ async def test_the_wait_doubles_with_each_failure_up_to_a_quarter_of_an_hour(doo
 
 
 @pytest.mark.parametrize("name", ["alice", "bob"], ids=["an account", "nobody"])
-async def test_while_the_wait_lasts_the_right_password_is_answered_like_a_wrong_one(door: Door, name: str) -> None:
+async def test_during_the_wait_the_right_password_is_refused_too(door: Door, name: str) -> None:
     """Case 38."""
     await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures, name)
 
     assert await door.open(name, "correct horse") == await door.open(name, "wrong") == "5 s"
 
 
-async def test_a_success_forgets_the_failures_of_the_account(door: Door) -> None:
+async def test_a_success_resets_the_failures_of_the_account(door: Door) -> None:
     for _ in range(5):
         await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures - 1, origin=Origin())
         assert await door.open(origin=Origin()) == "in as alice"
 
 
-async def test_failures_are_forgotten_after_half_a_day(door: Door) -> None:
+async def test_failures_are_forgotten_after_twelve_hours(door: Door) -> None:
     await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures + 3)
     door.now += ACCOUNT_FROM_NETWORK_LIMIT.forgotten_after_seconds + 1
 
@@ -136,20 +136,20 @@ async def test_failures_are_forgotten_after_half_a_day(door: Door) -> None:
     assert len(door.store.sql(select(login_failures))) == 3
 
 
-async def test_failures_count_to_the_last_second_of_half_a_day(door: Door) -> None:
+async def test_failures_count_until_exactly_twelve_hours(door: Door) -> None:
     await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures)
     door.now += ACCOUNT_FROM_NETWORK_LIMIT.forgotten_after_seconds
 
     assert await door.fail(2) == ["refused", "10 s"]
 
 
-async def test_one_account_under_attack_does_not_keep_others_out(door: Door) -> None:
+async def test_an_attack_on_one_account_does_not_delay_others(door: Door) -> None:
     await door.fail(ACCOUNT_FROM_NETWORK_LIMIT.free_failures, "bob", THERE)
 
     assert await door.open() == "in as alice"
 
 
-async def test_an_address_that_tries_many_names_is_made_to_wait_and_others_are_not(door: Door) -> None:
+async def test_an_address_that_tries_many_names_has_to_wait(door: Door) -> None:
     for number in range(NETWORK_LIMIT.free_failures):
         assert await door.fail(1, f"name {number}", THERE) == ["refused"]
 
@@ -157,7 +157,7 @@ async def test_an_address_that_tries_many_names_is_made_to_wait_and_others_are_n
     assert await door.open() == "in as alice"
 
 
-async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door) -> None:
+async def test_success_does_not_reset_the_failures_of_its_address(door: Door) -> None:
     for number in range(NETWORK_LIMIT.free_failures - 1):
         await door.fail(1, f"name {number}")
         await door.open()
@@ -165,7 +165,7 @@ async def test_a_success_does_not_forget_the_failures_of_its_address(door: Door)
     assert await door.fail(2, "another") == ["refused", "5 s"]
 
 
-async def test_a_mistake_now_and_then_does_not_add_up_for_those_who_share_an_address(door: Door) -> None:
+async def test_rare_mistakes_behind_one_address_cause_no_wait(door: Door) -> None:
     for number in range(2 * NETWORK_LIMIT.free_failures):
         assert await door.fail(1, f"name {number}") == ["refused"]
         door.now += 3600
@@ -189,7 +189,7 @@ async def test_an_ipv6_network_counts_as_one_address(door: Door, one: str, other
     assert (await door.open(origin=Origin(other)) == "5 s") is is_same
 
 
-async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(door: Door) -> None:
+async def test_parallel_guesses_learn_no_more_than_sequential_ones(door: Door) -> None:
     """Case 38."""
     answers = await asyncio.gather(*(door.open("alice", "wrong") for _ in range(50)), door.open())
 
@@ -197,7 +197,7 @@ async def test_of_many_guesses_side_by_side_no_more_are_answered_than_in_a_row(d
     assert answers[-1] == "5 s"
 
 
-async def test_of_many_guesses_from_many_places_no_more_are_answered_than_in_a_row(door: Door) -> None:
+async def test_parallel_guesses_from_many_places_learn_no_more_either(door: Door) -> None:
     """Case 38."""
     side_by_side = asyncio.Semaphore(20)
 
@@ -212,9 +212,7 @@ async def test_of_many_guesses_from_many_places_no_more_are_answered_than_in_a_r
 
 
 @pytest.mark.parametrize("password", ["correct horse", "a wrong one"])
-async def test_a_guess_that_was_under_way_when_the_wait_began_is_not_told_from_others(
-    door: Door, password: str
-) -> None:
+async def test_a_guess_that_ends_during_the_wait_reveals_nothing(door: Door, password: str) -> None:
     begun, end = asyncio.Event(), asyncio.Event()
 
     class Slow(PlainPasswords):
@@ -242,7 +240,7 @@ async def test_a_guess_that_was_under_way_when_the_wait_began_is_not_told_from_o
         ].count == ACCOUNT_FROM_NETWORK_LIMIT.free_failures
 
 
-async def test_guesses_at_a_secret_that_no_account_has_count_for_their_address(door: Door) -> None:
+async def test_guesses_at_the_client_secret_count_by_address(door: Door) -> None:
     for _ in range(NETWORK_LIMIT.free_failures):
         await door.log_in.note_wrong_client(HERE)
 
@@ -267,7 +265,7 @@ class SlowStore(LocalStore):
             yield work
 
 
-async def test_of_many_guesses_at_it_side_by_side_no_more_are_answered_than_in_a_row(sqlite_url: str) -> None:
+async def test_parallel_guesses_at_the_client_secret_learn_no_more(sqlite_url: str) -> None:
     door = Door(SlowStore(sqlite_url))
     guesses = [door.log_in.note_wrong_client(HERE) for _ in range(NETWORK_LIMIT.free_failures + 20)]
 

@@ -52,7 +52,7 @@ async def away() -> Sequence[Gauge]:
     raise StoreUnavailable
 
 
-async def test_they_have_a_permission_of_their_own() -> None:
+async def test_metrics_need_their_own_permission() -> None:
     everything_else = Principal("almost", frozenset(Permission) - {Permission.METRICS_READ})
     read = ReadMetrics(Tally(), [away])
 
@@ -60,11 +60,11 @@ async def test_they_have_a_permission_of_their_own() -> None:
         await read(everything_else)
 
 
-async def test_a_source_that_cannot_say_is_left_out_and_the_others_are_told() -> None:
+async def test_an_unavailable_source_is_left_out_and_others_stay() -> None:
     assert await ReadMetrics(Tally(), [away, watched, away])(OPERATOR) == b"['watched']"
 
 
-async def test_each_connection_test_is_counted_with_what_asked_for_it(local_store: LocalStore) -> None:
+async def test_each_connection_test_is_counted_by_its_source(local_store: LocalStore) -> None:
     store, tally = local_store, Tally()
     await ManageMailServers(store).create(OPERATOR, Replacement(SERVER))
     probes = RunConnectionTests(store, ScriptedProber(), ConnectionTestLimits(), DenialLog(store), tally)
@@ -76,7 +76,7 @@ async def test_each_connection_test_is_counted_with_what_asked_for_it(local_stor
     assert tally.told == [("given", WORKS), ("stored", WORKS), ("stored", WORKS)]
 
 
-async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not(local_store: LocalStore) -> None:
+async def test_only_failed_logins_are_counted(local_store: LocalStore) -> None:
     store, tally = local_store, Tally()
     log_in = LogIn(store, PlainPasswords(), NamesAsTokens(), DenialLog(store), 3600, meter=tally)
 
@@ -89,7 +89,7 @@ async def test_a_login_that_does_not_get_in_is_counted_and_one_that_does_is_not(
     assert tally.told == ["wrong"] * 5 + ["delayed"]
 
 
-async def test_where_nobody_looks_nothing_is_counted() -> None:
+async def test_without_metrics_nothing_is_counted() -> None:
     NO_METRICS.probed("given", WORKS)
     NO_METRICS.login_failed(delayed=False)
 
@@ -117,7 +117,7 @@ class Known(MonitoringStatus):
         return SUMMARY
 
 
-async def test_the_watch_tells_of_all_servers_together_and_leaves_out_what_is_not_known() -> None:
+async def test_monitoring_gauges_cover_all_servers_and_omit_unknown_dates() -> None:
     told = {gauge.name: dict(gauge.values) for gauge in await MonitoringGauges(Known())()}
 
     assert told == {
@@ -129,7 +129,7 @@ async def test_the_watch_tells_of_all_servers_together_and_leaves_out_what_is_no
     }
 
 
-def test_of_days_that_are_left_it_tells_the_fewest_and_below_zero_what_is_over() -> None:
+def test_the_gauges_show_the_fewest_days_left_even_negative() -> None:
     over = replace(SUMMARY, secret_ends_on=date(2026, 11, 1))
 
     (left,) = [gauge for gauge in gauges(over) if gauge.name == "secret_days_left"]

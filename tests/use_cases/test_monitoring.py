@@ -132,9 +132,7 @@ async def duty(store: SQLStore, database_url: str) -> Duty:
     return Duty(store, database_url, prober, meter, lease, monitoring)
 
 
-async def test_a_failure_is_told_once_in_the_log_the_audit_log_and_the_outbox(
-    duty: Duty, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_failure_is_recorded_once_in_logs_and_outbox(duty: Duty, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "mailsettings.watch")
     await add(duty.store)
     await duty.check(WORKS, FAILS, FAILS, FAILS, WORKS, WORKS)
@@ -158,7 +156,7 @@ async def test_a_failure_is_told_once_in_the_log_the_audit_log_and_the_outbox(
     ]
 
 
-async def test_no_mail_is_sent_and_a_thousand_checks_without_news_leave_no_entry(duty: Duty) -> None:
+async def test_checks_send_no_mail_and_write_few_entries(duty: Duty) -> None:
     await add(duty.store, 3)
     await duty.check(*[WORKS] * 5)
 
@@ -167,7 +165,7 @@ async def test_no_mail_is_sent_and_a_thousand_checks_without_news_leave_no_entry
     assert (await duty.entries(), await duty.waiting()) == ([], [])
 
 
-async def test_where_nobody_is_to_be_told_nothing_waits(duty: Duty) -> None:
+async def test_without_a_webhook_no_event_waits(duty: Duty) -> None:
     await add(duty.store)
     duty.monitoring = ScheduledChecks(duty.store, duty.prober, duty.lease, INTERVAL, has_webhook=False)
     await duty.check(FAILS, FAILS)
@@ -176,7 +174,7 @@ async def test_where_nobody_is_to_be_told_nothing_waits(duty: Duty) -> None:
     assert await duty.waiting() == []
 
 
-async def test_what_changed_or_went_away_during_its_check_is_not_judged_by_it(duty: Duty) -> None:
+async def test_a_result_for_changed_or_removed_settings_is_discarded(duty: Duty) -> None:
     await add(duty.store, 2)
     duty.prober.hold = asyncio.Event()
     checking = asyncio.create_task(duty.monitoring.check_due())
@@ -192,7 +190,7 @@ async def test_what_changed_or_went_away_during_its_check_is_not_judged_by_it(du
         assert await view.monitoring.due(INTERVAL, 60, 10) == [1]
 
 
-async def test_what_goes_away_before_its_check_is_not_checked(duty: Duty) -> None:
+async def test_a_server_removed_before_its_check_is_not_checked(duty: Duty) -> None:
     await add(duty.store, MAX_CONCURRENT_CHECKS + 1)
     duty.prober.hold = asyncio.Event()
     checking = asyncio.create_task(duty.monitoring.check_due())
@@ -205,7 +203,7 @@ async def test_what_goes_away_before_its_check_is_not_checked(duty: Duty) -> Non
     assert len(duty.prober.asked) == MAX_CONCURRENT_CHECKS
 
 
-async def test_a_result_that_cannot_be_written_now_is_found_out_again_later(
+async def test_unwritten_result_is_found_again_by_a_later_check(
     duty: Duty, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await add(duty.store)
@@ -222,7 +220,7 @@ async def test_a_result_that_cannot_be_written_now_is_found_out_again_later(
         assert [one.health for one in await view.monitoring.list()] == [Health.WORKS]
 
 
-async def test_news_for_which_there_is_no_room_are_told_here(
+async def test_an_event_that_finds_the_outbox_full_is_logged(
     duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(duty.store)
@@ -234,7 +232,7 @@ async def test_news_for_which_there_is_no_room_are_told_here(
     assert len(await duty.entries()) == 1
 
 
-async def test_not_more_than_a_few_are_checked_at_once(duty: Duty) -> None:
+async def test_a_bounded_number_of_checks_runs_at_once(duty: Duty) -> None:
     await add(duty.store, 3 * MAX_CONCURRENT_CHECKS)
     together, at_once = asyncio.Barrier(MAX_CONCURRENT_CHECKS), [0]
 
@@ -251,7 +249,7 @@ async def test_not_more_than_a_few_are_checked_at_once(duty: Duty) -> None:
     assert (max(at_once), len(at_once)) == (MAX_CONCURRENT_CHECKS, 6 * MAX_CONCURRENT_CHECKS + 1)
 
 
-async def test_a_holder_that_lost_its_lease_while_it_stalled_writes_nothing(duty: Duty) -> None:
+async def test_a_stalled_holder_that_lost_its_lease_writes_nothing(duty: Duty) -> None:
     await add(duty.store)
     duty.prober.hold = asyncio.Event()
     checking = asyncio.create_task(duty.monitoring.check_due())
@@ -266,7 +264,7 @@ async def test_a_holder_that_lost_its_lease_while_it_stalled_writes_nothing(duty
         assert (await view.monitoring.list())[0].health is Health.UNCHECKED
 
 
-async def test_an_unexpected_error_is_logged_with_its_traceback_once(
+async def test_an_unexpected_error_is_logged_once_with_its_traceback(
     duty: Duty, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(duty.store)
@@ -291,7 +289,7 @@ async def test_an_unexpected_error_is_logged_with_its_traceback_once(
     assert "canary" not in caplog.text
 
 
-async def test_the_end_of_a_secret_is_told_with_its_days(duty: Duty) -> None:
+async def test_expiry_of_a_secret_is_announced_with_its_days(duty: Duty) -> None:
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(duty.store, 1, server)
     day = (datetime.now(UTC) + timedelta(days=5)).date()
@@ -307,7 +305,7 @@ async def test_the_end_of_a_secret_is_told_with_its_days(duty: Duty) -> None:
     assert "canary" not in f"{event} {await duty.entries(Action.MAIL_SERVER_SECRET_EXPIRY)}"
 
 
-async def test_who_may_read_sees_how_each_server_is(duty: Duty) -> None:
+async def test_a_reader_sees_the_health_of_each_server(duty: Duty) -> None:
     await add(duty.store, 2)
     await duty.check(WORKS)
     status = MonitoringStatus(duty.store)
@@ -316,7 +314,7 @@ async def test_who_may_read_sees_how_each_server_is(duty: Duty) -> None:
     assert (await status.summary()).servers[Health.WORKS] == 2
 
 
-async def test_who_may_not_write_sets_no_end_and_a_server_without_a_secret_has_none(store: SQLStore) -> None:
+async def test_secret_expiry_needs_write_permission_and_a_stored_secret(store: SQLStore) -> None:
     status = MonitoringStatus(store)
     with pytest.raises(MailServerNotFound):
         await status.set_secret_expiry(OPERATOR, None, date(2030, 1, 1))
@@ -339,7 +337,7 @@ async def put(duty: Duty, attempts: int = 0) -> None:
         await work.outbox.add(WaitingEvent("msg_1", await work.outbox.now(), '{"a":1}', attempts))
 
 
-async def test_what_was_taken_is_not_told_again(duty: Duty) -> None:
+async def test_a_delivered_event_is_not_sent_again(duty: Duty) -> None:
     await put(duty)
     webhook_sender = ToldMessenger()
 
@@ -349,7 +347,7 @@ async def test_what_was_taken_is_not_told_again(duty: Duty) -> None:
     assert duty.meter.deliveries == [True]
 
 
-async def test_what_was_not_taken_is_told_again_later_under_the_same_id_until_it_is_given_up(
+async def test_undelivered_event_is_retried_with_its_id_then_dropped(
     duty: Duty, caplog: pytest.LogCaptureFixture
 ) -> None:
     await put(duty)
@@ -367,7 +365,7 @@ async def test_what_was_not_taken_is_told_again_later_under_the_same_id_until_it
     assert (last.levelno, last.getMessage()) == (logging.ERROR, words)
 
 
-async def test_who_lost_the_lease_settles_nothing(duty: Duty) -> None:
+async def test_a_relay_that_lost_the_lease_changes_nothing(duty: Duty) -> None:
     await put(duty)
     sql(duty.url, "UPDATE leases SET until = until - 3600")
 
@@ -392,9 +390,7 @@ async def until(found: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
-    store: SQLStore, database_url: str
-) -> None:
+async def test_one_of_three_replicas_checks_and_another_takes_over(store: SQLStore, database_url: str) -> None:
     await add(store, 4)
     prober = ScriptedProber()
 
@@ -415,7 +411,7 @@ async def test_of_three_replicas_one_checks_and_when_it_ends_another_goes_on(
     assert (len(prober.asked), has_leader) == (7, False)
 
 
-async def test_on_watch_news_are_found_and_brought_to_the_messenger(store: SQLStore) -> None:
+async def test_the_service_finds_events_and_sends_them(store: SQLStore) -> None:
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(store, 1, server)
     await MonitoringStatus(store).set_secret_expiry(OPERATOR, 1, date(2020, 1, 1))
@@ -429,7 +425,7 @@ async def test_on_watch_news_are_found_and_brought_to_the_messenger(store: SQLSt
     assert json.loads(webhook_sender.told[0].body)["type"] == "mail_server.secret_ends"
 
 
-async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_renewed_does_not(
+async def test_a_lost_lease_ends_the_work_a_renewed_continues(
     store: SQLStore, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mailsettings.watch")
@@ -459,7 +455,7 @@ async def test_a_lease_that_somebody_else_took_ends_the_work_and_one_that_is_ren
         assert await held.leases.holds(LEASE_NAME, "other")
 
 
-async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
+async def test_an_unexpected_error_is_logged_and_monitoring_goes_on(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await add(store)
@@ -482,7 +478,7 @@ async def test_an_unexpected_error_of_the_watch_is_logged_and_not_its_end(
 
 
 @pytest.mark.parametrize("answer_is_lost", [False, True])
-async def test_a_lease_taken_while_the_process_ends_is_given_back(
+async def test_a_lease_taken_during_shutdown_is_released(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch, answer_is_lost: bool
 ) -> None:
     writing, taking, may_commit = store.writing, asyncio.Event(), asyncio.Event()
@@ -511,7 +507,7 @@ async def test_a_lease_taken_while_the_process_ends_is_given_back(
     assert not await has_leader(store)
 
 
-async def test_a_check_under_way_is_broken_off_at_the_end(store: SQLStore) -> None:
+async def test_a_running_check_is_cancelled_at_shutdown(store: SQLStore) -> None:
     await add(store)
     prober = ScriptedProber(hold=asyncio.Event())
     on_watch = MonitoringService(store, prober, INTERVAL)
@@ -522,7 +518,7 @@ async def test_a_check_under_way_is_broken_off_at_the_end(store: SQLStore) -> No
         assert not (await view.monitoring.summary()).has_leader
 
 
-async def test_a_watch_that_is_broken_off_at_any_moment_keeps_nobody_from_writing(store: SQLStore) -> None:
+async def test_cancelling_monitoring_at_any_moment_never_blocks_writers(store: SQLStore) -> None:
     await add(store, MAX_CONCURRENT_CHECKS)
     """A lock that is left behind keeps writers waiting until they give up with `StoreUnavailable`."""
     prober = ScriptedProber()
@@ -532,7 +528,7 @@ async def test_a_watch_that_is_broken_off_at_any_moment_keeps_nobody_from_writin
         await add(store)
 
 
-async def test_a_database_that_goes_away_is_waited_for(
+async def test_monitoring_waits_for_an_unavailable_database(
     store: SQLStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     prober, writing, away = ScriptedProber(), store.writing, asyncio.Event()
@@ -581,7 +577,7 @@ async def has_asked(prober: ScriptedProber, times: int = 1) -> bool:
     return len(prober.asked) >= times
 
 
-async def test_no_secret_is_told(duty: Duty, canary: Canary) -> None:
+async def test_no_secret_leaves_in_an_event(duty: Duty, canary: Canary) -> None:
     await add(duty.store, 1, replace(SERVER, authentication=PasswordAuthentication("a", Secret(canary.secret))))
     await MonitoringStatus(duty.store).set_secret_expiry(OPERATOR, 1, date(2020, 1, 1))
     await duty.check(FAILS, FAILS, WORKS)

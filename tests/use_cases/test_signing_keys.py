@@ -38,7 +38,7 @@ def kept(local_store: LocalStore) -> Kept:
     return Kept(local_store)
 
 
-async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
+async def test_first_key_is_created_once_without_an_audit_entry(kept: Kept) -> None:
     await kept.keys.ensure()
     await kept.keys.ensure()
 
@@ -46,7 +46,7 @@ async def test_the_first_key_is_made_once_and_nobody_did_it(kept: Kept) -> None:
     assert await kept.entries() == []
 
 
-async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept: Kept) -> None:
+async def test_two_programs_that_start_together_create_one_key(kept: Kept) -> None:
     class Late(ManageSigningKeys):
         """Looked before the other one wrote."""
 
@@ -59,7 +59,7 @@ async def test_of_two_programs_that_start_together_one_makes_the_first_key(kept:
     assert await kept.keys.list() == [("k1", "text 1")]
 
 
-async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
+async def test_other_service_keys_are_not_signing_keys(kept: Kept) -> None:
     async with kept.store.writing() as work:
         await work.service_keys.add("audit", secrets.token_hex(KEY_BYTES))
     await kept.keys.ensure()
@@ -69,7 +69,7 @@ async def test_other_sealed_keys_are_none_of_them(kept: Kept) -> None:
         await kept.keys.drop(ALICE, "audit")
 
 
-async def test_a_new_key_is_the_last_and_an_entry_in_the_log(kept: Kept) -> None:
+async def test_a_new_key_is_last_and_audited(kept: Kept) -> None:
     await kept.keys.ensure()
 
     assert await kept.keys.rotate(ALICE) == "k2"
@@ -81,7 +81,7 @@ async def test_a_new_key_is_the_last_and_an_entry_in_the_log(kept: Kept) -> None
     assert "text" not in repr(await records(kept.store))
 
 
-async def test_an_old_key_can_be_dropped_and_the_one_that_signs_cannot(kept: Kept) -> None:
+async def test_old_key_can_be_dropped_but_not_the_current(kept: Kept) -> None:
     await kept.keys.ensure()
     await kept.keys.rotate(ALICE)
 
