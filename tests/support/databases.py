@@ -46,7 +46,9 @@ class LocalStore(SQLStore):
         event.listen(self._engine.sync_engine, "connect", _leave_out_flushes)
         # Dozens of requests at once wait for the connections of the pool, on a machine that is busy.
         vars(self._engine.pool)["_timeout"] = GUARD_SECONDS
-        self._cached, self._away = self.cache, False
+        # Like everything else, what the cache reads goes through `reading`, which tests replace.
+        self.cache = self._cached = ReadCache(self._data_version, self.reading)
+        self._away = False
 
     @property
     def away(self) -> bool:

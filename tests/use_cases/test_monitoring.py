@@ -47,7 +47,7 @@ INTERVAL = 3600
 
 
 @dataclass
-class ToldMessenger:
+class RecordingWebhookSender:
     """Takes what it is given, or has the problem that it is told to have."""
 
     problem: str | None = None
@@ -327,7 +327,7 @@ async def test_secret_expiry_needs_write_permission_and_a_stored_secret(store: S
         await status.list(Principal("nobody", frozenset()))
 
 
-async def deliver(duty: Duty, webhook_sender: ToldMessenger) -> bool:
+async def deliver(duty: Duty, webhook_sender: RecordingWebhookSender) -> bool:
     courier = OutboxRelay(duty.store, webhook_sender, duty.lease, meter=duty.meter)
     return await courier.deliver_due()
 
@@ -339,7 +339,7 @@ async def put(duty: Duty, attempts: int = 0) -> None:
 
 async def test_a_delivered_event_is_not_sent_again(duty: Duty) -> None:
     await put(duty)
-    webhook_sender = ToldMessenger()
+    webhook_sender = RecordingWebhookSender()
 
     assert await deliver(duty, webhook_sender)
     assert not await deliver(duty, webhook_sender)
@@ -351,7 +351,7 @@ async def test_undelivered_event_is_retried_with_its_id_then_dropped(
     duty: Duty, caplog: pytest.LogCaptureFixture
 ) -> None:
     await put(duty)
-    webhook_sender = ToldMessenger("the answer has the status 500")
+    webhook_sender = RecordingWebhookSender("the answer has the status 500")
     for _ in range(len(RETRY_DELAYS_SECONDS) + 1):
         assert await deliver(duty, webhook_sender)
         assert not await deliver(duty, webhook_sender)
@@ -370,7 +370,7 @@ async def test_a_relay_that_lost_the_lease_changes_nothing(duty: Duty) -> None:
     sql(duty.url, "UPDATE leases SET until = until - 3600")
 
     with pytest.raises(LeaseLost):
-        await deliver(duty, ToldMessenger())
+        await deliver(duty, RecordingWebhookSender())
     assert len(await duty.waiting()) == 1
 
 
@@ -415,7 +415,7 @@ async def test_the_service_finds_events_and_sends_them(store: SQLStore) -> None:
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(store, 1, server)
     await MonitoringStatus(store).set_secret_expiry(OPERATOR, 1, date(2020, 1, 1))
-    webhook_sender = ToldMessenger()
+    webhook_sender = RecordingWebhookSender()
 
     async def told() -> bool:
         return bool(webhook_sender.told)

@@ -21,11 +21,21 @@ from mailsettings.domain.audit_log import (
     timestamp,
 )
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
-from mailsettings.store.tables import audit_entries, audit_head
+from mailsettings.store.tables import audit_entries, audit_head, service_keys
 
 KEY_NAME = "audit"
 _BREAK = b"the note was gone"
 """What an entry follows that has nothing to follow: not the beginning, or a log without any entry would pass."""
+
+
+_LAST = select(
+    select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery().label("sealed_key"),
+    select(audit_head.c.sequence).scalar_subquery().label("noted"),
+    select(audit_head.c.mac).scalar_subquery().label("mac"),
+    select(audit_head.c.seal).scalar_subquery().label("seal"),
+    select(func.max(audit_entries.c.sequence)).scalar_subquery().label("highest"),
+)
+"""All that an entry follows, in one statement: every change of every setting waits for it."""
 
 
 class SQLAuditLog:
@@ -42,8 +52,8 @@ class SQLAuditLog:
 
         Raises `SecretUnreadable` when the log's key does not open.
         """
-        chain = await self._writers_chain()
-        entry = chain.entry(await self._last(chain), timestamp(datetime.now(UTC)), record)
+        chain, last = await self._last()
+        entry = chain.entry(last, timestamp(datetime.now(UTC)), record)
         await self._connection.execute(insert(audit_entries).values(_values(entry)))
         await self._note(chain.head(entry.sequence, entry.mac))
         self.appended.append(entry)
@@ -88,13 +98,22 @@ class SQLAuditLog:
         await self._note(chain.head())
         return chain
 
-    async def _last(self, chain: AuditChain) -> AuditHead:
-        """The entry to follow. Where the note about it is gone or not ours, nothing is: the break will show."""
-        head = await self.head()
+    async def _last(self) -> tuple[AuditChain, AuditHead]:
+        """Return the chain and the entry to follow.
+
+        Where the note about that entry is missing or not sealed by the chain, the next entry follows `_BREAK`, so
+        that `audit verify` finds the break.
+        """
+        found = (await self._connection.execute(_LAST)).one()
+        head = None if found.noted is None else AuditHead(found.noted, found.mac, found.seal)
+        if self._chain is None and found.sealed_key is not None:
+            self._chain = AuditChain(bytes.fromhex(self._keys.opened(KEY_NAME, found.sealed_key)))
+        if self._chain is None:
+            head = (await self._writers_chain()).head()
+        chain = await self._writers_chain()
         if head is None or not chain.sealed(head):
             head = AuditHead(0, _BREAK, b"")
-        highest = (await self._connection.execute(select(func.max(audit_entries.c.sequence)))).scalar_one()
-        return replace(head, sequence=max(head.sequence, highest or 0))
+        return chain, replace(head, sequence=max(head.sequence, found.highest or 0))
 
     async def _note(self, head: AuditHead) -> None:
         """Write down what the last entry is."""

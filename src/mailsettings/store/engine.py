@@ -66,6 +66,9 @@ def _host_and_port(part: str) -> tuple[str, str]:
 WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that is going to write."""
 
+ONE_STATEMENT = {"mailsettings_one_statement": True}
+"""Execution options of a connection that reads with a single statement."""
+
 POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 """Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
@@ -208,6 +211,8 @@ def is_wal_safe(version: tuple[int, int, int]) -> bool:
 
 
 def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("mailsettings_one_statement", False):
+        return  # SQLite makes a transaction of it
     # A transaction that reads first and writes later fails at once when another has committed in between
     # (SQLITE_BUSY_SNAPSHOT, which no timeout waits for); one that is to write takes its turn at the start.
     writes = connection.get_execution_options().get("mailsettings_writes", False)

@@ -81,8 +81,10 @@ class SQLMailServers:
         }
         await self._connection.execute(insert(table).values(_new(server, old)))
 
-    async def replace(self, server_id: int, server: MailServer, by: str | None = None) -> None:
-        """Store *server* in place of what is there."""
+    async def replace(
+        self, server_id: int, server: MailServer, by: str | None = None, stored: StoredMailServer | None = None
+    ) -> None:
+        """Store *server* in place of what is there; *stored* spares a read if this transaction has read it."""
         await self._past.keep(server_id)
         now = {
             **to_columns(server),
@@ -91,7 +93,7 @@ class SQLMailServers:
             "updated_at": datetime.now(UTC),
             "changed_by": by,
         }
-        stored = await self.find(server_id)
+        stored = stored or await self.find(server_id)
         if stored is None or not is_same_secret(stored.server.secret, server.secret):
             now["secret_ends_on"] = None
         await self._connection.execute(update(table).where(table.c.id == server_id).values(now))

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,13 +38,13 @@ class SQLStore:
         self._keys = keys
         self._data_version = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
         self._writer_queue = WriterQueue()
-        self._for_reading = {} if self._data_version else engine.POSTGRESQL_SNAPSHOT
-        self.cache = ReadCache(self._data_version, self.reading)
+        self._for_reading: Mapping[str, Any] = {} if self._data_version else engine.POSTGRESQL_SNAPSHOT
+        self.cache = ReadCache(self._data_version, self._reading_one_row)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """A transaction that is committed, durably, when the block ends without an error; one at a time."""
-        async with self._writer_queue.take(), self._transaction(writes=True) as connection:
+        async with self._writer_queue.take(), self._transaction(engine.WRITE_OPTIONS) as connection:
             # Under the lock, so that no key is dropped between this look at the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
             work = Transaction(connection, self._keys, sealer)
@@ -60,12 +60,17 @@ class SQLStore:
 
         Keep the block short. On SQLite without a write-ahead log no writer can commit before it ends.
         """
-        async with self._transaction(writes=False) as connection:
+        async with self._transaction(self._for_reading) as connection:
+            yield Transaction(connection, self._keys)
+
+    @asynccontextmanager
+    async def _reading_one_row(self) -> AsyncIterator[Transaction]:
+        async with self._transaction(engine.ONE_STATEMENT) as connection:
             yield Transaction(connection, self._keys)
 
     async def register_key(self) -> None:
         """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
-        async with self._transaction(writes=True) as connection:
+        async with self._transaction(engine.WRITE_OPTIONS) as connection:
             await connection.run_sync(register_key, self._keys.newest())
             await self._require_audit_key(connection)
 
@@ -78,7 +83,7 @@ class SQLStore:
 
     async def ping(self) -> None:
         """Raises `StoreUnavailable` when the database does not answer."""
-        async with self._transaction(writes=False) as connection:
+        async with self._transaction(engine.ONE_STATEMENT) as connection:
             await connection.execute(text("SELECT 1"))
 
     def pool(self) -> Mapping[str, int]:
@@ -98,8 +103,7 @@ class SQLStore:
         await self._engine.dispose()
 
     @asynccontextmanager
-    async def _transaction(self, *, writes: bool) -> AsyncIterator[AsyncConnection]:
-        options = engine.WRITE_OPTIONS if writes else self._for_reading
+    async def _transaction(self, options: Mapping[str, Any]) -> AsyncIterator[AsyncConnection]:
         with translate_database_errors():
             async with self._connection() as connection:
                 await connection.execution_options(**options)

@@ -22,7 +22,7 @@ from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits, ConnectionTestSlots
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import find_result
-from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, ManageMailServers, target
+from mailsettings.use_cases.mail_servers import ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
 
@@ -154,7 +154,7 @@ class RunConnectionTests:
         Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = RequestedTest(caller, DEFAULT_SERVER if server_id is None else target(server_id), idempotency_key)
+        asked = RequestedTest(caller, target(server_id), idempotency_key)
         if (report := await self._answered_before(asked)) is not None:
             return report
         if server_id is None:

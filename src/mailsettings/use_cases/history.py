@@ -13,7 +13,7 @@ from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
-from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
+from mailsettings.use_cases.mail_servers import target
 
 
 class MailServerHistory:
@@ -52,8 +52,7 @@ class MailServerHistory:
         `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        named = DEFAULT_SERVER if server_id is None else target(server_id)
-        async with audited(self._store, caller, Action.MAIL_SERVER_RESTORE, named) as change:
+        async with audited(self._store, caller, Action.MAIL_SERVER_RESTORE, target(server_id)) as change:
             state = await run_once(
                 change,
                 caller,
@@ -66,8 +65,7 @@ class MailServerHistory:
     async def forget(self, caller: Principal, server_id: int | None) -> None:
         """Keep nothing of what the server was. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        named = DEFAULT_SERVER if server_id is None else target(server_id)
-        async with audited(self._store, caller, Action.MAIL_SERVER_FORGET, named) as change:
+        async with audited(self._store, caller, Action.MAIL_SERVER_FORGET, target(server_id)) as change:
             server_id = await _resolve_id(change.work.mail_servers, server_id)
             change.target = target(server_id)
             await change.work.mail_servers.forget_versions(server_id, 0)

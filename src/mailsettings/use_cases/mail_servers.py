@@ -126,7 +126,7 @@ class ManageMailServers:
         server = wanted.onto(stored.server)
         change.note_difference(stored.server, server)
         _note_creation(change, caller, stored)
-        await change.work.mail_servers.replace(stored.id, server, caller.name)
+        await change.work.mail_servers.replace(stored.id, server, caller.name, stored)
         await change.work.mail_servers.forget_versions(stored.id, self._max_versions)
 
     async def _delete(
@@ -140,9 +140,9 @@ class ManageMailServers:
         await change.work.mail_servers.forget_removed(self._max_versions)
 
 
-def target(server_id: int) -> str:
-    """What the audit log calls the mail server of this id."""
-    return f"mail-server:{server_id}"
+def target(server_id: int | None) -> str:
+    """Return what the audit log calls the mail server of this id, or (None) the default one."""
+    return DEFAULT_SERVER if server_id is None else f"mail-server:{server_id}"
 
 
 def _note_creation(change: AuditedChange, caller: Principal, stored: StoredMailServer) -> None:

@@ -10,20 +10,20 @@ from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring import ScheduledChecks
 from mailsettings.use_cases.outbox import OutboxRelay
-from mailsettings.use_cases.ports import Messenger, Meter, Prober
+from mailsettings.use_cases.ports import Meter, Prober, WebhookSender
 
 LEASE_NAME = "watch"
 
 
 class MonitoringService:
-    """Checks each server once in *interval* seconds; what is new goes to *messenger* too, if there is one."""
+    """Checks each server once in *interval* seconds; what is new goes to *webhook_sender* too, if there is one."""
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
         store: SQLStore,
         prober: Prober,
         interval: int,
-        webhook_sender: Messenger | None = None,
+        webhook_sender: WebhookSender | None = None,
         *,
         meter: Meter = NO_METRICS,
         lease_seconds: float = lease.LEASE_SECONDS,

@@ -17,7 +17,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.store.transaction import Transaction
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
-from mailsettings.use_cases.mail_servers import DEFAULT_SERVER, target
+from mailsettings.use_cases.mail_servers import target
 
 
 class MonitoringStatus:
@@ -43,8 +43,7 @@ class MonitoringStatus:
         Raises `PermissionDenied`, `MailServerNotFound`, and `InvalidSetting` where no secret is stored.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
-        named = DEFAULT_SERVER if server_id is None else target(server_id)
-        async with audited(self._store, caller, Action.MAIL_SERVER_SECRET_EXPIRY, named) as change:
+        async with audited(self._store, caller, Action.MAIL_SERVER_SECRET_EXPIRY, target(server_id)) as change:
             stored = await _found(change.work, server_id)
             change.target = target(stored.id)
             before = await change.work.monitoring.secret_expiry(stored.id)

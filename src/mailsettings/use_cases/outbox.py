@@ -8,7 +8,7 @@ from mailsettings.domain.monitoring import WaitingEvent, next_attempt
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, repeat_forever, shielded
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.ports import Messenger, Meter
+from mailsettings.use_cases.ports import Meter, WebhookSender
 
 MAX_CONCURRENT_DELIVERIES = 4
 PAUSE_SECONDS = 2.0
@@ -16,12 +16,12 @@ _log = logging.getLogger("mailsettings.webhook")
 
 
 class OutboxRelay:
-    """Hands waiting events to *messenger*, a few at once."""
+    """Hands waiting events to *webhook_sender*, a few at once."""
 
     def __init__(
         self,
         store: SQLStore,
-        webhook_sender: Messenger,
+        webhook_sender: WebhookSender,
         lease: Lease,
         *,
         meter: Meter = NO_METRICS,

@@ -60,7 +60,7 @@ class TokenIssuer(Protocol):
         ...
 
 
-class Messenger(Protocol):
+class WebhookSender(Protocol):
     """Sends events to another service."""
 
     async def deliver(self, event: WaitingEvent) -> str | None:

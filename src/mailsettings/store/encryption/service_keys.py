@@ -26,7 +26,11 @@ class SQLServiceKeys:
     async def get(self, name: str) -> str | None:
         """The key of this name. Raises `SecretUnreadable`."""
         sealed = (await self._connection.execute(select(table.c.sealed).where(table.c.name == name))).scalar()
-        return None if sealed is None else self._sealer.open(sealed, SERVICE_KEY.place(name))
+        return None if sealed is None else self.opened(name, sealed)
+
+    def opened(self, name: str, sealed: bytes) -> str:
+        """Return the text of the key that the column `sealed` holds for *name*. Raises `SecretUnreadable`."""
+        return self._sealer.open(sealed, SERVICE_KEY.place(name))
 
     async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
         """Name and text of each key whose name begins with *prefix*, oldest first; of those that open."""
