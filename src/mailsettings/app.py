@@ -1,4 +1,4 @@
-"""Which API answers which path: the dialects by their own paths, the site all others."""
+"""Dispatch requests by path: each API gets its own paths, and the site all others."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,14 +11,14 @@ from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware, log_
 from mailsettings.web.normalization import routable_path
 
 SITE_NAME = "site"
-"""The name of what is no API, where names of APIs stand."""
+"""The name of the site where the log and the metrics have the name of an API."""
 
 
 class PathDispatcher:
-    """Hands a request to the application it belongs to; start and end of the program go to the site.
+    """Passes each request to the application of its path; the site also handles startup and shutdown (lifespan).
 
-    Starlette's mounts would do it too, but match a path as it is written, and clients write theirs with doubled
-    slashes, and those of one vendor in any case.
+    Starlette's mounts match a path as it is written, and clients write paths with doubled slashes, clients of one
+    vendor in any case.
     """
 
     def __init__(self, dialects: Iterable[tuple[Dialect, ASGIApp]], site: ASGIApp) -> None:
@@ -26,7 +26,7 @@ class PathDispatcher:
         self._site = site
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, with its path as the chosen application spells it."""
+        """Pass the request on, with its path in the spelling of the routes."""
         if scope["type"] == "http":
             scope["path"] = routable_path(scope["raw_path"])
             for match_path, app in self._apps:
@@ -41,7 +41,7 @@ class PathDispatcher:
 def create_app(
     dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, listeners: Sequence[ExchangeListener] = ()
 ) -> ASGIApp:
-    """The whole service as one ASGI application; the log, and then *told*, learn of each exchange."""
+    """Return the whole service as one ASGI application; the access log and *told* get each exchange."""
     all_listeners = [log_exchange, *listeners]
     apis = [
         (api, ExchangeMiddleware(app, api.name, all_listeners, api.request_id_header)) for api, app in dialects

@@ -12,7 +12,7 @@ from typing import Literal, TextIO
 from pythonjsonlogger.json import JsonFormatter
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
-"""The id of the request that is being answered."""
+"""The id of the request that is being processed."""
 
 _FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _Style = Literal["json", "text"]
@@ -23,14 +23,14 @@ def configure(style: _Style, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler(style, sys.stderr)]
     root.setLevel(level.upper())
-    # These tell of every step, and the last three of whole addresses and of what is written to the database; what
-    # matters of them is said by us.
+    # These libraries log every step, and the last three whole addresses and what is written to the database. The
+    # program logs itself what matters of that.
     for name in ("alembic", "msal", "aiosqlite", "httpcore", "httpx"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 def handler(style: _Style, stream: TextIO) -> logging.Handler:
-    """What writes a line to *stream* for each record."""
+    """Return a handler that writes a line to *stream* for each record."""
     made = logging.StreamHandler(stream)
     made.addFilter(_add_request_id)
     made.setFormatter(_json() if style == "json" else logging.Formatter(f"{_FIELDS} [%(request_id)s]"))
@@ -51,7 +51,7 @@ WARNING_INTERVAL_SECONDS = 10
 
 
 class RateLimitedLog:
-    """Logs a warning at once, and then at most one in ten seconds, which says how many were left out."""
+    """Logs a warning at once, then at most one in `PAUSE_SECONDS`, which counts the suppressed ones."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -59,13 +59,13 @@ class RateLimitedLog:
         self._skipped_until = 0
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Log *message*, or count it."""
+        """Log *message*, or count it as suppressed."""
         now = time.monotonic()
         if now - self._last < WARNING_INTERVAL_SECONDS:
             self._skipped_until += 1
             return
         more = (
-            f" This happened {self._skipped_until} more times since the last such line."
+            f" Suppressed {self._skipped_until} more such warnings since the last one."
             if self._skipped_until
             else ""
         )

@@ -165,8 +165,8 @@ def test_a_strangers_requests_are_bound_by_the_address_that_a_trusted_proxy_name
 @pytest.mark.parametrize(
     ("limits", "line"),
     [
-        pytest.param((128, 4096), "Taking 500 connections at most.", id="a low soft limit is raised"),
-        pytest.param((512, 512), "takes 256 connections at most and not 500.", id="a low hard limit is told"),
+        pytest.param((128, 4096), "Accepting at most 500 connections.", id="a low soft limit is raised"),
+        pytest.param((512, 512), "accepts at most 256 connections instead of 500.", id="a low hard limit is told"),
     ],
 )
 def test_the_limit_of_open_files_shuts_nobody_out(tmp_path: Path, limits: tuple[int, int], line: str) -> None:

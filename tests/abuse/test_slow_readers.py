@@ -28,7 +28,7 @@ def test_a_client_that_takes_nothing_is_hung_up_on(server: Server) -> None:
     # Several answers, as the buffers of the system hold more than one.
     before = len(server.output.read_text())
     with narrow(server, (BIG + b"\r\n") * AT_ONCE) as connection:
-        _wait_for("Hung up on 127.0.0.1, which does not take its answer", server, before)
+        _wait_for("Closed the connection of 127.0.0.1, which does not read its response", server, before)
         received = everything(connection)
 
     assert statuses(received)[0] == 200

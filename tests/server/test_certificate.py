@@ -107,9 +107,9 @@ def an_encrypted_key(certificate: Path, key: Path) -> None:
 
 
 BAD: dict[Callable[[Path, Path], None], str] = {
-    no_certificate: "do not hold a certificate and its private key",
-    half_of_another_pair: "is not that of the certificate",
-    nothing: "cannot be read: No such file or directory",
+    no_certificate: "must hold a certificate and its private key",
+    half_of_another_pair: "does not belong to the certificate",
+    nothing: "No such file or directory",
     an_encrypted_key: "is encrypted",
 }
 

@@ -15,29 +15,29 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from mailsettings.domain.login_throttling import client_network
 
 MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
-"""Of requests that are not answered yet, and of answers that the clients have not taken. The memory for a byte of
-a request is up to 2.5 bytes (`benchmarks/attacks.py`)."""
+"""Bytes of requests without a response yet, and of responses that clients have not read. One byte of a request
+takes up to 2.5 bytes of memory (`benchmarks/attacks.py`)."""
 MAX_UNAUTHENTICATED_REQUESTS = 256
-"""Requests at once whose callers have not shown a good access token, or do not need one."""
+"""Concurrent requests whose callers have not shown a valid access token, or need none."""
 RESERVE_DIVISOR = 8
-"""One of so many connections, requests and bytes is for addresses from which somebody has authenticated."""
+"""One in this many connections, requests and bytes is reserved for addresses that have authenticated."""
 MAX_KNOWN_ADDRESSES = 10_000
 CAPACITY_STATE_KEY = "capacity"
-"""The name in the application's state (ASGI lifespan)."""
+"""The key of the `Capacity` in the application's state (ASGI lifespan)."""
 
 Networks = Collection[IPv4Network | IPv6Network]
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityLimits:
-    """How much there is to share, and which proxies are trusted."""
+    """The limits that are configurable, and the trusted proxies, whose clients share one address."""
 
     max_connections: int = 2048
     trusted_proxies: Networks = ()
 
 
 class Capacity:
-    """Everything that the clients of this process share."""
+    """The pools that the clients of one process share, and the addresses that may use their reserve."""
 
     def __init__(self, limits: CapacityLimits) -> None:
         self._known: dict[str, None] = {}  # the newest last
@@ -48,7 +48,7 @@ class Capacity:
         self.client_key = lru_cache(4096)(self._client_key)
 
     def _client_key(self, address: str | None) -> str | None:
-        """Return under which name what *address* uses is counted; None for trusted proxies."""
+        """Return the key under which the usage of *address* is counted; None for trusted proxies."""
         try:
             parsed = ip_address(address or "")
         except ValueError:
@@ -56,7 +56,7 @@ class Capacity:
         return None if any(parsed in network for network in self._trusted) else client_network(str(parsed))
 
     def remember(self, address: str | None) -> None:
-        """Note that somebody has authenticated from *address*, for which there is a reserve."""
+        """Record that a caller has authenticated from *address*, which may use the reserve from now on."""
         client_key = self.client_key(address)
         if client_key is not None:
             self._known.pop(client_key, None)
@@ -66,7 +66,7 @@ class Capacity:
 
 
 class Pool:
-    """An amount that is shared. Who shares is a name as of `Capacity.client_key`."""
+    """A shared amount with a limit. Clients are identified by keys from `Capacity.client_key`."""
 
     def __init__(self, limit: int, known: Collection[str] = ()) -> None:
         self.limit = limit
@@ -75,7 +75,7 @@ class Pool:
         self._of: Counter[str] = Counter()
 
     def take(self, client_key: str | None, amount: int = 1) -> bool:
-        """Return whether there was room for *amount* more, which is then taken."""
+        """Take *amount* if the limits allow it; return whether they do."""
         free = self._free_for(client_key) - amount
         if free < 0 or self.used_by(client_key) > free:
             return False
@@ -83,7 +83,7 @@ class Pool:
         return True
 
     def add(self, client_key: str | None, amount: int) -> None:
-        """Take *amount*, or give it back if it is negative, whether there is room or not."""
+        """Take *amount* regardless of the limits; a negative amount is given back."""
         self.used += amount
         if client_key is not None:
             self._of[client_key] += amount
@@ -91,11 +91,11 @@ class Pool:
                 del self._of[client_key]
 
     def used_by(self, client_key: str | None) -> int:
-        """Return how much *sharer* holds; 0 for a trusted proxy."""
+        """Return how much *sharer* holds; always 0 for a trusted proxy, which has no key."""
         return 0 if client_key is None else self._of[client_key]
 
     def is_full(self, client_key: str | None) -> bool:
-        """Return whether there is nothing left for *sharer*, however little it holds."""
+        """Return whether nothing is left for *sharer*, however little it holds itself."""
         return self._free_for(client_key) < 1
 
     def has_reserve_for(self, client_key: str | None) -> bool:
@@ -107,7 +107,7 @@ class Pool:
 
 
 class Allocation:
-    """How much of a pool one connection holds."""
+    """The part of a pool that one connection holds."""
 
     def __init__(self, pool: Pool, client_key: str | None) -> None:
         self._pool = pool
@@ -115,16 +115,16 @@ class Allocation:
         self._held = 0
 
     def set(self, amount: int) -> None:
-        """Hold *amount* from now on, whether there is room or not."""
+        """Hold *amount* from now on, regardless of the limits."""
         self._pool.add(self._client_key, amount - self._held)
         self._held = amount
 
     def levels(self) -> tuple[int, int]:
-        """Return how much is held by all, and by this connection's address."""
+        """Return how much all clients hold, and how much the address of this connection holds."""
         return self._pool.used, self._pool.used_by(self._client_key)
 
     def try_raise_to(self, amount: int) -> bool:
-        """Return whether there is room to hold *amount* from now on, which is then held."""
+        """Hold at least *amount* from now on if the limits allow it; return whether they do."""
         if amount > self._held and not self._pool.take(self._client_key, amount - self._held):
             return False
         self._held = max(self._held, amount)
@@ -132,14 +132,18 @@ class Allocation:
 
 
 class ConnectionSlots:
-    """The places for connections in one process."""
+    """The open connections of one process.
+
+    An idle connection of the same address makes room first, then one of the unreserved address with the most
+    connections. Connections of trusted proxies stay.
+    """
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self._idle: defaultdict[str, dict[ConnectionSlot, None]] = defaultdict(dict)
 
     def enter(self, client_key: str | None) -> "ConnectionSlot | None":
-        """Return a place for a connection, which is idle; None if there is no room."""
+        """Return a slot for a new connection, idle at first; None if there is no room."""
         while not self._pool.take(client_key):
             evictable = self._evictable(client_key)
             if evictable is None:
@@ -151,19 +155,19 @@ class ConnectionSlots:
         return slot
 
     def add_idle(self, slot: "ConnectionSlot") -> None:
-        """Let *slot* make room if need be, after those that are idle for longer."""
+        """Make *slot* evictable, after the slots that have been idle for longer."""
         if slot.client_key is not None:
             self._idle[slot.client_key][slot] = None
 
     def remove_idle(self, slot: "ConnectionSlot") -> None:
-        """Let *slot* stay."""
+        """Keep *slot* from eviction."""
         of_address = self._idle.get(slot.client_key or "", {})
         of_address.pop(slot, None)
         if not of_address:
             self._idle.pop(slot.client_key or "", None)
 
     def leave(self, slot: "ConnectionSlot") -> None:
-        """Forget *slot*."""
+        """Remove *slot* and give back its place."""
         self.remove_idle(slot)
         self._pool.add(slot.client_key, -1)
 
@@ -171,32 +175,32 @@ class ConnectionSlots:
         if client_key is not None and client_key in self._idle:
             return next(iter(self._idle[client_key]))
         if not self._pool.is_full(client_key):
-            return None  # it is this address that has too many
+            return None  # the limit for this one address is reached, so no other address makes room
         unreserved = [each for each in self._idle if not self._pool.has_reserve_for(each)]
         return next(iter(self._idle[max(unreserved, key=self._pool.used_by)])) if unreserved else None
 
 
 class ConnectionSlot:
-    """The place of one connection, of which *sharer* has one more."""
+    """The place of one connection of *sharer*."""
 
     def __init__(self, slots: ConnectionSlots, client_key: str | None) -> None:
         self.client_key = client_key
         self.close: Callable[[], None] = _do_nothing
-        """What closes the connection at once, to make room."""
+        """Closes the connection at once, to make room for another."""
         self._slots: ConnectionSlots | None = slots
 
     def mark_idle(self) -> None:
-        """Wait for a request."""
+        """Note that the connection waits for a request."""
         if self._slots is not None:
             self._slots.add_idle(self)
 
     def mark_busy(self) -> None:
-        """Have a request."""
+        """Note that the connection processes a request."""
         if self._slots is not None:
             self._slots.remove_idle(self)
 
     def release(self) -> None:
-        """Make room; the second time, do nothing."""
+        """Give back the place; a second call does nothing."""
         slots, self._slots = self._slots, None
         if slots is not None:
             slots.leave(self)

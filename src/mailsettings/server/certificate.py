@@ -1,4 +1,4 @@
-"""The certificate that we show, and its key: read from two files, and again when either of them changes."""
+"""Load the TLS certificate of the server and its key from two files, and reload them when either file changes."""
 
 import logging
 import ssl
@@ -7,33 +7,32 @@ from pathlib import Path
 
 _log = logging.getLogger("mailsettings.tls")
 FileFingerprint = tuple[int, int, int]
-"""Inode, time of change in ns and size of a file, through symbolic links: other numbers, other content."""
+"""Inode, modification time in ns and size of a file, through symbolic links; they change with the content."""
 
 
 class CertificateUnusable(Exception):
-    """The two files cannot be used as they are; `str()` is one sentence."""
+    """The two files cannot be used; `str()` is one sentence that says why."""
 
 
 def reloading_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """A context that shows what is in the two files at the time of each handshake. Raises `CertificateUnusable`.
+    """Return a context that presents the current content of the two files. Raises `CertificateUnusable`.
 
-    They are looked at when a client says hello: two calls of the system, which wait for nobody. The context that
-    the connection goes on with is then the newest good one, in place of this one. A pair that cannot be used is
-    told in the log once, and the one before it stays.
+    Each TLS ClientHello checks the files with two system calls. The connection then continues with the newest
+    usable context in place of this one. An unusable pair of files is logged once, and the pair before it stays.
     """
     shown = _CurrentContext(certificate, key)
 
     def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = shown.context()
 
-    # OpenSSL calls it for clients too that name no server.
+    # OpenSSL also calls it for clients that send no server name (RFC 6066 3).
     first = shown.context()
     first.sni_callback = choose
     return first
 
 
 class _CurrentContext:
-    """The last pair of the two files that could be used."""
+    """The context of the last usable content of the two files."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
@@ -43,14 +42,14 @@ class _CurrentContext:
     def context(self) -> ssl.SSLContext:
         found = _fingerprints(*self._files)
         if found != self._seen:
-            # Noted before they are read: what changes meanwhile is seen at the next handshake.
+            # Recorded before the files are read: a change during the reading is found at the next handshake.
             self._seen = found
             try:
                 self._context = _load_context(*self._files)
             except CertificateUnusable as unusable:
-                _log.error("The TLS certificate from before stays in use. %s", unusable)
+                _log.error("The new TLS certificate is unusable; the previous one stays in use. %s", unusable)
             else:
-                _log.info("There is a new TLS certificate.")
+                _log.info("Loaded a new TLS certificate.")
         return self._context
 
 
@@ -60,21 +59,21 @@ def _load_context(certificate: Path, key: Path) -> ssl.SSLContext:
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
 
-    def no_password() -> str:  # else OpenSSL asks for it on the terminal
-        raise CertificateUnusable(f"The private key in {key} is encrypted; it must not be.")
+    def no_password() -> str:  # without a callback OpenSSL prompts on the terminal
+        raise CertificateUnusable(f"The private key in {key} is encrypted. Store it without a passphrase.")
 
     try:
         context.load_cert_chain(certificate, key, no_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise CertificateUnusable(
-                f"The key in {key} is not that of the certificate in {certificate}."
+                f"The private key in {key} does not belong to the certificate in {certificate}."
             ) from None
         raise CertificateUnusable(
-            f"{certificate} and {key} do not hold a certificate and its private key in PEM form."
+            f"{certificate} and {key} must hold a certificate and its private key in PEM form."
         ) from None
     except OSError as error:
-        raise CertificateUnusable(f"{certificate} or {key} cannot be read: {error.strerror}.") from None
+        raise CertificateUnusable(f"Cannot read {certificate} or {key}: {error.strerror}.") from None
     return context
 
 

@@ -1,8 +1,8 @@
-"""One connection of a client: how much of a request is received and for how long, before anything reads it.
+"""One client connection: limits on the size and the time of each request and response.
 
-uvicorn has no option for either: it keeps a header of any length, and waits for one for ever, as it does for
-a client that takes no more of its answer. What is refused here is no request of any API yet, so that the answer
-is plain text.
+uvicorn has no such options: it keeps a header of any length, and waits without limit for a header or for a client
+that reads no more of its response. A request that is refused here belongs to no API yet, so the response is plain
+text.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from mailsettings.server.request import PendingBytes, announces_body, body_parse
 from mailsettings.server.response import ResponseDeadline, plain_text_response, with_http_corrections
 
 HTTP_VERSIONS = {"1.0", "1.1"}
-"""Of HTTP, that are answered. The parser knows more: HTTP/0.9, and 2.0 by the name alone."""
+"""The HTTP versions that are served. The parser also accepts HTTP/0.9, and 2.0 by name only."""
 MAX_HEAD_BYTES = 16 * 1024
 MAX_TRANSFER_BYTES = 1024 * 1024
-"""Of a body as it is sent, with its chunk extensions, or after it was refused: a client that is cut off while
-it sends may never read its answer (RFC 9112 9.6)."""
+"""Of a body on the wire, with chunk extensions. It is larger than the limit of a body, since a client that is cut
+off while it sends may never read the 413 (RFC 9112 9.6)."""
 SEND_BUFFER_BYTES = 128 * 1024
-"""Bytes that the system keeps for a client. Left alone it keeps megabytes, and tells of progress by as many."""
+"""The socket's send buffer. By default Linux grows it to megabytes, and reports progress in steps as large."""
 MAX_PIPELINED_REQUESTS = 100
-"""Requests that wait for the answer to an earlier one; a single packet holds thousands."""
+"""Requests that wait for the response to an earlier one; a single packet can hold thousands."""
 CLOSE_TIMEOUT_SECONDS = 5
-"""For who is still sending, or taking the end of an answer, when the program has been told to end."""
+"""For clients that still send a request or read the end of a response when the server shuts down."""
 DRAINING_STATE_KEY = "draining"
-"""The name in the application's state (ASGI lifespan) of whether it has been told to end, and still serves."""
+"""The key in the application's state (ASGI lifespan) that is true while the server drains before it stops."""
 
 _log = logging.getLogger("mailsettings.connection")
 _limited_log = RateLimitedLog(_log)
@@ -42,9 +42,9 @@ _limited_log = RateLimitedLog(_log)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTimeouts:
-    """Seconds until the whole header, and from then on until the whole body, has to be here.
+    """Time limits in seconds: for the whole header, then for the whole body, and for reading the response.
 
-    Those of `answer` are for the next `MIN_READ_BYTES` of a long answer.
+    `answer` is the limit for each `MIN_READ_BYTES` bytes of a long response.
     """
 
     head: float = 10
@@ -53,11 +53,11 @@ class ConnectionTimeouts:
 
 
 class _StopParsing(Exception):
-    """Stops the parser."""
+    """Raised in a callback of the parser, which stops it."""
 
 
 class BoundedConnection(HttpToolsProtocol):
-    """uvicorn's own protocol with limits. It never becomes a WebSocket: run uvicorn with `ws="none"`."""
+    """uvicorn's protocol with limits. It supports no WebSockets: run uvicorn with `ws="none"`."""
 
     def __init__(
         self, slot: ConnectionSlot, allocation: Allocation, timeouts: ConnectionTimeouts, **options: Any
@@ -75,21 +75,21 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_message = False
         self._in_body = False
         self._half_closed = False
-        self._received = 0  # bytes since the end of the message, or else of the head, before
+        self._received = 0  # bytes since the last message or head ended
         self._refusal = 400
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Wait for a first request no longer than for any other."""
+        """Start the time limit of the first request."""
         super().connection_made(transport)
         self.is_made = True
         self._slot.close = transport.abort
-        # What the client has not taken shall be known at once, and nothing be added to it.
+        # Report unsent bytes at once, and let the application write nothing while there are any.
         transport.set_write_buffer_limits(high=1, low=0)
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._start_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the deadlines, and make room."""
+        """Cancel the timers and give back what the connection holds."""
         self._cancel_timeout()
         self._response_deadline.end()
         self._slot.release()
@@ -97,19 +97,19 @@ class BoundedConnection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Let nothing be added to what the client has not taken, and wait for it."""
+        """Pause the application and start the time limit for reading the response."""
         super().pause_writing()
         self._response_deadline.begin()
         self._update_allocation()
 
     def resume_writing(self) -> None:
-        """Go on with the answer."""
+        """Continue the response."""
         self._response_deadline.end()
         self._update_allocation()
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what came, and see whether the rest of it may take longer or be longer."""
+        """Parse *data*, then check the limits of size, capacity and time."""
         self._received += len(data)
         self._unset_keepalive_if_required()
         self._parse(data)
@@ -123,21 +123,21 @@ class BoundedConnection(HttpToolsProtocol):
             self._start_timeout()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's closes at once
-        """Answer what was asked before the client closed its side, as `nc -N` does (RFC 9112 9.6).
+        """Answer complete requests after the client has closed its side, as `nc -N` does (RFC 9112 9.6).
 
         Over TLS the event loop closes both sides, whatever this returns.
         """
         self._half_closed = True
         if self._in_body and not self.pipeline:
-            return False  # the request that is being carried out will never be complete
+            return False  # the request that is being processed will never be complete
         if self._in_body:
-            self.pipeline.popleft()  # the newest; the same goes for it
+            self.pipeline.popleft()  # the newest request, which will never be complete either
         self._in_message = self._in_body = False
         self._cancel_timeout()
         return self._is_answering()
 
     def on_response_complete(self) -> None:
-        """Go on with the next request, or close when the client has closed its side."""
+        """Continue with the next request, or close if the client has closed its side."""
         is_last = not self.pipeline
         super().on_response_complete()
         self._pending.answer()
@@ -147,13 +147,13 @@ class BoundedConnection(HttpToolsProtocol):
         else:
             self._response_deadline.reset()
         if is_last:
-            self.cycle.body = bytearray()  # which uvicorn keeps until the next request
+            self.cycle.body = bytearray()  # uvicorn keeps it until the next request
             self._slot.mark_idle()
             if self._half_closed:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Count anew."""
+        """Start to count a new request."""
         if len(self.pipeline) >= MAX_PIPELINED_REQUESTS:
             raise _StopParsing
         super().on_message_begin()
@@ -161,41 +161,41 @@ class BoundedConnection(HttpToolsProtocol):
         self._pending.begin()
 
     def on_url(self, url: bytes) -> None:
-        """Count the request's target to its head."""
+        """Count the request's target as part of its head."""
         super().on_url(url)
         self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Count each field, and leave out those after the body.
+        """Count each header field, and ignore trailers.
 
-        uvicorn would put such a trailer among the headers, where it could pass for one that a proxy in front
-        of us has set or removed (RFC 9110 6.5.1).
+        uvicorn would add trailers to the headers, where they could pass for a field that a proxy in front of the
+        server sets or removes (RFC 9110 6.5.1).
         """
         self._count(len(name) + len(value) + len(": \r\n"))
         if not self._in_body:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Go on to the body."""
+        """Check the HTTP version, and start the time limit of the body."""
         if self.parser.get_http_version() not in HTTP_VERSIONS:
             raise _StopParsing
         self._slot.mark_busy()
         super().on_headers_complete()
         if self.app_state.get(DRAINING_STATE_KEY):
-            self.cycle.keep_alive = False  # so that the client goes elsewhere, and loses no request when we end
+            self.cycle.keep_alive = False  # so that the client connects elsewhere before this server ends
         self._cancel_timeout()
         self._in_body = True
         self._received = 0
 
     def on_body(self, body: bytes) -> None:
-        """Count it, as far as it is kept."""
+        """Count the part of the body that is kept."""
         self._pending.add_to_body(len(body))
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """Wait for nothing, until something of a next request comes."""
+        """Cancel the time limit until the next request begins."""
         if self.parser.should_upgrade() and announces_body(self.headers):
-            return  # the parser stops here, before the body
+            return  # an offered upgrade: the parser stops here, before the body
         self._cancel_timeout()
         self._in_message = self._in_body = False
         self._received = 0
@@ -203,10 +203,10 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Close, after the answer if one is owed; for what depends on the client there is little time left."""
+        """Close after the current response; give a client that sends or reads `CLOSE_TIMEOUT_SECONDS` to finish."""
         super().shutdown()
         if self.transport.is_closing():
-            # TLS would wait for the client to say goodbye too, and what is sent for it to be taken.
+            # TLS would wait for the close_notify of the client, and for the client to read what was sent.
             self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
         elif self._deadline is not None:
             self._cancel_timeout()
@@ -224,7 +224,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(self._refusal)
 
     def _feed(self, data: memoryview) -> memoryview:
-        """Return what the parser has left: it stops after a header section that offers an upgrade."""
+        """Return the unparsed rest: the parser stops after a header section that offers an upgrade."""
         try:
             self.parser.feed_data(data)
         except HttpParserUpgrade as stopped:
@@ -252,8 +252,8 @@ class BoundedConnection(HttpToolsProtocol):
         return self.transport.get_write_buffer_size()
 
     def _abort_slow_reader(self) -> None:
-        _log.info("Hung up on %s, which does not take its answer", self.client and self.client[0])
-        self.transport.abort()  # closing would wait for the client once more
+        _log.info("Closed the connection of %s, which does not read its response", self.client and self.client[0])
+        self.transport.abort()  # close() would wait for the client again
 
     def _update_allocation(self) -> None:
         self._allocation.set(self._pending.total + self._unsent())
@@ -261,9 +261,9 @@ class BoundedConnection(HttpToolsProtocol):
     def _time_out(self) -> None:
         self._deadline = None
         if self.flow.read_paused:
-            self._start_timeout()  # it is we who take no more, because of an earlier request
+            self._start_timeout()  # the server itself has paused reading, because of an earlier request
         elif not self._in_body and self._is_answering():
-            self.cycle.keep_alive = False  # which closes the connection after that answer
+            self.cycle.keep_alive = False  # closes the connection after that response
         elif self._in_message:
             self._refuse(408)
         else:
@@ -271,22 +271,22 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _refuse_for_capacity(self) -> None:
         _limited_log.warning(
-            "Refused a request from %s: %d bytes of requests and untaken answers are kept, %d of them of there.",
+            "Refused a request from %s: %d bytes of requests and unread responses are held, %d for this address.",
             self.client and self.client[0],
             *self._allocation.levels(),
         )
         self._refuse(503)
 
     def _refuse(self, status: int) -> None:
-        """Close the connection, with an answer if none is owed to an earlier request or already begun."""
+        """Close the connection, with a plain-text response unless another response is pending or has begun."""
         if self.transport.is_closing():
             return
-        _log.info("Refused %s while it was sending: %d", self.client and self.client[0], status)
+        _log.info("Refused an incomplete request from %s: %d", self.client and self.client[0], status)
         waiting = self._in_body and not self.cycle.response_started
         if not self.pipeline and (waiting or not (self._in_body or self._is_answering())):
             self.transport.write(plain_text_response(status, self.server_state.default_headers))
         if self._is_answering():
-            self.cycle.disconnected = True  # so that it does not answer too
+            self.cycle.disconnected = True  # so that the application sends no second response
             self.cycle.message_event.set()
         self._cancel_timeout()
         self.transport.close()

@@ -1,4 +1,4 @@
-"""New connections: each has its place among all before anything of it is read, the TLS handshake included."""
+"""Accept connections: each takes a place before anything is read from it, the TLS handshake included."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
 from mailsettings.server.response import plain_text_response
 
 MAX_REJECTED_CONNECTIONS = 64
-"""Connections at once that are told why there is no room; more are closed without a word."""
+"""Concurrent rejected connections that get a 503; further ones are closed without a response."""
 REJECTION_TIMEOUT_SECONDS = 1
 
 _log = RateLimitedLog(logging.getLogger("mailsettings.connection"))
@@ -23,7 +23,7 @@ MakeConnection = Callable[[ConnectionSlot, Allocation], BoundedConnection]
 
 
 class Listener:
-    """Makes a connection of what is accepted, with TLS where there is a context, or turns it away."""
+    """Turns accepted sockets into connections, with TLS if a context is given, or rejects them."""
 
     def __init__(
         self, capacity: Capacity, make: MakeConnection, timeouts: ConnectionTimeouts, tls: SSLContext | None
@@ -37,16 +37,16 @@ class Listener:
         self._rejected: set[_RejectedConnection] = set()
 
     def accept(self) -> asyncio.Protocol:
-        """Return the protocol that a new connection begins with."""
+        """Return the initial protocol of a new connection."""
         return _NewConnection(self.admit)
 
     def close(self) -> None:
-        """End the handshakes that are under way."""
+        """Cancel the TLS handshakes in progress."""
         for task in self._handshakes:
             task.cancel()
 
     def admit(self, transport: asyncio.Transport) -> None:
-        """Begin with HTTP or TLS, if there is room."""
+        """Start HTTP or TLS on *transport* if there is room, and reject it otherwise."""
         peer = transport.get_extra_info("peername")
         address = peer[0] if isinstance(peer, tuple) else None
         slot = self._slots.enter(self._capacity.client_key(address))
@@ -78,7 +78,7 @@ class Listener:
                 ssl_handshake_timeout=self._timeouts.head,
                 ssl_shutdown_timeout=self._timeouts.body,
             )
-        except OSError:  # which errors of TLS are, too
+        except OSError:  # includes ssl.SSLError
             connected.close()
         finally:
             if not connection.is_made:
@@ -87,7 +87,7 @@ class Listener:
     def _reject(self, transport: asyncio.Transport, address: str | None) -> None:
         pool = self._capacity.connections
         _log.warning(
-            "Refused a connection from %s: %d of %d connections are open, %d of them from there.",
+            "Refused a connection from %s: %d of %d connections are open, %d of them from this address.",
             address,
             pool.used,
             pool.limit,
@@ -101,33 +101,37 @@ class Listener:
 
 
 class _NewConnection(asyncio.Protocol):
-    """Hands over the transport."""
+    """Hands the transport of a new connection to *admit*."""
 
     def __init__(self, admit: Callable[[asyncio.Transport], None]) -> None:
         self._admit = admit
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it is one
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP transports are of this type
         self._admit(transport)
 
 
 def _detach_socket(transport: asyncio.Transport) -> socket.socket:
-    """Return the connection of a transport that has read nothing yet, without the transport.
+    """Return the socket of a transport that has read nothing yet, and abort the transport.
 
-    Only with a connection, and not with a transport, the event loop starts TLS without losing what has arrived.
+    `connect_accepted_socket` starts TLS without losing bytes that have arrived; `start_tls` on a transport may
+    lose them.
     """
     connected = socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno()))
-    connected.settimeout(0)  # as the event loop wants it
+    connected.settimeout(0)  # the event loop requires a non-blocking socket
     transport.abort()
     return connected
 
 
 def _shut_down(connected: socket.socket) -> None:
-    with suppress(OSError):  # it may have ended by itself
+    with suppress(OSError):  # the client may have closed it already
         connected.shutdown(socket.SHUT_RDWR)
 
 
 class _RejectedConnection(asyncio.Protocol):
-    """Answers the first bytes of a request by 503; before them, closing would take the answer away again."""
+    """Answers the first bytes of a request with 503.
+
+    A response before the first bytes would be lost: closing a socket with unread bytes resets the connection.
+    """
 
     def __init__(self, transport: asyncio.Transport, all_of_them: "set[_RejectedConnection]") -> None:
         self._transport = transport
@@ -135,7 +139,7 @@ class _RejectedConnection(asyncio.Protocol):
         self._all.add(self)
         self._timer = asyncio.get_running_loop().call_later(REJECTION_TIMEOUT_SECONDS, transport.abort)
 
-    def data_received(self, data: bytes) -> None:  # noqa: ARG002  # whatever it asks
+    def data_received(self, data: bytes) -> None:  # noqa: ARG002  # the response does not depend on it
         self._transport.write(plain_text_response(503))
         self._transport.close()
 

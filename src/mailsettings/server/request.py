@@ -13,37 +13,37 @@ from httptools import HttpRequestParser
 
 
 class PendingBytes:
-    """Sizes as far as the parser has told of them."""
+    """Bytes of requests, as far as the parser has reported them."""
 
     def __init__(self) -> None:
         self.head = 0
         self._body = 0
-        self._is_answered = False  # before it was complete
+        self._is_answered = False  # true if the response came before the whole body
         self._complete: deque[int] = deque()
 
     @property
     def total(self) -> int:
-        """Bytes of all."""
+        """Bytes of all requests together."""
         return sum(self._complete) + self.head + self._body
 
     def begin(self) -> None:
-        """Expect another request."""
+        """Start to count another request."""
         self.head = self._body = 0
         self._is_answered = False
 
     def add_to_body(self, size: int) -> None:
-        """Count a part of the body, which is dropped when the answer is there already."""
+        """Count a part of the body; after an early response the parts are dropped and not counted."""
         if not self._is_answered:
             self._body += size
 
     def complete(self) -> None:
-        """Keep what was received until it is answered."""
+        """Keep the bytes of a complete request until its response is complete."""
         if not self._is_answered:
             self._complete.append(self.head + self._body)
         self.head = self._body = 0
 
     def answer(self) -> None:
-        """Forget the oldest."""
+        """Forget the oldest request: its response is complete."""
         if self._complete:
             self._complete.popleft()
         else:
@@ -63,7 +63,7 @@ def announces_body(headers: Headers) -> bool:
 
 
 def new_parser(receiver: object) -> HttpRequestParser:
-    """Return a parser that reads on after a request with `Connection: close`, as uvicorn's does."""
+    """Return a parser that continues after a request with `Connection: close`, as uvicorn's does."""
     parser = HttpRequestParser(receiver)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)
     return parser
@@ -72,7 +72,7 @@ def new_parser(receiver: object) -> HttpRequestParser:
 def body_parser(receiver: object, headers: Headers) -> HttpRequestParser:
     """Return a parser that expects the body of a request with these *headers*.
 
-    Raises `HttpParserError` when they do not say where the body ends.
+    Raises `HttpParserError` if they do not define where the body ends.
     """
     callbacks = _Callbacks(receiver)
     parser = new_parser(callbacks)
@@ -83,7 +83,7 @@ def body_parser(receiver: object, headers: Headers) -> HttpRequestParser:
 
 
 class _Callbacks:
-    """The callbacks of *receiver*, which are not called until `are_passed_on`."""
+    """The callbacks of *receiver*, which are called only once `are_passed_on` is set."""
 
     def __init__(self, receiver: object) -> None:
         self._receiver = receiver

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 
 def with_http_corrections(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
-    """Return *app*, whose answer to the request of *cycle* is put right; *count* gets the size of each part."""
+    """Return *app* with corrected responses to the request of *cycle*; *count* gets the size of each body part."""
     app = _dropping_after_disconnect(app, cycle, count)
     if cycle.waiting_for_100_continue:
         app = _closing_without_continue(app, cycle)
@@ -19,7 +19,7 @@ def with_http_corrections(app: ASGIApp, cycle: RequestResponseCycle, count: Call
 
 
 def _dropping_after_disconnect(app: ASGIApp, cycle: RequestResponseCycle, count: Callable[[int], None]) -> ASGIApp:
-    """Drop what follows when a write has found the client gone; uvloop raises for a transport that is closed."""
+    """Drop the rest of a response once the client has disconnected: uvloop raises on later writes."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_if_open(message: Message) -> None:
@@ -34,7 +34,7 @@ def _dropping_after_disconnect(app: ASGIApp, cycle: RequestResponseCycle, count:
 
 
 def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """HTTP/1.0 has no chunks (RFC 9112 6.1): without a length, the body ends with the connection."""
+    """Send no chunks to HTTP/1.0 (RFC 9112 6.1): without a length, the end of the connection ends the body."""
     cycle.chunked_encoding = False
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,10 +49,10 @@ def _without_chunks(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
 
 
 def _closing_without_continue(app: ASGIApp, cycle: RequestResponseCycle) -> ASGIApp:
-    """Close the connection after an answer in place of `100 Continue`.
+    """Close the connection after a final response in place of `100 Continue`.
 
-    The client may send the body all the same or leave it out (RFC 9110 10.1.1), so that what comes next on the
-    connection can be either that body or another request.
+    The client may still send the body or leave it out (RFC 9110 10.1.1), so the next bytes on the connection are
+    either that body or another request.
     """
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,11 +67,11 @@ def _closing_without_continue(app: ASGIApp, cycle: RequestResponseCycle) -> ASGI
 
 
 MIN_READ_BYTES = 128 * 1024
-"""Of an answer that waits to be taken, within the time for it."""
+"""Bytes of a waiting response that a client must read within the time limit."""
 
 
 class ResponseDeadline:
-    """A client has *seconds* of waiting for each `MIN_READ_BYTES` bytes, whatever the answer is made of."""
+    """A client has *seconds* to read each `MIN_READ_BYTES` bytes, however the response is divided into parts."""
 
     def __init__(
         self, loop: AbstractEventLoop, seconds: float, unsent: Callable[[], int], give_up: Callable[[], None]
@@ -82,21 +82,21 @@ class ResponseDeadline:
         self._give_up = give_up
         self._timer: TimerHandle | None = None
         self._begun_at = 0.0
-        self._sent = 0  # bytes, some of which may wait
+        self._sent = 0  # bytes, some of which may be unread
         self._start_again()
 
     def add(self, size: int) -> None:
-        """Count so many bytes that are sent."""
+        """Count *size* bytes as sent."""
         self._sent += size
 
     def begin(self) -> None:
-        """Count the time from now on, if it is not counted already."""
+        """Start the timer, if it does not run already."""
         if self._timer is None:
             self._begun_at = self._loop.time()
             self._timer = self._loop.call_later(max(0, self._left), self._over)
 
     def end(self) -> None:
-        """Count it no more: the client has taken everything so far."""
+        """Stop the timer: the client has read everything so far."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -104,7 +104,7 @@ class ResponseDeadline:
             self._has_taken_enough()
 
     def reset(self) -> None:
-        """Give the client the whole time again, for the next answer."""
+        """Give the client the whole time again, for the next response."""
         self.end()
         self._start_again()
 
@@ -134,7 +134,7 @@ RETRY_AFTER_SECONDS = 1
 
 
 def plain_text_response(status: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """Return the whole answer, with *headers* besides those that it needs."""
+    """Return the bytes of a whole response, with *headers* in addition to its own."""
     text = http.HTTPStatus(status).phrase.encode()
     own = [
         (b"content-type", b"text/plain; charset=utf-8"),

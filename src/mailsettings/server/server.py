@@ -29,7 +29,7 @@ from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection
 from mailsettings.server.listener import Listener
 
 RESERVED_FILES = 256
-"""Connections to the database and to mail servers, the listener, files, and clients that are being turned away."""
+"""For connections to the database and to mail servers, the listener, files, and rejected connections."""
 MIN_CONNECTIONS = 16
 
 _log = logging.getLogger("mailsettings.server")
@@ -41,21 +41,21 @@ def raise_open_file_limit(connections: int) -> int:
     fitting = max(MIN_CONNECTIONS, min(connections, limit - RESERVED_FILES))
     if fitting < connections:
         _log.warning(
-            "The system allows this process %d open files, so it takes %d connections at most and not %d. "
+            "The system allows this process %d open files, so it accepts at most %d connections instead of %d. "
             "Raise the hard limit of open files, for example with `ulimit -Hn`, LimitNOFILE= or --ulimit nofile=.",
             limit,
             fitting,
             connections,
         )
     else:
-        _log.info("Taking %d connections at most.", connections)
+        _log.info("Accepting at most %d connections.", connections)
     return fitting
 
 
 def _raise_soft_limit(wanted: int) -> int:
     if sys.platform == "win32":
-        return wanted  # sockets are no files there
-    import resource  # noqa: PLC0415  # there is none on Windows
+        return wanted  # sockets are not files on Windows
+    import resource  # noqa: PLC0415  # does not exist on Windows
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
@@ -68,14 +68,14 @@ def _raise_soft_limit(wanted: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ShutdownTimeouts:
-    """Seconds: how long it serves on, not ready, and how long what runs may then take."""
+    """Seconds to keep serving while the server is not ready, and seconds that running requests may then take."""
 
     drain: float = 0
     grace: float = 30
 
 
 class Server(uvicorn.Server):
-    """One of several *workers* leaves it to their parent to end it at once."""
+    """The server of one process. A worker leaves an immediate stop to its parent."""
 
     def __init__(
         self,
@@ -87,9 +87,8 @@ class Server(uvicorn.Server):
         is_worker: bool = False,
     ) -> None:
         super().__init__(config)
-        config.timeout_graceful_shutdown = (
-            ceil(shutdown_timeouts.grace) + 1
-        )  # in case a task does not let itself be cancelled
+        # One second more than `_cut_off`, for tasks that ignore their cancellation.
+        config.timeout_graceful_shutdown = ceil(shutdown_timeouts.grace) + 1
         self._shutdown_timeouts = shutdown_timeouts
         self._timeouts = timeouts
         self._limits = limits
@@ -97,7 +96,7 @@ class Server(uvicorn.Server):
         self._signalled_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's, with bounds for all connections together."""
+        """Start as uvicorn does, with limits for all connections together."""
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -136,31 +135,31 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """To end when told is to end well; uvicorn would raise the signal again, to die of it."""
+        """Handle signals as a regular stop; uvicorn would raise the signal again after the shutdown."""
         for number in HANDLED_SIGNALS:
             signal.signal(number, self.handle_exit)
         yield
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as signals are handled
-        """The first time begin to end, the second time end at once.
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # the signature of signal handlers
+        """Begin the shutdown on the first signal, and exit at once on the second.
 
-        A worker may hear of it twice without meaning it: from its parent, and from whoever tells both.
+        A worker ignores the second signal: a process manager may signal the parent and the worker.
         """
         if self._signalled_at is None:
             self._signalled_at = time.monotonic()
         elif not self._is_worker:
-            # Not by the signal itself, which the system keeps from the first process of a container.
+            # os._exit, since Linux ignores an unhandled signal to the first process of a container (PID 1).
             os._exit(128 + sig)
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether to stop; it is asked ten times a second."""
+        """Return whether to stop; uvicorn asks ten times a second."""
         if self._signalled_at is not None:
             self.lifespan.state[DRAINING_STATE_KEY] = True
             self.should_exit = time.monotonic() - self._signalled_at >= self._shutdown_timeouts.drain
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more, and wait for what runs."""
+        """Accept no more requests, and wait for running ones within the grace time."""
         over = asyncio.get_running_loop().call_later(self._shutdown_timeouts.grace, self._cut_off)
         self._listener.close()
         await super().shutdown(sockets)
@@ -176,7 +175,7 @@ class Server(uvicorn.Server):
 
 
 def _ignoring_cancellation(app: ASGIApp) -> ASGIApp:
-    """What is cancelled is no mistake of the application's, as which uvicorn would log it."""
+    """Return *app* without its `CancelledError`, which uvicorn would log as a fault of the application."""
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         with suppress(asyncio.CancelledError):

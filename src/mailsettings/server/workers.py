@@ -1,7 +1,7 @@
-"""Several processes that serve one address, and their parent, which serves nothing itself.
+"""Run several worker processes that serve one address, and their parent, which serves nothing itself.
 
-uvicorn's own supervisor gives up when a worker that it replaces cannot start, as while the database is away; it
-waits for its workers for as long as they like; and it leaves them behind when it is killed.
+uvicorn's own supervisor gives up when a replacement worker cannot start, such as while the database is away; it
+waits for its workers without a limit; and its workers survive it when it is killed.
 """
 
 import logging
@@ -23,13 +23,13 @@ from uvicorn.server import HANDLED_SIGNALS
 from mailsettings.server.server import Server
 
 RESTART_INTERVAL_SECONDS = 1
-"""Between the end of a worker and the start of the next, so that one that cannot live costs little."""
+"""Between the end of a worker and its replacement, so that a worker that cannot start costs little."""
 
 _log = logging.getLogger("mailsettings.workers")
 
 
 class Workers:
-    """*count* processes, each of which makes a server and serves what is *listening*, after *prepare*."""
+    """*count* processes, each of which calls *prepare*, makes a server and serves the socket *listening*."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class Workers:
         self._lost_at: float | None = None
 
     def run(self) -> int:
-        """Keep them running until a signal; the exit status."""
+        """Keep the workers running until a signal; return the exit status."""
         self._listen_to_signals()
         while not self._signals:
             if not self._replace_lost():
@@ -60,7 +60,7 @@ class Workers:
         return 128 + self._signals[1] if len(self._signals) > 1 else 0
 
     def _replace_lost(self) -> bool:
-        """False when they cannot start, and never could."""
+        """Replace workers that ended; return False if no worker has ever been able to start."""
         for lost in [worker for worker in self._workers if not worker.is_alive()]:
             self._workers.remove(lost)
             _log.warning("Worker %s ended with status %s.", lost.pid, lost.exitcode)
@@ -78,7 +78,7 @@ class Workers:
         return worker
 
     def _end(self) -> None:
-        """Let each finish; at a second signal, or when one takes too long, none."""
+        """Let the workers finish; kill them at a second signal or after the time limit."""
         self._listening.close()
         for worker in self._workers:
             worker.terminate()
@@ -93,7 +93,7 @@ class Workers:
         return [worker for worker in self._workers if worker.is_alive()]
 
     def _wait(self, workers: Sequence[SpawnProcess], seconds: float | None) -> None:
-        """Until one of *workers* ends or has ended, a signal comes, or the time is over."""
+        """Wait until one of *workers* has ended, a signal arrives, or *seconds* have passed."""
         if self._signal_reader in wait([self._signal_reader, *(worker.sentinel for worker in workers)], seconds):
             self._signal_reader.recv(1)
 
@@ -101,7 +101,7 @@ class Workers:
         def hear(number: int, _frame: FrameType | None) -> None:
             self._signals.append(number)
 
-        self._signal_writer.settimeout(0)  # as set_wakeup_fd wants it
+        self._signal_writer.settimeout(0)  # set_wakeup_fd requires a non-blocking descriptor
         signal.set_wakeup_fd(self._signal_writer.fileno())
         for number in HANDLED_SIGNALS:
             signal.signal(number, hear)

@@ -116,13 +116,13 @@ def _sent_id(scope: Scope, names: Sequence[bytes]) -> str | None:
 
 
 MAX_LOGGED_PATH_LENGTH = 500
-"""Characters. Strangers are answered too, and their paths may have thousands."""
+"""Characters. Paths of unauthenticated callers are logged too, and may be thousands of characters long."""
 
 _log = logging.getLogger("mailsettings.access")
 
 
 def log_exchange(exchange: Exchange) -> None:
-    """For people method, path, status and time; for programs the same and more, each in a member of its own."""
+    """Log method, path, status and time as text, and the same and more as separate JSON members."""
     if not _log.isEnabledFor(logging.INFO):
         return
     method, path = _printable(exchange.method), _printable(exchange.path[:MAX_LOGGED_PATH_LENGTH])
