@@ -126,13 +126,13 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
     "a body that broke off": (
         request_errors.IncompleteBody,
         400,
-        {"word": "bad", "says": "The body did not arrive."},
+        {"word": "bad", "says": "The body is incomplete."},
         {},
     ),
     "too many requests": (
         request_errors.TooManyRequests,
         429,
-        {"word": "slow", "says": "Too many requests of yours are being answered. Try again in 1 second."},
+        {"word": "slow", "says": "You have too many requests in progress. Try again in 1 second."},
         {"retry-after": "1"},
     ),
     "another version": (
@@ -199,10 +199,10 @@ async def test_an_unknown_path_and_a_wrong_method_are_told_in_the_same_shape() -
 
     assert (nowhere.status_code, nowhere.json()) == (
         404,
-        {"word": "where", "says": "There is nothing at this path."},
+        {"word": "where", "says": "This path does not exist."},
     )
     assert (wrong.status_code, wrong.headers["Allow"]) == (405, "GET, PUT")
-    assert wrong.json() == {"word": "how", "says": "Only GET, PUT can be used here."}
+    assert wrong.json() == {"word": "how", "says": "This path supports only GET, PUT."}
 
 
 async def test_what_validation_refused_is_named_and_not_repeated() -> None:

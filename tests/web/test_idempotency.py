@@ -31,7 +31,7 @@ async def test_a_key_that_is_none_is_a_400_that_names_the_header(
     headers = {"Idempotency-Key": key.encode("latin-1")}
     refused = await api.send("POST", path, json=BODIES[path], headers=headers)  # type: ignore[arg-type]  # httpx takes bytes
 
-    message = "Idempotency-Key must be 1 to 255 visible ASCII characters, and be there only once."
+    message = "Send Idempotency-Key only once, with 1 to 255 visible ASCII characters."
     assert (refused.status_code, refused.json()["message"]) == (400, message)
     assert (await stored_in(store), prober.asked) == ([], [])
 

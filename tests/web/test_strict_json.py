@@ -89,7 +89,7 @@ def test_a_byte_order_mark_is_ignored() -> None:
 SENTENCES = [
     (b"\xff", "The body must be encoded as UTF-8."),
     (b"{", "The body is not valid JSON."),
-    (b'{"a":1,"a":2}', "The body has an object with a member that appears twice."),
+    (b'{"a":1,"a":2}', "An object in the body has the same member twice."),
     (b"NaN", "The body is not valid JSON: NaN and Infinity are not numbers in it."),
     (b"1e400", "The body has a number that is too large."),
     (_nested(MAX_DEPTH + 1), "The body must not be nested deeper than 16 levels."),

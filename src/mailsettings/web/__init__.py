@@ -1,1 +1,1 @@
-"""HTTP plumbing that every API may use. Knows no vendor's path, word or error shape."""
+"""HTTP plumbing for every API, free of vendors' paths, words and error shapes."""

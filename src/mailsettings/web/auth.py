@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token read before anything else of the request (RFC 6750)."""
+"""Authenticate callers by a bearer token, before anything else of the request is read (RFC 6750)."""
 
 from collections.abc import Callable, Collection
 from functools import lru_cache
@@ -16,10 +16,10 @@ from mailsettings.web.request_errors import RequestError, SeveralCredentials
 
 
 class BearerAuthMiddleware:
-    """Lets nobody in without a good token, except to *open_paths*, and nobody too often at once.
+    """Requires a valid token, except on *open_paths*, and limits the concurrent requests of each principal.
 
-    It stands in front of the router, so that unknown paths, wrong methods and unreadable bodies tell a
-    stranger nothing. Pure ASGI: Starlette's BaseHTTPMiddleware costs half the throughput of a small answer.
+    It runs before the router, so that unauthenticated callers learn nothing from unknown paths, wrong methods and
+    malformed bodies. Pure ASGI: Starlette's BaseHTTPMiddleware costs half the throughput of a small response.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class BearerAuthMiddleware:
         self._at_once = at_once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Put the principal into the scope, or answer with a refusal."""
+        """Put the principal into the scope and process the request, or refuse it."""
         if scope["type"] != "http" or scope["path"] in self._public_paths:
             await self._app(scope, receive, send)
             return
@@ -56,14 +56,14 @@ class BearerAuthMiddleware:
 
 
 def origin_of(scope: Scope) -> Origin:
-    """From where a request came; its id is what `ExchangeMiddleware` gave it."""
+    """Return where a request came from, with the id from `ExchangeMiddleware`."""
     client = scope.get("client")
     return Origin(_valid_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
 
 
 @lru_cache(1024)
 def _valid_address(text: str) -> str | None:
-    """What a trusted proxy hands on may be anything; only an address is one."""
+    """Return *text* if it is an address: a trusted proxy may pass on any text."""
     try:
         return str(ip_address(text))
     except ValueError:
@@ -71,7 +71,7 @@ def _valid_address(text: str) -> str | None:
 
 
 def current_principal(request: HTTPConnection) -> Principal:
-    """The principal that `BearerAuthMiddleware` let in."""
+    """Return the principal that `BearerAuthMiddleware` has authenticated."""
     principal: Principal = request.scope["principal"]
     return principal
 
@@ -81,7 +81,7 @@ def _bearer_token(scope: Scope) -> str:
     if len(values) > 1:
         raise SeveralCredentials
     if not values:
-        raise NotAuthenticated("An access token is needed: Authorization: Bearer <token>.", presented=False)
+        raise NotAuthenticated("Send an access token: Authorization: Bearer <token>.", presented=False)
     scheme, _, token = values[0].decode("latin-1").partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or not token.isascii():

@@ -11,45 +11,45 @@ from mailsettings.web.request_errors import TooManyRequests
 
 
 class ConcurrentRequests:
-    """Counts in this process alone, for all APIs together; at most *most* of each principal."""
+    """Counts requests in this process, for all APIs together; *most* is the limit of each principal."""
 
     def __init__(self, limit: int = 32) -> None:
         self._limit = limit
         self._running: Counter[str] = Counter()
 
     def enter(self, name: str) -> None:
-        """Count one more of *name*. Raises `TooManyRequests`."""
+        """Count one more request of *name*. Raises `TooManyRequests`."""
         if self._running[name] >= self._limit:
             raise TooManyRequests
         self._running[name] += 1
 
     def leave(self, name: str) -> None:
-        """Count one less."""
+        """Count one request of *name* less."""
         self._running[name] -= 1
         if not self._running[name]:
             del self._running[name]
 
 
 HEALTH_PREFIX = "/health/"
-"""Answered at once, and asked for by balancers that would take a refusal for a failure."""
+"""Health checks are cheap, and a load balancer would take a refusal for a failure."""
 _SCOPE_KEY = "stranger"
-_BODY = b"Too many requests are being answered. Try again in 1 second."
+_BODY = b"Too many requests are in progress. Try again in 1 second."
 
 _log = RateLimitedLog(logging.getLogger("mailsettings.connection"))
 
 
 class UnauthenticatedLimitMiddleware:
-    """Answers 429 to an address that has more than its share, 503 when all have too many.
+    """Answers 429 to an address with too many requests, and 503 when all addresses together have too many.
 
-    It is no API's, so that the answer is plain text. Where the server has put no capacity into the state, as in
-    tests without a server, there is no limit.
+    It belongs to no API, so the response is plain text. Without a `Capacity` in the state, such as in tests
+    without a server, there is no limit.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count the request until it is over, or until `mark_authenticated`."""
+        """Count the request until its end, or until `mark_authenticated`."""
         capacity: Capacity | None = scope.get("state", {}).get(CAPACITY_STATE_KEY)
         if scope["type"] != "http" or capacity is None or scope["path"].startswith(HEALTH_PREFIX):
             await self._app(scope, receive, send)
@@ -66,14 +66,14 @@ class UnauthenticatedLimitMiddleware:
 
 
 def mark_authenticated(scope: Scope) -> None:
-    """Count a request no more: its caller has shown a good access token."""
+    """Stop counting a request: its caller has shown a valid access token."""
     unauthenticated: _UnauthenticatedRequest | None = scope.get(_SCOPE_KEY)
     if unauthenticated is not None:
         unauthenticated.authenticated()
 
 
 class _UnauthenticatedRequest:
-    """One request; the address is that of the client, which a trusted proxy has told."""
+    """One request; the address is the client's, as a trusted proxy reports it."""
 
     def __init__(self, capacity: Capacity, address: str | None) -> None:
         self._capacity = capacity
@@ -86,8 +86,8 @@ class _UnauthenticatedRequest:
         self._is_counted = self._pool.take(self._client_key)
         if not self._is_counted:
             _log.warning(
-                "Refused a request from %s: %d of %d requests without authentication are being answered, "
-                "%d of them from there.",
+                "Refused a request from %s: %d of %d unauthenticated requests are in progress, "
+                "%d of them from this address.",
                 self._address,
                 self._pool.used,
                 self._pool.limit,

@@ -26,7 +26,7 @@ _ALWAYS_OVER_HTTPS = [*_ALWAYS, (b"strict-transport-security", b"max-age=3153600
 
 @dataclass(slots=True)
 class Exchange:
-    """A request and what became of it; `status` stays 0 when there was no answer."""
+    """A request and its outcome; `status` stays 0 without a response."""
 
     api: str
     scope: Scope
@@ -36,25 +36,25 @@ class Exchange:
 
     @property
     def method(self) -> str:
-        """As it was sent, which may be anything."""
+        """The method as the client sent it; any token is possible."""
         method: str = self.scope["method"]
         return method
 
     @property
     def path(self) -> str:
-        """As it was sent, still escaped, without what follows the question mark."""
+        """The path as the client sent it, still percent-encoded, without the query."""
         raw: bytes = self.scope["raw_path"]
         return raw.decode("latin-1")
 
     @property
     def operation(self) -> str | None:
-        """The template of the route that answered; None if none did, as for an unknown path or caller."""
+        """The template of the route; None without a route, such as for an unknown path or a rejected caller."""
         route: Any = self.scope.get("route")
         return None if route is None else route.path
 
     @property
     def caller(self) -> str | None:
-        """The name of who called, once that is known."""
+        """The name of the authenticated caller; None before the authentication."""
         principal: Principal | None = self.scope.get("principal")
         return None if principal is None else principal.name
 
@@ -63,7 +63,10 @@ ExchangeListener = Callable[[Exchange], None]
 
 
 class ExchangeMiddleware:
-    """Pure ASGI. The id is the caller's own, if it sent a plain one, under X-Request-ID or *id_header*."""
+    """Gives each request an id, and each listener the finished exchange.
+
+    The id is taken from X-Request-ID or *id_header* if it is plain text. Pure ASGI: see `BearerAuthMiddleware`.
+    """
 
     def __init__(
         self, app: ASGIApp, api: str, listeners: Sequence[ExchangeListener], id_header: str | None = None
@@ -74,7 +77,7 @@ class ExchangeMiddleware:
         self._id_headers = [name.encode() for name in (id_header, REQUEST_ID_HEADER) if name]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and the answer back with its headers; tell of both in the end."""
+        """Process the request, add the headers to the response, and call the listeners at the end."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -99,7 +102,7 @@ class ExchangeMiddleware:
         request_id = _sent_id(scope, self._id_headers) or uuid.uuid4().hex
         scope["request_id"] = request_id
         scope["api"] = self._api
-        # Never reset: the server tells of what we let through after we are gone, in the same task.
+        # Never reset: uvicorn logs an escaped exception after this middleware has returned, in the same task.
         logs.request_id.set(request_id)
         return Exchange(self._api, scope, request_id)
 
@@ -110,7 +113,7 @@ class ExchangeMiddleware:
 
 
 def _sent_id(scope: Scope, names: Sequence[bytes]) -> str | None:
-    """The first plain one, in the order of *names*."""
+    """Return the first plain id, in the order of *names*."""
     sent = {name: value for name, value in scope["headers"] if name in names and _ACCEPTED_ID.fullmatch(value)}
     return next((sent[name].decode() for name in names if name in sent), None)
 

@@ -1,4 +1,4 @@
-"""The name by which a client reached us (RFC 9112 3.2): exactly one Host header, well formed, and one of ours."""
+"""Check the Host header (RFC 9112 3.2): exactly one, well formed, and an allowed name."""
 
 import re
 from collections.abc import Callable, Collection
@@ -12,10 +12,11 @@ _HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECA
 
 
 class HostMiddleware:
-    """Refuses requests for other hosts than *allowed*; of those, `*.example.org` stands for all names below it.
+    """Refuses requests for hosts that are not *allowed*; `*.example.org` stands for all names below example.org.
 
-    An address that we build from the header, or that a browser was tricked into calling us by (DNS rebinding),
-    is then ours. Starlette's TrustedHostMiddleware lets a second header through, and redirects.
+    So a client cannot inject a foreign host into URLs built from the header, and a browser cannot be led here
+    under a foreign name (DNS rebinding). Starlette's TrustedHostMiddleware accepts a second Host header, and
+    redirects.
     """
 
     def __init__(
@@ -33,7 +34,7 @@ class HostMiddleware:
         self._exempt = exempt
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on or refuse it; paths that begin with *exempt* are answered whatever the host."""
+        """Process the request or refuse it; paths that begin with *exempt* are served under any host name."""
         if scope["type"] == "http" and not self._is_exempt(scope["path"]):
             values = [value for name, value in scope["headers"] if name == b"host"]
             problem = self._problem(values)
@@ -52,7 +53,7 @@ class HostMiddleware:
         if match is None:
             return "The Host header must be a host name or an address, with or without a port."
         if not self._any and not self._is_ours(match[1].decode().lower()):
-            return "This service does not answer under the name in the Host header."
+            return "The name in the Host header is not one of this service's allowed hosts."
         return None
 
     def _is_ours(self, name: str) -> bool:

@@ -1,6 +1,6 @@
-"""The header by which a client may send a request again and have it answered once (Idempotency-Key).
+"""The Idempotency-Key header: a client can repeat a request safely, since it takes effect once.
 
-draft-ietf-httpapi-idempotency-key-header; what it leaves open is as many clients know it from Stripe.
+The header follows draft-ietf-httpapi-idempotency-key-header, and Stripe's API where the draft leaves a choice.
 """
 
 import re
@@ -13,7 +13,7 @@ from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.web.request_errors import ParameterInvalid
 
 BODY_SCOPE_KEY = "mailsettings.body"
-"""Where the scope of a request has its body, once it is read."""
+"""The key of the body in the scope of a request, once the body is read."""
 _SCOPE_KEY = "mailsettings.once"
 _HEADER = "Idempotency-Key"
 _KEY_PATTERN = re.compile(r"[!-~]{1,255}")
@@ -22,9 +22,9 @@ _KeyHeader = Annotated[
     str | None,
     Header(
         alias=_HEADER,
-        description="A new random value for each request that must happen once. A request that comes again with "
-        "the same key and body within a day does nothing and gets the answer of the first; with another body it "
-        "is a 409. Refusals are not remembered.",
+        description="A new random value for each request that must take effect once. A repeated request with "
+        "the same key and body within a day changes nothing and gets the first response; with another body it "
+        "gets a 409. Error responses are not stored.",
     ),
     WithJsonSchema(
         {
@@ -39,12 +39,12 @@ _KeyHeader = Annotated[
 
 
 def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKey | None:
-    """What a caller's key marks: the method, the path as the route spells it, and the body as it was sent."""
+    """Read the key and what it identifies: the method, the path in the spelling of the route, and the body."""
     keys = request.headers.getlist(_HEADER)
     if not keys:
         return None
     if len(keys) > 1 or not _KEY_PATTERN.fullmatch(keys[0]):
-        raise ParameterInvalid(f"{_HEADER} must be 1 to 255 visible ASCII characters, and be there only once.")
+        raise ParameterInvalid(f"Send {_HEADER} only once, with 1 to 255 visible ASCII characters.")
     line = f"{request.method} {request.scope['path']}\n"
     idempotency_key = IdempotencyKey(keys[0], line.encode() + request.scope.get(BODY_SCOPE_KEY, b""))
     request.scope[_SCOPE_KEY] = idempotency_key
@@ -52,11 +52,11 @@ def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKe
 
 
 IdempotencyHeader = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
-"""For each operation that does something anew with each POST. Raises `ParameterInvalid`."""
+"""A dependency of each operation whose repetition has another effect. Raises `ParameterInvalid`."""
 
 
 def mark_replayed(request: Request, answer: Response) -> None:
-    """Mark *answer* if it is that of an earlier request."""
+    """Mark *answer* if it repeats the response to an earlier request."""
     idempotency_key: IdempotencyKey | None = request.scope.get(_SCOPE_KEY)
     if idempotency_key is not None and idempotency_key.replayed:
         answer.headers["Idempotent-Replayed"] = "true"

@@ -15,14 +15,14 @@ from mailsettings.web.request_errors import ParameterInvalid
 
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 _CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
-"""What proxies that compress append to a strong tag, inside the quotes (Apache, Caddy); no tag of ours ends so."""
+"""Compressing proxies (Apache, Caddy) append it inside the quotes. No tag of this service has this ending."""
 
 IfMatch = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-Match",
-        description="Change the settings only if their entity tag is one of these; otherwise the answer is 412. "
-        "`*` stands for any settings (RFC 9110).",
+        description="Change the settings only if their entity tag is listed here; otherwise respond with 412. "
+        "`*` matches any settings (RFC 9110).",
         examples=['"1.3.64f1d2c3b4a59"'],
     ),
 ]
@@ -30,7 +30,7 @@ IfNoneMatch = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-None-Match",
-        description="With `*`: change nothing if there are settings already; the answer is 412 then (RFC 9110).",
+        description="`*`: change nothing and respond with 412 if settings are stored already (RFC 9110).",
         examples=["*"],
     ),
 ]
@@ -38,7 +38,7 @@ IfMatchOnRead = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-Match",
-        description="Answer with 412 unless the entity tag of the settings is one of these (RFC 9110).",
+        description="Respond with 412 unless the entity tag of the settings is listed here (RFC 9110).",
         examples=['"1.3.64f1d2c3b4a59"'],
     ),
 ]
@@ -46,36 +46,36 @@ IfNoneMatchOnRead = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="If-None-Match",
-        description="Answer with 304 and no body if the entity tag of the settings is one of these (RFC 9110).",
+        description="Respond with 304 and no body if the entity tag of the settings is listed here (RFC 9110).",
         examples=['"1.3.64f1d2c3b4a59"'],
     ),
 ]
 
 
 def entity_tag(stored: StoredMailServer) -> str:
-    """A strong one: no other state of this or another server has it, in no API."""
+    """Return the strong entity tag of *stored*: no other state of any server has it, in any API."""
     return f'"{stored.tag}"'
 
 
 def not_modified_response(stored: StoredMailServer, headers: Mapping[str, str]) -> Response:
-    """The answer without a body, to somebody who has it."""
+    """Return the 304 response for a caller that already has *stored*."""
     return Response(status_code=304, headers={**headers, "ETag": entity_tag(stored)})
 
 
 @dataclass(frozen=True, slots=True)
 class ReadCondition:
-    """What a reader says of the state it expects and of those it has."""
+    """The preconditions of a read: the states that the caller expects, and the states that it already has."""
 
     expected: Precondition
     known: StateTags | None
 
     def not_modified(self, stored: StoredMailServer) -> bool:
-        """Whether the caller has *stored* as it is. Raises `PreconditionFailed`: If-Match goes first (13.2.2)."""
+        """Return whether the caller has *stored*. If-Match comes first (13.2.2): raises `PreconditionFailed`."""
         self.expected.require(stored)
         return self.known is not None and stored in self.known
 
 
-def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # for the documents; several lines of one header are read from the request
+def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # only documented: a header may have several lines, which the request has
     return _precondition(request, none_of=_known_states(request))
 
 
@@ -88,13 +88,13 @@ def _read_condition(
 
 
 WritePrecondition = Annotated[Precondition, Depends(_expected)]
-"""What a writer takes to be stored. Raises `ParameterInvalid`."""
+"""The precondition of a write. Raises `ParameterInvalid`."""
 ReadPreconditions = Annotated[ReadCondition, Depends(_read_condition)]
-"""What a reader takes to be stored, and what it has. Raises `ParameterInvalid`."""
+"""The preconditions of a read. Raises `ParameterInvalid`."""
 
 
 def _precondition(request: Request, none_of: StateTags | None = None) -> Precondition:
-    """If-Match compares strongly (RFC 9110 13.1.1), so that weak tags are kept apart."""
+    """If-Match compares strongly (RFC 9110 13.1.1), so weak tags are kept separate."""
     tags = _listed_tags(request, "if-match")
     if tags is None:
         return Precondition(none_of=none_of)
@@ -113,7 +113,7 @@ def _known_states(request: Request) -> StateTags | None:
 
 
 def _listed_tags(request: Request, header: str) -> list[tuple[bool, str]] | Literal["*"] | None:
-    """The tags in *header*, and whether each is weak; None without the header."""
+    """Return the tags in *header*, each with whether it is weak; None without the header."""
     lines = request.headers.getlist(header)
     if not lines:
         return None
@@ -137,13 +137,13 @@ Prefer = Annotated[
     str | SkipJsonSchema[None],
     Header(
         alias="Prefer",
-        description="`return=representation` asks for the report in the body of a success (RFC 7240).",
+        description="`return=representation` asks for the report in the body of a successful response (RFC 7240).",
         examples=["return=representation"],
     ),
 ]
 
 
 def prefers_representation(prefer: str | None) -> bool:
-    """Whether *prefer*, as it was sent, asks for a body."""
+    """Return whether the header value *prefer* asks for a body."""
     preferences = (part.partition(";")[0].replace(" ", "").lower() for part in (prefer or "").split(","))
-    return any(one in {"return=representation", 'return="representation"'} for one in preferences)
+    return any(each in {"return=representation", 'return="representation"'} for each in preferences)

@@ -1,4 +1,4 @@
-"""Spellings of the same thing in a request: letters in either case, slashes that add nothing, 25.0 for 25."""
+"""Normalize equivalent spellings in a request: case of letters, redundant slashes, 25.0 for 25."""
 
 import re
 from collections.abc import Callable
@@ -10,30 +10,30 @@ _ESCAPED_SLASH = re.compile(rb"%2f", re.IGNORECASE)
 
 
 def ascii_lower(text: str) -> str:
-    """*text* with A to Z in lower case.
+    """Return *text* with A to Z in lower case.
 
-    `str.lower` also maps other letters to ASCII, such as the Kelvin sign to k: a filter in front of this service
-    would see another name than the route.
+    `str.lower` also maps other letters to ASCII, such as the Kelvin sign to k, so a filter in front of this
+    service and the route would compare different names.
     """
     return text.translate(_LOWER)
 
 
 def routable_path(raw_path: bytes) -> str:
-    """*raw_path* without percent-encoding, except for encoded slashes, which stay what they are.
+    """Return *raw_path* without percent-encoding, except for encoded slashes, which stay encoded.
 
-    An encoded slash is data inside a segment (RFC 3986 2.2). Decoded, it would separate segments behind the back
-    of a proxy that allows or denies paths.
+    An encoded slash is data inside a segment (RFC 3986 2.2). Decoded, it would separate segments that a proxy with
+    rules for paths saw as one.
     """
     return unquote(_ESCAPED_SLASH.sub(b"%252F", raw_path).decode("latin-1"))
 
 
 def segments(path: str) -> list[str]:
-    """What is between the slashes of *path*; doubled slashes and a last one add nothing."""
+    """Return the segments of *path*; doubled and trailing slashes add no segment."""
     return [segment for segment in path.split("/") if segment]
 
 
 def paths_below(prefix: str) -> Callable[[str], str | None]:
-    """Make the `match_path` of an API whose paths are *prefix* and all below it, in exactly this case."""
+    """Return the `match_path` of an API that has *prefix* and all paths below it, case-sensitive."""
     first = segments(prefix)
 
     def match_path(path: str) -> str | None:
@@ -44,5 +44,5 @@ def paths_below(prefix: str) -> Callable[[str], str | None]:
 
 
 def integral(value: object) -> object:
-    """*value*, as an int if it is a number without a fraction: JSON makes no difference between 25.0 and 25."""
+    """Return *value* as an int if it is a float without a fraction: in JSON 25.0 and 25 are the same number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""A connection test's report as JSON and as a sentence, with the settings in the words of the API that asked."""
+"""Present a connection test's report as JSON and as a sentence, with each API's names of the settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ _STAGE_NAMES: Mapping[ProbeStage, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """An API's words: its name of each setting it has, and its spelling of their values.
+    """An API's names of the settings that it has, and its spelling of their values.
 
-    `elsewhere` says of a setting that it has no field for where else that is changed, in a sentence.
+    `elsewhere` has sentences for settings without a field in this API: where to change them instead.
     """
 
     fields: Mapping[Setting, str]
@@ -40,11 +40,11 @@ class Vocabulary:
     hints: Mapping[Setting, str] = field(default_factory=dict)
 
     def name_of(self, setting: Setting | None) -> str | None:
-        """The name of *setting* here: a field of this API, or what whoever runs the service sets."""
+        """Return the field of *setting* in this API, or the name of the service's own setting."""
         return None if setting is None else self.fields.get(setting) or SERVICE_SETTINGS.get(setting)
 
     def changes(self, failure: ProbeFailure) -> list[schema.ChangeShown]:
-        """What to change, as far as this API can say it; a field is named once."""
+        """Return what to change, as far as this API has fields for it; each field appears once."""
         found: dict[str, schema.ChangeShown] = {}
         for change in failure.changes:
             if name := self.name_of(change.setting):
@@ -53,7 +53,7 @@ class Vocabulary:
         return list(found.values())
 
     def steps(self, failure: ProbeFailure) -> list[str]:
-        """What to do, as far as it can be done here; what cannot is replaced by where it can."""
+        """Return what to do; steps on settings without a field here are replaced by where to change them."""
         return list(dict.fromkeys(self._step(step) for step in failure.steps))
 
     def _step(self, step: str | SettingStep) -> str:
@@ -66,7 +66,7 @@ class Vocabulary:
 
 
 def failure_sentence(failure: ProbeFailure, words: Vocabulary) -> str:
-    """What error messages have room for: the stage, why, what the server replied, what to do and to change."""
+    """Return a failure as an error message: the stage, the cause, the server's reply, what to do and to change."""
     parts = [f"{_STAGE_NAMES[failure.stage]} failed: {failure.explanation}"]
     if failure.reply:
         parts.append(f"The server replied: {failure.reply.summary.rstrip('.')}.")
@@ -82,12 +82,12 @@ def _advice(change: schema.ChangeShown) -> str:
 
 
 def report_json(report: ProbeReport, words: Vocabulary) -> str:
-    """*report* as one JSON object."""
+    """Return *report* as one JSON object."""
     return _report_model(report, words).model_dump_json(by_alias=True, exclude_none=True)
 
 
 def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
-    """*report* as what an answer's body can hold."""
+    """Return *report* as members of a response's body."""
     return _report_model(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -11,7 +11,7 @@ from mailsettings.domain import connection_test
 from mailsettings.web.openapi import Count, Int32, Int64
 
 Absent = SkipJsonSchema[None]
-"""What has no value is left out of the JSON, so the documents know no null."""
+"""Members without a value are left out of the JSON, so the documents have no null."""
 _Milliseconds = Annotated[Count, Field(description="How long it took.")]
 
 

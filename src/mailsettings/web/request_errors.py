@@ -1,17 +1,17 @@
-"""Requests that are refused for what they are as HTTP, before or beside any rule of the domain.
+"""Errors of requests on the level of HTTP, apart from the rules of the domain.
 
 RequestError
 ├── SeveralCredentials      more than one Authorization header (RFC 6750 3.1)
-├── IncompleteBody            the connection ended before it did
+├── IncompleteBody            the connection ended before the body
 ├── BodyTooLarge
-├── HostNotAllowed               no Host header, several, or one that is not ours
-├── MalformedBody             not the JSON we take
+├── HostNotAllowed               no Host header, several, or a foreign name
+├── MalformedBody             not valid or ambiguous JSON
 ├── MethodNotAllowed
 ├── PathNotFound
 ├── ParameterInvalid
 ├── ParameterMissing
-├── ConnectionTestFailed                a connection test, made as asked
-├── TooManyRequests           of one principal at once
+├── ConnectionTestFailed                a connection test that ran and failed
+├── TooManyRequests           concurrent requests of one principal
 ├── UnsupportedContentCoding  a compressed body
 ├── UnsupportedContentType
 └── UnsupportedVersion        of an API that has versions
@@ -22,13 +22,13 @@ from types import MappingProxyType
 
 
 class RequestError(Exception):
-    """Base; `str()` is one sentence that repeats nothing of the request, `headers` go with the answer."""
+    """Base class; `str()` is one sentence without any part of the request, `headers` belong to the response."""
 
     headers: Mapping[str, str] = MappingProxyType({})
 
 
 class SeveralCredentials(RequestError):
-    """It is not said which of several credentials is meant."""
+    """The request has several credentials."""
 
     headers = MappingProxyType({"WWW-Authenticate": 'Bearer error="invalid_request"'})
 
@@ -37,61 +37,61 @@ class SeveralCredentials(RequestError):
 
 
 class IncompleteBody(RequestError):
-    """The client has gone, or was cut off, before all of its body was here; nobody reads this answer."""
+    """The connection ended before the whole body arrived; no client reads this response."""
 
     def __init__(self) -> None:
-        super().__init__("The body did not arrive.")
+        super().__init__("The body is incomplete.")
 
 
 class BodyTooLarge(RequestError):
-    """The body is longer than we read."""
+    """The body is longer than the limit."""
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The body must not be longer than {limit} bytes.")
 
 
 class HostNotAllowed(RequestError):
-    """It is not said, or not clearly, that this request is for us."""
+    """The Host header does not name this service."""
 
 
 class MalformedBody(RequestError):
-    """The body is not JSON, or JSON of which two readers could make different things."""
+    """The body is not JSON, or it is JSON that parsers interpret differently."""
 
 
 class MethodNotAllowed(RequestError):
     """The path exists, the method does not."""
 
     def __init__(self, allowed: str) -> None:
-        super().__init__(f"Only {allowed} can be used here.")
+        super().__init__(f"This path supports only {allowed}.")
         self.headers = {"Allow": allowed}
 
 
 class PathNotFound(RequestError):
-    """Nothing answers on this path."""
+    """The path does not exist."""
 
     def __init__(self) -> None:
-        super().__init__("There is nothing at this path.")
+        super().__init__("This path does not exist.")
 
 
 class ParameterInvalid(RequestError):
-    """A named part of the request has a value that is not taken."""
+    """A named part of the request has an invalid value."""
 
 
 class ParameterMissing(RequestError):
-    """A named part of the request has to be there and is not."""
+    """A required part of the request is missing."""
 
 
 class ConnectionTestFailed(RequestError):
-    """The connection test was made and did not succeed."""
+    """The connection test ran and failed."""
 
 
 class TooManyRequests(RequestError):
-    """As many requests of the same principal as are let in are being answered already."""
+    """The principal has as many requests in progress as the limit allows."""
 
     headers = MappingProxyType({"Retry-After": "1"})
 
     def __init__(self) -> None:
-        super().__init__("Too many requests of yours are being answered. Try again in 1 second.")
+        super().__init__("You have too many requests in progress. Try again in 1 second.")
 
 
 class UnsupportedContentCoding(RequestError):
@@ -104,14 +104,14 @@ class UnsupportedContentCoding(RequestError):
 
 
 class UnsupportedContentType(RequestError):
-    """The body is declared to be something that we do not read."""
+    """The media type of the body is not supported."""
 
     def __init__(self, what: str = "JSON", media_type: str = "application/json") -> None:
         super().__init__(f"Send the body as {what}, with the header Content-Type: {media_type}.")
 
 
 class UnsupportedVersion(RequestError):
-    """The caller asks for a version of the API that there is not."""
+    """The request asks for an unknown version of the API."""
 
     def __init__(self) -> None:
         super().__init__("This version of the API is not supported; use 1.0.")

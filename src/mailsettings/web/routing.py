@@ -1,4 +1,4 @@
-"""Routes that ask for the permission first, then read a bounded, strict body, then hand over to FastAPI."""
+"""Routes that check the permission first, then read a bounded body strictly, then call FastAPI."""
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Coroutine
@@ -37,10 +37,10 @@ RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def requires_permission(permission: Permission) -> Callable[[Endpoint], Endpoint]:
-    """Mark a path operation: only principals with *permission* get as far as having their body read."""
+    """Mark a path operation: it reads bodies only of principals with *permission*."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
-        endpoint.permission = permission  # type: ignore[attr-defined]  # functions take attributes
+        endpoint.permission = permission  # type: ignore[attr-defined]  # functions allow attributes
         return endpoint
 
     return mark
@@ -49,8 +49,8 @@ def requires_permission(permission: Permission) -> Callable[[Endpoint], Endpoint
 class HeadRoute(APIRoute):
     """A route that answers HEAD wherever it answers GET (RFC 9110 9.1).
 
-    The endpoint runs as for GET, so that status and headers are the same; the server leaves out the body. HEAD
-    stays out of `methods`, from which FastAPI would document it as an operation of its own.
+    The endpoint runs as for GET, so status and headers are the same; the server leaves out the body. HEAD is not
+    in `methods`, from which FastAPI would document it as a separate operation.
     """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -66,16 +66,16 @@ class HeadRoute(APIRoute):
 
 
 class StrictRoute(HeadRoute):
-    """A route whose order of questions is: may you, can I read it, is it valid."""
+    """A route that checks the permission, then the form of the body, then its content."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Leave a path that another route spells out to that route, whatever the method (OpenAPI 3.1, 4.8.8)."""
+        """Give way to a route without parameters for the same path, for all methods (OpenAPI 3.1, 4.8.8)."""
         if self.param_convertors and scope["path"] in scope["app"].state.concrete_paths:
             return Match.NONE, {}
         return super().matches(scope)
 
     def get_route_handler(self) -> RouteHandler:
-        """FastAPI's seam for exactly this: a handler around its own."""
+        """Wrap FastAPI's own handler, as its documentation of custom routes describes."""
         handle = super().get_route_handler()
         permission: Permission | None = getattr(self.endpoint, "permission", None)
         reads_body = self.body_field is not None
@@ -117,19 +117,19 @@ class _ReadRequest(Request):
         super().__init__(request.scope, _replay(body))
         self.scope[BODY_SCOPE_KEY] = body
         self._parsed = None if members is None or not body else strict_json.parse(body, members)
-        if ascii_lower(_media_type(request)) == _TEXT_JSON:  # which FastAPI would hand on unread
+        if ascii_lower(_media_type(request)) == _TEXT_JSON:  # FastAPI would not parse it
             self._headers = MutableHeaders(raw=list(request.headers.raw))
             self._headers["content-type"] = "application/json"
 
     async def json(self) -> Any:
-        """What our strict reader made of the body."""
+        """Return the value from the strict parser."""
         return self._parsed
 
 
 async def _read_bounded(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
-        raise BodyTooLarge(MAX_BODY_BYTES)  # before a client that expects 100 (Continue) is told to send it
+        raise BodyTooLarge(MAX_BODY_BYTES)  # before a client that expects 100 (Continue) sends it
     body = bytearray()
     try:
         async for chunk in request.stream():
@@ -149,7 +149,7 @@ def _replay(body: bytes) -> Receive:
 
 
 def _has_body(request: Request) -> bool:
-    """RFC 9112 6: a request without either header has none."""
+    """Return whether the request has a body: either header announces one (RFC 9112 6)."""
     return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
 
 
@@ -173,6 +173,6 @@ def _require_form(request: Request) -> None:
 
 
 def _media_type(request: Request) -> str:
-    """What the body is said to be; of two headers that differ, both, which is nothing that we read."""
+    """Return the declared media type; two different headers are joined, which matches no supported type."""
     types = (line.partition(";")[0].strip() for line in request.headers.getlist("content-type"))
     return ", ".join(dict.fromkeys(types))

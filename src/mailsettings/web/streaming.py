@@ -1,4 +1,4 @@
-"""Answers that are too long to be sent at once: in pieces, each sent when the client has taken the one before."""
+"""Send long responses in chunks, each when the client has read the chunk before."""
 
 import logging
 from collections.abc import AsyncGenerator, Mapping
@@ -12,20 +12,20 @@ from starlette.types import Receive, Scope, Send
 from mailsettings.domain.errors import MailSettingsError
 
 CHUNK_BYTES = 32 * 1024
-"""Bytes of a shared body that are sent at once."""
+"""Bytes of each chunk of a shared body."""
 
 _log = logging.getLogger("mailsettings.pieces")
 
 
 class Chunk(NamedTuple):
-    """Some of a body, and whether more of it follows."""
+    """A part of a body, and whether more of it follows."""
 
     body: bytes
     more: bool
 
 
 async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]) -> Response:
-    """The answer, whole if it is a single piece. Raises what the first one does: then nothing is sent yet."""
+    """Return a response from *pieces*; an error in the first of them is raised before anything is sent."""
     first = await anext(chunks)
     if not first.more:
         return Response(first.body, media_type=media_type, headers=headers)
@@ -33,7 +33,7 @@ async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapp
 
 
 class SharedBodyResponse(Response):
-    """A body that all answers share, sent in chunks: a slow client costs no more than one of them."""
+    """A body that all responses share, sent in chunks: a slow client costs the memory of one chunk."""
 
     def __init__(self, body: bytes, media_type: str, headers: Mapping[str, str] | None = None) -> None:
         self.status_code = 200
@@ -42,8 +42,8 @@ class SharedBodyResponse(Response):
         self.body = body
         self.init_headers(headers)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # as ASGI has it
-        """Send it as fast as it is taken."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the ASGI signature
+        """Send the body as fast as the client reads."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         for begin in range(0, max(1, len(self.body)), CHUNK_BYTES):
             end = begin + CHUNK_BYTES
@@ -52,7 +52,10 @@ class SharedBodyResponse(Response):
 
 
 class _StreamedResponse(Response):
-    """Starlette's own for this would break off a reading of the database when the client goes away."""
+    """A body that is produced chunk by chunk.
+
+    Starlette's StreamingResponse would cancel a read of the database when the client disconnects.
+    """
 
     def __init__(
         self, first: Chunk, rest: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]
@@ -64,26 +67,26 @@ class _StreamedResponse(Response):
         self._chunks = _chained([first], rest)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send them all, as fast as they are taken."""
+        """Send all chunks, as fast as the client reads."""
         client = Request(scope, receive)
-        head = scope["method"] == "HEAD"  # whose body the server leaves out, so that one piece is enough
+        head = scope["method"] == "HEAD"  # the server leaves out the body, so one chunk is enough
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         try:
             async with aclosing(self._chunks) as chunks:
                 async for chunk in chunks:
-                    # Waits while the client has not taken enough of what was sent before.
+                    # Waits until the client has read enough of the earlier chunks.
                     await send(
                         {"type": "http.response.body", "body": chunk.body, "more_body": chunk.more and not head}
                     )
                     if head or await client.is_disconnected():
                         return
         except MailSettingsError as error:
-            # The status has been sent. That the body does not end as it should is all that can be told.
-            _log.warning("An answer breaks off: %s", type(error).__name__)
+            # The status has been sent, so only the missing end of the body can report the error (RFC 9112 8).
+            _log.warning("A response ends early: %s", type(error).__name__)
 
 
 async def _chained(first: list[Chunk], rest: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
-    """One by one, and none kept: each may be a long one, of each of many clients that are slow."""
+    """Yield *first*, then *rest*, and keep no chunk: many slow clients would hold a long chunk each."""
     yield first.pop()
     async with aclosing(rest):
         async for chunk in rest:

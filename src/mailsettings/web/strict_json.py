@@ -1,7 +1,7 @@
-"""JSON that can mean only one thing (RFC 8259 with RFC 7493's demands), bounded in depth.
+"""Parse unambiguous JSON (RFC 8259 within the limits of RFC 7493) of bounded depth.
 
-Python's own reader takes duplicate keys, NaN, numbers beyond all bounds and lone surrogates; each of them has
-turned into a wrong value, or into an answer that cannot be sent, somewhere further in.
+Python's own parser accepts duplicate keys, NaN, infinite numbers and lone surrogates. Further in, each of them
+leads to a wrong value or to a response that cannot be encoded.
 """
 
 import json
@@ -17,9 +17,9 @@ MAX_DEPTH = 16
 
 
 def parse(body: bytes, members: Collection[str] = ()) -> object:
-    """The value in *body*, whose byte order mark is ignored (RFC 8259 8.1). Raises `MalformedBody`.
+    """Return the value in *body*; a byte order mark is ignored (RFC 8259 8.1). Raises `MalformedBody`.
 
-    Its sentence names the member if each part of its path is one of *members*, in any case, and repeats no value.
+    The error names the member if all parts of its path are in *members*, in any case, and never repeats a value.
     """
     try:
         value = json.loads(
@@ -42,7 +42,7 @@ def parse(body: bytes, members: Collection[str] = ()) -> object:
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise MalformedBody("The body has an object with a member that appears twice.")
+        raise MalformedBody("An object in the body has the same member twice.")
     return members
 
 
@@ -58,7 +58,7 @@ def _finite_number(digits: str) -> float:
 
 
 def _texts(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Every string below *value*, keys included, with the path of the member it belongs to."""
+    """Yield every string in *value*, keys included, with the path of its member."""
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict | list):

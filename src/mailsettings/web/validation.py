@@ -41,7 +41,7 @@ _SENTENCES: Mapping[str, str] = {
 
 
 def request_error(invalid: RequestValidationError) -> RequestError:
-    """All findings as one refusal, a sentence for each; it is about missing members if all of them are."""
+    """Return all findings as one error with a sentence each: `ParameterMissing` if all are missing members."""
     findings = invalid.errors()
     message = " ".join(dict.fromkeys(map(_sentence, findings)))
     kind = ParameterMissing if all(finding["type"] in _MISSING for finding in findings) else ParameterInvalid
@@ -49,7 +49,7 @@ def request_error(invalid: RequestValidationError) -> RequestError:
 
 
 def member_names(model: Any) -> Collection[str]:
-    """The names on the wire of all members of *model* and of the models in it, in lower case."""
+    """Return the JSON names of all members of *model* and of nested models, in lower case."""
     return frozenset(ascii_lower(name) for name in _names(model))
 
 
@@ -73,12 +73,12 @@ def _sentence(finding: Mapping[str, Any]) -> str:
 
 
 def _discriminator(context: Mapping[str, Any]) -> str:
-    """The member that tells union variants apart, by its name on the wire: pydantic has "'a_b' | 'aB'"."""
+    """Return the JSON name of a union's discriminator: pydantic has "'a_b' | 'aB'"."""
     return str(context.get("discriminator", "")).rpartition(" ")[2].strip("'")
 
 
 def _member(location: tuple[Any, ...], discriminator: str) -> str:
-    """The path of a member as the caller wrote it: without "body", and without pydantic's union tags."""
+    """Return the path of a member in the request: without "body" and pydantic's union tags."""
     parts = [part for part in location[1:] if isinstance(part, str) and not part.isupper()]
     return ".".join([*parts, discriminator] if discriminator else parts) or "The body"
 
@@ -86,7 +86,7 @@ def _member(location: tuple[Any, ...], discriminator: str) -> str:
 def _validator(check: Callable[[str], object]) -> AfterValidator:
     def validate(text: str | None) -> str | None:
         try:
-            if text:  # whether a member may be missing or empty is the API's own rule
+            if text:  # each API decides itself whether a member may be missing or empty
                 check(text)
         except InvalidSetting as refused:
             raise ValueError(refused.problem) from None

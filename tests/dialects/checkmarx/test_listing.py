@@ -226,7 +226,7 @@ async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_en
     sent, _ = await answer(store)
 
     assert [message["more_body"] for message in sent[1:]] == [True, True]
-    assert "An answer breaks off: StoreUnavailable" in caplog.messages
+    assert "A response ends early: StoreUnavailable" in caplog.messages
 
 
 @pytest.mark.parametrize("messages", [2, 3])
