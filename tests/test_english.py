@@ -185,7 +185,6 @@ src/mailsettings/domain/setting.py
 src/mailsettings/domain/certificates.py
 src/mailsettings/domain/monitoring.py
 
-src/mailsettings/logs.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py
@@ -315,34 +314,8 @@ src/mailsettings/use_cases/monitoring_status.py
 src/mailsettings/use_cases/watch_ports.py
 src/mailsettings/use_cases/monitoring_status.py
 
-src/mailsettings/web/__init__.py
-src/mailsettings/server/response.py
-src/mailsettings/server/capacity.py
-src/mailsettings/server/certificate.py
-src/mailsettings/web/negotiation.py
-src/mailsettings/server/connection.py
-src/mailsettings/web/dialect.py
-src/mailsettings/web/openapi.py
-src/mailsettings/web/errors.py
-src/mailsettings/web/exchange.py
-src/mailsettings/web/hosts.py
-src/mailsettings/web/idempotency.py
-src/mailsettings/server/listener.py
-src/mailsettings/server/server.py
-src/mailsettings/web/streaming.py
-src/mailsettings/web/auth.py
-src/mailsettings/web/request_errors.py
-src/mailsettings/web/report.py
-src/mailsettings/web/report_schema.py
-src/mailsettings/web/report_schema.py
-src/mailsettings/web/routing.py
 src/mailsettings/server/server.py
 src/mailsettings/server/capacity.py
-src/mailsettings/web/normalization.py
-src/mailsettings/web/strict_json.py
-src/mailsettings/server/request.py
-src/mailsettings/server/request.py
-src/mailsettings/server/workers.py
 
 src/mailsettings/webhook/sender.py
 src/mailsettings/webhook/sender.py

@@ -23,8 +23,8 @@ def configure(style: _Style, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler(style, sys.stderr)]
     root.setLevel(level.upper())
-    # These libraries log every step, and the last three whole addresses and what is written to the database. The
-    # program logs itself what matters of that.
+    # These libraries log every step, and the last three also whole addresses and the content of database rows. The
+    # program itself logs the events that matter.
     for name in ("alembic", "msal", "aiosqlite", "httpcore", "httpx"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
@@ -51,23 +51,19 @@ WARNING_INTERVAL_SECONDS = 10
 
 
 class RateLimitedLog:
-    """Logs a warning at once, then at most one in `PAUSE_SECONDS`, which counts the suppressed ones."""
+    """Logs a warning at once, then at most one per `WARNING_INTERVAL_SECONDS`, with a count of the others."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
         self._last = float("-inf")
-        self._skipped_until = 0
+        self._suppressed = 0
 
     def warning(self, message: str, *arguments: object) -> None:
         """Log *message*, or count it as suppressed."""
         now = time.monotonic()
         if now - self._last < WARNING_INTERVAL_SECONDS:
-            self._skipped_until += 1
+            self._suppressed += 1
             return
-        more = (
-            f" Suppressed {self._skipped_until} more such warnings since the last one."
-            if self._skipped_until
-            else ""
-        )
+        more = f" Suppressed {self._suppressed} such warnings since the previous line." if self._suppressed else ""
         self._log.warning(message + more, *arguments)
-        self._last, self._skipped_until = now, 0
+        self._last, self._suppressed = now, 0

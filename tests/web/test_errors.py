@@ -144,13 +144,16 @@ CASES: dict[str, tuple[Callable[[], Exception], int, dict[str, str], dict[str, s
     "the framework's": (
         lambda: HTTPException(418),
         400,
-        {"word": "bad", "says": "The request cannot be read."},
+        {"word": "bad", "says": "The request is malformed."},
         {},
     ),
     "a bug": (
         lambda: ValueError("secret"),
         500,
-        {"word": "ours", "says": "Something went wrong on our side."},
+        {
+            "word": "ours",
+            "says": "The service failed unexpectedly. Its log has the cause under this response's X-Request-ID.",
+        },
         {},
     ),
 }

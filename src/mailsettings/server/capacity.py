@@ -18,7 +18,7 @@ MAX_BYTES_IN_FLIGHT = 64 * 1024 * 1024
 """Bytes of requests without a response yet, and of responses that clients have not read. One byte of a request
 takes up to 2.5 bytes of memory (`benchmarks/attacks.py`)."""
 MAX_UNAUTHENTICATED_REQUESTS = 256
-"""Concurrent requests whose callers have not shown a valid access token, or need none."""
+"""Concurrent requests of callers that have not shown a valid access token, or need none."""
 RESERVE_DIVISOR = 8
 """One in this many connections, requests and bytes is reserved for addresses that have authenticated."""
 MAX_KNOWN_ADDRESSES = 10_000
@@ -30,7 +30,7 @@ Networks = Collection[IPv4Network | IPv6Network]
 
 @dataclass(frozen=True, slots=True)
 class CapacityLimits:
-    """The limits that are configurable, and the trusted proxies, whose clients share one address."""
+    """The configurable limit of connections, and the trusted proxies, each of which speaks for many clients."""
 
     max_connections: int = 2048
     trusted_proxies: Networks = ()

@@ -18,7 +18,7 @@ def reloading_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     """Return a context that presents the current content of the two files. Raises `CertificateUnusable`.
 
     Each TLS ClientHello checks the files with two system calls. The connection then continues with the newest
-    usable context in place of this one. An unusable pair of files is logged once, and the pair before it stays.
+    usable context in place of the first. An unusable pair of files is logged once, and the pair before it stays.
     """
     shown = _CurrentContext(certificate, key)
 

@@ -78,7 +78,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._received = 0  # bytes since the last message or head ended
         self._refusal = 400
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Start the time limit of the first request."""
         super().connection_made(transport)
         self.is_made = True
@@ -203,10 +203,10 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_message_complete()
 
     def shutdown(self) -> None:
-        """Close after the current response; give a client that sends or reads `CLOSE_TIMEOUT_SECONDS` to finish."""
+        """Close after the current response; a client that sends or reads gets `CLOSE_TIMEOUT_SECONDS`."""
         super().shutdown()
         if self.transport.is_closing():
-            # TLS would wait for the close_notify of the client, and for the client to read what was sent.
+            # TLS would wait for the close_notify of the client, and for the client to read all sent bytes.
             self.loop.call_later(CLOSE_TIMEOUT_SECONDS, self.transport.abort)
         elif self._deadline is not None:
             self._cancel_timeout()

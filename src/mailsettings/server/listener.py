@@ -15,7 +15,7 @@ from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
 from mailsettings.server.response import plain_text_response
 
 MAX_REJECTED_CONNECTIONS = 64
-"""Concurrent rejected connections that get a 503; further ones are closed without a response."""
+"""Concurrent rejected connections that get a 503; beyond that, connections are closed without a response."""
 REJECTION_TIMEOUT_SECONDS = 1
 
 _log = RateLimitedLog(logging.getLogger("mailsettings.connection"))

@@ -1,7 +1,7 @@
 """The server of one process: uvicorn's, with limits for TLS and open files, and a bounded shutdown.
 
 On a signal it reports that it is not ready, and keeps serving for as long as a load balancer needs to notice.
-Then it accepts no more requests, and running ones get the grace time. Requests that are not done by then are
+Then it accepts no more requests, and running requests get the grace time. Requests that are not done by then are
 cut off without a response: whether they took effect is unknown.
 """
 
@@ -159,7 +159,7 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more requests, and wait for running ones within the grace time."""
+        """Accept no more requests, and wait for running requests within the grace time."""
         over = asyncio.get_running_loop().call_later(self._shutdown_timeouts.grace, self._cut_off)
         self._listener.close()
         await super().shutdown(sockets)

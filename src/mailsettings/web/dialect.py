@@ -25,11 +25,11 @@ from mailsettings.web.hosts import HostMiddleware
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
-    """All that an API is built upon.
+    """The use cases and the settings that every API needs.
 
-    `json_web_keys` are what our tokens are verified with (RFC 7517), `issuer` is who they say they are from.
-    `client_secret` is what OAuth2 clients must show where users log in, None for anything; `allowed_hosts` are
-    the names that we answer under, none for any.
+    `json_web_keys` verify the access tokens of this service (RFC 7517), and `issuer` is the claim `iss` in them.
+    `client_secret` is required of OAuth2 clients at the login of users; None accepts any. `allowed_hosts` are the
+    names of this service; an empty collection allows any.
     """
 
     mail_servers: ManageMailServers
@@ -48,19 +48,19 @@ class UseCases:
 
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
-"""FastAPI's own would be asked about each request, and its logs hold what validation refused."""
+"""Turns off FastAPI's own telemetry: it costs time in each request, and its logs contain rejected input."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """One vendor's API.
 
-    `match_path` gives a request's path as this API's routes spell it, or None when it is not for this API.
-    `grants` are the vendor's names for permissions, `token_claims` what its clients decode from a token,
-    `token_path` where a token is to be had, if here; like `public_paths` it needs none. `request_id_header` is
-    what the vendor calls the id of a request, beside our X-Request-ID. `host_exempt_path` takes any Host header.
-    `single_server_name` is the command line's name of an API that shows the default mail server alone.
-    `tags` describe the groups of operations in the documents.
+    `match_path` returns a request's path in the spelling of this API's routes, or None for paths of other APIs.
+    `grants` are the vendor's names for permissions, and `token_claims` the claims that its clients decode.
+    `token_path` is the token endpoint, if this API has one. It needs no access token, nor do `public_paths`.
+    `request_id_header` is the vendor's name for the id of a request, in addition to X-Request-ID.
+    `host_exempt_path` accepts any Host header. `single_server_name` is the command line's name of an API that has
+    only the default mail server. `tags` describe the groups of operations in the documents.
     """
 
     name: str
@@ -79,7 +79,7 @@ class Dialect:
     single_server_name: str | None = None
 
     def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
-        """This API as an application of its own, so that every answer of it has its error shape."""
+        """Return this API as a separate application, so that all its responses have its own error shape."""
         public_paths = {*self.public_paths, *([self.token_path] if self.token_path else [])}
         errors = replace(self.errors, grants=self.grants)
 
@@ -99,7 +99,7 @@ class Dialect:
             telemetry=telemetry,
         )
         app.state.use_cases = use_cases
-        # Their routes as they are: FastAPI's include_router looks each of them up anew for every request.
+        # Added directly: the routes of FastAPI's include_router are looked up again for every request.
         for router in self.routers:
             app.router.routes.extend(router.routes)
         paths = (route.path for route in app.routes if isinstance(route, Route))
@@ -109,6 +109,6 @@ class Dialect:
 
 
 def use_cases(request: Request) -> UseCases:
-    """What the API that *request* came in by is built upon."""
+    """Return the use cases of the API that received *request*."""
     found: UseCases = request.app.state.use_cases
     return found

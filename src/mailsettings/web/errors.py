@@ -1,4 +1,4 @@
-"""From errors to answers: one table of statuses, and each API with its codes, body and names of the settings."""
+"""Turn errors into responses: one table of statuses, and each API's codes, body and names of the settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 STATUSES: Mapping[type[Exception], int] = {
     errors.NotAuthenticated: 401,
     errors.LoginRefused: 401,
-    # Not 401, which was seen on a vendor's live service: clients then log in again, in vain.
+    # A vendor's live service responds with 401, but then clients log in again, in vain (RFC 9110 15.5.4).
     errors.PermissionDenied: 403,
     errors.InvalidSetting: 400,
     errors.NotFound: 404,
@@ -69,7 +69,7 @@ STATUSES: Mapping[type[Exception], int] = {
     request_errors.UnsupportedVersion: 400,
     Exception: 500,
 }
-"""The status of each error in every API that has no answer of its own for it (RFC 9110 15)."""
+"""The status of each error (RFC 9110 15); an API can override it."""
 
 _WEAK_TAG = (
     "The entity tag in If-Match is weak (W/), and If-Match needs a strong one (RFC 9110 13.1.1). The settings are "
@@ -88,12 +88,11 @@ class ErrorResponse:
 
 @dataclass(frozen=True, slots=True)
 class ErrorStyle:
-    """How one API says what went wrong.
+    """The form of the errors of one API.
 
-    `codes` are the API's names of the statuses in `STATUSES`, and `answers` the errors that it answers otherwise;
-    of an error's classes the most specific row of both tables counts. `grants` are the API's names for
-    permissions, so that a 403 names what an administrator can give. `special` are the styles of paths that have
-    their own.
+    `codes` are the API's names of the statuses in `STATUSES`, and `answers` override both for some errors. The most
+    specific class of an error in either table counts. `grants` are the API's names for permissions, so that a 403
+    names a permission that an administrator can grant. `path_styles` are the styles of single paths.
     """
 
     body: Callable[[ErrorResponse, str], Mapping[str, object]]
@@ -105,7 +104,7 @@ class ErrorStyle:
     path_styles: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
 
     def at(self, path: str) -> "ErrorStyle":
-        """The style of the errors at *path*, as the routes spell it."""
+        """Return the style of the errors at *path*, in the spelling of the routes."""
         return self.path_styles.get(path, self)
 
     def answer_to(self, kind: type[Exception]) -> ErrorResponse:
@@ -114,7 +113,7 @@ class ErrorStyle:
         return self.answers.get(known) or ErrorResponse(STATUSES[known], self.codes.get(STATUSES[known], ""))
 
     def response(self, error: Exception) -> Response:
-        """Return the whole answer to *error*, in this API's shape."""
+        """Return the response to *error* in this API's shape."""
         answer = self.answer_to(type(error))
         return JSONResponse(
             self.body(answer, self._message(error)),
@@ -124,7 +123,7 @@ class ErrorStyle:
         )
 
     def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
-        """A connection test that failed: a refusal like any other, with the report beside its message."""
+        """Return the response to a failed connection test: an error message together with the report."""
         answer = self.answer_to(ConnectionTestFailed)
         body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
         return JSONResponse(body, answer.status, _NO_STORE, self.media_type)
@@ -138,14 +137,14 @@ class ErrorStyle:
             return _WEAK_TAG
         if isinstance(error, MailSettingsError | RequestError):
             return str(error)
-        return "Something went wrong on our side."
+        return "The service failed unexpectedly. Its log has the cause under this response's X-Request-ID."
 
     def _lacking(self, denied: PermissionDenied) -> str:
         names = [name for name, allowed in self.grants.items() if denied.permission in allowed]
         return f"This needs the permission {' or '.join(names)}." if names else str(denied)
 
     def install(self, app: FastAPI) -> None:
-        """Answer every error that leaves a route or the router of *app* in this style."""
+        """Render every error of the routes and the router of *app* in this style."""
 
         async def render(request: Request, error: Exception) -> Response:
             return self.at(request.scope["path"]).response(_as_own_error(request, error))
@@ -155,7 +154,7 @@ class ErrorStyle:
 
 
 def _as_own_error(request: Request, error: Exception) -> Exception:
-    """FastAPI's and Starlette's own errors as ours; FastAPI's would repeat the request's values."""
+    """Translate errors of FastAPI and Starlette; FastAPI's own responses would repeat values of the request."""
     match error:
         case RequestValidationError():
             return request_error(error)
@@ -164,7 +163,7 @@ def _as_own_error(request: Request, error: Exception) -> Exception:
         case HTTPException(status_code=405):
             return MethodNotAllowed(", ".join(_allowed_methods(request)))
         case HTTPException():
-            return ParameterInvalid("The request cannot be read.")
+            return ParameterInvalid("The request is malformed.")
         case _:
             return error
 
@@ -182,7 +181,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 def _headers(error: Exception, answer: ErrorResponse) -> dict[str, str]:
-    """The headers that RFC 6750 and RFC 9110 want beside the body."""
+    """Return the headers that RFC 6750 3 and RFC 9110 require for *error*."""
     if isinstance(error, NotAuthenticated):
         return {"WWW-Authenticate": 'Bearer error="invalid_token"' if error.presented else "Bearer"}
     if isinstance(error, PermissionDenied):

@@ -52,7 +52,7 @@ def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKe
 
 
 IdempotencyHeader = Annotated[IdempotencyKey | None, Depends(_idempotency_key)]
-"""A dependency of each operation whose repetition has another effect. Raises `ParameterInvalid`."""
+"""A dependency of operations that are not idempotent by themselves. Raises `ParameterInvalid`."""
 
 
 def mark_replayed(request: Request, answer: Response) -> None:

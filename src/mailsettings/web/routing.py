@@ -111,7 +111,7 @@ async def _require_permission(request: Request, permission: Permission) -> None:
 
 
 class _ReadRequest(Request):
-    """A request whose body has been read, and parsed where it is JSON with *members*."""
+    """A request with a body that has been read, and parsed if it is JSON with *members*."""
 
     def __init__(self, request: Request, body: bytes, members: Collection[str] | None) -> None:
         super().__init__(request.scope, _replay(body))
