@@ -131,7 +131,7 @@ def test_a_client_that_takes_nothing_of_short_answers_is_hung_up_on(small: tuple
     server, _ = small
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
     with under_attack(server.address, Attack(request * 20, 1), from_one) as (connection,):
-        eventually(lambda: "does not take its answer" in server.output.read_text())
+        eventually(lambda: "does not read its response" in server.output.read_text())
 
         assert len(everything(connection)) < 20 * 58_000
 
