@@ -91,8 +91,8 @@ class ErrorStyle:
     """The form of the errors of one API.
 
     `codes` are the API's names of the statuses in `STATUSES`, and `answers` override both for some errors. The
-    most specific class of an error in either table counts. `grants` are the API's names for permissions, so that a 403
-    names a permission that an administrator can grant. `path_styles` are the styles of single paths.
+    most specific class of an error in either table counts. `grants` are the API's names for permissions, so that a
+    403 names a permission that an administrator can grant. `path_styles` are the styles of single paths.
     """
 
     body: Callable[[ErrorResponse, str], Mapping[str, object]]

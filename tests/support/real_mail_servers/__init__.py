@@ -1,6 +1,6 @@
-"""How each real mail server is set up, and what a connection test has to say of it.
+"""How each real mail server is set up, and what a connection test must report about it.
 
-The configurations are written for these tests; the expected codes follow from what the server is told to do.
+The configurations are written for these tests; the expected codes follow from the configuration.
 """
 
 from support.real_mail_servers import dovecot, exim, opensmtpd, postfix, sendmail
