@@ -98,7 +98,7 @@ async def test_an_unexpected_error_ends_in_a_report_and_the_log(
     def breaks(*_arguments: Any) -> None:
         raise RuntimeError(f"unexpected {canary.secret}")
 
-    monkeypatch.setattr(conversation, "protocol_of", breaks)
+    monkeypatch.setattr(conversation, "identify_protocol", breaks)
     login = PasswordAuthentication(USERNAME, Secret(canary.secret))
     async with scripted_server(says(b"220 mail.example.org")) as server:
         settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, login)

@@ -76,7 +76,7 @@ def test_nothing_is_readable_without_the_passphrase() -> None:
 
     content.assert_nowhere(file)
     passphrase.assert_nowhere(file)
-    with pytest.raises(WrongPassphrase, match="not the one that this backup was made with"):
+    with pytest.raises(WrongPassphrase, match="the backup was made with another one"):
         read(file, PASSPHRASE)
 
 
@@ -200,7 +200,7 @@ def test_a_failing_disk_is_reported_in_one_sentence() -> None:
 
 
 def test_an_endless_line_is_not_collected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_format, "LONGEST_LINE", CHUNK_BYTES // 2)
+    monkeypatch.setattr(file_format, "MAX_LINE_BYTES", CHUNK_BYTES // 2)
 
     with pytest.raises(BackupUnusable):
         read(written(b"y" * 3 * CHUNK_BYTES))

@@ -167,7 +167,7 @@ import asyncio, os, signal
 from contextlib import asynccontextmanager
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.domain.idempotency import Once
+from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.change import Replacement
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
@@ -184,7 +184,7 @@ class Dying(SQLStore):
 
 wanted = Replacement(MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org")))
 keep = ManageMailServers(Dying({url!r}, Sealer(bytes(range(32)))))
-asyncio.run(keep.create(OPERATOR, wanted, Once("key", b"request")))
+asyncio.run(keep.create(OPERATOR, wanted, IdempotencyKey("key", b"request")))
 """
 
 

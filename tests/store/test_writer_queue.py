@@ -71,7 +71,7 @@ async def test_an_error_of_one_writer_does_not_affect_others() -> None:
 
 
 async def test_no_writer_waits_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_queue, "TURN_SECONDS", 0.01)
+    monkeypatch.setattr(writer_queue, "WRITER_QUEUE_TIMEOUT_SECONDS", 0.01)
     waiting = WriterQueue()
     async with waiting.take():
         assert await queued(waiting, 1, set()) == ["0 failed"]

@@ -1,1 +1,1 @@
-"""SQL lives here and nowhere else: tables, transactions, migrations, sealing of secrets, the read cache."""
+"""The only place with SQL: tables, transactions, migrations, encryption of secrets, backups and the read cache."""

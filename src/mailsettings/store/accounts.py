@@ -1,4 +1,4 @@
-"""Accounts as rows, and back."""
+"""Accounts as rows."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,12 +21,12 @@ class SQLAccounts:
         self._connection = connection
 
     async def list(self) -> Sequence[Account]:
-        """All of them, by name."""
+        """Return all accounts by name."""
         rows = await self._connection.execute(select(table).order_by(table.c.name))
         return [_account(row) for row in rows]
 
     async def find(self, name: str) -> Credentials | None:
-        """The account of exactly this name, with its password hash."""
+        """Return the account with exactly this name, with its password hash."""
         rows = await self._connection.execute(select(table).where(table.c.name == name))
         row = rows.one_or_none()
         return None if row is None else Credentials(_account(row), row.password_hash, row.security_stamp)
@@ -48,16 +48,16 @@ class SQLAccounts:
             raise AccountExists(account.name) from None
 
     async def set_password(self, credentials: Credentials) -> None:
-        """Store another password hash, with its stamp. Raises `AccountNotFound`."""
+        """Replace the password hash and its stamp. Raises `AccountNotFound`."""
         changed = {"password_hash": credentials.password_hash, "security_stamp": credentials.stamp}
         await self._change(credentials.account.name, changed)
 
     async def set_grants(self, name: str, grants: Iterable[str]) -> None:
-        """Raises `AccountNotFound`."""
+        """Replace the grants. Raises `AccountNotFound`."""
         await self._change(name, {"grants": _grants(grants)})
 
     async def remove(self, name: str) -> None:
-        """Raises `AccountNotFound`."""
+        """Remove the account. Raises `AccountNotFound`."""
         removed = await self._connection.execute(delete(table).where(table.c.name == name))
         if removed.rowcount == 0:
             raise AccountNotFound(name)

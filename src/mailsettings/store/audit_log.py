@@ -1,4 +1,4 @@
-"""The audit log as rows. Appending is part of the transaction of what it tells of."""
+"""The audit log as rows. An entry is written in the transaction of the change that it records."""
 
 import json
 import secrets
@@ -25,7 +25,7 @@ from mailsettings.store.tables import audit_entries, audit_head, service_keys
 
 KEY_NAME = "audit"
 _BREAK = b"the note was gone"
-"""What an entry follows that has nothing to follow: not the beginning, or a log without any entry would pass."""
+"""The previous hash when the head is missing or invalid. An empty hash would make a log without entries valid."""
 
 
 _LAST = select(
@@ -39,7 +39,7 @@ _LAST = select(
 
 
 class SQLAuditLog:
-    """The log, in one transaction. Writers take turns, so that there is one last entry to follow."""
+    """The log in one transaction. One writer at a time, so each entry has exactly one predecessor."""
 
     def __init__(self, connection: AsyncConnection, keys: SQLServiceKeys) -> None:
         self._connection = connection
@@ -48,9 +48,9 @@ class SQLAuditLog:
         self.appended: list[AuditEntry] = []
 
     async def append(self, record: AuditRecord) -> AuditEntry:
-        """Write *record* as the next entry, which is returned.
+        """Write *record* as the next entry and return it.
 
-        Raises `SecretUnreadable` when the log's key does not open.
+        Raises `SecretUnreadable` for an unreadable audit key.
         """
         chain, last = await self._last()
         entry = chain.entry(last, timestamp(datetime.now(UTC)), record)
@@ -60,11 +60,11 @@ class SQLAuditLog:
         return entry
 
     async def request_hash(self, place: str, request: bytes) -> bytes:
-        """What tells two requests in one *place* apart."""
+        """Return a keyed hash of *request* in *place*, made with the audit key."""
         return (await self._writers_chain()).request(place, request)
 
     async def has(self, action: str) -> bool:
-        """Whether there is any entry of this kind."""
+        """Return whether the log has an entry with this action."""
         found = select(audit_entries.c.sequence).where(audit_entries.c.action == action).limit(1)
         return (await self._connection.execute(found)).first() is not None
 
@@ -79,12 +79,12 @@ class SQLAuditLog:
         return self._chain
 
     async def head(self) -> AuditHead | None:
-        """What is written down about the last entry."""
+        """Return the head, the second record of the last entry."""
         row = (await self._connection.execute(select(audit_head))).one_or_none()
         return None if row is None else AuditHead(row.sequence, row.mac, row.seal)
 
     async def entries(self, after: int, limit: int, since: str = "") -> Sequence[AuditEntry]:
-        """At most *limit* entries behind number *after*, none of them before *since* (see `timestamp`)."""
+        """Return at most *limit* entries after number *after*, none before *since* (see `timestamp`)."""
         wanted = select(audit_entries).where(audit_entries.c.sequence > after, audit_entries.c.at >= since)
         rows = await self._connection.execute(wanted.order_by(audit_entries.c.sequence).limit(limit))
         return [_entry(row) for row in rows]
@@ -116,7 +116,7 @@ class SQLAuditLog:
         return chain, replace(head, sequence=max(head.sequence, found.highest or 0))
 
     async def _note(self, head: AuditHead) -> None:
-        """Write down what the last entry is."""
+        """Replace the head."""
         values = {"sequence": head.sequence, "mac": head.mac, "seal": head.seal}
         changed = await self._connection.execute(update(audit_head).values(values))
         if changed.rowcount == 0:
@@ -140,7 +140,7 @@ def _values(entry: AuditEntry) -> dict[str, Any]:
 
 
 def _entry(row: Row[Any]) -> AuditEntry:
-    """As it is there, be it altered: what is read has to be shown, and then found out."""
+    """Return the entry as it is stored, even if it was altered, so that a reader sees it and a check finds it."""
     origin = Origin(row.address, row.request_id)
     record = AuditRecord(row.actor, origin, row.action, row.target, row.outcome, _details(row.details))
     return AuditEntry(row.sequence, row.at, record, row.mac)

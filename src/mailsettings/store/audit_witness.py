@@ -1,8 +1,8 @@
-"""The witness of the audit log: a small file outside the database that has the number and hash of its last entry.
+"""The witness of the audit log: a small file outside the database with the number and hash of the last entry.
 
-It is replaced as a whole and flushed to the disk, so that after a crash it holds the one or the other. Processes
-of one machine share it, and take turns by a lock on the directory; on file systems without locks the slower of two
-may put back an entry that is a moment older, which is still an entry of the log.
+Each write replaces the file as a whole and flushes it to the disk, so after a crash it holds the old or the new
+entry. The processes of one machine share it and lock its directory to write. On file systems without locks, the
+slower of two processes may record an entry that is a moment older, which is still an entry of the log.
 """
 
 import errno
@@ -22,13 +22,13 @@ MAX_FILE_BYTES = 100
 
 
 class WitnessFile:
-    """The witness at *path*, whose directory need not exist. Blocks, so call it from a thread."""
+    """The witness at *path*; the directory may be missing. The calls block, so make them in a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> WitnessedEntry | None:
-        """Return what is noted, or None where nothing is. Raises `WitnessUnreadable`."""
+        """Return the recorded entry; None without one. Raises `WitnessUnreadable`."""
         try:
             with self.path.open(encoding="ascii") as file:
                 return WitnessedEntry.parse(file.read(MAX_FILE_BYTES).strip(), str(self.path))
@@ -40,7 +40,7 @@ class WitnessFile:
             raise WitnessUnreadable(f"{self.path} does not hold the number and hash of an entry.") from None
 
     def replace(self, expected: WitnessedEntry | None, new: WitnessedEntry) -> bool:
-        """Note *new* if *expected* is still what is noted; return whether it was.
+        """Record *new* if *expected* is still recorded; return whether it was.
 
         Raises `WitnessUnreadable`, `WitnessUnwritable`.
         """
@@ -51,19 +51,19 @@ class WitnessFile:
             return True
 
     def put(self, new: WitnessedEntry) -> None:
-        """Note *new* whatever is there. Raises `WitnessUnwritable`."""
+        """Record *new* unconditionally. Raises `WitnessUnwritable`."""
         with self._alone():
             self._write(new)
 
     def _write(self, new: WitnessedEntry) -> None:
-        # What root writes has to stay readable for the service, which owns the directory and is not root.
+        # A file that root writes must stay readable for the service, which owns the directory and is not root.
         is_root = sys.platform != "win32" and os.geteuid() == 0
         owner = self.path.parent.stat() if is_root else None
         private_file.put(self.path, f"{new}\n".encode(), owner)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Keep other processes from writing while the block runs."""
+        """Lock out other writing processes during the block."""
         try:
             directory = os.open(self.path.parent, os.O_RDONLY)
         except OSError as error:
@@ -79,6 +79,6 @@ class WitnessFile:
             os.close(directory)
 
     def _unwritable(self, error: OSError) -> WitnessUnwritable:
-        # Read-only file systems, directories of others, and none at all are ways to run this program.
+        # The program may run with a read-only, foreign or missing data directory by design.
         expected = isinstance(error, PermissionError | FileNotFoundError) or error.errno == errno.EROFS
         return WitnessUnwritable(f"{self.path} cannot be written: {error.strerror}.", expected=expected)

@@ -20,7 +20,7 @@ from mailsettings.store.tables import webhook_events as event_rows
 
 
 class Now(FunctionElement[float]):
-    """Seconds since the epoch when the statement began; PostgreSQL's own `now()` is as old as the transaction."""
+    """Seconds since the epoch at the start of the statement; PostgreSQL's `now()` is that of the transaction."""
 
     type = Float(53)
     inherit_cache = True
@@ -37,18 +37,18 @@ def _postgresql(_element: Now, _compiler: Any, **_options: Any) -> str:
 
 
 async def now(connection: AsyncConnection) -> float:
-    """Seconds since the epoch by the database's clock."""
+    """Return the seconds since the epoch by the database's clock."""
     return (await connection.execute(select(Now()))).scalar_one()
 
 
 class SQLLeases:
-    """The leases, in one transaction. It has the writer's lock: nobody takes one between a look and the commit."""
+    """The leases in one transaction; its writer's lock keeps others from taking a lease before the commit."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def take(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or renew a lease for so long, unless it is somebody else's; whether it is *holder*'s now."""
+        """Take or renew a lease for *seconds* unless another holder has it; return whether *holder* has it now."""
         moment = await now(self._connection)
         row = (await self._connection.execute(select(lease_rows).where(lease_rows.c.name == name))).one_or_none()
         if row is None:
@@ -62,26 +62,26 @@ class SQLLeases:
         return True
 
     async def holds(self, name: str, holder: str) -> bool:
-        """Whether the lease is *holder*'s and has not run out."""
+        """Return whether *holder* has the lease and it has not expired."""
         until = select(lease_rows.c.until).where(lease_rows.c.name == name, lease_rows.c.holder == holder)
         found = (await self._connection.execute(until)).scalar_one_or_none()
         return found is not None and found > await now(self._connection)
 
     async def give_up(self, name: str, holder: str) -> None:
-        """Leave the lease to others, if it is *holder*'s."""
+        """Release the lease if *holder* has it."""
         await self._connection.execute(
             delete(lease_rows).where(lease_rows.c.name == name, lease_rows.c.holder == holder)
         )
 
 
 class SQLOutbox:
-    """The waiting events, in one transaction."""
+    """The waiting events in one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def add(self, event: WaitingEvent) -> bool:
-        """Let *event* wait for its first attempt; False if too many are waiting already."""
+        """Add *event* with an immediate first attempt; return False if too many events are waiting."""
         waiting = await self._connection.execute(select(func.count()).select_from(event_rows))
         if waiting.scalar_one() >= MAX_WAITING_EVENTS:
             return False
@@ -90,41 +90,41 @@ class SQLOutbox:
         return True
 
     async def due(self, limit: int) -> Sequence[WaitingEvent]:
-        """At most *limit* of those whose time has come, the longest due first."""
+        """Return at most *limit* events that are due, the oldest first."""
         wanted = select(event_rows).where(event_rows.c.next_at <= await now(self._connection))
         rows = await self._connection.execute(wanted.order_by(event_rows.c.next_at, event_rows.c.id).limit(limit))
         return [WaitingEvent(row.id, row.created_at, row.body, row.attempts) for row in rows]
 
     async def postpone(self, event: WaitingEvent, next_at: float) -> None:
-        """Count a failed attempt, and leave *event* alone until *next_at*."""
+        """Count a failed attempt, and postpone *event* to *next_at*."""
         later = {"attempts": event.attempts + 1, "next_at": next_at}
         await self._connection.execute(update(event_rows).where(event_rows.c.id == event.id).values(later))
 
     async def remove(self, event_id: str) -> None:
-        """It has been told, or is given up."""
+        """Remove an event that was delivered or given up."""
         await self._connection.execute(delete(event_rows).where(event_rows.c.id == event_id))
 
     async def now(self) -> float:
-        """Seconds since the epoch, by the database's clock."""
+        """Return the seconds since the epoch by the database's clock."""
         return await now(self._connection)
 
 
 USAGE_KEPT_SECONDS = 600
-"""Longer than any test may take, or counts."""
+"""Longer than any test runs, and than any limit looks back."""
 
 
 class SQLConnectionTestUsage:
-    """The tests of each caller, in one transaction.
+    """The tests of each principal in one transaction.
 
-    A clock that was put back leaves tests that are yet to begin. They count for a minute of that, no longer, so
-    that nobody is kept out until the clock is where it was.
+    After a clock was set back, tests appear to start in the future. Those count only up to a minute ahead, so no
+    principal is locked out until the clock has caught up.
     """
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def of(self, principal: str, max_seconds: float) -> Usage:
-        """What *principal* has; a test that has not ended after *longest_seconds* never will."""
+        """Return the usage of *principal*; a test without an end counts as ended after *max_seconds*."""
         age = Now() - test_rows.c.begun_at
         recent = age < USAGE_WINDOW_SECONDS
         share = select(
@@ -136,7 +136,7 @@ class SQLConnectionTestUsage:
         return Usage(row.running, row.begun, row.oldest)
 
     async def begin(self, principal: str) -> str:
-        """Count one more of *principal*, until it ends by the id that this returns; old ones are forgotten."""
+        """Count one more test of *principal* and return the id for `end`; delete old rows."""
         age = Now() - test_rows.c.begun_at
         await self._connection.execute(
             delete(test_rows).where((age > USAGE_KEPT_SECONDS) | (age < -USAGE_KEPT_SECONDS))
@@ -147,5 +147,5 @@ class SQLConnectionTestUsage:
         return test_id
 
     async def end(self, test_id: str) -> None:
-        """It does not run any more."""
+        """Record that the test ended."""
         await self._connection.execute(update(test_rows).where(test_rows.c.id == test_id).values(ended_at=Now()))

@@ -24,18 +24,21 @@ from mailsettings.store.private_file import require_private
 
 
 class StatementRejected(Exception):
-    """The database refused a statement: a mistake of ours. PostgreSQL's own text repeats the whole row."""
+    """The database rejected a statement, which is a bug.
+
+    The original text is dropped: it repeats the whole row.
+    """
 
 
 @contextmanager
 def translate_database_errors() -> Iterator[None]:
-    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, `StatementRejected` else."""
+    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, else `StatementRejected`."""
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout, OSError):
         raise StoreUnavailable from None
     except DBAPIError as error:
-        # The bare class is what SQLite has for a file that is damaged, or no database at all.
+        # SQLite raises the bare class for a file that is damaged or not a database.
         if error.connection_invalidated or type(error) is DatabaseError:
             raise StoreUnavailable from None
         raise StatementRejected(type(error.orig).__name__) from None
@@ -46,12 +49,12 @@ _HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>[0-
 
 
 def read_url(url: str) -> URL:
-    """The parts of *url*. Raises `ValueError` and SQLAlchemy's `ArgumentError`, which may repeat it."""
+    """Return the parts of *url*. Raises `ValueError` or SQLAlchemy's `ArgumentError`, which may repeat the URL."""
     several = _SEVERAL.fullmatch(url)
     if several is None:
         return make_url(url)
     hosts, ports = zip(*(_host_and_port(part) for part in several["hosts"].split(",")), strict=True)
-    # One port is for all hosts, and none is libpq's own.
+    # One port applies to all hosts, and a missing one means libpq's default.
     named = {"host": ",".join(hosts)} | ({"port": ",".join(ports)} if any(ports) else {})
     return make_url(several["before"] + (several["after"] or "")).update_query_dict(named)
 
@@ -64,7 +67,7 @@ def _host_and_port(part: str) -> tuple[str, str]:
 
 
 WRITE_OPTIONS = {"mailsettings_writes": True}
-"""Execution options of a connection that is going to write."""
+"""Execution options of a connection that will write."""
 
 ONE_STATEMENT = {"mailsettings_one_statement": True}
 """Execution options of a connection that reads with a single statement."""
@@ -73,9 +76,9 @@ POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 """Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
 _BUSY_TIMEOUT_SECONDS = 5
-# One number, ours, for pg_advisory_xact_lock: writers and migrations are one at a time.
+# The key of pg_advisory_xact_lock, which admits one writer or migration at a time.
 _WRITER_LOCK = 7_225_348_612
-# An acknowledged write is on the disk, and on the standby if there is one, whatever the server's default is.
+# An acknowledged write is on the disk, and on a synchronous standby, whatever the server's default is.
 _DURABLE = "-c synchronous_commit=on"
 # The server gives up before we do, who wait for SILENT_LOOKS; and it soon lets go of the lock of a writer that was
 # cut off, so that others can write when the network is back.
@@ -83,14 +86,14 @@ _LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction
 
 
 class DatabaseUnsupported(ValueError):
-    """The URL is none of `sqlite:///…` and `postgresql://…`; `str()` does not repeat it."""
+    """The URL is neither `sqlite:///…` nor `postgresql://…`; `str()` does not repeat it."""
 
     def __init__(self) -> None:
         super().__init__("The database URL must begin with sqlite:/// or postgresql://.")
 
 
 def async_engine(url: str) -> AsyncEngine:
-    """For the service. Raises `DatabaseUnsupported`."""
+    """Return the engine for the service. Raises `DatabaseUnsupported`."""
     parsed = _parsed(url)
     if is_sqlite(url):
         engine = create_async_engine(
@@ -103,7 +106,7 @@ def async_engine(url: str) -> AsyncEngine:
             pool_pre_ping=True,
             connect_args={
                 **_session(parsed, f"{_DURABLE} {_LIMITS}"),
-                "connect_timeout": 2,  # the least that the driver takes, and for each host and address
+                "connect_timeout": 2,  # the driver's minimum, per host and address
                 "async_creator_fn": TimeLimitedConnection.connect,
             },
         )
@@ -113,7 +116,7 @@ def async_engine(url: str) -> AsyncEngine:
 
 
 def sync_engine(url: str) -> Engine:
-    """For migrations, which take as long as they take. Raises `DatabaseUnsupported`."""
+    """Return an engine without time limits, for migrations and backups. Raises `DatabaseUnsupported`."""
     parsed = _parsed(url)
     name = "sqlite+pysqlite" if is_sqlite(url) else "postgresql+psycopg"
     arguments = {} if is_sqlite(url) else {**_session(parsed, _DURABLE), "connect_timeout": 3}
@@ -123,23 +126,23 @@ def sync_engine(url: str) -> Engine:
 
 
 def is_sqlite(url: str) -> bool:
-    """Whether the database is a file."""
+    """Return whether the database is SQLite."""
     return _parsed(url).drivername == "sqlite"
 
 
 def sqlite_file(url: str) -> Path:
-    """The file of an SQLite database."""
+    """Return the file of an SQLite database."""
     return Path(_parsed(url).database or "")
 
 
 def require_private_file(url: str) -> None:
-    """Raise `DatabaseFileExposed` if the database is a file that is open to everybody."""
+    """Raise `DatabaseFileExposed` if the database is a file that every user can read or write."""
     if is_sqlite(url):
         require_private(sqlite_file(url))
 
 
 def location(url: str) -> str:
-    """Where the database is, for people to read; no user name and no password."""
+    """Return where the database is, for people to read, without user name and password."""
     parsed = _parsed(url)
     if is_sqlite(url):
         return f"at {parsed.database}"
@@ -149,9 +152,9 @@ def location(url: str) -> str:
 
 
 def make_private(file: Path) -> None:
-    """Let the database file exist for its owner only; SQLite gives its journals the same mode.
+    """Create the database file for its owner only, if it is missing; SQLite gives its journals the same mode.
 
-    Raises `DatabaseFileExposed` for one that exists and is open to everybody.
+    Raises `DatabaseFileExposed` for an existing file that every user can read or write.
     """
     require_private(file)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -159,9 +162,9 @@ def make_private(file: Path) -> None:
 
 
 def _session(parsed: URL, options: str) -> dict[str, object]:
-    """What a connection begins with, beside what the URL says; where both say something, ours counts.
+    """Return the session options, in addition to those of the URL and taking precedence over them.
 
-    A standby may not know yet what its primary has acknowledged; it will do only if the URL asks for it.
+    By default only a primary is accepted: a standby may lack writes that its primary has acknowledged.
     """
     given = parsed.query.get("options", "")
     role = {} if "target_session_attrs" in parsed.query else {"target_session_attrs": "primary"}
@@ -188,15 +191,15 @@ def _add_listeners(engine: Engine) -> None:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
-    # SQLAlchemy begins transactions itself, below; Python's own guessing breaks transactional DDL.
+    # `_begin_sqlite` begins transactions; those that Python's driver begins by itself break transactional DDL.
     connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA secure_delete = ON")  # no old secret stays behind in free pages
+    cursor.execute("PRAGMA secure_delete = ON")  # old secrets must not stay in free pages
     if is_wal_safe(sqlite3.sqlite_version_info):
         cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = FULL")  # NORMAL acknowledges commits that are not on the disk
+        cursor.execute("PRAGMA synchronous = FULL")  # NORMAL acknowledges commits before they are on the disk
     else:
         cursor.execute("PRAGMA journal_mode = DELETE")
         cursor.execute("PRAGMA synchronous = EXTRA")
@@ -204,7 +207,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
 
 
 def is_wal_safe(version: tuple[int, int, int]) -> bool:
-    """Whether this SQLite has the repair of the WAL-reset bug (sqlite.org/changes.html, 3.51.3)."""
+    """Return whether this SQLite has the fix of the WAL-reset bug (sqlite.org/changes.html, 3.51.3)."""
     fixed_later = version >= (3, 51, 3) and version != (3, 52, 0)
     fixed_before = (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
     return fixed_later or fixed_before
@@ -213,8 +216,8 @@ def is_wal_safe(version: tuple[int, int, int]) -> bool:
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get("mailsettings_one_statement", False):
         return  # SQLite makes a transaction of it
-    # A transaction that reads first and writes later fails at once when another has committed in between
-    # (SQLITE_BUSY_SNAPSHOT, which no timeout waits for); one that is to write takes its turn at the start.
+    # A transaction that reads before it writes fails at once if another one commits in between
+    # (SQLITE_BUSY_SNAPSHOT, which no timeout covers); so a writing transaction takes the lock at its start.
     writes = connection.get_execution_options().get("mailsettings_writes", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
@@ -234,7 +237,7 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _disconnect_if_read_only(context: ExceptionContext) -> None:
-    # A server that takes no writes is the wrong one, or not for long: new connections may find it otherwise.
+    # A read-only server is the wrong one, or only for a moment; new connections may find another one.
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
         context.is_disconnect = True
 
@@ -243,7 +246,7 @@ _PORT = "5432"
 
 
 def endpoints(url: str) -> list[tuple[str, int]]:
-    """Host and port of each server; a file and a Unix socket have none. Raises `DatabaseUnsupported`."""
+    """Return host and port of each server; none for a file or Unix socket. Raises `DatabaseUnsupported`."""
     if is_sqlite(url):
         return []
     parsed = read_url(url).set(drivername="postgresql+psycopg")
@@ -251,13 +254,13 @@ def endpoints(url: str) -> list[tuple[str, int]]:
     ports = [port or _PORT for port in str(given["port"]).split(",")]
     pairs: list[tuple[str, str]] = []
     for name in ("host", "hostaddr"):
-        # One port is for all hosts (libpq, "Specifying Multiple Hosts").
+        # One port applies to all hosts (libpq, "Specifying Multiple Hosts").
         hosts = str(given[name]).split(",")
         pairs += zip_longest(hosts, ports[: len(hosts)], fillvalue=ports[0])
     return [(host, int(port)) for host, port in pairs if host and not host.startswith(("/", "@"))]
 
 
 def _defaults() -> dict[str, str]:
-    """What libpq takes for what the URL does not say, from its own variables."""
+    """Return libpq's values for what the URL leaves open, from its environment variables."""
     options = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
     return {name: (options.get(name.encode()) or b"").decode() for name in ("host", "hostaddr", "port")}

@@ -1,4 +1,4 @@
-"""What mail servers were before: a row is kept as it was, its secret sealed as it was, when it changes or goes."""
+"""The earlier versions of mail servers: each change first copies the row, with its sealed secret."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -18,19 +18,19 @@ _SAME = [column.name for column in table.columns if column.name in mail_servers.
 
 
 class SQLMailServerHistory:
-    """The past of the mail servers, in one transaction."""
+    """The earlier versions in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
 
     async def of(self, server_id: int) -> Sequence[MailServerVersion]:
-        """What the server was before its last change, newest first."""
+        """Return the versions before the current one, newest first."""
         rows = select(table).where(table.c.server_id == server_id).order_by(table.c.version.desc())
         return [self._version(row) for row in await self._connection.execute(rows)]
 
     async def removed_default(self) -> MailServerVersion | None:
-        """The end of the default server that was removed last and is not back, if there is one."""
+        """Return the removal of the last default server, if it was not restored since."""
         there = exists().where(mail_servers.c.id == table.c.server_id)
         ends = select(table).where(table.c.removed, table.c.is_default, ~there)
         removed = ends.order_by(table.c.id.desc()).limit(1)
@@ -38,7 +38,7 @@ class SQLMailServerHistory:
         return None if row is None else self._version(row)
 
     async def keep(self, server_id: int) -> None:
-        """Keep the server as it is now, before it is changed."""
+        """Copy the current row, before it is changed."""
         now = select(
             mail_servers.c.id,
             literal(value=False),
@@ -49,7 +49,7 @@ class SQLMailServerHistory:
         await self._connection.execute(kept)
 
     async def note_removal(self, server_id: int, by: str | None) -> None:
-        """Say that the change after the one that was kept last is its removal."""
+        """Record that the next change of the server is its removal."""
         last = (await self._connection.execute(_newest(server_id))).one()
         mark = {
             "server_id": server_id,
@@ -62,13 +62,13 @@ class SQLMailServerHistory:
         await self._connection.execute(insert(table).values(mark))
 
     async def forget(self, server_id: int, keep_count: int) -> None:
-        """Keep the *but* newest versions of the server."""
+        """Delete all but the *keep_count* newest versions of the server."""
         newest = _newest(server_id, keep_count).with_only_columns(table.c.id)
         older = delete(table).where(table.c.server_id == server_id, table.c.id.not_in(newest))
         await self._connection.execute(older)
 
     async def forget_removed(self, keep_count: int) -> None:
-        """Keep the *but* newest versions of servers that are no more, looked for by the marks of their removal."""
+        """Delete all but the *keep_count* newest versions of removed servers, found by their removal rows."""
         there = exists().where(mail_servers.c.id == removal_row.c.server_id)
         gone = table.c.server_id.in_(select(removal_row.c.server_id).where(removal_row.c.removed, ~there))
         newest = select(table.c.id).where(gone).order_by(table.c.id.desc()).limit(keep_count)

@@ -22,12 +22,12 @@ _RESULTS: TypeAdapter[IdempotentResult] = TypeAdapter(IdempotentResult)
 
 
 def to_json(result: IdempotentResult) -> str:
-    """*result* as text."""
+    """Return *result* as JSON."""
     return _RESULTS.dump_json(result).decode()
 
 
 def from_json(text: str) -> IdempotentResult:
-    """What `to_json` was given."""
+    """Return the result that `to_json` wrote."""
     result = _RESULTS.validate_json(text)
     if not isinstance(result, ProbeReport) or result.failure is None:
         return result
@@ -36,7 +36,7 @@ def from_json(text: str) -> IdempotentResult:
 
 
 def _restored(change: SuggestedChange) -> SuggestedChange:
-    """JSON does not tell the connection security "none" from a user of that name; the setting does."""
+    """Restore the types: in JSON, the connection security "none" looks like a user name "none"."""
     if change.setting is not Setting.SECURITY:
         return change
     return replace(change, current=_security(change.current), suggested=_security(change.suggested))
@@ -47,18 +47,18 @@ def _security(value: SettingValue | None) -> SettingValue | None:
 
 
 MAX_DELETED_PER_INSERT = 100
-"""Rows that are removed with each that is added, at most."""
+"""The maximum number of old rows that each insert deletes."""
 
 
 class SQLIdempotency:
-    """What is remembered of requests, in one transaction; *audit* has the key that they are hashed with."""
+    """The remembered requests in one transaction; *audit* has the key for their hashes."""
 
     def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
         self._connection = connection
         self._audit = audit
 
     async def previous(self, caller: str, idempotency_key: IdempotencyKey) -> PreviousRequest | None:
-        """The same request as *caller* sent it before. Raises `IdempotencyKeyReused`."""
+        """Return the earlier identical request of *caller*, if any. Raises `IdempotencyKeyReused`."""
         place, age = _key_hash(caller, idempotency_key), Now() - table.c.created_at
         wanted = select(table.c.request_mac, table.c.result, age.label("age"))
         found = await self._connection.execute(wanted.where(table.c.key_hash == place, age < REMEMBERED_SECONDS))
@@ -74,7 +74,7 @@ class SQLIdempotency:
     async def remember(
         self, caller: str, idempotency_key: IdempotencyKey, result: IdempotentResult | None = None
     ) -> None:
-        """Keep *result*, None for one still to come, in place of what is remembered; what is old is forgotten."""
+        """Store *result*, None while it is unknown, in place of an earlier one; delete old rows."""
         place = _key_hash(caller, idempotency_key)
         old = select(table.c.key_hash).where(table.c.created_at <= Now() - REMEMBERED_SECONDS)
         some = old.order_by(table.c.created_at).limit(MAX_DELETED_PER_INSERT)
@@ -90,5 +90,5 @@ class SQLIdempotency:
 
 
 def _key_hash(caller: str, idempotency_key: IdempotencyKey) -> str:
-    """Keys are each caller's own."""
+    """Return the hash of caller and key together, because each caller has its own keys."""
     return hashlib.sha256(json.dumps([caller, idempotency_key.key]).encode()).hexdigest()

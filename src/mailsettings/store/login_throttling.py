@@ -23,33 +23,33 @@ from mailsettings.store.tables import login_failures as failure_rows
 
 
 class LoginHashes:
-    """The hashes, in one transaction; *audit* has the key."""
+    """Keyed hashes, made with the audit key; a plain hash of a name or address could be guessed."""
 
     def __init__(self, audit: SQLAuditLog) -> None:
         self._audit = audit
 
     async def has_key(self) -> bool:
-        """Whether there is a key yet; a transaction that only reads makes none."""
+        """Return whether the audit key exists yet; a reading transaction creates none."""
         return await self._audit.chain() is not None
 
     async def of(self, text: str) -> str:
-        """64 hexadecimal digits."""
+        """Return the hash of *text* as 64 hexadecimal digits."""
         return (await self._audit.request_hash("login", text.encode("utf-8", "surrogatepass"))).hex()
 
     async def of_account(self, name: str) -> str:
-        """What the rows of one account have in common."""
+        """Return the hash that all rows of one account share."""
         return await self.of(f"rows of|{name}")
 
 
 class SQLLoginFailures:
-    """The failures of each subject, in one transaction."""
+    """Failed logins by `ThrottleKey`, in one transaction."""
 
     def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
         self._connection = connection
         self._hashes = LoginHashes(audit)
 
     async def of(self, subjects: Collection[ThrottleKey]) -> Mapping[ThrottleKey, Failures]:
-        """What is remembered of each of *subjects*; no failures where nothing is."""
+        """Return the failures of each of *subjects*; zero failures if none are stored."""
         if not await self._hashes.has_key():
             return dict.fromkeys(subjects, Failures())
         hashes = {subject: await self._hashes.of(subject.text) for subject in subjects}
@@ -60,7 +60,7 @@ class SQLLoginFailures:
         return {subject: found.get(hashed, Failures()) for subject, hashed in hashes.items()}
 
     async def remember(self, subject: ThrottleKey, failures: Failures) -> None:
-        """Keep *failures* in place of what is remembered of *subject*."""
+        """Store *failures* in place of those of *subject*."""
         hashed = await self._hashes.of(subject.text)
         values: dict[str, Any] = {
             "failures": failures.count,
@@ -77,29 +77,29 @@ class SQLLoginFailures:
             )
 
     async def forget(self, subject: ThrottleKey) -> None:
-        """Remember nothing of *subject* any more."""
+        """Delete the failures of *subject*."""
         hashed = await self._hashes.of(subject.text)
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.subject == hashed))
 
     async def forget_account(self, name: str) -> None:
-        """Remember nothing of the subjects of one account any more."""
+        """Delete all failures of one account."""
         account = await self._hashes.of_account(name)
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.account_hash == account))
 
     async def forget_before(self, moment: float) -> None:
-        """Remember nothing of subjects whose last failure was before *moment*."""
+        """Delete the failures of subjects whose last one was before *moment*."""
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.last_at < moment))
 
 
 class SQLKnownNetworks:
-    """The neighbourhoods, in one transaction."""
+    """The networks from which each account logged in lately, in one transaction."""
 
     def __init__(self, connection: AsyncConnection, audit: SQLAuditLog) -> None:
         self._connection = connection
         self._hashes = LoginHashes(audit)
 
     async def knows(self, attempt: LoginAttempt, now: float) -> bool:
-        """Whether the account logged in from the neighbourhood within `KNOWN_NETWORK_SECONDS` before *now*."""
+        """Return whether the account logged in from the network within `KNOWN_NETWORK_SECONDS` before *now*."""
         if attempt.name is None or not await self._hashes.has_key():
             return False
         row = network_rows.c.subject == await self._hashes.of(attempt.account_from_network.text)
@@ -121,7 +121,7 @@ class SQLKnownNetworks:
             await self._forget_beyond_the_bounds(account, now)
 
     async def forget_account(self, name: str) -> None:
-        """Know no neighbourhood of one account any more."""
+        """Delete all known networks of one account."""
         account = await self._hashes.of_account(name)
         await self._connection.execute(delete(network_rows).where(network_rows.c.account_hash == account))
 

@@ -1,4 +1,4 @@
-"""Mail servers as the columns of a row, and back. A row's secret is opened only when somebody asks for it."""
+"""Converts mail servers to columns and back. The secret of a row is decrypted only when it is used."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ LOGIN_KINDS: Mapping[type[Authentication], str] = {
 
 
 def to_columns(server: MailServer) -> dict[str, Any]:
-    """All that can be told before the id is known; a column that the login does not use is emptied."""
+    """Return all columns except the sealed secret, which needs the id; columns that the login lacks are None."""
     login, trust = server.authentication, server.trust
     return {
         "host": server.host,
@@ -49,7 +49,7 @@ def to_columns(server: MailServer) -> dict[str, Any]:
 
 
 def seal_secret(server_id: int, server: MailServer, sealer: Sealer) -> bytes | None:
-    """The secret of *server*, bound to its id and its destination."""
+    """Return the sealed secret of *server*, bound to its id and its destination."""
     if server.secret is None:
         return None
     associated_data = MAIL_SERVER_SECRET.associated_data_in(to_columns(server))
@@ -57,7 +57,7 @@ def seal_secret(server_id: int, server: MailServer, sealer: Sealer) -> bytes | N
 
 
 def from_row(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
-    """The server in the columns of *row*, which may be one of its past."""
+    """Return the server in the columns of *row*, which may be an earlier version."""
     certificates = row.certificates
     return MailServer(
         host=row.host,
@@ -70,7 +70,7 @@ def from_row(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
 
 
 def revision_of(at: datetime, by: str | None) -> Revision:
-    """Who changed it, and when; SQLite keeps a moment without its zone, which is ours."""
+    """Return who changed the row and when; SQLite stores times in UTC without a zone."""
     return Revision(at if at.tzinfo else at.replace(tzinfo=UTC), by)
 
 

@@ -1,4 +1,4 @@
-"""The mail servers as they are; what they were before is kept at each change, see `history.py`."""
+"""The current mail servers as rows; each change first copies the row, see `history.py`."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ _LISTED = (
 
 
 class SQLMailServers:
-    """The mail servers, in one transaction."""
+    """The mail servers in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
@@ -38,12 +38,12 @@ class SQLMailServers:
         self._past = SQLMailServerHistory(connection, sealer)
 
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
-        """At most *limit* of them behind id *after*, by id, as a list shows them."""
+        """Return at most *limit* servers after id *after*, by id, in the form of a list."""
         chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)
         return await self._connection.run_sync(_fetch_plain_tuples, chosen)
 
     async def find(self, server_id: int) -> StoredMailServer | None:
-        """The one with this id."""
+        """Return the server with this id."""
         return await self._one(table.c.id == server_id)
 
     async def find_default(self) -> StoredMailServer | None:
@@ -51,19 +51,19 @@ class SQLMailServers:
         return await self._one(table.c.is_default)
 
     async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
-        """What the server was before its last change, newest first; its removal is one."""
+        """Return the versions before the current one, newest first; a removal is a version too."""
         return await self._past.of(server_id)
 
     async def removed_default(self) -> MailServerVersion | None:
-        """The removal of the default server that was removed last, if one was."""
+        """Return the removal of the last default server, if any."""
         return await self._past.removed_default()
 
     async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
-        """Store a new one, *by* whom and *through* which API; its id. It is the default if there is no other."""
+        """Store a server and return its id, with its creator and API; it becomes the default if none exists."""
         new = {"version": 1, "is_default": await self.find_default() is None, **_creation(by, through)}
         added = await self._connection.execute(insert(table).values(_new(server, new)).returning(table.c.id))
         server_id: int = added.scalar_one()
-        # The secret is sealed for its row, whose id is known only now.
+        # The secret is bound to the id of its row, which is known only now.
         sealed = {"sealed_secret": seal_secret(server_id, server, self._sealer)}
         await self._connection.execute(update(table).where(table.c.id == server_id).values(sealed))
         return server_id
@@ -71,7 +71,7 @@ class SQLMailServers:
     async def put_back(
         self, removal: MailServerVersion, server: MailServer, by: str | None = None, through: str | None = None
     ) -> None:
-        """Store *server* under the id of one that was removed; as the default if that was and none is."""
+        """Store *server* with the id of a removed one; as the default if that was and no other is."""
         old = {
             "id": removal.server_id,
             "version": removal.version + 1,
@@ -99,7 +99,7 @@ class SQLMailServers:
         await self._connection.execute(update(table).where(table.c.id == server_id).values(now))
 
     async def delete(self, server_id: int, by: str | None = None) -> None:
-        """Remove it."""
+        """Remove the server; its versions stay."""
         await self._past.keep(server_id)
         await self._past.note_removal(server_id, by)
         await self._connection.execute(delete(table).where(table.c.id == server_id))
@@ -124,7 +124,7 @@ class SQLMailServers:
 
 
 def _fetch_plain_tuples(connection: Connection, chosen: Select[Any]) -> Sequence[Any]:
-    """Rows as plain tuples. SQLAlchemy's own are twice as much work, for what none of these columns needs."""
+    """Return rows as plain tuples: SQLAlchemy's rows take twice the time, for type handling not needed here."""
     result = connection.execute(chosen)
     rows: Sequence[Any] = result.cursor.fetchall()
     result.close()

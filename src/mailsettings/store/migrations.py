@@ -1,4 +1,4 @@
-"""Bringing a database to our schema, or telling how it differs. Alembic does the work, in one transaction."""
+"""Migrates a database to this program's schema, or reports how it differs. Alembic runs in one transaction."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,16 +33,16 @@ class SchemaOutdated(SchemaError):
 
 
 class SchemaNewer(SchemaError):
-    """The database has migrations that this program does not know, and that do not work with it."""
+    """The database has migrations that this program does not know and cannot work with."""
 
     def __init__(self) -> None:
         super().__init__("The database was made by a newer version of mailsettings; use that one.")
 
 
 def migrate(url: str) -> None:
-    """Apply what is missing; however many programs try at once, one does. Raises `SchemaNewer`.
+    """Apply the missing migrations; of several programs at once only one does. Raises `SchemaNewer`.
 
-    Nothing is missing in a newer schema that works with this program.
+    A newer schema that works with this program stays as it is.
     """
     if engine.is_sqlite(url):
         with translate_database_errors():
@@ -53,7 +53,7 @@ def migrate(url: str) -> None:
 
 
 def exists(url: str) -> bool:
-    """Whether any migration was ever applied; a file that is not there is not made. Raises `StoreUnavailable`."""
+    """Return whether any migration was applied; do not create a missing file. Raises `StoreUnavailable`."""
     if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
         return False
     database = engine.sync_engine(url)
@@ -65,24 +65,24 @@ def exists(url: str) -> bool:
 
 
 def require_current(url: str) -> None:
-    """Our schema, or a newer one that works with this program. Raises `SchemaOutdated` or `SchemaNewer`."""
+    """Raise `SchemaOutdated` or `SchemaNewer` unless the schema works with this program."""
     with _connection(url) as connection:
         if not _is_ahead(connection) and _revision(connection) != _scripts().get_current_head():
             raise SchemaOutdated
 
 
 def head() -> str:
-    """The revision that this program is made for."""
+    """Return the newest revision that this program knows."""
     return str(_scripts().get_current_head())
 
 
 def revision(connection: Connection) -> str | None:
-    """The one that the database has; None before the first migration."""
+    """Return the revision of the database; None before the first migration."""
     return _revision(connection)
 
 
 def alembic_config(connection: Connection) -> Config:
-    """Alembic's configuration, without a file; `alembic/env.py` takes the connection out of it."""
+    """Return Alembic's configuration without a file; `alembic/env.py` reads the connection from it."""
     config = Config()
     config.set_main_option("script_location", str(_PACKAGED if _PACKAGED.exists() else _CHECKOUT))
     config.set_main_option("path_separator", "os")
@@ -92,7 +92,7 @@ def alembic_config(connection: Connection) -> Config:
 
 @contextmanager
 def _connection(url: str) -> Iterator[Connection]:
-    """A connection whose transaction has the writer's lock, so that migrations wait for one another."""
+    """Open a connection whose transaction has the writer's lock, so that migrations wait for one another."""
     database = engine.sync_engine(url)
     try:
         with translate_database_errors(), database.connect() as connected:
@@ -106,23 +106,23 @@ def _connection(url: str) -> Iterator[Connection]:
 
 
 def _do_not_wait_for_readers(connection: Connection) -> None:
-    """Give up on a table that a backup reads: everybody else would wait behind us, for as long as it takes."""
+    """Give up on a table that a backup reads; otherwise all other queries would queue behind the migration."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL lock_timeout = '2s'")
 
 
 def _wait_for_lock(connection: Connection) -> None:
-    """Wait for whoever migrates, or all who start together, as long as on PostgreSQL; requests wait for less."""
+    """Wait for other migrations as long as on PostgreSQL, which is longer than requests wait."""
     if connection.dialect.name == "sqlite":
-        # Past SQLAlchemy, which would begin a transaction, and wait for its lock, before this is said.
+        # Bypass SQLAlchemy, which would begin a transaction and wait for its lock before this statement.
         driver: Any = connection.connection.dbapi_connection
         driver.execute(f"PRAGMA busy_timeout = {_LOCK_TIMEOUT_SECONDS * 1000}")
 
 
 def _is_ahead(connection: Connection) -> bool:
-    """Whether it has migrations that we do not know. Raises `SchemaNewer` if they do not work with this program.
+    """Return whether it has newer migrations. Raises `SchemaNewer` if they do not work with this program.
 
-    The newest of them says which programs they work with, each by the last migration that it knows. See
+    The newest migration lists the programs it works with, each by the last migration that it knows. See
     docs/decisions/0009-expand-then-contract.md.
     """
     revision, scripts = _revision(connection), _scripts()

@@ -1,7 +1,7 @@
-"""What checks on schedule have found out about each mail server, and which is to be checked next.
+"""The results of scheduled checks, and which servers are due next.
 
-A server's turn comes at the same moment of each interval, whichever process is on watch; the moments of servers
-whose ids are neighbours are far apart (multiplicative hashing by the golden ratio), so that the checks are spread.
+Each server is due at the same moment of each interval, whichever process runs the checks. Multiplicative hashing
+by the golden ratio spreads the moments of servers with neighbouring ids over the interval.
 """
 
 import json
@@ -34,23 +34,23 @@ from mailsettings.store.tables import watch_states as table
 LEASE_NAME = "watch"
 _SPREAD, _STEPS = 40_503, 65_536  # 2^16 divided by the golden ratio, and 2^16
 _IS_CURRENT = and_(table.c.server_id == mail_servers.c.id, table.c.version == mail_servers.c.version)
-"""What was found out before the settings were changed is of no use any more."""
+"""A result for older settings does not count."""
 
 
 class SQLMonitoring:
-    """The states of all servers, in one transaction."""
+    """The states of all servers in one transaction."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
     async def now(self) -> float:
-        """Seconds since the epoch, by the database's clock."""
+        """Return the seconds since the epoch by the database's clock."""
         return await now(self._connection)
 
     async def due(self, interval: int, again_after: int, limit: int) -> Sequence[int]:
-        """At most *limit* ids of servers to check: new and changed ones first, then the longest not looked at.
+        """Return at most *limit* ids of servers to check: new and changed ones first, then the longest unchecked.
 
-        Each is due once in *interval* seconds, and *again_after* seconds after a failure that is in doubt.
+        Each server is due once per *interval* seconds, and *again_after* seconds after an unconfirmed failure.
         """
         moment = await now(self._connection)
         wanted = (
@@ -63,38 +63,38 @@ class SQLMonitoring:
         return (await self._connection.execute(wanted)).scalars().all()
 
     async def state(self, server_id: int) -> MonitoringState | None:
-        """What is known of this server, be it from before a change of its settings."""
+        """Return the state of a server, even if it is about older settings."""
         row = (await self._connection.execute(select(table).where(table.c.server_id == server_id))).one_or_none()
         return None if row is None else _state(row)
 
     async def keep(self, state: MonitoringState) -> None:
-        """Keep *state* in place of what is known of its server."""
+        """Store *state* in place of the last one of its server."""
         values = {name: getattr(state, name) for name in _FIELDS} | {"told": json.dumps(dict(state.told))}
         mine = table.c.server_id == state.server_id
         if (await self._connection.execute(update(table).where(mine).values(values))).rowcount == 0:
             await self._connection.execute(insert(table).values(server_id=state.server_id, **values))
 
     async def forget(self, server_id: int) -> None:
-        """Nothing is known of a server that is no more."""
+        """Delete the state of a removed server."""
         await self._connection.execute(delete(table).where(table.c.server_id == server_id))
 
     async def version_of(self, server_id: int) -> int | None:
-        """Which version of the server is stored; None if there is none."""
+        """Return the stored version of the server; None if it does not exist."""
         version = select(mail_servers.c.version).where(mail_servers.c.id == server_id)
         return (await self._connection.execute(version)).scalar_one_or_none()
 
     async def secret_expiry(self, server_id: int) -> date | None:
-        """When its secret ends, as far as somebody told us."""
+        """Return when the secret expires; None if that is not known."""
         end = select(mail_servers.c.secret_ends_on).where(mail_servers.c.id == server_id)
         return (await self._connection.execute(end)).scalar_one_or_none()
 
     async def set_secret_expiry(self, server_id: int, day: date | None) -> None:
-        """Note when its secret ends. Its version stays: what the APIs show of it does not change."""
+        """Set when the secret expires. The version stays, because the APIs show no difference."""
         noted = update(mail_servers).where(mail_servers.c.id == server_id).values(secret_ends_on=day)
         await self._connection.execute(noted)
 
     async def list(self) -> Sequence[MonitoredServer]:
-        """All stored servers by id, with what is known of each."""
+        """Return all stored servers by id, with their health."""
         server = mail_servers.c
         own = (server.id, server.host, server.port, server.secret_ends_on)
         wanted = select(*own, *(table.c[name] for name in _FIELDS)).select_from(mail_servers)
@@ -102,7 +102,7 @@ class SQLMonitoring:
         return [_watched(row) for row in rows]
 
     async def summary(self) -> MonitoringSummary:
-        """All servers together."""
+        """Return figures about all servers together."""
         moment = await now(self._connection)
         counted = await self._connection.execute(
             select(_HEALTH, func.count()).select_from(mail_servers).outerjoin(table, _IS_CURRENT).group_by(_HEALTH)

@@ -1,7 +1,7 @@
-"""The driver's connection to PostgreSQL, which waits for a silent server no longer than callers wait for us.
+"""A connection to PostgreSQL with a limit on how long the server may be silent.
 
-The server's own time limits are worth nothing when it is frozen or cut off, and TCP's count only where packets get
-lost: the machine of a frozen server goes on acknowledging them.
+The server's own time limits have no effect when it is frozen or cut off. TCP's limits apply only to lost packets,
+and the machine of a frozen server keeps acknowledging them.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from psycopg.errors import ConnectionTimeout
 
 POLL_SECONDS = 0.1
 MAX_SILENT_POLLS = 24
-"""How many looks in a row may find nothing. Looks and not seconds: a pause of ours is no silence of the server."""
+"""How many polls in a row may find no data. Polls and not seconds: a pause of this process is not the server's."""
 
 Value = TypeVar("Value")
 
 
 class TimeLimitedConnection(AsyncConnection[Any]):
-    """A connection that is closed at once when the server stays silent, or when nobody waits for it any more."""
+    """A connection that closes at once when the server stays silent or the waiting task is cancelled."""
 
     async def wait(
         self,
@@ -27,10 +27,10 @@ class TimeLimitedConnection(AsyncConnection[Any]):
         interval: float = POLL_SECONDS,
         timeout: float | None = None,  # noqa: ASYNC109  # the driver's own method
     ) -> Value:
-        """What *gen* comes to. Raises `ConnectionTimeout` for a server that says nothing.
+        """Return the result of *gen*. Raises `ConnectionTimeout` for a silent server.
 
-        The driver itself would ask the server to cancel, and wait for that. Of a COMMIT that waits for a standby
-        PostgreSQL then says that it was done, although no standby has it.
+        The driver itself would ask the server to cancel, and wait for the answer. PostgreSQL then reports a COMMIT
+        that waits for a standby as done, although no standby has it.
         """
         try:
             heard = _unless_silent(gen)

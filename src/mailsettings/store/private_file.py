@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
-"""What SQLite puts beside the file; each of them holds pages of it."""
+"""The suffixes of the files that SQLite creates; each of them holds pages of the database."""
 
 
 class DatabaseFileExposed(Exception):
-    """Everybody on this machine can read or write the database; `str()` is one sentence."""
+    """Every user of this machine can read or write the database; `str()` is one sentence."""
 
 
 def require_private(file: Path) -> None:
-    """Raise `DatabaseFileExposed` if *file*, or what SQLite puts beside it, is open to everybody.
+    """Raise `DatabaseFileExposed` if every user can read or write *file* or one of SQLite's files next to it.
 
-    Its group is left to whoever mounted the volume: Kubernetes gives a volume to the group of the pod (`fsGroup`).
+    Access by the group is allowed: Kubernetes assigns a volume to the group of the pod (`fsGroup`).
     """
     if os.name != "posix":
         return
@@ -29,7 +29,7 @@ def require_private(file: Path) -> None:
 
 _POSIX = os.name == "posix"
 FileVersion = tuple[int, int, int]
-"""Inode, time of change in ns and size of a file: other numbers, other content."""
+"""Inode, modification time in ns and size of a file; they change with its content."""
 
 
 class KeyFileUnusable(Exception):
@@ -37,38 +37,38 @@ class KeyFileUnusable(Exception):
 
 
 def create(path: Path, content: bytes) -> None:
-    """Make the file, unless another program was quicker. Raises `KeyFileUnusable`."""
+    """Create the file unless it exists, even if another program creates it now. Raises `KeyFileUnusable`."""
     with _os_errors_as_unusable(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _temporary_file(path, content, None) as draft:
             try:
-                # A link, unlike a rename, does not replace the key of a program that was quicker.
+                # A link, unlike a rename, does not replace the file of a quicker program.
                 os.link(draft, path)
             except FileExistsError:
                 return
 
 
 def replace(path: Path, content: bytes, like: Path) -> None:
-    """Put *content* in the place of what is there, at once, for the owner of *like*. Raises `KeyFileUnusable`."""
+    """Replace the file by *content* in one step, for the owner of *like*. Raises `KeyFileUnusable`."""
     with _os_errors_as_unusable(path):
         put(path, content, like.stat())
 
 
 def put(path: Path, content: bytes, owner: os.stat_result | None) -> None:
-    """Put *content* in the place of what is there, at once, for who owns *owner*. Raises `OSError`."""
+    """Replace the file by *content* in one step, with the owner of *owner*. Raises `OSError`."""
     with _temporary_file(path, content, owner) as draft:
         draft.replace(path)
         flush_directory(path.parent)
 
 
 def remove(path: Path) -> None:
-    """Let there be no such file. Raises `KeyFileUnusable`."""
+    """Remove the file if it exists. Raises `KeyFileUnusable`."""
     with _os_errors_as_unusable(path):
         path.unlink(missing_ok=True)
 
 
 def read(path: Path, *, group: bool = False) -> tuple[FileVersion, bytes]:
-    """The content with the mark it had; with *group* others of the file's group may read it too.
+    """Return the content and its version; with *group* the file may be readable for its group.
 
     Raises `KeyFileUnusable`.
     """
@@ -79,7 +79,7 @@ def read(path: Path, *, group: bool = False) -> tuple[FileVersion, bytes]:
 
 
 def file_version(path: Path) -> FileVersion | None:
-    """The mark it has now, through symbolic links; None where there is no file. Raises `KeyFileUnusable`."""
+    """Return the current version, following symbolic links; None without a file. Raises `KeyFileUnusable`."""
     with _os_errors_as_unusable(path):
         try:
             return _version_of(path.stat())
@@ -103,7 +103,7 @@ def _temporary_file(path: Path, content: bytes, like: os.stat_result | None) -> 
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             if _POSIX and like is not None:
-                # What root replaces has to stay readable for the service, which is not root.
+                # A file that root replaces must stay readable for the service, which is not root.
                 os.fchown(file.fileno(), like.st_uid, like.st_gid)
             file.write(content)
             file.flush()
@@ -114,7 +114,7 @@ def _temporary_file(path: Path, content: bytes, like: os.stat_result | None) -> 
 
 
 def flush_directory(path: Path) -> None:
-    """Have the names of its files on the disk too, where the system lets us."""
+    """Flush the names of its files to the disk, where the system supports it."""
     if _POSIX:
         directory = os.open(path, os.O_RDONLY)
         try:

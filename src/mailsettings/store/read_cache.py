@@ -1,7 +1,7 @@
-"""What was read, kept while nobody has committed since. For SQLite, which can tell that in microseconds.
+"""A cache of values that stay valid until the next commit; only for SQLite, which can check that in microseconds.
 
-`PRAGMA data_version` on a connection changes whenever another connection, of this process or any other,
-has committed. So a value is as good as a fresh read while the number is the one seen *before* it was loaded.
+`PRAGMA data_version` on a connection changes whenever another connection, of this or another process, commits.
+So a cached value equals a fresh read while the number is the one read *before* the value was loaded.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ Value = TypeVar("Value")
 MAX_VALUES = 1024
 
 Version = tuple[int, int]
-"""The connection that was asked, counted up, and its number; each connection counts from its own beginning."""
+"""The serial number of the connection and its data version, because each connection counts from its own start."""
 
 
 class DataVersion:
@@ -32,9 +32,9 @@ class DataVersion:
         self._opened = 0
 
     def current(self) -> Version | None:
-        """What moves with every commit, or None when it cannot be told right now.
+        """Return a number that changes with every commit; None if it cannot be read now.
 
-        Waits for nothing: it is called on the event loop, and a file that is locked is read the long way.
+        It never waits, because it runs on the event loop; with a locked file the value is loaded instead.
         """
         try:
             (number,) = self._open().execute("PRAGMA data_version").fetchone()
@@ -44,7 +44,7 @@ class DataVersion:
         return self._opened, int(number)
 
     def close(self) -> None:
-        """Give the file back."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -58,7 +58,7 @@ class DataVersion:
 
 
 class CachedValues(Generic[Key, Value]):
-    """Values by key, loaded again whenever something was committed; each time where versions cannot be told."""
+    """Values by key, loaded again after each commit; without a data version, loaded at each read."""
 
     def __init__(self, version: DataVersion | None, load: Callable[[Key], Awaitable[Value]]) -> None:
         self._version = version
@@ -67,7 +67,7 @@ class CachedValues(Generic[Key, Value]):
         self._kept_of: Version | None = None
 
     async def get(self, key: Key) -> Value:
-        """The value as it is in the database right now."""
+        """Return the current value in the database."""
         version = self._version.current() if self._version else None
         if version is None:
             return await self._load(key)
@@ -75,15 +75,15 @@ class CachedValues(Generic[Key, Value]):
             self._kept, self._kept_of = {}, version
         kept = self._kept
         if key not in kept:
-            # Kept with the version that was seen before it was loaded, also if there is a newer one by now.
+            # Stored with the version read before the load, even if a commit happened since.
             kept[key] = await self._load(key)
         return kept[key]
 
 
 class ReadCache:
-    """What nearly every request reads: the account of its caller, and the mail server that there is one of.
+    """Caches what nearly every request reads: the account of its caller, and the default mail server.
 
-    Each answer is the last committed state, but two answers may be of two moments; `SQLStore.reading` is one.
+    Each value is the last committed one, but two values may be from two moments; see `SQLStore.reading` for one.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ from mailsettings.store.monitoring import SQLMonitoring
 
 
 class Transaction:
-    """All repositories of one transaction, each made at its first use.
+    """All repositories of one transaction, each created at its first use.
 
-    *sealer* seals and opens secrets. Without one, as for reading, they open with the keys that were seen last.
+    *sealer* seals and opens secrets. Without one, as for reading, secrets open with the keys that were read last.
     """
 
     def __init__(self, connection: AsyncConnection, keys: KeySource, sealer: Sealer | None = None) -> None:
@@ -65,7 +65,7 @@ class Transaction:
 
     @cached_property
     def encryption_keys(self) -> SQLKeyRegistry:
-        """What the database knows of the keys that seal secrets."""
+        """The encryption keys that the database knows."""
         return SQLKeyRegistry(self._connection, self._keys)
 
     @cached_property
@@ -80,12 +80,12 @@ class Transaction:
 
     @cached_property
     def monitoring(self) -> SQLMonitoring:
-        """What scheduled checks found out about each mail server."""
+        """The results of scheduled checks of each mail server."""
         return SQLMonitoring(self._connection)
 
     @cached_property
     def leases(self) -> SQLLeases:
-        """Which process does the work that one process does for all."""
+        """The leases of work that one process does for all."""
         return SQLLeases(self._connection)
 
     @cached_property
@@ -95,5 +95,5 @@ class Transaction:
 
     @cached_property
     def contents(self) -> SQLRestore:
-        """Everything, to be filled from a backup."""
+        """The whole content of the database, for restoring a backup."""
         return SQLRestore(self._connection, self._sealer)

@@ -1,4 +1,4 @@
-"""The store: transactions over an engine, and reads that are served from memory while they are fresh."""
+"""The store: it runs transactions on the engine, and owns the read cache."""
 
 import asyncio
 import logging
@@ -23,17 +23,17 @@ from mailsettings.store.transaction import Transaction
 from mailsettings.store.writer_queue import WriterQueue
 
 CONNECT_TIMEOUT_SECONDS = 2.4
-"""How long getting a connection to PostgreSQL may take: to wait for one, to try it, and to make a new one."""
+"""The time limit for a connection to PostgreSQL: waiting for the pool, testing a connection, opening a new one."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
 
 
 class SQLStore:
-    """Everything, in SQLite or PostgreSQL."""
+    """The database, SQLite or PostgreSQL."""
 
     def __init__(self, url: str, keys: KeySource) -> None:
         self.on_appended: Callable[[AuditEntry], None] | None = None
-        """Is called with each entry of the audit log once it was committed."""
+        """Called with each audit entry after its commit."""
         self._engine = engine.async_engine(url)
         self._keys = keys
         self._data_version = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
@@ -43,9 +43,9 @@ class SQLStore:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
-        """A transaction that is committed, durably, when the block ends without an error; one at a time."""
+        """Run a transaction that is committed durably when the block ends without an error; one at a time."""
         async with self._writer_queue.take(), self._transaction(engine.WRITE_OPTIONS) as connection:
-            # Under the lock, so that no key is dropped between this look at the keys and the commit.
+            # Under the lock, so that no key can be dropped between this check of the keys and the commit.
             sealer = await sealer_for_writing(connection, self._keys)
             work = Transaction(connection, self._keys, sealer)
             yield work
@@ -56,9 +56,9 @@ class SQLStore:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
-        """One snapshot of what is committed: whatever the block reads, it reads as of its first question.
+        """Read from one snapshot of the committed state, taken at the first query of the block.
 
-        Keep the block short. On SQLite without a write-ahead log no writer can commit before it ends.
+        Keep the block short: on SQLite without a write-ahead log no writer can commit before it ends.
         """
         async with self._transaction(self._for_reading) as connection:
             yield Transaction(connection, self._keys)
@@ -69,35 +69,35 @@ class SQLStore:
             yield Transaction(connection, self._keys)
 
     async def register_key(self) -> None:
-        """Make sure that our keys are those it was written with. Raises `WrongKey`, `KeyFileUnusable`."""
+        """Check that the keys fit the database, and register the newest. Raises `WrongKey`, `KeyFileUnusable`."""
         async with self._transaction(engine.WRITE_OPTIONS) as connection:
             await connection.run_sync(register_key, self._keys.newest())
             await self._require_audit_key(connection)
 
     async def _require_audit_key(self, connection: AsyncConnection) -> None:
-        """Nothing can be changed that cannot be told of."""
+        """Raise `WrongKey` if the audit key cannot be opened: without it no change could be audited."""
         try:
             await SQLAuditLog(connection, SQLServiceKeys(connection, self._keys.newest())).chain()
         except SecretUnreadable:
             raise WrongKey("The key of the audit log, in this database, is damaged; restore it.") from None
 
     async def ping(self) -> None:
-        """Raises `StoreUnavailable` when the database does not answer."""
+        """Raise `StoreUnavailable` if the database does not answer."""
         async with self._transaction(engine.ONE_STATEMENT) as connection:
             await connection.execute(text("SELECT 1"))
 
     def pool(self) -> Mapping[str, int]:
-        """How it is with the connections at the moment, by words of our own."""
+        """Return the current number of connections by state."""
         pool = cast(QueuePool, self._engine.pool)
         return {
             "size": pool.size(),
             "in_use": pool.checkedout(),
             "idle": pool.checkedin(),
-            "overflow": max(pool.overflow(), 0),  # below zero as long as fewer are open
+            "overflow": max(pool.overflow(), 0),  # SQLAlchemy counts below zero until the pool is full
         }
 
     async def close(self) -> None:
-        """Give all connections back."""
+        """Close all connections."""
         if self._data_version:
             self._data_version.close()
         await self._engine.dispose()
@@ -112,7 +112,7 @@ class SQLStore:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
-        # SQLite has its own limit: a file that another process writes to is waited for.
+        # SQLite has its own limit, busy_timeout, for a file that another process writes to.
         seconds = None if self._data_version else CONNECT_TIMEOUT_SECONDS
         async with asyncio.timeout(seconds) as limit, self._engine.connect() as connection:
             limit.reschedule(None)
@@ -120,7 +120,7 @@ class SQLStore:
 
 
 def _log_entry(entry: AuditEntry) -> None:
-    """A line in the program's log, which is also where the hash is noted outside of the database."""
+    """Write an entry to the program's log, which also records its hash outside the database."""
     record = entry.record
     _audit_lines.info(
         "audit %d %s %s %s by %s from %s, hash %s",

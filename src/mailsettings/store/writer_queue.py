@@ -1,4 +1,4 @@
-"""Whose turn it is to write, among the requests of one process."""
+"""A queue of the writers in one process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,14 +7,15 @@ from contextlib import asynccontextmanager
 from mailsettings.domain.errors import StoreUnavailable
 
 WRITER_QUEUE_TIMEOUT_SECONDS = 10
-"""How long a writer waits for those before it while each of them gets through."""
+"""How long a writer waits for the writers before it."""
 
 
 class WriterQueue:
-    """One at a time, in the order they came.
+    """Admits one writer at a time, in the order of arrival.
 
-    Each that waits for the database's own lock holds a connection of the pool, and enough of them would hold them
-    all, so that reading waits too. SQLite has no queue either: a writer that is unlucky tries until it gives up.
+    Without it, each writer would wait for the database's lock while it holds a connection of the pool; enough of
+    them would use up the pool and block readers too. And SQLite has no queue: an unlucky writer retries until it
+    gives up.
     """
 
     def __init__(self) -> None:
@@ -23,10 +24,10 @@ class WriterQueue:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """The turn, while the block runs. Raises `StoreUnavailable`.
+        """Wait for the turn and hold it during the block. Raises `StoreUnavailable`.
 
-        Who finds the database away found it for all that wait by then: if each of them tried for itself, the
-        last would be answered after as many time limits as there are writers.
+        When one writer finds the database unavailable, all writers that wait at that moment fail with it. If each
+        of them tried for itself, the last one would wait for as many time limits as there are writers.
         """
         failed_before = self._failed
         try:

@@ -1,1 +1,4 @@
-"""What a caller can do, one function each: permission, rule, transaction. No HTTP, no SQL, no SMTP."""
+"""The operations of the service, one method each: check the permission, apply the rule, run the transaction.
+
+Free of HTTP, SQL and SMTP.
+"""

@@ -1,4 +1,4 @@
-"""Accounts: the users and clients that can log in here, and what each of them may."""
+"""Accounts: the users and clients that can log in, and their permissions."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,14 +11,14 @@ from mailsettings.use_cases.ports import PasswordHasher
 
 
 class ManageAccounts:
-    """The accounts of this service; the command line is the only caller, so no permission is asked."""
+    """Manages the accounts; only the command line calls it, so it checks no permission."""
 
     def __init__(self, store: SQLStore, passwords: PasswordHasher) -> None:
         self._store = store
         self._passwords = passwords
 
     async def list(self) -> Sequence[Account]:
-        """All accounts, by name."""
+        """Return all accounts by name."""
         async with self._store.reading() as work:
             return await work.accounts.list()
 
@@ -29,7 +29,10 @@ class ManageAccounts:
             await _add(change, credentials)
 
     async def add_first(self, caller: Principal, account: Account, password: str) -> bool:
-        """Store *account* if there never was any; whether it was. One that was removed does not come back."""
+        """Store *account* if no account was ever stored; return whether it was.
+
+        A removed one does not come back.
+        """
         credentials = Credentials(account, await self._passwords.hash(password))
         async with self._store.writing() as work:
             if await work.accounts.list() or await work.audit.has(Action.ACCOUNT_ADD):
@@ -40,7 +43,7 @@ class ManageAccounts:
             return True
 
     async def set_password(self, caller: Principal, kind: AccountKind, name: str, password: str) -> None:
-        """Give an account another password; tokens issued to it end. Raises `AccountNotFound`."""
+        """Change the password of an account; its tokens become invalid. Raises `AccountNotFound`."""
         password_hash = await self._passwords.hash(password)
         async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
             stored = await _existing(change, kind, name)
@@ -48,21 +51,21 @@ class ManageAccounts:
             await change.work.known_networks.forget_account(name)
 
     async def set_grants(self, caller: Principal, kind: AccountKind, name: str, grants: Iterable[str]) -> None:
-        """Let an account do what *grants* allow, from its next request on. Raises `AccountNotFound`."""
+        """Change the grants of an account, effective at its next request. Raises `AccountNotFound`."""
         async with audited(self._store, caller, Action.ACCOUNT_SET_PERMISSIONS, name) as change:
             before = (await _existing(change, kind, name)).account.grants
             change.details["permissions"] = {"before": sorted(before), "after": sorted(grants)}
             await change.work.accounts.set_grants(name, grants)
 
     async def remove(self, caller: Principal, kind: AccountKind, name: str) -> None:
-        """Remove an account; tokens issued to it end. Raises `AccountNotFound`."""
+        """Remove an account; its tokens become invalid. Raises `AccountNotFound`."""
         async with audited(self._store, caller, Action.ACCOUNT_REMOVE, name) as change:
             await _existing(change, kind, name)
             await change.work.accounts.remove(name)
             await change.work.known_networks.forget_account(name)
 
     async def unlock(self, caller: Principal, kind: AccountKind, name: str) -> None:
-        """Forget the failed logins of an account, from wherever they came. Raises `AccountNotFound`."""
+        """Forget the failed logins of an account from all addresses. Raises `AccountNotFound`."""
         async with audited(self._store, caller, Action.ACCOUNT_UNLOCK, name) as change:
             await _existing(change, kind, name)
             await change.work.login_failures.forget_account(name)

@@ -18,7 +18,7 @@ ENTRIES_PER_PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class AuditLogVerdict:
-    """What became of the check: the number and the hash of the last entry, and the first problem, if any."""
+    """The result of a check: number and hash of the last entry, and the first problem, if any."""
 
     sequence: int
     mac: bytes
@@ -26,11 +26,11 @@ class AuditLogVerdict:
 
 
 async def _nothing() -> None:
-    """Where there is no witness."""
+    """Return no entry, for a service without a witness."""
 
 
 class ReadAuditLog:
-    """The audit log, as a principal may see it; *noted* is what its witness knows."""
+    """Reads the audit log for a principal; *noted* returns the entry that its witness recorded."""
 
     def __init__(self, store: SQLStore, noted: Callable[[], Awaitable[WitnessedEntry | None]] = _nothing) -> None:
         self._store = store
@@ -39,13 +39,16 @@ class ReadAuditLog:
     async def page(
         self, caller: Principal, after: int = 0, limit: int = ENTRIES_PER_PAGE, since: str = ""
     ) -> Sequence[AuditEntry]:
-        """At most *limit* entries behind number *after*, none before *since*. Raises `PermissionDenied`."""
+        """Return at most *limit* entries after number *after* and not before *since*.
+
+        Raises `PermissionDenied`.
+        """
         caller.require(Permission.AUDIT_READ)
         async with self._store.reading() as view:
             return await view.audit.entries(after, limit, since)
 
     async def all(self, caller: Principal, since: str = "") -> AsyncIterator[AuditEntry]:
-        """Every entry, none before *since*. Raises `PermissionDenied`."""
+        """Yield every entry that is not before *since*. Raises `PermissionDenied`."""
         after = 0
         while page := await self.page(caller, after, since=since):
             for entry in page:
@@ -53,15 +56,15 @@ class ReadAuditLog:
             after = page[-1].sequence
 
     async def verify(self, caller: Principal, seen_before: WitnessedEntry | None = None) -> AuditLogVerdict:
-        """Whether anything was removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`.
+        """Check whether entries were removed, altered or reordered. Raises `PermissionDenied`, `SecretUnreadable`.
 
-        The log has to have what its witness knows, and *seen_before*.
+        The log must contain the entry of its witness, and *seen_before*.
         """
         caller.require(Permission.AUDIT_READ)
         unreadable: str | None = None
         noted: WitnessedEntry | None = None
         try:
-            noted = await self._noted()  # first: whatever it has is in the log by now
+            noted = await self._noted()  # before the log: the witness only has entries that the log already has
         except WitnessUnreadable as problem:
             unreadable = str(problem)
         verdict = await self._verify(caller, [seen for seen in (seen_before, noted) if seen is not None])
@@ -86,9 +89,9 @@ class ReadAuditLog:
 
 @dataclass
 class AuditedChange:
-    """A change under way: the transaction to make it in, and what will be said of it.
+    """A change in progress: its transaction, and the content of its audit entry.
 
-    `replayed` means that it was made before, and told of then.
+    `replayed` means that an earlier request made the change and wrote the entry.
     """
 
     work: Transaction
@@ -98,14 +101,14 @@ class AuditedChange:
     replayed: bool = False
 
     async def write(self, caller: Principal) -> None:
-        """Put the entry into the transaction, unless there is one already."""
+        """Write the entry in the transaction, unless an earlier request wrote it."""
         if self.replayed:
             return
         record = AuditRecord(caller.name, caller.origin, self.action, self.target, AuditOutcome.DONE, self.details)
         await self.work.audit.append(record)
 
     def note_difference(self, before: MailServer | None, after: MailServer | None) -> None:
-        """Say which settings of a mail server changed, secrets by their labels."""
+        """Record which settings of a mail server changed, secrets by their labels."""
         self.details.update(difference(before, after))
 
 
@@ -113,7 +116,7 @@ class AuditedChange:
 async def audited(
     store: SQLStore, caller: Principal, action: Action, target: str | None = None
 ) -> AsyncIterator[AuditedChange]:
-    """A transaction that is committed together with its entry; what the domain refuses gets an entry too."""
+    """Run a transaction that is committed together with its audit entry; record what the domain refuses, too."""
     try:
         async with store.writing() as work:
             change = AuditedChange(work, action, target)
@@ -136,11 +139,11 @@ async def write_audit_entry(  # noqa: PLR0913, PLR0917  # the parts of a record
     outcome: AuditOutcome,
     details: Mapping[str, object],
 ) -> None:
-    """An entry about something that changed nothing here."""
+    """Write an audit entry in a transaction of its own, about an action that changed nothing in the database."""
     async with store.writing() as work:
         await work.audit.append(AuditRecord(caller.name, caller.origin, action, target, outcome, details))
 
 
 def error_name(error: MailSettingsError) -> str:
-    """What went wrong in a word; the sentence may name what the caller sent."""
+    """Return the name of the error, because its sentence may contain what the caller sent."""
     return type(error).__name__

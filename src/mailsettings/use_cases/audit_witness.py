@@ -1,9 +1,9 @@
-"""The witness of the audit log, kept outside the database: by it, entries that are cut off at the end are missed.
+"""The witness of the audit log: a record of its last entry outside the database, which reveals a cut-off end.
 
-It follows the log at a short distance, off the path of every request, and has only what was committed. So it may
-be behind the log, after a crash or beside other replicas, but never ahead of it: a log that lacks what the witness
-has was cut, put back to an older state, or lost entries in a fail-over. That is logged once, and the witness stays
-as it is until an operator accepts the log as it is now. Writing to the log goes on.
+The witness follows the log shortly after each commit, outside of requests, and records only committed entries. So
+after a crash or with several replicas it may be behind the log, but never ahead: if the log lacks the witnessed
+entry, the log was cut, replaced by an older copy, or lost entries in a fail-over. The process logs that once, and
+the witness stays unchanged until an operator accepts the log as it is now. Writing to the log continues.
 """
 
 import asyncio
@@ -21,24 +21,24 @@ from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.store.transactions import SQLStore
 
 PAUSE_SECONDS = 0.5
-"""From an entry to its note, with those that come meanwhile; each note costs two flushes of the disk."""
+"""The delay between an entry and its record; it batches entries, because each record flushes the disk twice."""
 REMEDY = (
     "After a restored backup, a fail-over or a deliberate reset, run: mailsettings audit accept. "
-    "Otherwise somebody removed entries or put back an older copy of the database."
+    "Otherwise entries were removed, or an older copy of the database was put back."
 )
 _log = logging.getLogger("mailsettings.audit")
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedLog:
-    """The entry that is noted now, and the one that was (None: it could not be read)."""
+    """The entry that is recorded now, and the previous one (None: it could not be read)."""
 
     before: WitnessedEntry | None
     now: WitnessedEntry
 
 
 class AuditWitness:
-    """The witness of one directory, as one process keeps it."""
+    """The witness in one data directory, maintained by one process."""
 
     def __init__(self, store: SQLStore, file: WitnessFile, pause_seconds: float = PAUSE_SECONDS) -> None:
         self._store = store
@@ -50,24 +50,24 @@ class AuditWitness:
         self._reported: set[object] = set()
 
     async def noted(self) -> WitnessedEntry | None:
-        """Return what is noted. Raises `WitnessUnreadable`."""
+        """Return the recorded entry. Raises `WitnessUnreadable`."""
         return await asyncio.to_thread(self._file.read)
 
     def appended(self, entry: AuditEntry) -> None:
-        """Have *entry*, which was committed, noted soon."""
+        """Record *entry*, which was committed, soon."""
         self._latest = WitnessedEntry(entry.sequence, entry.mac)
         if self._following is None or self._following.done():
-            # In a context of its own: what it logs is not about the request that is being answered.
+            # In a context of its own, because its log lines do not belong to the current request.
             self._following = asyncio.get_running_loop().create_task(self._follow(), context=Context())
 
     async def look(self) -> None:
-        """Compare log and witness as a process starts; let the witness catch up. Raises `StoreUnavailable`."""
+        """Compare log and witness when a process starts; let the witness catch up. Raises `StoreUnavailable`."""
         async with self._store.reading() as view:
             head = await _sealed_head(view.audit)
         await self._bring_to(WitnessedEntry(head.sequence, head.mac) if head else None)
 
     async def problem(self) -> str | None:
-        """Say how the log contradicts the witness, for a caller who tells it: it is not logged then."""
+        """Return how the log contradicts the witness. The caller reports it, so it is not logged again."""
         try:
             known = await self.noted()
         except WitnessUnreadable as unreadable:
@@ -77,7 +77,7 @@ class AuditWitness:
         return None if known is None else await self._contradiction(known)
 
     async def accept(self, caller: Principal) -> AcceptedLog | None:
-        """Let the witness follow the log as it is now, and say so in it; None where they agree.
+        """Let the witness follow the log as it is now, and audit that; return None if they agree already.
 
         Raises `WitnessUnwritable`, `StoreUnavailable`.
         """
@@ -91,7 +91,7 @@ class AuditWitness:
         return AcceptedLog(before, now)
 
     async def _append(self, caller: Principal, before: WitnessedEntry | None) -> WitnessedEntry:
-        """Write to the log that it was accepted, with what was noted and what was found."""
+        """Write an audit entry about the acceptance, with the recorded entry and the end that was found."""
         async with self._store.reading() as view:
             head = await view.audit.head()
         found = WitnessedEntry(head.sequence, head.mac) if head else None
@@ -102,7 +102,7 @@ class AuditWitness:
         return WitnessedEntry(entry.sequence, entry.mac)
 
     async def close(self) -> None:
-        """Note what was appended last."""
+        """Record the last entry before the process ends."""
         self._closing.set()
         if self._following is not None:
             await asyncio.wait({self._following})
@@ -113,14 +113,14 @@ class AuditWitness:
                 async with asyncio.timeout(self._pause_seconds):
                     await self._closing.wait()
             latest, self._latest = self._latest, None
-            with suppress(StoreUnavailable):  # it stays behind, until the next entry or the next start
+            with suppress(StoreUnavailable):  # the witness catches up with the next entry or at the next start
                 await self._bring_to(latest)
 
     async def _bring_to(self, latest: WitnessedEntry | None) -> None:
-        """Note *latest*, unless the log contradicts what is noted. Problems are logged, each once."""
+        """Record *latest*, unless the log contradicts the recorded entry. Log each problem once."""
         try:
             while not await self._is_noted(latest):
-                pass  # another process was quicker: look at what it noted
+                pass  # another process was quicker: compare with its record
         except WitnessUnreadable as unreadable:
             self._report(str(unreadable), str(unreadable))
         except WitnessUnwritable as unwritable:
@@ -156,6 +156,6 @@ class AuditWitness:
 
 
 async def _sealed_head(audit: SQLAuditLog) -> AuditHead | None:
-    """What the log itself says about its last entry, if that is ours and there is one."""
+    """Return the head of the log if it was made with the log's key and the log is not empty."""
     chain, head = await audit.chain(), await audit.head()
     return head if chain is not None and head is not None and head.sequence and chain.sealed(head) else None

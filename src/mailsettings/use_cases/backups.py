@@ -1,7 +1,7 @@
-"""Making a backup of everything while requests run, and filling a new database with one.
+"""Makes a backup of everything while requests run, and fills a new database from one.
 
-A backup holds the keys of every secret, so none is made without an entry of the audit log, which is written before
-anything is read and is therefore in the backup too. A restored database goes on with the log that it was given.
+A backup contains the keys of all secrets, so each one is audited. The first entry is written before anything is
+read, and is therefore in the backup too. A restored database continues the audit log of the backup.
 """
 
 import asyncio
@@ -24,14 +24,14 @@ from mailsettings.use_cases.audit_log import write_audit_entry
 
 ID_BYTES = 8
 LINES_PER_BATCH = 500
-"""How many are written before somebody else may have a turn, such as whoever wants us to stop."""
+"""Lines to write before the event loop may run other work, such as a cancellation."""
 
 BackupMaker = Callable[[Path, Secret], AbstractContextManager[NewBackup]]
 """Makes a file; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
 
 
 class ManageBackups:
-    """Backups; the command line is the only caller, so no permission is asked."""
+    """Makes and restores backups; only the command line calls it, so it checks no permission."""
 
     def __init__(self, store: SQLStore, snapshot: Callable[[], Snapshot], new_backup: BackupMaker) -> None:
         self._store = store
@@ -39,20 +39,20 @@ class ManageBackups:
         self._new_backup = new_backup
 
     async def make(self, caller: Principal, path: Path, passphrase: Secret) -> CopyResult:
-        """Write everything to the new file *path*; an error leaves none. Raises a `BackupError`."""
+        """Write everything to the new file *path*; an error leaves no file. Raises a `BackupError`."""
         backup_id = secrets.token_hex(ID_BYTES)
         with self._new_backup(path, passphrase) as file:
             await write_audit_entry(self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.BEGUN, {})
             copied = await _copy(self._snapshot(), backup_id, file)
             file.publish()
-            # Still inside: a file that no entry calls done is taken back.
+            # Still inside the block: without this entry the file is withdrawn.
             await write_audit_entry(
                 self._store, caller, Action.BACKUP_MAKE, backup_id, AuditOutcome.DONE, _details(copied)
             )
         return copied
 
     async def restore(self, caller: Principal, backup: VerifiedBackup) -> CopyResult:
-        """Fill a database that holds nothing, in one transaction. Raises `DatabaseNotEmpty`."""
+        """Fill an empty database in one transaction. Raises `DatabaseNotEmpty`."""
         backup_id = backup.about.id
         try:
             async with self._store.writing() as work:

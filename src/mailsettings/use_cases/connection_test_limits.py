@@ -1,8 +1,8 @@
-"""How many connection tests may run: together, for each principal together, and for each in a minute.
+"""Limits of connection tests: how many run in a process, and how many a principal may run, at once and per minute.
 
-A test makes connections and sends mail on request; unlimited, it is a port scanner and a mail bomb. What each
-principal has is counted by the store, for all processes. How many run together is counted here, in each: it keeps
-this process from using up its own memory and sockets, of which others have their own.
+A test opens connections and sends mail on request; without limits it would be a port scanner and a mail bomb. The
+database counts the tests of each principal for all processes. Each process counts its own running tests, which
+protects its memory and sockets.
 """
 
 from collections import Counter
@@ -15,9 +15,9 @@ from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
 
 RETRY_AFTER_SECONDS = 5
-"""When to come back if tests are still running; most are over by then."""
+"""When to retry while tests are running; most have ended by then."""
 MARGIN_SECONDS = 30
-"""Beyond the deadline of a test, for writing down that it began and how it ended."""
+"""Time beyond the deadline of a test to record its start and its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ConnectionTestLimits:
 
     @property
     def max_seconds(self) -> float:
-        """After which a test whose end is not written down has no process any more that could do so."""
+        """The age at which a test without a recorded end counts as ended, because its process must have died."""
         return self.deadline_seconds + MARGIN_SECONDS
 
     def require_capacity(self, share: Usage) -> None:
@@ -47,10 +47,11 @@ class ConnectionTestLimits:
 
 
 class ConnectionTestSlots:
-    """Lets connection tests into this process, or refuses them before they have done anything.
+    """Admits connection tests to this process, or refuses them before they do anything.
 
-    Of each principal as many as may run anywhere: those that run here are among them, so that nobody is refused
-    here whom the store would let in, and nobody who waits for its answer takes the places of others.
+    The limit per principal is the same as in the database. The tests in this process are part of those, so this
+    check never refuses a test that the database would accept; it only keeps waiting tests from taking the slots of
+    others.
     """
 
     def __init__(self, limits: ConnectionTestLimits) -> None:
@@ -69,9 +70,9 @@ class ConnectionTestSlots:
             yield
         finally:
             self._running[caller.name] -= 1
-            self._running += Counter()  # which drops those at nought
+            self._running += Counter()  # removes the callers at zero
 
 
 def too_many_running() -> TooManyProbes:
-    """As many of one principal run as may."""
+    """Return the error for a principal at its limit of running tests."""
     return TooManyProbes("You have too many connection tests running.", RETRY_AFTER_SECONDS)

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestedTest:
-    """Who wants what tested, as the audit log calls it; to be made once, if so asked."""
+    """The caller of a test, the tested server by its name in the audit log, and the idempotency key, if any."""
 
     caller: Principal
     tested: str
@@ -39,29 +39,29 @@ class RequestedTest:
 
 
 class ConnectionTestRecords:
-    """The store, as connection tests use it."""
+    """Records connection tests in the database: one transaction before each test and one after it."""
 
     def __init__(self, store: SQLStore, limits: ConnectionTestLimits) -> None:
         self._store = store
         self._limits = limits
 
     async def previous(self, asked: RequestedTest) -> ProbeReport | None:
-        """The report of the same request before, without a write. Raises what `known` does."""
+        """Return the report of an earlier identical request, without a write. Raises like `find_result`."""
         if asked.idempotency_key is None:
             return None
         async with self._store.reading() as view:
             return await self._known(view.idempotency, asked)
 
     async def require_capacity(self, caller: Principal) -> None:
-        """Raise `TooManyProbes` for what `begin` would refuse, without a write, which would hold others up."""
+        """Raise `TooManyProbes` if `begin` would, without a write, which would delay other writers."""
         async with self._store.reading() as view:
             share = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
         self._limits.require_capacity(share)
 
     async def begin(self, asked: RequestedTest, details: Mapping[str, object]) -> str | ProbeReport:
-        """Count it and write down that it begins, and return the id to end it by.
+        """Count the test, audit its start, and return the id that `end` needs.
 
-        If it was made before, return its report. Raises `TooManyProbes`, and what `known` does.
+        If the test ran before, return its report. Raises `TooManyProbes`, and like `find_result`.
         """
         name = asked.caller.name
         async with self._store.writing() as work:
@@ -74,9 +74,9 @@ class ConnectionTestRecords:
             return await work.probe_admissions.begin(name)
 
     async def end(self, asked: RequestedTest, test_id: str, report: ProbeReport) -> None:
-        """Write down how it ended. It was made and cannot be taken back, so nothing is raised if that fails.
+        """Record how the test ended. It cannot be undone, so a failure to record it raises nothing.
 
-        Clients repeat what is answered with 503, and each time a mail is sent.
+        Clients retry after a 503, and each retry would send another mail.
         """
         failure = report.failure
         outcome = AuditOutcome.DONE if failure is None else AuditOutcome.FAILED
@@ -110,7 +110,7 @@ GIVEN_SERVER = "given mail server"
 
 
 class RunConnectionTests:
-    """Connection tests on behalf of a principal."""
+    """Runs connection tests for a principal."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class RunConnectionTests:
         recipient: str | None,
         idempotency_key: IdempotencyKey | None = None,
     ) -> ProbeReport:
-        """Test *server* as it is; no stored secret is lent to it.
+        """Test *server* as given, without any stored secret.
 
         Raises `PermissionDenied`, `TooManyProbes`, `IdempotencyError`.
         """
@@ -149,7 +149,7 @@ class RunConnectionTests:
         recipient: str | None,
         idempotency_key: IdempotencyKey | None = None,
     ) -> ProbeReport:
-        """Test the stored server of this id, or the default one.
+        """Test the stored server with this id, or the default server.
 
         Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `IdempotencyError`.
         """

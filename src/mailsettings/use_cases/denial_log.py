@@ -1,8 +1,8 @@
-"""Recording those who are turned away, without letting them fill the audit log.
+"""Records denied requests in the audit log, without letting them fill it.
 
-A refusal costs a stranger nothing and an entry a write to the disk. So the entries for strangers at one address,
-and for all strangers together, are bounded by the minute, and those for each caller that is known; what is beyond
-goes to the program's log only. Counted in this process.
+A denied request costs a stranger nothing, but an entry costs a write to the disk. So the number of entries per
+minute is limited for strangers at one address, for all strangers together, and for each known caller. Further
+denials go to the program's log only. Each process counts for itself.
 """
 
 import logging
@@ -18,15 +18,16 @@ from mailsettings.store.transactions import SQLStore
 
 WINDOW_SECONDS = 60
 MAX_ENTRIES_PER_CALLER = 30
-"""Entries for one address of strangers, or for one known caller."""
+"""Entries per minute for strangers at one address, or for one known caller."""
 MAX_ENTRIES_FOR_STRANGERS = 300
-"""For all strangers together; known callers have room of their own, so that no stranger can hide what they do."""
+"""Entries per minute for all strangers. Known callers have their own limit, so strangers cannot hide their
+entries."""
 
 _log = logging.getLogger(__name__)
 
 
 class DenialLog:
-    """Writes refusals down."""
+    """Writes denials to the audit log, up to the limits."""
 
     def __init__(self, store: SQLStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -43,7 +44,7 @@ class DenialLog:
         target: str | None,
         details: Mapping[str, object],
     ) -> None:
-        """An entry, if there is room for one; a database that is away does not change the answer."""
+        """Write an entry within the limits. An unavailable database does not change the response."""
         if self._has_room(actor, origin):
             record = AuditRecord(actor, origin, action, target, AuditOutcome.REFUSED, details)
             try:

@@ -1,6 +1,6 @@
-"""The keys that secrets are sealed with: changing them while requests run.
+"""Rotates, reseals and drops encryption keys while requests run.
 
-Whatever changes the file of keys does so under the writer's lock, which everything that seals takes first.
+Each change of the key file happens under the writer's lock, which every transaction that seals takes first.
 """
 
 import asyncio
@@ -16,34 +16,34 @@ from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
 
 SECRETS_PER_BATCH = 50
-"""How many secrets are sealed anew in one transaction, so for how long requests that write have to wait."""
+"""Secrets per transaction of `reseal`; a larger batch keeps writing requests waiting longer."""
 
 
 class ManageEncryptionKeys:
-    """The sealing keys; the command line is the only caller, so no permission is asked."""
+    """Manages the encryption keys; only the command line calls it, so it checks no permission."""
 
     def __init__(self, store: SQLStore, ring: LiveKeys) -> None:
         self._store = store
         self._ring = ring
 
     async def status(self) -> EncryptionKeyReport:
-        """All keys, how many secrets need them, and what cannot be opened."""
+        """Return all keys, how many secrets need each of them, and which secrets cannot be decrypted."""
         async with self._store.reading() as view:
             return await view.encryption_keys.report()
 
     async def rotate(self, caller: Principal) -> str:
-        """Add a new key, which seals from now on; its id. Older keys still open what they sealed."""
+        """Add a key that seals from now on, and return its id. Older keys still open what they sealed."""
         async with audited(self._store, caller, Action.ENCRYPTION_KEY_ROTATE) as change:
-            # The file first: a key that only the database knew would be lost if we ended here. One that only the
-            # file holds is made known by the next transaction that writes.
+            # The file first: a key that only the database knew would be lost if the process ended in between,
+            # while a key that only the file has is registered by the next transaction that writes.
             self._ring.add()
             change.target = await change.work.encryption_keys.register_newest()
             return change.target
 
     async def reseal(self, caller: Principal, batch: int = SECRETS_PER_BATCH) -> ResealResult:
-        """Seal everything with the current key, then let secrets of the first format open no more.
+        """Seal all secrets with the current key, then refuse secrets in the first format.
 
-        What is interrupted goes on when it is called again.
+        After an interruption, call it again to continue.
         """
         done = ResealResult()
         position: Position | None = None
@@ -55,19 +55,19 @@ class ManageEncryptionKeys:
             done += more
             if position is None:
                 return replace(done, unmarked=await self._bind())
-            # SQLite lets those who wait try again now and then, and has no queue: leave them half of the time.
+            # SQLite has no queue of writers, only retries: leave half of the time to others.
             await asyncio.sleep(time.monotonic() - began)
 
     async def _bind(self) -> str | None:
-        """Mark the keys after the last secret is committed: one of the first format would not open any more."""
+        """Mark the keys after the last secret was committed, because marked keys refuse the first format."""
         async with self._store.writing():
             return self._ring.bind()
 
     async def drop(self, caller: Principal, key_id: str) -> str | None:
-        """Forget a key; the path of a file that is not ours and still holds it. Raises a `KeyRefused`.
+        """Drop a key; return the path of a read-only key file that still has it. Raises a `KeyRefused`.
 
-        Nobody can seal while this is decided and done, and afterwards nobody seals with this key, because whoever
-        gets the lock next looks at the file and at the database before.
+        The writer's lock keeps every process from sealing meanwhile. No process seals with the key afterwards,
+        because each one reads the file and the database after it gets the lock.
         """
         async with audited(self._store, caller, Action.ENCRYPTION_KEY_DROP, key_id) as change:
             await change.work.encryption_keys.require_droppable(key_id)

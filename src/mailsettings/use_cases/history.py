@@ -1,4 +1,4 @@
-"""What mail servers were before, and going back: to all of one, so that no secret meets another host."""
+"""The versions of mail servers, and restoring one: always as a whole, so no secret moves to another host."""
 
 from collections.abc import Sequence
 
@@ -17,14 +17,14 @@ from mailsettings.use_cases.mail_servers import target
 
 
 class MailServerHistory:
-    """The versions of a mail server, by its id or (None) of the default one, the last one removed included."""
+    """The versions of a mail server by its id, or (None) of the default server, even if that was removed."""
 
     def __init__(self, store: SQLStore, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
         self._max_versions = versions_kept
 
     async def versions(self, caller: Principal, server_id: int | None) -> Sequence[MailServerVersion]:
-        """All that are kept, what is there now first. Raises `PermissionDenied`, `MailServerNotFound`."""
+        """Return all kept versions, the current first. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as view:
             server_id = await _resolve_id(view.mail_servers, server_id)
@@ -38,7 +38,7 @@ class MailServerHistory:
         is_default = default is not None and default.id == server_id
         return [_current_version(stored, is_default=is_default), *past]
 
-    async def restore(  # the two last have good defaults
+    async def restore(
         self,
         caller: Principal,
         server_id: int | None,
@@ -46,7 +46,7 @@ class MailServerHistory:
         expected: Precondition = NO_PRECONDITION,
         idempotency_key: IdempotencyKey | None = None,
     ) -> StoredMailServer:
-        """Make the server what it was in *version*, or (None) before its last change; what it is then.
+        """Restore the server to *version*, or (None) to the one before its last change, and return it.
 
         Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `PreconditionFailed`, `SecretUnreadable`,
         `IdempotencyError`.
@@ -63,7 +63,7 @@ class MailServerHistory:
             return await _find_state(change.work.mail_servers, state)
 
     async def forget(self, caller: Principal, server_id: int | None) -> None:
-        """Keep nothing of what the server was. Raises `PermissionDenied`, `MailServerNotFound`."""
+        """Delete all earlier versions of the server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_FORGET, target(server_id)) as change:
             server_id = await _resolve_id(change.work.mail_servers, server_id)
@@ -78,7 +78,7 @@ class MailServerHistory:
         version: int | None,
         expected: Precondition,
     ) -> str:
-        """Do it; the state that the server is in then."""
+        """Restore the server and return its new state id."""
         servers = change.work.mail_servers
         server_id = await _resolve_id(servers, server_id)
         change.target = target(server_id)
@@ -98,7 +98,7 @@ class MailServerHistory:
         server: MailServer,
         by: Principal,
     ) -> str:
-        """Store *server* in place of the *last* state of it, which may be its removal; its state then."""
+        """Store *server* after its *last* state, which may be its removal, and return its new state id."""
         if isinstance(last, MailServerVersion):
             server_id = last.server_id
             await servers.put_back(last, server, by.name, by.origin.api)
@@ -122,7 +122,7 @@ async def _resolve_id(servers: SQLMailServers, server_id: int | None) -> int:
 
 
 async def _find_state(servers: SQLMailServers, state: str) -> StoredMailServer:
-    """A server as it is or was in *state*. Raises `OutcomeUnknown` where that is kept no more."""
+    """Return the server as it was in *state*. Raises `OutcomeUnknown` if that version was deleted."""
     server_id, version = map(int, state.split("."))
     stored = await servers.find(server_id)
     if stored is not None and stored.version == version:

@@ -1,6 +1,6 @@
-"""Answering a request once, however often it is sent: what came of it is told again, and nothing is done.
+"""Idempotency: a repeated request returns the result of the first one and does nothing.
 
-What is refused is not remembered: nothing happened, and the same request may be let in later.
+A refusal is not remembered: it changed nothing, and the same request may succeed later.
 """
 
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ async def find_result(
     kind: type[Known],
     max_seconds: float = 0,
 ) -> Known | None:
-    """What came of the same request before, if it came; it cannot be under way for longer than *longest_seconds*.
+    """Return the result of an earlier identical request; None for the first. No request runs over *max_seconds*.
 
     Raises `IdempotencyKeyReused`, `RequestInProgress`, `OutcomeUnknown`.
     """
@@ -31,7 +31,7 @@ async def find_result(
     if previous is None:
         return None
     if previous.result is None:
-        # The age is below nought where a clock was put back.
+        # The age is negative after a clock was set back.
         raise RequestInProgress(RETRY_AFTER_SECONDS) if abs(previous.age_seconds) < max_seconds else OutcomeUnknown
     if not isinstance(previous.result, kind):
         raise IdempotencyKeyReused
@@ -46,7 +46,7 @@ async def run_once(
     kind: type[Known],
     do: Callable[[], Awaitable[Known]],
 ) -> Known:
-    """What *do* returns, or returned before, of this *kind*; remembered in the transaction that it is done in."""
+    """Return what *do* returns, or the earlier result of this *kind*; remember it in the same transaction."""
     if idempotency_key is None:
         return await do()
     found = await find_result(change.work.idempotency, caller, idempotency_key, kind)

@@ -40,9 +40,13 @@ Result = TypeVar("Result")
 
 
 async def shielded(transaction: Coroutine[None, None, Result]) -> Result:
-    """The result of *transaction*; a cancellation is passed on when that has ended."""
+    """Return the result of *transaction*, and let it end before a cancellation takes effect.
+
+    SQLAlchemy drops a connection whose statement was cancelled, but the thread that aiosqlite runs it on may still
+    take the lock of the file: then no process could write until the garbage collector closes that connection.
+    """
     task = asyncio.ensure_future(transaction)
-    # Looked at, so that asyncio does not complain that nobody has.
+    # Reading the exception keeps asyncio from logging that it was never retrieved.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         return await asyncio.shield(task)
@@ -59,11 +63,11 @@ Work = Callable[[], Coroutine[None, None, None]]
 
 
 class LeaseLost(Exception):
-    """The lease is not ours any more: nothing was written."""
+    """This process does not hold the lease any more; nothing was written."""
 
 
 class Lease:
-    """One lease, as one process sees it."""
+    """A lease as one process holds it."""
 
     def __init__(self, store: SQLStore, name: str, seconds: float = LEASE_SECONDS) -> None:
         self._store = store
@@ -74,23 +78,23 @@ class Lease:
         self._may_hold = False
 
     async def while_held(self, work: Work) -> None:
-        """Do *work*, which does not end by itself, whenever the lease is ours; until cancelled."""
+        """Run *work*, which does not end by itself, while this process holds the lease; until cancelled."""
         try:
             while True:
                 try:
                     await self._try(work)
-                except Exception as error:  # noqa: BLE001  # whatever it is, the next try may be better
+                except Exception as error:  # noqa: BLE001  # whatever it is, the next try may succeed
                     _log.error("The watch failed unexpectedly and tries again.\n%s", outline(error))
                 await asyncio.sleep(self._seconds / 3)
         finally:
-            # The cancellation may come while the lease is taken, so before the work begins.
+            # The cancellation may come after the lease was taken and before the work starts.
             await self._give_up()
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
-        """A transaction of the work. Raises `LeaseLost`, `StoreUnavailable`."""
+        """Run a transaction of the work. Raises `LeaseLost`, `StoreUnavailable`."""
         async with self._store.writing() as work:
-            # Writers are one at a time: nobody takes the lease between this look and the commit.
+            # One writer at a time: no other process can take the lease between this check and the commit.
             if not await work.leases.holds(self._name, self._holder):
                 raise LeaseLost
             yield work
@@ -121,9 +125,9 @@ class Lease:
                 raise LeaseLost
 
     async def _taken(self) -> float | None:
-        """Until when, on the clock of the event loop, the lease is ours; None if it is not."""
+        """Return until when this process holds the lease, by the clock of the event loop; None if it does not."""
         asked_at = asyncio.get_running_loop().time()
-        # Until the database says otherwise: a commit may succeed and its answer be lost or not waited for.
+        # True until the database says otherwise: a commit may succeed although its response is lost.
         self._may_hold = True
         try:
             self._may_hold = taken = await shielded(self._take())
@@ -143,7 +147,7 @@ class Lease:
         self._away = True
 
     async def _give_up(self) -> None:
-        """Let another process go on at once; if the database is away, when the lease has run out."""
+        """Release the lease, so that another process can take it before it expires."""
         if self._may_hold:
             await asyncio.wait({asyncio.ensure_future(self._leave())}, timeout=_RELEASE_TIMEOUT_SECONDS)
 
@@ -155,7 +159,7 @@ class Lease:
 
 
 async def repeat_forever(step: Callable[[], Awaitable[bool]], pause_seconds: float) -> None:
-    """Take *step* for ever: again at once if it found something to do, else after a pause."""
+    """Call *step* for ever: again at once if it found something to do, else after a pause."""
     while True:
         busy = False
         with suppress(StoreUnavailable):

@@ -35,7 +35,7 @@ from mailsettings.use_cases.ports import Meter, PasswordHasher, TokenIssuer, Tok
 
 
 class Authenticator:
-    """Turns tokens into principals; *grants* are all names that permissions are given by."""
+    """Finds the principal of a token; *grants* maps each grant to its permissions."""
 
     def __init__(self, store: SQLStore, tokens: TokenReader, grants: Grants, denial_log: DenialLog) -> None:
         self._store = store
@@ -44,7 +44,7 @@ class Authenticator:
         self._denial_log = denial_log
 
     async def by_token(self, token: str, origin: Origin) -> Principal:
-        """The principal that *token* speaks for. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        """Return the principal of *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         try:
             claims = await self._tokens.read(token)
             granted = claims.grants if claims.stamp is None else await self._granted_now(claims)
@@ -55,7 +55,7 @@ class Authenticator:
         return Principal(claims.subject, allowed, origin)
 
     async def denied(self, caller: Principal, permission: Permission) -> None:
-        """Write down that *caller* asked for what it may not do."""
+        """Record that *caller* lacked *permission*."""
         details = {"permission": permission.value}
         await self._denial_log.note(caller.name, caller.origin, Action.ACCESS, None, details)
 
@@ -67,13 +67,13 @@ class Authenticator:
 
 
 UNKNOWN_ACTOR = "an unknown name"
-"""What the audit log says for it: what was typed there may have been a password."""
+"""The actor in the audit log for an unknown name, because the name may be a password in the wrong field."""
 WRONG_SECRET_DETAILS = {"problem": "wrong name or secret"}
 THROTTLED_DETAILS = {"problem": "too many failures"}
 
 
 class LogIn:
-    """Exchanges secrets for tokens that are good for *lifetime_seconds*."""
+    """Exchanges a secret for a token that is valid for *lifetime_seconds*."""
 
     def __init__(  # noqa: PLR0913, PLR0917  # each is one line in the composition root
         self,
@@ -94,9 +94,9 @@ class LogIn:
         self._meter = meter
 
     async def __call__(self, kind: AccountKind, name: str, secret: str, origin: Origin) -> IssuedToken:
-        """A token for the account of *name*.
+        """Return a token for the account *name*. Raises `LoginRefused`, `TooManyLogins`.
 
-        Raises `LoginRefused`, after the same work whatever was wrong, and `TooManyLogins`.
+        A refusal takes the same work whatever was wrong, so its duration does not reveal which names exist.
         """
         attempt = LoginAttempt(name, origin.address)
         found = await self._find(kind, name)
@@ -112,7 +112,7 @@ class LogIn:
         return await self._tokens.issue(account.name, account.grants, self._lifetime_seconds, found.stamp)
 
     async def note_wrong_client(self, origin: Origin) -> None:
-        """Count a guess at the secret of the vendor's own client, which no account has. Raises `TooManyLogins`."""
+        """Count a guess at the secret of the vendor's own client, which has no account. Raises `TooManyLogins`."""
         attempt = LoginAttempt(None, origin.address)
         await self._require_no_wait(attempt, origin)
         wait = await self._settle(attempt, origin, None, succeeded=False)
@@ -120,7 +120,7 @@ class LogIn:
             raise _too_many(wait)
 
     async def _find(self, kind: AccountKind, name: str) -> Credentials | None:
-        # No account has such a name, and not every database can be asked for it.
+        # No account has such a name, and PostgreSQL rejects some of them (U+0000) in a query.
         if not name.isprintable() or len(name) > MAX_ACCOUNT_NAME_LENGTH:
             return None
         found = await self._store.cache.account(name)
@@ -138,7 +138,7 @@ class LogIn:
     async def _settle(
         self, attempt: LoginAttempt, origin: Origin, found: Credentials | None, *, succeeded: bool
     ) -> int:
-        """Count a failure, or forget those before a success. Return the seconds to wait, if any."""
+        """Count a failure, or reset the failures after a success. Return the seconds to wait, if any."""
         name = found.account.name if found else UNKNOWN_ACTOR
         async with self._store.writing() as work:
             limits = await self._limits(attempt, work.known_networks)

@@ -1,6 +1,6 @@
-"""Keeping mail servers: who may, under which rule, in one transaction each, told of in the audit log.
+"""Manages mail servers: checks permissions and preconditions, in one audited transaction for each change.
 
-An API that knows many servers names them by id; one that knows a single server means the default one.
+An API with many servers addresses them by id; an API with a single server uses the default one.
 """
 
 from collections.abc import Sequence
@@ -20,33 +20,33 @@ from mailsettings.use_cases.idempotency import run_once
 
 DEFAULT_SERVER = "default mail server"
 SERVERS_PER_PAGE = 2000
-"""On a page: some milliseconds of work, and some hundred kilobytes."""
+"""A page of this size takes some milliseconds and some hundred kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some of the mail servers; *more* may follow."""
+    """One page of the list of mail servers; *more* tells whether another page may follow."""
 
     servers: Sequence[ListedMailServer]
     more: bool
 
     @property
     def last(self) -> int:
-        """The id that the next page goes on behind; 0 where there is none."""
+        """The id after which the next page continues; 0 for an empty page."""
         return self.servers[-1][0] if self.servers else 0
 
 
 class ManageMailServers:
-    """The stored mail servers, as a principal may see and change them."""
+    """Reads and changes the stored mail servers for a principal."""
 
     def __init__(self, store: SQLStore, versions_kept: int = MAX_VERSIONS) -> None:
         self._store = store
         self._max_versions = versions_kept
 
     async def page(self, caller: Principal, after: int = 0) -> Page:
-        """The next mail servers behind id *after*, by id. Raises `PermissionDenied`.
+        """Return the next mail servers after id *after*, by id. Raises `PermissionDenied`.
 
-        Each page is a transaction of its own: whoever takes long from one to the next keeps no writer waiting.
+        Each page is a transaction of its own, so a slow reader of many pages never delays a writer.
         """
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as work:
@@ -54,13 +54,13 @@ class ManageMailServers:
         return Page(servers, more=len(servers) == SERVERS_PER_PAGE)
 
     async def get(self, caller: Principal, server_id: int) -> StoredMailServer:
-        """One mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
+        """Return one mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as work:
             return _existing(await work.mail_servers.find(server_id))
 
     async def get_default(self, caller: Principal) -> StoredMailServer:
-        """The default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
+        """Return the default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
         return _existing(await self._store.cache.default_mail_server())
 
@@ -146,9 +146,9 @@ def target(server_id: int | None) -> str:
 
 
 def _note_creation(change: AuditedChange, caller: Principal, stored: StoredMailServer) -> None:
-    """Say who created what is replaced or removed, and through which API, if it was another API than this one.
+    """Audit who created the replaced or removed server, and through which API, if that was another API.
 
-    Callers of an API that knows a single server may not know that it is one of another API's list.
+    A caller of an API with a single server may not know that another API lists the same server.
     """
     creation = stored.creation
     if creation.through is not None and creation.through != caller.origin.api:
@@ -170,6 +170,6 @@ def _existing(stored: StoredMailServer | None) -> StoredMailServer:
 
 
 async def _removal(work: Transaction, stored: StoredMailServer | None) -> Revision | None:
-    """How the default server went, if there is none."""
+    """Return who removed the last default server and when, if none is stored."""
     removal = None if stored else await work.mail_servers.removed_default()
     return removal.revision if removal else None

@@ -1,4 +1,4 @@
-"""How the service is doing, in figures, for those who look from outside."""
+"""Metrics of the service for monitoring systems."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -11,7 +11,7 @@ from mailsettings.domain.monitoring import Health
 from mailsettings.use_cases.ports import Meter
 
 GaugeSource = Callable[[], Awaitable[Sequence[Gauge]]]
-"""What can be asked at any moment. Raises `StoreUnavailable`."""
+"""Returns current gauges at any moment. Raises `StoreUnavailable`."""
 
 
 class NoMetrics:
@@ -38,9 +38,9 @@ NO_METRICS = NoMetrics()
 
 
 class ReadMetrics:
-    """What was counted in *metrics*, and what the *sources* say at the moment.
+    """Combines the counters in *metrics* with the current gauges of the *sources*.
 
-    A source is asked each time, so that what it reads from the database is the same whichever process answers.
+    A source reads the database at each request, so every process returns the same gauges.
     """
 
     def __init__(self, metrics: Meter, sources: Sequence[GaugeSource] = ()) -> None:
@@ -48,7 +48,10 @@ class ReadMetrics:
         self._sources = sources
 
     async def __call__(self, caller: Principal) -> bytes:
-        """As Prometheus reads it; a source whose database is away is left out. Raises `PermissionDenied`."""
+        """Return the metrics in Prometheus' text format, without unavailable sources.
+
+        Raises `PermissionDenied`.
+        """
         caller.require(Permission.METRICS_READ)
         gauges: list[Gauge] = []
         for source in self._sources:

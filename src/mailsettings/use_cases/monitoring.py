@@ -1,7 +1,7 @@
-"""Checking every stored mail server on schedule, and telling what has changed. No mail is sent by it.
+"""Checks every stored mail server on schedule and announces changes. A check sends no mail.
 
-What a check found, its entry of the audit log and what is to be told elsewhere are one transaction. A check
-writes no entry unless the server has turned from working to failing or back.
+The result of a check, its audit entry and its event for the webhook are one transaction. A check writes an audit
+entry only if the server changed from working to failing or back.
 """
 
 import asyncio
@@ -34,13 +34,13 @@ from mailsettings.use_cases.ports import Meter, Prober
 MAX_CONCURRENT_CHECKS = 4
 CHECKS_PER_BATCH = 64
 CONFIRM_SECONDS = 60
-"""After a first failure; that of a server which has just been restarted is over by then."""
+"""The time between a first failure and the check that confirms it; a restart of a server is over by then."""
 PAUSE_SECONDS = 5.0
 _log = logging.getLogger("mailsettings.watch")
 
 
 class ScheduledChecks:
-    """Checks on schedule; each server is due once in *interval* seconds. *tells*: events go to the outbox."""
+    """Scheduled checks; each server is due once in *interval* seconds. *has_webhook*: events go to the outbox."""
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
@@ -64,11 +64,11 @@ class ScheduledChecks:
         self._skipped_until: dict[int, float] = {}
 
     async def keep(self) -> None:
-        """Until cancelled; while the lease is ours."""
+        """Run until cancelled or until the lease is lost."""
         await repeat_forever(self.check_due, self._pause_seconds)
 
     async def check_due(self) -> bool:
-        """Check those whose turn it is; whether there were any. Raises `StoreUnavailable`, `LeaseLost`."""
+        """Check the servers that are due; return whether any was. Raises `StoreUnavailable`, `LeaseLost`."""
         due = await shielded(self._due())
         async with asyncio.TaskGroup() as group:
             for server_id in due:
@@ -110,7 +110,7 @@ class ScheduledChecks:
     async def _record(self, stored: StoredMailServer, seen: CheckResult) -> None:
         async with self._lease.writing() as work:
             if await work.monitoring.version_of(stored.id) != stored.version:
-                return  # changed or removed meanwhile: this is not about what is stored now
+                return  # changed or removed meanwhile: the result is not about the stored settings
             before = await work.monitoring.state(stored.id)
             now = await work.monitoring.now()
             state, news = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
@@ -134,13 +134,13 @@ class ScheduledChecks:
 
 
 def webhook_body(one: MonitoringEvent, now: float) -> str:
-    """What is sent to a webhook: type, timestamp and data, as Standard Webhooks proposes."""
+    """Return the body for the webhook: type, timestamp and data, as Standard Webhooks proposes."""
     moment = _iso(now)
     return json.dumps({"type": one.news, "timestamp": moment, "data": dict(_data(one))}, separators=(",", ":"))
 
 
 def _data(one: MonitoringEvent) -> Iterator[tuple[str, object]]:
-    """Names and numbers: none of what a mail server says of itself, and no secret."""
+    """Return only names and numbers: no text that a mail server sent, and no secret."""
     seen = one.seen
     yield from {"id": seen.server_id, "version": seen.version, "host": seen.host, "port": seen.port}.items()
     if one.news is EventType.FAILS:
@@ -164,7 +164,7 @@ def _audit_record(one: MonitoringEvent) -> AuditRecord:
 
 
 def _log_event(one: MonitoringEvent) -> None:
-    """One line in the program's log; its members are those of the webhook's data."""
+    """Write a line to the program's log with the same fields as the data of the webhook."""
     seen = one.seen
     words = {
         EventType.FAILS: f"fails at the stage {seen.stage}: {seen.code}",

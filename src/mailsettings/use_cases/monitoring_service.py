@@ -1,4 +1,4 @@
-"""One process on watch: its checks and its deliveries, while it has the lease."""
+"""The monitoring of one process: its checks and its deliveries, while it holds the lease."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ class MonitoringService:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """On watch while the block runs, beside it; at its end what is under way is broken off."""
+        """Run monitoring in the background during the block; cancel it at the end."""
         task = asyncio.create_task(self._lease.while_held(self._keep))
         try:
             yield

@@ -21,26 +21,26 @@ from mailsettings.use_cases.mail_servers import target
 
 
 class MonitoringStatus:
-    """What is known of the mail servers."""
+    """Reads the results of scheduled checks, and sets when a secret expires."""
 
     def __init__(self, store: SQLStore) -> None:
         self._store = store
 
     async def list(self, caller: Principal) -> Sequence[MonitoredServer]:
-        """Each server by id. Raises `PermissionDenied`."""
+        """Return each server with its health, by id. Raises `PermissionDenied`."""
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as view:
             return await view.monitoring.list()
 
     async def summary(self) -> MonitoringSummary:
-        """All servers together, as figures that name none of them. Raises `StoreUnavailable`."""
+        """Return figures about all servers together, without names. Raises `StoreUnavailable`."""
         async with self._store.reading() as view:
             return await view.monitoring.summary()
 
     async def set_secret_expiry(self, caller: Principal, server_id: int | None, day: date | None) -> None:
-        """Note on which day a stored secret ends, None for never; of the default server if none is named.
+        """Set on which day a stored secret expires, None for never; *server_id* None is the default server.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, and `InvalidSetting` where no secret is stored.
+        Raises `PermissionDenied`, `MailServerNotFound`, and `InvalidSetting` if no secret is stored.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_SECRET_EXPIRY, target(server_id)) as change:

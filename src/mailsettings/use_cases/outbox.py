@@ -1,4 +1,4 @@
-"""Telling elsewhere what waits in the outbox: at least once, with growing delays, and not for ever."""
+"""Delivers events from the outbox to the webhook: at least once, with growing delays, for a limited time."""
 
 import asyncio
 import logging
@@ -34,11 +34,11 @@ class OutboxRelay:
         self._pause_seconds = pause_seconds
 
     async def keep(self) -> None:
-        """Until cancelled; while the lease is ours."""
+        """Run until cancelled or until the lease is lost."""
         await repeat_forever(self.deliver_due, self._pause_seconds)
 
     async def deliver_due(self) -> bool:
-        """Try to deliver those whose time has come; whether there were any.
+        """Try to deliver the events that are due; return whether any was.
 
         Raises `StoreUnavailable`, `LeaseLost`.
         """

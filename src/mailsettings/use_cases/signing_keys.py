@@ -1,4 +1,4 @@
-"""The keys that sign access tokens. The newest signs, all of them verify, a dropped one ends its tokens."""
+"""The keys of access tokens: the newest signs, all of them verify, and dropping one ends its tokens."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,24 +10,24 @@ from mailsettings.use_cases.audit_log import audited
 
 PREFIX = "signing:"
 KeyMaker = Callable[[], tuple[str, str]]
-"""A new key: its id and its text."""
+"""Makes a new key and returns its id and its text."""
 
 
 class ManageSigningKeys:
-    """The signing keys, sealed in the store for all replicas; only the command line changes them."""
+    """Manages the signing keys, which all replicas share in the store; only the command line changes them."""
 
     def __init__(self, store: SQLStore, make: KeyMaker) -> None:
         self._store = store
         self._make = make
 
     async def list(self) -> Sequence[tuple[str, str]]:
-        """Id and text of each key, oldest first; the last one signs."""
+        """Return id and text of each key, oldest first; the last one signs."""
         async with self._store.reading() as view:
             found = await view.service_keys.named(PREFIX)
         return [(name.removeprefix(PREFIX), text) for name, text in found]
 
     async def ensure(self) -> None:
-        """Make a first key where there is none."""
+        """Make a first key if none exists."""
         if await self.list():
             return
         async with self._store.writing() as work:
@@ -36,14 +36,14 @@ class ManageSigningKeys:
                 await work.service_keys.add(f"{PREFIX}{key_id}", text)
 
     async def rotate(self, caller: Principal) -> str:
-        """Sign with a new key from now on, and return its id."""
+        """Add a key that signs from now on, and return its id."""
         key_id, text = self._make()
         async with audited(self._store, caller, Action.SIGNING_KEY_ROTATE, key_id) as change:
             await change.work.service_keys.add(f"{PREFIX}{key_id}", text)
         return key_id
 
     async def drop(self, caller: Principal, key_id: str) -> None:
-        """End all tokens that a key has signed. Raises `KeyRefused`, also for the one that signs."""
+        """Drop a key, which ends all tokens it signed. Raises `KeyRefused`, also for the key that signs."""
         async with audited(self._store, caller, Action.SIGNING_KEY_DROP, key_id) as change:
             name = f"{PREFIX}{key_id}"
             names = [found for found, _ in await change.work.service_keys.named(PREFIX)]
