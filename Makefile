@@ -6,7 +6,8 @@ PORT ?= 8080
 CATCH_ALL_PORT ?= 1025
 BIN := .venv/bin
 
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+# More processes than processors: half of the time the tests wait, for a deadline or another process.
+PYTEST := $(BIN)/pytest -n 4 --dist worksteal
 QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook network store/test_sealing.py)
 
 .PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit measure
@@ -24,7 +25,7 @@ test: check  ## install, then every check: format, lint, types, import contracts
 
 check: lint types coverage  ## the same without the word test; each test runs once, in coverage or in the rest
 	$(BIN)/lint-imports
-	PYTHONPATH=scripts $(PYTEST) -p counted --part rest
+	$(PYTEST) $$($(BIN)/python scripts/tested.py rest)
 
 quick: .venv/dev  ## the fast tests, in less than a minute
 	$(PYTEST) $(QUICK) -k "not postgresql"
@@ -59,7 +60,7 @@ mutate: .venv/dev  ## break the rules one by one and see whether the tests notic
 	$(BIN)/python scripts/mutate.py $(MODULES)
 
 coverage: .venv/dev  ## every branch of the domain, the gates and the error tables is tested, or this fails
-	$(BIN)/python scripts/branches.py
+	$(PYTEST) $$($(BIN)/python scripts/tested.py counted)
 
 measure: .venv/dev  ## sizes of the code, and the files and statements of a request
 	@$(BIN)/python scripts/measure.py

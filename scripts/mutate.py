@@ -13,7 +13,7 @@ import tomllib
 from collections import Counter
 from pathlib import Path
 
-from tested import PARTS, PYTEST, Part
+from tested import PARTS, Part
 
 AIM = 90.0
 HOME = Path(__file__).parents[1]
@@ -37,8 +37,7 @@ def main(*wanted: str) -> None:
 
 def _part_of(module: str) -> str:
     """The part that *module* is in; `store.sealing` is in the one of sealing."""
-    path = module.replace(".", "/") + ".py"
-    inside = (name for name, part in PARTS.items() if name == module or path in part.modules)
+    inside = (name for name, part in PARTS.items() if name == module or f"mailsettings.{module}" in part.modules)
     return next(inside, module.partition(".")[0])
 
 
@@ -52,11 +51,18 @@ def _folder(name: str, part: Part) -> Path:
         (folder / entry).symlink_to(HOME / entry)
     told = [
         "[tool.mutmut]",
-        f"only_mutate = {json.dumps([f'src/mailsettings/{module}' for module in part.modules])}",
-        f"pytest_add_cli_args_test_selection = {json.dumps([*PYTEST, *(f'tests/{test}' for test in part.tests)])}",
+        f"only_mutate = {json.dumps([_files(module) for module in part.modules])}",
+        # The same lines run for both databases.
+        f"pytest_add_cli_args_test_selection = {json.dumps(['-k', 'not postgresql', *part.tests])}",
     ]
     (folder / "pyproject.toml").write_text(text.replace("[tool.mutmut]", "\n".join(told)))
     return folder
+
+
+def _files(module: str) -> str:
+    """Return the path of *module*; of a package a pattern for all of its modules."""
+    path = f"src/{module.replace('.', '/')}"
+    return f"{path}/*" if (HOME / path).is_dir() else f"{path}.py"
 
 
 def _results(folder: Path, modules: list[str]) -> dict[str, str]:

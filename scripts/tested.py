@@ -1,69 +1,144 @@
 """Which modules have every branch tested and nearly every mutant found out, and the tests that are about them.
 
-`branches.py` and `mutate.py` read it. The tests on PostgreSQL are left out of both: the same lines run for both
-databases. Left out are also those that start the whole service, which would find out much and take hours.
+`make mutate` and `make check` read it. `python scripts/tested.py counted` prints pytest's options for a run of the
+files and folders named here, in which pytest-cov counts the branches; `rest` prints those for a run of all others.
+Tests that start the whole service are not named: they would reach many branches and assert little about each.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """Modules, below `src/mailsettings`, and tests, below `tests`."""
+    """Modules or packages, and the tests that are about them."""
 
     modules: Sequence[str]
     tests: Sequence[str]
 
 
-_FORGED = "abuse/test_foreign_tokens.py::test_no_other_token_opens"
-_LIES = "abuse/test_lying_issuers.py"
 PARTS: Mapping[str, Part] = {
-    "web": Part([f"web/{name}.py" for name in ("errors", "request_errors", "strict_json", "validation")], ["web"]),
+    "web": Part(
+        [
+            "mailsettings.web.errors",
+            "mailsettings.web.request_errors",
+            "mailsettings.web.strict_json",
+            "mailsettings.web.validation",
+        ],
+        ["tests/web"],
+    ),
     "domain": Part(
-        ["domain/findings/*"]
-        + [
-            f"domain/{name}.py"
-            for name in ("access", "certificates", "change", "connection_test", "encryption_keys")
-        ]
-        + [f"domain/{name}.py" for name in ("errors", "mail_server", "monitoring", "observation", "outbox")]
-        + [f"domain/{name}.py" for name in ("secret", "setting", "syntax")],
-        ["domain", "abuse/test_certificates.py"],
+        [
+            "mailsettings.domain.findings",
+            "mailsettings.domain.access",
+            "mailsettings.domain.certificates",
+            "mailsettings.domain.change",
+            "mailsettings.domain.connection_test",
+            "mailsettings.domain.encryption_keys",
+            "mailsettings.domain.errors",
+            "mailsettings.domain.mail_server",
+            "mailsettings.domain.monitoring",
+            "mailsettings.domain.observation",
+            "mailsettings.domain.secret",
+            "mailsettings.domain.setting",
+            "mailsettings.domain.syntax",
+        ],
+        ["tests/domain", "tests/abuse/test_certificates.py"],
     ),
     "audit": Part(
-        [f"domain/{name}.py" for name in ("audit_log", "audit_witness", "login_throttling")],
-        ["domain/test_audit_log.py", "store/test_audit_log.py", "store/test_idempotency.py"]
-        + [f"use_cases/test_{name}.py" for name in ("audit_log", "login")]
-        + ["abuse/test_locking_out.py"],
+        [
+            "mailsettings.domain.audit_log",
+            "mailsettings.domain.audit_witness",
+            "mailsettings.domain.login_throttling",
+        ],
+        [
+            "tests/domain/test_audit_log.py",
+            "tests/store/test_audit_log.py",
+            "tests/store/test_idempotency.py",
+            "tests/use_cases/test_audit_log.py",
+            "tests/use_cases/test_login.py",
+            "tests/abuse/test_locking_out.py",
+        ],
     ),
     "network": Part(
-        [f"network/{name}.py" for name in ("policy", "guard")],
-        ["network/test_policy.py", "network/test_guard.py"],
+        ["mailsettings.network.policy", "mailsettings.network.guard"],
+        ["tests/network/test_policy.py", "tests/network/test_guard.py"],
     ),
     "encryption": Part(
-        ["store/encryption/*", "store/private_file.py"],
-        [f"store/test_{name}.py" for name in ("sealing", "key_registry", "key_file", "secret_labels")]
-        + ["abuse/test_old_seals.py"],
+        ["mailsettings.store.encryption", "mailsettings.store.private_file"],
+        [
+            "tests/store/test_sealing.py",
+            "tests/store/test_key_registry.py",
+            "tests/store/test_key_file.py",
+            "tests/store/test_secret_labels.py",
+            "tests/abuse/test_old_seals.py",
+        ],
     ),
     "auth": Part(
-        [f"auth/{name}.py" for name in ("access_token", "passwords", "signing_keys", "tokens")],
-        ["auth", "abuse/test_own_tokens.py", _FORGED, f"{_LIES}::test_keys_that_are_of_no_use_are_left_out"],
+        [
+            "mailsettings.auth.access_token",
+            "mailsettings.auth.passwords",
+            "mailsettings.auth.signing_keys",
+            "mailsettings.auth.tokens",
+        ],
+        [
+            "tests/auth",
+            "tests/abuse/test_own_tokens.py",
+            "tests/abuse/test_foreign_tokens.py::test_no_other_token_opens",
+            "tests/abuse/test_lying_issuers.py::test_keys_that_are_of_no_use_are_left_out",
+        ],
     ),
     "issuer": Part(
-        [f"auth/{name}.py" for name in ("fetching", "jwks", "oidc")],
-        ["auth/test_oidc.py", "auth/test_jwks.py", _FORGED, _LIES],
+        ["mailsettings.auth.fetching", "mailsettings.auth.jwks", "mailsettings.auth.oidc"],
+        [
+            "tests/auth/test_oidc.py",
+            "tests/auth/test_jwks.py",
+            "tests/abuse/test_foreign_tokens.py::test_no_other_token_opens",
+            "tests/abuse/test_lying_issuers.py",
+        ],
     ),
     "backups": Part(
-        ["domain/backup.py", "store/backup/*"],
-        [f"store/test_{name}.py" for name in ("backups", "backup_contents", "backup_file", "backup_writer")],
+        ["mailsettings.domain.backup", "mailsettings.store.backup"],
+        [
+            "tests/store/test_backups.py",
+            "tests/store/test_backup_contents.py",
+            "tests/store/test_backup_file.py",
+            "tests/store/test_backup_writer.py",
+        ],
     ),
-    "webhook": Part(["webhook/*"], ["webhook"]),
+    "webhook": Part(["mailsettings.webhook"], ["tests/webhook"]),
     "history": Part(
-        ["domain/history.py", "web/negotiation.py"],
-        ["use_cases/test_history.py", "domain/test_history.py", "dialects/test_conditions.py"],
+        ["mailsettings.domain.history", "mailsettings.web.negotiation"],
+        ["tests/use_cases/test_history.py", "tests/domain/test_history.py", "tests/dialects/test_conditions.py"],
     ),
     "use_cases": Part(
-        ["use_cases/*"],
-        ["use_cases", "store/test_key_registry.py", "store/test_audit_log.py", "abuse/test_audit_witness.py"],
+        ["mailsettings.use_cases"],
+        [
+            "tests/use_cases",
+            "tests/store/test_key_registry.py",
+            "tests/store/test_audit_log.py",
+            "tests/abuse/test_audit_witness.py",
+        ],
     ),
 }
-PYTEST = ("-k", "not postgresql")
+
+
+def counted(parts: Mapping[str, Part] = PARTS) -> list[str]:
+    """Return pytest's options for the run that counts branches, and fails at a missing one."""
+    modules = sorted({module for part in parts.values() for module in part.modules})
+    count = ["--cov-branch", "--cov-report=term-missing:skip-covered", "--cov-fail-under=100"]
+    return [*(f"--cov={module}" for module in modules), *count, *_files(parts)]
+
+
+def rest(parts: Mapping[str, Part] = PARTS) -> list[str]:
+    """Return pytest's options for the run of all other tests."""
+    return [f"--ignore={file}" for file in _files(parts)]
+
+
+def _files(parts: Mapping[str, Part]) -> list[str]:
+    """Return whole files and folders, which pytest itself can leave out of the other run."""
+    return sorted({test.partition("::")[0] for part in parts.values() for test in part.tests})
+
+
+if __name__ == "__main__":
+    print(*{"counted": counted, "rest": rest}[sys.argv[1]]())

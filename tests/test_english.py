@@ -111,7 +111,6 @@ docs/decisions/0012-who-waits-after-failed-logins.md
 docs/decisions/0013-how-clients-share-a-process.md
 docs/decisions/0014-how-a-refusal-is-judged.md
 
-scripts/branches.py
 scripts/compare_testers.py
 scripts/lock.py
 scripts/measure.py
