@@ -27,6 +27,7 @@ from support.smtp_server import (
     scripted_server,
     stays_silent,
 )
+from support.timeouts import GUARD_SECONDS
 
 TEST_CONNECTION = f"{SMTP_SETTINGS}/testconnection"
 TEST_STORED = f"{MAIL_SERVER}/actions/test"
@@ -284,7 +285,7 @@ async def test_fifty_slow_names_hold_up_nobody_else(
         asyncio.create_task(http.post(TEST_CONNECTION, json=settings(f"{number}.example.org", 25)))
         for number in range(50)
     ]
-    assert await asyncio.to_thread(lambda: all(begun.acquire(timeout=20) for _ in hanging))
+    assert await asyncio.to_thread(lambda: all(begun.acquire(timeout=GUARD_SECONDS) for _ in hanging))
 
     others = [await http.get(path) for path in (SMTP_SETTINGS, "/health/ready", "/health/live")]
     refused = await http.post(TEST_CONNECTION, json=settings("127.0.0.1", 25))

@@ -93,7 +93,8 @@ async def test_a_certificate_with_a_fault_is_a_400(api: Caller, name: str) -> No
 
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidParameter"), answer.text
     assert answer.json()["message"].startswith(f"{FIELD} ")
-    assert not any(line in answer.text for line in pem.splitlines())
+    # Whole lines: the last of a certificate may be a few characters, which turn up by chance.
+    assert not any(line in answer.text for line in pem.splitlines() if len(line) >= 24)
     assert SECRET not in answer.text
     assert (await api.send("GET", MAIL_SERVER)).status_code == 404
 

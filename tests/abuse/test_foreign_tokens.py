@@ -329,7 +329,9 @@ def test_a_permission_that_there_is_not_stops_the_start_with_a_sentence(environm
     wrong = environment | {"MAILSETTINGS_OIDC_PERMISSIONS": "mail-admin=canary-44"}
     command = [sys.executable, "-m", "mailsettings", "serve"]
 
-    started = subprocess.run(command, env=wrong, capture_output=True, text=True, timeout=60, check=False)
+    started = subprocess.run(
+        command, env=wrong, capture_output=True, text=True, timeout=GUARD_SECONDS, check=False
+    )
 
     assert started.returncode == 1
     assert started.stderr == (

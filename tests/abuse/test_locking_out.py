@@ -25,9 +25,10 @@ from mailsettings.use_cases.ports import PasswordHasher as Passwords
 from support.databases import LocalStore
 from support.fakes import NamesAsTokens, PlainPasswords, ScriptedProber
 from support.service import BASE_URL, TOKEN, build_service
+from support.timeouts import GUARD_SECONDS
 
 HOUR, DAY = 3600, 86400
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = GUARD_SECONDS
 ATTACKER, HOME = "203.0.113.7", "192.0.2.1"
 NAMES = {"user": "alice", "client": "robot"}
 Addresses = Callable[[int], str]

@@ -20,6 +20,7 @@ from support.processes import clean_environment, serving
 from support.request_bodies import checkmarx, checkmarx_test, oracle, oracle_oauth2
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
 from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, listening, real_server
+from support.timeouts import GUARD_SECONDS
 from support.token_authority import Authority
 
 JWKS = "/cxrestapi/auth/identity/.well-known/openid-configuration/jwks"
@@ -167,7 +168,7 @@ async def lived(environment: dict[str, str], secrets: Secrets, clear_port: int, 
     data = Path(environment["MAILSETTINGS_DATA_DIR"])
     grants = ("--permission", "manage-system-settings", "--permission", "view-audit-log")
     with serving(environment) as (url, _):
-        async with httpx.AsyncClient(base_url=url, timeout=60) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=GUARD_SECONDS) as http:
             life = Life(http, environment, secrets)
             robot = (
                 await asyncio.to_thread(command, environment, "client", "add", "robot", *grants)

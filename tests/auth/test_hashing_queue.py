@@ -10,8 +10,9 @@ import pytest
 
 from mailsettings.auth.passwords import NICENESS, HashingQueue
 from mailsettings.domain.errors import TooManyLogins
+from support.timeouts import GUARD_SECONDS
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = GUARD_SECONDS
 
 
 class Work:

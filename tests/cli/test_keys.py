@@ -24,6 +24,7 @@ from mailsettings.store.tables import mail_servers
 from support import commands
 from support.processes import serving
 from support.smtp_server import AUTHORITY_PEM, HOST, USERNAME, Behaviour, real_server
+from support.timeouts import GUARD_SECONDS
 
 CANARY = "canary-7a90c1d4 with ünïcode"
 MAIL_SERVER = "/api/20210901/system/mail/server"
@@ -180,7 +181,7 @@ async def test_no_request_fails_while_keys_are_rotated_resealed_and_dropped(
         with serving(environment) as (url, _):
             token = done(environment, "token", "--permission", "manage-system-settings")[0]
             headers = {"Authorization": f"Bearer {token}"}
-            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as http:
+            async with httpx.AsyncClient(base_url=url, headers=headers, timeout=GUARD_SECONDS) as http:
                 traffic = Traffic(http, server.port)
                 for _ in range(120):  # more than two batches
                     await traffic.ask("POST", SMTP_SETTINGS, settings_for(server.port))

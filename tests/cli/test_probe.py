@@ -27,6 +27,7 @@ from support.smtp_server import (
     scripted_server,
     stays_silent,
 )
+from support.timeouts import GUARD_SECONDS
 
 CANARY = "canary-password-2c60"
 
@@ -161,7 +162,7 @@ async def test_stages_appear_as_they_end(tmp_path: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(GUARD_SECONDS):
             first = [await process.stdout.readline() for _ in range(2)]
         still_running = process.returncode is None
         process.kill()

@@ -17,6 +17,7 @@ from mailsettings.server.connection import DRAINING_STATE_KEY
 from mailsettings.site.pages import create_site
 
 from support.service import Caller
+from support.timeouts import GUARD_SECONDS
 
 
 @asynccontextmanager
@@ -151,7 +152,7 @@ def test_there_is_nothing_at_any_other_path(origin: str, path: str) -> None:
 
 def get_as_written(origin: str, path: str) -> tuple[int, object]:
     """Ask a real server for *path* byte for byte, which other clients would tidy up."""
-    with closing(http.client.HTTPConnection(urlsplit(origin).netloc, timeout=10)) as connection:
+    with closing(http.client.HTTPConnection(urlsplit(origin).netloc, timeout=GUARD_SECONDS)) as connection:
         connection.request("GET", path)
         answer = connection.getresponse()
         return answer.status, json.load(answer)

@@ -14,6 +14,7 @@ from mailsettings.smtp.diagnosis.protocols import KnownPorts
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+from support.timeouts import GUARD_SECONDS
 
 
 class CheckedProber(SMTPProber):
@@ -48,7 +49,7 @@ class MakeProber:
         settings: dict[str, Any] = {
             "egress": EgressPolicy(self.loopback, None),
             "ehlo_name": None,
-            "deadline_seconds": 10,
+            "deadline_seconds": GUARD_SECONDS,
             "allow_cleartext_credentials": True,
             "trust": TLSContexts(),
             "oauth2": OAuth2Tokens(),

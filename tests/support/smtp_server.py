@@ -28,6 +28,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import Secret
 
 from support.certificates import SelfSigned
+from support.timeouts import GUARD_SECONDS
 
 HOST = "127.0.0.1"
 USERNAME = "alice"
@@ -183,7 +184,7 @@ async def real_server(behaviour: Behaviour) -> AsyncIterator[RealServer]:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             if "_handle_client" in repr(task.get_coro()):
                 with contextlib.suppress(Exception, asyncio.CancelledError):
-                    await asyncio.wait_for(task, 1)
+                    await asyncio.wait_for(task, GUARD_SECONDS)
 
 
 def server_context(behaviour: Behaviour) -> ssl.SSLContext:

@@ -15,6 +15,7 @@ from support.databases import LocalStore, fill, new_file
 from support.fakes import ScriptedProber
 from support.live_service import live
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
+from support.timeouts import GUARD_SECONDS
 
 DISCOVERY = "/cxrestapi/auth/identity/.well-known/openid-configuration"
 PATHS = ["/health/live", "/health/ready", "/docs", "/docs/docs.js", "/openapi.json", "/openapi/checkmarx.json"]
@@ -42,7 +43,7 @@ def origin(store: LocalStore) -> Iterator[str]:
 
 def ask(origin: str, method: str, path: str, headers: dict[str, str]) -> Answer:
     """Status, the headers that stay the same from answer to answer, and the body."""
-    with closing(HTTPConnection(urlsplit(origin).netloc, timeout=30)) as connection:
+    with closing(HTTPConnection(urlsplit(origin).netloc, timeout=GUARD_SECONDS)) as connection:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         shown = {name: value for name, value in answer.getheaders() if name not in CHANGES}
