@@ -266,7 +266,7 @@ def slow_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[threading.Sema
 
     def getaddrinfo(*_arguments: Any, **_options: Any) -> Any:
         begun.release()
-        release.wait(60)
+        release.wait(GUARD_SECONDS)
         raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

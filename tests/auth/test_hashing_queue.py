@@ -10,6 +10,7 @@ import pytest
 
 from mailsettings.auth.passwords import NICENESS, HashingQueue
 from mailsettings.domain.errors import TooManyLogins
+
 from support.timeouts import GUARD_SECONDS
 
 PATIENCE_SECONDS = GUARD_SECONDS

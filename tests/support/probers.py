@@ -14,6 +14,7 @@ from mailsettings.smtp.diagnosis.protocols import KnownPorts
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+
 from support.timeouts import GUARD_SECONDS
 
 

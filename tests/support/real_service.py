@@ -16,6 +16,7 @@ from mailsettings.telemetry.tracing import Tracing
 
 from support.service import BASE_URL, TOKEN
 from support.smtp_server import AUTHORITY_PEM
+from support.timeouts import GUARD_SECONDS
 
 # A hash of the service takes as long as a whole test. `tests/auth` and `tests/abuse/test_guessing.py` test those.
 _CHEAP = Parameters(Type.ID, 19, 16, 32, 1, 8, 1)
@@ -63,7 +64,7 @@ async def backend(
         "DATA_DIR": str(tmp_path / "keys"),
         "DEV": "true",
         "SMTP_CA_FILE": str(ca_file),
-        "SMTP_DEADLINE_SECONDS": "5",
+        "SMTP_DEADLINE_SECONDS": str(GUARD_SECONDS),
         "PUBLIC_URL": "https://mail-settings.example.org/",
     }
     for name, value in {**given, **service_settings}.items():
