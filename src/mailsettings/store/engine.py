@@ -80,8 +80,8 @@ _BUSY_TIMEOUT_SECONDS = 5
 _WRITER_LOCK = 7_225_348_612
 # An acknowledged write is on the disk, and on a synchronous standby, whatever the server's default is.
 _DURABLE = "-c synchronous_commit=on"
-# The server gives up before we do, who wait for SILENT_LOOKS; and it soon lets go of the lock of a writer that was
-# cut off, so that others can write when the network is back.
+# The server gives up before our own wait (MAX_SILENT_POLLS) ends, and soon drops the lock of a writer that was cut
+# off, so that others can write when the network is back.
 _LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
 
 
