@@ -1,4 +1,4 @@
-# One named command per job. Continuous integration runs the same ones.
+# One named command per job. Continuous integration runs the same commands.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 HOST ?= 127.0.0.1
@@ -23,7 +23,7 @@ catch-all: .venv/dev  ## a mail server on 127.0.0.1:$(CATCH_ALL_PORT) that print
 
 test: check  ## install, then every check: format, lint, types, import contracts, tests
 
-check: lint types coverage  ## the same without the word test; each test runs once, in coverage or in the rest
+check: lint types coverage  ## as test; each test runs once, in coverage or in the rest
 	$(BIN)/lint-imports
 	$(PYTEST) $$($(BIN)/python scripts/tested.py rest)
 
@@ -56,16 +56,16 @@ fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SE
 chaos: .venv/dev  ## kill, cut and restart servers and databases and count what is lost; CHAOS_SECONDS, CHAOS_SEED
 	PYTHONPATH=tests $(BIN)/python -m chaos
 
-mutate: .venv/dev  ## break the rules one by one and see whether the tests notice; MODULES says which ones
+mutate: .venv/dev  ## break the rules one by one and see whether the tests notice; MODULES names them
 	$(BIN)/python scripts/mutate.py $(MODULES)
 
-coverage: .venv/dev  ## every branch of the domain, the gates and the error tables is tested, or this fails
+coverage: .venv/dev  ## every branch of the modules in scripts/tested.py has a test, or this fails
 	$(PYTEST) $$($(BIN)/python scripts/tested.py counted)
 
 measure: .venv/dev  ## sizes of the code, and the files and statements of a request
 	@$(BIN)/python scripts/measure.py
 
-audit: .venv/dev  ## ask for known vulnerabilities of what is locked; needs the internet, fails without
+audit: .venv/dev  ## ask for known vulnerabilities of the locked packages; needs the internet, fails without
 	$(BIN)/python scripts/audit.py requirements.lock requirements-dev.lock
 
 lock: .venv/dev  ## renew the hashed locks from pyproject.toml

@@ -143,7 +143,7 @@ def _callers(frame: FrameType | None) -> Iterator[FrameType]:
 async def requests(package: Path) -> Sequence[Row]:
     """Return the figures of a PUT that replaces the server, and of a connection test with a login that succeeds.
 
-    Both run on a SQLite store in a temporary folder, by an account whose token the store knows.
+    Both run on a SQLite store in a temporary folder, with the token of an account in the store.
     """
     async with _service(package) as client, _mail_server() as port:
         put = await _trace(package, client, lambda http: http.put(MAIL_SERVER, json=_server()))

@@ -1,4 +1,4 @@
-"""Write the table of settings into README.md, from the descriptions in the code."""
+"""Write the table of settings into docs/settings.md, from the descriptions in the code."""
 
 import re
 from pathlib import Path
@@ -8,21 +8,26 @@ from pydantic.fields import FieldInfo
 
 from mailsettings.settings import PREFIX, Settings
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 _BETWEEN = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
 def table() -> str:
-    """One row for each setting, in the order of the code."""
-    rows = ["| variable | default | |", "|---|---|---|"]
+    """Return one row for each setting, in the order of the code."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
-        rows.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {field.description} |")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {_default(field)} | {_relative(str(field.description))} |")
     return "\n".join(rows) + "\n"
 
 
-def with_table(readme: str) -> str:
-    """*readme* with its table renewed."""
-    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], readme)
+def with_table(page: str) -> str:
+    """Return *page* with its table renewed."""
+    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
+
+
+def _relative(description: str) -> str:
+    """Return *description* with its links as the page needs them, which is itself in `docs`."""
+    return description.replace("](docs/", "](")
 
 
 def _default(field: FieldInfo) -> str:
@@ -35,4 +40,4 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    PAGE.write_text(with_table(PAGE.read_text()))

@@ -16,6 +16,9 @@ from support.processes import free_port, serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text()
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+MAX_WORDS = 900
 PASSWORD = "correct-horse-battery"
 
 
@@ -100,8 +103,9 @@ def test_a_taken_port_of_the_catch_all_is_one_sentence() -> None:
     assert second.stderr.endswith("Choose another one: make catch-all CATCH_ALL_PORT=2525\n")
 
 
-def test_every_command_of_the_readme_exists() -> None:
-    documented = set(re.findall(r"^mailsettings (\S+)", lines_of("Command line"), flags=re.MULTILINE))
+def test_the_page_of_commands_lists_every_command() -> None:
+    overview = COMMAND_LINE.partition("\n## ")[0]
+    documented = set(re.findall(r"^    mailsettings (\S+)", overview, flags=re.MULTILINE))
     told = subprocess.run(
         [sys.executable, "-m", "mailsettings", "--help"], capture_output=True, text=True, check=True
     ).stdout
@@ -118,9 +122,36 @@ def test_every_make_target_of_the_readme_exists() -> None:
     assert for_contributors == targets - {"help", "check"}
 
 
-def test_every_folder_of_the_readme_exists() -> None:
-    for folders in re.findall(r"^\| `((?:src|alembic|tests|docs)[^|]*)` ", README, flags=re.MULTILINE):
-        for folder in re.split(r"`, `", folders):
-            base, _, names = folder.partition("{")
-            for name in names.rstrip("}").split(","):
-                assert (ROOT / (base + name)).is_dir(), base + name
+def test_the_map_of_the_code_has_every_folder() -> None:
+    rows = re.findall(r"^\| (`[a-z_/<>]+`(?:, `[a-z_]+`)*) \|", ARCHITECTURE, flags=re.MULTILINE)
+    named = {name.partition("/")[0] for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    folders = {path.parent.name for path in (ROOT / "src" / "mailsettings").glob("*/__init__.py")}
+
+    assert folders == named
+
+
+def test_the_readme_shows_a_report_as_the_product_prints_it() -> None:
+    with catching_all() as (port, _):
+        printed = with_script(f"print(it.report({port}), end='')")
+
+    assert re.sub(r" +\d+ ms", " 0 ms", printed) == re.sub(
+        r" +\d+ ms", " 0 ms", with_script("print(it.shown(), end='')")
+    )
+
+
+def with_script(expression: str) -> str:
+    """Return what *expression* prints; `it` is the script that writes the report into the README."""
+    program = f"import readme_report as it; {expression}"
+    return subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.split()) < MAX_WORDS
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", README)
+
+    assert [link for link in links if not (ROOT / link).exists()] == []

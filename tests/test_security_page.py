@@ -60,7 +60,7 @@ def test_every_case_of_abuse_is_named_by_a_test() -> None:
 
 
 def in_force(place: str) -> str:
-    """A figure of the code as a number, or the default of a setting in the words of the README's table."""
+    """A figure of the code as a number, or the default of a setting as docs/settings.md writes it."""
     if place.startswith(PREFIX):
         value = Settings.model_fields[place.removeprefix(PREFIX).lower()].default
     else:

@@ -54,7 +54,7 @@ def read() -> Settings:
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise SettingsInvalid(f"{name} is not a setting of mailsettings; see the table in the README.")
+            raise SettingsInvalid(f"{name} is not a setting of mailsettings; see docs/settings.md.")
     try:
         return Settings()
     except ValidationError as invalid:
