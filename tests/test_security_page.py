@@ -34,7 +34,7 @@ def rows(between: str, and_: str) -> list[list[str]]:
 
 
 PROMISES = rows("<!-- promises -->", "<!-- /promises -->")
-DEFAULTS = rows("## What holds unless you change it", "## Advice")
+DEFAULTS = rows("## Defaults", "## Advice")
 
 
 @pytest.mark.parametrize("row", PROMISES, ids=lambda row: row[0])
