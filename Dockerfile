@@ -10,13 +10,13 @@ RUN pip install --no-deps --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY alembic alembic
-# The lock holds what the build needs too, so nothing without a hash is fetched here.
+# The lock includes the packages for the build, so this fetches nothing without a hash.
 RUN pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 COPY --from=build /opt/mailsettings /opt/mailsettings
 ENV PATH=/opt/mailsettings/bin:$PATH PYTHONUNBUFFERED=1 MAILSETTINGS_DATA_DIR=/data
-# A new volume takes over the owner of the directory it is mounted on. The user has a number only, so that an
+# A new volume gets the owner of the directory that it is mounted on. The user has only a number, so that an
 # orchestrator can see that it is not root.
 RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
 USER 10001:10001
