@@ -38,7 +38,7 @@ def listening() -> Iterator[None]:
 
 async def test_a_replacement_takes_at_most_twelve_statements(http: httpx.AsyncClient) -> None:
     counted = []
-    for number in range(3):  # the first one creates, and any of them may be the one that reads the signing keys
+    for number in range(3):  # the first one creates, and any of them may be the server that reads the signing keys
         sent: list[str] = []
         _sent.set(sent)
         answer = await http.put(MAIL_SERVER, json=oracle(f"a password {number}"))
