@@ -32,7 +32,7 @@ metadata = MetaData(
 mail_servers = Table(
     "mail_servers",
     metadata,
-    # Ids of deleted rows do not come back: AUTOINCREMENT there, a sequence here.
+    # Ids of deleted rows are not reused: AUTOINCREMENT on SQLite, a sequence on PostgreSQL.
     Column("id", Integer, Identity(), primary_key=True),
     Column("version", Integer, nullable=False),
     Column("is_default", Boolean, nullable=False),
@@ -47,15 +47,15 @@ mail_servers = Table(
     Column("tenant", Text),
     Column("certificates", Text),
     Column("sealed_secret", LargeBinary),
-    # Random, new with each secret that a caller gives; empty where an older program stored the secret.
+    # Random, new for each secret that a caller gives; empty if an older program stored the secret.
     Column("secret_label", String(12)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
     Column("created_by", Text),
-    # The name of an API; empty for what earlier versions created.
+    # The name of the API; empty for servers that earlier versions created.
     Column("created_through", Text),
-    # When the secret stops working, as far as somebody told us.
+    # When the secret expires, if an administrator entered it.
     Column("secret_ends_on", Date),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     CheckConstraint("security IN ('none', 'starttls', 'implicit-tls')", name="security"),
@@ -72,7 +72,7 @@ Index(
     postgresql_where=mail_servers.c.is_default == true(),
 )
 
-# What each server was, version by version; only the numbers are left of one that was removed.
+# The earlier versions of each server; the row of a removal has only the numbers.
 mail_server_versions = Table(
     "mail_server_versions",
     metadata,
@@ -114,12 +114,12 @@ accounts = Table(
     Column("grants", Text, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("kind", String(8), nullable=False, server_default="user"),
-    # Another one with each new password; tokens name the one they were issued under.
+    # New with each password; a token contains the stamp that it was issued with.
     Column("security_stamp", String(32), nullable=False, server_default=""),
     CheckConstraint("kind IN ('user', 'client')", name="kind"),
 )
 
-# Failed logins, by a keyed hash of what they have in common, such as an account and a neighbourhood.
+# Failed logins by a keyed hash of their throttle key, such as account and network.
 login_failures = Table(
     "login_failures",
     metadata,
@@ -127,11 +127,11 @@ login_failures = Table(
     Column("failures", Integer, nullable=False),
     Column("last_at", Float(53), nullable=False, index=True),
     Column("blocked_until", Float(53), nullable=False),
-    # Empty where they are not of one account.
+    # Empty if the key does not belong to one account.
     Column("account_hash", String(64), index=True),
 )
 
-# From where each account logged in lately, by a keyed hash of both.
+# The networks from which each account logged in lately, by a keyed hash of both.
 known_networks = Table(
     "known_neighbourhoods",
     metadata,
@@ -147,7 +147,7 @@ encryption_keys = Table(
     Column("sealed_check", LargeBinary, nullable=False),
 )
 
-# Keys of ours that every replica needs: those that sign access tokens, and the one of the audit log.
+# The keys of the service that every replica needs: those that sign access tokens, and that of the audit log.
 service_keys = Table(
     "sealed_keys",
     metadata,
@@ -159,9 +159,9 @@ service_keys = Table(
 audit_entries = Table(
     "audit_entries",
     metadata,
-    # Given by us, without a gap; the database's own numbers have gaps.
+    # Assigned by the program without gaps; numbers that the database assigns have gaps.
     Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    # As text, in the spelling that the hash is over.
+    # As text, in the form that the hash covers.
     Column("at", String(27), nullable=False, index=True),
     Column("actor", Text),
     Column("address", Text),
@@ -173,7 +173,7 @@ audit_entries = Table(
     Column("mac", LargeBinary, nullable=False),
 )
 
-# One row: the last entry, written down a second time.
+# One row: the second record of the last entry.
 audit_head = Table(
     "audit_head",
     metadata,
@@ -184,18 +184,18 @@ audit_head = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
-# Requests that are to be answered once, however often they are sent: by a hash of who sent it and the key.
+# Idempotent requests by a hash of the caller and the key.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
     Column("key_hash", String(64), primary_key=True),
     Column("request_mac", LargeBinary, nullable=False),
-    # Empty while the first one is being answered.
+    # Empty while the first request is being processed.
     Column("result", Text),
     Column("created_at", Float(53), nullable=False, index=True),
 )
 
-# Connection tests that were let in, for the limits of each principal.
+# Connection tests that were admitted, for the limits per principal.
 probe_admissions = Table(
     "probe_admissions",
     metadata,
@@ -206,7 +206,7 @@ probe_admissions = Table(
     Index("ix_probe_admissions_principal", "principal", "begun_at"),
 )
 
-# Work that one process does for all of them, and until when it has said that it will.
+# Leases: which process does the work that one process does for all, and until when.
 leases = Table(
     "leases",
     metadata,
@@ -215,7 +215,7 @@ leases = Table(
     Column("until", Float(53), nullable=False),
 )
 
-# What was found out about each server when it was last looked at.
+# The result of the last scheduled check of each server.
 watch_states = Table(
     "watch_states",
     metadata,
@@ -230,7 +230,7 @@ watch_states = Table(
     Column("told", Text, nullable=False),
 )
 
-# What has still to be told.
+# Events that wait for delivery to the webhook.
 webhook_events = Table(
     "webhook_events",
     metadata,
@@ -241,7 +241,7 @@ webhook_events = Table(
     Column("next_at", Float(53), nullable=False, index=True),
 )
 
-# One row: the older revisions, as a JSON list, whose programs can work with this schema.
+# One row: a JSON list of older revisions; the programs made for them can work with this schema.
 schema_support = Table(
     "schema_support",
     metadata,

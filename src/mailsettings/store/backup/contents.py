@@ -1,8 +1,8 @@
-"""What is in a backup, and what is not: tables and their rows as lines of JSON, alike for both databases.
+"""The content of a backup: which tables it has, and their rows as lines of JSON, the same for both databases.
 
-The first line is the preface, with the sealing keys that the secrets in the rows need. Then for each table a line
-with its name, its columns and the last number that it gave to a row, and a line for each row. The last line says
-how many rows there were.
+The first line is the preface, with the encryption keys of the secrets in the rows. Each table has a line with its
+name, its columns and the last number that it assigned to a row, and a line for each row. The last line has the
+number of all rows.
 """
 
 import json
@@ -35,7 +35,7 @@ LEFT_OUT: Mapping[Table, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Preface:
-    """What a backup says of itself, and the keys that its secrets are sealed with; `bound` as in a `Sealer`."""
+    """The first line: facts about the backup, and the keys of its secrets; `bound` as in a `Sealer`."""
 
     backup: Backup
     revision: str
@@ -43,7 +43,7 @@ class Preface:
     bound: frozenset[str] = frozenset()
 
     def line(self) -> bytes:
-        """As it is in the file."""
+        """Return the preface as a line of the file."""
         about = [self.backup.id, self.backup.made_at, self.backup.program]
         keys = [b64encode(key).decode() for key in self.keys]
         members = {"about": about, "revision": self.revision, "keys": keys, "bound": sorted(self.bound)}
@@ -52,7 +52,7 @@ class Preface:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows of one table, and the last number that it gave to a row, if it gives any."""
+    """Some rows of one table, and the last number that it assigned, if it assigns numbers."""
 
     table: Table
     last_number: int | None
@@ -63,35 +63,35 @@ MAX_PREFACE_TEXT_LENGTH = 200
 
 
 class RowFormat:
-    """The rows of one table as lists of what JSON has, and back."""
+    """Converts the rows of one table to JSON lists and back."""
 
     def __init__(self, table: Table) -> None:
         self.columns = [column.name for column in table.columns]
         self._formats = [_format_of(column) for column in table.columns]
 
     def line(self, row: Iterable[Any]) -> bytes:
-        """A row as it is in the file."""
+        """Return a row as a line of the file."""
         pairs = zip(self._formats, row, strict=True)
         return to_line([None if value is None else write(value) for (write, _), value in pairs])
 
     def row(self, values: Sequence[Any]) -> dict[str, Any]:
-        """A row as the database takes it. Raises `ValueError` or `TypeError` for anything else."""
+        """Return a row for the database. Raises `ValueError` or `TypeError` for malformed values."""
         pairs = zip(self.columns, self._formats, values, strict=True)
         return {name: None if value is None else read(value) for name, (_, read), value in pairs}
 
 
 def identity_column(table: Table) -> Column[Any] | None:
-    """The column whose numbers the database gives, and never twice."""
+    """Return the column with numbers that the database assigns and never reuses."""
     return next((column for column in table.columns if column.identity is not None), None)
 
 
 def to_line(value: object) -> bytes:
-    """One line of JSON, with its line feed."""
+    """Return one line of JSON with its line feed."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
 
 def parse_preface(line: Any) -> Preface:
-    """Raises `ValueError` for what is none."""
+    """Parse a preface. Raises `ValueError` if it is malformed."""
     match line:
         case {"about": [str(name), str(made_at), str(program)], "revision": str(revision), "keys": list(keys)}:
             _require_plain(name, made_at, program, revision)
@@ -99,13 +99,13 @@ def parse_preface(line: Any) -> Preface:
                 Backup(name, made_at, program),
                 revision,
                 [b64decode(key, validate=True) for key in keys],
-                frozenset(line.get("bound", [])),  # earlier backups have none
+                frozenset(line.get("bound", [])),  # missing in backups of version 0.1.0
             )
     raise ValueError
 
 
 def _require_plain(*texts: str) -> None:
-    """They are shown on terminals, and in sentences. Raises `ValueError`."""
+    """Raise `ValueError` for texts that are unsafe on a terminal or too long for a sentence."""
     if not all(text.isprintable() and len(text) <= MAX_PREFACE_TEXT_LENGTH for text in texts):
         raise ValueError
 
@@ -114,7 +114,7 @@ Format = tuple[Callable[[Any], object], Callable[[Any], object]]
 
 
 def _format_of(column: Column[Any]) -> Format:
-    """How to write and read the values of a column."""
+    """Return how to write and how to read the values of a column."""
     match column.type:
         case LargeBinary():
             return (lambda value: b64encode(value).decode()), (lambda text: b64decode(text, validate=True))
@@ -132,5 +132,5 @@ def _itself(value: Any) -> object:
 
 
 def _utc(value: datetime) -> str:
-    """SQLite's are in UTC and do not say so."""
+    """Return the time in UTC; times from SQLite are in UTC without a zone."""
     return (value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()

@@ -1,15 +1,15 @@
-"""The file of a backup: bytes that nobody reads without the passphrase, and in which every change shows.
+"""The encrypted file of a backup: unreadable without the passphrase, and every change to it is detected.
 
-It begins with a head in clear: what it is, the version of this format, the cost of the key, a salt, a check of the
-passphrase, and a checksum of these, by which damage to the head and a wrong passphrase are told apart. The key is
-had from the passphrase by Argon2id (RFC 9106).
+It begins with a head in clear text: the kind of file, the version of this format, the cost of the key derivation,
+a salt, a check of the passphrase, and a checksum. The checksum distinguishes a damaged head from a wrong
+passphrase. Argon2id (RFC 9106) derives the key from the passphrase.
 
-What follows is in pieces of 64 KiB, each sealed by AES-256-GCM with its number and whether it is the last as its
-nonce, and the head as additional data. So a piece that is missing, changed, moved or appended is found: the STREAM
-construction of Hoang, Reyhanitabar, Rogaway and Vizár (Online Authenticated-Encryption and its Nonce-Reuse
-Misuse-Resistance, 2015). No two files have the same key, for each has a salt of its own.
+Chunks of 64 KiB follow, each encrypted with AES-256-GCM. The nonce is the number of the chunk and whether it is
+the last; the head is associated data. So a missing, changed, moved or appended chunk is detected: this is the
+STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizár (Online Authenticated-Encryption and its Nonce-Reuse
+Misuse-Resistance, 2015). Each file has its own salt, so no two files have the same key.
 
-Knows nothing of SQL, nor of what is in it.
+This module knows nothing of SQL or of the content.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ HEAD_BYTES = _FIXED.size + _CHECKSUM_BYTES
 
 
 class Cost(NamedTuple):
-    """What a guess at the passphrase costs, in the terms of RFC 9106: memory in KiB, passes, lanes."""
+    """The cost of one guess at the passphrase, in the terms of RFC 9106: memory in KiB, passes, lanes."""
 
     memory: int = RFC_9106_LOW_MEMORY.memory_cost
     passes: int = RFC_9106_LOW_MEMORY.time_cost
@@ -50,7 +50,7 @@ class Cost(NamedTuple):
 
     @property
     def is_acceptable(self) -> bool:
-        """Whether it is one that Argon2 takes, and not all of our memory or a day of ours."""
+        """Whether Argon2 accepts the cost, and it stays below the limits of memory and time."""
         taken = self.passes >= 1 and self.lanes >= 1 and self.memory >= 8 * self.lanes
         return taken and all(cost <= most for cost, most in zip(self, MAX_COST, strict=True))
 
@@ -60,24 +60,24 @@ MAX_COST = Cost(2**18, 16, 16)
 
 
 MAX_LINE_BYTES = 4 * 2**20
-"""Bytes. No row of ours comes near it."""
+"""In bytes; far above every row."""
 
 
 class _Head(NamedTuple):
-    """What stands before the pieces."""
+    """The head of the file, in clear text."""
 
     cost: Cost
     salt: bytes
     check: bytes
 
     def packed(self) -> bytes:
-        """As it is in the file."""
+        """Return the head as bytes of the file."""
         fixed = _FIXED.pack(MAGIC, VERSION, *self.cost, self.salt, self.check)
         return fixed + _checksum(fixed)
 
     @classmethod
     def unpacked(cls, packed: bytes) -> Self:
-        """Raises `BackupUnusable`."""
+        """Parse the head. Raises `BackupUnusable`."""
         if not packed.startswith(MAGIC):
             raise BackupUnusable("The file is no backup of mailsettings.")
         if packed[len(MAGIC) : len(MAGIC) + 1] > bytes([VERSION]):
@@ -93,7 +93,7 @@ class _Head(NamedTuple):
 
 
 class BackupWriter:
-    """Seals what is written, and hands it on to *write*."""
+    """Encrypts the content and passes it to *write*."""
 
     def __init__(self, write: Callable[[bytes], object], passphrase: Secret, cost: Cost | None = None) -> None:
         cost, salt = cost or Cost(), os.urandom(_SALT_BYTES)
@@ -107,17 +107,17 @@ class BackupWriter:
     def write(self, content: bytes) -> None:
         """Append *content*."""
         self._waiting += content
-        while len(self._waiting) > CHUNK_BYTES:  # more than that, because the last piece is never empty
+        while len(self._waiting) > CHUNK_BYTES:  # not >=, because the last chunk must not be empty
             self._write(self._chunks.seal(bytes(self._waiting[:CHUNK_BYTES]), last=False))
             del self._waiting[:CHUNK_BYTES]
 
     def end(self) -> None:
-        """Append the last piece, without which the file is not whole."""
+        """Append the last chunk, without which the file is incomplete."""
         self._write(self._chunks.seal(bytes(self._waiting), last=True))
 
 
 class BackupReader:
-    """What was written to *file*, as often as it is asked for; the key is had once."""
+    """Reads the content of *file*, as often as needed; it derives the key once."""
 
     def __init__(self, file: BinaryIO, passphrase: Secret) -> None:
         self._file = file
@@ -128,7 +128,7 @@ class BackupReader:
             raise WrongPassphrase
 
     def lines(self) -> Iterator[bytes]:
-        """Line by line, without line feeds. Raises `BackupUnusable` as soon as something is not as it was."""
+        """Yield the lines without line feeds. Raises `BackupUnusable` at the first changed chunk."""
         rest = b""
         for chunk in self._opened():
             *whole, rest = (rest + chunk).split(b"\n")
@@ -157,7 +157,7 @@ class BackupReader:
 
 
 class _ChunkCipher:
-    """Seals or opens one piece after the other."""
+    """Encrypts or decrypts one chunk after the other."""
 
     def __init__(self, key: bytes, head: bytes) -> None:
         self._cipher = AESGCM(key)
@@ -169,14 +169,14 @@ class _ChunkCipher:
         return self._cipher.encrypt(self._nonce(last=last), chunk, self._head)
 
     def open(self, chunk: bytes, *, last: bool) -> bytes:
-        """Raises `BackupUnusable`."""
+        """Decrypt the next chunk. Raises `BackupUnusable`."""
         try:
             return self._cipher.decrypt(self._nonce(last=last), chunk, self._head)
         except InvalidTag:
             raise damaged() from None
 
     def require_ended(self) -> None:
-        """Raise `BackupUnusable` unless the last piece was there."""
+        """Raise `BackupUnusable` unless the last chunk was read."""
         if not self._ended:
             raise damaged()
 
@@ -188,7 +188,7 @@ class _ChunkCipher:
 
 
 def damaged() -> BackupUnusable:
-    """For what is not as it was written."""
+    """Return the error for a changed or incomplete file."""
     return BackupUnusable("The backup is damaged or not whole; nothing of it was restored.")
 
 
@@ -197,8 +197,8 @@ def _newer() -> BackupUnusable:
 
 
 def _key_and_check(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:
-    """The key, and what tells that it is the right one; neither says anything about the other."""
-    # One spelling of what looks the same, as keyboards and systems differ (RFC 8265 4.2.2).
+    """Return the key and a check of the passphrase; neither reveals anything about the other."""
+    # NFC, because keyboards and systems encode the same characters differently (RFC 8265 4.2.2).
     typed = unicodedata.normalize("NFC", passphrase.reveal()).encode()
     memory, passes, lanes = cost
     derived = hash_secret_raw(typed, salt, passes, memory, lanes, _KEY_BYTES + _CHECK_BYTES, Type.ID)

@@ -28,11 +28,11 @@ from mailsettings.store.tables import encryption_keys, metadata, schema_support
 
 ROWS_PER_BATCH = 500
 MAX_ROW_NUMBER = 2**31 - 1
-"""What a number of ours stays below: our columns are of 32 bits."""
+"""Assigned numbers stay below it, because the columns have 32 bits."""
 
 
 class VerifiedBackup:
-    """A backup that was read to its end and is as it was written."""
+    """A backup that was read to its end and is complete and unchanged."""
 
     def __init__(self, preface: Preface, lines: Callable[[], Iterator[bytes]]) -> None:
         self._preface = preface
@@ -40,21 +40,21 @@ class VerifiedBackup:
 
     @property
     def about(self) -> Backup:
-        """Which one it is."""
+        """The facts about the backup."""
         return self._preface.backup
 
     @property
     def keys(self) -> list[bytes]:
-        """The keys that its secrets are sealed with."""
+        """The keys of its secrets."""
         return list(self._preface.keys)
 
     @property
     def bound(self) -> frozenset[str]:
-        """The ids of those keys that open bound secrets alone."""
+        """The ids of the keys that open only bound secrets."""
         return self._preface.bound
 
     def batches(self) -> Iterator[Batch]:
-        """Its rows, table by table. Raises `BackupUnusable`, if the file was changed meanwhile."""
+        """Yield its rows table by table. Raises `BackupUnusable` if the file changed after it was verified."""
         lines = self._lines()
         next(lines)
         return _batches(lines)
@@ -62,7 +62,7 @@ class VerifiedBackup:
 
 @contextmanager
 def verified_backup(path: Path, passphrase: Secret) -> Iterator[VerifiedBackup]:
-    """The backup in *path*, read to its end. Raises `BackupUnusable`, `WrongPassphrase`."""
+    """Open the backup in *path* and verify all of it. Raises `BackupUnusable`, `WrongPassphrase`."""
     try:
         file = path.open("rb")
     except OSError as error:
@@ -87,7 +87,7 @@ def _preface(reader: BackupReader) -> Preface:
 
 
 def _batches(lines: Iterator[bytes]) -> Iterator[Batch]:
-    """Raises `BackupUnusable` unless there is every table, once, and as many rows as the last line tells of."""
+    """Yield the rows. Raises `BackupUnusable` unless each table appears once and the number of rows is right."""
     count = 0
     with _wrong_as_damaged():
         values = map(_parsed, lines)
@@ -107,7 +107,7 @@ def _batches(lines: Iterator[bytes]) -> Iterator[Batch]:
 
 
 def _last_number(table: Table, form: RowFormat, value: object) -> int | None:
-    """What the line before the rows of *table* has to say. Raises `ValueError` for another line."""
+    """Return the last number from the line before the rows of *table*. Raises `ValueError` for another line."""
     match value:
         case {"table": table.name, "columns": form.columns, "last_number": None}:
             return None
@@ -124,7 +124,7 @@ def _parsed(line: bytes) -> Any:
 
 @contextmanager
 def _wrong_as_damaged() -> Iterator[None]:
-    """What opens was written by somebody who knew the passphrase, so not by us, if it has another form."""
+    """Report malformed content as damage: it decrypts, so another program with the passphrase wrote it."""
     try:
         yield
     except (ValueError, TypeError, RecursionError):
@@ -132,18 +132,18 @@ def _wrong_as_damaged() -> Iterator[None]:
 
 
 _MAY_HOLD_SOMETHING = {schema_support, encryption_keys}
-"""Filled by the migrations, and by the transaction that restores before it begins to."""
+"""The migrations fill one, and the restoring transaction fills the other before it starts."""
 
 
 class SQLRestore:
-    """All that the database holds, in one transaction."""
+    """The whole content of the database in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
 
     async def fill(self, backup: VerifiedBackup) -> CopyResult:
-        """Put in what *backup* has, its secrets sealed with our key; those that do not open stay as they are.
+        """Insert the rows of *backup* and seal their secrets with the current key; unreadable ones stay.
 
         Raises `DatabaseNotEmpty`, `BackupUnusable`.
         """
@@ -180,11 +180,11 @@ class SQLRestore:
                 await self._connection.execute(insert(batch.table), batch.rows)
 
     async def _go_on_after(self, column: Column[Any], last: int) -> None:
-        """Let the next row have a number that none ever had, as if all of them had been made here."""
+        """Continue the numbers after *last*, so that the next row gets a number that was never used."""
         if self._connection.dialect.name == "sqlite":
             await self._sqlite_goes_on_after(column.table, last)
         else:
-            # Undone with the transaction, which setval is not.
+            # A rollback undoes this; it does not undo setval.
             goes_on = f"ALTER TABLE {column.table.name} ALTER COLUMN {column.name} RESTART WITH {last + 1}"
             await self._connection.execute(text(goes_on))
 
@@ -196,7 +196,7 @@ class SQLRestore:
 
 
 def _sealed_anew(batch: Batch, opener: Sealer, sealer: Sealer) -> Iterator[str]:
-    """The places of the secrets that *opener* cannot open; all others are sealed by *sealer* then."""
+    """Reseal the secrets with *sealer*; yield the locations of those that *opener* cannot open."""
     for column in SEALED_COLUMNS:
         if column.table is batch.table:
             for row in batch.rows:
@@ -219,9 +219,9 @@ def _seal_anew(column: SealedColumn, row: dict[str, Any], opener: Sealer, sealer
 
 @contextmanager
 def _refused_as_unusable(table: Table) -> Iterator[None]:
-    """One database may take what the other does not."""
+    """Report a refused row as `BackupUnusable`: one database may accept values that the other refuses."""
     try:
         with translate_database_errors():
             yield
     except (StatementRejected, SQLAlchemyError, OverflowError):
-        raise BackupUnusable(f"The database does not take what the backup has for {table.name}.") from None
+        raise BackupUnusable(f"The database refuses the rows of the backup for {table.name}.") from None

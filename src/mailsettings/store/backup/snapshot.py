@@ -1,8 +1,8 @@
-"""One moment of the database, read while others write, as the lines of a backup.
+"""Reads one moment of the database, while others write, as the lines of a backup.
 
-On PostgreSQL it is a transaction that sees what was committed when it began. SQLite keeps writers waiting while it
-is read, unless it has a write-ahead log; so the whole file is copied first, as fast as the disk allows, into a
-database without a name: SQLite's own temporary file, which nobody else can open and which ends with us.
+On PostgreSQL it reads in a transaction that sees one committed state. SQLite without a write-ahead log blocks
+writers during a read; so the whole file is first copied, as fast as the disk allows, into a database without a
+name: a temporary file of SQLite that no other process can open and that disappears with the connection.
 """
 
 import sqlite3
@@ -26,11 +26,11 @@ ROWS_PER_FETCH = 500
 LONG_TIMEOUTS = [
     text(f"SET LOCAL {limit} = '10min'") for limit in ("statement_timeout", "idle_in_transaction_session_timeout")
 ]
-"""For PostgreSQL: a statement is about a few rows, and between two of them a disk may have its turn."""
+"""For PostgreSQL: the time between two batches of rows depends on the disk that the backup is written to."""
 
 
 class Snapshot:
-    """The database at the moment of the first line that is asked for."""
+    """The database at the moment when its first line is read."""
 
     def __init__(self, url: str, ring: KeyFile) -> None:
         self._url = url
@@ -40,12 +40,12 @@ class Snapshot:
 
     @property
     def copied(self) -> CopyResult:
-        """What was in the lines so far."""
+        """The rows and unreadable secrets in the lines so far."""
         return CopyResult(self._rows, self._unreadable)
 
     def lines(self, backup_id: str, made_at: str) -> Generator[bytes]:
-        """Everything. Raises `BackupUnusable`, `KeyFileUnusable`, `StoreUnavailable`."""
-        # Whatever key is needed at the moment between these two looks, one of them sees it.
+        """Yield the whole content. Raises `BackupUnusable`, `KeyFileUnusable`, `StoreUnavailable`."""
+        # The key file is read before and after the snapshot, so every key that the snapshot needs is included.
         before = self._ring.read()
         with translate_database_errors(), _consistent_connection(self._url) as connection:
             revision = _known_revision(connection)
@@ -68,7 +68,7 @@ class Snapshot:
 
 
 def _known_revision(connection: Connection) -> str:
-    """Raises `BackupUnusable`: of a database that is not this program's it would not know all tables."""
+    """Raise `BackupUnusable` for another schema, because this program may not know all of its tables."""
     found = migrations.revision(connection)
     if found != migrations.head():
         raise BackupUnusable(
@@ -90,7 +90,7 @@ def _places_of_unreadable(columns: Sequence[SealedColumn], sealer: Sealer, row: 
 
 
 def _last_number(connection: Connection, table: Table) -> int | None:
-    """The highest number that was ever given to a row, though the row be gone; None where none are given."""
+    """Return the highest number ever assigned, even to a deleted row; None if the table assigns none."""
     column = identity_column(table)
     if column is None:
         return None
@@ -131,7 +131,7 @@ def _copy(database: Engine) -> Iterator[Connection]:
 
 
 def _copy_sqlite(source: sqlite3.Connection, into: sqlite3.Connection) -> None:
-    """By SQLite's own means, which it can do while others write."""
+    """Use SQLite's backup API, which works while others write."""
     try:
         source.backup(into)
     except sqlite3.Error:

@@ -17,7 +17,7 @@ from mailsettings.store.private_file import flush_directory
 
 
 class NewFile:
-    """Written beside its name, under another one."""
+    """A file that is written under a temporary name in the same folder."""
 
     def __init__(self, path: Path, draft: Path, content: BinaryIO) -> None:
         self._path = path
@@ -35,20 +35,20 @@ class NewFile:
         with _os_errors_as_not_written(self._path):
             self._content.flush()
             os.fsync(self._content.fileno())
-            # A link, unlike a rename, does not replace what came there meanwhile.
+            # A link, unlike a rename, does not replace a file that was created meanwhile.
             os.link(self._draft, self._path)
             self._is_published = True
             flush_directory(self._path.parent)
 
     def withdraw(self) -> None:
-        """Take the name away again, if it has it."""
+        """Remove the published name, if any."""
         if self._is_published:
             self._path.unlink(missing_ok=True)
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[NewFile]:
-    """A file to write and publish; an error before the end of the block leaves none. Raises `BackupNotWritten`."""
+    """Yield a file to write and publish; an error in the block leaves no file. Raises `BackupNotWritten`."""
     require_free(path)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     content = _created(path, draft)
@@ -59,7 +59,7 @@ def new_file(path: Path) -> Iterator[NewFile]:
         file.withdraw()
         raise
     finally:
-        # Closing writes what is left, and that may fail as any write; by then it is published or of no use.
+        # Closing flushes, which may fail like any write; by then the file is published or not needed.
         with _os_errors_as_not_written(path):
             draft.unlink(missing_ok=True)
             content.close()
@@ -91,7 +91,7 @@ def _os_errors_as_not_written(path: Path) -> Iterator[None]:
 
 
 class NewBackup:
-    """The file while it is written."""
+    """A backup that is being written."""
 
     def __init__(self, file: NewFile, passphrase: Secret, cost: Cost | None = None) -> None:
         self._file = file
@@ -102,7 +102,7 @@ class NewBackup:
         self._writer.write(lines)
 
     def publish(self) -> None:
-        """Let it have its name, once it is whole and on the disk. Raises `BackupNotWritten`."""
+        """Publish the complete file under its name, once it is on the disk. Raises `BackupNotWritten`."""
         self._writer.end()
         self._file.publish()
 

@@ -1,8 +1,8 @@
-"""Whether keys and a database belong together: before the first start, and before anything is sealed.
+"""Checks that keys and database belong together: before the first start, and before anything is sealed.
 
 The table `sealing_keys` has a row for each key that ever sealed in this database, with a check text that only that
-key opens. The row of a dropped key stays, with an empty check: by that every program knows, whatever its key file
-says, that nothing may be sealed with it again. See docs/decisions/0006-keys-that-change-while-we-run.md.
+key opens. The row of a dropped key stays, with an empty check. So every program knows, whatever its key file says,
+that it must not seal with that key again. See docs/decisions/0006-keys-that-change-while-we-run.md.
 """
 
 import logging
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class WrongKey(Exception):
-    """The database was written with other sealing keys than ours; `str()` is one sentence."""
+    """The keys do not fit the database; `str()` is one sentence."""
 
     def __init__(self, problem: str = "") -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class WrongKey(Exception):
 
 
 def require_matching_keys(url: str, ring: LiveKeys) -> None:
-    """Before anything is written: make the key file of a new database, or see that it fits the one there is.
+    """Create the key file for a new database, or check that it fits the existing one, before anything is written.
 
     Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
     """
@@ -51,7 +51,7 @@ def require_matching_keys(url: str, ring: LiveKeys) -> None:
         ring.newest()
         return
     with _connection(url) as connection:
-        # In this order: another first start makes the file before it commits what is sealed with it.
+        # In this order, because a concurrent first start creates the file before it commits any secret.
         if _has_secrets(connection) and ring.file.mark() is None:
             raise WrongKey(_without_file(ring.file.path))
         ring.file.create()
@@ -60,7 +60,7 @@ def require_matching_keys(url: str, ring: LiveKeys) -> None:
 
 
 def require_needed_keys(connection: Connection, sealer: Sealer) -> None:
-    """Raise `WrongKey` for a key that secrets need and that is none of ours, although the database knows it."""
+    """Raise `WrongKey` if secrets need a key that the database knows and the key file lacks."""
     live = {key for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
     missing = sorted((_keys_in_use(connection) & live) - sealer.key_ids)
     if missing:
@@ -68,7 +68,7 @@ def require_needed_keys(connection: Connection, sealer: Sealer) -> None:
 
 
 def require_known_key(connection: Connection, sealer: Sealer) -> None:
-    """Raise `WrongKey` unless one of the keys is known to have sealed in this database, or none ever did."""
+    """Raise `WrongKey` unless one of the keys sealed in this database before, or no key ever did."""
     live = {key: check for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
     known = (
         {key for key, check in live.items() if _opens(sealer, key, check)} if live else _keys_in_use(connection)
@@ -78,7 +78,7 @@ def require_known_key(connection: Connection, sealer: Sealer) -> None:
 
 
 def register_key(connection: Connection, sealer: Sealer) -> None:
-    """Make the key that seals known to the database. Raises `WrongKey`. Needs the writer's lock."""
+    """Register the key that seals in the database. Raises `WrongKey`. Requires the writer's lock."""
     key = sealer.key_id
     check = connection.execute(
         select(encryption_keys.c.sealed_check).where(encryption_keys.c.key_id == key)
@@ -93,7 +93,7 @@ def register_key(connection: Connection, sealer: Sealer) -> None:
 
 
 async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> Sealer:
-    """What a transaction that has the writer's lock seals with; where the keys are not in order, it only opens."""
+    """Return the sealer for a transaction with the writer's lock; one that only opens if the keys do not fit."""
     try:
         sealer = source.newest()
         await connection.run_sync(register_key, sealer)
@@ -104,7 +104,7 @@ async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> 
 
 
 def key_checks(connection: Connection) -> dict[str, bytes]:
-    """The check of each key the database knows; none where it has no such table yet."""
+    """Return the check of each key that the database knows; none before the first migration."""
     if not inspect(connection).has_table(encryption_keys.name):
         return {}
     return {row.key_id: row.sealed_check for row in connection.execute(select(encryption_keys))}
@@ -115,7 +115,7 @@ def _has_secrets(connection: Connection) -> bool:
 
 
 def _keys_in_use(connection: Connection) -> set[str]:
-    """The ids of the keys that secrets need."""
+    """Return the ids of the keys that stored secrets need."""
     return {
         key
         for column in SEALED_COLUMNS

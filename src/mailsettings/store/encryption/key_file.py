@@ -46,7 +46,7 @@ class KeyFileContent(NamedTuple):
 
 
 class ReadOnlyKeyFile(KeyFileUnusable):
-    """The ring is not ours to write."""
+    """The key file is given, so the program never writes it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(
@@ -56,13 +56,16 @@ class ReadOnlyKeyFile(KeyFileUnusable):
 
 
 def new_key_line() -> str:
-    """A line with a new key, for the end of a ring."""
+    """Return a line with a new key, for the end of a key file."""
     key = secrets.token_bytes(KEY_BYTES)
     return f"{b64encode(key).decode()} {_MARK} # {key_id(key)}, made {datetime.now(UTC):%Y-%m-%d}\n"
 
 
 class KeyFile:
-    """A ring at *path*; *before* is where the one key of older versions is. With *given* it is never written."""
+    """The key file at *path*; *before* is the path of the single key of older versions.
+
+    A *given* file is read-only.
+    """
 
     def __init__(self, path: Path, *, before: Path | None = None, given: bool = False) -> None:
         self.path = path
@@ -70,17 +73,17 @@ class KeyFile:
         self._before = before
 
     def mark(self) -> FileVersion | None:
-        """What moves with every change; None where there is no file. Raises `KeyFileUnusable`."""
+        """Return a value that changes with the file; None without a file. Raises `KeyFileUnusable`."""
         found = private_file.file_version(self.path)
         return found if found or self._before is None else private_file.file_version(self._before)
 
     def create(self) -> None:
-        """Make a ring of one new key where there is no file. Raises `KeyFileUnusable`."""
+        """Create a key file with one new key if there is no file. Raises `KeyFileUnusable`."""
         if not self.given and self.mark() is None:
             private_file.create(self.path, f"{_HEADER}{new_key_line()}".encode())
 
     def read(self) -> KeyFileContent:
-        """Return the keys and the mark of the file they were in. Raises `KeyFileUnusable`."""
+        """Return the keys and the version of their file. Raises `KeyFileUnusable`."""
         found, text = self._text()
         keys = [key for line in text if (key := self._key(line)) is not None]
         if not keys:
@@ -89,13 +92,13 @@ class KeyFile:
         return KeyFileContent(found, keys, frozenset(bound))
 
     def bind(self) -> None:
-        """Mark every key, as what opens bound secrets alone. Raises `KeyFileUnusable`."""
+        """Mark every key as one that opens only bound secrets. Raises `KeyFileUnusable`."""
         self._require_ours()
         _, text = self._text()
         self._write([line if self._key(line) is None or _is_marked(line) else _marked(line) for line in text])
 
     def add(self) -> str:
-        """Add a new key, which is the newest from now on; its id. Raises `KeyFileUnusable`."""
+        """Add a new key as the newest and return its id. Raises `KeyFileUnusable`."""
         self._require_ours()
         _, text = self._text()
         line = new_key_line()
@@ -103,7 +106,10 @@ class KeyFile:
         return key_id(self._key(line) or b"")
 
     def remove(self, dropped: str) -> None:
-        """Take the key of this id out of every file of ours. Raises `KeyFileUnusable`."""
+        """Remove the key with this id from the key file and from the file of older versions.
+
+        Raises `KeyFileUnusable`.
+        """
         self._require_ours()
         _, text = self._text()
         self._remove_before(dropped)
@@ -121,7 +127,7 @@ class KeyFile:
 
     def _write(self, text: Sequence[str]) -> None:
         like = self.path if self.path.exists() else self._before
-        # Through a link to where the ring is: the link is somebody's, and stays.
+        # Replace the target of a symbolic link; the link itself belongs to an administrator and stays.
         private_file.replace(
             self.path.resolve(), "".join(f"{line.rstrip()}\n" for line in text).encode(), like or self.path
         )
@@ -169,18 +175,18 @@ def _marked(line: str) -> str:
 
 
 class LiveKeys:
-    """The keys in *file*, looked at when there is reason to; the file need not exist before that."""
+    """The keys in *file*, which is read again after it changed; it may be missing until the first use."""
 
     def __init__(self, file: KeyFile) -> None:
         self.file = file
         self._seen: tuple[FileVersion, Sealer] | None = None
 
     def known(self) -> Sealer:
-        """With the keys as they were last seen. Raises `KeyFileUnusable` when they never were."""
+        """Return a sealer with the keys that were read last. Raises `KeyFileUnusable` if none were read yet."""
         return self._seen[1] if self._seen else self.newest()
 
     def newest(self) -> Sealer:
-        """With the keys that are in the file now; it is read when it has changed. Raises `KeyFileUnusable`."""
+        """Return a sealer with the current keys; read the file if it changed. Raises `KeyFileUnusable`."""
         seen = self._seen
         if seen is None or self.file.mark() != seen[0]:
             ring = self.file.read()
@@ -188,11 +194,11 @@ class LiveKeys:
         return seen[1]
 
     def add(self) -> str:
-        """Add a new key, which seals from now on; its id. Raises `KeyFileUnusable`."""
+        """Add a key that seals from now on and return its id. Raises `KeyFileUnusable`."""
         return self.file.add()
 
     def remove(self, key_id: str) -> str | None:
-        """Forget a key; the path of the file, if it is not ours and somebody has to do it.
+        """Remove a key; return the path of a given file, from which the administrator has to remove it.
 
         Raises `KeyFileUnusable`.
         """
@@ -204,7 +210,7 @@ class LiveKeys:
         return None
 
     def bind(self) -> str | None:
-        """Mark every key, as what opens bound secrets alone; the path of a file that is not ours and lacks marks.
+        """Mark every key as one that opens only bound secrets; return the path of a given file that lacks marks.
 
         Raises `KeyFileUnusable`.
         """
@@ -217,7 +223,7 @@ class LiveKeys:
         return None
 
     def _later(self) -> Sealer:
-        """For a secret whose key is not known yet. A file that cannot be read now has nothing to add."""
+        """Return a sealer for a secret with an unknown key; an unreadable file leaves the known keys."""
         try:
             return self.newest()
         except KeyFileUnusable:

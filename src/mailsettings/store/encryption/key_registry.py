@@ -1,4 +1,4 @@
-"""Which keys the database knows and needs, and sealing anew what older keys sealed, in one transaction."""
+"""The keys that the database knows and needs, and resealing what older keys sealed, in one transaction."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -23,11 +23,11 @@ from mailsettings.store.encryption.sealing import Sealer, key_id_of, prefix_of
 from mailsettings.store.tables import encryption_keys as table
 
 Position = tuple[int, Any]
-"""Where sealing anew goes on: the number of the column in the list, and the last row that was looked at."""
+"""Where resealing continues: the index of the column in the list, and the last row that was resealed."""
 
 
 class SQLKeyRegistry:
-    """The sealing keys, in one transaction."""
+    """The encryption keys in one transaction."""
 
     def __init__(
         self, connection: AsyncConnection, source: KeySource, columns: Sequence[SealedColumn] = SEALED_COLUMNS
@@ -37,14 +37,14 @@ class SQLKeyRegistry:
         self._columns = columns
 
     async def register_newest(self) -> str:
-        """Make the key that seals from now on known to the database; its id.
+        """Register the newest key, which seals from now on, and return its id.
 
         Raises `WrongKey`, `KeyFileUnusable`.
         """
         return (await self._admitted()).key_id
 
     async def reseal(self, position: Position | None, at_most: int) -> tuple[ResealResult, Position | None]:
-        """Seal with the current key what some rows hold; what was done, and where to go on (None: nowhere).
+        """Seal some secrets with the current key; return the result and where to continue (None: all done).
 
         Raises `WrongKey`, `KeyFileUnusable`.
         """
@@ -59,7 +59,7 @@ class SQLKeyRegistry:
         return done, (number + 1, None) if number + 1 < len(self._columns) else None
 
     async def require_droppable(self, key_id: str) -> None:
-        """Raise a `KeyRefused` if the key has to stay. Holds as long as the writer's lock is held."""
+        """Raise a `KeyRefused` if the key has to stay. The answer is valid while the writer's lock is held."""
         sealer = self._source.newest()
         if key_id not in sealer.key_ids | await self._live():
             raise KeyUnknown
@@ -69,13 +69,13 @@ class SQLKeyRegistry:
             raise KeyNeeded(key_id, needed)
 
     async def retire(self, key_id: str) -> None:
-        """Keep every program from sealing with this key from now on."""
+        """Keep every program from sealing with this key again."""
         known = update(table).where(table.c.key_id == key_id).values(sealed_check=DROPPED_KEY_CHECK)
         if (await self._connection.execute(known)).rowcount == 0:
             await self._connection.execute(table.insert().values(key_id=key_id, sealed_check=DROPPED_KEY_CHECK))
 
     async def report(self) -> EncryptionKeyReport:
-        """All keys, ours and those the database knows, and every secret that does not open."""
+        """Return all keys in the key file and in the database, and every secret that cannot be decrypted."""
         sealer = self._source.newest()
         found = [(column, row) for column in self._columns for row in await self._sealed(column)]
         counted = Counter(key_id_of(row.sealed) for _, row in found)
@@ -118,7 +118,7 @@ class SQLKeyRegistry:
         text = _opened(sealer, column, row)
         if text is None:
             return ResealResult(unreadable=(column.place(row.sealed_for),))
-        # Neither its version nor its time of change move: what is stored is what it was.
+        # Version and time of change stay, because the settings are the same.
         sealed = {
             column.sealed.name: sealer.seal(text, column.place(row.sealed_for), _beside(column, row)),
             **column.labelled(row._mapping, row.sealed),  # noqa: SLF001  # as in `_beside`

@@ -1,4 +1,4 @@
-"""Everything that is sealed: one list, so that status, reseal, drop and the check at the start treat all alike."""
+"""The one list of all sealed columns, which status, reseal, drop, backup and the check at the start share."""
 
 import hashlib
 import json
@@ -15,10 +15,11 @@ from mailsettings.store.tables import mail_server_versions, mail_servers, servic
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SealedColumn:
-    """A column of secrets, the one that tells its rows apart, and those that a secret was given for.
+    """A column of sealed secrets, its id column, and the columns with the associated data of a secret.
 
-    What was sealed in another column and is kept here as it was has that column as `home`, and in `owner` the id
-    of the row that it was sealed for. `label` is the column of what the audit log shows for the secret.
+    A secret that was copied here from another column is still bound to where it was sealed: `original_column` is
+    that column, and `original_row_id` has the id of that row. `label` is the column with the label for the audit
+    log.
     """
 
     id: Column[Any]
@@ -30,48 +31,48 @@ class SealedColumn:
 
     @property
     def table(self) -> Table:
-        """The table of both."""
+        """The table with the column."""
         return self.sealed.table
 
     @property
     def start(self) -> ColumnElement[bytes]:
-        """What tells which key a secret needs, cut out by the database."""
+        """The first bytes of a secret, which name its key, cut out by the database."""
         return func.substr(self.sealed, 1, PREFIX_BYTES, type_=LargeBinary)
 
     def newest_start(self, key_id: str) -> bytes:
-        """What a secret here begins with when this key sealed it in today's format."""
+        """Return the first bytes of a secret that this key sealed in the current format."""
         return prefix_of(key_id, bound=bool(self.associated_data))
 
     @property
     def sealed_for(self) -> Column[Any]:
-        """The id that belongs to the place."""
+        """The column with the id that the secret is bound to."""
         return self.id if self.original_row_id is None else self.original_row_id
 
     def place(self, row_id: object) -> str:
-        """Where the secret of this row is, or was when it was sealed."""
+        """Return the location that the secret of this row is bound to."""
         original_column = self.sealed if self.original_column is None else self.original_column
         return f"{original_column.table.name}|{row_id}|{original_column.name}"
 
     def associated_data_in(self, values: Mapping[Any, Any]) -> str:
-        """What a secret is bound to of the *values* in its row; empty where it is bound to none."""
+        """Return the associated data in the *values* of a row; empty if the column has none."""
         return json.dumps([values[column.name] for column in self.associated_data]) if self.associated_data else ""
 
     def labelled(self, values: Mapping[Any, Any], sealed: bytes) -> dict[str, str]:
-        """The label of the secret in a row, by its column, to be kept when the secret is sealed anew."""
+        """Return the label of the secret in a row by its column, to store it when the secret is resealed."""
         return {} if self.label is None else {self.label.name: label_of(values[self.label.name], sealed)}
 
 
 def label_of(label: str | None, sealed: bytes) -> str:
-    """The label of a stored secret.
+    """Return the label of a stored secret.
 
-    Programs that know no labels leave the column empty. What they sealed is random and new at each storing too, so
-    its hash serves as the label.
+    Older programs leave the column empty. A sealed secret is random and new at each change, so its hash is the
+    label.
     """
     return label or hashlib.sha256(b"mailsettings secret label" + sealed).digest()[:LABEL_BYTES].hex()
 
 
 def _destination_columns(table: Table) -> Sequence[Column[Any]]:
-    """What `MailServer.destination` is made of."""
+    """Return the columns of `MailServer.destination`."""
     names = ["host", "port", "security", "certificates", "authentication", "username", "client_id", "tenant"]
     return [table.c[name] for name in names]
 

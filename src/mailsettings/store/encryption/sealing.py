@@ -1,6 +1,6 @@
-"""Secrets at rest: AES-256-GCM, bound to the key and to the place they are kept in. Knows nothing of SQL or files.
+"""Seals secrets with AES-256-GCM, bound to the key and to their location. Knows nothing of SQL or files.
 
-What is sealed begins with a format byte and the id of its key, so which key a secret needs can be told without it.
+A sealed secret begins with a format byte and the id of its key, so its key is known without decrypting it.
 """
 
 import hashlib
@@ -15,41 +15,42 @@ from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 
 KEY_BYTES = 32
 _PLAIN = b"\x01"
-"""Bound to its place."""
+"""The first format: bound to the location."""
 _BOUND = b"\x02"
-"""Bound to its place and to what stands beside it."""
+"""The current format: bound to the location and to associated data."""
 _ID_BYTES = 8
 PREFIX_BYTES = 1 + _ID_BYTES
-"""How much of a sealed secret tells which key it needs."""
+"""The number of bytes that name format and key of a sealed secret."""
 
 _NONCE_BYTES = 12  # NIST SP 800-38D 8.2.2: random, 96 bits
 
 
 def key_id(key: bytes) -> str:
-    """The name of *key*, in hexadecimal; it tells nothing about the key."""
+    """Return the id of *key* in hexadecimal, which reveals nothing about the key."""
     return hashlib.sha256(b"mailsettings key id" + key).digest()[:_ID_BYTES].hex()
 
 
 def key_id_of(sealed: bytes) -> str | None:
-    """The id of the key that *sealed* needs; None where it is nothing of ours."""
+    """Return the id of the key that *sealed* needs; None for anything else."""
     whole = sealed.startswith((_PLAIN, _BOUND)) and len(sealed) >= PREFIX_BYTES
     return sealed[1:PREFIX_BYTES].hex() if whole else None
 
 
 def prefix_of(key_id: str, *, bound: bool = False) -> bytes:
-    """What everything begins with that was sealed with this key, in one format or the other."""
+    """Return the first bytes of everything that this key sealed in this format."""
     return (_BOUND if bound else _PLAIN) + bytes.fromhex(key_id)
 
 
 class Sealer:
-    """Seals texts for a place, a table, row and field; what is moved elsewhere does not open.
+    """Seals texts for a place: a table, a row and a column. A sealed text that was moved elsewhere does not open.
 
-    With *beside*, what else the row says, it does not open either once that has changed: whoever can write the
-    database cannot turn a password over to another host. What version 0.1.0 sealed is bound to its place alone;
-    with a key whose id is in *bound* it does not open, because nothing like it is left (see `key_file.py`).
+    With associated data, such as the destination in the same row, it does not open after that data changed. So an
+    attacker who can write the database cannot redirect a password to another host. Version 0.1.0 bound secrets
+    only to their place; a key with an id in *bound* refuses such secrets, because resealing left none (see
+    `key_file.py`).
 
-    The last of *keys* seals, each of them opens. *later* is asked for a key that is none of them. A sealer never
-    changes, so a secret that was read with one opens although its key is dropped a moment later.
+    The last of *keys* seals, each of them opens. *later* provides unknown keys. A sealer never changes, so a
+    secret that was read with it opens even if its key is dropped a moment later.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Sealer:
         self._later = later
         self._seals = seals
         self.key_id = key_id(keys[-1])
-        """The id of the key that seals."""
+        """The id of the key that seals new secrets."""
 
     @property
     def key_ids(self) -> frozenset[str]:
@@ -73,7 +74,7 @@ class Sealer:
         return frozenset(self._ciphers)
 
     def seal(self, text: str, place: str, associated_data: str = "") -> bytes:
-        """*text*, unreadable without the key. Raises `StoreUnavailable` after `opening_only`."""
+        """Return *text* encrypted. Raises `StoreUnavailable` if this sealer only opens."""
         if not self._seals:
             raise StoreUnavailable
         nonce = os.urandom(_NONCE_BYTES)
@@ -82,7 +83,7 @@ class Sealer:
         return prefix_of(self.key_id, bound=bool(associated_data)) + nonce + sealed
 
     def open(self, sealed: bytes, place: str, associated_data: str = "") -> str:
-        """What was sealed for *place*. Raises `SecretUnreadable`."""
+        """Return the text that was sealed for *place*. Raises `SecretUnreadable`."""
         needed = key_id_of(sealed)
         cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
         if needed is None or cipher is None:
@@ -98,19 +99,19 @@ class Sealer:
             raise SecretUnreadable from None
 
     def opening_only(self) -> "Sealer":
-        """The same keys, none of which seals."""
+        """Return a sealer with the same keys that seals nothing."""
         return Sealer(*self._keys, later=self._later, seals=False, bound=self._bound)
 
     def known(self) -> Self:
-        """Itself: given keys are a source that does not change."""
+        """Return itself, because its keys never change."""
         return self
 
     def newest(self) -> Self:
-        """Itself, as `known`."""
+        """Return itself, as `known` does."""
         return self
 
     def _only_bound(self, needed: str) -> bool:
-        """Whether this key is marked by now; another process may have marked it since its file was read."""
+        """Return whether this key is marked; another process may have marked it since the file was read."""
         return needed in self._bound or (self._later is not None and needed in self._later()._bound)  # noqa: SLF001  # one of us
 
     def _asked_later(self, needed: str) -> AESGCM | None:

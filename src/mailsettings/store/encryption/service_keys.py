@@ -1,4 +1,4 @@
-"""Keys of ours that every replica needs, each sealed under its name."""
+"""The keys of the service that every replica needs, such as signing keys, each sealed with its name."""
 
 import logging
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ _log = logging.getLogger(__name__)
 
 
 class SQLServiceKeys:
-    """Named keys as text, in one transaction."""
+    """The service keys by name in one transaction."""
 
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
 
     async def get(self, name: str) -> str | None:
-        """The key of this name. Raises `SecretUnreadable`."""
+        """Return the key with this name, if any. Raises `SecretUnreadable`."""
         sealed = (await self._connection.execute(select(table.c.sealed).where(table.c.name == name))).scalar()
         return None if sealed is None else self.opened(name, sealed)
 
@@ -33,13 +33,13 @@ class SQLServiceKeys:
         return self._sealer.open(sealed, SERVICE_KEY.place(name))
 
     async def named(self, prefix: str) -> Sequence[tuple[str, str]]:
-        """Name and text of each key whose name begins with *prefix*, oldest first; of those that open."""
+        """Return name and text of each readable key with a name that begins with *prefix*, oldest first."""
         found = select(table).where(table.c.name.startswith(prefix, autoescape=True))
         rows = await self._connection.execute(found.order_by(table.c.created_at, table.c.name))
         return [(row.name, text) for row in rows if (text := self._opened(row)) is not None]
 
     def _opened(self, row: Row[Any]) -> str | None:
-        """A damaged key fails alone: what it signed is refused, and nothing else."""
+        """Return the text; None for a damaged key, so that only the tokens it signed are refused."""
         try:
             return self._sealer.open(row.sealed, SERVICE_KEY.place(row.name))
         except SecretUnreadable:
@@ -47,11 +47,11 @@ class SQLServiceKeys:
             return None
 
     async def add(self, name: str, text: str) -> None:
-        """Keep a new key."""
+        """Store a new key."""
         sealed = self._sealer.seal(text, SERVICE_KEY.place(name))
         new = {"name": name, "created_at": datetime.now(UTC), "sealed": sealed}
         await self._connection.execute(insert(table).values(new))
 
     async def remove(self, name: str) -> bool:
-        """Whether there was one of this name."""
+        """Remove the key with this name; return whether it existed."""
         return (await self._connection.execute(delete(table).where(table.c.name == name))).rowcount > 0
