@@ -101,10 +101,6 @@ src/mailsettings/auth/passwords.py
 src/mailsettings/auth/signing_keys.py
 src/mailsettings/auth/tokens.py
 
-src/mailsettings/bootstrap/backend.py
-src/mailsettings/bootstrap/identity.py
-src/mailsettings/bootstrap/outgoing.py
-src/mailsettings/bootstrap/service.py
 
 src/mailsettings/cli/accounts.py
 src/mailsettings/cli/backup.py
@@ -115,15 +111,7 @@ src/mailsettings/cli/report.py
 src/mailsettings/cli/running.py
 src/mailsettings/cli/serving.py
 
-src/mailsettings/dialects/checkmarx/addressing.py
-src/mailsettings/dialects/checkmarx/errors.py
-src/mailsettings/dialects/checkmarx/routes.py
 src/mailsettings/dialects/checkmarx/schemas.py
-src/mailsettings/dialects/checkmarx/token.py
-src/mailsettings/dialects/checkmarx/translate.py
-src/mailsettings/dialects/oracle_analytics/examples.py
-src/mailsettings/dialects/oracle_analytics/schemas.py
-src/mailsettings/dialects/oracle_analytics/translate.py
 
 src/mailsettings/domain/audit_log.py
 src/mailsettings/domain/audit_witness.py
@@ -154,11 +142,6 @@ src/mailsettings/settings/server.py
 src/mailsettings/settings/smtp.py
 src/mailsettings/settings/storage.py
 
-src/mailsettings/site/audit.py
-src/mailsettings/site/metrics.py
-src/mailsettings/site/openapi.py
-src/mailsettings/site/own_api.py
-src/mailsettings/site/pages.py
 
 src/mailsettings/smtp/conversation.py
 src/mailsettings/smtp/diagnosis/advice.py

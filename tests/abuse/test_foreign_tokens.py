@@ -335,7 +335,7 @@ def test_a_permission_that_there_is_not_stops_the_start_with_a_sentence(environm
 
     assert started.returncode == 1
     assert started.stderr == (
-        "Error: MAILSETTINGS_OIDC_PERMISSIONS has a permission that there is not; "
-        "there are bi-service-administrator, manage-system-settings, view-audit-log, view-mail-settings, "
+        "Error: MAILSETTINGS_OIDC_PERMISSIONS has an unknown permission; "
+        "use one of: bi-service-administrator, manage-system-settings, view-audit-log, view-mail-settings, "
         "view-metrics.\n"
     )

@@ -69,7 +69,7 @@ def test_an_empty_database_server_is_named(tmp_path: Path, empty_postgres_url: s
 
     database = empty_postgres_url.rpartition("/")[2].partition("?")[0]
     assert f"There is no mail-settings database named {database} at " in told
-    assert "MAILSETTINGS_DATABASE_URL decides which database is used" in told
+    assert "MAILSETTINGS_DATABASE_URL selects the database" in told
     assert list(tmp_path.iterdir()) == []
 
 

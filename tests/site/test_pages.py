@@ -147,7 +147,7 @@ async def test_the_files_of_the_page_have_their_type_and_a_strict_policy(
 def test_there_is_nothing_at_any_other_path(origin: str, path: str) -> None:
     status, body = get_as_written(origin, path)
 
-    assert (status, body) == (404, {"message": "There is nothing at this path; see /docs."})
+    assert (status, body) == (404, {"message": "This path does not exist; see /docs."})
 
 
 def get_as_written(origin: str, path: str) -> tuple[int, object]:

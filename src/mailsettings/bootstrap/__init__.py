@@ -1,4 +1,4 @@
-"""The composition root: from settings to a running whole. The one place where everything meets."""
+"""The composition root: build the whole service from the settings."""
 
 from mailsettings.bootstrap.apis import GRANTS, SINGLE_SERVER_APIS
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database

@@ -46,7 +46,7 @@ from mailsettings.web.dialect import UseCases
 
 
 class DatabaseMissing(SchemaError):
-    """The settings lead to no database of this program; `str()` says where it looked and what decides that."""
+    """No database of this program exists; `str()` says where it was expected, and by which setting."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
@@ -56,28 +56,28 @@ class DatabaseMissing(SchemaError):
 
 
 def require_database(settings: Settings) -> None:
-    """Raise `DatabaseMissing` unless a migration was ever applied to the database; nothing is made."""
+    """Raise `DatabaseMissing` unless a migration was applied to the database; create nothing."""
     if not migrations.exists(settings.database):
         raise DatabaseMissing(settings)
 
 
 def _location_hint(settings: Settings) -> str:
-    """The variable that led there; where the default did, both that could lead elsewhere."""
+    """Return which variable decided the location; for the default location, name both variables."""
     url, directory = f"{PREFIX}DATABASE_URL", f"{PREFIX}DATA_DIR"
     if settings.database_url.get_secret_value().strip():
-        return f"{url} decides which database is used; check it."
+        return f"{url} selects the database; check it."
     if "data_dir" in settings.model_fields_set:
         return f"{directory} decides where it is ({url} is not set); check it."
-    return f"Neither {directory} nor {url} is set; set the one that the service runs with."
+    return f"Neither {directory} nor {url} is set; set the same variable as for the service."
 
 
 WITNESS = "audit-witness"
-"""In the data directory, beside whatever database is used."""
+"""The name of the file in the data directory, also with an external database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backend:
-    """What the APIs and the command line stand on."""
+    """Everything below the APIs and the command line."""
 
     store: SQLStore
     passwords: Argon2Passwords
@@ -92,31 +92,31 @@ class Backend:
     witness: AuditWitness
 
     async def establish(self) -> None:
-        """Make sure that our keys open the database, and that there are some. Raises `WrongKey`."""
+        """Check that the encryption keys fit the database, and ensure a signing key. Raises `WrongKey`."""
         await self.store.register_key()
         await self.signing_keys.ensure()
 
     async def issue_token(
         self, caller: Principal, subject: str, grants: Sequence[str], lifetime_seconds: int
     ) -> IssuedToken:
-        """A token that needs no account, by the word of *caller*; the audit log has it."""
+        """Return a token for a subject without an account, and record it in the audit log."""
         details = {"permissions": sorted(grants), "expires_in": lifetime_seconds}
         await write_audit_entry(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
         return await self.issuer.issue(subject, grants, lifetime_seconds)
 
     def watching(self) -> AbstractAsyncContextManager[None]:
-        """Look at the mail servers on schedule while the block runs, if that is wanted."""
+        """Run the scheduled checks during the block, if the settings ask for them."""
         return nullcontext() if self.on_watch is None else self.on_watch.running()
 
     async def close(self) -> None:
-        """Give back connections and threads, and note the last entry of the audit log."""
+        """Close connections and threads, and record the last audit entry in the witness."""
         await self.witness.close()
         self.passwords.close()
         await self.store.close()
 
 
 def prepare(settings: Settings) -> None:
-    """Bring the database to the state this program needs: by ourselves if it is ours, else by demand.
+    """Migrate an embedded database to the current schema; require that of an external database.
 
     Raises `SchemaError`; and `WrongKey` or `KeyFileUnusable` before anything is written.
     """
@@ -128,7 +128,7 @@ def prepare(settings: Settings) -> None:
 
 
 def key_ring(settings: Settings) -> LiveKeys:
-    """The keys that secrets are sealed with; nothing is read yet."""
+    """Return the encryption keys; nothing is read yet."""
     if settings.sealing_keys_file is not None:
         return LiveKeys(KeyFile(settings.sealing_keys_file, given=True))
     return LiveKeys(KeyFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
@@ -141,7 +141,7 @@ def create_backend(
     on_stage: StageListener | None = None,
     passwords: Argon2Passwords | None = None,
 ) -> Backend:
-    """Everything but HTTP; nothing is connected yet. *on_stage* gets each stage of a test as it ends."""
+    """Compose everything but HTTP; nothing is connected yet. *on_stage* gets each finished stage of a test."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS))

@@ -1,4 +1,4 @@
-"""From settings to what reads access tokens."""
+"""Compose the reader of access tokens from the settings."""
 
 from mailsettings.auth import oidc
 from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
@@ -12,7 +12,7 @@ ISSUER = "mailsettings"
 
 
 def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
-    """What reads our own tokens, and those of the issuer in the settings. Raises `SettingsInvalid`."""
+    """Return a reader of own tokens, and of tokens of the issuer in the settings. Raises `SettingsInvalid`."""
     foreign = create_foreign_tokens(settings)
     if foreign is None or settings.oidc_issuer is None:
         return own
@@ -20,16 +20,14 @@ def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
 
 
 def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
-    """What reads the tokens of the issuer in the settings, if there is one. Raises `SettingsInvalid`."""
+    """Return a reader of the tokens of the issuer in the settings, if set. Raises `SettingsInvalid`."""
     if settings.oidc_issuer is None:
         return None
     grants: dict[str, frozenset[str]] = {}
     for value, name in settings.oidc_permissions:
         if name not in GRANTS:
             known = ", ".join(sorted(GRANTS))
-            raise SettingsInvalid(
-                f"{PREFIX}OIDC_PERMISSIONS has a permission that there is not; there are {known}."
-            )
+            raise SettingsInvalid(f"{PREFIX}OIDC_PERMISSIONS has an unknown permission; use one of: {known}.")
         grants[value] = grants.get(value, frozenset()) | {name}
     with loading_ca_file("OIDC_CA_FILE"):
         tls = oidc.tls_context(settings.oidc_ca_file)

@@ -34,11 +34,11 @@ def loading_ca_file(setting: str) -> Iterator[None]:
 
 
 OWN_NAME = MachineName()
-"""The machine has one name, whoever asks for it in this process."""
+"""The machine's name, shared by all probers of this process."""
 
 
 def create_egress(settings: Settings) -> EgressPolicy:
-    """Where both may connect to. No list opens the way to our own sockets."""
+    """Return where the prober and the webhook may connect. No allowlist permits the service's own sockets."""
     own = [(settings.host, settings.port), *endpoints(settings.database)]
     return EgressPolicy(
         allowed_networks=settings.tested_networks,
@@ -49,7 +49,7 @@ def create_egress(settings: Settings) -> EgressPolicy:
 
 
 def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListener | None = None) -> SMTPProber:
-    """What tests mail servers, as far as *egress* lets it; needs neither database nor keys.
+    """Return a prober within the policy *egress*; it needs neither database nor keys.
 
     Raises `SettingsInvalid`.
     """
@@ -70,7 +70,7 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListe
 
 
 def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | None:
-    """Who is told what the watch finds out, if somebody is. Raises `SettingsInvalid`."""
+    """Return the sender of webhook events, if a webhook is set. Raises `SettingsInvalid`."""
     url, secret = settings.webhook_url, settings.webhook_secret
     if url is None or secret is None:
         return None

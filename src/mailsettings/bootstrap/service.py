@@ -24,13 +24,13 @@ from mailsettings.web.exchange import Exchange, ExchangeListener
 
 
 def create_tracing(settings: Settings) -> Tracing | None:
-    """What sends traces, if they are wanted. Raises `SettingsInvalid`."""
+    """Return what sends traces, if a collector is set. Raises `SettingsInvalid`."""
     require_tracing(settings)
     return send_traces_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
 
 
 def require_tracing(settings: Settings) -> None:
-    """Raises `SettingsInvalid` if traces are wanted that cannot be sent."""
+    """Raise `SettingsInvalid` if a collector is set and the extra `tracing` is not installed."""
     if settings.otlp_endpoint is not None:
         try:
             require_installed()
@@ -41,7 +41,7 @@ def require_tracing(settings: Settings) -> None:
 def create_service(
     backend: Backend, metrics: PrometheusMetrics | None = None, tracing: Tracing | None = None
 ) -> ASGIApp:
-    """The APIs and the site over *backend*, which is closed with *tracing* when they end."""
+    """Return the APIs and the site over *backend*; their shutdown closes *backend* and *tracing*."""
     counted = metrics or PrometheusMetrics()
     telemetry = NO_TELEMETRY if tracing is None else tracing.fastapi_config
     dialects = [(api, api.build(backend.use_cases, telemetry)) for api in APIS]
@@ -56,8 +56,8 @@ def create_service(
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
         await backend.establish()
         await backend.witness.look()
-        OWN_NAME.begin()  # on a thread: the first connection test need not wait for it
-        documents()  # now, so that no request has to wait for them
+        OWN_NAME.begin()  # on a thread, so that the first connection test does not wait for it
+        documents()  # built now, so that no request waits for them
         try:
             async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield
@@ -80,12 +80,12 @@ def counting(metrics: PrometheusMetrics) -> ExchangeListener:
 
 
 def service_from_environment() -> ASGIApp:
-    """What uvicorn's workers start with."""
+    """Return the application for uvicorn's workers, from the environment."""
     settings = read()
     logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
     metrics = PrometheusMetrics(metrics_directory())
     tracing = create_tracing(settings)
     service = create_service(create_backend(settings, metrics, tracing), metrics, tracing)
-    # What is made by now lives as long as the process; the garbage collector need not look at it again.
+    # The objects up to here live as long as the process, so the garbage collector need not check them again.
     gc.freeze()
     return service

@@ -1,4 +1,4 @@
-"""The vendors' APIs we speak, one folder each. To add one: its folder, and its name here."""
+"""The vendors' APIs that this service speaks, one folder each; a new dialect is a folder and an entry here."""
 
 from mailsettings.dialects.checkmarx import CHECKMARX
 from mailsettings.dialects.oracle_analytics import ORACLE_ANALYTICS

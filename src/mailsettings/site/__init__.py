@@ -1,1 +1,1 @@
-"""What belongs to us and to no vendor: the documentation page, the OpenAPI documents, the health check."""
+"""The service's own pages and APIs: documentation, OpenAPI documents, health checks, audit log, metrics."""

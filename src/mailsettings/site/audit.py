@@ -18,7 +18,7 @@ from mailsettings.web.routing import StrictRoute, requires_permission
 
 
 class AuditEntryModel(BaseModel):
-    """Who did what to which thing, from where, and how it ended."""
+    """One audited action: actor, origin, action, target and outcome."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -33,20 +33,20 @@ class AuditEntryModel(BaseModel):
     actor: str | None = Field(description="Who did it; null where the caller is unknown.")
     address: str | None = Field(description="IP address of the caller; null on the command line.")
     request_id: str | None = Field(description="The request's `X-Request-ID`; null on the command line.")
-    action: str = Field(description="What was done.", examples=["mail-server.replace"])
-    target: str | None = Field(description="What it was done to.", examples=["mail-server:1"])
+    action: str = Field(description="The action.", examples=["mail-server.replace"])
+    target: str | None = Field(description="The object of the action.", examples=["mail-server:1"])
     outcome: Annotated[str, WithJsonSchema({"type": "string", "enum": [*AuditOutcome]})] = Field(
         description="How it ended."
     )
     details: dict[str, Any] = Field(
-        description="What changed, with `before` and `after`. A secret is shown as a random label, which is new "
-        "each time a request gives a secret."
+        description="The changes, with `before` and `after`. A secret appears as a random label; each "
+        "request that sets a secret creates a new label."
     )
-    hash: str = Field(description="Keyed hash over this entry and the one before, in hexadecimal.")
+    hash: str = Field(description="Keyed hash over this entry and the entry before it, in hexadecimal.")
 
 
 def entry_model(entry: AuditEntry) -> AuditEntryModel:
-    """*entry* as it is shown."""
+    """Return the JSON model of *entry*."""
     record = entry.record
     return AuditEntryModel(
         sequence=entry.sequence,
@@ -63,7 +63,7 @@ def entry_model(entry: AuditEntry) -> AuditEntryModel:
 
 
 def entry_json(entry: AuditEntry) -> str:
-    """*entry* as one line of JSON in ASCII, which moves no terminal's cursor."""
+    """Return *entry* as one line of JSON in ASCII, without control characters for a terminal."""
     return json.dumps(entry_model(entry).model_dump())
 
 
@@ -73,7 +73,7 @@ MAX_ENTRIES = 1000
 
 
 class AuditPage(BaseModel):
-    """Some entries, oldest first."""
+    """A page of entries, oldest first."""
 
     entries: list[AuditEntryModel] = Field(description="The entries, oldest first.")
     next_after: Annotated[int, WithJsonSchema(Int64)] | None = Field(

@@ -1,4 +1,4 @@
-"""The metrics over HTTP, as Prometheus reads them: our own API, with a permission of its own."""
+"""The metrics over HTTP, in the text format of Prometheus, with their own permission."""
 
 from fastapi import APIRouter, Request, Response
 
@@ -31,7 +31,7 @@ router = APIRouter(route_class=StrictRoute, tags=[_TAG], responses=ERRORS)
 @router.get(PATH, operation_id="getMetrics", summary="Read the metrics", response_class=Response, responses=_FOUND)
 @requires_permission(Permission.METRICS_READ)
 async def read_metrics(request: Request) -> Response:
-    """Return counts of requests, tests and failed logins, and the state of the database pool and the watch.
+    """Return counts of requests, tests and failed logins, and the state of the database pool and of monitoring.
 
     Needs the permission `view-metrics`.
     """
@@ -42,11 +42,11 @@ async def read_metrics(request: Request) -> Response:
 METRICS = Dialect(
     name="metrics",
     title="Metrics",
-    description="How the service is doing, in figures.",
+    description="The state of the service in figures.",
     routers=[router],
     errors=STYLE,
     match_path=paths_below(PATH),
-    host_exempt_path=PATH,  # each replica is asked by its address; without a token nobody learns anything
+    host_exempt_path=PATH,  # Prometheus scrapes each replica by its address; access requires a token anyway
     tags={_TAG: "The state of the service in figures, as Prometheus reads them."},
     grants={"view-metrics": frozenset({Permission.METRICS_READ})},
 )

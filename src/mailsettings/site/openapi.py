@@ -1,4 +1,4 @@
-"""The OpenAPI documents: one for each API, and one of everything. Knows no vendor's names."""
+"""Build the OpenAPI documents: one for each API and a merged document, without any vendor's names here."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -15,9 +15,9 @@ _TITLE = "mail-settings"
 _DESCRIPTION = """\
 An organisation's outgoing-mail settings behind two REST APIs, and a test that they work.
 
-To try a call, press **Authorize** and log in with an account of this service, such as `admin`, whose \
-password the first start printed; the client id and the client secret may stay empty unless this service \
-was given a secret to ask for.
+To try a call, press **Authorize** and log in with an account of this service, such as `admin` with the \
+password that the first start printed. The client id and the client secret stay empty, unless this service \
+has a client secret in its settings.
 """
 _LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 
@@ -25,8 +25,8 @@ _LICENCE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str | None = None) -> Document:
     """Return the document of *api*, which *app* serves.
 
-    Access tokens come from *token_path*. Callers reach the service at *public_url*, by default where the document
-    is.
+    *token_path* is the token endpoint. *public_url* is the address of the service, by default the address of the
+    document.
     """
     found: Document = _readable(app.openapi())
     found["info"] |= {"version": __version__, "license": _LICENCE}
@@ -43,7 +43,7 @@ def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str
 
 
 def merged(documents: Iterable[Document]) -> Document:
-    """One document of all of them; a component that two of them name has to be the same in both."""
+    """Return one document of all *documents*; components of the same name must be equal."""
     whole: Document = {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": __version__, "description": _DESCRIPTION, "license": _LICENCE},
@@ -63,7 +63,7 @@ def merged(documents: Iterable[Document]) -> Document:
 
 def _servers(public_url: str | None) -> list[Document]:
     if public_url is None:
-        return [{"url": "/", "description": "The host that this document came from"}]
+        return [{"url": "/", "description": "The host of this document"}]
     return [{"url": public_url.rstrip("/"), "description": "This service"}]
 
 
@@ -89,7 +89,7 @@ def _operations(of: Document) -> Iterator[Document]:
 
 
 def _add_headers(operation: Document, request_id_header: str | None) -> None:
-    """Add the headers that depend on no operation: the request's id, and what goes with a status."""
+    """Add the headers that are the same in all operations: the request's id and the headers of a status."""
     ids = [name for name in (request_id_header, "X-Request-ID") if name]
     parameters = {parameter["name"] for parameter in operation.get("parameters", ())}
     behind_token = operation.get("security") != []
@@ -99,7 +99,7 @@ def _add_headers(operation: Document, request_id_header: str | None) -> None:
 
 
 def _used(definitions: Mapping[str, Any], found: Document) -> Document:
-    """Return those of *definitions* that an operation refers to by their own name."""
+    """Return the *definitions* that an operation refers to."""
     names = {
         name
         for operation in _operations(found)
@@ -111,7 +111,7 @@ def _used(definitions: Mapping[str, Any], found: Document) -> Document:
 
 
 def _tags(of: Document, described: Mapping[str, str]) -> list[Document]:
-    """The headings of the documentation page: what needs no token comes first, the log-in."""
+    """Return the headings of the documentation page: operations without a token, such as the login, come first."""
     operations = sorted(_operations(of), key=lambda operation: operation.get("security") != [])
     names = dict.fromkeys(tag for operation in operations for tag in operation.get("tags", []))
     return [{"name": name, "description": described[name]} for name in names]
@@ -120,14 +120,14 @@ def _tags(of: Document, described: Mapping[str, str]) -> list[Document]:
 def _merge(into: Document, components: Document) -> None:
     for name, component in components.items():
         if into.setdefault(name, component) != component:
-            raise ValueError(f"two APIs mean different things by the component {name}")
+            raise ValueError(f"two APIs define the component {name} differently")
 
 
 def _readable(node: Any) -> Any:
-    """A copy of FastAPI's document that people and diffs can read.
+    """Return a copy of FastAPI's document that is easy to read and to compare.
 
-    Bounds of whole numbers are whole (FastAPI makes them 65535.0), `default` is the last response, and no
-    member has the title that pydantic derives from its name ("Encryptiontype").
+    Bounds of whole numbers are whole (FastAPI writes 65535.0), `default` is the last response, and members lose
+    the title that pydantic derives from their names ("Encryptiontype").
     """
     match node:
         case dict():

@@ -1,4 +1,4 @@
-"""What our own APIs, beside the vendors', have in common: errors of the plainest shape."""
+"""The form of errors in this service's own APIs: a message."""
 
 from typing import Annotated
 

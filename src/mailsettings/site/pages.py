@@ -1,4 +1,4 @@
-"""The site itself: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
+"""The site: the documentation page with its files, the OpenAPI documents, liveness and readiness."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from functools import cache, cached_property
@@ -23,7 +23,7 @@ _STATIC = files("mailsettings.site") / "static"
 
 
 class _File:
-    """A file that is read once and shared: each of a thousand slow clients would otherwise keep a copy."""
+    """A file that is read once and shared by all responses, however many slow clients read it."""
 
     def __init__(self, file: Traversable, media_type: str) -> None:
         self._file = file
@@ -42,7 +42,7 @@ _ASSETS: Mapping[str, _File] = {
     "swagger-ui.css": _File(_SWAGGER_UI / "swagger-ui.css", "text/css; charset=utf-8"),
     "favicon.png": _File(_SWAGGER_UI / "favicon-32x32.png", "image/png"),
 }
-# Swagger UI sets styles from its script; everything else on the page comes from us, and from us alone.
+# Swagger UI sets styles from its script; everything else on the page comes from this service alone.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -55,10 +55,10 @@ def create_site(
     lifespan: Lifespan[FastAPI],
     allowed_hosts: Collection[str] = (),
 ) -> FastAPI:
-    """The site; *documents* by the name of their API, *ready* raises `StoreUnavailable` when we are not.
+    """Return the site. *documents* are by the name of their API; *ready* raises `StoreUnavailable` if it is not.
 
-    Documents are made when they are asked for, which takes a tenth of a second. Who asks for our health, asks by
-    address, so that it is told under any host.
+    The first request for a document builds it in a tenth of a second. Load balancers check the health of a replica
+    by its address, so health checks accept any Host header.
     """
     site = FastAPI(
         openapi_url=None,
@@ -115,7 +115,7 @@ def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
     @site.get("/health/ready")
     async def is_ready(request: Request) -> Response:
         if getattr(request.state, DRAINING_STATE_KEY, False):
-            return _not_ready("This process is about to end.")
+            return _not_ready("This process is shutting down.")
         try:
             await ready()
         except StoreUnavailable as away:
@@ -132,11 +132,11 @@ def _refusal(_scope: Scope, error: Exception) -> Response:
 
 
 async def _not_found(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"message": "There is nothing at this path; see /docs."}, 404)
+    return JSONResponse({"message": "This path does not exist; see /docs."}, 404)
 
 
 async def _method_not_allowed(_request: Request, _error: Exception) -> Response:
-    return JSONResponse({"message": "Only GET and HEAD can be used here."}, 405, {"Allow": "GET, HEAD"})
+    return JSONResponse({"message": "This path supports only GET and HEAD."}, 405, {"Allow": "GET, HEAD"})
 
 
 def _asset(name: str) -> Response:

@@ -1,6 +1,6 @@
-"""Checkmarx Access Control's REST API, as far as it is about SMTP settings, and the login of its clients.
+"""The SMTP settings of Checkmarx Access Control's REST API, and its token endpoint.
 
-A collection with integer ids, lenient reading, errors as `{"message"}`.
+A collection with integer ids, lenient parsing, errors as `{"message"}`.
 Source: the vendor's page "Access Control (REST) API - SMTP Settings", and three of its clients.
 """
 
@@ -13,14 +13,14 @@ from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS, Permission
 from mailsettings.web.dialect import Dialect
 
 _GRANTS = {
-    # "Sast > System Configuration > Manage System Settings", which the vendor demands for each operation.
+    # "Sast > System Configuration > Manage System Settings", which the vendor requires for every operation.
     "manage-system-settings": ALL_MAIL_SERVER_PERMISSIONS,
     "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
 }
 
 
 def _token_claims(grants: Iterable[str]) -> Mapping[str, object]:
-    """The two lists of permissions that the vendor's clients decode."""
+    """Return the two lists of permissions that the vendor's clients decode."""
     return {
         "sast-permissions": [grant for grant in grants if grant in _GRANTS],
         "access-control-permissions": [],

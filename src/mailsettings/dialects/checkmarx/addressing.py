@@ -18,7 +18,10 @@ _SPELLINGS = {"smtpsettings": "SMTPSettings"}
 
 
 def match_path(path: str) -> str | None:
-    """*path* as the routes spell it, or None when it is not below `/cxrestapi`."""
+    """Return *path* in the spelling of the routes, or None if it is not below `/cxrestapi`.
+
+    ASP.NET routes in any case, and with doubled or trailing slashes.
+    """
     found = segments(ascii_lower(path))
     if found[:1] != segments(PREFIX):
         return None
@@ -26,18 +29,18 @@ def match_path(path: str) -> str | None:
 
 
 MEDIA_TYPE = "application/json; v=1.0; charset=utf-8"
-"""The vendor's answers name the version they are in."""
+"""The vendor's responses name their version."""
 
 _VERSIONED = {"application/json", "application/json-patch+json"}
-"""What the vendor's clients name with a version. `v` of another type is its own: browsers send
-`application/signed-exchange;v=b3`."""
+"""The media types that the vendor's clients send with a version. In other types `v` has another meaning: browsers
+send `application/signed-exchange;v=b3`."""
 _RANGE = re.compile(r'(?:[^",]|"[^"]*")+')
 _VERSION = re.compile(r';\s*v\s*=\s*"?([^";\s]*)', re.ASCII | re.IGNORECASE)
 _SUPPORTED = {"1", "1.0"}
 
 
 async def require_version(request: Request) -> None:
-    """No version means the latest; of several the caller accepts one that we have will do."""
+    """Accept no version, or several of which at least one is supported. Raises `UnsupportedVersion`."""
     header = "accept" if request.method in {"GET", "HEAD"} else "content-type"
     wanted = set(_versions(",".join(request.headers.getlist(header))))
     if wanted and not wanted & _SUPPORTED:

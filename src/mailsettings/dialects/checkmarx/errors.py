@@ -1,4 +1,4 @@
-"""What each error is in Checkmarx Access Control's API: a status, and a message."""
+"""The form of errors in Checkmarx Access Control's API: a status and a message."""
 
 from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, TOKEN
 from mailsettings.dialects.checkmarx.translate import FIELDS
@@ -8,7 +8,7 @@ from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 
 def _body(answer: ErrorResponse, message: str) -> dict[str, object]:
-    """`code` is given for errors whose sample from the vendor holds one beside the message."""
+    """Return the message, with an error code if the vendor's sample of this error has one."""
     if answer.code:
         return {"message": message, "error": {"code": answer.code, "message": message}}
     return {"message": message}
@@ -19,13 +19,12 @@ TOKEN_STYLE = ErrorStyle(
     fields=FIELDS,
     codes={
         **dict.fromkeys((400, 401, 403, 404, 405, 409, 412, 413, 415, 429), "invalid_request"),
-        # Not among the errors of RFC 6749 5.2; 4.1.2.1 has them for the same two cases.
+        # RFC 6749 5.2 has no codes for these two cases, 4.1.2.1 has.
         503: "temporarily_unavailable",
         500: "server_error",
     },
-    answers={
-        request_errors.UnsupportedContentType: ErrorResponse(400, "invalid_request")
-    },  # a parameter of the form is missing
+    # Without a form its parameters are missing, which is a 400 (RFC 6749 5.2).
+    answers={request_errors.UnsupportedContentType: ErrorResponse(400, "invalid_request")},
 )
 """The token endpoint answers each error in the shape of OAuth 2.0 (RFC 6749 5.2)."""
 

@@ -1,4 +1,4 @@
-"""The path operations of the SMTP settings: parse, call, translate, answer."""
+"""The path operations of the SMTP settings: parse, call the use case, translate, respond."""
 
 import re
 from functools import partial
@@ -56,7 +56,7 @@ _FOUND: Responses = {
 _TEST_REPEATED: Responses = {
     409: {
         **_REPEATED[409],
-        "headers": optional_header("Retry-After", "Present while the first request is still being answered."),
+        "headers": optional_header("Retry-After", "Present while the first request is in progress."),
     }
 }
 _TEST_RESULTS: Responses = {
@@ -83,8 +83,8 @@ router = APIRouter(
 
 _IdText = Annotated[
     str,
-    Path(description="Id of the SMTP settings, as the list and `Location` have it.", examples=[1]),
-    # Documented as what it is; read as text, so that +1, 1.0 and 01 are not taken for it.
+    Path(description="Id of the SMTP settings, from the list or `Location`.", examples=[1]),
+    # Documented as an integer; read as text, so that +1, 1.0 and 01 are not accepted.
     WithJsonSchema({**Int32, "minimum": 1, "maximum": wire.MAX_ID}),
 ]
 
@@ -142,7 +142,7 @@ async def create_settings(
     operation_id="testSmtpConnection",
     summary="Test SMTP connection",
     response_class=Response,
-    response_description="The mail server accepted the mail, or the login where no receiver was given. "
+    response_description="The mail server accepted the mail; without a receiver the test ends after the sender. "
     "The body is empty; with `Prefer: return=representation` it is a `ConnectionTestReport` in JSON.",
     responses=_TEST_RESULTS,
 )
@@ -155,9 +155,9 @@ async def run_test_connection(
 ) -> Response:
     """Connect, secure, log in, and send one mail to the receiver.
 
-    The test uses the settings in the body as they are and never a stored password. A failure is a 400 whose
-    message says which stage failed, what the server replied and what to change; its report has the details.
-    A success has no body, unless the request asks for the report with `Prefer: return=representation`.
+    The test uses the settings in the body and never a stored password. The message of a 400 says which stage
+    failed, what the server replied and what to change; its report has the details. A successful response has no
+    body, unless the request asks for the report with `Prefer: return=representation`.
     """
     server, receiver = translate.to_domain(settings), translate.recipient(settings)
     report = await use_cases(request).probes.given(current_principal(request), server, receiver, idempotency_key)
@@ -176,7 +176,7 @@ async def run_test_connection(
 )
 @requires_permission(Permission.MAIL_SERVERS_READ)
 async def get_settings(request: Request, settings_id: SettingsId, condition: ReadPreconditions) -> Response:
-    """Return the settings as one object, as the vendor's clients read it; its page shows a list of one."""
+    """Return the settings as one object, as the vendor's clients expect; the vendor's page shows a list."""
     stored = await use_cases(request).mail_servers.get(current_principal(request), settings_id)
     if condition.not_modified(stored):
         return not_modified_response(stored, _NO_STORE)
@@ -202,7 +202,7 @@ async def replace_settings(
 ) -> Response:
     """Replace the settings.
 
-    Without a password the stored one is kept if it goes to the same destination; an empty password removes it.
+    Without a password the stored password is kept if the destination does not change; an empty one removes it.
     """
     wanted = translate.to_replacement(settings)
     await use_cases(request).mail_servers.replace(current_principal(request), settings_id, wanted, expected)
@@ -226,7 +226,7 @@ async def delete_settings(request: Request, settings_id: SettingsId, expected: W
 
 
 def _as_preferred(report: ProbeReport, prefer: str | None) -> Response:
-    """Clients of this API read no body; a preference (RFC 7240) brings one."""
+    """Return an empty body, as clients of this API expect, unless a preference asks for one (RFC 7240)."""
     if not prefers_representation(prefer):
         return Response()
     applied = {**_NO_STORE, "Preference-Applied": "return=representation"}

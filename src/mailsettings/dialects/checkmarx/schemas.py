@@ -1,7 +1,7 @@
-"""The wire of Checkmarx Access Control's SMTP settings, under the vendor's own names.
+"""The JSON of Checkmarx Access Control's SMTP settings, under the vendor's own names.
 
-Source: the vendor's page "Access Control (REST) API - SMTP Settings", and what its clients send and demand.
-Reading is lenient as the vendor's ASP.NET is, writing is strict as its generated clients are.
+Source: the vendor's page "Access Control (REST) API - SMTP Settings", and the requests and checks of its clients.
+Requests are parsed leniently, as by the vendor's ASP.NET; responses are strict, as its generated clients require.
 """
 
 import re
@@ -34,14 +34,14 @@ _PORT = re.compile(r"[0-9]{1,5}")
 
 
 def _read_encryption_type(value: object) -> object:
-    """In any case; null and an empty string mean none."""
+    """Read the type in any case; null and an empty string mean None."""
     if value is None:
         return "None"
     return _ENCRYPTION_TYPES.get(ascii_lower(value), value) if isinstance(value, str) else value
 
 
 def _read_flag(value: object) -> object:
-    """The page says string, its samples boolean, and the Python client sends what it is given."""
+    """Read a boolean or a string: the page says string, its samples boolean, the Python client sends both."""
     if isinstance(value, str):
         return {"true": True, "1": True, "false": False, "0": False, "": False}.get(ascii_lower(value), value)
     number = integral(value)
@@ -51,14 +51,14 @@ def _read_flag(value: object) -> object:
 
 
 def _read_port(value: object) -> object:
-    """A number, or one in a string, which the Python client passes through."""
+    """Read a number, also from a string, which the Python client sends."""
     return int(value) if isinstance(value, str) and _PORT.fullmatch(value) else integral(value)
 
 
 class Wire(BaseModel):
-    """camelCase on the wire, read in any case as ASP.NET does; members that are not known are ignored.
+    """camelCase in JSON, read in any case as in ASP.NET; unknown members are ignored.
 
-    The names of the fields here are no names on the wire: `from_address` is not known.
+    The Python names of the fields are unknown members too: `from_address` is ignored.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, hide_input_in_errors=True)
@@ -79,7 +79,7 @@ class Wire(BaseModel):
 
 
 class SMTPSettingsModel(Wire):
-    """What create, update and test have in common."""
+    """The members that create, update and test share."""
 
     password: Annotated[SecretStr | None, Field(description="Password of that account; never returned.")] = None
     host: Annotated[
@@ -100,7 +100,7 @@ class SMTPSettingsModel(Wire):
         BeforeValidator(_read_encryption_type),
         Field(
             description="How the connection is encrypted. `Ssl`: TLS from the first byte. `Tls`: STARTTLS, "
-            "required. `None`: not at all. Letter case does not matter."
+            "required. `None`: no encryption. Letter case does not matter."
         ),
     ] = "None"
     from_address: Annotated[
@@ -135,21 +135,21 @@ class UpdateSMTPSettingsModel(SMTPSettingsModel):
 class TestConnectionModel(SMTPSettingsModel):
     """The SMTP settings to test, and who gets the test mail."""
 
-    __test__ = False  # the vendor's name; pytest shall not collect it
+    __test__ = False  # the vendor's name, which pytest would collect
 
     receiver_email: Annotated[
         str | None,
         Field(
             max_length=MAX_ADDRESS_LENGTH,
-            description="Address that gets the test mail; without it, none is sent.",
+            description="Address that gets the test mail; without it, no mail is sent.",
         ),
     ] = None
-    # Every known client writes it this way; the vendor's page does not.
+    # The spelling of every known client; the vendor's page has `receiverEmail`.
     reciever_email: Annotated[
         str | None,
         Field(
             max_length=MAX_ADDRESS_LENGTH,
-            description="The same in the spelling of the vendor's clients; it wins over `receiverEmail`.",
+            description="`receiverEmail` in the spelling of the vendor's clients; it takes precedence.",
         ),
     ] = None
 
@@ -157,7 +157,7 @@ class TestConnectionModel(SMTPSettingsModel):
 class SMTPSettingsViewModel(Wire):
     """Stored SMTP settings, without the password."""
 
-    # No null where the generated client refuses one.
+    # No member is null where the generated client requires a value.
     id: Annotated[
         int,
         WithJsonSchema({**Int32, "minimum": 1, "maximum": MAX_ID}),
@@ -175,10 +175,12 @@ class SMTPSettingsViewModel(Wire):
     ]
     from_address: Annotated[str, Field(description="Address that the mail is from.")]
     use_default_credentials: Annotated[
-        bool, Field(description="Whether the machine that sends the mail logs in as itself.")
+        bool, Field(description="Whether the machine that sends the mail uses its own credentials.")
     ]
-    username: Annotated[str | None, Field(description="User name at the mail server; null where none is stored.")]
-    display_name: Annotated[str | None, Field(description="Name of the sender; null where none is stored.")]
+    username: Annotated[
+        str | None, Field(description="User name at the mail server; null if there is no user name.")
+    ]
+    display_name: Annotated[str | None, Field(description="Name of the sender; null if there is no name.")]
 
 
 class ErrorViewModel(BaseModel):
@@ -191,14 +193,15 @@ class FailedTestModel(ErrorViewModel):
     """Why a request was refused, or why the connection test failed."""
 
     report: Annotated[
-        ConnectionTestReport | SkipJsonSchema[None], Field(description="Present if a test was made and failed.")
+        ConnectionTestReport | SkipJsonSchema[None],
+        Field(description="Present if a connection test ran and failed."),
     ] = None
 
 
 class AccessTokenModel(BaseModel):
     """An access token (RFC 6749 5.1)."""
 
-    # One client takes the first member, whatever its name, so the order is fixed.
+    # One client reads the first member, whatever its name, so the order is fixed.
     access_token: Annotated[str, Field(description="Send it as `Authorization: Bearer <access_token>`.")]
     expires_in: Annotated[
         int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Seconds until the token expires.")
@@ -220,9 +223,9 @@ class TokenErrorModel(BaseModel):
 
 
 class DiscoveryModel(BaseModel):
-    """Where access tokens come from and what verifies them (OpenID Connect Discovery 1.0, 3)."""
+    """The token endpoint and the keys that verify its tokens (OpenID Connect Discovery 1.0, 3)."""
 
-    issuer: Annotated[str, Field(description="The issuer as it stands in the claim `iss` of access tokens.")]
+    issuer: Annotated[str, Field(description="The issuer, equal to the claim `iss` of access tokens.")]
     jwks_uri: Annotated[str, Field(description="Address of the keys that verify access tokens.")]
     token_endpoint: Annotated[str, Field(description="Address of the token endpoint.")]
     grant_types_supported: Annotated[list[str], Field(description="The grants of the token endpoint.")] = [
@@ -252,14 +255,14 @@ class JsonWebKeySet(BaseModel):
 
 
 def _without_default(schema: dict[str, Any]) -> None:
-    """Remove the default, which stands for a missing member and is no valid value."""
+    """Remove the default, which marks a missing member and is not a valid value."""
     del schema["default"]
 
 
 class TokenRequest(BaseModel):
-    """The form of the grants (RFC 6749 4.3.2 and 4.4.2)."""
+    """The form parameters of the grants (RFC 6749 4.3.2 and 4.4.2)."""
 
-    # Read as optional, so that its absence is an error of RFC 6749 5.2.
+    # grant_type is optional here, so that its absence becomes an error of RFC 6749 5.2.
     model_config = ConfigDict(hide_input_in_errors=True, json_schema_extra={"required": ["grant_type"]})
 
     grant_type: Annotated[
@@ -273,14 +276,14 @@ class TokenRequest(BaseModel):
     username: Annotated[str | SkipJsonSchema[None], Field(description="Name of the user.")] = None
     user_name: Annotated[
         str | SkipJsonSchema[None],
-        Field(alias="userName", description="The same in the spelling of one client; not beside `username`."),
+        Field(alias="userName", description="`username` in the spelling of one client; send only one of the two."),
     ] = None
     password: Annotated[SecretStr | SkipJsonSchema[None], Field(description="Password of the user.")] = None
     scope: Annotated[
         str,
         Field(
-            description="Scopes with spaces between, of `sast_rest_api`, `access_control_api`, `sast_api` and "
-            "`offline_access`. Permissions come from the account alone."
+            description="Scopes, separated by spaces: `sast_rest_api`, `access_control_api`, `sast_api` and "
+            "`offline_access`. Permissions depend on the account alone."
         ),
     ] = ""
     client_id: Annotated[str | SkipJsonSchema[None], Field(description="Id of the client.")] = None

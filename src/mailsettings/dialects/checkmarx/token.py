@@ -1,7 +1,7 @@
-"""The token endpoint that the vendor's clients log in at, in the manner of IdentityServer.
+"""The token endpoint of the vendor's clients, compatible with IdentityServer.
 
 Two grants: the password of a user (RFC 6749 4.3), which the vendor's clients use, and the secret of a client
-(4.4), for machines. Every refusal is a 400, as seen from the vendor's, but for a 429 to those who guess.
+(4.4), for machines. Every error is a 400, as from the vendor's server, except for the 429 of throttled logins.
 """
 
 import base64
@@ -26,7 +26,7 @@ from mailsettings.web.openapi import Responses, error_responses
 from mailsettings.web.routing import StrictRoute
 
 SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
-"""What clients ask for; permissions come from the account, so a scope adds and takes away nothing."""
+"""The scopes that clients request; permissions depend on the account alone, so scopes change nothing."""
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
 _DISCOVERY_ERRORS = error_responses(
@@ -42,7 +42,7 @@ router = APIRouter(route_class=StrictRoute, tags=[TAG])
 
 
 class TokenRequestError(Exception):
-    """An error of RFC 6749 5.2; *description* is for clients that compare it."""
+    """An error of RFC 6749 5.2; some clients compare its *description*."""
 
     def __init__(self, error: str, description: str | None = None) -> None:
         super().__init__(error)
@@ -50,12 +50,12 @@ class TokenRequestError(Exception):
 
 
 _INVALID_CREDENTIALS = {
-    # The very words that a client of the vendor compares with.
+    # A client of the vendor compares with exactly these words.
     "password": ("invalid_grant", "invalid_username_or_password"),
     "client_credentials": ("invalid_client", None),
 }
-"""For each grant, what is answered to a name or a secret that is wrong. No exceptions: one that is kept and raised
-again holds on to the frames it was ever raised in, and to the secrets in them."""
+"""The error and description for a wrong name or secret, by grant. These are not exceptions: a shared exception
+would keep the frames in which it was raised, and the secrets in them."""
 
 
 @router.get(
@@ -68,7 +68,7 @@ again holds on to the frames it was ever raised in, and to the secrets in them."
     openapi_extra={"security": []},
 )
 async def discover(request: Request) -> Response:
-    """Return where access tokens come from and what verifies them, as in OpenID Connect Discovery."""
+    """Return the token endpoint and the keys that verify its tokens, as in OpenID Connect Discovery."""
     base = (use_cases(request).public_url or str(request.base_url)).rstrip("/")
     answer = wire.DiscoveryModel(
         issuer=use_cases(request).issuer, jwks_uri=f"{base}{KEYS}", token_endpoint=f"{base}{TOKEN}"
@@ -126,20 +126,20 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
 
 
 async def _require_each_once(request: Request) -> None:
-    """RFC 6749 3.2: no parameter more than once. The two names of the user are one."""
+    """Refuse repeated parameters (RFC 6749 3.2); `username` and `userName` count as the same parameter."""
     sent = (await request.form()).multi_items()
     given = {name for name, value in sent if value}
     if len({name for name, _ in sent}) != len(sent) or {"username", "userName"} <= given:
-        raise TokenRequestError("invalid_request", "a parameter is there more than once")
+        raise TokenRequestError("invalid_request", "a parameter is repeated")
 
 
 def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str, str]:
-    """Who logs in, and by which secret. Raises `TokenRefused`."""
+    """Return the kind, name and secret of the account that logs in. Raises `TokenRequestError`."""
     if not form.grant_type:
         raise TokenRequestError("invalid_request", "grant_type is missing")
     if form.grant_type not in _INVALID_CREDENTIALS:
         raise TokenRequestError("unsupported_grant_type")
-    # Split at any white space: one client ends its scope with a line feed.
+    # Split at any white space: the scope of one client ends with a line feed.
     if not SCOPES.issuperset(form.scope.split()):
         raise TokenRequestError("invalid_scope")
     if form.grant_type == "client_credentials":
@@ -148,7 +148,7 @@ def _login(request: Request, form: wire.TokenRequest) -> tuple[AccountKind, str,
 
 
 def _client(request: Request, form: wire.TokenRequest) -> tuple[str, str]:
-    """Id and secret of the OAuth2 client, by Basic or by form (RFC 6749 2.3.1); empty where none is shown."""
+    """Return id and secret of the OAuth2 client, from Basic or the form (RFC 6749 2.3.1); empty if missing."""
     shown = _basic(request)
     if shown is not None:
         return shown
@@ -167,7 +167,7 @@ def _basic(request: Request) -> tuple[str, str] | None:
 
 
 async def _require_client_secret(request: Request, form: wire.TokenRequest) -> None:
-    """Where users log in any client will do, unless the settings name a secret. Guesses at it are counted."""
+    """Check the client secret of the settings at the login of a user; failed attempts are throttled."""
     expected = use_cases(request).client_secret
     if expected is None or form.grant_type != "password":
         return

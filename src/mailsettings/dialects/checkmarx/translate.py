@@ -26,7 +26,7 @@ from mailsettings.web.report import Vocabulary
 from mailsettings.web.streaming import Chunk
 
 FIELDS = {
-    Setting.AUTHENTICATION: "username",  # with one there is a login, without one there is none
+    Setting.AUTHENTICATION: "username",  # a login requires a user name
     Setting.CERTIFICATE: "certificate",
     Setting.CLIENT_ID: "clientId",
     Setting.CLIENT_SECRET: "clientSecret",
@@ -41,16 +41,16 @@ FIELDS = {
     Setting.TENANT: "tenant",
     Setting.USERNAME: "username",
 }
-"""This API's name for each setting; those in `_OTHER_API_SETTINGS` are put there by another API, if at all."""
+"""This API's name for each setting; only other APIs can set those in `_OTHER_API_SETTINGS`."""
 _OTHER_API_SETTINGS = {Setting.CERTIFICATE, Setting.CLIENT_ID, Setting.CLIENT_SECRET, Setting.TENANT}
-_NO_OAUTH2 = "OAuth2 would help too; this API has no fields for it, and another API of this service has."
+_NO_OAUTH2 = "OAuth2 would help too; this API has no fields for it, but another API of this service has."
 _NO_CERTIFICATE = (
-    "If the certificate is the right one, let whoever runs this service add it, or the authority that issued it, "
-    "to the file that MAILSETTINGS_SMTP_CA_FILE names; this API has no field for certificates."
+    "If the certificate is the right one, ask the operator of this service to add it, or its issuer's "
+    "certificate, to the file in MAILSETTINGS_SMTP_CA_FILE; this API has no field for certificates."
 )
 
-# The page lists "SSL, TLS or None" and means nothing by them; clients come from .NET, where SSL is encryption
-# from the first byte and TLS the upgrade.
+# The page lists "SSL, TLS or None" without a definition. Clients come from .NET mail libraries, where SSL means
+# TLS from the first byte, and TLS the upgrade by STARTTLS.
 _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "None": ConnectionSecurity.NONE,
     "Ssl": ConnectionSecurity.IMPLICIT_TLS,
@@ -66,7 +66,7 @@ _INEXPRESSIBLE = frozenset(Setting).difference(VOCABULARY.fields)
 
 
 def to_domain(model: wire.SMTPSettingsModel) -> MailServer:
-    """The server as it was sent. Raises `InvalidSetting`."""
+    """Return the mail server in *model*. Raises `InvalidSetting`."""
     return MailServer(
         host=model.host.strip(" "),
         port=model.port,
@@ -77,7 +77,7 @@ def to_domain(model: wire.SMTPSettingsModel) -> MailServer:
 
 
 def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
-    """What a PUT wants stored: no password keeps the stored one, an empty string clears it."""
+    """Return what a PUT stores: without a password the stored secret is kept, an empty password removes it."""
     placeholder = model.password is not None and is_mask(model.password.get_secret_value())
     server = to_domain(model.model_copy(update={"password": None}) if placeholder else model)
     change = SecretInput.GIVEN
@@ -88,7 +88,7 @@ def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
 
 
 def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
-    """What a GET shows."""
+    """Return the response body of *stored*."""
     server = stored.server
     return wire.SMTPSettingsViewModel(
         id=stored.id,
@@ -103,19 +103,19 @@ def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
 
 
 def recipient(model: wire.TestConnectionModel) -> str | None:
-    """Who gets the test mail: the clients' spelling counts before the page's; empty means nobody."""
+    """Return the receiver of the test mail, first by the clients' spelling; None for no mail."""
     return model.reciever_email or model.receiver_email or None
 
 
 def _authentication(model: wire.SMTPSettingsModel) -> Authentication:
     password = model.password.get_secret_value() if model.password else ""
     if model.use_default_credentials:
-        # As .NET's SmtpClient has it: the default credentials take the place of those given.
+        # As in .NET's SmtpClient, the default credentials replace the given credentials.
         return AmbientCredentials(model.username or None)
     if model.username:
         return PasswordAuthentication(model.username, Secret(password) if password else None)
     if password:
-        raise InvalidSetting(Setting.USERNAME, "is needed where a password is given.")
+        raise InvalidSetting(Setting.USERNAME, "is required with a password.")
     return NoAuthentication()
 
 
@@ -135,7 +135,10 @@ _JSON = TypeAdapter(list[dict[str, object]])
 
 
 async def stream_list(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[Chunk]:
-    """A piece for each page; *read* gives the one behind an id."""
+    """Yield a JSON array of all SMTP settings, one chunk for each page; *read* returns the page after an id.
+
+    The bytes equal the output of the schema's model, without creating a model for each of 100,000 settings.
+    """
     chunk, last = _chunk(await read(0), b"[", b"")
     while chunk.more:
         yield chunk
@@ -144,14 +147,14 @@ async def stream_list(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[
 
 
 def _chunk(page: Page, opening: bytes, comma: bytes) -> tuple[Chunk, int]:
-    """Also the last id. Only the first page has nothing before it, and any but that may turn out to be empty."""
+    """Return the chunk of *page* and its last id; *comma* separates it from earlier pages unless it is empty."""
     views = memoryview(_JSON.dump_json([_listed_view(server) for server in page.servers]))[1:-1]
     body = b"".join((opening, comma if views else b"", views, b"" if page.more else b"]"))
     return Chunk(body, page.more), page.last
 
 
 def _listed_view(server: ListedMailServer) -> dict[str, object]:
-    """`SMTPSettingsViewModel`, in its order and under the vendor's names."""
+    """Return the members of `SMTPSettingsViewModel`, in its order."""
     number, host, port, security, address, name, username, ambient = server
     return {
         "id": number,

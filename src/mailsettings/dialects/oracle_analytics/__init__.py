@@ -1,4 +1,4 @@
-"""Oracle Analytics Cloud's REST API, version 20210901, as far as it is about the mail server.
+"""The mail server of Oracle Analytics Cloud's REST API, version 20210901.
 
 One mail server, discriminated unions for its login and its encryption, errors as `{code, message}`.
 Source: "System: Mail Server" in the vendor's REST API reference.
@@ -17,10 +17,10 @@ ORACLE_ANALYTICS = Dialect(
     routers=[router],
     errors=STYLE,
     match_path=paths_below("/api/20210901"),
-    # The vendor asks for the application role BI Service Administrator for everything below /system.
+    # The vendor requires the application role BI Service Administrator for everything below /system.
     grants={"bi-service-administrator": ALL_MAIL_SERVER_PERMISSIONS},
     tags={TAG: "Read, change and test the one mail server, as the Oracle Analytics Cloud API does."},
-    # Of all requests in the vendor's cloud; its SDKs send one and show that of the answer in their errors.
+    # The vendor's SDKs send this header, and show its value from the response in their errors.
     request_id_header="opc-request-id",
     single_server_name="oracle",
 )

@@ -1,7 +1,7 @@
-"""What each error is in Oracle Analytics' API: `{code, message}` with the general OCI codes.
+"""The form of errors in Oracle Analytics' API: `{code, message}` with the general OCI codes.
 
-Source: the "API Errors" page of the Oracle Cloud documentation; 412, 413, 415 and 503 are not on it and follow its
-habit of naming the status.
+Source: the "API Errors" page of the Oracle Cloud documentation. The codes of 412, 413, 415 and 503 are not on it;
+they name the status, as its other codes do.
 """
 
 from mailsettings.dialects.oracle_analytics.translate import FIELDS

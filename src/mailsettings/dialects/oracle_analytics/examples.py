@@ -47,7 +47,7 @@ OAUTH2: dict[str, Any] = {
         "tlsCertificateDetails": DEFAULT_CERTIFICATE,
     },
 }
-# A self-signed certificate of this project's own making, for mail.example.org, whose key was thrown away.
+# A self-signed certificate for mail.example.org, made for this project; its private key was deleted.
 CERTIFICATE = """-----BEGIN CERTIFICATE-----
 MIIBRjCB7KADAgECAgEBMAoGCCqGSM49BAMCMBsxGTAXBgNVBAMMEG1haWwuZXhh
 bXBsZS5vcmcwIBcNMjYwMTAxMDAwMDAwWhgPMjEyNjAxMDEwMDAwMDBaMBsxGTAX

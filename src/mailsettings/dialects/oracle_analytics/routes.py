@@ -1,4 +1,4 @@
-"""The path operations of the one mail server: parse, call, translate, answer."""
+"""The path operations of the one mail server: parse, call the use case, translate, respond."""
 
 from typing import Annotated
 
@@ -38,19 +38,19 @@ _SHOWN: Responses = {
 }
 _UNCHANGED: Responses = {304: {"description": "The mail server has not changed.", **header_references("ETag")}}
 _NOT_FOUND = error_responses(wire.Error, 404, on_404="No mail server is configured.")
-_NO_EARLIER_VERSION = error_responses(wire.Error, 404, on_404="There is no earlier mail server.")
+_NO_EARLIER_VERSION = error_responses(wire.Error, 404, on_404="No earlier mail server is stored.")
 _CHANGED = error_responses(wire.Error, 412)
 _REPEATED = error_responses(wire.Error, 409)
 _WITH_BODY = error_responses(wire.Error, 413, 415)
 _TEST_REPEATED: Responses = {
     409: {
         **_REPEATED[409],
-        "headers": optional_header("Retry-After", "Present while the first request is still being answered."),
+        "headers": optional_header("Retry-After", "Present while the first request is in progress."),
     }
 }
 _TEST_RESULTS: Responses = {
     200: {
-        "description": "The mail server works; the report says what was found.",
+        "description": "The mail server works; the report has the details.",
         "content": {"application/json": {"example": PASSED_REPORT}},
     },
     400: {
@@ -100,8 +100,9 @@ async def put_mail_server(
 ) -> Response:
     """Create the mail server or replace all of it.
 
-    A password or client secret of ten asterisks, as GET shows it, keeps the stored one, provided that host,
-    port, connection security, certificate, authentication type, user name, client id and tenant do not change.
+    A password or client secret of ten asterisks, as in the response of GET, keeps the stored secret, provided that
+    host, port, connection security, certificate, authentication type, user name, client id and tenant do not
+    change.
     """
     await use_cases(request).mail_servers.put_default(current_principal(request), to_domain(server), expected)
     return Response()
@@ -135,9 +136,9 @@ async def run_mail_server_test(
     idempotency_key: IdempotencyHeader,
     test: Annotated[wire.MailServerTest | SkipJsonSchema[None], Body(openapi_examples=TESTS)] = None,
 ) -> Response:
-    """Connect to the stored mail server, secure, log in, and send a mail to the recipient, if one is given.
+    """Connect to the stored mail server, secure, log in, and send a mail to the recipient, if given.
 
-    The body may be left out. This is an extension: the vendor's API has no such operation.
+    The body is optional. This is an extension: the vendor's API has no such operation.
     """
     recipient = (test.recipient if test else None) or None
     report = await use_cases(request).probes.stored(current_principal(request), None, recipient, idempotency_key)
@@ -149,7 +150,7 @@ async def run_mail_server_test(
 @router.post(
     f"{PATH}/actions/rollback",
     operation_id="rollBackMailServer",
-    summary="Go back to the mail server before the last change (extension)",
+    summary="Restore the mail server before the last change (extension)",
     response_model=wire.MailServer,
     responses={**_SHOWN, **_NO_EARLIER_VERSION, **_REPEATED, **_CHANGED},
 )
@@ -169,7 +170,7 @@ async def roll_mail_server_back(
 
 
 class _CachedBody:
-    """The body of the server that was shown last; the store gives the same object until it changes."""
+    """The JSON of the last read mail server; the store returns the same object until the row changes."""
 
     def __init__(self) -> None:
         self._made: tuple[MailServer, str] | None = None

@@ -1,7 +1,7 @@
-"""The wire of Oracle Analytics' mail server operations, under the vendor's own names.
+"""The JSON of Oracle Analytics' mail server operations, under the vendor's own names.
 
-Source: "Get mail server settings" of the Oracle Analytics Cloud REST API, version 20210901. Its schema and
-its limits are kept; where it contradicts itself the comment says what was decided.
+Source: "Get mail server settings" of the Oracle Analytics Cloud REST API, version 20210901, with its schema and
+its limits. Where it contradicts itself, a comment gives the decision.
 """
 
 from typing import Annotated, Any, Literal
@@ -28,13 +28,13 @@ from mailsettings.web.report_schema import ConnectionTestReport
 
 
 class Wire(BaseModel):
-    """camelCase on the wire; members that are not known are ignored, the names of the fields here among them."""
+    """camelCase in JSON; unknown members are ignored, also the Python names of the fields."""
 
     model_config = ConfigDict(alias_generator=to_camel, hide_input_in_errors=True)
 
 
-# The vendor's page leaves two discriminators optional, and so do we when we read. The documents require them:
-# OpenAPI 3.1.1 leaves open what a discriminator means that may be missing.
+# Two discriminators are optional on the vendor's page and in requests here. The documents require them: OpenAPI
+# 3.1.1 does not define the meaning of an optional discriminator.
 def _all_required(schema: dict[str, Any]) -> None:
     schema["required"] = list(schema["properties"])
 
@@ -43,7 +43,7 @@ _DISCRIMINATED = ConfigDict(json_schema_extra=_all_required)
 
 
 class _ByProvider:
-    """The vendor's union over providers, of which there is one; pydantic makes no union of one model."""
+    """The vendor's union over providers has a single variant; pydantic makes no union of one model."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         provider = handler(schema)
@@ -56,13 +56,13 @@ UpTo255 = Annotated[str, Field(min_length=1, max_length=255)]
 HiddenText = Annotated[
     SecretStr,
     Field(min_length=8, max_length=255),
-    # Not writeOnly, as pydantic has it: the vendor's schema demands the member in answers too, as our mask.
+    # Not writeOnly, which pydantic adds: the vendor's schema requires the member in responses too, as a mask.
     WithJsonSchema({"type": "string", "format": "password", "minLength": 8, "maxLength": 255}),
 ]
 
 
 class MailServerNoAuth(Wire):
-    """The mail server takes mail without a login."""
+    """The mail server accepts mail without a login."""
 
     auth_type: Annotated[Literal["NO_AUTH"], single_value("NO_AUTH"), Field(description="No login.")]
 
@@ -80,7 +80,7 @@ class MailServerUsernamePasswordAuth(Wire):
     ]
     password: Annotated[
         HiddenText,
-        Field(description="Password of that account. Answers show ten asterisks; sent back, they keep it."),
+        Field(description="Password of that account. Responses have ten asterisks; sent back, they keep it."),
     ]
 
 
@@ -97,7 +97,7 @@ class MailServerMSOAuth2(Wire):
     ]
     secret: Annotated[
         HiddenText,
-        Field(description="Client secret of the app. Answers show ten asterisks; sent back, they keep it."),
+        Field(description="Client secret of the app. Responses have ten asterisks; sent back, they keep it."),
     ]
     tenant: Annotated[
         UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), validation.TENANT
@@ -112,8 +112,8 @@ class MailServerMSOAuth2(Wire):
 class MailServerOAuth2Auth(Wire):
     """Log in to the mail server with an OAuth 2.0 access token."""
 
-    # The vendor's page lists OSS_AUTH_OCI_USER_ID and OCI_RESOURCE_PRINCIPAL here, the values of a schema of
-    # the same name that belongs to snapshots; the discriminator above it demands OAUTH2_AUTH.
+    # The vendor's page lists OSS_AUTH_OCI_USER_ID and OCI_RESOURCE_PRINCIPAL here, from a schema of the same name
+    # for snapshots; the discriminator above it requires OAUTH2_AUTH.
     model_config = _DISCRIMINATED
     auth_type: Annotated[
         Literal["OAUTH2_AUTH"], single_value("OAUTH2_AUTH"), Field(description="Login with an access token.")
@@ -124,7 +124,7 @@ class MailServerOAuth2Auth(Wire):
 
 
 class DefaultTlsCertificate(Wire):
-    """Trust the mail server's certificate if an authority that the system trusts has issued it."""
+    """Trust the mail server's certificate if an authority that the system trusts issued it."""
 
     certificate_type: Annotated[
         Literal["DEFAULT_TLS_CERTIFICATE"],
@@ -134,7 +134,7 @@ class DefaultTlsCertificate(Wire):
 
 
 class CustomTlsCertificate(Wire):
-    """Trust the mail server's certificate if it is this one, or this one issued it."""
+    """Trust the mail server's certificate if it is the given certificate or issued by it."""
 
     certificate_type: Annotated[
         Literal["CUSTOM_TLS_CERTIFICATE"],
@@ -172,7 +172,7 @@ class SslTlsConnectionSecurity(Wire):
 
 
 class StartTlsConnectionSecurity(Wire):
-    """The connection begins in clear and is upgraded with STARTTLS; without the upgrade nothing is sent."""
+    """The connection begins unencrypted and is upgraded with STARTTLS; without the upgrade nothing is sent."""
 
     connection_security_type: Annotated[
         Literal["START_TLS_CONNECTION_SECURITY"],
@@ -231,10 +231,11 @@ class MailServer(Wire):
 
 
 class MailServerTest(Wire):
-    """What to test the mail server with. This is an extension: the vendor's API has no such operation."""
+    """Options of a connection test. This is an extension: the vendor's API has no such operation."""
 
     recipient: Annotated[
-        str | None, Field(max_length=255, description="Address that gets the test mail; without it, none is sent.")
+        str | None,
+        Field(max_length=255, description="Address that gets the test mail; without it, no mail is sent."),
     ] = None
 
 
@@ -249,5 +250,6 @@ class FailedTest(Error):
     """Why a request was refused, or why the connection test failed."""
 
     report: Annotated[
-        ConnectionTestReport | SkipJsonSchema[None], Field(description="Present if a test was made and failed.")
+        ConnectionTestReport | SkipJsonSchema[None],
+        Field(description="Present if a connection test ran and failed."),
     ] = None

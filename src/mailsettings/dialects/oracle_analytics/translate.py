@@ -1,4 +1,4 @@
-"""Between Oracle Analytics' words and the domain's; pure."""
+"""Translate between Oracle Analytics' words and the domain's."""
 
 from pydantic import SecretStr
 
@@ -38,13 +38,13 @@ FIELDS = {
     Setting.USERNAME: "auth.username",
 }
 """This API's name for each setting."""
-# The display name is required here, so that no request can say that there is none.
+# The display name is required here, so no request can remove it.
 _INEXPRESSIBLE = frozenset(Setting).difference(FIELDS) | {Setting.SENDER_NAME}
 _OAUTH2_USERNAME = "auth.oAuth2Details.username"
 
 
 def to_domain(model: wire.MailServer) -> Replacement:
-    """What a PUT wants stored. Raises `InvalidSetting` and `ParameterInvalid`."""
+    """Return what a PUT stores. Raises `InvalidSetting` and `ParameterInvalid`."""
     authentication, secret = _authentication(model)
     server = MailServer(
         host=model.host.strip(" "),
@@ -54,20 +54,20 @@ def to_domain(model: wire.MailServer) -> Replacement:
         authentication=authentication,
         trust=_trust(model),
     )
-    # Without encryption there is no place for a certificate.
+    # Without encryption the request has no place for a certificate.
     encrypted = server.security is not ConnectionSecurity.NONE
     return Replacement(server, secret, _INEXPRESSIBLE if encrypted else _INEXPRESSIBLE | {Setting.CERTIFICATE})
 
 
 def to_wire(server: MailServer) -> wire.MailServer:
-    """What a GET shows: valid under the vendor's schema, secrets as a mask."""
+    """Return the response body of *server*: valid under the vendor's schema, with masked secrets."""
     return wire.MailServer(
         auth=_auth(server.authentication),
         connectionSecurity=_connection_security(server),
         host=server.host,
         port=server.port,
         sender=wire.MailSender(
-            # Required here, unknown to the other API: without a display name mails show the address.
+            # Required here, optional in other APIs: without a display name, mail shows the address.
             displayName=server.sender.display_name or server.sender.address,
             emailAddress=server.sender.address,
         ),
@@ -84,7 +84,7 @@ _SECURITY_TYPE = {security: name for name, security in _SECURITY.items()}
 
 
 def vocabulary(report: ProbeReport) -> Vocabulary:
-    """The words for *report*; the user name is elsewhere when the login is by OAuth2."""
+    """Return the vocabulary for *report*; the user name of an OAuth2 login is another field."""
     by_oauth2 = report.failure is not None and report.failure.code.startswith("oauth2_")
     username = {Setting.USERNAME: _OAUTH2_USERNAME} if by_oauth2 else {}
     return Vocabulary(
@@ -111,7 +111,7 @@ def _oauth2(details: wire.MailServerMSOAuth2, secret: Secret | None) -> OAuth2Cl
     except InvalidSetting as refused:
         if refused.setting is not Setting.USERNAME:
             raise
-        # The one setting that has two places in this API.
+        # The user name has two places in this API.
         raise ParameterInvalid(f"{_OAUTH2_USERNAME} {refused.problem}") from None
 
 
@@ -148,7 +148,7 @@ def _auth(authentication: Authentication) -> wire.Auth:
             )
             return wire.MailServerOAuth2Auth(oAuth2Details=details)
         case NoAuthentication() | AmbientCredentials():
-            # This API has no word for the machine's own login; no login is what it comes to on the wire.
+            # This API cannot express a login with the machine's credentials; "no login" is the closest variant.
             return wire.MailServerNoAuth(authType="NO_AUTH")
 
 
