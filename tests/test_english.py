@@ -203,7 +203,6 @@ src/mailsettings/use_cases/connection_tests.py
 src/mailsettings/use_cases/history.py
 src/mailsettings/use_cases/lease.py
 src/mailsettings/use_cases/login.py
-src/mailsettings/use_cases/monitoring.py
 src/mailsettings/use_cases/monitoring_status.py
 src/mailsettings/use_cases/ports.py
 

@@ -49,13 +49,13 @@ def told(*checks: CheckResult, secret_ends_on: date | None = None, gap: float = 
     state: MonitoringState | None = None
     heard = []
     for number, check in enumerate(checks):
-        state, news = evaluate(state, check, secret_ends_on, NOW + number * gap)
-        heard.append(news)
+        state, events = evaluate(state, check, secret_ends_on, NOW + number * gap)
+        heard.append(events)
     return heard
 
 
-def news(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
-    return [[one.news for one in check] for check in heard]
+def types(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
+    return [[one.type for one in check] for check in heard]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def news(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
 def test_the_second_failure_and_the_first_success_are_announced(checks: str, expected: str) -> None:
     words = {"-": [], "F": [EventType.FAILS], "W": [EventType.WORKS]}
 
-    assert news(told(*(seen(works=check == "w") for check in checks))) == [words[one] for one in expected]
+    assert types(told(*(seen(works=check == "w") for check in checks))) == [words[one] for one in expected]
 
 
 def test_a_working_server_is_unconfirmed_before_it_is_failing() -> None:
@@ -99,7 +99,7 @@ def test_another_failure_code_is_stored_and_not_announced() -> None:
 
 
 def test_failure_fixed_by_new_settings_is_announced_as_over() -> None:
-    assert news(told(seen(False), seen(False), seen(version=4))) == [[], [EventType.FAILS], [EventType.WORKS]]
+    assert types(told(seen(False), seen(False), seen(version=4))) == [[], [EventType.FAILS], [EventType.WORKS]]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ def test_expiry_of_a_certificate_is_announced_once_per_distance(
     heard = told(*(seen(ends_in_days=left) for left in days), gap=0)
 
     assert [one[0].days_left if one else None for one in heard] == expected
-    assert {two.news for one in heard for two in one} <= {EventType.CERTIFICATE_EXPIRING}
+    assert {two.type for one in heard for two in one} <= {EventType.CERTIFICATE_EXPIRING}
 
 
 def test_alternating_certificates_are_announced_once_each() -> None:
     first, second = seen(ends_in_days=20, name="first"), seen(ends_in_days=20, name="second")
 
-    assert news(told(first, second, first, second, first)) == [[EventType.CERTIFICATE_EXPIRING]] * 2 + [[]] * 3
+    assert types(told(first, second, first, second, first)) == [[EventType.CERTIFICATE_EXPIRING]] * 2 + [[]] * 3
 
 
 def test_the_memory_of_announced_certificates_is_bounded() -> None:
@@ -149,7 +149,7 @@ def test_secret_expiry_is_announced_like_certificate_expiry() -> None:
     _, again = evaluate(state, seen(), near, NOW + 60)
     _, never = evaluate(state, seen(), later, NOW + 60)
 
-    assert [(one.news, one.days_left) for one in heard] == [
+    assert [(one.type, one.days_left) for one in heard] == [
         (EventType.SECRET_EXPIRING, days_left(expiry_time(near), NOW))
     ]
     assert (again, never) == ([], [])

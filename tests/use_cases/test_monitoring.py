@@ -227,7 +227,7 @@ async def test_an_event_that_finds_the_outbox_full_is_logged(
     monkeypatch.setattr(coordination, "MAX_WAITING_EVENTS", 0)
     await duty.check(FAILS, FAILS)
 
-    assert "Too much waits for the webhook; mail_server.fails is told here only." in caplog.text
+    assert "Too many events wait for the webhook; only the log reports mail_server.fails." in caplog.text
     assert "mail server 1 fails at the stage connect" in caplog.text
     assert len(await duty.entries()) == 1
 

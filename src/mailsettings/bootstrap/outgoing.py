@@ -81,5 +81,5 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | 
     with loading_ca_file("WEBHOOK_CA_FILE"):
         tls = oidc.tls_context(settings.webhook_ca_file)
     lookup = HostLookup()
-    gate = EgressGuard(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
-    return WebhookSender(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=gate.allows, tls=tls)
+    guard = EgressGuard(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
+    return WebhookSender(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=guard.allows, tls=tls)

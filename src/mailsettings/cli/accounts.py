@@ -134,6 +134,6 @@ def _password(*, from_stdin: bool) -> str:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if len(password) < settings.SHORTEST_PASSWORD:
-        raise click.ClickException(f"A password needs at least {settings.SHORTEST_PASSWORD} characters.")
+    if len(password) < settings.MIN_PASSWORD_LENGTH:
+        raise click.ClickException(f"A password needs at least {settings.MIN_PASSWORD_LENGTH} characters.")
     return str(password)

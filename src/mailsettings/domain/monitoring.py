@@ -118,7 +118,7 @@ class MonitoringState:
 class MonitoringEvent:
     """One event of one server; `days_left` and `ends_at` are set for the expiry of a certificate or secret."""
 
-    news: EventType
+    type: EventType
     seen: CheckResult
     days_left: int | None = None
     ends_at: float | None = None

@@ -5,11 +5,11 @@ One module for each group of them, `model.py` for the reading.
 
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.model import Settings, choose, count_together_in, metrics_directory, read
-from mailsettings.settings.storage import SHORTEST_PASSWORD
+from mailsettings.settings.storage import MIN_PASSWORD_LENGTH
 
 __all__ = [
+    "MIN_PASSWORD_LENGTH",
     "PREFIX",
-    "SHORTEST_PASSWORD",
     "Settings",
     "SettingsInvalid",
     "choose",

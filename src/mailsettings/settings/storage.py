@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from mailsettings.settings.base import SettingsGroup
 
-SHORTEST_PASSWORD = 8
+MIN_PASSWORD_LENGTH = 8
 
 
 class StorageSettings(SettingsGroup):
@@ -44,8 +44,8 @@ class StorageSettings(SettingsGroup):
     @field_validator("admin_password")
     @classmethod
     def _long_enough(cls, password: SecretStr | None) -> SecretStr | None:
-        if password is not None and len(password.get_secret_value()) < SHORTEST_PASSWORD:
-            raise ValueError(f"must have at least {SHORTEST_PASSWORD} characters")
+        if password is not None and len(password.get_secret_value()) < MIN_PASSWORD_LENGTH:
+            raise ValueError(f"must have at least {MIN_PASSWORD_LENGTH} characters")
         return password
 
     @property

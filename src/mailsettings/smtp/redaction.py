@@ -223,9 +223,9 @@ def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str
     words = {word for address in sent for word in (address, *address.rpartition("@"))}
     spared = sorted((word for word in words if len(word) >= MIN_SECRET_LENGTH), key=len, reverse=True)
     pattern = "|".join(map(re.escape, spared))
-    pieces = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
-    pieces[::2] = [redact(piece, hidden) for piece in pieces[::2]]
-    return MASK if _is_disguised("".join(pieces[::2]), _searched_forms(hidden)) else "".join(pieces)
+    parts = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
+    parts[::2] = [redact(part, hidden) for part in parts[::2]]
+    return MASK if _is_disguised("".join(parts[::2]), _searched_forms(hidden)) else "".join(parts)
 
 
 def _searched_forms(hidden: Sequence[str]) -> Sequence[str]:

@@ -29,7 +29,7 @@ _BREAK = b"the note was gone"
 
 
 _LAST = select(
-    select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery().label("sealed_key"),
+    select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery().label("service_key"),
     select(audit_head.c.sequence).scalar_subquery().label("noted"),
     select(audit_head.c.mac).scalar_subquery().label("mac"),
     select(audit_head.c.seal).scalar_subquery().label("seal"),
@@ -106,8 +106,8 @@ class SQLAuditLog:
         """
         found = (await self._connection.execute(_LAST)).one()
         head = None if found.noted is None else AuditHead(found.noted, found.mac, found.seal)
-        if self._chain is None and found.sealed_key is not None:
-            self._chain = AuditChain(bytes.fromhex(self._keys.opened(KEY_NAME, found.sealed_key)))
+        if self._chain is None and found.service_key is not None:
+            self._chain = AuditChain(bytes.fromhex(self._keys.opened(KEY_NAME, found.service_key)))
         if self._chain is None:
             head = (await self._writers_chain()).head()
         chain = await self._writers_chain()

@@ -127,12 +127,12 @@ class SQLConnectionTestUsage:
         """Return the usage of *principal*; a test without an end counts as ended after *max_seconds*."""
         age = Now() - test_rows.c.begun_at
         recent = age < USAGE_WINDOW_SECONDS
-        share = select(
+        usage = select(
             func.count().filter(test_rows.c.ended_at.is_(None), age < max_seconds).label("running"),
             func.count().filter(recent).label("begun"),
             func.coalesce(func.max(age).filter(recent), 0).label("oldest"),
         ).where(test_rows.c.principal == principal, age > -USAGE_WINDOW_SECONDS)
-        row = (await self._connection.execute(share)).one()
+        row = (await self._connection.execute(usage)).one()
         return Usage(row.running, row.begun, row.oldest)
 
     async def begin(self, principal: str) -> str:

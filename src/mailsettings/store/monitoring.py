@@ -99,7 +99,7 @@ class SQLMonitoring:
         own = (server.id, server.host, server.port, server.secret_ends_on)
         wanted = select(*own, *(table.c[name] for name in _FIELDS)).select_from(mail_servers)
         rows = await self._connection.execute(wanted.outerjoin(table, _IS_CURRENT).order_by(server.id))
-        return [_watched(row) for row in rows]
+        return [_monitored(row) for row in rows]
 
     async def summary(self) -> MonitoringSummary:
         """Return figures about all servers together."""
@@ -149,7 +149,7 @@ def _state(row: Row[Any]) -> MonitoringState:
     return MonitoringState(server_id=row.server_id, told=json.loads(row.told), **fields)
 
 
-def _watched(row: Row[Any]) -> MonitoredServer:
+def _monitored(row: Row[Any]) -> MonitoredServer:
     known = row.version is not None
     found = health(works=row.works, since=row.since, checked_at=row.checked_at) if known else Health.UNCHECKED
     return MonitoredServer(

@@ -37,12 +37,12 @@ class ConnectionTestLimits:
         """The age at which a test without a recorded end counts as ended, because its process must have died."""
         return self.deadline_seconds + MARGIN_SECONDS
 
-    def require_capacity(self, share: Usage) -> None:
-        """Raise `TooManyProbes` if a principal that has *share* may have no more now."""
-        if share.running >= self.max_concurrent_per_caller:
+    def require_capacity(self, usage: Usage) -> None:
+        """Raise `TooManyProbes` if a principal that has *usage* may have no more now."""
+        if usage.running >= self.max_concurrent_per_caller:
             raise too_many_running()
-        if share.begun >= self.max_per_minute_per_caller:
-            wait = int(USAGE_WINDOW_SECONDS - share.oldest_seconds) + 1
+        if usage.begun >= self.max_per_minute_per_caller:
+            wait = int(USAGE_WINDOW_SECONDS - usage.oldest_seconds) + 1
             raise TooManyProbes("You started too many connection tests within a minute.", wait)
 
 

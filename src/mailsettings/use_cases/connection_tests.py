@@ -55,8 +55,8 @@ class ConnectionTestRecords:
     async def require_capacity(self, caller: Principal) -> None:
         """Raise `TooManyProbes` if `begin` would, without a write, which would delay other writers."""
         async with self._store.reading() as view:
-            share = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
-        self._limits.require_capacity(share)
+            usage = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
+        self._limits.require_capacity(usage)
 
     async def begin(self, asked: RequestedTest, details: Mapping[str, object]) -> str | ProbeReport:
         """Count the test, audit its start, and return the id that `end` needs.

@@ -129,7 +129,7 @@ class LogIn:
     async def _require_no_wait(self, attempt: LoginAttempt, origin: Origin) -> None:
         async with self._store.reading() as view:
             limits = await self._limits(attempt, view.known_networks)
-            wait = _longest_wait(await view.login_failures.of(limits.keys()), self._clock())
+            wait = _max_wait(await view.login_failures.of(limits.keys()), self._clock())
         if wait:
             self._meter.login_failed(delayed=True)
             await self._denial_log.note(None, origin, Action.LOGIN, None, THROTTLED_DETAILS)
@@ -143,7 +143,7 @@ class LogIn:
         async with self._store.writing() as work:
             limits = await self._limits(attempt, work.known_networks)
             failures = await work.login_failures.of(limits.keys())
-            wait = _longest_wait(failures, self._clock())
+            wait = _max_wait(failures, self._clock())
             if succeeded and not wait:
                 await work.login_failures.forget(attempt.account_from_network)
                 await work.known_networks.remember(attempt, self._clock())
@@ -157,10 +157,8 @@ class LogIn:
         self._meter.login_failed(delayed=bool(wait))
         return wait
 
-    async def _limits(
-        self, attempt: LoginAttempt, neighbourhoods: SQLKnownNetworks
-    ) -> Mapping[ThrottleKey, Limit]:
-        return attempt.limits(known=await neighbourhoods.knows(attempt, self._clock()))
+    async def _limits(self, attempt: LoginAttempt, networks: SQLKnownNetworks) -> Mapping[ThrottleKey, Limit]:
+        return attempt.limits(known=await networks.knows(attempt, self._clock()))
 
     async def _count(
         self,
@@ -174,7 +172,7 @@ class LogIn:
         await failures.forget_before(now - MAX_MEMORY_SECONDS)
 
 
-def _longest_wait(failures: Mapping[ThrottleKey, Failures], now: float) -> int:
+def _max_wait(failures: Mapping[ThrottleKey, Failures], now: float) -> int:
     return max((each.wait_seconds(now) for each in failures.values()), default=0)
 
 

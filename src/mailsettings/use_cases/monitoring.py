@@ -113,68 +113,68 @@ class ScheduledChecks:
                 return  # changed or removed meanwhile: the result is not about the stored settings
             before = await work.monitoring.state(stored.id)
             now = await work.monitoring.now()
-            state, news = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
+            state, events = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
             await work.monitoring.keep(state)
-            for one in news:
-                await self._note(work, one, now)
+            for event in events:
+                await self._note(work, event, now)
         self._meter.checked(state.health)
-        for one in news:
-            _log_event(one)
+        for event in events:
+            _log_event(event)
 
-    async def _note(self, work: Transaction, one: MonitoringEvent, now: float) -> None:
-        if one.news in {EventType.FAILS, EventType.WORKS}:
-            await work.audit.append(_audit_record(one))
+    async def _note(self, work: Transaction, event: MonitoringEvent, now: float) -> None:
+        if event.type in {EventType.FAILS, EventType.WORKS}:
+            await work.audit.append(_audit_record(event))
         if self._has_webhook:
-            event = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, webhook_body(one, now))
-            if not await work.outbox.add(event):
-                _log.error("Too much waits for the webhook; %s is told here only.", one.news)
+            waiting = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, webhook_body(event, now))
+            if not await work.outbox.add(waiting):
+                _log.error("Too many events wait for the webhook; only the log reports %s.", event.type)
 
     def _skip_for(self, server_id: int, seconds: float) -> None:
         self._skipped_until[server_id] = time.monotonic() + seconds
 
 
-def webhook_body(one: MonitoringEvent, now: float) -> str:
+def webhook_body(event: MonitoringEvent, now: float) -> str:
     """Return the body for the webhook: type, timestamp and data, as Standard Webhooks proposes."""
     moment = _iso(now)
-    return json.dumps({"type": one.news, "timestamp": moment, "data": dict(_data(one))}, separators=(",", ":"))
+    return json.dumps({"type": event.type, "timestamp": moment, "data": dict(_data(event))}, separators=(",", ":"))
 
 
-def _data(one: MonitoringEvent) -> Iterator[tuple[str, object]]:
+def _data(event: MonitoringEvent) -> Iterator[tuple[str, object]]:
     """Return only names and numbers: no text that a mail server sent, and no secret."""
-    seen = one.seen
+    seen = event.seen
     yield from {"id": seen.server_id, "version": seen.version, "host": seen.host, "port": seen.port}.items()
-    if one.news is EventType.FAILS:
+    if event.type is EventType.FAILS:
         yield from {"stage": seen.stage, "code": seen.code}.items()
-    if one.ends_at is not None:
-        yield from {"endsAt": _iso(one.ends_at), "daysLeft": one.days_left}.items()
+    if event.ends_at is not None:
+        yield from {"endsAt": _iso(event.ends_at), "daysLeft": event.days_left}.items()
 
 
-def _audit_record(one: MonitoringEvent) -> AuditRecord:
-    fails = one.news is EventType.FAILS
-    details = {"code": one.seen.code, "stage": one.seen.stage} if fails else {}
+def _audit_record(event: MonitoringEvent) -> AuditRecord:
+    fails = event.type is EventType.FAILS
+    details = {"code": event.seen.code, "stage": event.seen.stage} if fails else {}
     outcome = AuditOutcome.FAILED if fails else AuditOutcome.DONE
     return AuditRecord(
         MONITORING.name,
         MONITORING.origin,
         Action.MAIL_SERVER_MONITORING,
-        target(one.seen.server_id),
+        target(event.seen.server_id),
         outcome,
         details,
     )
 
 
-def _log_event(one: MonitoringEvent) -> None:
+def _log_event(event: MonitoringEvent) -> None:
     """Write a line to the program's log with the same fields as the data of the webhook."""
-    seen = one.seen
+    seen = event.seen
     words = {
         EventType.FAILS: f"fails at the stage {seen.stage}: {seen.code}",
         EventType.WORKS: "works again",
-        EventType.CERTIFICATE_EXPIRING: f"has a certificate with {one.days_left} days left",
-        EventType.SECRET_EXPIRING: f"has a secret with {one.days_left} days left",
+        EventType.CERTIFICATE_EXPIRING: f"has a certificate with {event.days_left} days left",
+        EventType.SECRET_EXPIRING: f"has a secret with {event.days_left} days left",
     }
-    level = logging.INFO if one.news is EventType.WORKS else logging.WARNING
-    extra = {"event": str(one.news), "mail_server": dict(_data(one))}
-    _log.log(level, "mail server %d %s", seen.server_id, words[one.news], extra=extra)
+    level = logging.INFO if event.type is EventType.WORKS else logging.WARNING
+    extra = {"event": str(event.type), "mail_server": dict(_data(event))}
+    _log.log(level, "mail server %d %s", seen.server_id, words[event.type], extra=extra)
 
 
 def _iso(moment: float) -> str:

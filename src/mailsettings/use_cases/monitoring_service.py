@@ -31,7 +31,7 @@ class MonitoringService:
     ) -> None:
         self._lease = Lease(store, LEASE_NAME, lease_seconds)
         has_webhook = webhook_sender is not None
-        self._watch = ScheduledChecks(
+        self._checks = ScheduledChecks(
             store, prober, self._lease, interval, has_webhook=has_webhook, meter=meter, pause_seconds=pause_seconds
         )
         self._outbox_relay: OutboxRelay | None = None
@@ -53,6 +53,6 @@ class MonitoringService:
 
     async def _keep(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._watch.keep())
+            group.create_task(self._checks.keep())
             if self._outbox_relay is not None:
                 group.create_task(self._outbox_relay.keep())

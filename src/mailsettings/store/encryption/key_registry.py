@@ -120,8 +120,8 @@ class SQLKeyRegistry:
             return ResealResult(unreadable=(column.place(row.sealed_for),))
         # Version and time of change stay, because the settings are the same.
         sealed = {
-            column.sealed.name: sealer.seal(text, column.place(row.sealed_for), _beside(column, row)),
-            **column.labelled(row._mapping, row.sealed),  # noqa: SLF001  # as in `_beside`
+            column.sealed.name: sealer.seal(text, column.place(row.sealed_for), _associated_data(column, row)),
+            **column.labelled(row._mapping, row.sealed),  # noqa: SLF001  # as in `_associated_data`
         }
         await self._connection.execute(update(column.table).where(column.id == row.id).values(sealed))
         return ResealResult(1)
@@ -140,10 +140,10 @@ def _secrets(column: SealedColumn) -> Select[Any, Any]:
 
 def _opened(sealer: Sealer, column: SealedColumn, row: Row[Any, Any]) -> str | None:
     try:
-        return sealer.open(row.sealed, column.place(row.sealed_for), _beside(column, row))
+        return sealer.open(row.sealed, column.place(row.sealed_for), _associated_data(column, row))
     except SecretUnreadable:
         return None
 
 
-def _beside(column: SealedColumn, row: Row[Any, Any]) -> str:
+def _associated_data(column: SealedColumn, row: Row[Any, Any]) -> str:
     return column.associated_data_in(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for a row as a mapping
