@@ -20,6 +20,7 @@ from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors, 
 from mailsettings.cli.serving import create_first_admin, print_greeting, serve_until_stopped, shared_metrics
 from mailsettings.cli.signing_keys import signing_keys
 from mailsettings.domain.access import MAX_TOKEN_LIFETIME_SECONDS
+from mailsettings.domain.mail_server import MAX_PORT
 from mailsettings.server.certificate import reloading_tls_context
 from mailsettings.store import migrations
 
@@ -36,7 +37,7 @@ for command in (audit, backup, client, history, keys, probe, secret_ends, signin
 
 @main.command()
 @click.option("--host", show_default="MAILSETTINGS_HOST or 127.0.0.1")
-@click.option("--port", type=click.IntRange(1, 65535), show_default="MAILSETTINGS_PORT or 8080")
+@click.option("--port", type=click.IntRange(1, MAX_PORT), show_default="MAILSETTINGS_PORT or 8080")
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64))
 @click.option("--tls-certificate", type=click.Path(), help="PEM file of a certificate to show; serve https.")
 @click.option("--tls-key", type=click.Path(), help="PEM file of its private key.")

@@ -12,6 +12,7 @@ from mailsettings.cli.running import reporting_errors, run_on_loop
 from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import (
+    MAX_PORT,
     Authentication,
     ConnectionSecurity,
     MailServer,
@@ -49,7 +50,7 @@ PROBE_VOCABULARY = Vocabulary(
 
 @click.command()
 @click.argument("host")
-@click.option("--port", type=click.IntRange(1, 65535), help="By default 25, 587 or 465, as the security wants.")
+@click.option("--port", type=click.IntRange(1, MAX_PORT), help="By default 25, 587 or 465, as the security wants.")
 @click.option(
     "--security",
     type=click.Choice([security.value for security in ConnectionSecurity]),

@@ -106,10 +106,12 @@ class Replacement:
         if stored is None or stored.secret is None:
             return self._onto_no_secret(stored, server)
         if self.secret is SecretInput.PLACEHOLDER:
-            raise InvalidSetting(_secret_setting(self.server), "is a placeholder, not a secret; send the secret.")
+            raise InvalidSetting(
+                self.server.authentication.secret_setting, "is a placeholder, not a secret; send the secret."
+            )
         if stored.destination() != server.destination():
             # Name the secret of the login that was sent: an API without OAuth2 has no field for a client secret.
-            raise SecretNeededAgain(_secret_setting(self.server))
+            raise SecretNeededAgain(self.server.authentication.secret_setting)
         return server.with_secret(stored.secret)
 
     def _onto_no_secret(self, stored: MailServer | None, server: MailServer) -> MailServer:
@@ -117,7 +119,7 @@ class Replacement:
         unchanged = stored is not None and stored.destination() == server.destination()
         if self.secret is SecretInput.OMITTED or (self.secret is SecretInput.KEPT and unchanged):
             return server
-        raise NoSecretStored(_secret_setting(self.server))
+        raise NoSecretStored(self.server.authentication.secret_setting)
 
     def _with_what_stays(self, stored: MailServer) -> MailServer:
         server = replace(self.server, authentication=self._authentication(stored.authentication))
@@ -141,9 +143,3 @@ class Replacement:
                 return kept if sent == PasswordAuthentication(name, None) else sent
             case _:
                 return sent
-
-
-def _secret_setting(server: MailServer) -> Setting:
-    if isinstance(server.authentication, OAuth2ClientCredentials):
-        return Setting.CLIENT_SECRET
-    return Setting.PASSWORD

@@ -1,18 +1,13 @@
 """The versions of a mail server, and which settings differ between two of them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mailsettings.domain.certificates import CustomTrust, Trust
 from mailsettings.domain.errors import NoSuchVersion
 from mailsettings.domain.mail_server import (
-    AmbientCredentials,
-    Authentication,
     MailServer,
-    NoAuthentication,
-    OAuth2ClientCredentials,
-    PasswordAuthentication,
     Revision,
 )
 from mailsettings.domain.secret import is_same_secret
@@ -58,14 +53,6 @@ def find_version(past: Sequence[MailServerVersion], version: int | None) -> Mail
     raise NoSuchVersion(version)
 
 
-_LOGINS: Mapping[type[Authentication], str] = {
-    NoAuthentication: "none",
-    AmbientCredentials: "ambient",
-    PasswordAuthentication: "password",
-    OAuth2ClientCredentials: "oauth2",
-}
-
-
 def difference(before: MailServer | None, after: MailServer | None) -> dict[str, dict[str, object]]:
     """Return each setting that differs, with `before` and `after`; a newly given secret always differs."""
     old, new = described(before), described(after)
@@ -82,11 +69,11 @@ def described(server: MailServer | None) -> dict[Setting, object]:
         return {}
     login = server.authentication
     return {
-        Setting.AUTHENTICATION: _LOGINS[type(login)],
+        Setting.AUTHENTICATION: login.kind,
         Setting.CERTIFICATE: _certificates(server.trust),
         Setting.CLIENT_ID: login.client_id,
         Setting.HOST: server.host,
-        secret_setting(login): None if server.secret is None else f"label {server.secret.label}",
+        login.secret_setting: None if server.secret is None else f"label {server.secret.label}",
         Setting.PORT: server.port,
         Setting.SECURITY: server.security.value,
         Setting.SENDER_ADDRESS: server.sender.address,
@@ -94,11 +81,6 @@ def described(server: MailServer | None) -> dict[Setting, object]:
         Setting.TENANT: login.tenant,
         Setting.USERNAME: login.username,
     }
-
-
-def secret_setting(login: Authentication) -> Setting:
-    """Return the setting that holds the secret of *login*."""
-    return Setting.CLIENT_SECRET if isinstance(login, OAuth2ClientCredentials) else Setting.PASSWORD
 
 
 def _certificates(trust: Trust) -> str | None:

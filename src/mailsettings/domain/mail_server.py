@@ -72,6 +72,8 @@ class Sender:
 class NoAuthentication:
     """The server accepts mail without a login."""
 
+    kind: ClassVar[str] = "none"
+    secret_setting: ClassVar[Setting] = Setting.PASSWORD
     username: ClassVar[None] = None
     client_id: ClassVar[None] = None
     tenant: ClassVar[None] = None
@@ -81,6 +83,8 @@ class NoAuthentication:
 class AmbientCredentials:
     """The login of the machine itself (.NET's default credentials); `username` is stored and never sent."""
 
+    kind: ClassVar[str] = "ambient"
+    secret_setting: ClassVar[Setting] = Setting.PASSWORD
     username: str | None = None
     client_id: ClassVar[None] = None
     tenant: ClassVar[None] = None
@@ -94,6 +98,8 @@ class AmbientCredentials:
 class PasswordAuthentication:
     """A user name and a password; None means that no password is stored."""
 
+    kind: ClassVar[str] = "password"
+    secret_setting: ClassVar[Setting] = Setting.PASSWORD
     username: str
     password: Secret | None
     client_id: ClassVar[None] = None
@@ -108,6 +114,8 @@ class PasswordAuthentication:
 class OAuth2ClientCredentials:
     """A Microsoft Entra application that may send as `username`."""
 
+    kind: ClassVar[str] = "oauth2"
+    secret_setting: ClassVar[Setting] = Setting.CLIENT_SECRET
     username: str
     client_id: str
     tenant: str
@@ -122,7 +130,8 @@ class OAuth2ClientCredentials:
         _require_secret(Setting.CLIENT_SECRET, self.client_secret)
 
 
-# Each has a user name, client id and tenant, None where its kind of login has none.
+# Each has a kind, which is stored; the setting that holds its secret, for errors even where it has none; and user
+# name, client id and tenant, which are None where the kind of login has none.
 Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication | OAuth2ClientCredentials
 
 
@@ -180,7 +189,8 @@ class MailServer:
 class Destination:
     """All settings that decide which server receives a secret; only `MailServer.destination` creates it.
 
-    A stored secret, and an access token that was obtained with it, is used only for an equal destination.
+    A stored secret, and an access token that was obtained with it, is used only for an equal destination. The
+    order of the fields is part of every sealed secret: see `sealed_columns.py`.
     """
 
     host: str

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mailsettings.domain.mail_server import MAX_PORT
+
 PREFIX = "MAILSETTINGS_"
 
 
@@ -59,7 +61,7 @@ def _seconds(value: object) -> object:
     return int(written[1]) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[written[2]]
 
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
 HostName = Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9._-]+$|^\[[0-9A-Fa-f:.]+\]$")]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_parts)]
 HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]

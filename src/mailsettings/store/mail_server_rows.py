@@ -1,6 +1,5 @@
 """Converts mail servers to columns and back. The secret of a row is decrypted only when it is used."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,13 +21,6 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET, label_of
 from mailsettings.store.encryption.sealing import Sealer
 
-LOGIN_KINDS: Mapping[type[Authentication], str] = {
-    NoAuthentication: "none",
-    AmbientCredentials: "ambient",
-    PasswordAuthentication: "password",
-    OAuth2ClientCredentials: "oauth2",
-}
-
 
 def to_columns(server: MailServer) -> dict[str, Any]:
     """Return all columns except the sealed secret, which needs the id; columns that the login lacks are None."""
@@ -39,7 +31,7 @@ def to_columns(server: MailServer) -> dict[str, Any]:
         "security": server.security.value,
         "sender_address": server.sender.address,
         "sender_name": server.sender.display_name,
-        "authentication": LOGIN_KINDS[type(login)],
+        "authentication": login.kind,
         "username": login.username,
         "client_id": login.client_id,
         "tenant": login.tenant,
@@ -76,11 +68,11 @@ def revision_of(at: datetime, by: str | None) -> Revision:
 
 def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:
     match row.authentication:
-        case "password":
+        case PasswordAuthentication.kind:
             return PasswordAuthentication(row.username, secret)
-        case "oauth2":
+        case OAuth2ClientCredentials.kind:
             return OAuth2ClientCredentials(row.username, row.client_id, row.tenant, secret)
-        case "ambient":
+        case AmbientCredentials.kind:
             return AmbientCredentials(row.username)
         case _:
             return NoAuthentication()

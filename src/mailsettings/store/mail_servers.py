@@ -18,13 +18,13 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.secret import is_same_secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.history import SQLMailServerHistory
-from mailsettings.store.mail_server_rows import LOGIN_KINDS, from_row, revision_of, seal_secret, to_columns
+from mailsettings.store.mail_server_rows import from_row, revision_of, seal_secret, to_columns
 from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.tables import mail_servers as table
 
 _LISTED = (
     *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
-    *(table.c.username, table.c.authentication == LOGIN_KINDS[AmbientCredentials]),
+    *(table.c.username, table.c.authentication == AmbientCredentials.kind),
 )
 """The columns of a `ListedMailServer`, in its order."""
 

@@ -10,10 +10,9 @@ from datetime import date
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import InvalidSetting, MailServerNotFound
-from mailsettings.domain.mail_server import OAuth2ClientCredentials, StoredMailServer
+from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
-from mailsettings.domain.setting import Setting
 from mailsettings.store.transaction import Transaction
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
@@ -57,8 +56,7 @@ async def _found(work: Transaction, server_id: int | None) -> StoredMailServer:
     if stored is None:
         raise MailServerNotFound
     if stored.server.secret is None:
-        oauth2 = isinstance(stored.server.authentication, OAuth2ClientCredentials)
-        raise InvalidSetting(Setting.CLIENT_SECRET if oauth2 else Setting.PASSWORD, "is not stored.")
+        raise InvalidSetting(stored.server.authentication.secret_setting, "is not stored.")
     return stored
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
+from mailsettings.domain.mail_server import MAX_PORT
 from mailsettings.web import validation
 from mailsettings.web.normalization import ascii_lower, integral
 from mailsettings.web.openapi import Int32, single_value
@@ -89,7 +90,7 @@ class SMTPSettingsModel(Wire):
         StrictInt,
         Field(
             ge=1,
-            le=65535,
+            le=MAX_PORT,
             json_schema_extra={"format": "int32"},
             description="Port that the mail server listens on.",
         ),
@@ -166,7 +167,7 @@ class SMTPSettingsViewModel(Wire):
     host: Annotated[str, Field(description="Host name or address of the mail server.")]
     port: Annotated[
         int,
-        WithJsonSchema({**Int32, "minimum": 1, "maximum": 65535}),
+        WithJsonSchema({**Int32, "minimum": 1, "maximum": MAX_PORT}),
         Field(description="Port that the mail server listens on."),
     ]
     encryption_type: Annotated[

@@ -21,6 +21,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
+from mailsettings.domain.mail_server import MAX_PORT
 from mailsettings.web import validation
 from mailsettings.web.normalization import integral
 from mailsettings.web.openapi import single_value
@@ -212,7 +213,7 @@ class MailServer(Wire):
         StrictInt,
         Field(
             ge=1,
-            le=65535,
+            le=MAX_PORT,
             json_schema_extra={"format": "int32"},
             description="Port of the mail server; usually 587 for STARTTLS, 465 for implicit TLS, 25 for neither.",
         ),

@@ -53,7 +53,7 @@ def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None
     login = server.authentication
     if not isinstance(login, PasswordAuthentication | OAuth2ClientCredentials):
         return
-    setting = Setting.PASSWORD if isinstance(login, PasswordAuthentication) else Setting.CLIENT_SECRET
+    setting = login.secret_setting
     if server.secret is None:
         explanation = f"there is a user name and no {setting}."
         raise _login_unusable(

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, LargeBinary, Table, func
 
+from mailsettings.domain.mail_server import Destination
 from mailsettings.domain.secret import LABEL_BYTES
 from mailsettings.store.encryption.sealing import PREFIX_BYTES, prefix_of
 from mailsettings.store.tables import mail_server_versions, mail_servers, service_keys
@@ -71,10 +72,12 @@ def label_of(label: str | None, sealed: bytes) -> str:
     return label or hashlib.sha256(b"mailsettings secret label" + sealed).digest()[:LABEL_BYTES].hex()
 
 
+_COLUMN_NAMES = {"trust": "certificates", "login": "authentication"}
+
+
 def _destination_columns(table: Table) -> Sequence[Column[Any]]:
-    """Return the columns of `MailServer.destination`."""
-    names = ["host", "port", "security", "certificates", "authentication", "username", "client_id", "tenant"]
-    return [table.c[name] for name in names]
+    """Return the columns of a `Destination`. Their order is part of every sealed secret, so it must not change."""
+    return [table.c[_COLUMN_NAMES.get(field.name, field.name)] for field in fields(Destination)]
 
 
 MAIL_SERVER_SECRET = SealedColumn(
