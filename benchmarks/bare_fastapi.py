@@ -2,21 +2,11 @@
 
 from fastapi import FastAPI
 
-from mailsettings.dialects.oracle_analytics.schemas import (
-    MailSender,
-    MailServer,
-    MailServerNoAuth,
-    NoConnectionSecurity,
-)
+from mailsettings.dialects.oracle_analytics.examples import NO_AUTH
+from mailsettings.dialects.oracle_analytics.schemas import MailServer
 
 app = FastAPI()
-STORED = MailServer(
-    auth=MailServerNoAuth(auth_type="NO_AUTH"),
-    connection_security=NoConnectionSecurity(connection_security_type="NO_CONNECTION_SECURITY"),
-    host="mail-server.com",
-    port=25,
-    sender=MailSender(display_name="John Smith", email_address="john.smith@myorg.com"),
-)
+STORED = MailServer.model_validate(NO_AUTH)
 
 
 @app.get("/api/20210901/system/mail/server")

@@ -137,7 +137,7 @@ async def test_secrets_that_were_swapped_in_the_database_are_refused_and_sent_no
         tested_again = await http.post(f"{MAIL_SERVER}/actions/test", json={})
 
     assert (kept.status_code, tested.status_code) == (400, 400)
-    assert "cannot be read with this key; send it again" in kept.json()["message"]
+    assert "cannot be decrypted with the current keys; send it again" in kept.json()["message"]
     assert set(tested.json()) == {"code", "message", "report"}
     assert tested.json()["report"]["failure"]["code"] == "secret_unreadable"
     assert (listed.status_code, len(listed.json())) == (200, 2)

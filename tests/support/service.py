@@ -3,35 +3,22 @@
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from mailsettings.app import create_app
-from mailsettings.bootstrap.service import counting
-from mailsettings.dialects import DIALECTS
+from mailsettings.bootstrap.service import create_apis
+from mailsettings.bootstrap.use_cases import Parts, create_use_cases
 from mailsettings.domain.access import OPERATOR, Account
-from mailsettings.site.audit import AUDIT
-from mailsettings.site.metrics import METRICS
-from mailsettings.site.openapi import Document, document
-from mailsettings.site.pages import create_site
+from mailsettings.settings import Settings
 from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.connection_tests import RunConnectionTests
-from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.login import Authenticator, LogIn
-from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.ports import PasswordHasher, Prober
 from mailsettings.web.concurrency import ConcurrentRequests
-from mailsettings.web.dialect import UseCases
 
 from support.fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
@@ -41,10 +28,6 @@ SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
 LIMITS = ConnectionTestLimits(at_once=3, max_concurrent_per_caller=2, max_per_minute_per_caller=5)
 ADMIN = Account("admin", frozenset({"admin"}))
 TOKEN = "/cxrestapi/auth/identity/connect/token"
-
-
-async def _ready() -> None:
-    return None
 
 
 def build_service(
@@ -59,41 +42,44 @@ def build_service(
     public_url: str | None = None,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
-    passwords = passwords or PlainPasswords()
     metrics = PrometheusMetrics()
 
     async def no_keys() -> dict[str, object]:
         async with store.reading():
             return {"keys": []}
 
-    denial_log = DenialLog(store)
-    use_cases = UseCases(
-        mail_servers=ManageMailServers(store),
-        history=MailServerHistory(store),
-        probes=RunConnectionTests(store, prober, limits, denial_log, metrics),
-        log_in=LogIn(store, passwords, NamesAsTokens(), denial_log, 3600, clock, metrics),
-        authentication=Authenticator(store, NamesAsTokens(), GRANTS, denial_log),
-        audit_log=ReadAuditLog(store),
-        metrics=ReadMetrics(metrics),
+    async def no_witness() -> None:
+        return None
+
+    async def ready() -> None:
+        return None
+
+    @asynccontextmanager
+    async def running() -> AsyncIterator[None]:
+        yield
+        await store.close()  # on the thread that opened its connections
+
+    parts = Parts(
+        store=store,
+        prober=prober,
+        passwords=passwords or PlainPasswords(),
+        issuer=NamesAsTokens(),
+        reader=NamesAsTokens(),
+        meter=metrics,
         json_web_keys=no_keys,
-        issuer="mailsettings",
+        witnessed=no_witness,
+        limits=limits,
+        grants=GRANTS,
+        clock=clock,
+    )
+    use_cases = replace(
+        create_use_cases(Settings(), parts),
         public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
         at_once=at_once or ConcurrentRequests(),
     )
-    dialects = [(api, api.build(use_cases)) for api in (*DIALECTS, AUDIT, METRICS)]
-
-    def documents() -> dict[str, Document]:  # most tests never look at them, and they take a tenth of a second
-        return {dialect.name: document(dialect, app, TOKEN, public_url) for dialect, app in dialects}
-
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await store.close()  # on the thread that opened its connections
-
-    site = create_site(documents, _ready, lifespan, allowed_hosts)
-    return create_app(dialects, site, [counting(metrics)])
+    return create_apis(use_cases, metrics, ready, running)
 
 
 @dataclass

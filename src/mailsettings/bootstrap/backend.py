@@ -8,9 +8,9 @@ from mailsettings.auth import signing_keys
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.signing_keys import SigningKeys
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
-from mailsettings.bootstrap.apis import GRANTS
 from mailsettings.bootstrap.identity import ISSUER, create_token_reader
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
+from mailsettings.bootstrap.use_cases import Parts, create_use_cases
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -26,22 +26,16 @@ from mailsettings.store.migrations import SchemaError
 from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.audit_log import ReadAuditLog, write_audit_entry
+from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.connection_tests import RunConnectionTests
-from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
-from mailsettings.use_cases.history import MailServerHistory
-from mailsettings.use_cases.login import Authenticator, LogIn
-from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.metrics import NO_METRICS, ReadMetrics
+from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring_service import MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus
 from mailsettings.use_cases.ports import Meter, Prober
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
-from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
 
 
@@ -156,27 +150,26 @@ def create_backend(
     signing = ManageSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
-    reader = create_token_reader(settings, OwnTokenReader(keys, ISSUER))
-    denial_log, watch_status = DenialLog(store), MonitoringStatus(store)
-    use_cases = UseCases(
-        mail_servers=ManageMailServers(store, settings.history_versions),
-        history=MailServerHistory(store, settings.history_versions),
-        probes=RunConnectionTests(store, prober, _probe_limits(settings), denial_log, metrics),
-        log_in=LogIn(store, passwords, issuer, denial_log, settings.token_lifetime_seconds, meter=metrics),
-        authentication=Authenticator(store, reader, GRANTS, denial_log),
-        audit_log=ReadAuditLog(store, witness.noted),
-        metrics=ReadMetrics(metrics, [MonitoringGauges(watch_status)]),
-        json_web_keys=keys.json_web_keys,
-        issuer=ISSUER,
-        public_url=settings.public_url,
-        client_secret=settings.client_secret.get_secret_value() if settings.client_secret else None,
-        allowed_hosts=settings.allowed_hosts,
-        at_once=ConcurrentRequests(settings.requests_at_once_each),
+    watch_status = MonitoringStatus(store)
+    use_cases = create_use_cases(
+        settings,
+        Parts(
+            store=store,
+            prober=prober,
+            passwords=passwords,
+            issuer=issuer,
+            reader=create_token_reader(settings, OwnTokenReader(keys, ISSUER)),
+            meter=metrics,
+            json_web_keys=keys.json_web_keys,
+            witnessed=witness.noted,
+            limits=_probe_limits(settings),
+            gauges=[MonitoringGauges(watch_status)],
+        ),
     )
     accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.recheck_interval
     on_watch = None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
-    backups: ManageBackups = ManageBackups(store, lambda: Snapshot(settings.database, ring.file), new_backup)
+    backups = ManageBackups(store, lambda: Snapshot(settings.database, ring.file), new_backup)
     return Backend(
         *(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups),
         witness=witness,

@@ -1,11 +1,12 @@
 """Compose the ASGI application from the settings."""
 
 import gc
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import ASGIApp
 
 from mailsettings import logs
@@ -19,7 +20,7 @@ from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
 from mailsettings.telemetry.metrics import PrometheusMetrics, sampling
 from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
-from mailsettings.web.dialect import NO_TELEMETRY
+from mailsettings.web.dialect import NO_TELEMETRY, UseCases
 from mailsettings.web.exchange import Exchange, ExchangeListener
 
 
@@ -43,21 +44,12 @@ def create_service(
 ) -> ASGIApp:
     """Return the APIs and the site over *backend*; their shutdown closes *backend* and *tracing*."""
     counted = metrics or PrometheusMetrics()
-    telemetry = NO_TELEMETRY if tracing is None else tracing.fastapi_config
-    dialects = [(api, api.build(backend.use_cases, telemetry)) for api in APIS]
-    token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
-
-    @cache
-    def documents() -> Mapping[str, Document]:
-        url = backend.use_cases.public_url
-        return {dialect.name: document(dialect, app, token_path, url) for dialect, app in dialects}
 
     @asynccontextmanager
-    async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
+    async def running() -> AsyncIterator[None]:
         await backend.establish()
         await backend.witness.look()
         OWN_NAME.begin()  # on a thread, so that the first connection test does not wait for it
-        documents()  # built now, so that no request waits for them
         try:
             async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield
@@ -66,8 +58,33 @@ def create_service(
             if tracing is not None:
                 await tracing.close()
 
-    site = create_site(documents, backend.store.ping, lifespan, backend.use_cases.allowed_hosts)
-    return create_app(dialects, site, [counting(counted)])
+    telemetry = NO_TELEMETRY if tracing is None else tracing.fastapi_config
+    return create_apis(backend.use_cases, counted, backend.store.ping, running, telemetry)
+
+
+def create_apis(
+    use_cases: UseCases,
+    metrics: PrometheusMetrics,
+    ping: Callable[[], Awaitable[None]],
+    running: Callable[[], AbstractAsyncContextManager[None]],
+    telemetry: TelemetryConfig = NO_TELEMETRY,
+) -> ASGIApp:
+    """Return the APIs and the site over *use_cases*; *running* lasts as long as they are served."""
+    dialects = [(api, api.build(use_cases, telemetry)) for api in APIS]
+    token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
+
+    @cache
+    def documents() -> Mapping[str, Document]:
+        return {api.name: document(api, app, token_path, use_cases.public_url) for api, app in dialects}
+
+    @asynccontextmanager
+    async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
+        async with running():
+            documents()  # built now, so that no request waits for them
+            yield
+
+    site = create_site(documents, ping, lifespan, use_cases.allowed_hosts)
+    return create_app(dialects, site, [counting(metrics)])
 
 
 def counting(metrics: PrometheusMetrics) -> ExchangeListener:
