@@ -102,11 +102,11 @@ async def test_a_refused_address_and_a_refused_port_are_told_with_what_to_do() -
     assert closed_port.explanation == "connection tests may not use port 22."
     assert closed_port.steps == (
         "Use a port for mail.",
-        "Or let whoever runs this service add it to MAILSETTINGS_SMTP_ALLOWED_PORTS.",
+        "Or ask this service's administrator to add it to MAILSETTINGS_SMTP_ALLOWED_PORTS.",
     )
     assert closed_address.steps == (
         "Use another host.",
-        "Or let whoever runs this service add its network to MAILSETTINGS_SMTP_ALLOWED_NETWORKS.",
+        "Or ask this service's administrator to add its network to MAILSETTINGS_SMTP_ALLOWED_NETWORKS.",
     )
 
 

@@ -35,7 +35,7 @@ async def test_a_login_is_not_sent_to_a_port_without_encryption(make_prober: Any
     assert report.failure is not None
     assert report.failure.code is FailureCode.WRONG_CONNECTION_SECURITY
     assert [change.suggested for change in report.failure.changes] == [None]
-    assert "port that encrypts" in report.failure.steps[0]
+    assert "port with encryption" in report.failure.steps[0]
     assert "suggested" not in " ".join(map(str, report.failure.steps))
 
 

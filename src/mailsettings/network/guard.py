@@ -75,7 +75,7 @@ class EgressGuard:
         if not all(self._policy.allows(address) for address in addresses):
             steps = (
                 "Use another host.",
-                f"Or let whoever runs this service add its network to {NETWORKS_SETTING}.",
+                f"Or ask this service's administrator to add its network to {NETWORKS_SETTING}.",
             )
             raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, steps)
         if await self._any_is_ours(addresses, port):
@@ -85,7 +85,7 @@ class EgressGuard:
         """Raises `NotAllowed`."""
         if not self._policy.allows_port(port):
             explanation = f"connection tests may not use port {port}."
-            steps = ("Use a port for mail.", f"Or let whoever runs this service add it to {PORTS_SETTING}.")
+            steps = ("Use a port for mail.", f"Or ask this service's administrator to add it to {PORTS_SETTING}.")
             raise NotAllowed(FailureCode.PORT_NOT_ALLOWED, steps, explanation)
 
     async def allows(self, address: Address, port: int) -> bool:

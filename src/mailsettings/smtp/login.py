@@ -37,14 +37,14 @@ def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
     for mechanism in _MECHANISMS[encrypted]:
         if mechanism in offered:
             return mechanism
-    explanation = "the server offers no login by password (PLAIN, LOGIN or CRAM-MD5)."
+    explanation = "the server offers no password login (PLAIN, LOGIN or CRAM-MD5)."
     raise StageFailed(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
 
 
 def require_xoauth2(offered: Sequence[str]) -> None:
     """Raises `StageFailed`."""
     if XOAUTH2 not in offered:
-        explanation = "the server offers no login by OAuth2 (XOAUTH2)."
+        explanation = "the server offers no OAuth2 login (XOAUTH2)."
         raise StageFailed(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
 
 

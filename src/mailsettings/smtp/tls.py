@@ -79,7 +79,7 @@ def _cannot_be_loaded(trust: Trust, error: Exception) -> StageFailed:
     return StageFailed(
         FailureCode.SETTING_INVALID,
         f"the file of {CA_FILE_SETTING} cannot be loaded.",
-        ("Let whoever runs this service correct the file; the log has the reason.",),
+        ("Ask this service's administrator to correct the file; the log has the reason.",),
         stage=ProbeStage.SECURE,
     )
 

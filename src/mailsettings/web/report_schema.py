@@ -225,7 +225,7 @@ def failed_report(field: str) -> dict[str, Any]:
             "stage": "authenticate",
             "title": "The login was refused",
             "explanation": "the server rejected this user name with this password.",
-            "steps": ["Check the user name; many servers want the whole mail address."],
+            "steps": ["Check the user name; many servers expect the whole mail address."],
             "changes": [{"field": field}],
             "reply": reply,
         },

@@ -166,7 +166,7 @@ _HANDSHAKES = tuple(
             "RFC 8446 6.2",
             _is_broken,
             FailureCode.TLS_SERVER_ERROR,
-            ("error of its own", "internal error"),
+            ("internal error", "internal error"),
         ),
         ("old ciphers", "Mailu#2739, docker-mailserver#1369", _has_old_ciphers, _NOTHING_IN_COMMON, ("cipher",)),
         ("odd curve", "RFC 8446 4.2.7", _has_an_odd_curve, _NOTHING_IN_COMMON, ("group",)),

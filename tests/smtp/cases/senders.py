@@ -266,7 +266,7 @@ _WAITING = (
         },
         RCPT,
         "greylist",
-        "second attempt",
+        "then accepts the mail",
     ),
     for_now("rspamd", "Mailu#1742", {"dot": "451 4.7.1 Try again later"}, CONTENT),
     for_now(
@@ -285,7 +285,12 @@ _WAITING = (
         SENDER,
     ),
     for_now(
-        "no reason given", "RFC 5321 4.2.1", {"RCPT": "450 4.0.0 No"}, RCPT, "try again", "whoever runs the server"
+        "no reason given",
+        "RFC 5321 4.2.1",
+        {"RCPT": "450 4.0.0 No"},
+        RCPT,
+        "try again",
+        "the server's administrator",
     ),
 )
 _CONTENTS = (

@@ -17,7 +17,7 @@ _FAILED, _MECHANISM = FailureCode.AUTHENTICATION_FAILED, FailureCode.MECHANISM_R
 _ACCOUNT, _FAULT = FailureCode.ACCOUNT_DISABLED, FailureCode.SERVER_FAULT
 _SWITCHED_OFF = FailureCode.AUTHENTICATION_DISABLED
 _LOGINS = (
-    login("SMTP switched off", "common", "535 SMTP is disabled", _SWITCHED_OFF, None, "switch on SMTP"),
+    login("SMTP switched off", "common", "535 SMTP is disabled", _SWITCHED_OFF, None, "enable SMTP"),
     login("none that fits", "Cyrus SASL", "535 5.7.0 no mechanism available", _MECHANISM),
     login(
         "Postfix, login",
@@ -62,7 +62,7 @@ _LOGINS = (
         {"AUTH": "454 4.7.0 Temporary authentication failure: Connection lost to authentication server"},
         _FAULT,
         AUTH,
-        told=("whoever runs the server",),
+        told=("the server's administrator",),
         never=("password again", "check the user name"),
     ),
 )

@@ -25,11 +25,11 @@ FAILURES: Mapping[FailureCode, Meaning] = {
     **delivery.FINDINGS,
 }
 WARNINGS: Mapping[WarningCode, str] = {
-    WarningCode.ADDRESS_UNREACHABLE: "an address of the host does not answer; programs that try it have to wait.",
+    WarningCode.ADDRESS_UNREACHABLE: "one of the host's addresses does not answer, which delays clients.",
     WarningCode.CERTIFICATE_EXPIRES_SOON: "a certificate of the server expires within 30 days.",
-    WarningCode.CREDENTIALS_IN_CLEAR: "the login crosses the network in clear text, which others can read.",
-    WarningCode.SENDER_DOMAIN_DIFFERS: "the sender's domain is not that of the login; providers may refuse it.",
-    WarningCode.TLS_BELOW_1_3: "the server does not speak TLS 1.3, the newest version.",
+    WarningCode.CREDENTIALS_IN_CLEAR: "the login crosses the network unencrypted.",
+    WarningCode.SENDER_DOMAIN_DIFFERS: "the sender's domain is not the login's domain; providers may refuse it.",
+    WarningCode.TLS_BELOW_1_3: "the server does not support TLS 1.3, the newest version.",
 }
 
 

@@ -6,13 +6,13 @@ from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings.meaning import AFTER_CONNECT, ANY_STAGE, Meaning
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 
-_ASK = "Ask whoever runs the server"
+_ASK = "Ask the server's administrator"
 _EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.SETTING_INVALID: Meaning(
-        "A setting is not usable",
-        "the value of a setting cannot be used.",
+        "A setting cannot work",
+        "one of the settings has an unusable value.",
         ("Give another value.",),
         (ProbeStage.SECURE, ProbeStage.AUTHENTICATE, ProbeStage.SENDER, ProbeStage.RECIPIENT),
     ),
@@ -25,7 +25,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.CLEARTEXT_CREDENTIALS: Meaning(
         "The login would be sent unencrypted",
-        "the login would cross the network in clear text, which others can read.",
+        "the login would cross the network unencrypted.",
         ("Use STARTTLS or implicit TLS.",),
         (ProbeStage.AUTHENTICATE,),
         Setting.SECURITY,
@@ -39,17 +39,17 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.HOST_NOT_FOUND: Meaning(
         "The host is unknown",
-        "the name server reports that no host has this name.",
+        "the name server does not know this host name.",
         (
             "Check the spelling of the host.",
-            "If the name is internal, let this machine ask the internal name server.",
+            "If the name is internal, configure this machine to use the internal name server.",
         ),
         (ProbeStage.RESOLVE,),
         Setting.HOST,
     ),
     FailureCode.HOST_WITHOUT_ADDRESS: Meaning(
         "The host has no address",
-        "the name exists and has no IPv4 or IPv6 address; a mail domain often has no address of its own.",
+        "the name exists, but has no IPv4 or IPv6 address; a mail domain often has none.",
         ("Use the name of the mail server itself, such as mail. or smtp. before the domain.",),
         (ProbeStage.RESOLVE,),
         Setting.HOST,
@@ -59,7 +59,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "the name server that this machine uses failed, so the host could not be looked up.",
         (
             "Check the name server of this machine (on Linux, /etc/resolv.conf): does it answer for other names?",
-            "If only this name fails, tell whoever runs the name servers of its domain.",
+            "If only this name fails, tell the administrator of its domain's name servers.",
         ),
         (ProbeStage.RESOLVE,),
     ),
@@ -68,7 +68,7 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "the name server that this machine uses did not answer, so the host could not be looked up.",
         (
             "Check the name server of this machine (on Linux, /etc/resolv.conf) and whether it is reachable.",
-            "See whether a firewall blocks DNS (port 53, UDP and TCP) from this machine.",
+            "Check whether a firewall blocks DNS (port 53, UDP and TCP) from this machine.",
         ),
         (ProbeStage.RESOLVE,),
     ),
@@ -81,29 +81,29 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.CONNECTION_REFUSED: Meaning(
         "Nothing listens on this port",
-        "the host answers, and nothing listens on this port.",
-        ("Check the port.", "See whether the mail server is running."),
+        "the host answers, but nothing listens on this port.",
+        ("Check the port.", "Check whether the mail server is running."),
         (ProbeStage.CONNECT,),
         Setting.PORT,
     ),
     FailureCode.CONNECTION_TIMED_OUT: Meaning(
         "The host does not answer on this port",
-        "no connection was established in time.",
-        ("Check host and port.", "See whether a firewall, or the network's provider, blocks this port."),
+        "the host did not accept the connection in time.",
+        ("Check host and port.", "Check whether a firewall, or the network's provider, blocks this port."),
         (ProbeStage.CONNECT,),
         Setting.PORT,
     ),
     FailureCode.HOST_UNREACHABLE: Meaning(
-        "No route to the host",
-        "the network reports that the host cannot be reached.",
-        ("Check the host.", "See whether this machine has a route to that network."),
+        "No route to host",
+        "the network has no route to the host.",
+        ("Check the host.", "Check whether this machine has a route to that network."),
         (ProbeStage.CONNECT,),
         Setting.HOST,
     ),
     FailureCode.DEADLINE_EXCEEDED: Meaning(
         "The server did not answer in time",
         "the server did not answer in time.",
-        ("Allow the test more time, if the server is known to be slow.",),
+        ("If the server is known to be slow, raise the deadline of the test.",),
         ANY_STAGE,
         Setting.DEADLINE,
     ),
@@ -111,21 +111,21 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "The server closed the connection",
         "the server closed the connection without a reply.",
         (
-            "Check port and connection security; TLS 1.2 is the oldest version that this service speaks.",
-            f"{_ASK} whether it takes mail from this machine.",
+            "Check port and connection security; this service supports TLS 1.2 and newer.",
+            f"{_ASK} whether it accepts mail from this machine.",
         ),
         AFTER_CONNECT,
     ),
     FailureCode.INTERNAL: Meaning(
         "The test failed unexpectedly",
-        "this service failed while it handled a reply of the server; its log has the cause.",
-        ("Show the log's traceback to whoever maintains this service; the settings may be right.",),
+        "this service could not process something that the server sent; the service's log has the cause.",
+        ("Send the traceback from the log to the maintainers of this service; the settings may be right.",),
         ANY_STAGE,
     ),
     FailureCode.UNEXPECTED_REPLY: Meaning(
-        "The server broke the protocol",
-        "the server's reply does not fit the command before it.",
-        ("Check host and port, and show the reply to whoever runs the server.",),
+        "The server violated the protocol",
+        "the server's reply does not fit the command that it answers.",
+        ("Check host and port, and show the reply to the server's administrator.",),
         AFTER_CONNECT,
         Setting.PORT,
     ),
@@ -136,31 +136,31 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         AFTER_CONNECT,
     ),
     FailureCode.SERVER_FAULT: Meaning(
-        "The server reports an internal error",
-        "the server reports an error of its own; the settings are not the cause.",
-        ("Show the reply to whoever runs the server: its log says what is broken.",),
+        "The server has an internal fault",
+        "the server reports an internal error; the settings are not the cause.",
+        ("Show the reply to the server's administrator: the server's log says what is broken.",),
         AFTER_CONNECT,
     ),
     FailureCode.TEMPORARY_REFUSAL: Meaning(
-        "The server refuses for now",
-        "the server refuses for now and may accept the same later.",
+        "The server refused temporarily",
+        "the server refuses for now, and may accept the same mail later.",
         (
             "Try again in some minutes.",
-            "If the same reply comes again, show it to whoever runs the server: a rule may be behind it.",
+            "If the reply stays the same, show it to the server's administrator: a rule may be the cause.",
         ),
         AFTER_CONNECT,
     ),
     FailureCode.NOT_SMTP: Meaning(
         "This is not a mail server",
-        "what answers on this port does not speak SMTP.",
+        "the server on this port does not speak SMTP.",
         ("Check host and port.",),
         (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.PORT,
     ),
     FailureCode.SERVER_REFUSED: Meaning(
         "The server refused the session",
-        "the server refused a session with this machine.",
-        (f"{_ASK} whether it takes mail from this machine; the reply says why it does not.",),
+        "the server refuses sessions from this machine.",
+        (f"{_ASK} whether it accepts mail from this machine; the reply says why it refuses.",),
         (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.HOST,
     ),
@@ -169,24 +169,24 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "the server does not accept mail from this machine's network address.",
         (
             f"{_ASK} to accept mail from this machine's address.",
-            "Or send through another mail server, one that this machine's network is meant to use.",
+            "Or send through the mail server that is meant for this machine's network.",
         ),
         AFTER_CONNECT,
     ),
     FailureCode.EHLO_NAME_REFUSED: Meaning(
         "The server does not accept the EHLO name",
-        "the server does not accept the name that this service gives in EHLO.",
+        "the server does not accept the name that this service sends in EHLO.",
         (
-            f"Let whoever runs this service set {_EHLO} to this machine's full DNS name, as in app.example.org.",
-            "See whether that name leads to this machine's address: some servers look it up.",
+            f"Ask this service's administrator to set {_EHLO} to this machine's full DNS name (app.example.org).",
+            "Check that the name resolves to this machine's address: some servers look it up.",
         ),
         AFTER_CONNECT,
         Setting.EHLO_NAME,
     ),
     FailureCode.POLICY_REFUSED: Meaning(
         "A rule of the server forbids this",
-        "a rule of the server forbids this, and its reply does not say which.",
-        ("Show the reply to whoever runs the server, and ask which rule it is.",),
+        "a rule of the server forbids this, and the reply does not say which rule.",
+        ("Show the reply to the server's administrator, and ask which rule it is.",),
         AFTER_CONNECT,
     ),
 }

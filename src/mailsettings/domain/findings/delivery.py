@@ -6,11 +6,11 @@ from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings.meaning import AFTER_CONNECT, ENVELOPE, Meaning
 from mailsettings.domain.setting import Setting
 
-_ASK = "Ask whoever runs the server"
+_ASK = "Ask the server's administrator"
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.SENDER_NOT_ALLOWED: Meaning(
-        "This sender may not be used",
+        "The server refused the sender",
         "the server does not accept this sender address.",
         ("Use a sender address that this login may send as.",),
         AFTER_CONNECT,
@@ -18,20 +18,20 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.SENDER_NOT_VERIFIED: Meaning(
         "The sender is not verified with the provider",
-        "the provider sends only for addresses and domains that were verified with it.",
-        ("Verify the sender's address or domain with the provider.", "Or use a sender that is verified."),
+        "the provider sends only for verified addresses and domains.",
+        ("Verify the sender's address or domain with the provider.", "Or use a verified sender."),
         ENVELOPE,
         Setting.SENDER_ADDRESS,
     ),
     FailureCode.SENDING_LIMIT_REACHED: Meaning(
         "The account's sending limit is reached",
         "the provider accepts no more mail from this account for now.",
-        ("Wait until the limit is lifted, or raise it with the provider.",),
+        ("Wait until the limit resets, or ask the provider to raise it.",),
         AFTER_CONNECT,
     ),
     FailureCode.SENDING_NOT_PERMITTED: Meaning(
         "The login may not send mail",
-        "the server knows the login, and a rule of its own does not let it send.",
+        "the server knows this login, and does not permit it to send mail.",
         (f"{_ASK} to let this login send mail; the reply says which permission is missing.",),
         (ProbeStage.AUTHENTICATE, *ENVELOPE),
         Setting.USERNAME,
@@ -45,10 +45,10 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.RELAY_REFUSED: Meaning(
         "The server does not relay for this machine",
-        "the server relays mail to other domains only for those who log in or whose network it knows.",
+        "the server relays mail to other domains only for logged-in clients and known networks.",
         (
             "Log in: give a user name and a password.",
-            "Or ask whoever runs the server to let this machine relay, by adding its address to its networks.",
+            "Or ask the server's administrator to let this machine's network address relay.",
         ),
         ENVELOPE,
         Setting.AUTHENTICATION,
@@ -64,14 +64,14 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
         "the server accepted the addresses and refused the message itself.",
         (
             "Read the reply: it says what the server objects to.",
-            "If it says nothing useful, ask whoever runs the server; its filters and its log know more.",
+            "If the reply gives no reason, ask the server's administrator to look into its filters and its log.",
         ),
         (ProbeStage.CONTENT,),
     ),
     FailureCode.DELIVERY_UNKNOWN: Meaning(
-        "It is unknown whether the mail was accepted",
-        "the whole message was sent, and the server did not confirm it.",
-        ("See whether the mail arrives before trying again.",),
+        "The server did not confirm the mail",
+        "the whole message was sent, and the server did not reply; it may have accepted the mail or not.",
+        ("Check whether the mail arrives before you try again.",),
         (ProbeStage.CONTENT,),
     ),
 }

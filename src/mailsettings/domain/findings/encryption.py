@@ -6,13 +6,13 @@ from mailsettings.domain.connection_test import FailureCode, ProbeStage, Setting
 from mailsettings.domain.findings.meaning import AFTER_CONNECT, Meaning
 from mailsettings.domain.setting import Setting
 
-_ASK = "Ask whoever runs the server"
+_ASK = "Ask the server's administrator"
 
 FINDINGS: Mapping[FailureCode, Meaning] = {
     FailureCode.WRONG_CONNECTION_SECURITY: Meaning(
         "Wrong connection security for this port",
-        "this port expects another connection security.",
-        ("Set the connection security that this port speaks.",),
+        "this port expects a different connection security.",
+        ("Set the connection security that this port uses.",),
         (ProbeStage.GREET, ProbeStage.SECURE),
         Setting.SECURITY,
     ),
@@ -25,21 +25,21 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.STARTTLS_REFUSED: Meaning(
         "The server refuses STARTTLS",
-        "the server offers STARTTLS and refuses it.",
-        ("Try again later.", "Use implicit TLS, commonly on port 465, or ask whoever runs the server."),
+        "the server offers STARTTLS, then refuses the command.",
+        ("Try again later.", "Use implicit TLS, commonly on port 465, or ask the server's administrator."),
         (ProbeStage.SECURE,),
         Setting.SECURITY,
     ),
     FailureCode.TLS_HANDSHAKE_FAILED: Meaning(
         "The TLS handshake failed",
         "the server ended the TLS handshake.",
-        ("Show OpenSSL's words to whoever runs the server; its log says more.",),
+        ("Show OpenSSL's message to the server's administrator; the server's log says more.",),
         (ProbeStage.SECURE,),
         Setting.SECURITY,
     ),
     FailureCode.TLS_CLIENT_CERTIFICATE_REQUIRED: Meaning(
-        "The server demands a client certificate",
-        "the server demands a certificate from this machine, and this service has none to show.",
+        "The server requires a client certificate",
+        "the server requires a client certificate, and this service does not have one.",
         (
             f"{_ASK} for a port or a rule that needs no client certificate.",
             "Or send through a mail server of your own that has the certificate.",
@@ -48,8 +48,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.TLS_NAME_UNRECOGNIZED: Meaning(
         "The server does not know this host name",
-        "the server has no certificate for the host name that was asked for (TLS server name indication).",
-        ("Use the host name that the server's certificate is made for.", f"Or {_ASK.lower()} to serve this name."),
+        "the server has no certificate for the host name in the settings (TLS server name indication).",
+        ("Use the host name in the server's certificate.", f"Or {_ASK.lower()} to serve this name."),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),
@@ -67,53 +67,53 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.TLS_SERVER_ERROR: Meaning(
         "The server's TLS is broken",
-        "the server reports an error of its own in the TLS handshake; often its certificate or key is missing.",
+        "the server reports an internal error in the TLS handshake; often its certificate or key is missing.",
         (f"{_ASK} to look into its log at the time of this test.",),
         (ProbeStage.SECURE,),
     ),
     FailureCode.TLS_VERSION_TOO_OLD: Meaning(
         "The server's TLS is too old",
-        "the server speaks no TLS newer than 1.1, which is not safe any more (RFC 8996).",
-        (f"{_ASK} to switch TLS 1.2 or 1.3 on.",),
+        "the server supports TLS 1.1 at most, which is no longer safe (RFC 8996).",
+        (f"{_ASK} to enable TLS 1.2 or 1.3.",),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),
     FailureCode.TLS_CERTIFICATE_EXPIRED: Meaning(
         "The certificate has expired",
         "a certificate of the server has expired.",
-        (f"{_ASK} to renew it.", "If it is new, see whether this machine's clock is right."),
+        (f"{_ASK} to renew it.", "If it is new, check this machine's clock."),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),
     FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: Meaning(
         "The certificate is not valid yet",
-        "a certificate of the server begins in the future.",
-        ("See whether this machine's clock is right.", f"{_ASK} for the right certificate."),
+        "the validity of one of the server's certificates begins in the future.",
+        ("Check this machine's clock.", f"{_ASK} for the right certificate."),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),
     FailureCode.TLS_CERTIFICATE_SELF_SIGNED: Meaning(
         "The certificate is self-signed",
-        "the certificate, or its authority, is the server's own and not trusted here.",
+        "the certificate is self-signed, or its root is, and this service does not trust it.",
         (
-            "Compare the certificate's SHA-256 fingerprint with what whoever runs the server says it is.",
-            SettingStep(Setting.CERTIFICATE, "If it is the same, give the certificate as the one to trust."),
+            "Ask the server's administrator for the certificate's SHA-256 fingerprint, and compare it.",
+            SettingStep(Setting.CERTIFICATE, "If it is the same, set the certificate as the one to trust."),
         ),
         (ProbeStage.SECURE,),
         Setting.CERTIFICATE,
     ),
     FailureCode.TLS_ISSUER_UNKNOWN: Meaning(
-        "The certificate's issuer is not known",
-        "the certificate was issued by an authority that is neither presented nor trusted here.",
+        "The certificate's issuer is unknown",
+        "an authority issued the certificate that the server does not present and this service does not trust.",
         (
             SettingStep(
                 Setting.CERTIFICATE,
-                "If the authority is your organisation's own, give its certificate as the one to trust.",
+                "If it is your organisation's own authority, set its certificate as the one to trust.",
             ),
-            "Else the server leaves out the certificates in between: ask whoever runs it to send the chain.",
+            "Otherwise the server omits intermediate certificates: ask its administrator to send the whole chain.",
             SettingStep(
                 Setting.CERTIFICATE,
-                "Or compare the SHA-256 fingerprint of the presented certificate with them, and trust only it.",
+                "Or check the certificate's SHA-256 fingerprint with the administrator, and trust it alone.",
             ),
         ),
         (ProbeStage.SECURE,),
@@ -121,8 +121,8 @@ FINDINGS: Mapping[FailureCode, Meaning] = {
     ),
     FailureCode.TLS_NAME_MISMATCH: Meaning(
         "The certificate is for another name",
-        "the certificate is not for the host as it is written in the settings.",
-        ("Ask whoever runs the server which of the names is right, and use it as the host.",),
+        "the certificate is not valid for the host in the settings.",
+        ("Ask the server's administrator which of these names is right, and use it as the host.",),
         (ProbeStage.SECURE,),
         Setting.HOST,
     ),

@@ -39,17 +39,17 @@ class Advice:
 _EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
 _TEMPORARY_CODES = {FailureCode.SERVER_UNAVAILABLE, FailureCode.TEMPORARY_REFUSAL}
 _POLICY_EXPLANATION = (
-    "a rule of the server forbids this, and the reply does not say which; "
-    "so far it knows the sender, the login and this machine."
+    "a rule of the server forbids this, and the reply does not say which rule; "
+    "at this stage it knows the sender, the login and this machine."
 )
 _LOGIN_STILL_REQUIRED = (
-    "the server asks for a login, although it accepted this one; the account may not be one that sends.",
-    ("Ask whoever runs the server whether this account may send mail.",),
+    "the server asks for a login although it accepted this one; the account may lack the right to send.",
+    ("Ask the server's administrator whether this account may send mail.",),
 )
 _RELAY_STILL_REFUSED = (
-    "the server does not relay to other domains here, although it accepted the login.",
+    "the server does not relay to other domains on this port although it accepted the login.",
     (
-        "Ask whoever runs the server whether this login may send to other domains.",
+        "Ask the server's administrator whether this login may send to other domains.",
         "Use the port for message submission: 587 with STARTTLS, or 465 with implicit TLS.",
     ),
 )
@@ -84,7 +84,7 @@ def _adjust_to_test(advice: Advice, journal: Journal) -> tuple[str, Steps]:  # n
         case FailureCode.POLICY_REFUSED if journal.stage is ProbeStage.SENDER:
             return _POLICY_EXPLANATION, steps
         case code if code in _TEMPORARY_CODES and journal.stage is ProbeStage.GREET and journal.greeted:
-            hint = f"If it stays so, set {_EHLO}: some servers close the connection at a name they do not accept."
+            hint = f"If this persists, set {_EHLO}: some servers close the connection to refuse it."
             return explanation, (*steps, hint)
         case _:
             return explanation, steps

@@ -11,7 +11,7 @@ from mailsettings.smtp.journal import Journal
 AWAITED_HANDSHAKE = "the TLS handshake"
 AWAITED_GREETING = "the server's greeting"
 _DEADLINE_SETTING = SERVICE_SETTINGS[Setting.DEADLINE]
-_MORE_TIME = f"Let whoever runs this service allow more time with {_DEADLINE_SETTING}"
+_MORE_TIME = f"Ask this service's administrator to allow more time with {_DEADLINE_SETTING}"
 _STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.CONNECT: "connecting",
     ProbeStage.SECURE: "TLS",
@@ -21,21 +21,21 @@ _STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.RECIPIENT: "the recipient",
 }
 _SLOW_GREETING: Steps = (
-    f"{_MORE_TIME}: some servers wait on purpose before they greet, or look this machine's address up first.",
-    "If the server stays silent, ask whoever runs it, or see whether a firewall on the way holds the connection.",
+    f"{_MORE_TIME}: some servers delay their greeting on purpose, or look up this machine's address first.",
+    "If the server stays silent, ask its administrator, or check whether a firewall holds the connection.",
 )
 _STALLED_HANDSHAKE: Steps = (
-    "Let whoever runs the network check the packet size (MTU) on the way: a handshake needs large packets.",
-    "See whether a firewall or virus scanner on the way inspects encrypted mail.",
+    "Ask the network's administrator to check the packet size (MTU) on the way: a handshake needs large packets.",
+    "Check whether a firewall or virus scanner on the way inspects encrypted mail.",
     f"{_MORE_TIME}, if the server is only slow.",
 )
 _NO_HANDSHAKE: Steps = (
-    "See whether the server begins with TLS on this port, or a firewall on the way holds the connection.",
+    "Check whether the server uses implicit TLS on this port, and whether a firewall holds the connection.",
     f"{_MORE_TIME}, if the server is only slow.",
 )
 _SLOW_REPLY: Steps = (
     f"{_MORE_TIME}, if the server is known to be slow.",
-    "Ask whoever runs the server what it waits for: its log shows this test.",
+    "Ask the server's administrator what it waits for: the server's log shows this test.",
 )
 
 
@@ -48,7 +48,7 @@ def explain_deadline(journal: Journal) -> ProbeFailure:
     return failure(
         FailureCode.DEADLINE_EXCEEDED,
         journal.stage,
-        explanation=f"{explanation}; this had worked until then: {worked}." if worked else f"{explanation}.",
+        explanation=f"{explanation}; before that, these steps worked: {worked}." if worked else f"{explanation}.",
         steps=_steps(journal),
         changes=(SuggestedChange(Setting.DEADLINE, current=f"{journal.deadline_seconds:g}"),),
     )

@@ -57,13 +57,15 @@ def _lookup_code(error: Exception, seconds: float) -> FailureCode:
 
 
 _TOKEN_MECHANISMS = {"XOAUTH2", "OAUTHBEARER"}
-_LOGIN_AFTER_STARTTLS = "the server lets clients log in only after STARTTLS."
+_LOGIN_AFTER_STARTTLS = "the server offers a login only after STARTTLS."
 _USE_OAUTH2 = SettingStep(Setting.CLIENT_ID, "Log in by OAuth2, which the server offers.")
 _USE_PASSWORD = "Log in by user name and password, which the server offers."  # noqa: S105  # advice
 _OVERWRITTEN_KEYWORD = re.compile(r"X{4,}[A-Z]?")
-_STARTTLS_REMOVED = "the word {} was put in its place: a firewall or mail scanner on the way takes STARTTLS away."
+_STARTTLS_REMOVED = (
+    "the reply has the word {} in its place: a firewall or mail scanner on the way removes STARTTLS."
+)
 _STOP_INSPECTION = (
-    "Let whoever runs the network switch off the inspection of SMTP for this server, or let it pass STARTTLS.",
+    "Ask the network's administrator to switch off SMTP inspection for this server, or to let STARTTLS pass.",
     "Or use implicit TLS, commonly on port 465, which an inspection cannot rewrite.",
 )
 _OTHER_PORT_STEPS = {
@@ -71,7 +73,7 @@ _OTHER_PORT_STEPS = {
     587: "Use port 587 with STARTTLS, or 465 with implicit TLS, if the server has them.",
 }
 _ENABLE_PLAIN_LOGIN = (
-    "Ask whoever runs the server to offer PLAIN or LOGIN; this service speaks PLAIN, LOGIN and CRAM-MD5."
+    "Ask the server's administrator to offer PLAIN or LOGIN; this service supports these and CRAM-MD5."
 )
 
 
@@ -91,7 +93,7 @@ def _explain_missing_starttls(found: ProbeFailure, journal: Journal) -> ProbeFai
             found, explanation=f"{begin}; {_STARTTLS_REMOVED.format(overwritten)}", steps=_STOP_INSPECTION
         )
     other = 465 if journal.server.port in {587, 465} else 587
-    steps = (_OTHER_PORT_STEPS[other], *found.steps[1:], "Or ask whoever runs the server to offer STARTTLS.")
+    steps = (_OTHER_PORT_STEPS[other], *found.steps[1:], "Or ask the server's administrator to offer STARTTLS.")
     return replace(found, explanation=f"{begin}{_offer_list(extensions)}.", steps=steps)
 
 
@@ -187,7 +189,7 @@ def outcome_of(found: ProbeFailure) -> Outcome:
 
 def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
     """What answers is something else, known by name or not."""
-    explanation = f"what answers on this port speaks {protocol}, not SMTP." if protocol else ""
+    explanation = f"the server on this port speaks {protocol}, not SMTP." if protocol else ""
     return failure(FailureCode.NOT_SMTP, stage, explanation=explanation)
 
 
@@ -234,7 +236,7 @@ def _route_explanation(error: NotConnected) -> str:
     if error.code is not FailureCode.HOST_UNREACHABLE or len(versions) != 1:
         return ""
     version = versions.pop()
-    return f"the host has IPv{version} addresses only, and this machine has no way to them."
+    return f"the host has IPv{version} addresses only, and this machine has no route to them."
 
 
 def _suspect_changes(journal: Journal) -> tuple[SuggestedChange, ...]:

@@ -25,12 +25,12 @@ from mailsettings.smtp.journal import Journal
 
 _NO_CONNECTION_CODES = {FailureCode.CONNECTION_REFUSED, FailureCode.CONNECTION_TIMED_OUT}
 _USE_ENCRYPTION_STEPS = (
-    "Use a port that encrypts, as 587 with STARTTLS or 465 with implicit TLS: else others can read the login.",
-    "Or ask whoever runs the server to offer encryption.",
+    "Use a port with encryption, 587 with STARTTLS or 465 with implicit TLS: otherwise others can read the login.",
+    "Or ask the server's administrator to offer encryption.",
 )
 _NOTHING_FOUND_STEPS = (
     "Check the port: 587 with STARTTLS and 465 with implicit TLS are common.",
-    "Ask whoever runs the server which port and connection security it speaks.",
+    "Ask the server's administrator for the right port and connection security.",
 )
 _HANDSHAKE_CODES = {
     FailureCode.CONNECTION_LOST,
@@ -38,9 +38,9 @@ _HANDSHAKE_CODES = {
     FailureCode.TLS_NO_COMMON_ALGORITHM,
 }
 _SECURITY_IN_WORDS = {
-    ConnectionSecurity.NONE: "speaks without encryption",
-    ConnectionSecurity.STARTTLS: "begins in clear and offers STARTTLS",
-    ConnectionSecurity.IMPLICIT_TLS: "speaks implicit TLS, from the first byte",
+    ConnectionSecurity.NONE: "uses no encryption",
+    ConnectionSecurity.STARTTLS: "offers STARTTLS",
+    ConnectionSecurity.IMPLICIT_TLS: "uses implicit TLS",
 }
 
 T = TypeVar("T")
@@ -275,7 +275,7 @@ class FallbackScan:
             return client_certificate_failure(found) if demanded else found
         said = "" if trouble == DHE_ONLY else f", and OpenSSL says of it: {trouble}"
         explanation = f"the server offers {DHE_ONLY} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
-        steps = ("Ask whoever runs the server to offer ECDHE key exchange, or TLS 1.3.",)
+        steps = ("Ask the server's administrator to offer ECDHE key exchange, or TLS 1.3.",)
         code = FailureCode.TLS_KEY_EXCHANGE_WEAK if said else FailureCode.TLS_NO_COMMON_ALGORITHM
         return failure(code, found.stage, explanation=explanation, steps=steps)
 

@@ -74,7 +74,7 @@ def unverified_tls12_context(ciphers: str) -> ssl.SSLContext:
     return context
 
 
-DHE_ONLY = "no key exchange but finite-field Diffie-Hellman"
+DHE_ONLY = "only finite-field Diffie-Hellman key exchange"
 
 
 def diagnose_dhe(handshake: Handshake) -> str | None:

@@ -126,7 +126,7 @@ _DENIED = re.compile(r"(?<!relay )access denied\W*$|permissions? to (submit|send
 _NOT_LOGGED_IN = Advice(
     FailureCode.AUTHENTICATION_REQUIRED,
     "",
-    "the server denies access to clients that have not logged in, and it offers a login.",
+    "the server denies access to clients that have not logged in.",
 )
 
 
@@ -183,6 +183,6 @@ def _explain_token_rejection(answer: ReplyError, refusal: SMTPReply, journal: Jo
     if journal.permissions is not None and SEND_PERMISSION not in journal.permissions:
         return failure(FailureCode.OAUTH2_CONSENT_MISSING, journal.stage, reply=refusal)
     challenge = displayable_text(answer.challenge, journal.hidden) if isinstance(answer, TokenRejected) else ""
-    explanation = "the authority gave an access token, and the mail server rejected it"
+    explanation = "the mail server rejected the access token that the authority issued"
     said = f"{explanation} ({challenge})." if challenge else ""
     return failure(FailureCode.OAUTH2_LOGIN_REFUSED, journal.stage, explanation=said, reply=refusal)

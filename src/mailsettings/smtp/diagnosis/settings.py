@@ -55,7 +55,7 @@ def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None
         return
     setting = login.secret_setting
     if server.secret is None:
-        explanation = f"there is a user name and no {setting}."
+        explanation = f"there is a user name but no {setting}."
         raise _login_unusable(
             FailureCode.SETTING_INVALID, explanation, (f"Give a {setting}.",), SuggestedChange(setting)
         )
@@ -65,8 +65,11 @@ def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None
         explanation = f"the stored {setting} cannot be read with this service's key."
         raise _login_unusable(FailureCode.SECRET_UNREADABLE, explanation, (), SuggestedChange(setting)) from None
     if server.security is ConnectionSecurity.NONE and not cleartext_allowed:
-        explanation = f"the {setting} would go over the network for everybody to read."
-        steps = ("Use STARTTLS or implicit TLS.", f"Or let whoever runs this service set {CLEARTEXT_SETTING}.")
+        explanation = f"the {setting} would cross the network unencrypted."
+        steps = (
+            "Use STARTTLS or implicit TLS.",
+            f"Or ask this service's administrator to set {CLEARTEXT_SETTING}.",
+        )
         change = SuggestedChange(Setting.SECURITY, suggested=ConnectionSecurity.STARTTLS)
         raise _login_unusable(FailureCode.CLEARTEXT_CREDENTIALS, explanation, steps, change)
 
@@ -128,7 +131,7 @@ def _tls_warnings(tls: TLSSession, now: datetime) -> Iterator[ProbeWarning]:
     soon = [certificate for certificate in tls.path if certificate.days_left(now) < EXPIRES_SOON_DAYS]
     for certificate in soon[:1]:
         code = WarningCode.CERTIFICATE_EXPIRES_SOON
-        explanation = f"{certificate.subject} is good until {certificate.not_after:%Y-%m-%d}: {WARNINGS[code]}"
+        explanation = f"{certificate.subject} is valid until {certificate.not_after:%Y-%m-%d}: {WARNINGS[code]}"
         yield ProbeWarning(code, explanation)
 
 

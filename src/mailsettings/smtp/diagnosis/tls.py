@@ -14,8 +14,8 @@ from mailsettings.domain.syntax import require_host
 NOT_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """Reasons for a first answer that is no TLS at all."""
 _OR_CLIENT_CERTIFICATE = (
-    "the server and this service have no TLS cipher or key exchange group in common, or the server demands a "
-    "certificate from this machine: with TLS 1.2 both end in the same alert"
+    "the server and this service have no TLS cipher or key exchange group in common, or the server requires a "
+    "client certificate: with TLS 1.2 both cause the same alert"
 )
 _OPENSSL_TEXT = re.compile(r"\] (.*?)(?: \(_ssl\.c:\d+\))?$")
 # This service shows no certificate, so a server's complaint about one is that it is missing.
@@ -123,8 +123,8 @@ def _explanation(session: TLSSession, found: ProbeFailure) -> str:
     begins = max(session.chain, key=lambda certificate: certificate.not_before)
     details = {
         FailureCode.TLS_NAME_MISMATCH: _names_explanation(leaf),
-        FailureCode.TLS_CERTIFICATE_EXPIRED: f"{expired.subject} was good until {expired.not_after:%Y-%m-%d}",
-        FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: f"{begins.subject} begins on {begins.not_before:%Y-%m-%d}",
+        FailureCode.TLS_CERTIFICATE_EXPIRED: f"{expired.subject} expired on {expired.not_after:%Y-%m-%d}",
+        FailureCode.TLS_CERTIFICATE_NOT_YET_VALID: f"{begins.subject} is valid from {begins.not_before:%Y-%m-%d}",
         FailureCode.TLS_ISSUER_UNKNOWN: f"it was issued by {last.issuer}",
         FailureCode.TLS_CERTIFICATE_SELF_SIGNED: f"it is {last.subject}, SHA-256 {last.sha256}",
     }
@@ -138,8 +138,8 @@ def _names_explanation(leaf: Certificate) -> str:
         return f"it is for {', '.join(leaf.names[:MAX_NAMES_SHOWN])}"
     common = _COMMON_NAME.search(leaf.subject)
     if common is None:
-        return "it has no name at all"
-    return f"it has a name in its subject only (CN={common[1]}), which does not count: a subjectAltName is missing"
+        return "it contains no name"
+    return f"its name is only in the subject (CN={common[1]}), which is ignored: subjectAltName is missing"
 
 
 def _suggested_value(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> SettingValue | None:

@@ -51,8 +51,8 @@ CLIENT = (
         r"|X?\.7\.25 |(host|IP|client)( name)? lookup failed|your hostname",
         "the server does not accept this machine: its network address has no matching reverse DNS name.",
         (
-            "Let whoever runs this machine's network give its address a reverse name (PTR) that leads back to it.",
-            "Or send through a mail server that knows this machine, and log in there.",
+            "Ask the network's administrator for a reverse name (PTR) that resolves back to this address.",
+            "Or send through a mail server where this machine can log in.",
         ),
     ),
     Advice(
@@ -60,11 +60,11 @@ CLIENT = (
         r"black ?list|block ?list|\b(DNS|R|RH|dns_r)BLS?\b|spamhaus|spamcop|barracuda|sorbs|uceprotect"
         r"|blocked using|(poor|bad|low) reputation|reputation (is )?(poor|bad|low)"
         r"|listed (in|on|at|by)|dynamic (IP|address|range)",
-        "the server does not accept this machine: its network address is on a blocklist, as home and cloud ones "
-        "often are.",
+        "the server does not accept this machine: its network address is on a blocklist, as addresses of "
+        "homes and clouds often are.",
         (
             "Use the port for message submission, 587 or 465, and log in: blocklists are for port 25.",
-            "Or have the address taken off the list that the reply names.",
+            "Or ask the blocklist that the reply names to remove the address.",
         ),
         (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_STAGE, *ENVELOPE),
     ),
@@ -100,8 +100,8 @@ ACCOUNT = (
         FailureCode.AUTHENTICATION_DISABLED,
         r"\bSMTP\b[^.;]{0,25}(disabled|(not|n't) (enabled|activated|active)|(switched|turned) off)"
         r"|(enable|activate|(switch|turn) on) (the )?(SMTP|IMAP|POP)",
-        "the account exists, and its access for mail programs is switched off.",
-        ("Log in to the account by browser, and switch on SMTP in its settings.",),
+        "the account's access for mail programs is switched off.",
+        ("Log in to the account with a browser, and enable SMTP in its settings.",),
         LOGIN_STAGE,
     ),
     Advice(
@@ -128,7 +128,7 @@ LOGIN_WORDS = (
     Advice(
         FailureCode.TEMPORARY_REFUSAL,
         r"too (many|much) ([a-z]+ )*(login|log in|auth\w*|attempt|failure|error|fail)",
-        "after too many failed logins the server refuses logins from this machine or account for a while.",
+        "after too many failed logins the server refuses this machine or account for a while.",
         ("Wait half an hour without trying.", "Then check user name and password before the next test."),
         LOGIN_STAGE,
     ),
@@ -144,7 +144,7 @@ LOGIN_WORDS = (
     Advice(
         FailureCode.AUTHENTICATION_FAILED,
         r"password[^.;]{0,30}(expired|transition|change)|(expired|change)[^.;]{0,15}password",
-        "the password has expired, or the server wants a new one.",
+        "the password has expired, or must be changed.",
         ("Set a new password for the account, and enter it here.",),
         LOGIN_STAGE,
     ),
@@ -153,7 +153,7 @@ LOGIN_WORDS = (
         r"authentication server|temporary authentication failure|generic failure|auth\w* (backend|service|daemon)"
         r"|(internal|temporary|local)[^.;]{0,20}(error|failure|problem)|(LDAP|SQL|database|backend|saslauthd"
         r"|dovecot)",
-        "the server could not check the login, because a part of it is broken or out of reach.",
+        "the server could not check the login, because one of its components failed.",
         stages=LOGIN_STAGE,
     ),
 )
@@ -182,8 +182,8 @@ GREYLISTING = (
     Advice(
         FailureCode.TEMPORARY_REFUSAL,
         r"gr[ae]y-?\s?list|verification in progress",
-        "the server makes senders that it does not know wait (greylisting).",
-        ("Try again in five to fifteen minutes: the second attempt is accepted.",),
+        "the server delays mail from unknown senders (greylisting).",
+        ("Try again in five to fifteen minutes: the server then accepts the mail.",),
     ),
 )
 BUSY = (
@@ -192,8 +192,8 @@ BUSY = (
         r"too (many|much)|\brate\b|throttl|overload|too busy|\bbusy\b|\bload\b|resources|concurren"
         r"|connection limit|try again"
         r"|try later|retry|later\b|come back|temporar|deferred|in \d+ (seconds|minutes)|wait",
-        "the server is busy, or wants less mail at a time.",
-        ("Try again in some minutes.", "If the same reply comes again, show it to whoever runs the server."),
+        "the server is busy, or limits the rate of mail.",
+        ("Try again in some minutes.", "If the reply stays the same, show it to the server's administrator."),
     ),
 )
 """Both are what waiting mends, for replies of the class 4 only: a 5 is meant for ever (RFC 5321 4.2.1)."""

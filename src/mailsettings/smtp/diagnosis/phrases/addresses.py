@@ -5,7 +5,7 @@ from mailsettings.domain.findings.meaning import ENVELOPE
 from mailsettings.smtp.diagnosis.advice import Advice
 
 _RECIPIENT_OR_CONTENT = (ProbeStage.RECIPIENT, ProbeStage.CONTENT)
-_ASK = "Ask whoever runs the server"
+_ASK = "Ask the server's administrator"
 _SENDER = (
     r"(sender|mail ?from|from[- ](address|domain|header)|from: ?(address|header)?|return[- ]path"
     r"|envelope[- ]?from)"
@@ -20,17 +20,17 @@ SENDER_DOMAIN = (
         FailureCode.SENDER_NOT_ALLOWED,
         r"sender (address|domain)[^.;]{0,40}blocked using",
         "the sender's domain is on a blocklist.",
-        ("Use a sender of another domain.", "Or have the domain taken off the list that the reply names."),
+        ("Use a sender of another domain.", "Or ask the blocklist that the reply names to remove the domain."),
         ENVELOPE,
     ),
     Advice(
         FailureCode.SENDER_NOT_ALLOWED,
         r"\b(SPF|DKIM|DMARC)\b|sender policy framework|sender is unauthenticated|required authentication level",
-        "the sender's domain does not vouch for this server: its SPF, DKIM or DMARC records do not allow this "
+        "the sender's domain does not authorise this server: its SPF, DKIM or DMARC records do not allow this "
         "mail.",
         (
             "Send through a server that the domain's SPF record lists, or whose mail the domain signs (DKIM).",
-            "Or let whoever keeps the domain's DNS add this server.",
+            "Or ask the domain's DNS administrator to add this server.",
         ),
         ENVELOPE,
     ),
@@ -54,7 +54,7 @@ SENDER_WORDS = (
         r"(sender|mailfrom|envelope)[^;]{0,60}(domain|MX|A record)[^;]{0,40}(not|n't|must|no )"
         r"|domain (of|for|name required for) sender|sender[^.;]{0,30}domain not found|sender verif\w+ failed"
         r"|sender[^;]{0,20}could not be verified|badmailfrom|(domain|host) must exist|must be a valid domain",
-        "the server does not accept this sender: its domain has no DNS entry, or the address receives no mail.",
+        "the server does not accept this sender: its domain has no DNS entry, or the address cannot receive mail.",
         ("Check the spelling of the sender address.", "Use a sender whose domain exists and receives mail."),
         ENVELOPE,
     ),
@@ -78,7 +78,7 @@ RECIPIENT = (
         FailureCode.RECIPIENT_REFUSED,
         r"(mailbox|quota|storage)[^.;]{0,30}(full|exceed|over)|over ?quota|quota exceeded",
         "the recipient's mailbox is full.",
-        ("Use another recipient, or have the mailbox emptied.",),
+        ("Use another recipient, or ask the recipient to empty the mailbox.",),
         _RECIPIENT_OR_CONTENT,
     ),
     Advice(
@@ -94,17 +94,17 @@ CONTENT = (
     Advice(
         FailureCode.STARTTLS_REFUSED,
         r"TLS (is )?(currently |temporarily )?(not available|unavailable)",
-        "the server offers STARTTLS and cannot begin it; often its certificate or key cannot be read.",
-        ("Ask whoever runs the server to look into its log at the time of this test.",),
+        "the server offers STARTTLS but cannot start TLS; often it cannot read its certificate or key.",
+        ("Ask the server's administrator to look into its log at the time of this test.",),
         (ProbeStage.SECURE,),
     ),
     Advice(
         FailureCode.MESSAGE_REFUSED,
         r"\bspam|virus|malware|junk|unsolicited|content (filter|reject)|phish|security (issue|risk)|its content",
-        "the server takes the mail for spam or worse.",
+        "the server classified the mail as spam or malware.",
         (
-            "Try again with another sender or recipient to see whether all mail is refused.",
-            f"{_ASK} which of its filters it was; the reply often has a number for them.",
+            "Try another sender or recipient to find out whether the server refuses all mail.",
+            f"{_ASK} which filter refused the mail; the reply often has a reference number.",
         ),
         (ProbeStage.CONTENT,),
     ),

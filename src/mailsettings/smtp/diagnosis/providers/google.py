@@ -8,15 +8,15 @@ from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STA
 _CODES = 'Google Workspace Admin Help, "Gmail SMTP errors and codes" (answer 3726730), 2026-11-28'
 _RELAY = 'Google Workspace Admin Help, "SMTP relay service error messages" (answer 6140680), 2026-11-28'
 _EHLO = SERVICE_SETTINGS[Setting.EHLO_NAME]
-_MAKE = "Make an app password at myaccount.google.com/apppasswords."
-_USE = "Use its sixteen letters in place of the account's password."
-_BROWSER = "Log in to the account by browser, and confirm that the login from this machine was yours."
+_MAKE = "Create an app password at myaccount.google.com/apppasswords."
+_USE = "Use its sixteen letters instead of the account's password."
+_BROWSER = "Log in to the account with a browser, and confirm that the login from this machine was yours."
 
 ROWS = (
     Advice(
         FailureCode.APP_PASSWORD_REQUIRED,
         r"application-specific password",
-        "Google wants an app password where the account has 2-step verification.",
+        "Google requires an app password for accounts with 2-step verification.",
         (_MAKE, _USE),
         LOGIN_STAGE,
         _CODES,
@@ -24,7 +24,7 @@ ROWS = (
     Advice(
         FailureCode.APP_PASSWORD_REQUIRED,
         r"534 5\.7\.(9|14) .*(log ?in|sign in).*(web )?browser|WebLoginRequired|answer(=|/)78754",
-        "Google stopped the login as unusual: it wants a login by browser first, or an app password.",
+        "Google blocked an unusual login: log in with a browser first, or use an app password.",
         (_BROWSER, f"Or use an app password. {_MAKE}", _USE),
         LOGIN_STAGE,
         "node-red-nodes#284 (2017-03), nodemailer#401 (2015-03), yagmail#111 (2018-05)",
@@ -53,14 +53,14 @@ ROWS = (
         FailureCode.SENDING_LIMIT_REACHED,
         r"5\.4\.5 .*(limit|quota)|4\.2\.1 .*SMTP relay limit|5\.7\.1 Daily SMTP relay (sending )?limit",
         "Google's sending limit for this account is reached.",
-        ("Wait up to a day.", "Or send through a service made for many mails."),
+        ("Wait up to a day.", "Or send through a service for bulk mail."),
         LOGIN_AND_ENVELOPE_STAGES,
         f"{_CODES}; {_RELAY}",
     ),
     Advice(
         FailureCode.SENDING_LIMIT_REACHED,
         r"unusual rate of unsolicited|[45]\.7\.28 .*gsmtp",
-        "Google has seen an unusual amount of mail from this machine's public address, and blocks it for a while.",
+        "Google received unusually much mail from this machine's public address, and blocks it for a while.",
         ("Wait some hours.", "Send through smtp.gmail.com with a login, which is counted by account."),
         LOGIN_AND_ENVELOPE_STAGES,
         _CODES,
@@ -69,7 +69,7 @@ ROWS = (
         FailureCode.TEMPORARY_REFUSAL,
         r"454 4\.7\.0 .*too many login",
         "Google has seen too many logins from this account in a short time.",
-        ("Try again in an hour.", "See which other programs log in to this account."),
+        ("Try again in an hour.", "Check which other programs log in to this account."),
         LOGIN_STAGE,
         _CODES,
     ),
@@ -78,8 +78,8 @@ ROWS = (
         r"421 4\.7\.0 Try again later, closing connection\. ?\((EHLO|HELO)\)",
         "Google's relay closes the connection when it does not accept the name given in EHLO.",
         (
-            f"Let whoever runs this service set {_EHLO} to this machine's full name in DNS.",
-            "See whether this machine's public address is in the relay's list: Admin console, Gmail, Routing.",
+            f"Ask this service's administrator to set {_EHLO} to this machine's full name in DNS.",
+            "Check that this machine's public address is in the relay's list: Admin console, Gmail, Routing.",
         ),
         ANY_STAGE,
         "calcom#5254 (2022-10), nextcloud/server#25716 (2021-02), dawidd6/action-send-mail#302 (2026-06)",
@@ -99,7 +99,7 @@ ROWS = (
         FailureCode.CLIENT_REFUSED,
         r"NotAuthorizedError|IP you're using to send mail is not authorized|IP not in whitelist"
         r"|4\.7\.0 .*IP address",
-        "Google does not take mail directly from this machine's address.",
+        "Google does not accept mail directly from this machine's address.",
         ("Use smtp.gmail.com on port 587 and log in.", "Or send through the relay of this machine's network."),
         ANY_STAGE,
         "iredmail#264 (2024-09)",
@@ -116,7 +116,7 @@ ROWS = (
         FailureCode.ACCOUNT_DISABLED,
         r"5\.2\.1 .*gsmtp|account.*disabled.*gsmtp",
         "Google has disabled this account.",
-        ("Log in to the account by browser and see what it says.", "Or ask the Workspace administrator."),
+        ("Log in to the account with a browser and read what it says.", "Or ask the Workspace administrator."),
         LOGIN_STAGE,
         _CODES,
     ),

@@ -10,8 +10,8 @@ ROWS = (
     Advice(
         FailureCode.APP_PASSWORD_REQUIRED,
         r"535 5\.7\.0 \(#AUTH|app(lication)?[- ](specific )?password|\(#MBR\d+\)",
-        "the provider wants an app password, or has locked the account after too many attempts.",
-        ("Make an app password in the account's security settings.", "Use it in place of the password."),
+        "the provider requires an app password, or locked the account after too many attempts.",
+        ("Create an app password in the account's security settings.", "Use it instead of the password."),
         LOGIN_STAGE,
         'Yahoo Help, "Generate and manage third-party app passwords", 2026-11-28',
     ),
@@ -51,16 +51,16 @@ ROWS = (
         FailureCode.ACCOUNT_DISABLED,
         r"Unusual sending activity detected",
         "Zoho has blocked sending for this account, because it looked unusual.",
-        ("Log in to Zoho Mail by browser and unblock the account there.",),
+        ("Log in to Zoho Mail with a browser and unblock the account there.",),
         LOGIN_AND_ENVELOPE_STAGES,
         "cachethq/cachet#3052 (2018-06)",
     ),
     Advice(
         FailureCode.AUTHENTICATION_DISABLED,
         r"does not have access rights to this service|access rights.*service",
-        "Yandex does not let mail programs use this account yet.",
+        "Yandex does not permit mail programs to use this account yet.",
         (
-            "Log in to Yandex Mail by browser, accept its terms, and allow mail programs under Settings.",
+            "Log in to Yandex Mail with a browser, accept its terms, and allow mail programs under Settings.",
             "Use an app password of the kind Mail.",
         ),
         LOGIN_STAGE,
@@ -71,7 +71,7 @@ ROWS = (
         r"authentication failed: Your message looks like spam|Please accept (the )?EULA",
         "Yandex has stopped this account until a person confirms it.",
         (
-            "Log in to Yandex Mail by browser and confirm the account.",
+            "Log in to Yandex Mail with a browser and confirm the account.",
             "Then use an app password of the kind Mail.",
         ),
         LOGIN_STAGE,
@@ -80,10 +80,10 @@ ROWS = (
     Advice(
         FailureCode.APP_PASSWORD_REQUIRED,
         r"authori[sz]ation code to login|service\.mail\.qq\.com|login fail.*(authori[sz]ation|password|service)",
-        "QQ Mail wants an authorisation code in place of the password.",
+        "QQ Mail requires an authorisation code instead of the password.",
         (
             "Switch on SMTP in the settings of QQ Mail and make an authorisation code there.",
-            "Use the code in place of the password; a changed QQ password makes old codes invalid.",
+            "Use the code instead of the password; changing the QQ password invalidates old codes.",
         ),
         LOGIN_STAGE,
         "uptime-kuma#3434 (2023-07), YMFE/yapi#2219 (2021-06), ZsgsDesign/NOJ#93 (2019-05)",
@@ -107,7 +107,7 @@ ROWS = (
     Advice(
         FailureCode.AUTHENTICATION_FAILED,
         r"535 Error: authentication failed",
-        "the server does not accept this user name with this password; 163 and 126 want an authorisation code.",
+        "the server does not accept this user name with this password; 163 and 126 require an authorisation code.",
         (
             "Check the user name, and enter the password again.",
             "At 163 and 126 switch on SMTP in the mailbox's settings, and use the authorisation code shown there.",
@@ -118,9 +118,9 @@ ROWS = (
     Advice(
         FailureCode.MESSAGE_REFUSED,
         r"55\d DT:SPM|451 DT:SPM|DT:SPM|suspicion of SPAM|considered spam",
-        "the provider takes the mail for spam.",
+        "the provider classified the mail as spam.",
         (
-            "Log in by browser and see whether the account is blocked.",
+            "Log in with a browser and check whether the account is blocked.",
             "Try a recipient of another domain: providers judge the first mails of a new sender harder.",
         ),
         ENVELOPE,
@@ -149,7 +149,7 @@ ROWS = (
         FailureCode.SENDING_LIMIT_REACHED,
         r"mailbox unavailable Failure sending mail\. Try again later",
         "the provider (GMX, IONOS) accepts no more mail from this account for now.",
-        ("Wait an hour and try again.", "If it stays, see in the customer area whether the account is blocked."),
+        ("Wait an hour and try again.", "If this persists, check the customer area: is the account blocked?"),
         LOGIN_AND_ENVELOPE_STAGES,
         "MailKit#968 (2019-12)",
     ),
@@ -167,9 +167,9 @@ ROWS = (
     Advice(
         FailureCode.MESSAGE_REFUSED,
         r"Refused by local policy\. No SPAM please",
-        "the provider (Strato) takes the mail for spam; the letters in brackets say what it objects to.",
+        "the provider (Strato) classified the mail as spam; the letters in brackets say why.",
         (
-            "Send to a recipient of another domain to see whether all mail is refused.",
+            "Send to a recipient of another domain to find out whether the provider refuses all mail.",
             "Ask Strato's support with the whole reply.",
         ),
         ENVELOPE,

@@ -6,7 +6,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.smtp.diagnosis.advice import ANY_STAGE, LOGIN_AND_ENVELOPE_STAGES, LOGIN_STAGE, Advice
 
 _SWITCH_ON = "Switch on Authenticated SMTP for the mailbox: admin center, the user, Mail, Manage email apps."
-_OAUTH2 = SettingStep(Setting.CLIENT_ID, "Or log in by OAuth2, which stays when login by password goes.")
+_OAUTH2 = SettingStep(Setting.CLIENT_ID, "Or log in by OAuth2, which stays when Microsoft ends password logins.")
 _SIGN_IN_LOGS = "Look for the refused sign-in, and the policy that refused it, in Microsoft Entra's sign-in logs."
 _SMTP_AUTH = 'Microsoft Learn, "Enable or disable authenticated client SMTP submission (SMTP AUTH)", 2026-11-28'
 _DEVICES = 'Microsoft Learn, "Fix issues with printers, scanners, and LOB applications", 2026-11-28'
@@ -35,7 +35,7 @@ ROWS = (
     Advice(
         FailureCode.AUTHENTICATION_FAILED,
         r"5\.7\.139 .*credentials were incorrect",
-        "Microsoft 365 does not accept this user name with this password, or does not let them log in by SMTP.",
+        "Microsoft 365 does not accept this user name with this password, or does not permit it SMTP login.",
         (
             "Enter the password again, and the whole mail address as the user name.",
             _SWITCH_ON,
@@ -51,7 +51,7 @@ ROWS = (
         "Microsoft 365 has locked this user by the security defaults policy, or after too many attempts.",
         (
             _SIGN_IN_LOGS,
-            "Or let an administrator exempt this user from the security defaults.",
+            "Or ask an administrator to exempt this user from the security defaults.",
             _OAUTH2,
         ),
         LOGIN_STAGE,
@@ -68,7 +68,7 @@ ROWS = (
     Advice(
         FailureCode.AUTHENTICATION_FAILED,
         r"5\.7\.3 Authentication unsuccessful",
-        "Exchange does not accept this user name with this password, or does not let them log in by SMTP.",
+        "Exchange does not accept this user name with this password, or does not permit it SMTP login.",
         (
             "Enter the password again, and the whole mail address (or DOMAIN\\user on premises) as the user name.",
             f"In Microsoft 365: {_SWITCH_ON[0].lower()}{_SWITCH_ON[1:]}",
@@ -80,14 +80,14 @@ ROWS = (
         FailureCode.MECHANISM_REFUSED,
         r"5\.7\.4 Unrecogni[sz]ed authentication type",
         "Exchange offers no login of this kind on this port, commonly because the connection is not encrypted.",
-        ("Use port 587 with STARTTLS.", "Or let the receive connector offer basic authentication after TLS."),
+        ("Use port 587 with STARTTLS.", "Or enable basic authentication after TLS on the receive connector."),
         LOGIN_STAGE,
         'Microsoft Learn, "Receive connectors", 2026-11-28',
     ),
     Advice(
         FailureCode.AUTHENTICATION_REQUIRED,
         r"5\.7\.57 |530 5\.7\.1 Client was not authenticated|Anonymous clients? do(es)? not have permission",
-        "Exchange takes mail on this port from logged-in clients only.",
+        "Exchange accepts mail on this port from logged-in clients only.",
         ("Log in as the mailbox that sends.", "Or send through a connector, on port 25, from a known address."),
         ENVELOPE,
         _DEVICES,
@@ -129,15 +129,15 @@ ROWS = (
         FailureCode.ACCOUNT_DISABLED,
         r"5\.1\.8 .*bad outbound sender|5\.7\.70[58] |5\.7\.501 ",
         "Microsoft 365 has blocked the sender, or the whole organisation, for sending what looked like spam.",
-        ("Let an administrator unblock it: Microsoft Defender, Restricted entities, or Microsoft's support.",),
+        ("Ask an administrator to unblock it: Microsoft Defender, Restricted entities, or Microsoft's support.",),
         LOGIN_AND_ENVELOPE_STAGES,
         _NDR,
     ),
     Advice(
         FailureCode.SENDING_LIMIT_REACHED,
         r"5\.2\.253 |5\.7\.233 |5\.1\.90 |5\.2\.2 Submission quota exceeded|message submission rate",
-        "the mailbox, or the organisation, has sent as much as Microsoft 365 allows.",
-        ("Wait up to a day.", "Or send through a service made for many mails."),
+        "the mailbox, or the organisation, has reached the sending limit of Microsoft 365.",
+        ("Wait up to a day.", "Or send through a service for bulk mail."),
         LOGIN_AND_ENVELOPE_STAGES,
         'Microsoft Learn, "Exchange Online limits", 2026-11-28',
     ),
@@ -145,7 +145,7 @@ ROWS = (
         FailureCode.TEMPORARY_REFUSAL,
         r"432 4\.3\.2 .*(concurrent|thread limit)|4\.3\.2 .*STOREDRV",
         "the mailbox has more connections open than Microsoft 365 allows, which is three.",
-        ("Try again in some minutes.", "If it stays, see which other programs send as this mailbox."),
+        ("Try again in some minutes.", "If this persists, check which other programs send as this mailbox."),
         LOGIN_AND_ENVELOPE_STAGES,
         'fastapi-mail#75 (2021-07); Microsoft Learn, "Improvements in SMTP AUTH client submission", 2026-11-28',
     ),

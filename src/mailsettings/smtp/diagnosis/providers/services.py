@@ -19,7 +19,7 @@ _SENDGRID = (
     Advice(
         FailureCode.SENDING_LIMIT_REACHED,
         r"Maximum credits exceeded",
-        "the SendGrid account has used up what it may send.",
+        "the SendGrid account has used all its credits.",
         ("Wait for the next period, or choose a larger plan.",),
         LOGIN_AND_ENVELOPE_STAGES,
         'Twilio SendGrid documentation, "SMTP errors and troubleshooting", 2026-11-28',
@@ -30,7 +30,7 @@ _SENDGRID = (
         "SendGrid does not accept this login: the user name is the word apikey, and the password an API key.",
         (
             "Use apikey as the user name and an API key with the permission Mail Send as the password.",
-            "See whether the key was revoked, in SendGrid under Settings, API Keys.",
+            "Check whether the key was revoked, in SendGrid under Settings, API Keys.",
         ),
         LOGIN_STAGE,
         "magento-2-smtp#334 (2021-09), sendgrid/docs#2491 (2017-02)",
@@ -51,8 +51,8 @@ _MAILGUN = (
         r"|account is disabled. Please contact support",
         "Mailgun has not activated this account or its domain, or has disabled it.",
         (
-            "Log in to Mailgun and confirm the account: the mail of activation, and the phone number.",
-            "See there whether the domain is active.",
+            "Log in to Mailgun and confirm the account: the activation mail, and the phone number.",
+            "Check there whether the domain is active.",
         ),
         ANY_STAGE,
         "rebutify#162 (2024-06), swapmyvote#891 (2024-01)",
@@ -115,8 +115,8 @@ _BREVO_ROWS = (
     Advice(
         FailureCode.CLIENT_REFUSED,
         r"unauthori[sz]ed IP address|IP (address )?(is )?not authori[sz]ed",
-        "the account accepts logins from known addresses only, and this machine's public address is not among "
-        "them.",
+        "the account accepts logins from authorised addresses only; this machine's public address is not "
+        "authorised.",
         ("Add this machine's public address at the provider: Brevo, Settings, Security, Authorised IPs.",),
         LOGIN_AND_ENVELOPE_STAGES,
         "WP Mail SMTP documentation, brevo-unauthorized-not-verified, 2026-11-28",
@@ -132,7 +132,7 @@ _BREVO_ROWS = (
     Advice(
         FailureCode.AUTHENTICATION_REQUIRED,
         r"502 5\.7\.0 Please authenticate first",
-        "the server does not see a login, although it accepted it or needs another kind of account.",
+        "the server reports a missing login: the account may not have SMTP access.",
         (
             "Give the SMTP login and an SMTP key of Brevo.",
             "If they are right, ask Brevo's support whether the account may use SMTP.",
