@@ -17,18 +17,18 @@ from mailsettings.network.policy import Address
 ATTEMPT_DELAY_SECONDS = 0.25  # RFC 8305 5: the recommended value
 CONNECT_TIMEOUT_SECONDS = 5.0
 MAX_ADDRESSES = 6
-"""The addresses of a host that are tried, the first of each family in turn."""
+"""The addresses of a host to try, the families in turn."""
 MAX_UNTRIED_SHOWN = 20
-"""The further addresses that a report names."""
+"""The untried addresses that a report lists."""
 REFUSED = "refused"
 _NO_ANSWER = "no answer"
 
 IsAllowed = Callable[[Address, int], Awaitable[bool]]
-"""Whether a connection to this port of this address may be made."""
+"""Return whether a connection to this port of this address is allowed."""
 
 
 class NotConnected(Exception):
-    """No address took the connection; `attempts` says what became of each, `code` what that means."""
+    """No address accepted the connection; `attempts` has the result of each, `code` the summary."""
 
     def __init__(self, attempts: Sequence[AddressAttempt], code: FailureCode) -> None:
         super().__init__(code)
@@ -37,9 +37,9 @@ class NotConnected(Exception):
 
 
 class HappyEyeballs:
-    """One connection to whichever of *addresses* answers first; `attempts` tells of all of them after it.
+    """Connects to the first of *addresses* that answers; afterwards `attempts` has the result of each.
 
-    Nothing else here connects, so this is where *admits* is asked, each time.
+    Every outbound SMTP connection is made here, so this class asks *admits* before each.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class HappyEyeballs:
         self.attempts: list[AddressAttempt] = []
 
     async def connect(self) -> socket.socket:
-        """The connected socket. Raises `NotConnected`."""
+        """Return the connected socket. Raises `NotConnected`."""
         try:
             async with asyncio.timeout(self._seconds):
                 while self._waiting or self._running:
@@ -79,7 +79,7 @@ class HappyEyeballs:
             self._running[task] = (address, asyncio.get_running_loop().time())
 
     async def _first_answer(self) -> socket.socket | None:
-        """The socket of the first to succeed; None when it is the next one's turn."""
+        """Return the first connected socket, or None when it is time for the next attempt."""
         head_start = ATTEMPT_DELAY_SECONDS if self._waiting else None
         done, _ = await asyncio.wait(self._running, timeout=head_start, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -106,7 +106,7 @@ class HappyEyeballs:
             self._note(task, problem)
 
     async def _stop(self) -> None:
-        """Leave no socket behind: those that were slower, and one that came in at the same moment."""
+        """Close the slower sockets, also a socket that connected at the same moment."""
         losers = list(self._running)
         self._note_the_rest(None)
         for loser in await asyncio.gather(*losers, return_exceptions=True):
@@ -119,13 +119,13 @@ class HappyEyeballs:
 
 
 def select_addresses(addresses: Sequence[Address]) -> tuple[list[Address], list[Address]]:
-    """Return the addresses to try, the families in turn, and the others."""
+    """Return the addresses to try, the families in turn, and the remaining addresses."""
     ordered = list(interleave_families(addresses))
     return ordered[:MAX_ADDRESSES], ordered[MAX_ADDRESSES:]
 
 
 def interleave_families(addresses: Sequence[Address]) -> Iterable[Address]:
-    """The resolver's order, with the two families taking turns (RFC 8305 4)."""
+    """Return *addresses* in the resolver's order, the two families alternating (RFC 8305 4)."""
     first = [address for address in addresses if address.version == addresses[0].version]
     other = [address for address in addresses if address.version != addresses[0].version]
     return (address for pair in zip_longest(first, other) for address in pair if address is not None)
@@ -144,7 +144,7 @@ def _problem(error: BaseException) -> str:
 
 
 def _failure_code(errors: Sequence[OSError]) -> FailureCode:
-    """What all the failures come to: one that may be a firewall says the most, no route at all the least."""
+    """Return the code for all *errors*: a timeout (perhaps a firewall) says most, a missing route least."""
     if any(isinstance(error, TimeoutError) for error in errors):
         return FailureCode.CONNECTION_TIMED_OUT
     if any(isinstance(error, ConnectionRefusedError) for error in errors):
@@ -154,7 +154,7 @@ def _failure_code(errors: Sequence[OSError]) -> FailureCode:
 
 async def _open_socket(address: Address, port: int) -> socket.socket:
     family = socket.AF_INET if address.version == 4 else socket.AF_INET6  # noqa: PLR2004  # IP's own number
-    # With the protocol named, asyncio switches Nagle's delay off, which costs STARTTLS a round trip.
+    # asyncio sets TCP_NODELAY only if the protocol is named; Nagle's algorithm costs STARTTLS a round trip.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.settimeout(0)

@@ -20,28 +20,28 @@ from mailsettings.network.policy import NETWORKS_SETTING, PORTS_SETTING, Address
 from mailsettings.network.threads import DaemonThreads
 
 MAX_CONCURRENT_LOOKUPS = 64
-"""More than tests at once: a look-up that nobody waits for any more takes a thread until the resolver gives up."""
+"""More than concurrent tests: an abandoned look-up occupies a thread until the resolver gives up."""
 
 Resolve = Callable[[str], Sequence[Address]]
 
 
 def resolve_with_system(host: str) -> Sequence[Address]:
-    """All addresses of *host*, in the system's order of preference. Raises `OSError`; blocks."""
+    """Return all addresses of *host* in the system's order of preference. Blocks. Raises `OSError`."""
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    # A scope, as in fe80::1%eth0, is of no matter to the policy and refused with its address.
+    # The zone of fe80::1%eth0 does not matter: the policy closes link-local addresses anyway.
     texts = [str(sockaddr[0]).partition("%")[0] for *_, sockaddr in found]
     return [ip_address(text) for text in dict.fromkeys(texts)]
 
 
 class HostLookup:
-    """Looks names up on threads of its own; an address needs no looking up."""
+    """Looks names up on its own threads; an address is returned as it is."""
 
     def __init__(self, resolve: Resolve = resolve_with_system) -> None:
         self._resolve = resolve
         self._threads = DaemonThreads(MAX_CONCURRENT_LOOKUPS, "look-up")
 
     async def addresses(self, host: str) -> Sequence[Address]:
-        """Return all addresses of *host*, without zones, which compare as other addresses. Raises `OSError`."""
+        """Return all addresses of *host*, without zones, so that they compare equal. Raises `OSError`."""
         with suppress(ValueError):
             return [ip_address(host.partition("%")[0])]
         return await self._threads.run(lambda: self._resolve(host))
@@ -54,7 +54,7 @@ _UNSPECIFIED_ADDRESS = IPv4Address(0)
 
 
 class NotAllowed(Exception):
-    """A connection that the policy forbids; `explanation` is empty where that of the code says enough."""
+    """The policy forbids a connection; `explanation` is empty if the catalogue's text is enough."""
 
     def __init__(self, code: FailureCode, steps: Steps, explanation: str = "") -> None:
         super().__init__(code)
@@ -64,14 +64,14 @@ class NotAllowed(Exception):
 
 
 class EgressGuard:
-    """Lets connections through as *policy* has it; names of our own are looked up with *lookup*."""
+    """Applies *policy*; looks up the names of our own endpoints with *lookup*."""
 
     def __init__(self, policy: EgressPolicy, lookup: HostLookup) -> None:
         self._policy = policy
         self._lookup = lookup
 
     async def require(self, addresses: Sequence[Address], port: int) -> None:
-        """One closed address closes the host: a name may not carry us past the policy. Raises `NotAllowed`."""
+        """Check all addresses of a host: one closed address closes the host. Raises `NotAllowed`."""
         if not all(self._policy.allows(address) for address in addresses):
             steps = (
                 "Use another host.",
@@ -82,20 +82,20 @@ class EgressGuard:
             raise NotAllowed(FailureCode.ADDRESS_NOT_ALLOWED, (_OWN_ENDPOINT_STEP,))
 
     def require_port(self, port: int) -> None:
-        """Raises `NotAllowed`."""
+        """Check *port*. Raises `NotAllowed`."""
         if not self._policy.allows_port(port):
             explanation = f"connection tests may not use port {port}."
             steps = ("Use a port for mail.", f"Or ask this service's administrator to add it to {PORTS_SETTING}.")
             raise NotAllowed(FailureCode.PORT_NOT_ALLOWED, steps, explanation)
 
     async def allows(self, address: Address, port: int) -> bool:
-        """Whether a connection to *port* of *address* may be made."""
+        """Return whether a connection to *port* of *address* is allowed."""
         if not self._policy.allows_port(port) or not self._policy.allows(address):
             return False
         return not await self._any_is_ours([address], port)
 
     async def _any_is_ours(self, addresses: Sequence[Address], port: int) -> bool:
-        """Names are looked up only where the port is the same, which for mail it hardly ever is."""
+        """Return whether one of *addresses* is ours. Looks up our names only if the port is the same."""
         hosts = [own.host for own in self._policy.own if own.port == port]
         if not hosts:
             return False
@@ -103,7 +103,7 @@ class EgressGuard:
         return any([await self._leads_to(host, targets) for host in hosts])
 
     async def _leads_to(self, host: str, targets: frozenset[Address]) -> bool:
-        """Whether one of *targets* is *host*. A name of ours that nobody knows right now may be any of them."""
+        """Return whether one of *targets* is *host*. If the look-up fails, assume that it is."""
         try:
             async with asyncio.timeout(LOOKUP_TIMEOUT_SECONDS):
                 addresses = await self._lookup.addresses(host) if host else [_UNSPECIFIED_ADDRESS]
@@ -114,7 +114,7 @@ class EgressGuard:
 
 
 def _is_local(address: Address) -> bool:
-    """Whether *address* is one of this machine's, which are those that can be bound to."""
+    """Return whether *address* belongs to this machine: only such an address can be bound."""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     try:
         with socket.socket(family, socket.SOCK_STREAM) as sock:

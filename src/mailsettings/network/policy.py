@@ -19,7 +19,7 @@ NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # RFC 8215
 _LOW_BITS = (
     NAT64,
-    LOCAL_NAT64,  # as a /96; where else the IPv4 address can be in it, only its network knows
+    LOCAL_NAT64,  # read as a /96; its network may put the IPv4 address elsewhere (RFC 8215)
     IPv6Network("::ffff:0:0:0/96"),  # translated, RFC 2765 2.1
     IPv6Network("::/96"),  # compatible, RFC 4291 2.5.5.1
 )
@@ -28,8 +28,8 @@ _LOOPBACK: dict[Address, Address] = {IPv4Address(0): IPv4Address("127.0.0.1"), I
 
 
 def address_forms(address: Address) -> Iterator[Address]:
-    """*address*, and the IPv4 addresses that are inside it."""
-    # A mapped address is nothing but its IPv4 form; the others are addresses of their own as well.
+    """Yield *address* and the IPv4 addresses embedded in it."""
+    # A mapped address (RFC 4291 2.5.5.2) is only a notation; the other forms are also addresses themselves.
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         yield address.ipv4_mapped
         return
@@ -39,7 +39,7 @@ def address_forms(address: Address) -> Iterator[Address]:
 
 
 def reachable_addresses(address: Address) -> frozenset[Address]:
-    """Where a connection to *address* can arrive: no address at all is loopback to the system."""
+    """Return where a connection to *address* can arrive; the unspecified address arrives at loopback."""
     return frozenset(_LOOPBACK.get(form, form) for form in address_forms(address))
 
 
@@ -60,7 +60,7 @@ NETWORKS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_NETWORKS"
 PORTS_SETTING = "MAILSETTINGS_SMTP_ALLOWED_PORTS"
 DEFAULT_PORTS = frozenset({25, 465, 587, 1025, 2465, 2525, 2587})
 
-# Where clouds give a machine its credentials, as they publish it.
+# Metadata servers, where clouds give a machine its credentials, from the clouds' documentation.
 _METADATA = tuple(
     ip_network(network)
     for network in (
@@ -80,10 +80,10 @@ _ALWAYS_CLOSED = _METADATA + tuple(
     for network in (
         *("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4"),
         *("::/128", "::1/128", "fe80::/10", "fec0::/10", "ff00::/8"),
-        str(LOCAL_NAT64),  # what it leads to depends on where its network puts the IPv4 address
+        str(LOCAL_NAT64),  # the position of the IPv4 address in it depends on the network
     )
 )
-# What IANA gives out for the whole internet to reach, and the parts of it that are kept for something else.
+# Globally reachable space by IANA's registries, and the special-purpose networks in it.
 _GLOBAL_UNICAST = (ip_network("0.0.0.0/0"), ip_network("2000::/3"), NAT64)
 _NOT_GLOBAL = tuple(
     ip_network(network)
@@ -97,18 +97,18 @@ _NOT_GLOBAL = tuple(
 
 
 class EgressPreset(StrEnum):
-    """What is open by itself; the allowed networks are open beside it."""
+    """The networks that are open without a list; the allowed networks are open in addition."""
 
     PRIVATE = "private"
     """Private and public addresses."""
     PUBLIC = "public"
-    """Only addresses that the whole internet can reach."""
+    """Only globally reachable addresses."""
     ALLOWLIST = "allowlist"
     """Nothing."""
 
 
 class Endpoint(NamedTuple):
-    """Where somebody listens; the host is a name, an address, or empty for every address of this machine."""
+    """A listening socket; the host is a name, an address, or empty for all addresses of this machine."""
 
     host: str
     port: int
@@ -116,7 +116,7 @@ class Endpoint(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EgressPolicy:
-    """Networks and ports that are open, None for any port; and what is ours, which no list opens."""
+    """The open networks and ports (None: any port), and our own endpoints, which no list opens."""
 
     allowed_networks: tuple[Network, ...] = ()
     allowed_ports: frozenset[int] | None = DEFAULT_PORTS
@@ -124,15 +124,15 @@ class EgressPolicy:
     own: tuple[Endpoint, ...] = ()
 
     def allows_port(self, port: int) -> bool:
-        """Whether a test may use *port*."""
+        """Return whether a test may use *port*."""
         return self.allowed_ports is None or port in self.allowed_ports
 
     def allows(self, address: Address) -> bool:
-        """Whether a test may connect to *address*, by any address that it stands for."""
+        """Return whether *address*, and every address embedded in it, is open."""
         return all(self._lists(form) or self._opens(form) for form in address_forms(address))
 
     def _lists(self, form: Address) -> bool:
-        """Whether a network of the list opens *form*; a metadata server needs one that is as narrow as its own."""
+        """Return whether the list opens *form*. A metadata server needs a network as narrow as its own."""
         narrowest = max((network.prefixlen for network in _METADATA if form in network), default=0)
         return any(form in network and network.prefixlen >= narrowest for network in self.allowed_networks)
 
@@ -147,7 +147,7 @@ class EgressPolicy:
 
 
 UNRESTRICTED = EgressPolicy((IPv4Network("0.0.0.0/0"), IPv6Network("::/0")), None)
-"""For whoever has a shell on this machine, and could connect anywhere without us."""
+"""For `mailsettings probe`: a user with a shell on this machine can connect anywhere anyway."""
 
 
 def _is_within(address: Address, networks: tuple[Network, ...]) -> bool:

@@ -15,14 +15,14 @@ Result = TypeVar("Result")
 
 
 class DaemonThreads:
-    """At most *limit* calls at once; one whose caller is gone counts until it returns."""
+    """Runs at most *limit* concurrent calls; an abandoned call counts until it returns."""
 
     def __init__(self, limit: int, name: str) -> None:
         self._turns = asyncio.Semaphore(limit)
         self._name = name
 
     async def run(self, call: Callable[[], Result]) -> Result:
-        """The result of *call*, or what it raises."""
+        """Return the result of *call*, or raise its error."""
         await self._turns.acquire()
         loop = asyncio.get_running_loop()
         outcome: Future[Result] = Future()
@@ -31,7 +31,7 @@ class DaemonThreads:
         def work() -> None:
             try:
                 outcome.set_result(call())
-            except Exception as error:  # noqa: BLE001  # it is raised where it was asked for
+            except Exception as error:  # noqa: BLE001  # raised again in the caller
                 outcome.set_exception(error)
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._turns.release)

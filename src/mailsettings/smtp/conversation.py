@@ -1,4 +1,4 @@
-"""The conversation with one server, from the first byte to the last reply, in the order of the stages."""
+"""Talk SMTP to one server, from the greeting to the last reply, stage by stage."""
 
 import ssl
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ from mailsettings.smtp.session import Session
 
 _NO_LOGIN = "the settings have no login"
 _NO_RECIPIENT = "no recipient was given, so no mail was sent"
-_COMPLETION, _INTERMEDIATE = 2, 3  # RFC 5321 4.2.1: the first digit of a reply
+_COMPLETION, _INTERMEDIATE = 2, 3  # RFC 5321 4.2.1: first digits, "completion" and "intermediate"
 
 _COMMANDS = {
     ProbeStage.SENDER: "MAIL FROM",
@@ -39,7 +39,7 @@ WhileWaiting = Callable[[ProbeStage, Awaitable[None]], Awaitable[None]]
 
 
 class Conversation:
-    """Speaks to *server*, encrypted by *context* unless it is None, and notes in *journal* what it hears."""
+    """Talks to *server*, encrypted with *context* (None: not encrypted), and records each stage in *journal*."""
 
     def __init__(
         self,
@@ -57,12 +57,12 @@ class Conversation:
         self._session: Session | None = None
 
     def close(self) -> None:
-        """Say QUIT if there is somebody to say it to; nobody waits for the answer."""
+        """Send QUIT if the session is open, without waiting for the reply."""
         if self._session is not None:
             self._session.close()
 
     async def begin(self, open_session: OpenSession, while_waiting: WhileWaiting) -> None:
-        """Go as far as the server's greeting; *while_waiting* looks for another way if it takes long."""
+        """Open the session and read the greeting; *while_waiting* starts the fallback scan if that takes long."""
         implicit = self._server.security is ConnectionSecurity.IMPLICIT_TLS
         self._journal.enter(ProbeStage.SECURE if implicit else ProbeStage.GREET)
         self._journal.awaited = AWAITED_HANDSHAKE
@@ -73,7 +73,7 @@ class Conversation:
         await while_waiting(self._journal.stage, self._greet())
 
     async def finish(self, recipient: str | None) -> None:
-        """Everything else, to the end. Raises what is in `errors`, and `TokenRefused`."""
+        """Run all stages after the greeting. Raises the errors in `errors`, and `TokenRefused`."""
         await self._ehlo()
         await self._secure()
         await self._authenticate()
@@ -115,7 +115,7 @@ class Conversation:
                 if self._open_session.starttls_accepted:
                     self._journal.awaited = AWAITED_HANDSHAKE
             self._journal.observe(tls=self._open_session.tls)
-            await self._ehlo()
+            await self._ehlo()  # RFC 3207 4.2: the client must forget what the server offered before TLS
 
     async def _authenticate(self) -> None:
         match self._server.authentication:
@@ -146,11 +146,15 @@ class Conversation:
         try:
             self._observe(await log_in_by_token(self._open_session, login.username, token.text))
         except ReplyError:
+            # The token carries its permissions, so a refused token would fail again after an administrator's fix.
             self._oauth2.forget(self._server)
             raise
 
     async def _send(self, recipient: str | None) -> None:
-        """One command at a time, or together where the server offers that; the replies tell the stages apart."""
+        """Send the envelope and the mail; with PIPELINING the commands travel together (RFC 2920 3.1).
+
+        Without a recipient it ends after MAIL FROM, so that a test can check the sender without sending mail.
+        """
         self._journal.enter(ProbeStage.SENDER)
         sender = self._server.sender
         self._journal.sent = (sender.address, *([] if recipient is None else [recipient]))

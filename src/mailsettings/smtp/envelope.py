@@ -1,8 +1,8 @@
-"""Handing over one message. With PIPELINING (RFC 2920) sender, recipient and DATA travel together.
+"""Send one message. With PIPELINING (RFC 2920) MAIL, RCPT and DATA travel in one packet.
 
-aiosmtplib waits for each reply before it sends the next command, three round trips where one will do; so the
-connection is taken over from it here. BDAT (RFC 3030) would save one more and is left alone: it sends the
-content before the recipient is accepted, so that a connection lost in between leaves more in doubt.
+aiosmtplib waits for each reply before the next command, which takes three round trips instead of one, so this
+class takes the connection over. BDAT (RFC 3030) would save one more, but sends the content before the server
+accepts the recipient: after a lost connection the outcome would be unknown more often.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _REPLY_LINE = re.compile(rb"(\d{3})(?:([ -])(.*))?$")
 
 
 class Envelope(asyncio.Protocol):
-    """Reads replies in the order of the commands, however they are cut into packets."""
+    """Reads the replies in the order of the commands, independent of packet boundaries."""
 
     def __init__(self, session: Session) -> None:
         self._buffer = bytearray()
@@ -34,14 +34,14 @@ class Envelope(asyncio.Protocol):
         self._transport = session.hand_over(self)
 
     def write(self, *lines: bytes) -> None:
-        """Send command lines, together."""
+        """Send all command *lines* at once."""
         self._outstanding += len(lines)
         self._transport.write(b"".join(line + b"\r\n" for line in lines))
 
     def write_message(self, message: bytes) -> None:
-        """Send *message*, whose lines end in CRLF, and the dot that ends it (RFC 5321 4.5.2).
+        """Send *message* (with CRLF line ends) and the final dot, with dots stuffed (RFC 5321 4.5.2).
 
-        Raises what broke the connection, in which case nothing is sent.
+        Raises the error that broke the connection; then nothing is sent.
         """
         if self._error is not None:
             raise self._error
@@ -49,7 +49,10 @@ class Envelope(asyncio.Protocol):
         self._transport.write(re.sub(rb"(?m)^\.", b"..", message) + b".\r\n")
 
     async def reply(self, *, wanted: int) -> aiosmtplib.SMTPResponse:
-        """The next reply. Raises `Answered` unless its first digit is *wanted*, and what broke the connection."""
+        """Return the next reply.
+
+        Raises `Answered` unless its first digit is *wanted*, and the error that broke the connection.
+        """
         while not self._replies:
             if self._error is not None:
                 raise self._error
@@ -61,7 +64,7 @@ class Envelope(asyncio.Protocol):
         return answer
 
     def data_received(self, data: bytes) -> None:
-        """Called by the transport."""
+        """Split *data* into reply lines. Called by the transport."""
         *lines, rest = (bytes(self._buffer) + data).split(b"\n")
         self._buffer[:] = rest
         for line in lines:
@@ -71,7 +74,7 @@ class Envelope(asyncio.Protocol):
             self._fail(ReplyError(-1, "Response too long"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Called by the transport."""
+        """End all waiting with the error. Called by the transport."""
         self._fail(exc or aiosmtplib.SMTPServerDisconnected("Connection lost"))
 
     def _take(self, line: bytes) -> None:
@@ -86,7 +89,7 @@ class Envelope(asyncio.Protocol):
             self._finish(int(self._code))
 
     def _finish(self, code: int) -> None:
-        """A reply is complete; one that nobody asked for is believed only if it says goodbye."""
+        """Store a complete reply. A reply without a command is an error, except 421 (RFC 5321 3.8)."""
         if not self._outstanding and code != SERVICE_CLOSING:
             self._fail(ReplyError(-1, "Reply without a command"))
             return

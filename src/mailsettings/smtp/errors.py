@@ -1,10 +1,4 @@
-"""What ends a conversation early.
-
-Refused          a finding of our own
-Answered         a reply that does not go on
-└── TokenRejected
-WIRE_ERRORS      what sockets, TLS and aiosmtplib have been seen to raise
-"""
+"""The errors that end a conversation early."""
 
 from typing import Self
 
@@ -14,11 +8,14 @@ from mailsettings.domain.connection_test import FailureCode, ProbeFailure, Probe
 from mailsettings.domain.findings import failure
 
 WIRE_ERRORS = (aiosmtplib.SMTPException, OSError, ValueError, OverflowError, TypeError)
-"""`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`."""
+"""The errors that sockets, TLS and aiosmtplib raise for bad input from a server.
+
+`TimeoutError`, `ssl.SSLError` and `socket.gaierror` are `OSError`; `UnicodeError` is a `ValueError`.
+"""
 
 
 class StageFailed(Exception):
-    """A stage, the running one unless another is named, ends in a failure of our own finding."""
+    """The test itself found a failure, in *stage* or else in the current stage."""
 
     def __init__(
         self,
@@ -35,17 +32,17 @@ class StageFailed(Exception):
 
     @classmethod
     def of(cls, found: ProbeFailure) -> Self:
-        """*found*, to be raised in its stage."""
+        """Return the error for *found*."""
         return cls(found.code, found.explanation, found.steps, found.changes)
 
     def failure(self, stage: ProbeStage) -> ProbeFailure:
-        """The finding, in *stage* unless this names one."""
+        """Return the failure, in this error's stage or else in *stage*."""
         explanation, steps, changes = self._words
         return failure(self.code, self.stage or stage, explanation=explanation, steps=steps, changes=changes)
 
 
 class ReplyError(Exception):
-    """The server's reply is not the one that goes on; `text` as it was sent, and not to be shown."""
+    """The server sent another reply than the expected reply; `text` is not yet redacted."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(code)
@@ -54,7 +51,7 @@ class ReplyError(Exception):
 
 
 class TokenRejected(ReplyError):
-    """The server refused an access token; `challenge` is what it says of the token, not fit to be shown."""
+    """The server rejected an access token; `challenge` has its details about the token, not yet redacted."""
 
     def __init__(self, code: int, text: str, challenge: str) -> None:
         super().__init__(code, text)

@@ -1,4 +1,4 @@
-"""What happened in one connection test so far, stage by stage."""
+"""Record one connection test stage by stage."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,16 +19,16 @@ from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSessio
 from mailsettings.smtp.redaction import displayable_reply, redact_report
 
 StageListener = Callable[[StageReport], None]
-"""Called with each stage as it ends."""
+"""Called with each stage when it ends."""
 
 
 class Journal:
-    """Stages are entered one after the other; entering the next one means that the last one passed.
+    """The journal of one test. Entering a stage marks the previous stage as passed.
 
-    `hidden` is what must not be shown, `sent` are the addresses that were sent to the server, `greeted`
-    whether it is settled what the port speaks, `message_sent` whether the message was sent to its end,
-    `permissions` what the access token allows where it says so, `ehlo_name` the name that was given in EHLO,
-    `awaited` what the test waits for, `deadline_seconds` how long it may take.
+    `hidden`: texts that the report must not contain. `sent`: the addresses sent to the server. `greeted`: the
+    protocol of the port is known. `message_sent`: the whole message was sent. `permissions`: the roles in the access
+    token, if readable. `ehlo_name`: the name sent in EHLO. `awaited`: what the test waits for, in words.
+    `deadline_seconds`: the time limit of the test.
     """
 
     def __init__(self, server: MailServer, on_stage: StageListener | None = None) -> None:
@@ -49,13 +49,13 @@ class Journal:
 
     @property
     def stage(self) -> ProbeStage:
-        """The stage that is running."""
+        """The current stage."""
         assert self._stage is not None  # noqa: S101  # the prober enters a stage before it does anything
         return self._stage
 
     @property
     def last_stage(self) -> ProbeStage:
-        """The stage that is running, or the first one, which begins if nothing else has."""
+        """The current stage; if no stage is running, the next stage, which is then entered."""
         if self._stage is None:
             ended = {report.stage for report in self._done}
             left = [stage for stage in _stage_order(self.server.security) if stage not in ended]
@@ -64,12 +64,12 @@ class Journal:
 
     @property
     def tls(self) -> TLSSession | None:
-        """How the connection is encrypted, as far as it came."""
+        """The TLS session of the connection, if TLS was started."""
         return next((stage.observed.tls for stage in self._done if stage.observed.tls), None)
 
     @property
     def offered(self) -> ServerGreeting:
-        """What the server said of itself last."""
+        """The server's name and extensions from its last EHLO reply or greeting."""
         seen = [*(stage.observed.greeting for stage in self._done), self._observed.greeting]
         return next((greeting for greeting in reversed(seen) if greeting), ServerGreeting(""))
 
@@ -85,17 +85,17 @@ class Journal:
 
     @property
     def seconds(self) -> float:
-        """How long the running stage has taken so far."""
+        """The seconds since the current stage began."""
         return time.perf_counter() - self._stage_begun
 
     @property
     def encrypted(self) -> bool:
-        """Whether the running stage has brought TLS about."""
+        """Whether TLS was started in the current stage."""
         return self._observed.tls is not None
 
     @property
     def stages(self) -> Sequence[StageReport]:
-        """The stages that are over."""
+        """The stages that have ended."""
         return self._done
 
     def enter(self, stage: ProbeStage) -> None:
@@ -104,33 +104,33 @@ class Journal:
         self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), StageObservation()
 
     def return_to(self, stage: ProbeStage) -> None:
-        """Make *stage* the running one again, if it has passed: it turned out later that it failed."""
+        """Make *stage* the current stage again if it had passed: a later error showed that it failed."""
         passed = next((report for report in self._done if report.stage is stage), None)
         if passed is not None:
             self._done.remove(passed)
             self._stage, self._observed = stage, passed.observed
 
     def observe(self, **seen: Any) -> None:
-        """Keep what was seen in the running stage, under the names of `StageObservation`."""
+        """Add observations to the current stage, by the field names of `StageObservation`."""
         self._observed = replace(self._observed, **seen)
 
     def reply(self, code: int, message: str) -> SMTPReply:
-        """A reply as the report shows it."""
+        """Return a reply as the report shows it."""
         return displayable_reply(code, message, self.hidden, sent=self.sent)
 
     def skip(self, stage: ProbeStage, note: str) -> None:
-        """Say why *stage* is left out."""
+        """Record *stage* as skipped, with the reason *note*."""
         self._leave(Outcome.PASSED)
         self._end(StageReport(stage, Outcome.SKIPPED, observed=StageObservation(note=note)))
 
     def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
-        """The report, all stages passed."""
+        """Return the report of a test that passed."""
         self._leave(Outcome.PASSED)
         report = ProbeReport(tuple(self._done), None, tuple(warnings), _milliseconds_since(self._begun))
         return redact_report(report, self.hidden)
 
     def failed(self, failure: ProbeFailure, outcome: Outcome = Outcome.FAILED) -> ProbeReport:
-        """The report: the running stage failed, and those that were not reached are told as skipped."""
+        """Return the report: the current stage failed, and the stages after it are skipped."""
         if failure.reply:
             self.observe(reply=failure.reply)
         self._leave(outcome)
@@ -153,7 +153,7 @@ class Journal:
 
 
 def _stage_order(security: ConnectionSecurity) -> Sequence[ProbeStage]:
-    """The order of the wire: with implicit TLS the greeting comes encrypted."""
+    """Return the stages in the order of the connection: implicit TLS encrypts before the greeting."""
     first, last = ProbeStage.GREET, ProbeStage.SECURE
     if security is ConnectionSecurity.IMPLICIT_TLS:
         first, last = last, first

@@ -1,8 +1,8 @@
-"""Logging in: one attempt, by the one mechanism that fits best.
+"""Log in: one attempt, with the one mechanism that fits best.
 
-Servers differ in how they ask: some take the first response on the AUTH line, some refuse it there (501, 504),
-some ignore it and ask again. LOGIN, whose two responses could be taken for each other, therefore waits for each
-challenge and looks at it: the password is never sent where a user name is asked for.
+Servers differ: some accept the initial response on the AUTH line (RFC 4954 4), some refuse it there (501, 504),
+some ignore it and ask again. LOGIN has two responses that could be mixed up, so the code waits for each challenge
+and reads it: the password is never sent in reply to a challenge for the user name.
 """
 
 import base64
@@ -18,7 +18,7 @@ from mailsettings.domain.connection_test import FailureCode
 from mailsettings.smtp.errors import ReplyError, StageFailed, TokenRejected
 from mailsettings.smtp.session import Session
 
-# Over TLS the simplest is as good as any and takes one round trip less; in clear a challenge is better.
+# Over TLS, PLAIN is as safe as any and saves a round trip. Without TLS, CRAM-MD5 hides the password.
 _MECHANISMS: Mapping[bool, Sequence[str]] = {
     True: ("PLAIN", "LOGIN", "CRAM-MD5"),
     False: ("CRAM-MD5", "PLAIN", "LOGIN"),
@@ -26,14 +26,14 @@ _MECHANISMS: Mapping[bool, Sequence[str]] = {
 XOAUTH2 = "XOAUTH2"
 LOGGED_IN, CHALLENGE = 235, 334  # RFC 4954 4 and 6
 ARGUMENT_REFUSED = {501, 504}
-"""RFC 5321 4.2.2: the syntax of, or the parameter itself, is not taken; no credentials were looked at yet."""
+"""RFC 5321 4.2.2: the server refused the parameter as such, and has not checked the credentials."""
 MAX_COMMAND_BYTES = 512
-"""Octets of a command line with its CRLF; longer responses wait for the server's challenge (RFC 4954 4)."""
+"""Octets of a command line with CRLF (RFC 5321 4.5.3.1.4); a longer response must wait for the challenge."""
 MAX_CHALLENGES = 3
 
 
 def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
-    """The mechanism to use of those *offered*. Raises `StageFailed`."""
+    """Return the best mechanism of those *offered*. Raises `StageFailed`."""
     for mechanism in _MECHANISMS[encrypted]:
         if mechanism in offered:
             return mechanism
@@ -42,14 +42,14 @@ def password_mechanism(offered: Sequence[str], *, encrypted: bool) -> str:
 
 
 def require_xoauth2(offered: Sequence[str]) -> None:
-    """Raises `StageFailed`."""
+    """Check that XOAUTH2 is among the mechanisms *offered*. Raises `StageFailed`."""
     if XOAUTH2 not in offered:
         explanation = "the server offers no OAuth2 login (XOAUTH2)."
         raise StageFailed(FailureCode.AUTHENTICATION_NOT_OFFERED, explanation)
 
 
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
-    """Make one attempt, since three wrong ones may lock an account. Raises `Answered`."""
+    """Make one login attempt; several failures could lock the account. Raises `Answered`."""
     if mechanism == "PLAIN":  # RFC 4616
         answer = await _begin(session, b"PLAIN", auth_plain_encode(username, password))
     elif mechanism == "LOGIN":
@@ -61,12 +61,12 @@ async def log_in(session: Session, mechanism: str, username: str, password: str)
 
 
 async def log_in_by_token(session: Session, username: str, token: str) -> SMTPResponse:
-    """Raises `Answered`, `TokenRejected`."""
+    """Log in with an access token (XOAUTH2). Raises `Answered`, `TokenRejected`."""
     answer = await _begin(session, XOAUTH2.encode(), auth_xoauth2_encode(username, token))
     if answer.code != CHALLENGE:
         return _require_logged_in(answer)
     challenge = _challenge_details(answer.message)
-    # The error is a challenge that wants an empty answer before the reply that counts.
+    # The server sends the error as a challenge, and its reply only after an empty response (Google, "XOAUTH2").
     refusal = await session.send(b"")
     if refusal.code != LOGGED_IN:
         raise TokenRejected(refusal.code, refusal.message, challenge)
@@ -74,9 +74,10 @@ async def log_in_by_token(session: Session, username: str, token: str) -> SMTPRe
 
 
 async def _begin(session: Session, mechanism: bytes, response: bytes) -> SMTPResponse:
-    """Send *response*, with the command where it fits and the server takes it there, and return the reply.
+    """Send *response* on the AUTH line if it fits, else after the challenge, and return the reply.
 
-    A server that asks for it afterwards gets it then: it has not looked at it before.
+    A server that refuses or ignores the response on the AUTH line has not used it, so sending it again is still
+    one login attempt.
     """
     if len(b"AUTH %b %b\r\n" % (mechanism, response)) <= MAX_COMMAND_BYTES:
         answer = await session.send(b"AUTH", mechanism, response)
@@ -99,9 +100,9 @@ async def _log_in_by_login(session: Session, name: bytes, secret: bytes) -> SMTP
 
 
 def _requested_value(challenge: str) -> str | None:
-    """Return "password" or "user name", whichever a challenge of LOGIN asks for, or None if it does not say.
+    """Return "password" or "user name", as a LOGIN challenge requests, or None if it is unclear.
 
-    "Username:" and "Password:" are usual, in Base64 or, from some servers, as they are.
+    Most servers send "Username:" and "Password:" in Base64, some in plain text.
     """
     text = challenge.strip()
     with suppress(ValueError):
@@ -113,7 +114,7 @@ def _requested_value(challenge: str) -> str | None:
 
 
 def _repeats_request(answer: SMTPResponse, mechanism: bytes) -> bool:
-    """Whether *answer* asks for the response once more; XOAUTH2 has a challenge with content for its errors."""
+    """Return whether *answer* requests the response again. For XOAUTH2 a challenge with content is an error."""
     return answer.code == CHALLENGE and (mechanism == b"PLAIN" or not answer.message.strip())
 
 
@@ -124,7 +125,7 @@ def _require_logged_in(answer: SMTPResponse) -> SMTPResponse:
 
 
 def _challenge_details(text: str) -> str:
-    """`status` and `schemes` of the JSON in the challenge, or nothing; not fit to be shown."""
+    """Return `status` and `schemes` of the JSON in the challenge, or "". The text is not yet redacted."""
     try:
         members = json.loads(base64.b64decode(text, validate=True))
     except (binascii.Error, ValueError, RecursionError):

@@ -13,28 +13,28 @@ from concurrent.futures import Future
 from ipaddress import ip_address
 
 LOOKUP_TIMEOUT_SECONDS = 1.0
-"""How long the first test waits for the name. A name that is known later is used from then on."""
+"""The first test waits this long for the name; later tests use it once it is known."""
 _QUALIFIED = re.compile(r"(?=.{4,253}$)([a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 _PRIVATE_TOP_LEVEL_DOMAINS = {
     *("local", "localdomain", "localhost", "internal", "lan", "home", "corp", "arpa"),
     *("test", "invalid", "example", "onion"),
 }
-"""Top-level domains that no public name server knows (RFC 6761, RFC 6762, and names for private use)."""
+"""Top-level domains for private use, unknown to public name servers (RFC 6761, RFC 6762)."""
 
 
 def look_up_machine_name() -> str | None:
-    """The machine's qualified name, if it leads to an address that is not loopback. Blocks."""
+    """Return the machine's full name, if it resolves to an address other than loopback. Blocks."""
     try:
         name = socket.gethostname().lower()
         if "." not in name:
             name = (socket.getaddrinfo(name, None, flags=socket.AI_CANONNAME)[0][3] or "").lower()
         return name if is_public_name(name) and _has_public_address(name) else None
-    except (OSError, UnicodeError):  # the resolver, or a name that is none
+    except (OSError, UnicodeError):  # the resolver failed, or the name is not valid
         return None
 
 
 def is_public_name(name: str) -> bool:
-    """Whether *name* can be one that others look up: it has a domain, and not one for private use."""
+    """Return whether others may look up *name*: it has a domain, and not a domain for private use."""
     return _QUALIFIED.fullmatch(name) is not None and name.rpartition(".")[2] not in _PRIVATE_TOP_LEVEL_DOMAINS
 
 
@@ -44,7 +44,7 @@ def _has_public_address(name: str) -> bool:
 
 
 class MachineName:
-    """Looks the name up when it is first asked for, or when `begin` is called."""
+    """Looks the name up once: at `begin`, or when it is first needed."""
 
     def __init__(self, look_up: Callable[[], str | None] = look_up_machine_name) -> None:
         self._look_up = look_up
@@ -61,11 +61,11 @@ class MachineName:
     def _work(self, found: "Future[str | None]") -> None:
         try:
             found.set_result(self._look_up())
-        except Exception:  # noqa: BLE001  # without a name there is still the address
+        except Exception:  # noqa: BLE001  # without a name EHLO sends the address
             found.set_result(None)
 
     async def get(self) -> str | None:
-        """The name; None if there is none, or it takes too long."""
+        """Return the name, or None if there is no public name or the look-up takes too long."""
         found = self.begin()
         if not found.done():
             waiting = asyncio.wrap_future(found)

@@ -1,8 +1,8 @@
-"""The mail that a connection test sends: a proper one (RFC 5322) that tells its reader what it is.
+"""Compose the mail of a connection test: a valid message (RFC 5322) that explains itself to its reader.
 
-It is put together from checked parts and read again before it is sent. The standard library's newer classes
-parse header values and write them anew, and on many a Python version a display name of encoded words gets line
-breaks into the header that way (CVE-2024-6923, CVE-2026-1299); so no header goes through them here.
+The message consists of checked parts and is parsed again before it is sent. `EmailMessage` is not used: it parses
+and rewrites header values, and in many Python versions a display name of encoded words can inject line breaks into
+a header that way (CVE-2024-6923, CVE-2026-1299).
 """
 
 import base64
@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from mailsettings.domain.mail_server import Sender
 
 _PLAIN_NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 -_")
-MAX_PLAIN_NAME_LENGTH = 60  # so that the line stays short (RFC 5322 2.1.1)
+MAX_PLAIN_NAME_LENGTH = 60  # keeps the line below 78 characters (RFC 5322 2.1.1)
 MAX_LINE_LENGTH = 998  # RFC 5322 2.1.1
 _ENCODED_LINE_LENGTH = 76  # RFC 2045 6.8
 _BODY_TEXT = """\
@@ -30,11 +30,11 @@ Server:  {host}
 Time:    {time}
 """
 _REQUEST_LINE = "Request: {id}\n"
-"""As in the log of the service, and in the header X-Request-ID of its answer."""
+"""The same id as in the service's log and in the response header X-Request-ID."""
 
 
 def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id: str | None = None) -> bytes:
-    """The whole message, with CRLF at line ends. *sender* and *recipient* are plain mail addresses."""
+    """Return the whole message with CRLF line ends. *sender* and *recipient* are plain mail addresses."""
     text = _BODY_TEXT.format(host=host, time=now.strftime("%Y-%m-%d %H:%M:%S UTC"))
     text += _REQUEST_LINE.format(id=request_id) if request_id else ""
     encoding, body = _body(text)
@@ -47,7 +47,7 @@ def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id
         "MIME-Version": "1.0",
         "Content-Type": 'text/plain; charset="utf-8"',
         "Content-Transfer-Encoding": encoding,
-        "Auto-Submitted": "auto-generated",  # RFC 3834 5: holiday notices shall not answer
+        "Auto-Submitted": "auto-generated",  # RFC 3834 5: stops automatic replies
     }
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     message = f"{head}\r\n{body}".encode("ascii")
@@ -56,7 +56,7 @@ def compose(sender: Sender, recipient: str, host: str, now: datetime, request_id
 
 
 def _body(text: str) -> tuple[str, str]:
-    """How *text* is encoded (RFC 2045 6): readable as it is where it is ASCII in short lines."""
+    """Return the encoding and the encoded *text* (RFC 2045 6): 7bit for ASCII in short lines, else base64."""
     if (
         text.isascii()
         and text.replace("\n", "").isprintable()
@@ -76,13 +76,13 @@ def _mailbox(sender: Sender) -> str:
         return sender.address
     if set(name) <= _PLAIN_NAME and len(name) <= MAX_PLAIN_NAME_LENGTH:
         return f'"{name}"\r\n <{sender.address}>'
-    # Encoded whatever it is, so that a name which looks like an encoded word is shown and not decoded.
+    # Always encoded, so that a name that looks like an encoded word (RFC 2047) is not decoded by mail programs.
     words = Header(name, "utf-8", header_name="From", maxlinelen=_ENCODED_LINE_LENGTH).encode(linesep="\r\n")
     return f"{words}\r\n <{sender.address}>"
 
 
 def _require_headers(names: list[str], message: bytes) -> None:
-    """The last line of defence against an injected header: what a reader finds is what was meant."""
+    """Check that a parser finds exactly the headers *names*: the last defence against header injection."""
     found = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(message, headersonly=True)
     if found.keys() != names:
-        raise ValueError("the headers of the test message are not the intended ones")
+        raise ValueError("the headers of the test message differ from the intended headers")

@@ -1,4 +1,4 @@
-"""Access tokens for mail servers that want them: Microsoft's, by client credentials, through MSAL."""
+"""Get access tokens for mail servers from Microsoft Entra, with client credentials, through MSAL."""
 
 import base64
 import json
@@ -26,18 +26,18 @@ _CODES_BY_AADSTS: Mapping[str, FailureCode] = {
     "AADSTS700016": FailureCode.OAUTH2_CLIENT_UNKNOWN,  # the application was not found in the directory
     "AADSTS7000215": FailureCode.OAUTH2_CLIENT_SECRET_WRONG,
     "AADSTS7000222": FailureCode.OAUTH2_CLIENT_SECRET_EXPIRED,
-    "AADSTS65001": FailureCode.OAUTH2_CONSENT_MISSING,  # nobody has consented
+    "AADSTS65001": FailureCode.OAUTH2_CONSENT_MISSING,  # consent is missing
     "AADSTS500011": FailureCode.OAUTH2_CONSENT_MISSING,  # the resource is not known in the tenant
 }
 _AADSTS = re.compile(r"AADSTS\d+")
 
 
 _ApplicationKey = tuple[Destination, str | None, Secret | None]
-"""Destination, label and text of the secret: a guess at a stored secret never meets its token."""
+"""Destination, label and secret: a guessed secret never gets the token of the stored secret."""
 
 
 class TokenRequestFailed(Exception):
-    """There is no token; `code` says why, `said` is the authority's own description, not fit to be shown."""
+    """The authority issued no token; `said` is its own description, not yet redacted."""
 
     def __init__(self, code: FailureCode, said: str = "") -> None:
         super().__init__(code)
@@ -47,14 +47,14 @@ class TokenRequestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """`permissions` are the roles that the token names; None when it cannot be read from outside."""
+    """A token; `permissions` are the roles in it, or None if the token is opaque."""
 
     text: str = field(repr=False)
     permissions: frozenset[str] | None
 
 
 class OAuth2Tokens:
-    """Gets tokens from *authority*, `https://host`; MSAL keeps them until they are about to expire."""
+    """Gets tokens from *authority*, `https://host`; MSAL caches them until shortly before they expire."""
 
     def __init__(self, authority: str = "https://login.microsoftonline.com", ca_file: Path | None = None) -> None:
         self._authority = authority.rstrip("/")
@@ -63,12 +63,12 @@ class OAuth2Tokens:
         self._applications: dict[_ApplicationKey, Any] = {}
 
     async def token(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
-        """A token to log in to *server* as *login* with. Raises `TokenRefused`."""
+        """Return a token that logs in to *server* as *login*. Raises `TokenRefused`."""
         text = await self._threads.run(lambda: self._token(server, login))
         return AccessToken(text, _roles(text))
 
     def forget(self, server: MailServer) -> None:
-        """Get a new token next time: the one that is kept was refused, and permissions are in the token."""
+        """Drop the cached token. A token contains its permissions, so a refused token stays refused."""
         self._applications.pop(_application_key(server), None)
 
     def _token(self, server: MailServer, login: OAuth2ClientCredentials) -> str:
@@ -76,10 +76,10 @@ class OAuth2Tokens:
             application = self._application(server, login)
             answer = application.acquire_token_for_client([SCOPE])
         except (OSError, KeyError, RuntimeError, AttributeError, TypeError):
-            # What is below the library, and what an answer that is not the expected JSON makes of it.
+            # Errors of the HTTP library, and of MSAL itself when the response is not the expected JSON.
             raise TokenRequestFailed(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         except ValueError as error:
-            # The library's word for an authority that does not describe itself, or not this tenant.
+            # MSAL raises ValueError if the discovery document is missing, or the tenant is unknown.
             said = str(error.__context__ or error)
             raise _token_failure(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
         token = answer.get("access_token")
@@ -89,9 +89,10 @@ class OAuth2Tokens:
         raise _token_failure(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
     def _application(self, server: MailServer, login: OAuth2ClientCredentials) -> Any:
-        """MSAL keeps a token with the application that got it, so each destination has one of its own.
+        """Return the MSAL application of *server*; MSAL caches tokens per application, so destinations share none.
 
-        A secret that is not stored gets a new token each time: what it is tested for is whether it works now.
+        A secret that is not stored gets a new application, and so a new token, each time: the test must prove that
+        the secret works now.
         """
         if login.client_secret is not None and not login.client_secret.is_sealed:
             return self._make_application(login.tenant, login.client_id, login.client_secret)
@@ -104,10 +105,10 @@ class OAuth2Tokens:
         return self._applications[key]
 
     def _make_application(self, tenant: str, client_id: str, secret: Secret) -> Any:
-        import msal  # noqa: PLC0415  # takes 150 ms, and most never need it
+        import msal  # noqa: PLC0415  # takes 150 ms, and most installations never need it
         import requests  # noqa: PLC0415  # comes with msal
 
-        # The environment's proxies and authorities are not for this traffic, and would win over `verify`.
+        # trust_env would use ambient proxies, and REQUESTS_CA_BUNDLE would override `verify`.
         session = requests.Session()
         session.trust_env = False
         session.verify = str(self._ca_file) if self._ca_file else True
@@ -133,7 +134,7 @@ def _token_failure(said: str, otherwise: FailureCode) -> TokenRequestFailed:
 
 
 def _roles(token: str) -> frozenset[str] | None:
-    """The roles in a JWT's payload. It is the mail server that verifies them; this is to explain its refusal."""
+    """Return the roles in a JWT, unverified, to explain a refusal; the mail server verifies the token."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004  # RFC 7519 3: header, payload, signature
         return None

@@ -1,7 +1,7 @@
-"""The connection test: connect, secure, log in, send one mail, within one deadline, and say how far it got.
+"""Run a connection test: connect, encrypt, log in and send one mail within one deadline, and report each stage.
 
-aiosmtplib reads and writes; the order, the single login attempt, the deadline and the checks are ours. Its own
-one-call form bounds each reply and not the whole, tries every login mechanism, and treats STARTTLS as an offer.
+aiosmtplib only reads and writes. Its `send` is not used: it bounds each reply instead of the whole test, tries
+every login mechanism, and treats STARTTLS as optional.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ from mailsettings.smtp.session import Session
 from mailsettings.smtp.tls import TLSContexts
 
 MAX_CONCURRENT_SCANS = 16
-"""Tests that look for another way at the same time; a connection with TLS takes 50 kB."""
+"""Concurrent fallback scans in a process; a connection with TLS takes 50 kB."""
 MAX_ADDRESSES_SHOWN = 20
 EXPECTED_ERRORS = (StageFailed, ReplyError, NotAllowed, NotConnected, TokenRequestFailed, *WIRE_ERRORS)
-"""All that is known to end a conversation; anything else is a defect in this program."""
+"""The expected errors of a conversation; any other exception is a defect in this program."""
 
 _log = logging.getLogger("mailsettings.smtp")
 
@@ -47,8 +47,8 @@ _log = logging.getLogger("mailsettings.smtp")
 class SMTPProber:
     """Tests mail servers.
 
-    The name in EHLO is `ehlo_name`, else what `own_name` finds, else the address that is connected from (RFC 5321
-    4.1.4). `request_id` names the request that a test belongs to. `on_stage` gets each stage as it ends.
+    In EHLO it sends `ehlo_name`, else the name that `own_name` finds, else the local address as a literal
+    (RFC 5321 4.1.4). `request_id` returns the id for the test mail. `on_stage` receives each stage as it ends.
     """
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -84,22 +84,22 @@ class SMTPProber:
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_SCANS)
 
     def without_other_ports(self) -> "SMTPProber":
-        """Return a prober that shares everything with this one and looks at no port but the server's own."""
+        """Return a copy with a fallback scan that tries no other ports; limits and caches are shared."""
         other = copy(self)
         other._ports = replace(self._ports, usual={})  # noqa: SLF001  # of the same class
         return other
 
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        """Test *server*; without a recipient nothing is sent.
+        """Test *server*; without a recipient send no mail.
 
-        Always returns a report: a defect in this program ends in the failure `internal`, and its traceback in the
-        log. Only cancelling raises.
+        Always returns a report: a defect in this program becomes the failure `internal`, with its traceback in the
+        log. Only cancellation raises.
         """
         journal = Journal(server, self._on_stage)
         journal.deadline_seconds = self._deadline_seconds
         try:
             return await self._probe(journal, server, recipient)
-        except Exception as error:  # noqa: BLE001  # the server chooses its bytes; no report of a test may be lost
+        except Exception as error:  # noqa: BLE001  # a server can send anything; a test always has a report
             return _report_defect(error, journal)
 
     async def _probe(self, journal: Journal, server: MailServer, recipient: str | None) -> ProbeReport:
@@ -126,7 +126,7 @@ class SMTPProber:
         return addresses
 
     async def _name_for_ehlo(self) -> str:
-        """Return the name to give in EHLO; nothing if it is to be the address."""
+        """Return the name for EHLO, or "" for the address literal."""
         if self._ehlo_name is None and self._machine_name is not None:
             return await self._machine_name.get() or ""
         return self._ehlo_name or ""
@@ -169,7 +169,7 @@ class SMTPProber:
 
 
 async def _report(error: Exception, journal: Journal, scan: FallbackScan | None, end: float) -> ProbeReport:
-    """Return what *error* means, with what a look at the host adds to it before *end*."""
+    """Return the report for *error*, improved by the fallback scan if time is left before *end*."""
     if isinstance(error, StageFailed) and error.stage:
         journal.enter(error.stage)
     found = explain_error(error, journal)
@@ -182,7 +182,7 @@ async def _report(error: Exception, journal: Journal, scan: FallbackScan | None,
 
 
 def _report_defect(error: Exception, journal: Journal) -> ProbeReport:
-    """Log *error* with its traceback, without what the test hides, and return the report that it ends in."""
+    """Log *error* with its traceback, without the secrets of the test, and return the report."""
     text = "".join(traceback.format_exception(error))
     for form in journal.hidden:
         text = text.replace(form, MASK)

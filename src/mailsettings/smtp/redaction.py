@@ -29,12 +29,12 @@ _ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byt
 
 
 def redact_report(report: ProbeReport, hidden: Sequence[str]) -> ProbeReport:
-    """Return *report* with none of *hidden* in what the server says about itself."""
+    """Return *report* without *hidden* in the server's name, extensions and certificates."""
     return _ReportRedaction(hidden).report(report) if hidden else report
 
 
 class _ReportRedaction:
-    """Notes each word that it changes, because findings and warnings quote those words."""
+    """Records each changed word, because failures and warnings quote these words."""
 
     def __init__(self, hidden: Sequence[str]) -> None:
         self._hidden = hidden
@@ -66,7 +66,7 @@ class _ReportRedaction:
         )
 
     def _tls(self, tls: TLSSession) -> TLSSession:
-        """Redact every chain of certificates, whatever it is called."""
+        """Redact every chain of certificates, by type, so that a new field cannot be forgotten."""
         chains: dict[str, Any] = {
             field.name: tuple(map(self._certificate, chain))
             for field in fields(tls)
@@ -96,7 +96,7 @@ class _ReportRedaction:
         return replace(failure, explanation=self._quoting(failure.explanation), changes=changes)
 
     def _change(self, change: SuggestedChange) -> SuggestedChange:
-        """Suggest nothing where the suggestion is one of the changed words."""
+        """Drop the suggestion if it is one of the changed words."""
         return replace(change, suggested=None) if change.suggested in self._changed else change
 
     def _word(self, word: str) -> str:
@@ -111,6 +111,7 @@ class _ReportRedaction:
         return text
 
 
+# Digits, single letters and names are missing on purpose: they may be a PIN or initials.
 REPLY_WORDS = frozenset(
     {
         *("accepted", "access", "account", "address", "allowed", "and", "application", "auth", "authenticate"),
@@ -131,10 +132,10 @@ REPLY_WORDS = frozenset(
 
 MAX_TEXT_LENGTH = 200
 MAX_REPLY_LENGTH = 2048
-"""In characters: what a report shows of a reply. Messages show its `summary`."""
+"""In characters, for a reply in a report. Explanations quote its `summary`."""
 MIN_SECRET_LENGTH = 4
 SECRET_PART_LENGTH = 8
-"""So many characters of a secret in a row are taken for a part of it."""
+"""This many consecutive characters of a secret count as a part of it."""
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
@@ -147,7 +148,7 @@ def displayable_reply(
     longest: int = MAX_REPLY_LENGTH,
     sent: Sequence[str] = (),
 ) -> SMTPReply:
-    """A reply as we show it; none of *hidden* is in its text, except in the addresses *sent*."""
+    """Return a reply fit for a report: without *hidden* in its text, except in the addresses *sent*."""
     enhanced_code: str | None = None
     lines: list[str] = []
     for line in message.splitlines():
@@ -158,18 +159,18 @@ def displayable_reply(
 
 
 def parse_host_name(message: str) -> str:
-    """The name that a greeting or an EHLO reply begins with, or nothing."""
+    """Return the host name at the start of a greeting or EHLO reply, or ""."""
     word = message.partition("\n")[0].partition(" ")[0]
     return word if _NAME.fullmatch(word) else ""
 
 
 def parse_keywords(words: Iterable[str]) -> tuple[str, ...]:
-    """Those of *words* that are keywords by RFC 5321, in capitals."""
+    """Return the valid EHLO keywords (RFC 5321 4.1.1.1) of *words*, in capitals."""
     return tuple(dict.fromkeys(word.upper() for word in words if _KEYWORD.fullmatch(word)))
 
 
 def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
-    """Every form in which we send the server's secret, longest first; servers do repeat them."""
+    """Return every form in which the secret is sent, longest first: some servers repeat what they receive."""
     secret = server.secret
     texts = {token, secret.reveal() if secret else ""} - {""}
     forms = {form for text in texts for form in (text, text[::-1], _base64(text), quote_plus(text), quote(text))}
@@ -184,7 +185,7 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
 def displayable_text(
     text: str, hidden: Sequence[str] = (), longest: int = MAX_TEXT_LENGTH, sent: Sequence[str] = ()
 ) -> str:
-    """*text* as one printable, bounded line with none of *hidden* in it, except in the addresses *sent*."""
+    """Return *text* as one printable, bounded line without *hidden*, except in the addresses *sent*."""
     printable = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
@@ -194,10 +195,10 @@ def displayable_text(
 
 
 def redact(text: str, hidden: Sequence[str]) -> str:
-    """Return *text* without *hidden*, also where a server cuts it, splits it, or leaves the padding out.
+    """Return *text* without *hidden*, also if a server truncates it, splits it, or drops the padding.
 
-    Where it is bent so that no single place can be named, or is too short to be looked for, all is hidden. A
-    secret that is one of the words that replies are made of stays: hiding it would show it, and hide the reply.
+    If a secret is disguised so that it has no single place, or too short to search for, the whole text is hidden.
+    A secret that is a usual word of replies stays: hiding it would reveal it, and spoil the reply.
     """
     hidden = _searched_forms(hidden)
     for form in hidden:
@@ -215,10 +216,10 @@ def redact(text: str, hidden: Sequence[str]) -> str:
 
 
 def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
-    """Return *text* without *hidden*, but leave each address that we sent, and its two parts, as it is.
+    """Return *text* without *hidden*, but keep each address that was sent, and its two parts.
 
-    The caller chooses these addresses. If a guess in one of them was hidden, the caller would know that the guess
-    is the stored secret.
+    The caller chooses these addresses. If a guess in an address was hidden, the caller would learn that it is the
+    stored secret.
     """
     words = {word for address in sent for word in (address, *address.rpartition("@"))}
     spared = sorted((word for word in words if len(word) >= MIN_SECRET_LENGTH), key=len, reverse=True)
@@ -233,12 +234,12 @@ def _searched_forms(hidden: Sequence[str]) -> Sequence[str]:
 
 
 def _is_disguised(text: str, hidden: Sequence[str]) -> bool:
-    """Whether a form of the secret is left in *text*, with other characters put in or taken out."""
+    """Return whether *text* still contains a form of the secret, with characters inserted or removed."""
     return any(squeezed in _letters_and_digits(text) for form in hidden if (squeezed := _letters_and_digits(form)))
 
 
 def _letters_and_digits(text: str) -> str:
-    """Letters and digits in one case: what is left when blanks, marks and controls are put in or taken out."""
+    """Return only the letters and digits, in lower case, so that inserted characters do not matter."""
     return "".join(character for character in text.lower() if character.isalnum())
 
 

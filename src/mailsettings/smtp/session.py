@@ -1,7 +1,7 @@
-"""One SMTP session over a connected socket: aiosmtplib reads and writes, what is said when is ours.
+"""One SMTP session over a connected socket, on aiosmtplib's protocol class.
 
-Its `SMTP` class joins the TLS handshake and the greeting into one call, after which nobody can tell which of
-the two never came; so the protocol class below it is used.
+aiosmtplib's `SMTP` class is not used: it makes the TLS handshake and reads the greeting in one call, so that a
+timeout would not show which of the two is missing.
 """
 
 import asyncio
@@ -26,7 +26,10 @@ COMMAND_UNKNOWN = {500, 502}  # RFC 5321 4.2.2: command not recognised, not impl
 
 
 class _Protocol(SMTPProtocol):
-    """aiosmtplib's protocol, stricter: no reply before its command, and one code in all lines of a reply."""
+    """aiosmtplib's protocol, stricter: no reply before its command, and one code in all lines of a reply.
+
+    RFC 5321 4.2.1 requires the same code in each line. A reply that arrives before its command may be injected.
+    """
 
     lost_by: Exception | None = None
     last_reply: SMTPResponse | None = None
@@ -54,13 +57,13 @@ class _Protocol(SMTPProtocol):
         return self.last_reply
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Keep *exc*: a TLS alert may come while no reply is awaited."""
+        """Keep *exc*: a TLS alert may arrive between two replies."""
         self.lost_by = exc
         super().connection_lost(exc)
 
     def _read_response_from_buffer(self) -> SMTPResponse | None:
         codes = set()
-        *lines, _rest = self._buffer.split(b"\n")  # the network may cut the rest inside its code
+        *lines, _rest = self._buffer.split(b"\n")  # the last line may still be incomplete
         for line in lines:
             codes.add(bytes(line[:3]))
             if line[3:4] != b"-" or len(codes) > 1:
@@ -71,7 +74,7 @@ class _Protocol(SMTPProtocol):
 
 
 class Session:
-    """`greeting` and `ehlo` fill `server`; whatever raises an error ends the session for good."""
+    """One session; `greeting` and `ehlo` fill `server`. An error ends the session: it cannot be used again."""
 
     def __init__(self, protocol: SMTPProtocol, sock: socket.socket, ehlo_name: str | None) -> None:
         self._protocol = protocol
@@ -84,11 +87,11 @@ class Session:
     async def open(
         cls, sock: socket.socket, *, host: str, context: ssl.SSLContext | None, ehlo_name: str | None
     ) -> Self:
-        """Take *sock* over; with a *context* TLS begins with the first byte. Raises `OSError`."""
+        """Open a session on *sock*; with a *context* it starts with implicit TLS. Raises `OSError`."""
         loop = asyncio.get_running_loop()
         protocol = _Protocol(loop)
-        # Nobody listens to what is said before TLS. And TLS is not left to create_connection, which under uvloop
-        # forgets to close the socket when a handshake fails.
+        # Bytes before TLS are discarded. create_connection could start TLS itself, but under uvloop it leaks the
+        # socket when a handshake fails.
         transport, _ = await loop.create_connection(asyncio.Protocol if context else lambda: protocol, sock=sock)
         try:
             if context is not None:
@@ -100,12 +103,12 @@ class Session:
 
     @property
     def tls(self) -> TLSSession | None:
-        """How it is encrypted, if it is."""
+        """The TLS session, or None without TLS."""
         ssl_object = self._transport.get_extra_info("ssl_object")
         return read_tls_session(ssl_object) if ssl_object else None
 
     async def greeting(self) -> SMTPResponse:
-        """Wait for the server's first words. Raises `Answered` if they are no welcome."""
+        """Return the server's greeting. Raises `Answered` unless its code is 220."""
         words = await _read(self._protocol.read_response())
         self._greeted = True
         answer = _require_code(words, READY)
@@ -113,7 +116,7 @@ class Session:
         return answer
 
     async def ehlo(self) -> SMTPResponse:
-        """Learn what the server can do; a server that knows no EHLO is greeted as of old (RFC 5321 3.2)."""
+        """Send EHLO and read the server's extensions; fall back to HELO if it is refused (RFC 5321 3.2)."""
         name = self.ehlo_name.encode()
         answer = await _read(self._protocol.execute_command(b"EHLO", name))
         if answer.code // 100 == 5:  # noqa: PLR2004  # RFC 5321 4.2.1
@@ -130,47 +133,47 @@ class Session:
         return answer
 
     async def _helo(self, name: bytes, refused: SMTPResponse) -> SMTPResponse:
-        """Greet as of old. Of two refusals the first counts, unless it only says that EHLO is not known."""
+        """Send HELO. If it is refused too, raise the refusal of EHLO, unless EHLO was merely unknown."""
         answer = await _read(self._protocol.execute_command(b"HELO", name))
         if answer.code // 100 != 2 and refused.code not in COMMAND_UNKNOWN:  # noqa: PLR2004  # RFC 5321 4.2.1
             raise ReplyError(refused.code, refused.message)
         return _require_code(answer, 2)
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Encrypt what follows; what was offered in clear is forgotten (RFC 3207 4.2). Raises `Answered`."""
+        """Start TLS, and forget what the server offered without it (RFC 3207 4.2). Raises `Answered`."""
         await _read(self._protocol.start_tls(context, server_hostname=tls_name(host)))
         self._transport = _transport_of(self._protocol)
         self.server = ServerGreeting(self.server.name)
 
     @property
     def starttls_accepted(self) -> bool:
-        """Whether the last reply in clear was the one that lets TLS begin."""
+        """Whether the server accepted STARTTLS."""
         last = getattr(self._protocol, "last_reply", None)
         return last is not None and last.code == READY
 
     async def send_expecting(self, *words: bytes, wanted: int) -> SMTPResponse:
-        """One command and its reply. Raises `Answered` unless its code, or the first digit, is *wanted*."""
+        """Send a command, return its reply. Raises `Answered` unless the code or its first digit is *wanted*."""
         return _require_code(await _read(self._protocol.execute_command(*words)), wanted)
 
     async def send(self, *words: bytes) -> SMTPResponse:
-        """Send one command and return its reply, whatever it says. Raises `Answered` for what is no reply."""
+        """Send a command and return its reply, whatever its code. Raises `Answered` if malformed."""
         return await _read(self._protocol.execute_command(*words))
 
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
-        """Let *protocol* read from here on; nobody else does after this."""
+        """Pass the transport to *protocol*; this session reads nothing afterwards."""
         self._transport.set_protocol(protocol)
         return self._transport
 
     def close(self) -> None:
-        """Close without waiting for an answer; say QUIT only to a server that has greeted.
+        """Close without waiting for a reply; send QUIT only after the greeting.
 
-        Filters punish a client that speaks before the greeting (RFC 5321 4.3.1), and QUIT counts.
+        RFC 5321 4.3.1 forbids any command before the greeting, and filters reject clients that send one.
         """
         if self._transport.is_closing():
             return
         if self._greeted:
             self._transport.write(b"QUIT\r\n")
-        # A TLS connection waits for the other side's farewell when it is closed, for half a minute.
+        # A closing TLS transport waits up to 30 seconds for the peer's close_notify.
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self._transport.abort)
         self._transport.close()
 
@@ -178,7 +181,7 @@ class Session:
 async def _begin_tls(
     transport: asyncio.Transport, protocol: SMTPProtocol, context: ssl.SSLContext, host: str
 ) -> None:
-    if transport.is_closing():  # to begin TLS now would wait for ever
+    if transport.is_closing():  # start_tls would wait forever
         raise ConnectionResetError
     protocol.connection_made(transport)
     loop = asyncio.get_running_loop()
@@ -186,7 +189,7 @@ async def _begin_tls(
 
 
 async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
-    """Await *words*, with aiosmtplib's errors about a reply as ours."""
+    """Await *words*, and turn aiosmtplib's reply errors into `Answered`."""
     try:
         return await words
     except SMTPResponseException as error:
@@ -200,7 +203,7 @@ def _require_code(answer: SMTPResponse, wanted: int) -> SMTPResponse:
 
 
 def tls_name(host: str) -> str:
-    """Return *host* as certificates and SNI spell it: without the final dot of an absolute name (RFC 6066 3)."""
+    """Return *host* without a final dot, as in SNI (RFC 6066 3) and certificates."""
     return host.removesuffix(".")
 
 
@@ -211,6 +214,6 @@ def _transport_of(protocol: SMTPProtocol) -> asyncio.Transport:
 
 
 def _address_literal(sock: socket.socket) -> str:
-    """The address literal of RFC 5321 4.1.3, for machines without a name that others know."""
+    """Return the local address as a literal (RFC 5321 4.1.3), for machines without a public name."""
     address = str(sock.getsockname()[0]).partition("%")[0]
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"

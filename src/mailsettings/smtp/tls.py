@@ -22,7 +22,7 @@ from mailsettings.smtp.redaction import displayable_text
 
 CA_FILE_SETTING = "MAILSETTINGS_SMTP_CA_FILE"
 MAX_CONTEXTS = 32
-"""A context with the system's authorities costs 32 ms and 0.8 MB to make, so they are made once."""
+"""A context with the system's authorities takes 32 ms and 0.8 MB, so contexts are cached."""
 CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
 """For TLS 1.2, those of `ssl.create_default_context` without finite-field Diffie-Hellman (see `without_dhe`)."""
 
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 class TLSContexts:
-    """Makes contexts; *ca_file* holds authorities of the organisation's own, beside the system's."""
+    """Makes and caches contexts; *ca_file* has the organisation's own authorities, in addition to the system's."""
 
     def __init__(self, ca_file: Path | None = None) -> None:
         self._ca_file = ca_file
@@ -38,7 +38,7 @@ class TLSContexts:
         self._turn = asyncio.Lock()
 
     async def context(self, trust: Trust) -> ssl.SSLContext:
-        """The context that verifies against *trust*; tests that need the same new one wait for each other.
+        """Return the context that verifies against *trust*. A lock stops parallel tests from making it twice.
 
         Raises `StageFailed` for certificates that cannot be loaded.
         """
@@ -50,9 +50,9 @@ class TLSContexts:
 
     def _make(self, trust: Trust) -> ssl.SSLContext:
         if isinstance(trust, CustomTrust):
-            # With cadata nothing else is loaded. It is DER, because OpenSSL reads fewer forms of PEM than what
-            # accepted the setting: none that is indented or on one line. A server's own certificate is an anchor
-            # too, though an authority issued it.
+            # With cadata no other authority is loaded. It is DER, because OpenSSL reads fewer forms of PEM than
+            # the setting accepts: no indented or one-line PEM. PARTIAL_CHAIN makes a server's own certificate a
+            # trust anchor although an authority issued it.
             context = ssl.create_default_context(cadata=trust.der())
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         else:
@@ -61,7 +61,7 @@ class TLSContexts:
                 context.load_verify_locations(self._ca_file)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers(CIPHERS)
-        # On since Python 3.13; it refuses authorities as `openssl req -x509` makes them, with no key usage.
+        # Python 3.13 sets X509_STRICT, which rejects authorities without keyUsage, as `openssl req -x509` makes.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
@@ -85,9 +85,9 @@ def _cannot_be_loaded(trust: Trust, error: Exception) -> StageFailed:
 
 
 def without_dhe(ciphers: str) -> str:
-    """Return *ciphers* without finite-field Diffie-Hellman, whose group the server chooses in TLS 1.2.
+    """Return *ciphers* without finite-field Diffie-Hellman: in TLS 1.2 the server chooses its group.
 
-    A group of 10,000 bits, the most that OpenSSL takes, stops the event loop for seconds. RFC 9325 4.2 advises
+    A group of 10,000 bits, the most that OpenSSL accepts, blocks the event loop for seconds. RFC 9325 4.2 advises
     against these cipher suites anyway. TLS 1.3 has named groups only (RFC 7919).
     """
     return f"{ciphers}:!kDHE"
@@ -95,15 +95,15 @@ def without_dhe(ciphers: str) -> str:
 
 MAX_CERTIFICATES = 10
 MAX_CERTIFICATE_BYTES = 32 * 1024
-"""More than any certificate in use; OpenSSL itself takes 100 kB for a whole chain."""
+"""Larger than real certificates; OpenSSL accepts 100 kB for a whole chain."""
 MAX_NAMES = 20
 _PEM_LINE_LENGTH = 64  # RFC 7468 2
 
 
 def read_tls_session(ssl_object: ssl.SSLObject) -> TLSSession:
-    """Return how the connection of *ssl_object* is encrypted, and with whom.
+    """Return version, cipher and certificates of a connection.
 
-    A chain ends before the first certificate that cannot be read. Raises nothing for what a certificate contains.
+    A chain ends before the first certificate that cannot be read. Malformed certificates raise no error.
     """
     cipher = ssl_object.cipher()
     return TLSSession(
@@ -115,16 +115,16 @@ def read_tls_session(ssl_object: ssl.SSLObject) -> TLSSession:
 
 
 def _chain(ssl_object: Any, method: str) -> Sequence[bytes]:
-    """Return the DER of each certificate, the server's own first; Python 3.12 has no public method for it."""
+    """Return the DER of each certificate, the server's own first."""
     if hasattr(ssl_object, method):
         return list(getattr(ssl_object, method)())[:MAX_CERTIFICATES]
-    inner = ssl_object._sslobj  # noqa: SLF001  # see above; tests/smtp/test_trust.py holds it
+    inner = ssl_object._sslobj  # noqa: SLF001  # public only since Python 3.13; tests/smtp/test_trust.py checks it
     certificates = list(getattr(inner, method)() or ())[:MAX_CERTIFICATES]
     return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in certificates]
 
 
 def parse_certificates(ders: Sequence[bytes]) -> Iterator[Certificate]:
-    """Yield the certificates as far as they can be read."""
+    """Yield the certificates up to the first unreadable certificate."""
     for der in ders:
         certificate = _parse_certificate(der)
         if certificate is None:
@@ -133,7 +133,7 @@ def parse_certificates(ders: Sequence[bytes]) -> Iterator[Certificate]:
 
 
 def _parse_certificate(der: bytes) -> Certificate | None:
-    """The certificate in *der*; None where OpenSSL took one that our library cannot read."""
+    """Return the certificate in *der*, or None if OpenSSL accepted it and `cryptography` cannot read it."""
     if len(der) > MAX_CERTIFICATE_BYTES:
         return None
     try:
@@ -153,9 +153,9 @@ def _parse_certificate(der: bytes) -> Certificate | None:
 
 
 def _alternative_names(read: x509.Certificate) -> tuple[str, ...]:
-    """Return the names it is good for: subjectAltName only, as verification goes (RFC 9525).
+    """Return the names in subjectAltName, the only names that verification uses (RFC 9525 2).
 
-    An extension that cannot be read leaves the rest of the certificate readable.
+    If the extension cannot be read, the rest of the certificate still is.
     """
     try:
         with reading("holds names that cannot be read."):

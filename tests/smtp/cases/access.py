@@ -186,7 +186,7 @@ _LOGINS = (
         FailureCode.AUTHENTICATION_REQUIRED,
         SENDER,
         Setting.USERNAME,
-        ("accepted this one",),
+        ("accepted this login",),
         ("give a user name", *WAITING),
     ),
 )

@@ -18,10 +18,10 @@ ANY_STAGE = (ProbeStage.GREET, ProbeStage.SECURE, *LOGIN_AND_ENVELOPE_STAGES)
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a reply with these *words* means; they are looked for in code, enhanced code and text together.
+    """The meaning of replies that match *words*, a pattern for code, enhanced code and text together.
 
-    Without explanation and steps of its own a row has those of its code. *source* says who sends such a reply and
-    where that is known from, with the date of that page or report, or the day on which it was read.
+    Without an explanation or steps, a row uses those of its code. *source* names the server or provider and the
+    page or report, with its date or the day it was read.
     """
 
     code: FailureCode
@@ -32,7 +32,7 @@ class Advice:
     source: str = ""
 
     def matches(self, reply: SMTPReply, stage: ProbeStage) -> bool:
-        """Whether it is about *reply*, given in *stage*."""
+        """Return whether the row matches *reply* in *stage*."""
         return stage in self.stages and re.search(self.words, str(reply), re.IGNORECASE) is not None
 
 
@@ -43,7 +43,7 @@ _POLICY_EXPLANATION = (
     "at this stage it knows the sender, the login and this machine."
 )
 _LOGIN_STILL_REQUIRED = (
-    "the server asks for a login although it accepted this one; the account may lack the right to send.",
+    "the server asks for a login although it accepted this login; the account may lack the right to send.",
     ("Ask the server's administrator whether this account may send mail.",),
 )
 _RELAY_STILL_REFUSED = (
@@ -56,7 +56,7 @@ _RELAY_STILL_REFUSED = (
 
 
 def finding_from_advice(advice: Advice, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
-    """*advice* as a finding about this test; *refusal* is the reply, fit to be shown."""
+    """Return the failure for *advice* in this test; *refusal* is the redacted reply."""
     explanation, steps = _adjust_to_test(advice, journal)
     return failure(
         advice.code,
@@ -69,7 +69,7 @@ def finding_from_advice(advice: Advice, refusal: SMTPReply, journal: Journal) ->
 
 
 def _adjust_to_test(advice: Advice, journal: Journal) -> tuple[str, Steps]:  # noqa: PLR0911  # a table
-    """The row's words, else the catalogue's, with what this test knows beside."""
+    """Return explanation and steps of the row, else of the catalogue, with details of this test."""
     meaning = FAILURES[advice.code]
     explanation, steps = advice.explanation or meaning.explanation, advice.steps or meaning.steps
     match advice.code:
@@ -92,7 +92,7 @@ def _adjust_to_test(advice: Advice, journal: Journal) -> tuple[str, Steps]:  # n
 
 def _size_explanation(journal: Journal) -> str:
     limit = journal.offered.size_limit
-    return f": the server's limit (SIZE) is {limit} bytes" if limit else ", whose limit it did not name"
+    return f": the server's limit (SIZE) is {limit} bytes" if limit else ""
 
 
 def _suggested_changes(code: FailureCode, journal: Journal) -> tuple[SuggestedChange, ...]:
@@ -112,7 +112,7 @@ def _suggested_changes(code: FailureCode, journal: Journal) -> tuple[SuggestedCh
 
 
 def _login_changes(journal: Journal) -> tuple[SuggestedChange, ...]:
-    """The settings that a login needs. With the machine's own credentials no user name is ever sent."""
+    """Return the settings that a login needs."""
     ambient = isinstance(journal.server.authentication, AmbientCredentials)
     first = Setting.DEFAULT_CREDENTIALS if ambient else Setting.AUTHENTICATION
     return (SuggestedChange(first), SuggestedChange(Setting.USERNAME), SuggestedChange(Setting.PASSWORD))

@@ -40,7 +40,7 @@ _SLOW_REPLY: Steps = (
 
 
 def explain_deadline(journal: Journal) -> ProbeFailure:
-    """The finding where *journal* stands."""
+    """Return the failure for a deadline that passed in the current stage."""
     if journal.stage is ProbeStage.RESOLVE:
         return failure(FailureCode.NAME_SERVER_TIMED_OUT, journal.stage)
     explanation = f"{journal.awaited or 'an answer'} did not come within {journal.deadline_seconds:g} seconds"

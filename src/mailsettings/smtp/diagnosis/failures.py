@@ -32,7 +32,7 @@ from mailsettings.smtp.oauth2 import TokenRequestFailed
 from mailsettings.smtp.redaction import displayable_text
 
 RESOLVER_TIMEOUT_SECONDS = 4.5
-"""A little less than what glibc waits for one name server; it has one number for silence and for failure."""
+"""A little less than glibc's 5 s for one name server: EAI_AGAIN means silence or failure, so time decides."""
 _NAME_UNKNOWN = {socket.EAI_NONAME}
 _NAME_WITHOUT_ADDRESS = {
     getattr(socket, name, socket.EAI_NONAME) for name in ("EAI_NODATA", "EAI_ADDRFAMILY")
@@ -41,7 +41,7 @@ _NO_RESPONSE = {socket.EAI_AGAIN}
 
 
 def explain_lookup_error(error: Exception, seconds: float) -> ProbeFailure:
-    """What *error* means, which came after so many *seconds*."""
+    """Return the failure for a look-up that failed with *error* after *seconds*."""
     return failure(_lookup_code(error, seconds), ProbeStage.RESOLVE)
 
 
@@ -78,7 +78,7 @@ _ENABLE_PLAIN_LOGIN = (
 
 
 def add_offers(found: ProbeFailure, journal: Journal) -> ProbeFailure:
-    """*found*, with what is offered if it says that something is not."""
+    """Return *found*, with the server's offers if something is not offered."""
     if found.code is FailureCode.AUTHENTICATION_NOT_OFFERED:
         return _explain_missing_login(found, journal)
     if found.code is FailureCode.STARTTLS_NOT_OFFERED:
@@ -139,11 +139,11 @@ _SUSPECT_SETTINGS = {
     ProbeStage.GREET: Setting.SECURITY,
     ProbeStage.SECURE: Setting.SECURITY,
 }
-"""The setting to look at first where the server closed the connection without a word."""
+"""The setting to check first when the server closed the connection without a reply."""
 
 
 def explain_error(error: Exception, journal: Journal) -> ProbeFailure:
-    """What *error* means where *journal* stands; nothing that it hides is in the text."""
+    """Return the failure for *error* in the current stage; its text contains none of `journal.hidden`."""
     match error:
         case StageFailed():
             return add_offers(error.failure(journal.stage), journal)
@@ -166,7 +166,7 @@ def _explain_wire_error(error: Exception, journal: Journal) -> ProbeFailure:  # 
         case _ if journal.stage is ProbeStage.RESOLVE:
             return explain_lookup_error(error, journal.seconds)
         case _ if is_known_alert(error.__cause__):
-            journal.return_to(ProbeStage.SECURE)  # TLS 1.3: the alert comes after the client's handshake is done
+            journal.return_to(ProbeStage.SECURE)  # TLS 1.3: the alert arrives after the client's handshake
             return explain_tls_error(cast("ssl.SSLError", error.__cause__), ProbeStage.SECURE)
         case ssl.SSLCertVerificationError():
             code = _CERTIFICATE_CODES.get(error.verify_code, FailureCode.TLS_CERTIFICATE_INVALID)
@@ -183,12 +183,12 @@ def _explain_wire_error(error: Exception, journal: Journal) -> ProbeFailure:  # 
 
 
 def outcome_of(found: ProbeFailure) -> Outcome:
-    """Whether the failed stage is known to have failed."""
+    """Return whether the stage failed, or its outcome is unknown."""
     return Outcome.UNKNOWN if found.code is FailureCode.DELIVERY_UNKNOWN else Outcome.FAILED
 
 
 def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
-    """What answers is something else, known by name or not."""
+    """Return the failure for a port with another protocol, by name if known."""
     explanation = f"the server on this port speaks {protocol}, not SMTP." if protocol else ""
     return failure(FailureCode.NOT_SMTP, stage, explanation=explanation)
 
@@ -196,7 +196,7 @@ def not_smtp(stage: ProbeStage, protocol: str | None) -> ProbeFailure:
 def _explain_reply(answer: ReplyError, journal: Journal) -> ProbeFailure:
     early = journal.stage is ProbeStage.GREET and not journal.greeted
     if early and (protocol := identify_protocol(answer.code, answer.text)):
-        journal.greeted = protocol != "TLS"  # which settles what the port is
+        journal.greeted = protocol != "TLS"  # the protocol is known, so no scan is needed
         return not_smtp(journal.stage, protocol)
     if answer.code >= 0:
         return refusals.explain_refusal(answer, journal.reply(answer.code, answer.text), journal)
@@ -218,7 +218,7 @@ def _wire_error_code(error: Exception, stage: ProbeStage) -> FailureCode:
     match error:
         case ConnectionError() | OSError():
             return FailureCode.CONNECTION_LOST
-        case ValueError() if stage is ProbeStage.SECURE:  # Python cannot read the certificate's fields
+        case ValueError() if stage is ProbeStage.SECURE:  # Python cannot parse the certificate
             return FailureCode.TLS_CERTIFICATE_INVALID
         case _:
             return FailureCode.UNEXPECTED_REPLY
@@ -231,7 +231,7 @@ def _no_connection(error: NotAllowed | NotConnected, stage: ProbeStage) -> Probe
 
 
 def _route_explanation(error: NotConnected) -> str:
-    """The family that this machine has no way to, if all addresses are of it."""
+    """Return an explanation if all addresses are of one family, to which this machine has no route."""
     versions = {ip_address(attempt.address).version for attempt in error.attempts}
     if error.code is not FailureCode.HOST_UNREACHABLE or len(versions) != 1:
         return ""
@@ -245,7 +245,7 @@ def _suspect_changes(journal: Journal) -> tuple[SuggestedChange, ...]:
 
 
 def _verification_explanation(code: FailureCode, error: ssl.SSLCertVerificationError) -> str:
-    """OpenSSL's own words where we have none; they hold the host at most."""
+    """Return OpenSSL's message if the catalogue has no better text; it contains at most the host."""
     if code in {FailureCode.TLS_CERTIFICATE_INVALID, FailureCode.TLS_KEY_EXCHANGE_WEAK}:
         return f"the server's certificate is not trusted: {error.verify_message}."
     return ""

@@ -1,8 +1,8 @@
-"""What would have worked: found out after the first try failed, or while its answer does not come.
+"""Find settings that would work, after the first connection failed or while it stays silent.
 
-The connection of the settings comes first and alone. What follows never speaks before a greeting where a greeting
-comes first: mail servers delay the greeting on purpose and punish those who cannot wait (sendmail's greet_pause,
-Postfix's postscreen), and fail2ban reads what they log. See docs/decisions/0004.
+The first connection follows the settings, and is alone at first. Further connections never send anything before a
+greeting on ports where the server greets first: mail servers delay the greeting on purpose and reject clients that
+do not wait (sendmail's greet_pause, Postfix's postscreen), and fail2ban reads their logs. See docs/decisions/0004.
 """
 
 import asyncio
@@ -49,10 +49,12 @@ Scan = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
 
 @dataclass(frozen=True, slots=True)
 class ScanTimeouts:
-    """Seconds of silence after which a port may be looked at in another way; `silence` is for any port.
+    """The waiting times of a fallback scan, in seconds.
 
-    `implicit_tls` is for the ports on which TLS comes first by their nature. `grace` is what the first try still
-    gets once a look has found another way: a slow server on the right port is not told that it is the wrong one.
+    `silence`: until a silent port is inspected in the other mode. `implicit_tls`: the same for ports where TLS
+    comes first. `grace`: what the first connection still has once the scan has a result, so that the report does
+    not call the right port of a slow server wrong. `before_speaking` and `look`: until EHLO, and for a reply, on
+    a port that has been silent for `silence`; other ports have the rest of the deadline.
     """
 
     implicit_tls: float = 1.0
@@ -60,11 +62,10 @@ class ScanTimeouts:
     grace: float = 1.5
     before_speaking: float = 0.7
     look: float = 1.0
-    """Both on a port that has been silent for `silence` already; other ports need the rest of the time."""
 
 
 class FallbackScan:
-    """Looks for another way to reach *server*; other ports only where *ports* names them as usual."""
+    """Looks for other settings that reach *server*; *ports* names the usual ports that it may try."""
 
     def __init__(
         self,
@@ -83,13 +84,13 @@ class FallbackScan:
         self._settled: ProbeFailure | None = None
 
     def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
-        """Look at the address that answered the first try."""
+        """Inspect the address that answered the first connection."""
         self._inspection.use_attempts(attempts)
 
     async def while_waiting(self, stage: ProbeStage, work: Awaitable[T]) -> T:
-        """Return the result of *work*; a port that stays silent is looked at, and a finding ends the wait.
+        """Return the result of *work*; scan while it waits, and end the wait when the scan finds the cause.
 
-        Raises `StageFailed`, and what *work* raises.
+        Raises `StageFailed`, and the errors of *work*.
         """
         working = asyncio.ensure_future(work)
         scanning = asyncio.ensure_future(self._scan_silent_port(stage))
@@ -104,7 +105,7 @@ class FallbackScan:
             await _cancel(working, scanning)
 
     async def improve(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
-        """Return a better failure than *found* if a look finds one; certificates go into *journal*."""
+        """Return a more specific failure than *found* if the scan finds it; add certificates to *journal*."""
         if self._settled and not journal.greeted:
             return self._settled
         if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
@@ -116,7 +117,7 @@ class FallbackScan:
             return await look(found, journal)
 
     def _choose_scan(self, found: ProbeFailure, journal: Journal) -> Scan | None:
-        """Return the look that may explain *found*, if any."""
+        """Return the scan that may explain *found*, if any."""
         if found.code in _NO_CONNECTION_CODES:
             return self._scan_unreachable
         if found.code is FailureCode.STARTTLS_NOT_OFFERED:
@@ -128,7 +129,7 @@ class FallbackScan:
         return None
 
     async def _scan_silent_port(self, stage: ProbeStage) -> None:
-        """Look at a port that says nothing, then at the other ports. Raises `StageFailed` with what settles it."""
+        """Inspect a silent port, then the other ports. Raises `StageFailed` with the cause once it is known."""
         clear_on_tls_port = stage is ProbeStage.GREET and not self._implicit and self._is_tls_port
         first = self._waits.implicit_tls if clear_on_tls_port else self._waits.silence
         await asyncio.sleep(first)
@@ -153,7 +154,9 @@ class FallbackScan:
         if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
             begin = found.explanation.rstrip(".")
             return replace(
-                found, explanation=f"{begin}; nothing better was found on it.", steps=_NOTHING_FOUND_STEPS
+                found,
+                explanation=f"{begin}; the test found no other way to use this port.",
+                steps=_NOTHING_FOUND_STEPS,
             )
         in_tls = found.code in TLS_CODES and found.stage is ProbeStage.SECURE
         return await self._inspect_encryption(found, journal) if in_tls else found
@@ -167,18 +170,18 @@ class FallbackScan:
         return self._server.port in self._ports.implicit_tls
 
     def _doubts_security(self, found: ProbeFailure, journal: Journal) -> bool:
-        """Whether it failed before anything was heard that fits the security of the settings."""
+        """Return whether *found* may come from a wrong connection security: no reply fitted it so far."""
         if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
             return True
         if journal.greeted or found.code not in {FailureCode.CONNECTION_LOST, FailureCode.NOT_SMTP}:
             return False
         if self._implicit:
             return found.stage in {ProbeStage.SECURE, ProbeStage.GREET}
-        # A server that closed in silence may be about to ban: only where TLS comes first is it asked again.
+        # A server that closed in silence may be about to ban this machine: connect again only to TLS ports.
         return found.stage is ProbeStage.GREET and (self._is_tls_port or found.code is FailureCode.NOT_SMTP)
 
     async def _by_security(self, stage: ProbeStage, wait: float, speak_after: float) -> ProbeFailure | None:
-        """Return the failure that says what this port speaks, if that is not what the settings say."""
+        """Return a failure with the protocol of this port, if it differs from the settings."""
         settled = self._ports.are_settled(self._server.port)
         spoken = await self._spoken(stage, wait, None if settled else speak_after)
         if spoken.other is not None:
@@ -194,12 +197,12 @@ class FallbackScan:
         return failure(code, stage, explanation=explanation, changes=(change,))
 
     async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> PortProtocol:
-        """Look at the port in the way that the settings do not use."""
+        """Inspect the port in the mode that the settings do not use."""
         port, look = self._server.port, self._inspection
         if self._implicit and stage is ProbeStage.SECURE:
             patient = self._waits.silence if port in self._ports.greeting else wait
             spoken = await look.in_clear(port, wait=patient, speak_after=speak_after)
-            return PortProtocol() if spoken.other == "TLS" else spoken  # which is what it should be
+            return PortProtocol() if spoken.other == "TLS" else spoken  # TLS is what the settings expect
         if self._implicit:
             return PortProtocol(other=(await look.in_tls(port, wait=wait, speak_after=speak_after)).other)
         if port in self._ports.greeting:
@@ -210,11 +213,11 @@ class FallbackScan:
         return PortProtocol(other=(await look.in_clear(port, wait=wait, speak_after=speak_after)).other)
 
     def _safe_suggestion(self, security: ConnectionSecurity) -> ConnectionSecurity | None:
-        """No encryption is not suggested to settings that log in."""
+        """Return *security*, but never "no encryption" for settings with a login."""
         return None if security is ConnectionSecurity.NONE and self._server.secret else security
 
     async def _without_starttls(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
-        """Look for another way to be encrypted; none at all is only suggested where there is no login."""
+        """Look for a port with encryption; suggest no encryption only to settings without a login."""
         self._other_port = await self._find_other_port()
         if self._other_port is not None:
             return self._pointing_to_other_port(found)
@@ -223,10 +226,9 @@ class FallbackScan:
         return replace(self._pointing_to_other_port(found), changes=changes)
 
     async def _find_other_port(self) -> tuple[int, ConnectionSecurity] | None:
-        """Return the best of this host's usual ports that answers, and how it should be used.
+        """Return the best usual port of this host that answers, and its connection security.
 
-        They are looked at one after the other, best first; a port without encryption is only for settings that
-        do not log in, and only where no port encrypts.
+        A port without encryption counts only for settings without a login, and only if no port encrypts.
         """
         in_clear: tuple[int, ConnectionSecurity] | None = None
         for port in self._other_ports:
@@ -246,7 +248,7 @@ class FallbackScan:
         return await (self._inspection.in_tls(port) if implicit else self._inspection.in_clear(port))
 
     def _pointing_to_other_port(self, found: ProbeFailure) -> ProbeFailure:
-        """Return *found* with the port that was found, or with the ports that were looked at in vain."""
+        """Return *found* with the port that works, or with the list of ports that do not."""
         begin = found.explanation.rstrip(".")
         if self._other_port is None:
             looked = ", ".join(map(str, self._other_ports))

@@ -16,7 +16,7 @@ from mailsettings.smtp.tls import read_tls_session, without_dhe
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Where it is made, and how many seconds each step may take."""
+    """The target of a handshake, and the time limit of each step."""
 
     address: Address
     port: int
@@ -24,7 +24,7 @@ class Handshake:
     seconds: float
 
     def attempt(self, context: ssl.SSLContext) -> "HandshakeResult":
-        """Make it, and return how it ended. Blocks; raises `OSError`, `smtplib.SMTPException`."""
+        """Make the handshake and return its result. Blocks. Raises `OSError`, `smtplib.SMTPException`."""
         if self.implicit:
             with socket.create_connection((str(self.address), self.port), self.seconds) as sock:
                 return self._on(sock, context)
@@ -36,7 +36,7 @@ class Handshake:
             return self._on(client.sock, context)
 
     def _on(self, sock: socket.socket, context: ssl.SSLContext) -> "HandshakeResult":
-        """`ssl.wrap_socket` would leave a socket open that the server resets at this moment."""
+        """Use memory BIOs: `ssl.wrap_socket` leaks a socket that the server resets during the handshake."""
         end = time.monotonic() + self.seconds
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing)
@@ -58,14 +58,14 @@ class Handshake:
 
 @dataclass(frozen=True, slots=True)
 class HandshakeResult:
-    """How a handshake ended; `error` None: it is complete."""
+    """The result of a handshake; `error` is None if it succeeded."""
 
     tls: ssl.SSLObject
     error: ssl.SSLError | None
 
 
 def unverified_tls12_context(ciphers: str) -> ssl.SSLContext:
-    """A context up to TLS 1.2 that verifies nothing: for looking only."""
+    """Return a context up to TLS 1.2 that verifies nothing. For inspection only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -78,7 +78,11 @@ DHE_ONLY = "only finite-field Diffie-Hellman key exchange"
 
 
 def diagnose_dhe(handshake: Handshake) -> str | None:
-    """Return what is wrong with the server's DHE; `DHE_ONLY` if it works, None if there is none. Blocks."""
+    """Return OpenSSL's reason against the server's DHE, `DHE_ONLY` if DHE works, None without DHE. Blocks.
+
+    The connection test excludes DHE (see `without_dhe`), and a server that offers nothing else ends the handshake
+    with an alert that gives no reason. This second handshake finds the reason.
+    """
     try:
         ended = handshake.attempt(unverified_tls12_context("kDHE:@SECLEVEL=2"))
     except (OSError, smtplib.SMTPException):
@@ -90,7 +94,10 @@ def diagnose_dhe(handshake: Handshake) -> str | None:
 
 
 def requires_client_certificate(handshake: Handshake) -> bool:
-    """Whether the server ends the handshake only after it has shown its own certificate. Blocks."""
+    """Return whether the server requires a client certificate in TLS 1.2. Blocks.
+
+    The alert is the same as without a common cipher, but then it arrives before the server's own certificate.
+    """
     try:
         ended = handshake.attempt(unverified_tls12_context(without_dhe("DEFAULT:@SECLEVEL=0")))
     except (OSError, smtplib.SMTPException):

@@ -1,7 +1,7 @@
-"""Further connections to a host, without credentials: what a port speaks, and which certificates it presents.
+"""Inspect ports of a host without credentials: their protocol, and the certificates that they present.
 
-Each connection waits for the server's greeting; only a caller that knows that no greeting is to come lets it
-speak before (`speak_after`). Certificates are not verified here, since those that fail are of interest.
+Each connection waits for the server's greeting; only with `speak_after` it sends EHLO before. Certificates are not
+verified here: the purpose is to see the certificates that failed.
 """
 
 import asyncio
@@ -26,28 +26,28 @@ from mailsettings.smtp.tls import without_dhe
 
 T = TypeVar("T")
 MAX_CONNECTIONS = 4
-"""In one test, beyond the connection that the settings ask for. fail2ban bans by default at five log lines."""
+"""Per test, in addition to the first connection. fail2ban's default is to ban at five log lines (`maxretry`)."""
 INSPECTION_TIMEOUT_SECONDS = 2.5
-"""How long one look takes at most, without the time before it speaks."""
+"""For one connection, without the time before it sends EHLO."""
 
 
 @dataclass(frozen=True, slots=True)
 class PortProtocol:
-    """What a port speaks: SMTP with this security, or another protocol by name, or nothing that is known."""
+    """The protocol of a port: SMTP with this security, another protocol by name, or unknown."""
 
     security: ConnectionSecurity | None = None
     other: str | None = None
 
     @property
     def is_known(self) -> bool:
-        """Return whether the port has shown what it speaks."""
+        """Whether the protocol is known."""
         return self.security is not None or self.other is not None
 
 
 class PortInspector:
-    """Looks at ports of *host*, one connection at a time, `MAX_CONNECTIONS` in all.
+    """Inspects ports of *host*, one connection at a time, `MAX_CONNECTIONS` in all.
 
-    All go to one of its checked *addresses*: the one that answered, see `use_attempts`.
+    All connections go to one of its checked *addresses*: the address that answered, see `use_attempts`.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class PortInspector:
         self._left = MAX_CONNECTIONS
 
     def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
-        """Look at the address that took the connection; else at one that refused it, since that is there."""
+        """Choose the address that accepted the connection, else an address that refused it, as its host is up."""
         best = sorted(attempts, key=lambda attempt: (not attempt.connected, attempt.problem != REFUSED))
         self._addresses.sort(key=lambda address: str(address) != best[0].address if best else False)
 
     async def in_clear(
         self, port: int, *, wait: float = INSPECTION_TIMEOUT_SECONDS, speak_after: float | None = None
     ) -> PortProtocol:
-        """Return what the port says without TLS, *wait* seconds after it may speak or is spoken to."""
+        """Return the protocol of the port without TLS; *wait* is the time limit after the greeting is due."""
         try:
             async with asyncio.timeout(wait + (speak_after or 0)):
                 async with self._session(port, None) as session:
@@ -80,7 +80,7 @@ class PortInspector:
     async def in_tls(
         self, port: int, *, wait: float = INSPECTION_TIMEOUT_SECONDS, speak_after: float | None = None
     ) -> PortProtocol:
-        """Return what the port says when TLS begins at once; a handshake is enough of an answer."""
+        """Return the protocol of the port with implicit TLS; a completed handshake is enough."""
         try:
             async with asyncio.timeout(wait + (speak_after or 0)):
                 async with self._session(port, _unverified_context()) as session:
@@ -92,7 +92,7 @@ class PortInspector:
             return PortProtocol()
 
     async def encryption(self, port: int, security: ConnectionSecurity) -> TLSSession | None:
-        """Return what the port shows of its encryption, whether or not it is to be trusted."""
+        """Return the TLS session that the port offers, whether or not its certificate is valid."""
         implicit = security is ConnectionSecurity.IMPLICIT_TLS
         try:
             async with asyncio.timeout(2 * INSPECTION_TIMEOUT_SECONDS):
@@ -106,11 +106,11 @@ class PortInspector:
             return None
 
     async def dhe_trouble(self, port: int, security: ConnectionSecurity) -> str | None:
-        """Return what `dhe.diagnose_dhe` finds, None also if it takes too long."""
+        """Return the result of `diagnose_dhe`, or None after the time limit."""
         return await self._in_a_thread(port, security, diagnose_dhe)
 
     async def demands_certificate(self, port: int, security: ConnectionSecurity) -> bool:
-        """Return what `client_certificates.requires_client_certificate` finds, False also if it takes too long."""
+        """Return the result of `requires_client_certificate`, or False after the time limit."""
         return bool(await self._in_a_thread(port, security, requires_client_certificate))
 
     async def _in_a_thread(
@@ -145,9 +145,9 @@ class PortInspector:
 
 
 async def _protocol_in_greeting(session: Session, speak_after: float | None) -> PortProtocol | None:
-    """Wait for the greeting and return what it shows beyond SMTP. Raises `Answered`.
+    """Wait for the greeting, and return the protocol if it is not SMTP. Raises `Answered`.
 
-    EHLO goes out before a greeting only after *speak_after* seconds; it makes a web server show itself.
+    After *speak_after* seconds without a greeting it sends EHLO, to which for example a web server replies.
     """
     try:
         async with asyncio.timeout(speak_after):
@@ -170,7 +170,7 @@ async def _security_after_ehlo(session: Session) -> PortProtocol:
 
 @lru_cache(1)
 def _unverified_context() -> ssl.SSLContext:
-    """Accept whatever is presented, of whatever age. For looking only: never leaves this module."""
+    """Return a context that verifies nothing and accepts old TLS versions. For inspection only."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from mailsettings.domain.mail_server import ConnectionSecurity
 
 IMPLICIT_TLS_PORTS = frozenset({465, 2465})
-"""The client speaks first here, with its ClientHello (RFC 8314 7.3)."""
+"""The client speaks first, with its ClientHello (RFC 8314 7.3)."""
 GREETING_PORTS = frozenset({25, 587, 2525, 2587})
-"""The server speaks first here (RFC 5321 3.1, RFC 6409 3.1), and filters punish a client that does."""
-# In the order of what to recommend; the security is what the port is registered or known for.
+"""The server speaks first (RFC 5321 3.1, RFC 6409 3.1); filters reject clients that do not wait."""
+# Best first, each with the connection security that the port is registered or known for.
 USUAL_PORTS: Mapping[int, ConnectionSecurity] = {
     465: ConnectionSecurity.IMPLICIT_TLS,  # RFC 8314 7.3
     587: ConnectionSecurity.STARTTLS,  # RFC 6409 3.1
@@ -21,14 +21,14 @@ USUAL_PORTS: Mapping[int, ConnectionSecurity] = {
 
 @dataclass(frozen=True, slots=True)
 class KnownPorts:
-    """The ports by who speaks first, and the `usual` ones of a host, best first. On any other either may."""
+    """Ports by the side that speaks first, and the `usual` ports of a host, best first."""
 
     implicit_tls: frozenset[int] = IMPLICIT_TLS_PORTS
     greeting: frozenset[int] = GREETING_PORTS
     usual: Mapping[int, ConnectionSecurity] = field(default_factory=lambda: USUAL_PORTS)
 
     def are_settled(self, port: int) -> bool:
-        """Return whether it is known who speaks first on *port*."""
+        """Return whether it is known which side speaks first on *port*."""
         return port in self.implicit_tls or port in self.greeting
 
 
@@ -46,9 +46,9 @@ _MALFORMED = "Malformed SMTP response line: "
 
 
 def identify_protocol(code: int, text: str) -> str | None:
-    """The name of the protocol that a server speaks who said this; None if it may be SMTP, or is not known.
+    """Return the protocol of a server by its first words; None if it may be SMTP, or is unknown.
 
-    A reply that is none has *code* -1, and aiosmtplib's own words before the server's.
+    For malformed replies *code* is -1, and aiosmtplib's prefix comes before the server's words.
     """
     said = text.removeprefix(_MALFORMED) if code < 0 else f"{code} {text}"
     return next((name for words, name in _FIRST_WORDS if words.match(said)), None)

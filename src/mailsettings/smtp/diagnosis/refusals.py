@@ -19,6 +19,7 @@ from mailsettings.smtp.errors import ReplyError, TokenRejected
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.redaction import displayable_reply, displayable_text
 
+# Only codes that name their subject. X.7.1 is missing: Postfix sends it with every refusal.
 _CODES_BY_STATUS: Mapping[str, FailureCode] = {
     # RFC 3463 3.2, addressing: 1 to 6 and 9 are the destination's, 7 and 8 the sender's. RFC 7505: 1.10 and 7.27.
     **dict.fromkeys(("1.1", "1.2", "1.3", "1.4", "1.6", "1.10"), FailureCode.RECIPIENT_REFUSED),
@@ -40,7 +41,7 @@ _CODES_BY_STATUS: Mapping[str, FailureCode] = {
 
 
 def code_for_enhanced_status(enhanced_code: str | None) -> FailureCode | None:
-    """What *enhanced_code* says that the refusal is about, if it says so."""
+    """Return the failure code for *enhanced_code*, if it names a subject."""
     return _CODES_BY_STATUS.get(enhanced_code.partition(".")[2]) if enhanced_code else None
 
 
@@ -53,7 +54,7 @@ _ADDRESSES_AND_HOST_NAMES = re.compile(
     r"<[^>]*>|(?<!\S)[^\s@]++@\S+|(?<![\w.-])[\w-]++(?:\.[\w-]++)*\.[a-z]{2,}\b|[\[(]?\b\d+(?:\.\d+){3}\b[\])]?",
     re.IGNORECASE,
 )
-"""Addresses and host names: that a host is called relay or tls says nothing about why it refuses."""
+"""Addresses and host names. A host called relay or tls says nothing about the cause of a refusal."""
 
 
 def _always(_journal: Journal) -> bool:
@@ -65,7 +66,7 @@ def _in_clear(journal: Journal) -> bool:
 
 
 def _login_was_skipped(journal: Journal) -> bool:
-    """A command out of order: the one that is missing is AUTH."""
+    """Return whether the missing command before an out-of-order command may be AUTH."""
     return not journal.logged_in and bool(journal.offered.mechanisms)
 
 
@@ -75,7 +76,7 @@ def _starttls_done(journal: Journal) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _DefaultMeaning:
-    """What a refusal means by its code, any where none are given, and the stages where it comes."""
+    """The meaning of a refusal by its stage and reply code (any code, if `codes` is empty)."""
 
     meaning: FailureCode
     stages: Iterable[ProbeStage]
@@ -102,14 +103,16 @@ _DEFAULT_MEANINGS = (
     _DefaultMeaning(FailureCode.SENDER_NOT_ALLOWED, (ProbeStage.SENDER,)),
     _DefaultMeaning(FailureCode.RECIPIENT_REFUSED, (ProbeStage.RECIPIENT,)),
     _DefaultMeaning(FailureCode.MESSAGE_REFUSED, (ProbeStage.CONTENT,)),
-    _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done),  # the greeting after it
+    _DefaultMeaning(
+        FailureCode.SERVER_REFUSED, (ProbeStage.SECURE,), (), _starttls_done
+    ),  # the reply to EHLO after TLS
     _DefaultMeaning(FailureCode.STARTTLS_REFUSED, (ProbeStage.SECURE,)),
     _DefaultMeaning(FailureCode.SERVER_REFUSED, (ProbeStage.GREET,)),
 )
 
 
 def explain_refusal(answer: ReplyError, refusal: SMTPReply, journal: Journal) -> ProbeFailure:
-    """What *answer* means where *journal* stands; *refusal* is the same made fit to be shown."""
+    """Return the failure for *answer* in the current stage; *refusal* is the same reply, redacted."""
     stage = journal.stage
     if refusal.code // 100 not in {_TRANSIENT, _PERMANENT}:
         code = FailureCode.DELIVERY_UNKNOWN if journal.message_sent else FailureCode.UNEXPECTED_REPLY
@@ -131,7 +134,7 @@ _NOT_LOGGED_IN = Advice(
 
 
 def _advice_for(said: SMTPReply, journal: Journal) -> Advice:
-    """The row that fits *said*, whose names are taken out; one is made where only code and place speak."""
+    """Return the row for *said* (without host names); if none matches, a row from code and stage."""
     if _is_denied_without_login(said, journal):
         return _NOT_LOGGED_IN
     for_now = said.code // 100 == _TRANSIENT
@@ -146,7 +149,7 @@ def _advice_for(said: SMTPReply, journal: Journal) -> Advice:
 
 
 def _is_denied_without_login(said: SMTPReply, journal: Journal) -> bool:
-    """Postfix's submission ports say no more than "Access denied" (`permit_sasl_authenticated, reject`)."""
+    """Return whether "Access denied" means a missing login (Postfix's `permit_sasl_authenticated, reject`)."""
     could_log_in = journal.offered.mechanisms and not journal.logged_in
     return bool(could_log_in and journal.stage in ENVELOPE and _DENIED.search(said.text))
 
@@ -157,14 +160,14 @@ def _default_code(said: SMTPReply, journal: Journal) -> FailureCode:
     if said.code // 100 == _TRANSIENT and journal.stage not in _EARLY_STAGES:
         return FailureCode.TEMPORARY_REFUSAL
     place = next(place for place in _DEFAULT_MEANINGS if place.matches(said, journal))
-    is_policy = (said.enhanced_code or "")[1:] in {".7.0", ".7.1"}  # RFC 3463 3.8: not authorised, no more
+    is_policy = (said.enhanced_code or "")[1:] in {".7.0", ".7.1"}  # RFC 3463 3.8: a policy, no details
     if is_policy and not place.codes and journal.stage in {ProbeStage.SENDER, ProbeStage.RECIPIENT}:
         return FailureCode.POLICY_REFUSED
     return place.meaning
 
 
 def _is_plausible(code: FailureCode, journal: Journal) -> bool:
-    """Whether *code* can be right: encryption is missing only in clear, and a login is refused at AUTH."""
+    """Return whether *code* is possible: for example, encryption is required only on an unencrypted session."""
     if code is FailureCode.ENCRYPTION_REQUIRED:
         return _in_clear(journal)
     if code in {FailureCode.AUTHENTICATION_FAILED, FailureCode.MECHANISM_REFUSED}:

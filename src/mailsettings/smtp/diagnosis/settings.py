@@ -31,7 +31,7 @@ CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN"
 
 
 def require_usable(server: MailServer, recipient: str | None, *, cleartext_allowed: bool) -> None:
-    """Raises `StageFailed`, with the stage that could not pass."""
+    """Check settings that cannot work or must not be used. Raises `StageFailed` with the stage concerned."""
     _require_address(ProbeStage.SENDER, Setting.SENDER_ADDRESS, server.sender.address)
     if recipient is not None:
         _require_address(ProbeStage.RECIPIENT, Setting.RECIPIENT, recipient)
@@ -92,13 +92,13 @@ _DISPLAYED_VALUES: Mapping[Setting, Callable[[MailServer], SettingValue | None]]
 
 
 def add_current_value(change: SuggestedChange, server: MailServer) -> SuggestedChange:
-    """*change* with the value that *server* has, where that may be shown."""
+    """Return *change* with the current value of its setting; never with a secret."""
     value_in = _DISPLAYED_VALUES.get(change.setting)
     return replace(change, current=value_in(server)) if value_in else change
 
 
 def find_warnings(journal: Journal, now: datetime) -> tuple[ProbeWarning, ...]:
-    """The warnings of a test that passed."""
+    """Return the warnings of a test that passed."""
     found = [*_address_warnings(journal.stages), *_login_warnings(journal.server)]
     if journal.tls is not None:
         found += _tls_warnings(journal.tls, now)

@@ -12,13 +12,13 @@ from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.syntax import require_host
 
 NOT_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
-"""Reasons for a first answer that is no TLS at all."""
+"""OpenSSL's reasons when the server does not answer with TLS."""
 _OR_CLIENT_CERTIFICATE = (
     "the server and this service have no TLS cipher or key exchange group in common, or the server requires a "
     "client certificate: with TLS 1.2 both cause the same alert"
 )
 _OPENSSL_TEXT = re.compile(r"\] (.*?)(?: \(_ssl\.c:\d+\))?$")
-# This service shows no certificate, so a server's complaint about one is that it is missing.
+# This service has no client certificate, so an alert about a certificate means that it is missing.
 _CLIENT_CERTIFICATE_REASONS = (
     *("TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_NO_CERTIFICATE", "SSLV3_ALERT_BAD_CERTIFICATE"),
     *("SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE", "TLSV1_ALERT_UNKNOWN_CA"),
@@ -61,13 +61,13 @@ _CODES_BY_REASON: Mapping[str, FailureCode] = {
 
 
 def openssl_text(error: ssl.SSLError) -> str:
-    """What OpenSSL says, without the place in Python's source."""
+    """Return OpenSSL's message without the position in Python's source."""
     found = _OPENSSL_TEXT.search(str(error))
     return found[1] if found else (error.reason or "").replace("_", " ").lower()
 
 
 def explain_tls_error(error: ssl.SSLError, stage: ProbeStage) -> ProbeFailure:
-    """What *error* means, in our words and OpenSSL's."""
+    """Return the failure for *error*, with OpenSSL's message."""
     code = _CODES_BY_REASON.get(error.reason or "", FailureCode.TLS_HANDSHAKE_FAILED)
     meaning = FAILURES[code].explanation.rstrip(".")
     if error.reason == "SSLV3_ALERT_HANDSHAKE_FAILURE":
@@ -77,14 +77,14 @@ def explain_tls_error(error: ssl.SSLError, stage: ProbeStage) -> ProbeFailure:
 
 
 def client_certificate_failure(found: ProbeFailure) -> ProbeFailure:
-    """*found*, an alert that may mean several things, once it is known that a client certificate is demanded."""
+    """Return *found*, an ambiguous alert, as a missing client certificate, once that is known."""
     code = FailureCode.TLS_CLIENT_CERTIFICATE_REQUIRED
     words = found.explanation.rpartition("(OpenSSL: ")[2].rstrip(").")
     return failure(code, found.stage, explanation=f"{FAILURES[code].explanation.rstrip('.')} (OpenSSL: {words}).")
 
 
 def is_known_alert(error: BaseException | None) -> bool:
-    """Whether *error* is an alert whose meaning is known, wherever it came."""
+    """Return whether *error* is a TLS error with a known meaning."""
     return isinstance(error, ssl.SSLError) and error.reason in _CODES_BY_REASON
 
 
@@ -94,14 +94,14 @@ TLS_CODES = {
     *(FailureCode.TLS_ISSUER_UNKNOWN, FailureCode.TLS_HANDSHAKE_FAILED, FailureCode.CONNECTION_LOST),
     FailureCode.TLS_NO_COMMON_ALGORITHM,
 }
-"""Findings that a look at the presented certificates may say more about."""
+"""Failures that the presented certificates may explain further."""
 MAX_NAMES_SHOWN = 5
 _COMMON_NAME = re.compile(r"(?:^|,)CN=((?:\\.|[^,\\])+)")
 _OLD_VERSIONS = {"SSLv3", "TLSv1", "TLSv1.1"}
 
 
 def add_certificate_details(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> ProbeFailure:
-    """*found*, with what *session* shows: the names, dates or issuer it is about, and what to set."""
+    """Return *found* with the names, dates or issuer in *session*, and with suggested values."""
     if session.version in _OLD_VERSIONS:
         return failure(FailureCode.TLS_VERSION_TOO_OLD, found.stage)
     return replace(
@@ -115,7 +115,7 @@ def add_certificate_details(session: TLSSession, found: ProbeFailure, *, logs_in
 
 
 def _explanation(session: TLSSession, found: ProbeFailure) -> str:
-    """*found*'s explanation, with what the presented certificates say."""
+    """Return the explanation of *found* with details of the presented certificates."""
     if not session.chain:
         return found.explanation
     leaf, last = session.chain[0], _last_in_chain(session.chain)
@@ -133,7 +133,7 @@ def _explanation(session: TLSSession, found: ProbeFailure) -> str:
 
 
 def _names_explanation(leaf: Certificate) -> str:
-    """The names that it is for. Those in its subject do not count any more (RFC 9525 2, RFC 6125 6.4.4)."""
+    """Return the certificate's names. Names in the subject no longer count (RFC 9525 2)."""
     if leaf.names:
         return f"it is for {', '.join(leaf.names[:MAX_NAMES_SHOWN])}"
     common = _COMMON_NAME.search(leaf.subject)
@@ -143,9 +143,9 @@ def _names_explanation(leaf: Certificate) -> str:
 
 
 def _suggested_value(session: TLSSession, found: ProbeFailure, *, logs_in: bool) -> SettingValue | None:
-    """A value for the setting that *found* points at.
+    """Return a value for the setting of *found*.
 
-    A name is suggested only where there is no login to be sent there: whoever answers here can present one.
+    A name is suggested only without a login: an attacker can present any name, and would receive the login.
     """
     if not session.chain:
         return None
@@ -166,7 +166,7 @@ def _is_host(name: str) -> bool:
 
 
 def _last_in_chain(chain: tuple[Certificate, ...]) -> Certificate:
-    """The certificate that the server's own leads to; others that were sent along have nothing to say."""
+    """Return the last certificate that links to the server's own; ignore unrelated certificates."""
     last = chain[0]
     for _ in chain:
         issuers = [one for one in chain if one.subject == last.issuer and one is not last]

@@ -1,10 +1,10 @@
-"""What servers say when they refuse, in the phrases of Postfix, Exim, sendmail, qmail and others.
+"""Phrases in refusals of Postfix, Exim, sendmail, qmail and other servers.
 
-The words say what a refusal is about better than the command that it answers: Postfix and sendmail judge the
-client, its EHLO name and the sender at RCPT, since clients of old could not bear a refusal before. So a row holds
-in every stage unless it names some. The first row that fits counts; the narrow ones come first.
+The words name the cause better than the refused command: Postfix and sendmail reject the client, its EHLO name and
+the sender only at RCPT, because old clients could not handle an earlier refusal. So a row applies to every stage
+unless it names some. The first matching row counts; narrow rows come first.
 
-Mail addresses and host names are taken out before the words are read: a host may be called relay or tls.
+Mail addresses and host names are removed before: a host may be called relay or tls.
 """
 
 from mailsettings.smtp.diagnosis.advice import Advice
@@ -12,7 +12,7 @@ from mailsettings.smtp.diagnosis.phrases import access, addresses
 from mailsettings.smtp.diagnosis.phrases import access as accounts
 
 GREYLISTING, BUSY = accounts.GREYLISTING, accounts.BUSY
-# The order matters: "authentication required for relay" wants a login, and is no word on relays.
+# The order matters: "authentication required for relay" is about the login, not about relaying.
 ROWS: tuple[Advice, ...] = (
     *addresses.SENDER_DOMAIN,
     *access.LOGIN_WANTED,

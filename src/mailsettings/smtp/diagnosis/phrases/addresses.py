@@ -29,7 +29,7 @@ SENDER_DOMAIN = (
         "the sender's domain does not authorise this server: its SPF, DKIM or DMARC records do not allow this "
         "mail.",
         (
-            "Send through a server that the domain's SPF record lists, or whose mail the domain signs (DKIM).",
+            "Send through a server that the domain's SPF record lists, or that signs with the domain's DKIM key.",
             "Or ask the domain's DNS administrator to add this server.",
         ),
         ENVELOPE,
@@ -55,7 +55,7 @@ SENDER_WORDS = (
         r"|domain (of|for|name required for) sender|sender[^.;]{0,30}domain not found|sender verif\w+ failed"
         r"|sender[^;]{0,20}could not be verified|badmailfrom|(domain|host) must exist|must be a valid domain",
         "the server does not accept this sender: its domain has no DNS entry, or the address cannot receive mail.",
-        ("Check the spelling of the sender address.", "Use a sender whose domain exists and receives mail."),
+        ("Check the spelling of the sender address.", "Use a sender with an existing domain that receives mail."),
         ENVELOPE,
     ),
     Advice(

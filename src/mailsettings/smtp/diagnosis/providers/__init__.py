@@ -1,6 +1,6 @@
-"""Replies of well-known providers, as plain steps. Each row says where it is known from, and since when.
+"""Replies of well-known providers, with steps. Each row names its source and date.
 
-A row is tried before the general rules; the server's own words are shown beside it in any case.
+These rows come before the general phrases; the report shows the server's reply in any case.
 """
 
 from mailsettings.domain.connection_test import ProbeStage
@@ -12,5 +12,5 @@ TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *amazon.ROWS, *servi
 
 
 def find_advice(reply: SMTPReply, stage: ProbeStage) -> Advice | None:
-    """The first row that fits, if one does."""
+    """Return the first matching row, if any."""
     return next((advice for advice in TABLE if advice.matches(reply, stage)), None)

@@ -161,6 +161,6 @@ ROWS = (
         FailureCode.EHLO_NAME_REFUSED,
         r"501 5\.5\.4 Invalid domain name",
         stages=ANY_STAGE,
-        source="Exchange, and Brevo as productdevbook/unemail#8 has it (2026-04)",
+        source="Exchange, and Brevo by productdevbook/unemail#8 (2026-04)",
     ),
 )
