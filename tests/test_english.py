@@ -80,13 +80,10 @@ benchmarks/scale.py
 benchmarks/servers.py
 
 docs/architecture.md
-docs/connection-test.md
 docs/metrics.md
 docs/settings.md
 
-docs/decisions/0004-what-a-test-may-suggest.md
 docs/decisions/0007-the-issuers-keys.md
-docs/decisions/0014-how-a-refusal-is-judged.md
 
 scripts/compare_testers.py
 scripts/lock.py
@@ -120,20 +117,11 @@ src/mailsettings/domain/certificates.py
 src/mailsettings/domain/change.py
 src/mailsettings/domain/encryption_keys.py
 src/mailsettings/domain/errors.py
-src/mailsettings/domain/findings/connection.py
-src/mailsettings/domain/findings/delivery.py
-src/mailsettings/domain/findings/encryption.py
-src/mailsettings/domain/findings/login.py
-src/mailsettings/domain/findings/meaning.py
 src/mailsettings/domain/idempotency.py
 src/mailsettings/domain/login_throttling.py
 src/mailsettings/domain/mail_server.py
 src/mailsettings/domain/monitoring.py
 
-src/mailsettings/network/connect.py
-src/mailsettings/network/guard.py
-src/mailsettings/network/policy.py
-src/mailsettings/network/threads.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py
@@ -143,54 +131,21 @@ src/mailsettings/settings/smtp.py
 src/mailsettings/settings/storage.py
 
 
-src/mailsettings/smtp/conversation.py
-src/mailsettings/smtp/diagnosis/advice.py
-src/mailsettings/smtp/diagnosis/deadline.py
-src/mailsettings/smtp/diagnosis/failures.py
-src/mailsettings/smtp/diagnosis/fallback_scan.py
-src/mailsettings/smtp/diagnosis/inspection.py
-src/mailsettings/smtp/diagnosis/phrases/__init__.py
-src/mailsettings/smtp/diagnosis/phrases/access.py
-src/mailsettings/smtp/diagnosis/phrases/addresses.py
-src/mailsettings/smtp/diagnosis/protocols.py
-src/mailsettings/smtp/diagnosis/providers/__init__.py
-src/mailsettings/smtp/diagnosis/providers/google.py
-src/mailsettings/smtp/diagnosis/providers/microsoft.py
-src/mailsettings/smtp/diagnosis/refusals.py
 src/mailsettings/smtp/diagnosis/settings.py
-src/mailsettings/smtp/diagnosis/tls.py
-src/mailsettings/smtp/envelope.py
-src/mailsettings/smtp/errors.py
-src/mailsettings/smtp/journal.py
-src/mailsettings/smtp/login.py
-src/mailsettings/smtp/machine_name.py
-src/mailsettings/smtp/message.py
-src/mailsettings/smtp/oauth2.py
-src/mailsettings/smtp/prober.py
-src/mailsettings/smtp/redaction.py
-src/mailsettings/smtp/session.py
-src/mailsettings/smtp/tls.py
 
 src/mailsettings/store/audit_log.py
 src/mailsettings/store/backup/contents.py
 src/mailsettings/store/backup/file_format.py
 src/mailsettings/store/backup/restore.py
-src/mailsettings/store/backup/snapshot.py
-src/mailsettings/store/backup/writer.py
 src/mailsettings/store/coordination.py
 src/mailsettings/store/encryption/key_check.py
 src/mailsettings/store/encryption/key_file.py
-src/mailsettings/store/encryption/key_registry.py
-src/mailsettings/store/encryption/sealed_columns.py
-src/mailsettings/store/encryption/sealing.py
-src/mailsettings/store/encryption/service_keys.py
 src/mailsettings/store/engine.py
 src/mailsettings/store/login_throttling.py
 src/mailsettings/store/mail_servers.py
 src/mailsettings/store/migrations.py
 src/mailsettings/store/monitoring.py
 src/mailsettings/store/private_file.py
-src/mailsettings/store/tables.py
 src/mailsettings/store/transactions.py
 
 src/mailsettings/telemetry/catalogue.py

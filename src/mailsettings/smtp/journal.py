@@ -26,8 +26,8 @@ class Journal:
     """The journal of one test. Entering a stage marks the previous stage as passed.
 
     `hidden`: texts that the report must not contain. `sent`: the addresses sent to the server. `greeted`: the
-    protocol of the port is known. `message_sent`: the whole message was sent. `permissions`: the roles in the access
-    token, if readable. `ehlo_name`: the name sent in EHLO. `awaited`: what the test waits for, in words.
+    protocol of the port is known. `message_sent`: the whole message was sent. `permissions`: the roles in the
+    access token, if readable. `ehlo_name`: the name sent in EHLO. `awaited`: what the test waits for, in words.
     `deadline_seconds`: the time limit of the test.
     """
 

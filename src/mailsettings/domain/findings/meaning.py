@@ -12,7 +12,7 @@ AFTER_CONNECT = (ProbeStage.GREET, ProbeStage.SECURE, ProbeStage.AUTHENTICATE, *
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """The general texts for a failure; a test may use more specific ones. `setting` is the first to check."""
+    """The general texts for a failure; a test may give more specific texts. `setting`: check it first."""
 
     title: str
     explanation: str
