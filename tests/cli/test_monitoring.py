@@ -34,7 +34,7 @@ async def store_two_servers() -> None:
     async with backend.store.writing() as work:
         end = await work.monitoring.now() + 9.5 * 86400
         failed = MonitoringState(1, 1, False, "connect", "connection_refused", 1_800_000_000, 1_800_000_900, end)
-        await work.monitoring.keep(failed)
+        await work.monitoring.save(failed)
     await backend.close()
 
 

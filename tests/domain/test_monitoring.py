@@ -131,7 +131,7 @@ def test_the_memory_of_announced_certificates_is_bounded() -> None:
         state, _ = evaluate(state, seen(ends_in_days=20, name=str(number)), None, NOW)
 
     assert state is not None
-    assert list(state.told) == [f"certificate {number}" for number in range(100 - MAX_ANNOUNCED, 100)]
+    assert list(state.announced) == [f"certificate {number}" for number in range(100 - MAX_ANNOUNCED, 100)]
 
 
 def test_the_last_seen_expiry_stays_until_the_settings_change() -> None:

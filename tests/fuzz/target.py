@@ -40,7 +40,9 @@ from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service
 Headers = tuple[tuple[bytes, bytes], ...]
 
 ACCOUNT = "admin"
-_NO_LIMITS = ConnectionTestLimits(at_once=10**6, max_concurrent_per_caller=10**6, max_per_minute_per_caller=10**9)
+_NO_LIMITS = ConnectionTestLimits(
+    max_concurrent=10**6, max_concurrent_per_caller=10**6, max_per_minute_per_caller=10**9
+)
 # One of the two takes its paths in any case.
 _DIALECTS = re.compile(r"/+(api/+20210901|(?ai:cxrestapi))(/.*)?", re.DOTALL)
 _STATUSES = {200, 201, 204, 304, 307, 400, 401, 403, 404, 405, 409, 412, 413, 415}

@@ -35,7 +35,7 @@ async def keep(store: SQLStore, server_id: int, since: float, checked_at: float,
         now = await work.monitoring.now()
         known = {"version": 1, "works": True, "stage": None, "code": None} | changes
         state = MonitoringState(server_id, since=now - since, checked_at=now - checked_at, **known)  # type: ignore[arg-type]
-        await work.monitoring.keep(state)
+        await work.monitoring.save(state)
 
 
 async def due(store: SQLStore, limit: int = 1000, again_after: int = 60) -> list[int]:
@@ -124,8 +124,8 @@ async def test_a_state_is_stored_and_removed_with_its_server(store: SQLStore) ->
     await add_servers(store, 1)
     state = MonitoringState(1, 1, False, "connect", "host_not_found", 10.5, 20.25, 30.0, {"certificate ab": 7})
     async with store.writing() as work:
-        await work.monitoring.keep(MonitoringState(1, 1, True, None, None, 1, 2))
-        await work.monitoring.keep(state)
+        await work.monitoring.save(MonitoringState(1, 1, True, None, None, 1, 2))
+        await work.monitoring.save(state)
         found = await work.monitoring.state(1)
         await work.mail_servers.delete(1)
         gone = await work.monitoring.state(1)

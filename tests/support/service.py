@@ -25,7 +25,7 @@ from support.fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 BASE_URL = "http://service.test"
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SMTP_SETTINGS = "/cxrestapi/auth/SMTPSettings"
-LIMITS = ConnectionTestLimits(at_once=3, max_concurrent_per_caller=2, max_per_minute_per_caller=5)
+LIMITS = ConnectionTestLimits(max_concurrent=3, max_concurrent_per_caller=2, max_per_minute_per_caller=5)
 ADMIN = Account("admin", frozenset({"admin"}))
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 

@@ -24,7 +24,7 @@ def begin(admission: ConnectionTestSlots, caller: Principal, stack: ExitStack) -
 
 def test_the_limit_of_one_caller_does_not_affect_others() -> None:
     admission = ConnectionTestSlots(
-        ConnectionTestLimits(at_once=10, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+        ConnectionTestLimits(max_concurrent=10, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     )
     with ExitStack() as running:
         begin(admission, ALICE, running)
@@ -40,7 +40,7 @@ def test_the_limit_of_one_caller_does_not_affect_others() -> None:
 
 def test_all_callers_together_have_a_limit() -> None:
     admission = ConnectionTestSlots(
-        ConnectionTestLimits(at_once=2, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+        ConnectionTestLimits(max_concurrent=2, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     )
     with ExitStack() as running:
         begin(admission, ALICE, running)
@@ -53,7 +53,7 @@ def test_all_callers_together_have_a_limit() -> None:
 
 def test_a_failed_test_frees_its_slot() -> None:
     admission = ConnectionTestSlots(
-        ConnectionTestLimits(at_once=1, max_concurrent_per_caller=1, max_per_minute_per_caller=100)
+        ConnectionTestLimits(max_concurrent=1, max_concurrent_per_caller=1, max_per_minute_per_caller=100)
     )
     with pytest.raises(ZeroDivisionError), admission.admit(ALICE):
         raise ZeroDivisionError
@@ -71,7 +71,7 @@ def test_no_memory_is_kept_for_idle_callers() -> None:
 
 
 def test_tests_on_other_replicas_count_for_the_limit() -> None:
-    limits = ConnectionTestLimits(at_once=1, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
+    limits = ConnectionTestLimits(max_concurrent=1, max_concurrent_per_caller=2, max_per_minute_per_caller=100)
     limits.require_capacity(Usage(running=1))
     with pytest.raises(TooManyProbes) as refused:
         limits.require_capacity(Usage(running=2))
@@ -81,7 +81,7 @@ def test_tests_on_other_replicas_count_for_the_limit() -> None:
 
 @pytest.mark.parametrize(("oldest", "wait"), [(0, 61), (29.5, 31), (30, 31), (59.9, 1), (-60, 121)])
 def test_the_limit_per_minute_ends_with_the_oldest_test(oldest: float, wait: int) -> None:
-    limits = ConnectionTestLimits(at_once=9, max_concurrent_per_caller=9, max_per_minute_per_caller=2)
+    limits = ConnectionTestLimits(max_concurrent=9, max_concurrent_per_caller=9, max_per_minute_per_caller=2)
     limits.require_capacity(Usage(begun=1, oldest_seconds=oldest))
     with pytest.raises(TooManyProbes) as refused:
         limits.require_capacity(Usage(begun=2, oldest_seconds=oldest))

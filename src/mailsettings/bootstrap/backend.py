@@ -178,7 +178,7 @@ def create_backend(
 
 def _probe_limits(settings: Settings) -> ConnectionTestLimits:
     return ConnectionTestLimits(
-        at_once=settings.smtp_tests_at_once,
+        max_concurrent=settings.smtp_tests_at_once,
         max_concurrent_per_caller=settings.smtp_tests_at_once_each,
         max_per_minute_per_caller=settings.smtp_tests_per_minute_each,
         deadline_seconds=settings.smtp_deadline_seconds,

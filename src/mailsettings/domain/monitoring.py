@@ -95,7 +95,7 @@ class CheckResult:
 class MonitoringState:
     """The stored state of one server; times are in seconds since the epoch.
 
-    `told` maps each certificate and secret to the smallest number of days that was announced for it.
+    `announced` maps each certificate and secret to the smallest number of days that was announced for it.
     """
 
     server_id: int
@@ -106,7 +106,7 @@ class MonitoringState:
     since: float
     checked_at: float
     certificate_ends_at: float | None = None
-    told: Mapping[str, int] = field(default_factory=dict)
+    announced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def health(self) -> Health:
@@ -119,7 +119,7 @@ class MonitoringEvent:
     """One event of one server; `days_left` and `ends_at` are set for the expiry of a certificate or secret."""
 
     type: EventType
-    seen: CheckResult
+    result: CheckResult
     days_left: int | None = None
     ends_at: float | None = None
 
@@ -182,23 +182,23 @@ def check_result(stored: StoredMailServer, report: ProbeReport) -> CheckResult:
 
 
 def evaluate(
-    before: MonitoringState | None, seen: CheckResult, secret_ends_on: date | None, now: float
+    before: MonitoringState | None, result: CheckResult, secret_ends_on: date | None, now: float
 ) -> tuple[MonitoringState, list[MonitoringEvent]]:
     """Return the new state of the server at *now*, and the events that follow."""
-    told = dict(before.told) if before else {}
-    ending = list(_expiry_events(seen, secret_ends_on, now, told))
+    announced = dict(before.announced) if before else {}
+    ending = list(_expiry_events(result, secret_ends_on, now, announced))
     state = MonitoringState(
-        seen.server_id,
-        seen.version,
-        seen.works,
-        seen.stage,
-        seen.code,
-        since=before.since if before and before.works is seen.works else now,
+        result.server_id,
+        result.version,
+        result.works,
+        result.stage,
+        result.code,
+        since=before.since if before and before.works is result.works else now,
         checked_at=now,
-        certificate_ends_at=_certificate_end(before, seen),
-        told=dict(list(told.items())[-MAX_ANNOUNCED:]),
+        certificate_ends_at=_certificate_end(before, result),
+        announced=dict(list(announced.items())[-MAX_ANNOUNCED:]),
     )
-    return state, [*_health_events(before, state, seen), *ending]
+    return state, [*_health_events(before, state, result), *ending]
 
 
 def health(*, works: bool, since: float, checked_at: float) -> Health:
@@ -219,41 +219,41 @@ def expiry_time(day: date) -> float:
 
 
 def _health_events(
-    before: MonitoringState | None, state: MonitoringState, seen: CheckResult
+    before: MonitoringState | None, state: MonitoringState, result: CheckResult
 ) -> Iterator[MonitoringEvent]:
     failed = before is not None and before.health is Health.FAILS
     if state.health is Health.FAILS and not failed:
-        yield MonitoringEvent(EventType.FAILS, seen)
+        yield MonitoringEvent(EventType.FAILS, result)
     if state.health is Health.WORKS and failed:
-        yield MonitoringEvent(EventType.WORKS, seen)
+        yield MonitoringEvent(EventType.WORKS, result)
 
 
 def _expiry_events(
-    seen: CheckResult, secret_ends_on: date | None, now: float, told: dict[str, int]
+    result: CheckResult, secret_ends_on: date | None, now: float, announced: dict[str, int]
 ) -> Iterator[MonitoringEvent]:
-    if seen.certificate is not None:
-        key, end = f"certificate {seen.certificate.sha256}", seen.certificate.not_after.timestamp()
+    if result.certificate is not None:
+        key, end = f"certificate {result.certificate.sha256}", result.certificate.not_after.timestamp()
         yield from _unless_announced(
-            MonitoringEvent(EventType.CERTIFICATE_EXPIRING, seen, days_left(end, now), end), key, told
+            MonitoringEvent(EventType.CERTIFICATE_EXPIRING, result, days_left(end, now), end), key, announced
         )
     if secret_ends_on is not None:
         key, end = f"secret {secret_ends_on}", expiry_time(secret_ends_on)
         yield from _unless_announced(
-            MonitoringEvent(EventType.SECRET_EXPIRING, seen, days_left(end, now), end), key, told
+            MonitoringEvent(EventType.SECRET_EXPIRING, result, days_left(end, now), end), key, announced
         )
 
 
-def _unless_announced(about: MonitoringEvent, key: str, told: dict[str, int]) -> Iterator[MonitoringEvent]:
-    """Yield *about* if it is nearer than anything announced for *key* before; record that in *told*."""
+def _unless_announced(about: MonitoringEvent, key: str, announced: dict[str, int]) -> Iterator[MonitoringEvent]:
+    """Yield *about* if it is nearer than anything announced for *key* before; record that in *announced*."""
     reached = [days for days in ANNOUNCED_DAYS if about.days_left is not None and about.days_left < days]
-    if reached and min(reached) < told.get(key, EXPIRES_SOON_DAYS + 1):
-        told.pop(key, None)  # so that the key moves to the end and is forgotten last
-        told[key] = min(reached)
+    if reached and min(reached) < announced.get(key, EXPIRES_SOON_DAYS + 1):
+        announced.pop(key, None)  # so that the key moves to the end and is forgotten last
+        announced[key] = min(reached)
         yield about
 
 
-def _certificate_end(before: MonitoringState | None, seen: CheckResult) -> float | None:
+def _certificate_end(before: MonitoringState | None, result: CheckResult) -> float | None:
     """Return the end of the certificate; that of the last check if this check ended before TLS."""
-    if seen.certificate is not None:
-        return seen.certificate.not_after.timestamp()
-    return before.certificate_ends_at if before and before.version == seen.version else None
+    if result.certificate is not None:
+        return result.certificate.not_after.timestamp()
+    return before.certificate_ends_at if before and before.version == result.version else None

@@ -37,7 +37,7 @@ class SQLMailServerHistory:
         row = (await self._connection.execute(removed)).one_or_none()
         return None if row is None else self._version(row)
 
-    async def keep(self, server_id: int) -> None:
+    async def copy_current(self, server_id: int) -> None:
         """Copy the current row, before it is changed."""
         now = select(
             mail_servers.c.id,

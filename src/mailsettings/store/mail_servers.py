@@ -35,7 +35,7 @@ class SQLMailServers:
     def __init__(self, connection: AsyncConnection, sealer: Sealer) -> None:
         self._connection = connection
         self._sealer = sealer
-        self._past = SQLMailServerHistory(connection, sealer)
+        self._history = SQLMailServerHistory(connection, sealer)
 
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """Return at most *limit* servers after id *after*, by id, in the form of a list."""
@@ -52,11 +52,11 @@ class SQLMailServers:
 
     async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
         """Return the versions before the current one, newest first; a removal is a version too."""
-        return await self._past.of(server_id)
+        return await self._history.of(server_id)
 
     async def removed_default(self) -> MailServerVersion | None:
         """Return the removal of the last default server, if any."""
-        return await self._past.removed_default()
+        return await self._history.removed_default()
 
     async def add(self, server: MailServer, by: str | None = None, through: str | None = None) -> int:
         """Store a server and return its id, with its creator and API; it becomes the default if none exists."""
@@ -85,7 +85,7 @@ class SQLMailServers:
         self, server_id: int, server: MailServer, by: str | None = None, stored: StoredMailServer | None = None
     ) -> None:
         """Store *server* in place of what is there; *stored* spares a read if this transaction has read it."""
-        await self._past.keep(server_id)
+        await self._history.copy_current(server_id)
         now = {
             **to_columns(server),
             "version": table.c.version + 1,
@@ -100,18 +100,18 @@ class SQLMailServers:
 
     async def delete(self, server_id: int, by: str | None = None) -> None:
         """Remove the server; its versions stay."""
-        await self._past.keep(server_id)
-        await self._past.note_removal(server_id, by)
+        await self._history.copy_current(server_id)
+        await self._history.note_removal(server_id, by)
         await self._connection.execute(delete(table).where(table.c.id == server_id))
         await SQLMonitoring(self._connection).forget(server_id)
 
     async def forget_versions(self, server_id: int, keep_count: int) -> None:
         """Keep the *but* newest of what the server was."""
-        await self._past.forget(server_id, keep_count)
+        await self._history.forget(server_id, keep_count)
 
     async def forget_removed(self, keep_count: int) -> None:
         """Keep the *but* newest of what servers were that are no more."""
-        await self._past.forget_removed(keep_count)
+        await self._history.forget_removed(keep_count)
 
     async def _one(self, condition: Any) -> StoredMailServer | None:
         row = (await self._connection.execute(select(table).where(condition))).one_or_none()

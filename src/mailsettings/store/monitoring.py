@@ -67,9 +67,9 @@ class SQLMonitoring:
         row = (await self._connection.execute(select(table).where(table.c.server_id == server_id))).one_or_none()
         return None if row is None else _state(row)
 
-    async def keep(self, state: MonitoringState) -> None:
+    async def save(self, state: MonitoringState) -> None:
         """Store *state* in place of the last one of its server."""
-        values = {name: getattr(state, name) for name in _FIELDS} | {"told": json.dumps(dict(state.told))}
+        values = {name: getattr(state, name) for name in _FIELDS} | {"told": json.dumps(dict(state.announced))}
         mine = table.c.server_id == state.server_id
         if (await self._connection.execute(update(table).where(mine).values(values))).rowcount == 0:
             await self._connection.execute(insert(table).values(server_id=state.server_id, **values))
@@ -146,7 +146,7 @@ def _is_due(moment: float, interval: int, again_after: int) -> ColumnElement[boo
 
 def _state(row: Row[Any]) -> MonitoringState:
     fields = {name: getattr(row, name) for name in _FIELDS}
-    return MonitoringState(server_id=row.server_id, told=json.loads(row.told), **fields)
+    return MonitoringState(server_id=row.server_id, announced=json.loads(row.told), **fields)
 
 
 def _monitored(row: Row[Any]) -> MonitoredServer:

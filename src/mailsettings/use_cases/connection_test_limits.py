@@ -22,12 +22,12 @@ MARGIN_SECONDS = 30
 
 @dataclass(frozen=True, slots=True)
 class ConnectionTestLimits:
-    """`at_once` in this process; the limits per caller for each principal, in all processes together.
+    """`max_concurrent` in this process; the limits per caller for each principal, in all processes together.
 
     No test takes longer than `deadline_seconds`.
     """
 
-    at_once: int = 16
+    max_concurrent: int = 16
     max_concurrent_per_caller: int = 4
     max_per_minute_per_caller: int = 30
     deadline_seconds: float = 15
@@ -61,7 +61,7 @@ class ConnectionTestSlots:
     @contextmanager
     def admit(self, caller: Principal) -> Iterator[None]:
         """Count one test of *caller* while the block runs. Raises `TooManyProbes`."""
-        if self._running.total() >= self._limits.at_once:
+        if self._running.total() >= self._limits.max_concurrent:
             raise TooManyProbes("Too many connection tests are running.", RETRY_AFTER_SECONDS)
         if self._running[caller.name] >= self._limits.max_concurrent_per_caller:
             raise too_many_running()

@@ -63,7 +63,7 @@ class ScheduledChecks:
         self._turns = asyncio.Semaphore(MAX_CONCURRENT_CHECKS)
         self._skipped_until: dict[int, float] = {}
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Run until cancelled or until the lease is lost."""
         await repeat_forever(self.check_due, self._pause_seconds)
 
@@ -107,14 +107,14 @@ class ScheduledChecks:
         async with self._store.reading() as view:
             return await view.mail_servers.find(server_id)
 
-    async def _record(self, stored: StoredMailServer, seen: CheckResult) -> None:
+    async def _record(self, stored: StoredMailServer, result: CheckResult) -> None:
         async with self._lease.writing() as work:
             if await work.monitoring.version_of(stored.id) != stored.version:
                 return  # changed or removed meanwhile: the result is not about the stored settings
             before = await work.monitoring.state(stored.id)
             now = await work.monitoring.now()
-            state, events = evaluate(before, seen, await work.monitoring.secret_expiry(stored.id), now)
-            await work.monitoring.keep(state)
+            state, events = evaluate(before, result, await work.monitoring.secret_expiry(stored.id), now)
+            await work.monitoring.save(state)
             for event in events:
                 await self._note(work, event, now)
         self._meter.checked(state.health)
@@ -141,23 +141,28 @@ def webhook_body(event: MonitoringEvent, now: float) -> str:
 
 def _data(event: MonitoringEvent) -> Iterator[tuple[str, object]]:
     """Return only names and numbers: no text that a mail server sent, and no secret."""
-    seen = event.seen
-    yield from {"id": seen.server_id, "version": seen.version, "host": seen.host, "port": seen.port}.items()
+    result = event.result
+    yield from {
+        "id": result.server_id,
+        "version": result.version,
+        "host": result.host,
+        "port": result.port,
+    }.items()
     if event.type is EventType.FAILS:
-        yield from {"stage": seen.stage, "code": seen.code}.items()
+        yield from {"stage": result.stage, "code": result.code}.items()
     if event.ends_at is not None:
         yield from {"endsAt": _iso(event.ends_at), "daysLeft": event.days_left}.items()
 
 
 def _audit_record(event: MonitoringEvent) -> AuditRecord:
     fails = event.type is EventType.FAILS
-    details = {"code": event.seen.code, "stage": event.seen.stage} if fails else {}
+    details = {"code": event.result.code, "stage": event.result.stage} if fails else {}
     outcome = AuditOutcome.FAILED if fails else AuditOutcome.DONE
     return AuditRecord(
         MONITORING.name,
         MONITORING.origin,
         Action.MAIL_SERVER_MONITORING,
-        target(event.seen.server_id),
+        target(event.result.server_id),
         outcome,
         details,
     )
@@ -165,16 +170,16 @@ def _audit_record(event: MonitoringEvent) -> AuditRecord:
 
 def _log_event(event: MonitoringEvent) -> None:
     """Write a line to the program's log with the same fields as the data of the webhook."""
-    seen = event.seen
+    result = event.result
     words = {
-        EventType.FAILS: f"fails at the stage {seen.stage}: {seen.code}",
+        EventType.FAILS: f"fails at the stage {result.stage}: {result.code}",
         EventType.WORKS: "works again",
         EventType.CERTIFICATE_EXPIRING: f"has a certificate with {event.days_left} days left",
         EventType.SECRET_EXPIRING: f"has a secret with {event.days_left} days left",
     }
     level = logging.INFO if event.type is EventType.WORKS else logging.WARNING
     extra = {"event": str(event.type), "mail_server": dict(_data(event))}
-    _log.log(level, "mail server %d %s", seen.server_id, words[event.type], extra=extra)
+    _log.log(level, "mail server %d %s", result.server_id, words[event.type], extra=extra)
 
 
 def _iso(moment: float) -> str:

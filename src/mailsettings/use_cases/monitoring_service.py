@@ -44,15 +44,15 @@ class MonitoringService:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run monitoring in the background during the block; cancel it at the end."""
-        task = asyncio.create_task(self._lease.while_held(self._keep))
+        task = asyncio.create_task(self._lease.while_held(self._run))
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait({task})
 
-    async def _keep(self) -> None:
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._checks.keep())
+            group.create_task(self._checks.run())
             if self._outbox_relay is not None:
-                group.create_task(self._outbox_relay.keep())
+                group.create_task(self._outbox_relay.run())

@@ -33,7 +33,7 @@ class OutboxRelay:
         self._meter = meter
         self._pause_seconds = pause_seconds
 
-    async def keep(self) -> None:
+    async def run(self) -> None:
         """Run until cancelled or until the lease is lost."""
         await repeat_forever(self.deliver_due, self._pause_seconds)
 
