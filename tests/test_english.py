@@ -79,11 +79,8 @@ benchmarks/read_path.py
 benchmarks/scale.py
 benchmarks/servers.py
 
-docs/architecture.md
 docs/metrics.md
 docs/settings.md
-
-docs/decisions/0007-the-issuers-keys.md
 
 scripts/compare_testers.py
 scripts/lock.py
@@ -97,7 +94,6 @@ src/mailsettings/auth/oidc.py
 src/mailsettings/auth/passwords.py
 src/mailsettings/auth/signing_keys.py
 src/mailsettings/auth/tokens.py
-
 
 src/mailsettings/cli/accounts.py
 src/mailsettings/cli/backup.py
@@ -122,14 +118,12 @@ src/mailsettings/domain/login_throttling.py
 src/mailsettings/domain/mail_server.py
 src/mailsettings/domain/monitoring.py
 
-
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py
 src/mailsettings/settings/monitoring.py
 src/mailsettings/settings/server.py
 src/mailsettings/settings/smtp.py
 src/mailsettings/settings/storage.py
-
 
 src/mailsettings/smtp/diagnosis/settings.py
 

@@ -130,6 +130,13 @@ def test_the_map_of_the_code_has_every_folder() -> None:
     assert folders == named
 
 
+def test_every_file_on_the_map_exists() -> None:
+    files = {str(path) for folder in ("src", "scripts") for path in (ROOT / folder).rglob("*.py")}
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)`", ARCHITECTURE))
+
+    assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
+
+
 def test_the_readme_shows_a_report_as_the_product_prints_it() -> None:
     with catching_all() as (port, _):
         printed = with_script(f"print(it.report({port}), end='')")
