@@ -1,1 +1,1 @@
-"""Outbound connections: which are allowed, how they are made, and threads for calls that block."""
+"""Connections to other hosts: which addresses are allowed, how they are reached, and HTTP requests to services."""

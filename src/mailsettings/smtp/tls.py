@@ -17,14 +17,13 @@ from mailsettings.domain.certificates import CertificateUnreadable, CustomTrust,
 from mailsettings.domain.connection_test import FailureCode, ProbeStage, SuggestedChange
 from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.setting import Setting
+from mailsettings.network.tls import client_context
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.redaction import displayable_text
 
 CA_FILE_SETTING = "MAILSETTINGS_SMTP_CA_FILE"
 MAX_CONTEXTS = 32
 """A context with the system's authorities takes 32 ms and 0.8 MB, so contexts are cached."""
-CIPHERS = "@SECLEVEL=2:ECDH+AESGCM:ECDH+CHACHA20:ECDH+AES:!aNULL:!eNULL:!aDSS:!SHA1:!AESCCM"
-"""For TLS 1.2, those of `ssl.create_default_context` without finite-field Diffie-Hellman (see `without_dhe`)."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,19 +49,15 @@ class TLSContexts:
 
     def _make(self, trust: Trust) -> ssl.SSLContext:
         if isinstance(trust, CustomTrust):
-            # With cadata no other authority is loaded. It is DER, because OpenSSL reads fewer forms of PEM than
+            # With ca_data no other authority is loaded. It is DER, because OpenSSL reads fewer forms of PEM than
             # the setting accepts: no indented or one-line PEM. PARTIAL_CHAIN makes a server's own certificate a
             # trust anchor although an authority issued it.
-            context = ssl.create_default_context(cadata=trust.der())
+            context = client_context(ca_data=trust.der())
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         else:
-            context = ssl.create_default_context()
+            context = client_context()
             if self._ca_file is not None:
                 context.load_verify_locations(self._ca_file)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.set_ciphers(CIPHERS)
-        # Python 3.13 sets X509_STRICT, which rejects authorities without keyUsage, as `openssl req -x509` makes.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
         return context
 
 
@@ -85,11 +80,7 @@ def _cannot_be_loaded(trust: Trust, error: Exception) -> StageFailed:
 
 
 def without_dhe(ciphers: str) -> str:
-    """Return *ciphers* without finite-field Diffie-Hellman: in TLS 1.2 the server chooses its group.
-
-    A group of 10,000 bits, the most that OpenSSL accepts, blocks the event loop for seconds. RFC 9325 4.2 advises
-    against these cipher suites anyway. TLS 1.3 has named groups only (RFC 7919).
-    """
+    """Return *ciphers* without finite-field Diffie-Hellman, for the reason at `network.tls.CIPHERS`."""
     return f"{ciphers}:!kDHE"
 
 
