@@ -39,9 +39,10 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.network.policy import UNRESTRICTED
-from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+
+from support.token_authority import make_tokens
 
 HOST = "127.0.0.1"
 FROM, TO = "from@example.org", "to@example.org"
@@ -145,7 +146,7 @@ class Ours:
             deadline_seconds=15,
             allow_cleartext_credentials=False,
             trust=self._trust,
-            oauth2=OAuth2Tokens(),
+            oauth2=make_tokens(),
         )
         begun = time.perf_counter()
         report = await prober.probe(server, TO)

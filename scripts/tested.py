@@ -89,10 +89,12 @@ PARTS: Mapping[str, Part] = {
         ],
     ),
     "issuer": Part(
-        ["mailsettings.auth.fetching", "mailsettings.auth.jwks", "mailsettings.auth.oidc"],
+        ["mailsettings.auth.jwks", "mailsettings.auth.oidc", "mailsettings.network.http"],
         [
             "tests/auth/test_oidc.py",
             "tests/auth/test_jwks.py",
+            "tests/webhook",
+            "tests/network/test_http.py",
             "tests/abuse/test_foreign_tokens.py::test_no_other_token_opens",
             "tests/abuse/test_lying_issuers.py",
         ],

@@ -23,8 +23,8 @@ settings.load_profile("repeatable")
 pytest_plugins = [
     f"support.{name}"
     for name in (
-        *("browser", "canary", "connections", "databases", "openid_issuer", "probers", "service"),
-        *("browser_service", "smtp_server", "token_authority", "real_service"),
+        *("browser", "canary", "connections", "databases", "openid_issuer", "smtp_server", "token_authority"),
+        *("probers", "service", "browser_service", "real_service"),
     )
 ]
 

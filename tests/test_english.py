@@ -87,13 +87,8 @@ scripts/lock.py
 scripts/mta.py
 scripts/mutate.py
 
-src/mailsettings/auth/access_token.py
-src/mailsettings/auth/fetching.py
-src/mailsettings/auth/jwks.py
-src/mailsettings/auth/oidc.py
 src/mailsettings/auth/passwords.py
 src/mailsettings/auth/signing_keys.py
-src/mailsettings/auth/tokens.py
 
 src/mailsettings/cli/accounts.py
 src/mailsettings/cli/backup.py
@@ -155,7 +150,6 @@ src/mailsettings/use_cases/login.py
 src/mailsettings/use_cases/monitoring_status.py
 src/mailsettings/use_cases/ports.py
 
-src/mailsettings/webhook/sender.py
 
 tests/conftest.py
 tests/test_canary.py
@@ -198,8 +192,6 @@ tests/abuse/test_whole_life.py
 tests/auth/test_access_token.py
 tests/auth/test_hashing_queue.py
 tests/auth/test_issuers.py
-tests/auth/test_jwks.py
-tests/auth/test_oidc.py
 tests/auth/test_passwords.py
 tests/auth/test_tokens.py
 tests/auth/test_unverified.py

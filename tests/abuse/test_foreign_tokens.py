@@ -21,10 +21,10 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.access_token import MAX_TOKEN_LENGTH
 from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer, tls_context
+from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
 from mailsettings.domain.errors import NotAuthenticated
 
-from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey
+from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey, issuer_client
 from support.processes import serving
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
 from support.timeouts import GUARD_SECONDS
@@ -38,7 +38,7 @@ Forge = Callable[[OpenIDIssuer], str]
 @pytest.fixture
 def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
     trusted = TrustedIssuer(issuer.url, (AUDIENCE,), {"mail-admin": frozenset({"manage-system-settings"})})
-    return OIDCTokenReader(trusted, tls_context(None), clock)
+    return OIDCTokenReader(trusted, issuer_client(), clock)
 
 
 def part(value: bytes | dict[str, Any]) -> str:
@@ -321,7 +321,7 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
     assert cold[0].json() == {"message": message}
     assert cold[1].json() == {"code": "ServiceUnavailable", "message": message}
     assert (back, away) == ((200, 404), (200, 404))
-    assert "The keys of the OpenID Connect issuer were not fetched. The issuer cannot be reached" in log
+    assert "The keys of the OpenID Connect issuer could not be fetched: the connection failed: refused." in log
     assert token not in log
 
 

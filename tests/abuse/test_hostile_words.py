@@ -13,7 +13,6 @@ import pytest
 from mailsettings.domain.access import OPERATOR
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.diagnosis.protocols import KnownPorts
-from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.transactions import SQLStore
@@ -25,6 +24,7 @@ from support.fakes import PlainPasswords
 from support.request_bodies import checkmarx_test, oracle
 from support.service import ADMIN, MAIL_SERVER, SMTP_SETTINGS, Caller, build_service
 from support.smtp_server import HOST, says, scripted_server
+from support.token_authority import make_tokens
 
 pytestmark = pytest.mark.parametrize("kind", ["sqlite"])  # no answer here depends on the database
 
@@ -57,7 +57,7 @@ async def tested(store: SQLStore) -> AsyncIterator[Caller]:
         deadline_seconds=10,
         allow_cleartext_credentials=True,
         trust=TLSContexts(),
-        oauth2=OAuth2Tokens(),
+        oauth2=make_tokens(),
         ports=KnownPorts(usual={}),
     )
     transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)

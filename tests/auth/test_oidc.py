@@ -9,16 +9,28 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from mailsettings.auth.access_token import MAX_VERIFIED_TOKENS
 from mailsettings.auth.jwks import (
-    KEPT_SECONDS,
+    MAX_AGE_SECONDS,
     MIN_FIRST_FETCH_INTERVAL_SECONDS,
     MIN_REFRESH_INTERVAL_SECONDS,
     REFRESH_AFTER_SECONDS,
 )
-from mailsettings.auth.oidc import MAX_VERIFIED_TOKENS, OIDCTokenReader, TrustedIssuer, tls_context
+from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 
-from support.openid_issuer import AUDIENCE, DISCOVERY, KEYS, RSA_KEY, Clock, OpenIDIssuer, SigningKey, answer
+from support.openid_issuer import (
+    AUDIENCE,
+    DISCOVERY,
+    KEYS,
+    RSA_KEY,
+    Clock,
+    OpenIDIssuer,
+    SigningKey,
+    answer,
+    issuer_client,
+)
 
 ALL, READING = "manage-system-settings", "view-mail-settings"
 GRANTS = {"mail-admin": frozenset({ALL}), "auditor": frozenset({READING})}
@@ -27,7 +39,7 @@ HOST = "127.0.0.1"
 
 def reader(issuer: OpenIDIssuer, clock: Clock, ca_file: Path | None = None, /, **changes: Any) -> OIDCTokenReader:
     trusted = {"issuer": issuer.url, "audiences": (AUDIENCE, "another"), "grants": GRANTS} | changes
-    return OIDCTokenReader(TrustedIssuer(**trusted), tls_context(ca_file), clock)
+    return OIDCTokenReader(TrustedIssuer(**trusted), issuer_client(ca_file), clock)
 
 
 @pytest.fixture
@@ -153,17 +165,20 @@ async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expi
 
 async def test_the_memory_of_verified_tokens_is_bounded(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     await tokens.read(issuer.token())
-    tokens._verified.update({f"token {number}": None for number in range(MAX_VERIFIED_TOKENS - 1)})  # type: ignore[misc]  # noqa: SLF001  # making a thousand real ones takes a second
+    verified = (await tokens._keys.current()).verified  # noqa: SLF001  # making a thousand real tokens takes a second
+    verified.update(
+        {f"token {number}": TokenClaims("", frozenset(), 0) for number in range(MAX_VERIFIED_TOKENS - 1)}
+    )
 
     await tokens.read(issuer.token(sub="bob"))
 
-    assert len(tokens._verified) == MAX_VERIFIED_TOKENS  # noqa: SLF001
-    assert list(tokens._verified)[0] == "token 0"  # noqa: SLF001, RUF015  # the oldest has gone
+    assert len(verified) == MAX_VERIFIED_TOKENS
+    assert next(iter(verified)) == "token 0"  # the oldest has gone
 
-    tokens._verified.popitem()  # noqa: SLF001
+    verified.popitem()
     await tokens.read(issuer.token(sub="carol"))
 
-    assert "token 0" in tokens._verified  # noqa: SLF001  # there was room for one more
+    assert "token 0" in verified  # there was room for one more
 
 
 async def test_that_a_token_has_expired_is_told_apart_from_all_else(
@@ -247,9 +262,9 @@ async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
     await tokens.read(issuer.token())
     issuer.go_away()
     for _ in range(3):
-        clock.now += KEPT_SECONDS / 4
+        clock.now += MAX_AGE_SECONDS / 4
         assert (await tokens.read(issuer.token(jti=str(clock.now)))).grants == {ALL}
-    clock.now += KEPT_SECONDS / 4
+    clock.now += MAX_AGE_SECONDS / 4
 
     with pytest.raises(IdentityUnavailable):
         await tokens.read(issuer.token())

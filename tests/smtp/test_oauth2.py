@@ -3,7 +3,6 @@
 import base64
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from mailsettings.domain.setting import Setting
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 
 from support.smtp_server import (
-    AUTHORITY_PEM,
     HOST,
     SENDER,
     TRUST,
@@ -26,16 +24,14 @@ from support.smtp_server import (
     says,
     scripted_server,
 )
-from support.token_authority import TOKEN, Authority
+from support.token_authority import TOKEN, Authority, make_tokens
 
 CANARY = "canary-client-secret-6a1e"
 
 
 @pytest.fixture
-def tokens(authority: Authority, tmp_path: Path) -> OAuth2Tokens:
-    ca_file = tmp_path / "ca.pem"
-    ca_file.write_text(AUTHORITY_PEM)
-    return OAuth2Tokens(authority.url, ca_file)
+def tokens(authority: Authority) -> OAuth2Tokens:
+    return make_tokens(authority.url)
 
 
 def stored_secret(text: str) -> Secret:
@@ -102,7 +98,7 @@ async def test_an_unknown_tenant_is_told_as_such(
 
 @pytest.mark.shows(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE)
 async def test_an_authority_that_is_away_is_told_at_the_login(make_prober: Any) -> None:
-    failure, server = await failed(make_prober, OAuth2Tokens("https://127.0.0.1:1"))
+    failure, server = await failed(make_prober, make_tokens())
 
     assert (failure.code, failure.stage) == (
         FailureCode.OAUTH2_AUTHORITY_UNREACHABLE,
@@ -263,6 +259,43 @@ async def test_forgetting_the_token_of_one_destination_keeps_those_of_others(
     assert len(authority.forms) == 3
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"], ids=["its description", "its token endpoint"])
+async def test_an_authority_that_is_down_is_told_as_unreachable(
+    make_prober: Any,
+    authority: Authority,
+    tokens: OAuth2Tokens,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+) -> None:
+    """The operator's log has the cause once, without what the authority said."""
+    authority.down = method
+    failure, _ = await failed(make_prober, tokens)
+
+    assert failure.code is FailureCode.OAUTH2_AUTHORITY_UNREACHABLE
+    assert [record.getMessage() for record in caplog.records if record.name == "mailsettings.smtp"] == [
+        "The token authority gave no access token: HTTP Error: 503."
+    ]
+    assert "canary" not in caplog.text
+
+
+async def test_the_cause_of_an_unreachable_authority_is_logged(
+    make_prober: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    await failed(make_prober, make_tokens())
+
+    assert "The token authority gave no access token: the connection failed: refused." in caplog.text
+
+
+async def test_the_authority_is_reached_past_the_environments_proxies(
+    authority: Authority, tokens: OAuth2Tokens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
+
+    assert (await tokens.token(server, login())).text == TOKEN
+
+
 @pytest.mark.parametrize("answer", [[], "x", None, {}, {"access_token": None}])
 async def test_an_authority_that_answers_with_other_json_is_told_as_unreachable(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens, answer: Any
@@ -276,7 +309,7 @@ async def test_an_authority_that_answers_with_other_json_is_told_as_unreachable(
 async def test_a_server_without_xoauth2_gets_no_token(make_prober: Any, authority: Authority) -> None:
     security = ConnectionSecurity.STARTTLS
     async with real_server(Behaviour(security, TOKEN, mechanisms=["PLAIN"])) as server:
-        report = await make_prober(oauth2=OAuth2Tokens(authority.url)).probe(
+        report = await make_prober(oauth2=make_tokens(authority.url)).probe(
             server.settings(security, login()), None
         )
 

@@ -1,10 +1,15 @@
 """Every connection that this process begins through a socket of Python, on the loop of asyncio and of uvloop."""
 
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from mailsettings.network.guard import EgressGuard, HostLookup, Resolve, resolve_with_system
+from mailsettings.network.http import GuardedNetwork, HTTPClient
+from mailsettings.network.policy import UNRESTRICTED, EgressPolicy
 
 Connect = Callable[[socket.socket, Any], int | None]
 
@@ -29,3 +34,16 @@ def connects(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, noting(getattr(socket.socket, name)))
     return seen
+
+
+def make_network(policy: EgressPolicy = UNRESTRICTED, resolve: Resolve = resolve_with_system) -> GuardedNetwork:
+    """A network behind the egress guard that connection tests use."""
+    lookup = HostLookup(resolve)
+    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows)
+
+
+def make_client(
+    tls: ssl.SSLContext, policy: EgressPolicy = UNRESTRICTED, resolve: Resolve = resolve_with_system
+) -> HTTPClient:
+    """An HTTP client on this network."""
+    return HTTPClient(make_network(policy, resolve), tls)

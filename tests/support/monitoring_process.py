@@ -6,12 +6,13 @@ import signal
 import sys
 
 from mailsettings.network.policy import UNRESTRICTED
-from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.monitoring_service import MonitoringService
+
+from support.token_authority import make_tokens
 
 KEY = bytes(range(32))
 INTERVAL = 3600
@@ -28,7 +29,7 @@ async def main(url: str, lease_seconds: float) -> None:
         deadline_seconds=10,
         allow_cleartext_credentials=False,
         trust=TLSContexts(),
-        oauth2=OAuth2Tokens(),
+        oauth2=make_tokens(),
     )
     async with MonitoringService(
         store, prober, INTERVAL, lease_seconds=lease_seconds, pause_seconds=0.1

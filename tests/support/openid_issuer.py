@@ -15,6 +15,11 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from mailsettings.network.http import HTTPClient
+from mailsettings.network.tls import client_context
+
+from support.connections import make_client
+
 AUDIENCE = "mail-settings-api"
 DISCOVERY = "/.well-known/openid-configuration"
 KEYS = "/keys"
@@ -24,6 +29,11 @@ Lie = Callable[[BaseHTTPRequestHandler], None]
 
 RSA_KEY = rsa.generate_private_key(65537, 2048)
 """One for all tests: making one takes a tenth of a second, and longer on a busy machine."""
+
+
+def issuer_client(ca_file: Path | None = None) -> HTTPClient:
+    """What fetches the keys of an issuer, which is trusted by the system's authorities or those in *ca_file*."""
+    return make_client(client_context(ca_file=ca_file))
 
 
 @dataclass

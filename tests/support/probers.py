@@ -11,11 +11,11 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.diagnosis.fallback_scan import ScanTimeouts
 from mailsettings.smtp.diagnosis.protocols import KnownPorts
-from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 
 from support.timeouts import GUARD_SECONDS
+from support.token_authority import make_tokens
 
 
 class CheckedProber(SMTPProber):
@@ -53,7 +53,7 @@ class MakeProber:
             "deadline_seconds": GUARD_SECONDS,
             "allow_cleartext_credentials": True,
             "trust": TLSContexts(),
-            "oauth2": OAuth2Tokens(),
+            "oauth2": make_tokens(),
             "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
             "waits": waits(),
         }

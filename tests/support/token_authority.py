@@ -11,9 +11,32 @@ from typing import Any
 
 import pytest
 
+from mailsettings.domain.certificates import Trust
+from mailsettings.smtp.oauth2 import OAuth2Tokens
+from mailsettings.smtp.tls import TLSContexts
+
+from support.connections import make_network
 from support.smtp_server import AUTHORITY
 
 TOKEN = "canary-token-0b9c"
+
+
+class _Trust(TLSContexts):
+    """Trusts the authority of the tests as if it were the system's."""
+
+    def _make(self, trust: Trust) -> ssl.SSLContext:
+        context = super()._make(trust)
+        AUTHORITY.configure_trust(context)
+        return context
+
+
+TRUST = _Trust()
+"""Shared, because a context takes 32 ms to make."""
+
+
+def make_tokens(url: str = "https://127.0.0.1:1") -> OAuth2Tokens:
+    """What gets tokens from the authority at *url*; by default there is none."""
+    return OAuth2Tokens(url, make_network(), TRUST)
 
 
 @dataclass
@@ -24,6 +47,8 @@ class Authority:
     token: str = TOKEN
     refusal: str | None = None
     unknown_tenant: bool = False
+    down: str | None = None
+    """The method that is answered by a 503."""
     answer: Any = ...
     forms: list[dict[str, list[str]]] = field(default_factory=list)
 
@@ -37,6 +62,9 @@ def authority() -> Iterator[Authority]:
             pass
 
         def do_GET(self) -> None:
+            if seen.down == "GET":
+                self.answer(503, {"error": "canary"})
+                return
             if seen.unknown_tenant:
                 said = "AADSTS90002: Tenant 'tenant.example' not found."
                 self.answer(400, {"error": "invalid_tenant", "error_description": said})
@@ -54,7 +82,9 @@ def authority() -> Iterator[Authority]:
         def do_POST(self) -> None:
             form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             seen.forms.append(form)
-            if seen.answer is not ...:
+            if seen.down == "POST":
+                self.answer(503, {"error": "canary"})
+            elif seen.answer is not ...:
                 self.answer(200, seen.answer)
             elif seen.refusal is None:
                 self.answer(200, {"access_token": seen.token, "token_type": "Bearer", "expires_in": 3600})

@@ -3,15 +3,16 @@
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from hmac import digest
-from typing import Any
 
 import trustme
 
+from mailsettings.network.http import HTTPClient
+from mailsettings.network.tls import client_context
 from mailsettings.webhook.sender import WebhookSender, parse_webhook_keys
 
 from support.smtp_server import Script, listening
@@ -88,12 +89,13 @@ async def webhook_receiver(serve: Script | None = None, name: str = NAME) -> Asy
         yield receiver
 
 
-def make_webhook(url: str, look_up: Any, permitted: Any, **changes: Any) -> WebhookSender:
-    """One that trusts the authority of the receivers."""
-    tls = ssl.create_default_context()
+def receiver_trust() -> ssl.SSLContext:
+    """The context that trusts the authority of the receivers."""
+    tls = client_context()
     AUTHORITY.configure_trust(tls)
-    settings: dict[str, Any] = {"look_up": look_up, "permitted": permitted, "tls": tls} | changes
-    return WebhookSender(url, parse_webhook_keys(SECRET), **settings)
+    return tls
 
 
-MakeWebhook = Callable[..., WebhookSender]
+def make_webhook(url: str, http: HTTPClient, **changes: float) -> WebhookSender:
+    """A webhook that signs with the key of the receivers."""
+    return WebhookSender(url, parse_webhook_keys(SECRET), http, **changes)

@@ -6,47 +6,55 @@ recognised by claims that only they contain.
 
 import base64
 import json
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from mailsettings.auth.jwks import ALGORITHMS
 from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH
 from mailsettings.domain.errors import NotAuthenticated
 
+MAX_TOKEN_LENGTH = 8 * 1024
+MAX_PARSED_TOKENS = 32
+"""Kept before their signature is checked: 8 KiB of JSON become objects of twenty times that size."""
+MAX_VERIFIED_TOKENS = 1024
 MAX_TIMESTAMP = 253402300799
-"""The end of the year 9999; what is beyond is no moment but an attempt."""
+"""The end of the year 9999; a later time is an attack."""
 
-_TYPES = {"jwt", "at+jwt", "application/at+jwt"}  # RFC 9068 4; media types know no case
+_PART_COUNT = 3  # RFC 7515 3.1: header, payload, signature
+
+Verified = TypeVar("Verified")
+_TYPES = {"jwt", "at+jwt", "application/at+jwt"}  # RFC 9068 4; media types are case-insensitive
 _CLAIMS_OF_OTHER_TOKENS = (
     *("at_hash", "c_hash", "s_hash"),  # an ID token (OpenID Connect Core 3.3.2.11)
     "events",  # a logout token or another security event (RFC 8417)
-    "cnf",  # good only with proof of a key (RFC 7800), which we do not ask for
+    "cnf",  # valid only with proof of a key (RFC 7800), which we do not ask for
 )
 _SPACE_SEPARATED_CLAIMS = {"scope", "scp"}  # RFC 8693 4.2, and Microsoft's name for it
 
 
 def require_header(header: Mapping[str, object]) -> tuple[str | None, str]:
-    """The key id and algorithm. Raises `NotAuthenticated` for what we do not take: types and extensions too."""
+    """Return key id and algorithm. Raises `NotAuthenticated`, for unknown types and extensions too."""
     kind, key_id, algorithm = header.get("typ", "JWT"), header.get("kid"), header.get("alg")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS or not isinstance(key_id, str | None):
         raise invalid_token()
-    # RFC 7515 4.1.11: of the extensions that must be understood we understand none.
+    # RFC 7515 4.1.11: a reader must reject extensions that it does not support, and we support none.
     if not isinstance(kind, str) or kind.lower() not in _TYPES or "crit" in header or "b64" in header:
         raise invalid_token()
     return key_id, algorithm
 
 
 def require_access_token(header: Mapping[str, object], claims: Mapping[str, object]) -> None:
-    """Raises `NotAuthenticated` for a token that is meant for something else, and for moments that are none."""
+    """Raise `NotAuthenticated` for a token with another purpose, and for times out of range."""
     # Keycloak says what a token is in a claim, Amazon Cognito in another.
     kind = str(claims.get("typ", "Bearer")).lower()
     if kind != "bearer" or claims.get("token_use", "access") != "access":
         raise invalid_token()
     if any(name in claims for name in _CLAIMS_OF_OTHER_TOKENS):
         raise invalid_token()
-    # A nonce is an ID token's, except in older releases of Keycloak, which say Bearer beside it.
+    # Only ID tokens have a nonce, except in older releases of Keycloak, which add the type Bearer.
     if "nonce" in claims and "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}:
         raise invalid_token()
     require_timestamps(claims)
@@ -64,7 +72,7 @@ def _require_timestamp(value: object) -> None:
 
 
 def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
-    """The claim at *path*, going into objects; None where there is none."""
+    """Return the claim at *path* through nested objects, None if it is missing."""
     found: object = claims
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
@@ -72,7 +80,7 @@ def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
 
 
 def name_at(claims: Mapping[str, object], path: Sequence[str]) -> str:
-    """The claim at *path*, which names somebody. Raises `NotAuthenticated`."""
+    """Return the claim at *path* if it can be a caller's name. Raises `NotAuthenticated`."""
     name = claim_at(claims, path)
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_ACCOUNT_NAME_LENGTH:
         raise invalid_token()
@@ -80,19 +88,13 @@ def name_at(claims: Mapping[str, object], path: Sequence[str]) -> str:
 
 
 def values_at(claims: Mapping[str, object], path: Sequence[str]) -> frozenset[str]:
-    """The strings at *path*: of a list each, of a scope each word, else the one."""
+    """Return the strings at *path*: each of a list, each word of a scope, or the text itself."""
     found = claim_at(claims, path)
     if isinstance(found, str):
         return frozenset(found.split(" ") if path[-1] in _SPACE_SEPARATED_CLAIMS else [found])
     return (
         frozenset(value for value in found if isinstance(value, str)) if isinstance(found, list) else frozenset()
     )
-
-
-MAX_TOKEN_LENGTH = 8 * 1024
-MAX_PARSED_TOKENS = 32
-"""Anybody can send some, and what 8 KiB of JSON turn into takes twenty times as much."""
-_PART_COUNT = 3  # RFC 7515 3.1: header, payload, signature
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +105,24 @@ class UnverifiedToken:
     claims: dict[str, object]
 
 
-@lru_cache(MAX_PARSED_TOKENS)  # a request asks twice, for the issuer and for the key, and callers may come again
+@lru_cache(MAX_PARSED_TOKENS)  # a request parses twice, for the issuer and for the key
 def parse_unverified(token: str) -> UnverifiedToken:
-    """The token's parts, each of which can mean one thing only. Raises `NotAuthenticated`."""
+    """Return the two objects in *token*, if each has one reading only. Raises `NotAuthenticated`."""
     parts = token.split(".")
     if len(token) > MAX_TOKEN_LENGTH or len(parts) != _PART_COUNT:
         raise invalid_token()
     return UnverifiedToken(_decode_object(parts[0]), _decode_object(parts[1]))
 
 
+def remember(verified: OrderedDict[str, Verified], token: str, value: Verified) -> None:
+    """Keep *value* for *token*, and drop the oldest above `MAX_VERIFIED_TOKENS`."""
+    verified[token] = value
+    if len(verified) > MAX_VERIFIED_TOKENS:
+        verified.popitem(last=False)
+
+
 def invalid_token() -> NotAuthenticated:
-    """The refusal of a token, whatever is wrong with it; only that it has expired is told apart."""
+    """Return the error for every token that is not valid, except for an expired token."""
     return NotAuthenticated("The access token is not valid.", presented=True)
 
 
@@ -121,15 +130,15 @@ def _decode_object(part: str) -> dict[str, object]:
     try:
         text = base64.urlsafe_b64decode(part + "==").decode()
         value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_reject_constant)
-    except (ValueError, RecursionError):  # binascii's, json's and Unicode's errors are ValueErrors
-        raise invalid_token() from None
+    except (ValueError, RecursionError) as error:  # binascii's, json's and Unicode's errors are ValueErrors
+        raise invalid_token() from error
     if not isinstance(value, dict):
         raise invalid_token()
     return value
 
 
 def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """RFC 7519 4 lets a reader refuse a claim that is given twice; others would read the first, or the last."""
+    """Reject a claim that is given twice (RFC 7519 4): some readers use the first, others the last."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError
@@ -137,4 +146,4 @@ def _unique_members(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _reject_constant(_name: str) -> NoReturn:
-    raise ValueError  # NaN and Infinity are no JSON
+    raise ValueError  # NaN and Infinity are not JSON

@@ -1,117 +1,107 @@
-"""Parse and cache the issuer's JSON Web Keys (RFC 7517).
+"""The keys of an OpenID Connect issuer (RFC 7517): which of them verify signatures here, and how long they count.
 
-Keys are refreshed when they are five minutes old, so a key that the issuer revokes stops working within that
-time. While the issuer is away they stay valid for a day: tokens signed before do not outlive that.
+Keys that are five minutes old are fetched again before the next use, so a key that the issuer removed counts no
+longer. While the issuer is away they count for a day: tokens that it signed before seldom live longer.
 """
 
 import asyncio
 import logging
 import math
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
-from contextlib import suppress
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeGuard, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import PyJWK, PyJWTError
 
-from mailsettings.auth.fetching import FETCH_TIMEOUT_SECONDS, FetchFailed
+from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import IdentityUnavailable
+from mailsettings.network.http import RequestFailed
 
 MAX_KEYS = 100
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192
-"""Verifying takes longer the longer the key; PyJWT and OpenSSL would take more."""
-MAX_MEMBER_LENGTH = MAX_RSA_BITS // 6 + 1
+"""Longer keys take longer to verify with; PyJWT and OpenSSL accept more."""
+_MAX_MEMBER_LENGTH = MAX_RSA_BITS // 6 + 1  # base64: six bits in a character
 
-PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+REFRESH_AFTER_SECONDS = 300
+MAX_AGE_SECONDS = 24 * 3600
+MIN_REFRESH_INTERVAL_SECONDS = 30
+"""Between two fetches, whatever key ids tokens name."""
+MIN_FIRST_FETCH_INTERVAL_SECONDS = 5
+"""The same until there are keys: before that, all callers of the issuer are locked out."""
 
-# The members that make a public key of each type, and the algorithms that we take of it.
-_MEMBERS_BY_TYPE = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
 _ALGORITHMS_BY_TYPE = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
 ALGORITHMS = frozenset(name for names in _ALGORITHMS_BY_TYPE.values() for name in names)
 
+_log = logging.getLogger("mailsettings.issuer")
+
 
 class KeysUnusable(Exception):
-    """A document is no set of keys; `str()` is one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class VerificationKey:
-    """One public key, and what it may be used with."""
-
-    key_id: str | None
-    algorithms: frozenset[str]
-    key: PublicKey = field(repr=False)
+    """The issuer's documents hold no usable set of keys; `str()` says why and repeats nothing of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of an issuer at one moment."""
+    """The keys of an issuer at one moment, a key once for each algorithm that it may verify.
 
-    keys: tuple[VerificationKey, ...]
+    `verified` holds what tokens say that these keys verified; it goes with the keys.
+    """
 
-    def find(self, key_id: str | None, algorithm: str) -> VerificationKey | None:
-        """The one key that is meant; None if there is none or several, so that nothing is tried out."""
-        fitting = [
-            key for key in self.keys if algorithm in key.algorithms and (key_id is None or key.key_id == key_id)
-        ]
+    keys: tuple[PyJWK, ...]
+    verified: OrderedDict[str, TokenClaims] = field(default_factory=OrderedDict, repr=False)
+
+    def find(self, key_id: str | None, algorithm: str) -> PyJWK | None:
+        """Return the key that a token's header means; None unless exactly one fits, so that none is tried out."""
+        fitting = [key for key in self.keys if key.algorithm_name == algorithm and key_id in {None, key.key_id}]
         return fitting[0] if len(fitting) == 1 else None
 
 
 def parse_jwks(document: Mapping[str, object]) -> KeySet:
-    """The keys in *document* that are of use; others are left out, for issuers publish keys for others too.
+    """Return the usable keys in *document*; issuers publish keys for other purposes too.
 
-    None at all is an answer: it is how an issuer takes back all it has signed. Raises `KeysUnusable`.
+    An empty set is valid: it is how an issuer revokes all it has signed. `PyJWKSet` would reject it. Raises
+    `KeysUnusable`.
     """
     entries = document.get("keys")
     if not isinstance(entries, list):
-        raise KeysUnusable("The issuer's keys are not a JSON Web Key Set.")
+        raise KeysUnusable("its keys are not a JSON Web Key Set")
     if len(entries) > MAX_KEYS:
-        raise KeysUnusable(f"The issuer has more than {MAX_KEYS} keys.")
-    return KeySet(tuple(key for key in map(_parse_key, entries) if key is not None))
+        raise KeysUnusable(f"it has more than {MAX_KEYS} keys")
+    return KeySet(tuple(key for entry in entries if _is_for_signatures(entry) for key in _parse_key(entry)))
 
 
-def _parse_key(entry: object) -> VerificationKey | None:
-    if not isinstance(entry, dict) or not _is_for_signatures(entry):
-        return None
-    kind, key_id = entry.get("kty"), entry.get("kid")
-    if not isinstance(kind, str) or kind not in _MEMBERS_BY_TYPE or not isinstance(key_id, str | None):
-        return None
-    algorithms = frozenset(_ALGORITHMS_BY_TYPE[kind])
-    if "alg" in entry:
-        algorithms &= {str(entry["alg"])}
-    key = _public_key(kind, entry) if algorithms else None
-    return VerificationKey(key_id, algorithms, key) if key is not None else None
-
-
-def _is_for_signatures(entry: Mapping[str, object]) -> bool:
-    """A key with its private part (`d`) in it is everybody's, and nobody's proof."""
+def _is_for_signatures(entry: object) -> bool:
+    """Check what PyJWT does not. A key that is published with its private part (`d`) proves nothing."""
+    if not isinstance(entry, dict):
+        return False
     operations = entry.get("key_ops", ["verify"])
     return (
-        entry.get("use", "sig") == "sig"
+        isinstance(entry.get("kty"), str)
+        and isinstance(entry.get("kid"), str | None)
+        and entry.get("use", "sig") == "sig"
+        and isinstance(operations, list)
+        and "verify" in operations
         and "d" not in entry
-        and (isinstance(operations, list) and "verify" in operations)
+        and all(len(str(entry.get(member, ""))) <= _MAX_MEMBER_LENGTH for member in ("n", "e", "x", "y"))
     )
 
 
-def _public_key(kind: str, entry: Mapping[str, object]) -> PublicKey | None:
-    members = {name: entry.get(name) for name in _MEMBERS_BY_TYPE[kind]}
-    if not all(isinstance(value, str) and len(value) <= MAX_MEMBER_LENGTH for value in members.values()):
-        return None
-    try:
-        key: object = PyJWK({"kty": kind, **members}, _ALGORITHMS_BY_TYPE[kind][0]).key
-    except (PyJWTError, UnsupportedAlgorithm):
-        return None
-    return key if _is_strong(key) else None
+def _parse_key(entry: Mapping[str, str]) -> Iterator[PyJWK]:
+    for algorithm in _ALGORITHMS_BY_TYPE.get(entry["kty"], ()):
+        if entry.get("alg", algorithm) == algorithm:
+            try:
+                key = PyJWK(dict(entry), algorithm)
+            except (PyJWTError, UnsupportedAlgorithm):
+                continue
+            if _is_strong(key.key):
+                yield key
 
 
-def _is_strong(key: object) -> TypeGuard[PublicKey]:
-    """Of the type that its algorithm wants, and of a length that is neither too little nor a burden."""
+def _is_strong(key: object) -> bool:
+    """Check type, curve and length, which PyJWT checks for no key that it gets as a `PyJWK`."""
     if isinstance(key, rsa.RSAPublicKey):
         return MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):
@@ -119,85 +109,56 @@ def _is_strong(key: object) -> TypeGuard[PublicKey]:
     return isinstance(key, ed25519.Ed25519PublicKey)
 
 
-REFRESH_AFTER_SECONDS = 300
-KEPT_SECONDS = 24 * 3600
-MIN_REFRESH_INTERVAL_SECONDS = 30
-"""Between two fetches, whatever tokens are shown."""
-MIN_FIRST_FETCH_INTERVAL_SECONDS = 5
-"""The same as long as there are no keys, and nobody can come in."""
-
-Result = TypeVar("Result")
-_log = logging.getLogger("mailsettings.issuer")
-
-
 class CachedIssuerKeys:
-    """The keys that *fetch* gets; it blocks, and one call of it at a time is all that is ever under way."""
+    """The keys that *fetch* returns. At most one fetch runs at a time, and all callers wait for it."""
 
-    def __init__(self, fetch: Callable[[], KeySet], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, fetch: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._fetch = fetch
         self._clock = clock
         self._keys: KeySet | None = None
         self._fetched = -math.inf
         self._tried = -math.inf
         self._fetching: asyncio.Task[None] | None = None
-        self._wait_until = -math.inf
 
     async def current(self) -> KeySet:
-        """The keys, at most five minutes old unless the issuer is away. Raises `IdentityUnavailable`."""
+        """Return the keys, at most five minutes old unless the issuer is away. Raises `IdentityUnavailable`."""
         if self._age() >= REFRESH_AFTER_SECONDS:
-            await self._renew()
-        return self._kept()
+            await self._refresh()
+        return self._valid_keys()
 
-    async def renewed(self) -> KeySet:
-        """The keys after asking again, if it is time for that. Raises `IdentityUnavailable`."""
-        await self._renew()
-        if self._tried > self._fetched:  # the issuer is away, so a key that we lack may be one of its newer ones
+    async def refreshed(self) -> KeySet:
+        """Return the keys after another fetch, if it is time for one. Raises `IdentityUnavailable`."""
+        await self._refresh()
+        if self._tried > self._fetched:  # the issuer is away, so an unknown key may be newer than the last fetch
             raise IdentityUnavailable
-        return self._kept()
+        return self._valid_keys()
 
     def _age(self) -> float:
         return self._clock() - self._fetched
 
-    def _kept(self) -> KeySet:
-        if self._keys is None or self._age() >= KEPT_SECONDS:
+    def _valid_keys(self) -> KeySet:
+        if self._keys is None or self._age() >= MAX_AGE_SECONDS:
             raise IdentityUnavailable
         return self._keys
 
-    async def _renew(self) -> None:
-        """Fetch, or join the fetch under way; not if the last one was a moment ago. Failing is no error here."""
+    async def _refresh(self) -> None:
+        """Start a fetch if it is time for one, and wait for the running one. Its failure is no error here."""
         if self._fetching is None:
-            if self._clock() - self._tried < (
-                MIN_FIRST_FETCH_INTERVAL_SECONDS if self._keys is None else MIN_REFRESH_INTERVAL_SECONDS
-            ):
+            interval = MIN_FIRST_FETCH_INTERVAL_SECONDS if self._keys is None else MIN_REFRESH_INTERVAL_SECONDS
+            if self._clock() - self._tried < interval:
                 return
             self._tried = self._clock()
-            self._wait_until = asyncio.get_running_loop().time() + FETCH_TIMEOUT_SECONDS
             self._fetching = asyncio.create_task(self._fetch_once())
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(self._wait_until):
-                await asyncio.shield(self._fetching)
+        await asyncio.shield(self._fetching)
 
     async def _fetch_once(self) -> None:
-        begun = self._tried
+        started = self._tried
         try:
-            self._keys = await _run_on_daemon_thread(self._fetch)
-            self._fetched = begun
-        except FetchFailed as failed:
-            _log.warning("The keys of the OpenID Connect issuer were not fetched. %s", failed)
+            self._keys = await self._fetch()
+            self._fetched = started
+        except (RequestFailed, KeysUnusable) as failed:
+            _log.warning("The keys of the OpenID Connect issuer could not be fetched: %s.", failed)
         finally:
             self._fetching = None
-
-
-async def _run_on_daemon_thread(call: Callable[[], Result]) -> Result:
-    """The result of *call*. Not an executor's thread: others would wait for it, and so would the program's end."""
-    outcome: Future[Result] = Future()
-    outcome.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            outcome.set_result(call())
-        except Exception as error:  # noqa: BLE001  # it is raised where it was asked for
-            outcome.set_exception(error)
-
-    threading.Thread(target=work, name="issuer-keys", daemon=True).start()
-    return await asyncio.wrap_future(outcome)

@@ -8,21 +8,25 @@ from typing import Any
 
 import jwt
 
-from mailsettings.auth.access_token import invalid_token, parse_unverified, require_timestamps
+from mailsettings.auth.access_token import (
+    MAX_TOKEN_LENGTH,
+    invalid_token,
+    parse_unverified,
+    remember,
+    require_timestamps,
+)
 from mailsettings.auth.signing_keys import ALGORITHM, SigningKeys
 from mailsettings.domain.access import ISSUER_SEPARATOR, IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 
 AUDIENCE = "mailsettings"
-MAX_TOKEN_LENGTH = 8 * 1024
-MAX_VERIFIED_TOKENS = 1024
 
 VendorClaims = Callable[[Iterable[str]], Mapping[str, object]]
-"""What one vendor's clients look for in a token, made from the grants in it."""
+"""Returns the claims that the clients of one vendor read, for the grants in a token."""
 
 
 class OwnTokenIssuer:
-    """Signs tokens; *vendor_claims* add what vendors' clients decode out of them."""
+    """Signs tokens; *vendor_claims* add the claims that vendors' clients read."""
 
     def __init__(self, keys: SigningKeys, issuer: str, vendor_claims: Iterable[VendorClaims]) -> None:
         self._keys = keys
@@ -32,7 +36,7 @@ class OwnTokenIssuer:
     async def issue(
         self, subject: str, grants: Iterable[str], lifetime_seconds: int, stamp: str | None = None
     ) -> IssuedToken:
-        """A token that lets *subject* do what *grants* allow; *stamp* is that of its account, if it has one."""
+        """Return a token that gives *grants* to *subject*; *stamp* is its account's, if it has an account."""
         now = int(time.time())
         names = sorted(grants)
         claims: dict[str, Any] = {
@@ -54,7 +58,7 @@ class OwnTokenIssuer:
 
 
 class OwnTokenReader:
-    """Reads our own tokens; remembers what it verified until it expires, or until the key is dropped."""
+    """Reads our own tokens; remembers verified tokens until they expire, or until their key is dropped."""
 
     def __init__(self, keys: SigningKeys, issuer: str) -> None:
         self._keys = keys
@@ -62,7 +66,7 @@ class OwnTokenReader:
         self._verified: OrderedDict[str, tuple[str, TokenClaims]] = OrderedDict()
 
     async def read(self, token: str) -> TokenClaims:
-        """Raises `NotAuthenticated`, `StoreUnavailable`."""
+        """Return what *token* says. Raises `NotAuthenticated`, `StoreUnavailable`."""
         known = self._verified.get(token)
         if known is not None and time.time() < known[1].expires_at and await self._keys.verification_key(known[0]):
             return known[1]
@@ -70,7 +74,7 @@ class OwnTokenReader:
             raise NotAuthenticated("The access token is too long.", presented=True)
         key_id = _key_id(token)
         claims = await self._verify(token, key_id)
-        self._remember(token, key_id, claims)
+        remember(self._verified, token, (key_id, claims))
         return claims
 
     async def _verify(self, token: str, key_id: str) -> TokenClaims:
@@ -84,23 +88,18 @@ class OwnTokenReader:
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 issuer=self._issuer,
-                # Not `iat`: another replica's clock may be a little ahead of ours.
+                # Not `iat`: another replica's clock may be a little ahead.
                 options={"require": ["exp", "iat", "sub", "aud", "iss"], "verify_iat": False},
             )
-        except jwt.ExpiredSignatureError:
-            raise NotAuthenticated("The access token has expired.", presented=True) from None
-        except jwt.PyJWTError:
-            raise invalid_token() from None
+        except jwt.ExpiredSignatureError as error:
+            raise NotAuthenticated("The access token has expired.", presented=True) from error
+        except jwt.PyJWTError as error:
+            raise invalid_token() from error
         return _token_claims(claims)
-
-    def _remember(self, token: str, key_id: str, claims: TokenClaims) -> None:
-        self._verified[token] = key_id, claims
-        if len(self._verified) > MAX_VERIFIED_TOKENS:
-            self._verified.popitem(last=False)
 
 
 def _token_claims(claims: Mapping[str, Any]) -> TokenClaims:
-    """What verified *claims* say. Raises `NotAuthenticated` for values that no issued token has."""
+    """Return what verified *claims* say. Raises `NotAuthenticated` for values that no issued token has."""
     require_timestamps(claims)
     grants, stamp = claims.get("grants", []), claims.get("stamp")
     if not isinstance(grants, list) or not all(isinstance(name, str) for name in grants):
@@ -113,8 +112,8 @@ def _token_claims(claims: Mapping[str, Any]) -> TokenClaims:
 def _key_id(token: str) -> str:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
-    except jwt.PyJWTError:
-        raise invalid_token() from None
+    except jwt.PyJWTError as error:
+        raise invalid_token() from error
     if not isinstance(key_id, str):
         raise invalid_token()
     return key_id
@@ -124,7 +123,7 @@ ReadToken = Callable[[str], Awaitable[TokenClaims]]
 
 
 class TokenReaderByIssuer:
-    """Our own tokens, and those of one more issuer. The name is believed only as far as to choose the reader."""
+    """Reads our own tokens and those of one more issuer. The issuer in a token only chooses the reader."""
 
     def __init__(self, own_issuer: str, own: ReadToken, issuer: str, foreign: ReadToken) -> None:
         self._own_issuer = own_issuer
@@ -133,13 +132,13 @@ class TokenReaderByIssuer:
         self._foreign = foreign
 
     async def read(self, token: str) -> TokenClaims:
-        """What *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         issuer = parse_unverified(token).claims.get("iss")
         if issuer == self._issuer:
             return await self._foreign(token)
         if issuer != self._own_issuer:
             raise invalid_token()
         claims = await self._own(token)
-        if ISSUER_SEPARATOR in claims.subject:  # an account from before such names were reserved
+        if ISSUER_SEPARATOR in claims.subject:  # an account that is older than the rule for names
             raise invalid_token()
         return claims

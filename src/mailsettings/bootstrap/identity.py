@@ -1,10 +1,9 @@
 """Compose the reader of access tokens from the settings."""
 
-from mailsettings.auth import oidc
 from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
 from mailsettings.auth.tokens import OwnTokenReader, TokenReaderByIssuer
 from mailsettings.bootstrap.apis import GRANTS
-from mailsettings.bootstrap.outgoing import loading_ca_file
+from mailsettings.bootstrap.outgoing import create_issuer_client
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.use_cases.ports import TokenReader
 
@@ -29,8 +28,6 @@ def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
             known = ", ".join(sorted(GRANTS))
             raise SettingsInvalid(f"{PREFIX}OIDC_PERMISSIONS has an unknown permission; use one of: {known}.")
         grants[value] = grants.get(value, frozenset()) | {name}
-    with loading_ca_file("OIDC_CA_FILE"):
-        tls = oidc.tls_context(settings.oidc_ca_file)
     trusted = TrustedIssuer(
         settings.oidc_issuer,
         settings.oidc_audience,
@@ -38,4 +35,4 @@ def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
         settings.oidc_permissions_claim,
         settings.oidc_subject_claim,
     )
-    return OIDCTokenReader(trusted, tls)
+    return OIDCTokenReader(trusted, create_issuer_client(settings))

@@ -1,4 +1,4 @@
-"""Compose what connects to others from the settings: the prober and the webhook, within the egress policy."""
+"""Compose what connects to other hosts: the prober, the webhook sender and the client for the issuer."""
 
 import ssl
 from collections.abc import Iterator
@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from mailsettings import logs
-from mailsettings.auth import oidc
 from mailsettings.network.guard import EgressGuard, HostLookup
-from mailsettings.network.policy import EgressPolicy, EgressPreset, Endpoint
+from mailsettings.network.http import GuardedNetwork, HTTPClient
+from mailsettings.network.policy import UNRESTRICTED, EgressPolicy, EgressPreset, Endpoint
+from mailsettings.network.tls import client_context
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.journal import StageListener
 from mailsettings.smtp.machine_name import MachineName
@@ -16,8 +17,7 @@ from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.engine import endpoints
-from mailsettings.webhook.sender import WebhookSender
-from mailsettings.webhook.sender import parse_webhook_keys as webhook_keys
+from mailsettings.webhook.sender import WebhookSender, parse_webhook_keys
 
 
 @contextmanager
@@ -56,13 +56,14 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListe
     if settings.smtp_ca_file is not None:
         with loading_ca_file("SMTP_CA_FILE"):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.smtp_ca_file)
+    trust = TLSContexts(settings.smtp_ca_file)
     return SMTPProber(
         egress,
         ehlo_name=settings.smtp_ehlo_name,
         deadline_seconds=settings.smtp_deadline_seconds,
         allow_cleartext_credentials=settings.smtp_cleartext_login,
-        trust=TLSContexts(settings.smtp_ca_file),
-        oauth2=OAuth2Tokens(settings.oauth2_authority, settings.smtp_ca_file),
+        trust=trust,
+        oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
         machine_name=OWN_NAME,
         request_id=logs.request_id.get,
         on_stage=on_stage,
@@ -75,11 +76,28 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | 
     if url is None or secret is None:
         return None
     try:
-        keys = webhook_keys(secret.get_secret_value())
+        keys = parse_webhook_keys(secret.get_secret_value())
     except ValueError as problem:
-        raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from None
+        raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from problem
     with loading_ca_file("WEBHOOK_CA_FILE"):
-        tls = oidc.tls_context(settings.webhook_ca_file)
+        tls = client_context(ca_file=settings.webhook_ca_file)
+    anywhere = replace(egress, allowed_ports=None)  # the list of ports is for mail
+    return WebhookSender(url.get_secret_value(), keys, HTTPClient(_network(anywhere), tls))
+
+
+def create_issuer_client(settings: Settings) -> HTTPClient:
+    """Return the client that fetches the keys of the OpenID Connect issuer. Raises `SettingsInvalid`."""
+    with loading_ca_file("OIDC_CA_FILE"):
+        tls = client_context(ca_file=settings.oidc_ca_file)
+    return HTTPClient(_network(settings_egress(settings)), tls)
+
+
+def _network(policy: EgressPolicy) -> GuardedNetwork:
     lookup = HostLookup()
-    guard = EgressGuard(replace(egress, allowed_ports=None), lookup)  # the list of ports is one for mail
-    return WebhookSender(url.get_secret_value(), keys, look_up=lookup.addresses, permitted=guard.allows, tls=tls)
+    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows)
+
+
+def settings_egress(settings: Settings) -> EgressPolicy:
+    """Return where services in the settings may be: everywhere except metadata servers and our own sockets."""
+    networks = (*UNRESTRICTED.allowed_networks, *settings.tested_networks)
+    return replace(create_egress(settings), allowed_networks=networks, allowed_ports=None)

@@ -1,17 +1,22 @@
 """Get access tokens for mail servers from Microsoft Entra, with client credentials, through MSAL."""
 
+import asyncio
 import base64
 import json
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
+from mailsettings.domain.certificates import SystemTrust
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import Destination, MailServer, OAuth2ClientCredentials
 from mailsettings.domain.secret import Secret
+from mailsettings.network.http import GuardedNetwork, HTTPClient, RequestFailed, Response
 from mailsettings.network.threads import DaemonThreads
+from mailsettings.smtp.tls import TLSContexts
 
 SCOPE = "https://outlook.office365.com/.default"
 TIMEOUT_SECONDS = 5
@@ -30,7 +35,7 @@ _CODES_BY_AADSTS: Mapping[str, FailureCode] = {
     "AADSTS500011": FailureCode.OAUTH2_CONSENT_MISSING,  # the resource is not known in the tenant
 }
 _AADSTS = re.compile(r"AADSTS\d+")
-
+_log = logging.getLogger("mailsettings.smtp")
 
 _ApplicationKey = tuple[Destination, str | None, Secret | None]
 """Destination, label and secret: a guessed secret never gets the token of the stored secret."""
@@ -56,70 +61,95 @@ class AccessToken:
 class OAuth2Tokens:
     """Gets tokens from *authority*, `https://host`; MSAL caches them until shortly before they expire."""
 
-    def __init__(self, authority: str = "https://login.microsoftonline.com", ca_file: Path | None = None) -> None:
+    def __init__(self, authority: str, network: GuardedNetwork, trust: TLSContexts) -> None:
         self._authority = authority.rstrip("/")
-        self._ca_file = ca_file
+        self._network = network
+        self._trust = trust
         self._threads = DaemonThreads(MAX_CONCURRENT_CALLS, "oauth2")
         self._applications: dict[_ApplicationKey, Any] = {}
 
     async def token(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
-        """Return a token that logs in to *server* as *login*. Raises `TokenRefused`."""
-        text = await self._threads.run(lambda: self._token(server, login))
+        """Return a token that logs in to *server* as *login*. Raises `TokenRequestFailed`."""
+        tls = await self._trust.context(SystemTrust())
+        http = _BlockingClient(HTTPClient(self._network, tls), asyncio.get_running_loop())
+        text = await self._threads.run(lambda: self._token(server, login, http))
         return AccessToken(text, _roles(text))
 
     def forget(self, server: MailServer) -> None:
         """Drop the cached token. A token contains its permissions, so a refused token stays refused."""
         self._applications.pop(_application_key(server), None)
 
-    def _token(self, server: MailServer, login: OAuth2ClientCredentials) -> str:
+    def _token(self, server: MailServer, login: OAuth2ClientCredentials, http: "_BlockingClient") -> str:
+        from msal.exceptions import MsalServiceError  # noqa: PLC0415  # takes 150 ms, and most installations never need it
+
         try:
-            application = self._application(server, login)
+            application = self._application(server, login, http)
             answer = application.acquire_token_for_client([SCOPE])
-        except (OSError, KeyError, RuntimeError, AttributeError, TypeError):
-            # Errors of the HTTP library, and of MSAL itself when the response is not the expected JSON.
-            raise TokenRequestFailed(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
+            token = answer.get("access_token")
+        except (RequestFailed, MsalServiceError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+            # No response, a 5xx, and what MSAL makes of a response that is not the expected JSON.
+            reason = error if isinstance(error, RequestFailed | MsalServiceError) else "malformed response"
+            _log.warning("The token authority gave no access token: %s.", reason)
+            raise TokenRequestFailed(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from error
         except ValueError as error:
             # MSAL raises ValueError if the discovery document is missing, or the tenant is unknown.
-            said = str(error.__context__ or error)
-            raise _token_failure(said, FailureCode.OAUTH2_AUTHORITY_UNREACHABLE) from None
-        token = answer.get("access_token")
+            raise _token_failure(
+                str(error.__context__ or error), FailureCode.OAUTH2_AUTHORITY_UNREACHABLE
+            ) from error
         if isinstance(token, str) and token:
             return token
         said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
         raise _token_failure(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
-    def _application(self, server: MailServer, login: OAuth2ClientCredentials) -> Any:
+    def _application(self, server: MailServer, login: OAuth2ClientCredentials, http: "_BlockingClient") -> Any:
         """Return the MSAL application of *server*; MSAL caches tokens per application, so destinations share none.
 
         A secret that is not stored gets a new application, and so a new token, each time: the test must prove that
         the secret works now.
         """
         if login.client_secret is not None and not login.client_secret.is_sealed:
-            return self._make_application(login.tenant, login.client_id, login.client_secret)
+            return self._make_application(login, login.client_secret, http)
         key = _application_key(server)
         if key not in self._applications:
             if len(self._applications) >= MAX_APPLICATIONS:
                 self._applications.clear()
-            secret = login.client_secret or Secret("")
-            self._applications[key] = self._make_application(login.tenant, login.client_id, secret)
+            self._applications[key] = self._make_application(login, login.client_secret or Secret(""), http)
         return self._applications[key]
 
-    def _make_application(self, tenant: str, client_id: str, secret: Secret) -> Any:
-        import msal  # noqa: PLC0415  # takes 150 ms, and most installations never need it
-        import requests  # noqa: PLC0415  # comes with msal
+    def _make_application(self, login: OAuth2ClientCredentials, secret: Secret, http: "_BlockingClient") -> Any:
+        import msal  # noqa: PLC0415  # as above
 
-        # trust_env would use ambient proxies, and REQUESTS_CA_BUNDLE would override `verify`.
-        session = requests.Session()
-        session.trust_env = False
-        session.verify = str(self._ca_file) if self._ca_file else True
         return msal.ConfidentialClientApplication(
-            client_id,
+            login.client_id,
             client_credential=secret.reveal(),
-            authority=f"{self._authority}/{tenant}",
+            authority=f"{self._authority}/{login.tenant}",
             instance_discovery=False,
-            http_client=session,
-            timeout=TIMEOUT_SECONDS,
+            http_client=http,
         )
+
+
+class _BlockingClient:
+    """What MSAL calls on a thread to send requests with *http* on *loop*. Names and parameters are MSAL's."""
+
+    def __init__(self, http: HTTPClient, loop: asyncio.AbstractEventLoop) -> None:
+        self._http = http
+        self._loop = loop
+
+    def get(self, url: str, *, headers: Mapping[str, str] | None = None, **_other: object) -> Response:
+        return self._send("GET", url, headers or {}, None)
+
+    def post(
+        self, url: str, *, data: Mapping[str, str], headers: Mapping[str, str] | None = None, **_other: object
+    ) -> Response:
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        return self._send("POST", url, {**(headers or {}), **form}, urlencode(data).encode())
+
+    def _send(self, method: str, url: str, headers: Mapping[str, str], content: bytes | None) -> Response:
+        async def send() -> Response:
+            deadline = self._loop.time() + TIMEOUT_SECONDS
+            return await self._http.request(method, url, headers=headers, content=content, deadline=deadline)
+
+        return asyncio.run_coroutine_threadsafe(send(), self._loop).result()
 
 
 def _application_key(server: MailServer) -> _ApplicationKey:
