@@ -21,7 +21,7 @@ _HUMP = re.compile(r"[a-z][A-Z]")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT / "src")))
-def test_a_file_is_short_and_says_what_it_is_for(path: Path) -> None:
+def test_a_file_is_short_and_says_its_purpose(path: Path) -> None:
     text = path.read_text()
 
     assert len(text.splitlines()) <= LONGEST_FILE
@@ -65,7 +65,7 @@ def test_a_vendors_words_are_in_its_own_folder_only(dialect: Dialect) -> None:
 
 
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
-def test_a_lock_has_a_hash_for_everything_and_names_no_host(lock: str) -> None:
+def test_lock_has_a_hash_for_everything_and_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     requirements = [block for block in text.split("\n\n") for block in block.replace("\\\n", " ").splitlines()]
 

@@ -67,7 +67,7 @@ def test_another_canary_is_not_taken_for_it(disguise: str) -> None:
     Canary().assert_nowhere(DISGUISES[disguise](Canary().secret), "", b"", "\ud800")
 
 
-def test_the_message_names_place_and_form_and_not_the_secret(tmp_path: Path) -> None:
+def test_the_message_names_place_and_form_without_the_secret(tmp_path: Path) -> None:
     planted = Canary()
     (tmp_path / "a.log").write_bytes(base64.b64encode(planted.secret.encode()))
 
@@ -108,7 +108,7 @@ def test_a_real_database_that_holds_it_is_found_out(tmp_path: Path) -> None:
         planted.assert_nowhere(file)
 
 
-def test_a_place_that_is_not_there_is_no_clean_place(tmp_path: Path) -> None:
+def test_a_missing_place_is_not_a_clean_place(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Canary().assert_nowhere(tmp_path / "misspelled.db")
 

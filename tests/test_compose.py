@@ -48,7 +48,7 @@ def test_a_container_can_do_no_more_than_it_needs(services: Mapping[str, Config]
     assert not service.get("privileged", False)
 
 
-def test_the_service_starts_after_the_migration_and_that_after_the_database(
+def test_service_starts_after_migration_and_migration_after_the_database(
     services: Mapping[str, Config],
 ) -> None:
     assert conditions(services["mailsettings"]) == {
@@ -59,7 +59,7 @@ def test_the_service_starts_after_the_migration_and_that_after_the_database(
     assert (services["migrate"]["command"], services["migrate"]["restart"]) == (["migrate"], "no")
 
 
-def test_the_health_check_is_a_program_that_asks_whether_the_service_is_ready(
+def test_the_health_check_asks_whether_the_service_is_ready(
     services: Mapping[str, Config],
 ) -> None:
     kind, python, flag, program = services["mailsettings"]["healthcheck"]["test"]
@@ -119,7 +119,7 @@ def test_both_sides_know_the_password_that_the_environment_gives(tmp_path: Path)
     assert LOCAL_DEFAULT not in json.dumps(services)
 
 
-def test_the_only_secret_in_the_file_is_the_local_default(services: Mapping[str, Config]) -> None:
+def test_only_secret_in_the_file_is_the_local_default(services: Mapping[str, Config]) -> None:
     text = (ROOT / "docker-compose.yml").read_text()
     passwords = re.findall(r"(?:PASSWORD|SECRET|TOKEN|KEY): *(\S+)|://\w+:([^@\s]+)@", text)
 
@@ -136,7 +136,7 @@ def test_every_image_is_of_a_named_version(services: Mapping[str, Config]) -> No
     assert [image for image in images if not re.fullmatch(r"[\w/]+:v?\d+\.\d+[\w.-]*", image)] == []
 
 
-def test_the_image_starts_this_projects_command_and_not_as_root() -> None:
+def test_image_starts_this_projects_command_and_not_as_root() -> None:
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
     (entrypoint,) = dockerfile("ENTRYPOINT")
     (command,) = dockerfile("CMD")
@@ -146,7 +146,7 @@ def test_the_image_starts_this_projects_command_and_not_as_root() -> None:
     assert dockerfile("USER") == ["10001:10001"]
 
 
-def test_the_image_installs_hashed_libraries_and_then_only_the_project() -> None:
+def test_the_image_installs_hashed_libraries_before_the_project() -> None:
     installs = [line for line in dockerfile("RUN") if "pip install" in line]
 
     assert installs == [
@@ -155,7 +155,7 @@ def test_the_image_installs_hashed_libraries_and_then_only_the_project() -> None
     ]
 
 
-def test_everything_that_the_image_is_built_from_exists_and_is_let_through() -> None:
+def test_every_source_of_image_exists_and_is_not_ignored() -> None:
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
 
     assert [path for path in copied() if not (ROOT / path).exists()] == []
@@ -163,7 +163,7 @@ def test_everything_that_the_image_is_built_from_exists_and_is_let_through() -> 
     assert set(copied()) == {line.removeprefix("!") for line in ignored if line.startswith("!")}
 
 
-def test_the_build_is_given_everything_that_the_wheel_is_made_of() -> None:
+def test_the_build_gets_every_source_of_the_wheel() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
     named = [project["project"]["readme"], *project["project"]["license-files"], *wheel["force-include"]]

@@ -71,7 +71,7 @@ def test_the_replicas_are_alike(services: Mapping[str, Config]) -> None:
     assert others == [first, first]
 
 
-def test_a_replica_is_the_single_service_but_for_its_port_and_the_proxy(services: Mapping[str, Config]) -> None:
+def test_a_replica_is_the_single_service_behind_a_proxy(services: Mapping[str, Config]) -> None:
     single, replica = services["mailsettings"], services["replica1"]
     environment = {name: value for name, value in replica["environment"].items() if name not in BEHIND_A_PROXY}
     of_their_own = {"ports", "profiles", "environment", "networks", "stop_grace_period"}
@@ -83,7 +83,7 @@ def test_a_replica_is_the_single_service_but_for_its_port_and_the_proxy(services
     assert set(replica["environment"]) == {*environment, *BEHIND_A_PROXY}
 
 
-def test_the_replicas_share_the_keys_and_wait_for_one_migration(services: Mapping[str, Config]) -> None:
+def test_replicas_share_the_keys_and_wait_for_one_migration(services: Mapping[str, Config]) -> None:
     migrations = [name for name, service in services.items() if service["command"] == ["migrate"]]
 
     assert [volume["source"] for volume in services["replica1"]["volumes"]] == ["keys"]
@@ -94,9 +94,7 @@ def test_the_replicas_share_the_keys_and_wait_for_one_migration(services: Mappin
     assert migrations == ["migrate"]
 
 
-def test_a_replica_is_left_by_the_proxy_before_it_stops_and_has_longer_for_that_than_the_service_takes(
-    services: Mapping[str, Config], settings: Settings
-) -> None:
+def test_the_proxy_leaves_a_replica_before_it_stops(services: Mapping[str, Config], settings: Settings) -> None:
     allowed = services["replica1"]["stop_grace_period"]
 
     assert settings.drain_seconds > seconds("health_interval")
@@ -104,7 +102,7 @@ def test_a_replica_is_left_by_the_proxy_before_it_stops_and_has_longer_for_that_
     assert int(allowed[:-1]) > settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
 
 
-def test_the_proxy_is_reached_by_this_machine_only_and_the_replicas_by_the_proxy_only(
+def test_only_this_machine_reaches_proxy_and_only_it_replicas(
     services: Mapping[str, Config],
 ) -> None:
     ports = {
@@ -133,9 +131,7 @@ def test_the_proxy_can_do_no_more_than_it_needs(services: Mapping[str, Config]) 
     assert re.fullmatch(r"caddy:\d+\.\d+\.\d+", proxy["image"])
 
 
-def test_the_address_that_is_believed_is_the_proxys_and_can_be_nobody_elses(
-    whole: Config, settings: Settings
-) -> None:
+def test_only_the_proxys_address_is_trusted(whole: Config, settings: Settings) -> None:
     address = ip_address(whole["services"]["proxy"]["networks"]["front"]["ipv4_address"])
     (pool,) = whole["networks"]["front"]["ipam"]["config"]
 
@@ -144,18 +140,14 @@ def test_the_address_that_is_believed_is_the_proxys_and_can_be_nobody_elses(
     assert address not in ip_network(pool["ip_range"])  # what the others are given
 
 
-def test_every_replica_stands_in_the_proxys_configuration_with_its_port(
-    services: Mapping[str, Config], settings: Settings
-) -> None:
+def test_the_proxy_lists_every_replica_with_its_port(services: Mapping[str, Config], settings: Settings) -> None:
     (file,) = services["proxy"]["volumes"]
 
     assert [f"{name}:{settings.port}" for name in REPLICAS] == directive("reverse_proxy").split()
     assert (file["source"], file["target"]) == (str(CADDYFILE), "/etc/caddy/Caddyfile")
 
 
-def test_the_proxy_answers_where_the_replicas_say_that_they_are(
-    services: Mapping[str, Config], settings: Settings
-) -> None:
+def test_the_proxy_answers_where_the_replicas_claim(services: Mapping[str, Config], settings: Settings) -> None:
     (port,) = services["proxy"]["ports"]
     name, _, number = site().removeprefix("https://").partition(":")
 
@@ -165,16 +157,16 @@ def test_the_proxy_answers_where_the_replicas_say_that_they_are(
     assert directive("tls") == "internal"
 
 
-def test_the_proxy_asks_who_is_ready_and_is_as_patient_as_the_answer_needs() -> None:
+def test_the_proxys_health_check_and_timeouts_fit_the_service() -> None:
     assert directive("health_uri") == "/health/ready"
     assert seconds("health_interval") <= 2
     assert seconds("health_timeout") > 3
 
 
-def test_the_proxy_gives_up_idle_connections_before_a_replica_closes_them() -> None:
+def test_the_proxy_closes_idle_connections_before_the_replicas() -> None:
     assert seconds("keepalive") < Settings.model_fields["keep_alive_seconds"].default
 
 
-def test_the_proxy_waits_for_the_head_of_a_request_as_the_service_does() -> None:
+def test_proxy_waits_for_a_request_as_long_as_replicas() -> None:
     assert seconds("read_header") == ConnectionTimeouts().head
     assert directive("max_header_size") == f"{MAX_HEAD_BYTES // 1024}KiB"

@@ -51,7 +51,7 @@ async def test_a_mail_arrives_by_way_of_every_layer(
     assert CANARY not in caplog.text
 
 
-async def test_a_wrong_password_is_a_400_in_the_servers_own_words(http: httpx.AsyncClient) -> None:
+async def test_wrong_password_is_a_400_with_the_servers_reply(http: httpx.AsyncClient) -> None:
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, "another one")) as server:
         body = smtp_settings(server.port, recieverEmail="receiver@example.com")
         tested = await http.post(f"{SMTP_SETTINGS}/testconnection", json=body)
@@ -65,7 +65,7 @@ async def test_a_wrong_password_is_a_400_in_the_servers_own_words(http: httpx.As
     assert server.messages == []
 
 
-async def test_stored_settings_of_either_api_are_tested_with_their_secret(
+async def test_either_apis_stored_settings_are_tested_with_their_secret(
     http: httpx.AsyncClient, backend: Backend
 ) -> None:
     async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS, CANARY)) as server:
@@ -94,7 +94,7 @@ async def test_stored_settings_of_either_api_are_tested_with_their_secret(
     assert CANARY not in repr((by_default, by_id))
 
 
-async def test_the_location_is_where_the_service_is_said_to_be(http: httpx.AsyncClient) -> None:
+async def test_the_location_is_below_the_public_url(http: httpx.AsyncClient) -> None:
     created = await http.post(SMTP_SETTINGS, json=smtp_settings(587))
 
     assert created.headers["Location"] == f"https://mail-settings.example.org{SMTP_SETTINGS}/1"
@@ -118,7 +118,7 @@ def swap_secrets(url: str, first: int, second: int) -> None:
     database.dispose()
 
 
-async def test_secrets_that_were_swapped_in_the_database_are_refused_and_sent_nowhere(
+async def test_secrets_swapped_in_database_are_refused_and_not_sent(
     http: httpx.AsyncClient, database_url: str
 ) -> None:
     """Case 17. A 400 and no 5xx: whoever has the secret can mend it by sending it again."""

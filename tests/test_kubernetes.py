@@ -63,7 +63,7 @@ def test_the_image_is_that_of_this_version() -> None:
 
 
 @pytest.mark.parametrize("kind", PODS)
-def test_a_pod_can_do_no_more_than_the_restricted_profile_allows(kind: str) -> None:
+def test_a_pod_meets_the_restricted_profile(kind: str) -> None:
     """And less: nothing is writable but /tmp, and no token of the cluster's API is at hand."""
     pod, only = PODS[kind]["spec"], container(kind)
 
@@ -89,7 +89,7 @@ def test_memory_is_bounded_by_what_a_process_may_need(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", PODS)
-def test_every_variable_is_a_setting_and_no_service_adds_others(kind: str) -> None:
+def test_every_variable_is_setting_and_no_service_adds_others(kind: str) -> None:
     assert set(variables(kind)) <= KNOWN
     assert set(settings_of_all()) <= KNOWN
     # They look like MAILSETTINGS_PORT=tcp://10.0.0.1:8080, and what is no setting stops the start.
@@ -152,7 +152,7 @@ def test_everybody_means_the_same_port() -> None:
     assert f"EXPOSE {port['containerPort']}" in (ROOT / "Dockerfile").read_text().splitlines()
 
 
-def test_tests_may_leave_by_every_port_that_they_are_allowed() -> None:
+def test_network_policies_allow_every_port_of_connection_tests() -> None:
     (rule,) = BY_KIND["NetworkPolicy"]["spec"]["egress"]
     ports = {port["port"] for port in rule["ports"]}
 
@@ -174,7 +174,7 @@ def test_the_replicas_are_found_and_the_migration_is_not() -> None:
     assert all(policy.items() <= found.items() for found in labels.values())
 
 
-def test_an_upgrade_and_a_drained_node_leave_replicas_that_answer() -> None:
+def test_an_upgrade_and_a_drained_node_leave_ready_replicas() -> None:
     spec = BY_KIND[SERVER]["spec"]
 
     assert spec["replicas"] == 3
@@ -182,7 +182,7 @@ def test_an_upgrade_and_a_drained_node_leave_replicas_that_answer() -> None:
     assert BY_KIND["PodDisruptionBudget"]["spec"]["maxUnavailable"] < spec["replicas"] - 1
 
 
-def test_a_pod_is_left_by_callers_before_it_stops_and_has_longer_for_that_than_the_service_takes(
+def test_callers_leave_a_pod_before_it_stops(
     settings: Settings,
 ) -> None:
     takes = settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
@@ -191,7 +191,7 @@ def test_a_pod_is_left_by_callers_before_it_stops_and_has_longer_for_that_than_t
     assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > takes
 
 
-def test_the_mounted_keys_are_read_where_they_are_said_to_be_and_follow_a_change(tmp_path: Path) -> None:
+def test_the_mounted_keys_are_read_and_reloaded(tmp_path: Path) -> None:
     pod, keys = PODS[SERVER]["spec"], Path(variables(SERVER)[f"{PREFIX}SEALING_KEYS_FILE"]["value"])
     (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)
     (mount,) = (mount for mount in container(SERVER)["volumeMounts"] if mount["name"] == volume["name"])

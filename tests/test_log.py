@@ -32,7 +32,7 @@ class Planted:
 
 
 @pytest.mark.parametrize("style", ["json", "text"])
-async def test_no_secret_is_in_the_whole_log_at_its_most_talkative(tmp_path: Path, style: str) -> None:
+async def test_the_log_at_its_lowest_level_holds_no_secret(tmp_path: Path, style: str) -> None:
     planted = Planted()
     (tmp_path / "ca.pem").write_text(AUTHORITY_PEM)
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, planted.settings.secret)) as mail:

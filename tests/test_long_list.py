@@ -83,7 +83,7 @@ def _logged_in(address: str) -> str:
     return str(httpx.post(f"{address}{TOKEN}", data=form).json()["access_token"])
 
 
-def test_the_list_is_whole_and_costs_the_server_no_memory(long_list: LongList) -> None:
+def test_the_list_is_complete_and_costs_no_memory(long_list: LongList) -> None:
     with long_list.client() as client, long_list.grows_less_than(MOST_GROWTH):
         answer = client.get(SMTP_SETTINGS)
 
@@ -109,7 +109,7 @@ def slow_readers(long_list: LongList) -> Iterator[list[socket]]:
         yield readers
 
 
-def test_slow_readers_keep_nobody_waiting_and_see_what_is_written_after_they_began(
+def test_slow_readers_block_no_request_and_see_later_changes(
     long_list: LongList, slow_readers: list[socket]
 ) -> None:
     """More of them than there are connections to the database."""

@@ -29,14 +29,14 @@ def test_the_table_is_that_of_the_code() -> None:
     assert written.stdout == PAGE, "run: .venv/bin/python scripts/metrics_page.py"
 
 
-async def test_what_prometheus_is_told_is_in_the_table_and_nothing_else() -> None:
+async def test_the_table_has_exactly_the_metrics_that_prometheus_gets() -> None:
     text = (await PrometheusMetrics().exposition([])).decode()
     told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
 
     assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL_METRICS}
 
 
-async def test_what_a_whole_service_tells_is_in_the_table_too(backend: Backend, http: httpx.AsyncClient) -> None:
+async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, http: httpx.AsyncClient) -> None:
     await http.post(SMTP_SETTINGS, json=checkmarx("some password"))
     text = (await backend.use_cases.metrics(OPERATOR)).decode()
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}

@@ -113,7 +113,7 @@ def test_every_command_is_marked_with_its_database() -> None:
     }
 
 
-def test_the_commands_work_on_sqlite_and_on_what_it_is_moved_to(tmp_path: Path, empty_postgres_url: str) -> None:
+def test_the_commands_work_on_sqlite_and_after_the_move(tmp_path: Path, empty_postgres_url: str) -> None:
     shell = Shell(tmp_path, clean_environment(tmp_path / "data"))
     shell.run("mailsettings migrate")  # the page is about an installation that exists
     scripts = [step.what.replace(MOVED_TO, empty_postgres_url) for step in STEPS if step.kind == "sqlite"]
@@ -149,7 +149,7 @@ def test_the_commands_work_on_postgresql(roles: Postgres, tmp_path: Path) -> Non
         psycopg.connect(url.replace("mailsettings_b@", "mailsettings_a@"))
 
 
-def test_the_address_of_several_servers_leads_to_the_primary_that_is_there(postgres_url: str) -> None:
+def test_an_address_of_several_servers_leads_to_the_primary(postgres_url: str) -> None:
     (url,) = re.findall(rf"^    {PREFIX}DATABASE_URL=(\S+)$", TEXT, flags=re.MULTILINE)
     for stated, real in {
         "mailsettings_a:…@": "postgres@",
@@ -166,7 +166,7 @@ def test_the_address_of_several_servers_leads_to_the_primary_that_is_there(postg
     assert answer == 1
 
 
-async def test_the_connections_of_a_process_are_as_many_as_the_page_says() -> None:
+async def test_a_process_opens_the_documented_number_of_connections() -> None:
     pool = engine.async_engine("postgresql://nobody@127.0.0.1/nothing").pool
     assert isinstance(pool, QueuePool)
     most = pool.size() + pool._max_overflow  # noqa: SLF001  # it is told in no other way
@@ -200,7 +200,7 @@ def test_every_setting_and_every_command_that_is_named_exists() -> None:
     assert commands <= set(main.commands)
 
 
-def test_what_is_done_to_a_cluster_is_about_what_the_manifests_hold() -> None:
+def test_commands_of_the_page_name_objects_of_the_manifests() -> None:
     lines = [line.strip() for line in TEXT.splitlines() if line.startswith("    kubectl")]
     named = {tuple(found.split("/")) for line in lines for found in re.findall(r"\b(?:job|deployment)/\S+", line)}
     secrets = dict(re.findall(r"secret generic (\S+) --from-file=([\w-]+)", "\n".join(lines)))
@@ -225,7 +225,7 @@ def metrics_with_labels() -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("alarm", re.findall(r"```promql\n(.+)\n```", TEXT))
-def test_every_alarm_is_over_metrics_and_labels_that_there_are(alarm: str) -> None:
+def test_every_alarm_uses_existing_metrics_and_labels(alarm: str) -> None:
     told = {"up": {"job"}} | metrics_with_labels()
     series = re.findall(r"\b(up|mailsettings_\w+)(?:{([^}]*)})?", alarm)
     grouped = {name for group in re.findall(r"\bby \(([^)]*)\)", alarm) for name in group.split(", ")} - {"le"}

@@ -81,7 +81,7 @@ def catching_all() -> Iterator[tuple[int, Path]]:
             process.wait()
 
 
-def test_make_catch_all_starts_the_mail_server_of_the_readme() -> None:
+def test_make_catch_all_starts_the_mail_server_of_readme() -> None:
     told = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "--always-make", "catch-all"],
         cwd=ROOT,
@@ -93,7 +93,7 @@ def test_make_catch_all_starts_the_mail_server_of_the_readme() -> None:
     assert told.splitlines()[-1].endswith("python scripts/catch_all.py --port 1025")
 
 
-def test_a_taken_port_of_the_catch_all_is_one_sentence() -> None:
+def test_taken_port_of_the_catch_all_is_one_sentence() -> None:
     with catching_all() as (port, _):
         command = [sys.executable, str(ROOT / "scripts" / "catch_all.py"), "--port", str(port)]
         second = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -137,7 +137,7 @@ def test_every_file_on_the_map_exists() -> None:
     assert [name for name in named if not any(file.endswith(f"/{name}") for file in files)] == []
 
 
-def test_the_readme_shows_a_report_as_the_product_prints_it() -> None:
+def test_readme_shows_a_report_as_the_product_prints_it() -> None:
     with catching_all() as (port, _):
         printed = with_script(f"print(it.report({port}), end='')")
 

@@ -43,7 +43,7 @@ def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.Monkey
     assert read().database.endswith("/mailsettings.db")
 
 
-def test_a_line_end_after_the_database_is_not_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_end_after_the_database_url_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", "postgresql://u:p@db/mailsettings\n")
 
     assert read().database == "postgresql://u:p@db/mailsettings"
@@ -124,7 +124,7 @@ def test_a_setting_is_read_from_its_variable(
         ("DATBASE_URL", "postgresql://u:canary-17@h/d"),
     ],
 )
-def test_a_malformed_or_unknown_setting_is_named_and_its_value_is_not(
+def test_invalid_or_unknown_setting_is_named_without_its_value(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
@@ -140,9 +140,7 @@ OIDC = {"OIDC_ISSUER": "https://idp.example", "OIDC_AUDIENCE": "us", "OIDC_PERMI
 
 
 @pytest.mark.parametrize("missing", ["OIDC_AUDIENCE", "OIDC_PERMISSIONS"])
-def test_an_issuer_needs_whom_its_tokens_are_for_and_what_they_allow(
-    monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
+def test_an_issuer_needs_an_audience_and_permissions(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name, value in OIDC.items():
         monkeypatch.setenv(f"MAILSETTINGS_{name}", "" if name == missing else value)
 
@@ -159,7 +157,7 @@ def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, 
     assert "canary" not in str(refused.value)
 
 
-def test_a_claims_value_may_have_commas_and_equals_signs_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_claims_value_may_contain_commas_and_equals_signs(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in OIDC.items():
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
     monkeypatch.setenv("MAILSETTINGS_OIDC_PERMISSIONS", r"CN=Mail\,OU=Groups=all, auditor = reading, auditor=all")
@@ -169,9 +167,7 @@ def test_a_claims_value_may_have_commas_and_equals_signs_in_it(monkeypatch: pyte
     assert pairs == (("CN=Mail,OU=Groups", "all"), ("auditor", "reading"), ("auditor", "all"))
 
 
-def test_a_file_of_authorities_that_is_none_stops_the_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_invalid_ca_file_stops_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name, value in (OIDC | {"OIDC_PERMISSIONS": "a=view-mail-settings"}).items():
         monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
     garbage = tmp_path / "canary-17.pem"
@@ -185,9 +181,7 @@ def test_a_file_of_authorities_that_is_none_stops_the_start(
         assert "canary" not in str(refused.value)
 
 
-def test_a_file_of_mail_authorities_that_is_none_stops_the_start(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_invalid_ca_file_for_mail_stops_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     garbage = tmp_path / "canary-17.pem"
     garbage.write_text("canary-17")
     reasons = {garbage: ".", tmp_path / "canary-17-missing.pem": ": No such file or directory."}

@@ -63,7 +63,7 @@ def install(project: Path, lock: str) -> tuple[subprocess.CompletedProcess[str],
     ],
     ids=["another hash", "no hash", "its hash"],
 )
-def test_only_what_has_the_hash_of_the_lock_is_installed(project: Path, hashes: Any, installed: bool) -> None:
+def test_only_packages_with_the_locked_hash_are_installed(project: Path, hashes: Any, installed: bool) -> None:
     python = project / ".venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "uninstall", "-qy", "tiny"], capture_output=True, check=False)
     digest = hashlib.sha256((project / "tiny-1.0-py3-none-any.whl").read_bytes()).hexdigest()
@@ -124,7 +124,7 @@ def test_an_audit_of_nothing_fails(audit: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
-def test_every_pin_of_the_locks_is_seen_and_has_a_hash(audit: Any, name: str) -> None:
+def test_every_pin_of_the_locks_has_a_hash(audit: Any, name: str) -> None:
     text = (SCRIPTS.parent / name).read_text()
     pins = [line for line in text.splitlines() if line and not line.startswith(" ")]
 

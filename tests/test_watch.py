@@ -79,7 +79,7 @@ async def add(store: SQLStore, server: RealServer, count: int) -> None:
             await work.mail_servers.add(server.settings())
 
 
-async def test_of_three_processes_one_checks_and_when_it_is_killed_another_goes_on(
+async def test_one_of_three_processes_checks_and_another_takes_over(
     store: SQLStore, database_url: str, tmp_path: Path
 ) -> None:
     async with real_server(Behaviour()) as server, three_processes(database_url, tmp_path) as processes:
@@ -103,9 +103,7 @@ async def test_of_three_processes_one_checks_and_when_it_is_killed_another_goes_
     assert (codes, has_leader, server.messages) == ([0, 0], False, [])
 
 
-async def test_with_two_workers_a_server_is_checked_once_and_the_webhook_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     canary = Canary(plain=True)
     mail_ca, hook_ca = tmp_path / "mail.pem", tmp_path / "hook.pem"
     mail_ca.write_text(MAIL_AUTHORITY_PEM)
@@ -164,7 +162,7 @@ WEBHOOK = {"RECHECK_INTERVAL": "15m", "WEBHOOK_URL": "https://hooks.example.org/
         ({"WEBHOOK_CA_FILE": "/canary.pem"}, "WEBHOOK_CA_FILE"),
     ],
 )
-def test_a_setting_that_does_not_fit_is_named_and_not_repeated(
+def test_setting_that_does_not_fit_is_named_without_echo(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], named: str
 ) -> None:
     for name, value in (WEBHOOK | changes).items():

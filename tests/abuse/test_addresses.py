@@ -127,7 +127,7 @@ async def test_a_loose_form_of_an_address_is_no_host(
     assert (open_port.connections, connects) == (0, [])
 
 
-async def test_a_closed_address_is_refused_in_the_same_words_as_any_other_and_not_connected_to(
+async def test_closed_address_is_refused_like_others_and_never_connected(
     http: httpx.AsyncClient, open_port: RealServer, connects: Connects
 ) -> None:
     """Case 31."""
@@ -199,7 +199,7 @@ class Rebinding:
         return [ip_address(text) for text in next(self._answers)]
 
 
-async def test_a_name_that_changes_its_mind_is_asked_once_and_led_only_where_it_was_checked(
+async def test_host_name_is_resolved_once_and_only_checked(
     make_prober: Any, open_port: RealServer, connects: Connects
 ) -> None:
     """Case 32."""
@@ -241,7 +241,7 @@ ERRORS = [
 ]
 
 
-async def test_a_name_that_cannot_be_looked_up_is_not_connected_to(
+async def test_an_unresolvable_name_is_not_connected_to(
     http: httpx.AsyncClient, connects: Connects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Case 33."""
@@ -301,7 +301,7 @@ async def test_fifty_slow_names_hold_up_nobody_else(
     assert connects == []
 
 
-async def test_of_a_closed_address_nothing_is_learnt_about_its_ports(
+async def test_a_closed_address_reveals_nothing_about_its_ports(
     make_prober: Any, open_port: RealServer, connects: Connects
 ) -> None:
     """Case 34. Of an open address more is told, on purpose: that is what a test is for."""

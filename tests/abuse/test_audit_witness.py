@@ -139,7 +139,7 @@ async def test_entries_that_were_removed_with_all_traces_are_missed(
     assert len(later) == 1
 
 
-async def test_entries_that_are_removed_while_the_service_runs_are_logged_once(
+async def test_entries_removed_while_the_service_runs_are_logged_once(
     url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def told() -> bool:
@@ -159,9 +159,7 @@ async def test_entries_that_are_removed_while_the_service_runs_are_logged_once(
     assert "entry 6 is noted in " in errors(caplog)[0]
 
 
-async def test_after_an_operator_accepts_the_log_it_is_followed_again(
-    url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_accepted_log_is_followed_again(url: str, caplog: pytest.LogCaptureFixture) -> None:
     await delete_everything(url)
 
     accepted = await asyncio.to_thread(typed, "audit", "accept")
@@ -189,7 +187,7 @@ async def test_every_command_tells_of_a_log_that_was_cut(url: str) -> None:
     assert "The log ends at entry 3; entry 6 is noted in " in ran.stderr
 
 
-async def test_an_older_copy_of_the_database_file_is_found_out(
+async def test_an_older_copy_of_the_database_file_is_detected(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MAILSETTINGS_DATA_DIR", str(tmp_path / "data"))
@@ -207,9 +205,7 @@ async def test_an_older_copy_of_the_database_file_is_found_out(
     assert len(errors(caplog)) == 1
 
 
-async def test_a_log_and_its_witness_that_agree_are_found_in_order(
-    url: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_log_and_witness_that_agree_verify(url: str, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(2):
         async with service() as backend:
             await write(backend, 2)
@@ -230,7 +226,7 @@ async def test_what_was_rolled_back_is_not_noted(url: str) -> None:
     assert witness().startswith("1:")
 
 
-async def test_a_witness_that_is_behind_catches_up_and_another_directory_has_its_own(
+async def test_lagging_witness_catches_up_and_each_directory_has_one(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with service() as backend:
@@ -248,7 +244,7 @@ async def test_a_witness_that_is_behind_catches_up_and_another_directory_has_its
     assert errors(caplog) == []
 
 
-async def test_a_directory_that_has_no_witness_yet_begins_with_the_log_as_it_is(url: str) -> None:
+async def test_directory_without_a_witness_starts_from_the_current_log(url: str) -> None:
     async with service() as backend:
         await write(backend, 2)
     (settings.read().data_dir / WITNESS).unlink()
@@ -270,7 +266,7 @@ async def test_processes_side_by_side_share_one_witness(url: str, caplog: pytest
 
 
 @pytest.mark.parametrize("content", ["", "nonsense", "7:zz", "7:" + "00" * 200])
-async def test_a_witness_that_holds_something_else_fails_the_check_and_is_left_alone(
+async def test_witness_with_foreign_content_fails_verification_and_stays_unchanged(
     url: str, caplog: pytest.LogCaptureFixture, content: str
 ) -> None:
     async with service() as backend:
@@ -287,7 +283,7 @@ async def test_a_witness_that_holds_something_else_fails_the_check_and_is_left_a
         assert await problem(backend) is None
 
 
-async def test_where_there_is_no_data_directory_the_log_says_so(
+async def test_without_a_data_directory_the_log_reports_it(
     url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "mailsettings.audit")
@@ -306,7 +302,7 @@ async def test_where_there_is_no_data_directory_the_log_says_so(
     assert not (tmp_path / "keys").exists()
 
 
-async def test_a_database_that_is_away_leaves_the_witness_behind_and_no_error(
+async def test_unavailable_database_leaves_the_witness_behind_without_an_error(
     url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with service() as backend:
@@ -328,7 +324,7 @@ async def test_a_database_that_is_away_leaves_the_witness_behind_and_no_error(
     assert witness().startswith("2:")
 
 
-async def test_a_restore_into_a_known_directory_waits_for_an_operator(
+async def test_restore_into_a_known_directory_waits_for_an_operator(
     sqlite_url: str, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "passphrase").write_text("correct horse battery")

@@ -162,7 +162,7 @@ async def test_a_mutated_certificate_from_the_database_is_a_finding() -> None:
             await TLSContexts().context(CustomTrust(pem))
 
 
-def test_a_mutated_certificate_of_our_own_is_told_in_a_sentence(tmp_path: Path) -> None:
+def test_a_mutated_certificate_is_reported_in_a_sentence(tmp_path: Path) -> None:
     certificate, key = tmp_path / "tls.pem", tmp_path / "key.pem"
     key.write_text(key_pem())
     for der in mutations(300, SEED):
@@ -178,7 +178,7 @@ def test_a_good_certificate_is_what_mutations_begin_with() -> None:
         assert read_der(der).public_bytes(Encoding.DER) == der
 
 
-def test_a_defect_of_the_library_is_a_certificate_that_cannot_be_read() -> None:
+def test_a_defect_of_the_library_is_an_unreadable_certificate() -> None:
     class PanicException(BaseException):  # as the library calls it
         pass
 

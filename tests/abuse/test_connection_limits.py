@@ -48,7 +48,7 @@ def known_request(token: str) -> bytes:
         ("unread files", 300, from_many),
     ],
 )
-def test_an_attack_costs_little_memory_and_known_callers_are_served(
+def test_attack_costs_little_memory_and_known_callers_are_served(
     running: tuple[Started, bytes], name: str, connections: int, source: Callable[[int], str]
 ) -> None:
     """Unbounded, 300 unread files cost 600 MB, and 1,000 bodies 150 MB."""
@@ -105,7 +105,7 @@ def test_busy_connections_of_one_address_leave_half_to_others(small: tuple[Start
     assert log.count("Refused a connection from 127.0.0.1") == 1
 
 
-def test_busy_connections_of_many_addresses_leave_room_for_known_callers(small: tuple[Started, bytes]) -> None:
+def test_busy_connections_leave_room_for_known_callers(small: tuple[Started, bytes]) -> None:
     server, known = small
     assert status_for(server.address, known, KNOWN) == 200
     with ExitStack() as stack:
@@ -126,7 +126,7 @@ def test_connections_that_are_over_give_their_places_back(small: tuple[Started, 
         assert status_for(server.address, PAGE, "127.0.0.1") == 200
 
 
-def test_a_client_that_takes_nothing_of_short_answers_is_hung_up_on(small: tuple[Started, bytes]) -> None:
+def test_a_client_that_reads_no_short_responses_is_disconnected(small: tuple[Started, bytes]) -> None:
     """What is below the usual high-water mark of 64 KiB waits too."""
     server, _ = small
     request = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -146,7 +146,7 @@ def test_a_trusted_proxy_may_have_all_connections(tmp_path: Path, proxies: str) 
         assert status_for(server.address, PAGE, "127.0.0.1") == (200 if proxies else 503)
 
 
-def test_a_strangers_requests_are_bound_by_the_address_that_a_trusted_proxy_names(tmp_path: Path) -> None:
+def test_unauthenticated_requests_are_limited_by_the_proxied_address(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data", TRUSTED_PROXIES="127.0.0.1")
     request = (
         b"POST /cxrestapi/auth/identity/connect/token HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 203.0.113.7\r\n"

@@ -26,7 +26,7 @@ def store(local_store: LocalStore) -> LocalStore:
 
 @pytest.mark.parametrize("content_type", [*TYPES, None])
 @pytest.mark.parametrize(("method", "path"), [("PUT", MAIL_SERVER), ("POST", SMTP_SETTINGS)])
-async def test_a_body_said_to_be_something_else_is_a_415_that_repeats_none_of_it(
+async def test_body_of_another_type_is_a_415_without_echo(
     api: Caller, method: str, path: str, content_type: str | None
 ) -> None:
     """Case 7. Checkmarx' clients may leave Content-Type out, as one of them does."""

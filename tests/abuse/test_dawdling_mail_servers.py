@@ -15,7 +15,7 @@ DEADLINE, PAUSE = 0.9, 0.3  # all replies together take longer than the deadline
 REPLIES = [b"220 hello", b"250-x\r\n250 AUTH PLAIN", b"235 Yes", *[b"250 OK"] * 2, b"354 Go", b"250 Queued"]
 
 
-async def test_replies_that_each_come_in_time_do_not_add_up(make_prober: Any, canary: Canary) -> None:
+async def test_replies_in_time_share_one_deadline(make_prober: Any, canary: Canary) -> None:
     """Case 25."""
     closed = asyncio.Event()
 

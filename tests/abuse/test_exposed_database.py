@@ -52,7 +52,7 @@ def test_a_file_that_everybody_can_open_stops_the_start(
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o660], ids=oct)
-def test_what_its_group_may_do_is_left_to_the_volume(
+def test_permissions_of_a_group_are_left_to_the_volume(
     environment: dict[str, str], tmp_path: Path, mode: int
 ) -> None:
     (tmp_path / "data" / "mailsettings.db").chmod(mode)

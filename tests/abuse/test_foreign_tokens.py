@@ -205,7 +205,7 @@ async def test_no_other_token_opens(tokens: OIDCTokenReader, issuer: OpenIDIssue
     assert issuer.fetches == 1
 
 
-async def test_the_way_of_forging_makes_good_tokens_of_good_claims(
+async def test_the_forging_helper_makes_valid_tokens_of_valid_claims(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     """Case 37: else the refusals above would prove nothing."""
@@ -218,7 +218,7 @@ async def test_the_way_of_forging_makes_good_tokens_of_good_claims(
         assert (await tokens.read(forge(issuer))).grants == {"manage-system-settings"}
 
 
-async def test_a_thousand_unknown_key_ids_are_one_fetch_in_half_a_minute(
+async def test_a_thousand_unknown_key_ids_cause_one_fetch(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     """Case 37."""
@@ -263,9 +263,7 @@ def of_roles(issuer: OpenIDIssuer, *roles: str) -> str:
     return issuer.token(realm_access={"roles": list(roles)})
 
 
-def test_a_token_of_the_issuer_opens_both_apis_as_far_as_it_is_mapped(
-    issuer: OpenIDIssuer, environment: dict[str, str]
-) -> None:
+def test_token_of_the_issuer_opens_both_apis_as_mapped(issuer: OpenIDIssuer, environment: dict[str, str]) -> None:
     """Case 37, end to end: processes, HTTP, and nothing replaced."""
     admin, auditor, nobody = (of_roles(issuer, role) for role in ("mail-admin", "auditor", "dancer"))
     with serving(environment) as (url, output):
@@ -325,7 +323,7 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
     assert token not in log
 
 
-def test_a_permission_that_there_is_not_stops_the_start_with_a_sentence(environment: dict[str, str]) -> None:
+def test_an_unknown_permission_stops_the_start_with_a_sentence(environment: dict[str, str]) -> None:
     wrong = environment | {"MAILSETTINGS_OIDC_PERMISSIONS": "mail-admin=canary-44"}
     command = [sys.executable, "-m", "mailsettings", "serve"]
 

@@ -140,7 +140,7 @@ async def test_a_right_guess_is_stored_like_a_wrong_one(
     canary.assert_nowhere(right)
 
 
-async def test_a_rollback_over_a_right_guess_is_like_one_over_a_wrong_one(
+async def test_a_rollback_looks_alike_over_right_and_wrong_guesses(
     backend: Backend, reader: httpx.AsyncClient, canary: Canary
 ) -> None:
     back = ("POST", f"{MAIL_SERVER}/actions/rollback", None)
@@ -152,7 +152,7 @@ async def test_a_rollback_over_a_right_guess_is_like_one_over_a_wrong_one(
     assert right == wrong
 
 
-async def test_a_secret_that_is_kept_keeps_its_label_and_its_end(
+async def test_a_kept_secret_keeps_its_label_and_expiry(
     backend: Backend, reader: httpx.AsyncClient, canary: Canary
 ) -> None:
     kept = oracle("*" * 10) | {"sender": {"displayName": "Others", "emailAddress": "others@example.org"}}
@@ -186,7 +186,7 @@ def guessing(canary: Canary) -> list[str]:
 
 @pytest.mark.parametrize("command", ["sender", "recipient"])
 @pytest.mark.parametrize("echo", ECHOES)
-async def test_a_guess_in_an_address_is_shown_like_any_other_address(
+async def test_guess_in_an_address_is_shown_like_any_address(
     make_prober: MakeProber, canary: Canary, command: str, echo: str
 ) -> None:
     """The server repeats the address, and the report hides the stored secret in what the server says."""
@@ -208,9 +208,7 @@ async def test_a_guess_in_an_address_is_shown_like_any_other_address(
     assert "GUESS" in shown[0]
 
 
-async def test_a_server_that_repeats_the_secret_beside_an_address_is_not_repeated(
-    make_prober: MakeProber, canary: Canary
-) -> None:
+async def test_secret_next_to_an_address_in_reply_is_hidden(make_prober: MakeProber, canary: Canary) -> None:
     [secret, _] = guessing(canary)
     login = PasswordAuthentication(USERNAME, Secret.sealed(lambda: secret, "label"))
     for said in (

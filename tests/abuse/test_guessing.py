@@ -97,7 +97,7 @@ def own_of(answer: httpx.Response, names: set[str]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in answer.headers.items() if name in names]
 
 
-async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(door: Door, canary: Canary) -> None:
+async def test_wrong_credentials_get_equal_responses_and_equal_work(door: Door, canary: Canary) -> None:
     """Case 38."""
     tries = [
         ("admin", "wrong"),
@@ -120,7 +120,7 @@ async def test_whatever_is_wrong_the_answer_and_the_work_are_the_same(door: Door
     canary.assert_nowhere(*(answer.content for answer in answers), repr(await records(door.store)))
 
 
-async def test_a_hundred_guesses_at_somebody_and_at_nobody_are_answered_alike(door: Door, canary: Canary) -> None:
+async def test_guesses_at_known_and_unknown_names_are_answered_alike(door: Door, canary: Canary) -> None:
     """Case 38. Most are turned away before any work is done, the right one with them."""
     for number in range(100):
         somebody = await door.knock(

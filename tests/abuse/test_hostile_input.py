@@ -82,7 +82,7 @@ def secret_of(target: str) -> str:
         if (target, member) != ("oracle oauth2", "auth.authType")  # its default
     ],
 )
-async def test_a_body_without_a_member_is_refused_without_showing_the_others(
+async def test_a_body_without_a_member_is_refused_without_echo(
     stored: Caller, canary: Canary, target: str, member: str
 ) -> None:
     """Case 1."""
@@ -135,9 +135,7 @@ def whole_bodies(body: Body) -> dict[str, bytes]:
 
 @TARGET
 @pytest.mark.parametrize("name", whole_bodies(oracle("")))
-async def test_a_body_that_two_readers_could_read_differently_is_refused(
-    stored: Caller, canary: Canary, target: str, name: str
-) -> None:
+async def test_an_ambiguous_body_is_refused(stored: Caller, canary: Canary, target: str, name: str) -> None:
     """Cases 2, 3, 4 and 6."""
     method, path, body = TARGETS[target]
 
@@ -374,7 +372,7 @@ WRONG_BESIDE_THE_SECRET = {
 
 @TARGET
 @pytest.mark.parametrize("wrong", WRONG_BESIDE_THE_SECRET)
-async def test_what_no_error_handler_can_say_again_is_refused_as_the_secret_too(
+async def test_an_unencodable_secret_is_refused_too(
     stored: Caller, canary: Canary, target: str, wrong: str
 ) -> None:
     """Cases 2 and 3: the secret itself is the bad value, and the good one stands beside it."""
@@ -402,7 +400,7 @@ async def test_a_secret_that_is_there_twice_is_refused(stored: Caller, canary: C
 
 @pytest.mark.parametrize("mask", ["*" * 8, "*" * 10, "*" * 255, "•" * 8, "••••••••••"])
 @TARGET
-async def test_a_mask_is_no_secret_and_the_stored_one_stays(
+async def test_a_mask_keeps_the_stored_secret(
     api: Caller, prober: ScriptedProber, canary: Canary, store: Any, target: str, mask: str
 ) -> None:
     """Case 12."""

@@ -130,7 +130,7 @@ BAD_CERTIFICATES: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_CERTIFICATES)
-async def test_a_certificate_that_is_none_is_refused_and_not_repeated(
+async def test_an_invalid_certificate_is_refused_and_not_repeated(
     tested: Caller, canary: Canary, name: str
 ) -> None:
     """Case 30."""

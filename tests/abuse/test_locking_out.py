@@ -139,9 +139,7 @@ async def test_an_attacker_elsewhere_keeps_the_owner_out_of_nothing(door: Door, 
     assert answers == [200] * 40
 
 
-async def test_guesses_from_everywhere_meet_a_ceiling_that_spares_known_neighbourhoods(
-    door: Door, who: str
-) -> None:
+async def test_distributed_guesses_meet_a_limit_that_spares_known_networks(door: Door, who: str) -> None:
     await door.knock(who, HOME)
     guesses = [await door.guess(who, f"203.0.{number}.1") for number in range(120)]
     stranger = await door.knock(who, "198.51.100.1")
@@ -156,7 +154,7 @@ async def test_guesses_from_everywhere_meet_a_ceiling_that_spares_known_neighbou
     assert (other_account.status_code, later.status_code) == (200, 200)
 
 
-async def test_a_neighbourhood_that_fails_itself_waits_though_it_is_known(door: Door, who: str) -> None:
+async def test_a_failing_known_network_waits_too(door: Door, who: str) -> None:
     await door.knock(who, HOME)
 
     assert await door.guess_until_told_to_wait(who, HOME) == ACCOUNT_FROM_NETWORK_LIMIT.free_failures
@@ -204,14 +202,14 @@ async def test_guesses_of_a_day_are_bounded_from_everywhere(quick: QuickDoor) ->
     assert guesses == 24 * ACCOUNT_LIMIT.failures == 2400
 
 
-async def test_guesses_of_a_day_are_bounded_from_a_known_neighbourhood(quick: QuickDoor) -> None:
+async def test_daily_guesses_from_a_known_network_are_limited(quick: QuickDoor) -> None:
     await quick.knock(HOME)
     guesses = await quick.guesses_in(DAY, lambda _: HOME)
 
     assert 90 <= guesses <= 110
 
 
-async def test_one_network_does_not_bring_an_account_to_its_ceiling(quick: QuickDoor) -> None:
+async def test_one_network_cannot_bring_an_account_to_its_limit(quick: QuickDoor) -> None:
     """A /48 has 65,536 neighbourhoods."""
     for _ in range(24):
         await quick.guesses_in(HOUR, lambda number: f"2001:db8:1:{number:x}::1")

@@ -193,7 +193,7 @@ LIES: dict[str, Say] = {
     [pytest.param(KEYS, say, id=f"keys: {name}") for name, say in LIES.items()]
     + [pytest.param(DISCOVERY, say, id=f"discovery: {name}") for name, say in LIES.items() if "slow" not in name],
 )
-async def test_an_issuer_that_answers_nonsense_is_as_good_as_away(
+async def test_an_issuer_with_nonsense_counts_as_unavailable(
     tokens: OIDCTokenReader,
     issuer: OpenIDIssuer,
     end_of_test: threading.Event,
@@ -255,7 +255,7 @@ async def _reads(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> bool:
 
 
 @pytest.mark.parametrize("say", [saying(b"not JSON"), saying(b"", 503), silent], ids=["lies", "503", "silence"])
-async def test_a_lie_does_not_take_away_the_keys_that_are_known(
+async def test_a_lie_does_not_remove_the_known_keys(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock, end_of_test: threading.Event, say: Say
 ) -> None:
     """Case 37: a warm cache works."""
@@ -302,7 +302,7 @@ async def test_an_issuer_that_describes_another_is_not_believed(
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP"])
-async def test_an_issuer_elsewhere_cannot_send_us_to_a_port_of_this_machine(
+async def test_a_remote_issuer_cannot_direct_requests_to_this_machine(
     tls_issuer: tuple[OpenIDIssuer, Path], issuer: OpenIDIssuer, scheme: str
 ) -> None:
     """Case 37."""

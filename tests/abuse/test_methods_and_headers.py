@@ -40,9 +40,7 @@ def store(local_store: LocalStore) -> LocalStore:
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("method", OTHER_METHODS)
-async def test_a_method_that_a_route_does_not_have_is_a_401_then_a_405(
-    api: Caller, method: str, path: str
-) -> None:
+async def test_an_unsupported_method_is_a_401_then_a_405(api: Caller, method: str, path: str) -> None:
     """Case 10."""
     stranger = await api(None).send(method, path)
     known = await api.send(method, path)
@@ -101,7 +99,7 @@ CALLS: list[tuple[str, str, Any]] = [
 
 @pytest.mark.parametrize(("method", "path", "body"), CALLS)
 @pytest.mark.parametrize("token", ["admin", "stranger", None])
-async def test_settings_and_refusals_are_not_to_be_kept_on_the_way(
+async def test_settings_and_errors_are_not_cached(
     api: Caller, method: str, path: str, body: Any, token: str | None
 ) -> None:
     """Case 13."""
@@ -113,7 +111,7 @@ async def test_settings_and_refusals_are_not_to_be_kept_on_the_way(
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/docs.js", "/docs/docs.css"])
-async def test_the_page_tells_nobody_where_it_was_and_stands_in_no_frame(api: Caller, path: str) -> None:
+async def test_the_page_sends_no_referrer_and_allows_no_frame(api: Caller, path: str) -> None:
     headers = (await api(None).send("GET", path)).headers
 
     assert (headers["referrer-policy"], headers["x-frame-options"]) == ("no-referrer", "DENY")
@@ -122,9 +120,7 @@ async def test_the_page_tells_nobody_where_it_was_and_stands_in_no_frame(api: Ca
 
 @pytest.mark.parametrize(("scheme", "there"), [("https", True), ("http", False)])
 @pytest.mark.parametrize("path", [MAIL_SERVER, SMTP_SETTINGS, "/docs", "/nothing"])
-async def test_browsers_that_came_by_https_are_told_to_stay_there(
-    api: Caller, path: str, scheme: str, there: bool
-) -> None:
+async def test_browsers_that_use_https_stay_on_https(api: Caller, path: str, scheme: str, there: bool) -> None:
     answer = await api.http.get(f"{scheme}://service.test{path}")
 
     assert ("strict-transport-security" in answer.headers) is there
@@ -139,7 +135,7 @@ async def test_a_token_in_the_query_is_none(api: Caller, query: str) -> None:
 
 
 @pytest.mark.parametrize("path", [MAIL_SERVER, SMTP_SETTINGS])
-async def test_two_authorization_headers_are_a_400_even_if_they_agree(api: Caller, path: str) -> None:
+async def test_two_equal_authorization_headers_are_a_400(api: Caller, path: str) -> None:
     """Case 36."""
     headers = [("Authorization", "Bearer admin")] * 2
 

@@ -125,7 +125,7 @@ async def test_nor_by_a_backup_and_its_restore(upgraded: Upgraded, tmp_path: Pat
     assert list(made.unreadable) == list(restored.unreadable) == [place]
 
 
-async def test_a_file_that_is_not_ours_is_marked_by_its_owner(upgraded: Upgraded, tmp_path: Path) -> None:
+async def test_an_application_id_marks_the_database_file(upgraded: Upgraded, tmp_path: Path) -> None:
     mounted = tmp_path / "mounted"
     key = b64encode(KEY).decode()
     mounted.write_text(f"{key} # ours\n")

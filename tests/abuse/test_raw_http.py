@@ -85,7 +85,7 @@ def test_requests_in_a_row_are_answered_in_their_order(server: Server) -> None:
     assert statuses(answers) == [200, 401, 404, 200] * 5 + [200]
 
 
-def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(server: Server) -> None:
+def test_a_client_that_expects_100_gets_it(server: Server) -> None:
     body = b'{"host": "x", "port": 25}'
     head = (
         f"POST {SETTINGS} HTTP/1.1\r\n{HOST}Authorization: Bearer {server.token}\r\n"
@@ -122,7 +122,7 @@ def test_a_body_behind_an_offered_upgrade_is_read(server: Server) -> None:
             assert statuses(answer) == [200]
 
 
-def test_the_body_of_an_upgrade_is_not_taken_for_a_next_request(server: Server) -> None:
+def test_body_of_an_upgrade_is_not_a_next_request(server: Server) -> None:
     hidden = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
     head = f"POST {SETTINGS} HTTP/1.1\r\nHost: x\r\n{H2C}Connection: close\r\n"
 
@@ -142,7 +142,7 @@ def test_a_client_that_closes_its_side_gets_its_answer(server: Server, keep: str
     assert statuses(answer) == [200]
 
 
-def test_too_long_a_body_is_refused_before_it_is_sent(server: Server) -> None:
+def test_an_oversized_body_is_refused_before_it_is_sent(server: Server) -> None:
     """RFC 9110 10.1.1: the final answer comes in place of 100 (Continue)."""
     head = f"PUT {MAIL_SERVER} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token}\r\n"
     head += "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 65537\r\n\r\n"

@@ -41,7 +41,7 @@ def resident_megabytes() -> int:
 
 
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "with its length"])
-def test_a_hundred_megabytes_are_a_413_at_once_and_cost_no_memory(server: Server, chunked: bool) -> None:
+def test_a_hundred_megabytes_are_a_413_without_memory(server: Server, chunked: bool) -> None:
     """Case 5."""
     length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {100 * MEGABYTE}"
     before = resident_megabytes()
@@ -56,7 +56,7 @@ def test_a_hundred_megabytes_are_a_413_at_once_and_cost_no_memory(server: Server
     assert httpx.get(f"{server.url}/health/live").status_code == 200
 
 
-def test_a_byte_too_much_is_a_413_in_the_apis_own_shape(server: Server) -> None:
+def test_body_over_the_limit_is_the_apis_own_413(server: Server) -> None:
     """Case 5."""
     answer = exchange(
         server.address, put(server.token, "Transfer-Encoding: chunked"), b"10001\r\n%b" % (b" " * 65537)
@@ -122,7 +122,7 @@ def test_fields_after_the_body_are_neither_believed_nor_kept(server: Server) -> 
     assert statuses(flood) in ([401], [431])
 
 
-def test_thousands_of_requests_in_one_packet_are_not_all_kept(server: Server) -> None:
+def test_pipelined_requests_in_one_packet_are_limited(server: Server) -> None:
     before = resident_megabytes()
     exchange(server.address, b"GET / HTTP/1.1\r\n\r\n" * 200_000)
 

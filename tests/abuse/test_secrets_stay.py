@@ -49,7 +49,7 @@ async def test_no_answer_after_a_write_has_its_secret(api: Caller, canary: Canar
         canary.assert_nowhere(answer.content, repr(answer.headers.raw))
 
 
-async def test_a_secret_is_shown_as_the_mask_or_not_at_all(api: Caller, canary: Canary) -> None:
+async def test_a_secret_is_masked_or_absent(api: Caller, canary: Canary) -> None:
     """Case 13."""
     shown = []
     for body in (oracle(canary.secret), oracle_oauth2(canary.secret)):
@@ -76,7 +76,7 @@ def secrets_in(view: Any) -> list[object]:
     return [*own, *(found for value in view.values() for found in secrets_in(value))]
 
 
-async def test_the_database_its_journals_and_its_backups_hold_no_secret(sqlite_url: str, canary: Canary) -> None:
+async def test_database_journals_and_backups_hold_no_secret(sqlite_url: str, canary: Canary) -> None:
     """Case 20."""
     store, file = SQLStore(sqlite_url, Sealer(KEY)), engine.sqlite_file(sqlite_url)
     looks = []
@@ -104,9 +104,7 @@ async def test_the_database_its_journals_and_its_backups_hold_no_secret(sqlite_u
 
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077], ids=oct)
-async def test_what_sqlite_puts_beside_the_database_is_private_while_a_transaction_is_open(
-    empty_sqlite_url: str, umask: int
-) -> None:
+async def test_sqlites_extra_files_are_private_during_a_transaction(empty_sqlite_url: str, umask: int) -> None:
     """Case 20. The journal exists only as long as its transaction, and holds pages of before."""
     with under(umask):
         migrations.migrate(empty_sqlite_url)

@@ -35,7 +35,7 @@ def test_a_client_that_takes_nothing_is_hung_up_on(server: Server) -> None:
     assert len(received) < AT_ONCE * LENGTH
 
 
-def test_a_client_that_takes_it_bit_by_bit_gets_the_whole_answer(server: Server) -> None:
+def test_a_slow_but_steady_reader_gets_the_whole_response(server: Server) -> None:
     """Each answer takes longer than a client may that takes nothing."""
     begun = time.monotonic()
     received = bytearray()

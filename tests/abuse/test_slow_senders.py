@@ -27,11 +27,11 @@ def begun_body(token: str) -> bytes:
     ).encode()
 
 
-def test_a_header_that_does_not_end_in_time_is_a_408(server: Server) -> None:
+def test_an_unfinished_header_is_a_408(server: Server) -> None:
     assert statuses(exchange(server.address, HEAD)) == [408]
 
 
-def test_a_body_that_does_not_end_in_time_is_a_408_and_no_mistake_of_ours(server: Server) -> None:
+def test_unfinished_body_is_a_408_without_a_logged_error(server: Server) -> None:
     before = len(server.output.read_text())
 
     answer = exchange(server.address, begun_body(server.token))
@@ -40,7 +40,7 @@ def test_a_body_that_does_not_end_in_time_is_a_408_and_no_mistake_of_ours(server
     assert "Traceback" not in server.output.read_text()[before:]
 
 
-def test_a_client_that_goes_away_within_its_body_is_no_mistake_of_ours(server: Server) -> None:
+def test_client_that_disconnects_within_its_body_logs_no_error(server: Server) -> None:
     before = len(server.output.read_text())
     with socket.create_connection(server.address) as connection:
         connection.sendall(begun_body(server.token))
@@ -68,7 +68,7 @@ def test_a_byte_now_and_then_buys_no_time(server: Server) -> None:
             pytest.fail("the connection was never closed")
 
 
-def test_line_breaks_before_a_next_request_buy_no_time_either(server: Server) -> None:
+def test_line_breaks_before_request_do_not_extend_its_deadline(server: Server) -> None:
     with socket.create_connection(server.address, PATIENCE_SECONDS) as connection:
         connection.sendall(LIVE)
         assert statuses(up_to(connection, b'{"status":"live"}')) == [200]
@@ -77,13 +77,13 @@ def test_line_breaks_before_a_next_request_buy_no_time_either(server: Server) ->
         assert everything(connection) == b""
 
 
-def test_a_body_nobody_asked_for_is_not_waited_for_either(server: Server) -> None:
+def test_an_unexpected_body_does_not_extend_a_deadline(server: Server) -> None:
     endless = f"GET {MAIL_SERVER} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode()
 
     assert statuses(exchange(server.address, endless)) == [401]
 
 
-def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(server: Server) -> None:
+def test_second_request_on_a_connection_has_its_own_deadline(server: Server) -> None:
     with socket.create_connection(server.address, PATIENCE_SECONDS) as connection:
         for _ in range(3):
             connection.sendall(LIVE[:20])
@@ -95,7 +95,7 @@ def test_a_second_request_on_a_connection_has_a_deadline_of_its_own(server: Serv
         assert statuses(everything(connection)) == [408]
 
 
-async def test_hundreds_of_slow_connections_keep_nobody_out_and_are_gone_after_their_deadline(
+async def test_slow_connections_block_no_other_client_and_time_out(
     server: Server,
 ) -> None:
     async with AsyncExitStack() as stack:

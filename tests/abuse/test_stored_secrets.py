@@ -123,7 +123,7 @@ BY_CHECKMARX: list[Body] = [
 NOT_SAID: list[Body] = [{}, {"password": None}]
 
 
-async def test_a_change_of_the_destination_without_the_secret_is_refused_and_nothing_changes(
+async def test_new_destination_without_the_secret_is_refused_without_changes(
     http: httpx.AsyncClient, database_url: str, home: RealServer, hostile: RealServer
 ) -> None:
     """Cases 14 and 15."""
@@ -174,7 +174,7 @@ async def test_the_client_secret_is_kept_by_the_same_rule(http: httpx.AsyncClien
 
 
 @pytest.mark.parametrize("host", ["LOCALHOST", "LocalHost"])
-async def test_another_spelling_of_the_host_keeps_the_secret_for_it(
+async def test_an_equivalent_host_name_keeps_the_secret(
     http: httpx.AsyncClient, home: RealServer, host: str
 ) -> None:
     """Case 15."""
@@ -189,7 +189,7 @@ async def test_another_spelling_of_the_host_keeps_the_secret_for_it(
 
 
 @pytest.mark.parametrize("password", [{}, {"password": None}, {"password": ""}, {"password": MASK}], ids=str)
-async def test_a_test_of_given_settings_does_not_borrow_the_stored_secret(
+async def test_test_of_given_settings_never_uses_the_stored_secret(
     http: httpx.AsyncClient, home: RealServer, hostile: RealServer, password: Body
 ) -> None:
     """Case 14. Not even for the destination that it was given for."""
@@ -231,7 +231,7 @@ async def test_a_mask_is_never_stored_as_a_secret(
 
 
 @pytest.mark.parametrize("mask", [MASK, "*" * 8])
-async def test_a_placeholder_where_no_secret_is_stored_says_so_on_both_apis(
+async def test_placeholder_without_stored_secret_is_refused_in_both_apis(
     http: httpx.AsyncClient, home: RealServer, mask: str
 ) -> None:
     await http.put(MAIL_SERVER, json=oracle(home.port, auth={"authType": "NO_AUTH"}))
@@ -335,9 +335,7 @@ SECRETS = [
 
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
 @pytest.mark.parametrize("api", ["oracle", "checkmarx"])
-async def test_a_secret_arrives_as_it_was_given_whatever_is_in_it(
-    http: httpx.AsyncClient, api: str, mechanism: str
-) -> None:
+async def test_any_secret_arrives_unchanged(http: httpx.AsyncClient, api: str, mechanism: str) -> None:
     """Case 13, from the other side: never shown, and never changed."""
     for secret in SECRETS:
         async with real_server(Behaviour(STARTTLS, secret, [mechanism])) as server:

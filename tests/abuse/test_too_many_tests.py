@@ -23,7 +23,7 @@ def store(local_store: LocalStore) -> LocalStore:
     return local_store
 
 
-async def test_of_a_thousand_tests_of_one_caller_a_few_are_made(
+async def test_of_a_thousand_tests_of_one_caller_few_run(
     api: Caller, prober: ScriptedProber, canary: Canary
 ) -> None:
     """Case 35."""
@@ -57,7 +57,7 @@ class Counting(LocalStore):
             yield work
 
 
-async def test_a_flood_of_refused_tests_writes_no_more_than_entries_about_refusals_may(sqlite_url: str) -> None:
+async def test_refused_tests_write_only_a_limited_number_of_entries(sqlite_url: str) -> None:
     """Case 35: writers of all processes take turns, so each of them holds up all others."""
     store = Counting(sqlite_url)
     async with store.writing() as work:  # at another process

@@ -135,7 +135,7 @@ def environment(tmp_path: Path, secrets: Secrets, authority: Authority) -> dict[
     )
 
 
-async def test_no_secret_is_anywhere_but_where_it_was_sent_to(
+async def test_a_secret_appears_only_where_it_was_sent(
     environment: dict[str, str], secrets: Secrets, authority: Authority, tmp_path: Path
 ) -> None:
     """Cases 13, 20 and 36: also not the token in a query that a client should not have put there."""

@@ -54,7 +54,7 @@ def log_in(url: str, **form: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-def test_a_service_moves_to_a_database_server_and_back_and_nobody_notices(
+def test_a_service_moves_between_databases_without_a_visible_change(
     tmp_path: Path, empty_postgres_url: str
 ) -> None:
     mailbox, passphrase = Canary(), Canary()
@@ -158,7 +158,7 @@ def test_a_file_that_is_there_is_not_overwritten(typed: Typed, good: Path, tmp_p
     assert (tmp_path / "b").stat().st_mode & 0o777 == 0o600
 
 
-def test_no_backup_is_made_of_a_database_that_is_not_there(typed: Typed, good: Path, tmp_path: Path) -> None:
+def test_a_missing_database_is_not_backed_up(typed: Typed, good: Path, tmp_path: Path) -> None:
     told = refused(typed("backup", tmp_path / "b", "--passphrase-file", good))
 
     assert told.startswith(f"There is no mail-settings database at {tmp_path / 'data' / 'mailsettings.db'}.")
@@ -205,9 +205,7 @@ def test_without_a_terminal_there_is_nobody_to_ask(typed: Typed, tmp_path: Path,
     assert refused(typed(what, tmp_path / "b")).endswith("a passphrase needs --passphrase-file.")
 
 
-def test_a_database_in_use_is_not_restored_into_and_says_so_in_its_log(
-    typed: Typed, good: Path, tmp_path: Path
-) -> None:
+def test_database_in_use_refuses_a_restore_and_logs_it(typed: Typed, good: Path, tmp_path: Path) -> None:
     typed("migrate")
     typed("backup", tmp_path / "b", "--passphrase-file", good)
 
@@ -234,7 +232,7 @@ def test_a_wrong_passphrase_or_another_file_makes_no_database(typed: Typed, good
     assert not (tmp_path / "data").exists()
 
 
-def test_a_name_of_digits_is_a_version_and_anything_else_a_file(typed: Typed, good: Path) -> None:
+def test_digits_name_a_version_and_other_text_a_file(typed: Typed, good: Path) -> None:
     typed("migrate")
 
     assert refused(typed("restore", "7")) == "There is no such mail server."
@@ -246,9 +244,7 @@ def test_a_name_of_digits_is_a_version_and_anything_else_a_file(typed: Typed, go
         assert typed("restore", *arguments).exit_code == 2
 
 
-def test_secrets_that_do_not_open_are_told_when_they_are_backed_up_and_restored(
-    typed: Typed, good: Path, tmp_path: Path
-) -> None:
+def test_unreadable_secrets_are_reported_by_backup_and_restore(typed: Typed, good: Path, tmp_path: Path) -> None:
     typed("migrate")
     typed("signing-keys", "rotate")
     database = tmp_path / "data" / "mailsettings.db"
@@ -289,7 +285,7 @@ def on_a_terminal(environment: dict[str, str], answers: list[str], *arguments: s
     return process.wait(30), shown
 
 
-def test_on_a_terminal_a_passphrase_is_asked_for_and_not_shown(tmp_path: Path) -> None:
+def test_a_terminal_prompts_for_a_passphrase_without_echo(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data")
     assert CliRunner().invoke(main, ["migrate"], env=environment).exit_code == 0
     made = on_a_terminal(environment, [PASSPHRASE, PASSPHRASE], "backup", str(tmp_path / "b"))

@@ -43,7 +43,7 @@ def run(environment: dict[str, str]) -> Run:
     return run
 
 
-def test_a_first_start_makes_everything_and_a_second_keeps_it(environment: dict[str, str], data_dir: Path) -> None:
+def test_first_start_creates_everything_and_a_second_keeps_it(environment: dict[str, str], data_dir: Path) -> None:
     body = {
         "host": "mail-server.com",
         "port": 587,
@@ -84,7 +84,7 @@ def test_the_curl_line_of_the_greeting_works_when_pasted(environment: dict[str, 
     assert pasted.stdout.endswith("[]")
 
 
-def test_the_options_of_serve_win_over_the_settings_for_its_workers_too(environment: dict[str, str]) -> None:
+def test_options_of_serve_override_settings_for_its_workers_too(environment: dict[str, str]) -> None:
     environment |= {"MAILSETTINGS_HOST": "192.0.2.1", "MAILSETTINGS_PORT": str(free_port())}
     with serving(environment, "--host", "127.0.0.1", "--workers", "2") as (url, output):
         assert httpx.get(f"{url}/health/live").status_code == 200
@@ -92,7 +92,7 @@ def test_the_options_of_serve_win_over_the_settings_for_its_workers_too(environm
     assert f"Documentation: {url}/docs" in output.read_text()
 
 
-def test_a_password_for_the_first_account_can_be_given_and_is_not_told(environment: dict[str, str]) -> None:
+def test_first_password_can_be_given_and_is_not_printed(environment: dict[str, str]) -> None:
     environment["MAILSETTINGS_ADMIN_PASSWORD"] = CANARY
     with serving(environment, "--dev") as (url, output):
         form = {"grant_type": "password", "username": "admin", "password": CANARY}
@@ -196,7 +196,7 @@ def test_a_failure_is_one_sentence_and_an_exit_code(run: Run, name: str) -> None
         assert len(failed.stderr.strip().splitlines()) == 1
 
 
-def test_an_account_cannot_have_the_name_of_an_issuers_caller(run: Run) -> None:
+def test_an_account_cannot_have_a_name_reserved_for_issuers(run: Run) -> None:
     name = "login.example.org|alice"
     refused = run("user", "add", name, "--permission", "view-mail-settings", "--password-stdin", stdin=CANARY)
 

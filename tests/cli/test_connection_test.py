@@ -61,7 +61,7 @@ async def test_stored_settings_that_work_are_told_to(tmp_path: Path, which: list
     assert len(server.messages) == 1
 
 
-async def test_a_failure_is_told_with_reply_and_remedy_and_exit_code_1(tmp_path: Path) -> None:
+async def test_failure_has_reply_and_remedy_and_exit_code_1(tmp_path: Path) -> None:
     async with real_server(REFUSING) as server:
         await stored(tmp_path / "data", server.settings())
         told = await run(tmp_path / "data", "--to", "receiver@example.com")
@@ -82,7 +82,7 @@ async def test_the_report_is_there_as_json_too(tmp_path: Path) -> None:
     assert report["failure"]["reply"] == {"code": 550, "enhancedCode": "5.1.1", "text": "No such user"}
 
 
-async def test_without_a_receiver_the_report_says_that_nothing_was_sent(tmp_path: Path) -> None:
+async def test_without_a_receiver_the_report_says_nothing_was_sent(tmp_path: Path) -> None:
     async with real_server(Behaviour()) as server:
         await stored(tmp_path / "data", server.settings())
         told = await run(tmp_path / "data")

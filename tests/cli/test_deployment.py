@@ -75,7 +75,7 @@ def test_two_services_share_one_database_server_and_its_keys(environment: dict[s
 
 
 @pytest.mark.parametrize("found", ["another key file", "no key file"])
-def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
+def test_a_start_without_the_right_key_fails_without_writing(
     environment: dict[str, str], tmp_path: Path, found: str
 ) -> None:
     """Case 18."""
@@ -97,9 +97,7 @@ def test_without_the_right_sealing_key_the_start_fails_and_writes_nothing(
     assert files(elsewhere) == before
 
 
-def test_where_the_keys_are_mounted_nothing_is_written_but_the_database(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_with_mounted_keys_only_the_database_is_written(environment: dict[str, str], tmp_path: Path) -> None:
     """As the pods of `deploy/kubernetes`, which have no disk: the migration knows no keys."""
     mounted, no_disk = tmp_path / "mounted", tmp_path / "no-disk"
     mounted.write_text(new_key_line())

@@ -20,7 +20,7 @@ def run(environment: dict[str, str], *arguments: str) -> str:
     return ran.stdout + ran.stderr
 
 
-def test_command_and_service_give_the_same_answer_whatever_it_was_started_with(tmp_path: Path) -> None:
+def test_command_and_service_agree_whatever_the_start_options(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data")
     server = oracle("correct horse") | {"host": "127.0.0.1", "port": free_port()}
     with serving(environment, "--dev") as (url, _):

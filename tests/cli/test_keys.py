@@ -57,7 +57,7 @@ def done(environment: dict[str, str], *arguments: str) -> list[str]:
     return ran.stdout.split()
 
 
-def test_keys_are_rotated_told_and_dropped_with_a_sentence_for_every_refusal(environment: dict[str, str]) -> None:
+def test_keys_are_rotated_listed_and_dropped_and_refusals_explained(environment: dict[str, str]) -> None:
     done(environment, "migrate")
     first = done(environment, "keys", "status")
     (second,) = done(environment, "keys", "rotate")
@@ -74,9 +74,7 @@ def test_keys_are_rotated_told_and_dropped_with_a_sentence_for_every_refusal(env
     assert done(environment, "keys", "status") == [second, "current", "2"]
 
 
-def test_a_file_of_keys_that_is_not_ours_is_changed_by_hand_with_what_we_print(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_read_only_key_file_is_changed_by_hand(environment: dict[str, str], tmp_path: Path) -> None:
     mounted = tmp_path / "mounted"
     lines = [run(environment, "keys", "new").stdout for _ in range(2)]
     mounted.write_text(lines[0])
@@ -101,9 +99,7 @@ def test_a_file_of_keys_that_is_not_ours_is_changed_by_hand_with_what_we_print(
     assert not (tmp_path / "data" / "sealing-keys").exists()
 
 
-def test_a_database_whose_key_is_gone_is_not_migrated_and_gets_no_new_key(
-    environment: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_database_without_its_key_is_not_migrated(environment: dict[str, str], tmp_path: Path) -> None:
     """Case 18."""
     done(environment, "migrate")
     done(environment, "keys", "rotate")
@@ -169,7 +165,7 @@ async def change_keys(environment: dict[str, str], old: str) -> None:
         await asyncio.to_thread(done, environment, "keys", *arguments)
 
 
-async def test_no_request_fails_while_keys_are_rotated_resealed_and_dropped(
+async def test_no_request_fails_while_keys_are_rotated_and_dropped(
     database_url: str, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """Case 19."""

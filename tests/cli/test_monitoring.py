@@ -55,7 +55,7 @@ def refusal(*arguments: str) -> tuple[int, str]:
     return ran.exit_code, ran.output.splitlines()[-1]
 
 
-def test_each_server_is_a_line_with_its_state_and_the_days_that_are_left(two_servers: None) -> None:
+def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> None:
     day = (datetime.now(UTC) + timedelta(days=40)).date()
     run("secret-ends", str(day), "--id", "2")
 
@@ -93,7 +93,7 @@ def test_each_server_is_a_line_with_its_state_and_the_days_that_are_left(two_ser
         (["soon"], 2, "Error: Invalid value for 'DATE': 'soon' does not match the format '%Y-%m-%d'."),
     ],
 )
-def test_an_end_that_cannot_be_noted_is_refused_in_a_sentence(
+def test_an_impossible_expiry_is_refused_in_a_sentence(
     two_servers: None, arguments: list[str], code: int, sentence: str
 ) -> None:
     assert refusal("secret-ends", *arguments) == (code, sentence)

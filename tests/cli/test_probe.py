@@ -48,7 +48,7 @@ def certificate(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("security", [ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS])
-async def test_a_server_is_tested_with_a_login_and_a_mail_without_leaving_anything(
+async def test_server_is_tested_with_login_and_mail_without_traces(
     tmp_path: Path, certificate: str, security: ConnectionSecurity
 ) -> None:
     options = [
@@ -92,7 +92,7 @@ async def test_json_is_for_programs(tmp_path: Path) -> None:
     assert report["failure"]["changes"][0] | {"suggested": 0} == {"field": "port", "current": 1, "suggested": 0}
 
 
-async def test_a_terminal_that_cannot_say_what_a_server_says_is_no_error(tmp_path: Path) -> None:
+async def test_a_terminal_with_another_encoding_is_no_error(tmp_path: Path) -> None:
     refusal = "550 5.1.1 \N{SNOWMAN} \x1b[31m nobody".encode()
     async with scripted_server(says(b"220 hello", b"250 mail.example.org", b"250 OK", refusal)) as server:
         arguments = ["127.0.0.1", "--port", str(server.port), "--security", "none", "--to", "a@example.com"]
@@ -103,14 +103,14 @@ async def test_a_terminal_that_cannot_say_what_a_server_says_is_no_error(tmp_pat
 
 
 @pytest.mark.parametrize("host", ["", "not a host", "127.1"])
-async def test_a_host_that_cannot_be_one_is_told_in_a_sentence(tmp_path: Path, host: str) -> None:
+async def test_an_invalid_host_is_reported_in_a_sentence(tmp_path: Path, host: str) -> None:
     told = await run(tmp_path, host)
 
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr.startswith("Error: host ")
 
 
-async def test_a_certificate_that_cannot_be_read_is_told_in_a_sentence(tmp_path: Path) -> None:
+async def test_an_unreadable_certificate_is_reported_in_a_sentence(tmp_path: Path) -> None:
     file = tmp_path / "version-18.pem"
     file.write_text(pem_of(with_version(17)))
     told = await run(tmp_path / "home", "mail.example.org", "--certificate", str(file))
@@ -119,9 +119,7 @@ async def test_a_certificate_that_cannot_be_read_is_told_in_a_sentence(tmp_path:
     assert told.stderr == "Error: certificate holds a certificate of an unknown version.\n"
 
 
-async def test_a_certificate_can_be_compared_and_its_pem_is_printed_if_asked_for(
-    tmp_path: Path, certificate: str
-) -> None:
+async def test_certificate_has_a_fingerprint_and_its_pem_on_request(tmp_path: Path, certificate: str) -> None:
     async with real_server(Behaviour(ConnectionSecurity.IMPLICIT_TLS)) as server:
         arguments = [
             "127.0.0.1",

@@ -111,7 +111,7 @@ def passwords(replicas: Replicas) -> list[str]:
     return [password for output in replicas.commands.outputs for password in PASSWORD.findall(output.read_text())]
 
 
-def test_of_many_first_starts_at_once_one_makes_the_account_and_the_keys_and_all_serve(replicas: Replicas) -> None:
+def test_simultaneous_first_starts_create_one_account_and_all_serve(replicas: Replicas) -> None:
     """Case 40."""
     signing = [client.get(KEYS).json()["keys"] for client in replicas.clients]
     sealing = KeyFile(replicas.data_dir / "sealing-keys").read().keys
@@ -133,7 +133,7 @@ def body(host: str) -> dict[str, object]:
     }
 
 
-def test_what_one_acknowledges_is_the_very_next_answer_of_every_other(replicas: Replicas) -> None:
+def test_an_acknowledged_change_is_visible_on_every_other_server(replicas: Replicas) -> None:
     for number, writer in enumerate([*replicas.clients, *replicas.clients]):
         assert writer.put(MAIL_SERVER, json=body(f"h{number}")).status_code == 200
         seen = [client.get(MAIL_SERVER).json()["host"] for client in replicas.clients]

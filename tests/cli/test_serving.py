@@ -102,7 +102,7 @@ def answer(connection: HTTPSConnection) -> HTTPResponse:
     return response
 
 
-def test_a_new_certificate_is_shown_by_every_worker_and_ends_no_connection(
+def test_every_worker_shows_a_new_certificate_without_closing_connections(
     two_workers: Started, tls_folder: Path, trust: ssl.SSLContext
 ) -> None:
     before = serial(two_workers, trust)
@@ -120,18 +120,18 @@ def test_a_new_certificate_is_shown_by_every_worker_and_ends_no_connection(
     assert before not in shown
 
 
-def test_a_client_that_says_nothing_instead_of_hello_is_hung_up_on(two_workers: Started) -> None:
+def test_a_client_without_a_tls_hello_is_disconnected(two_workers: Started) -> None:
     with socket.create_connection(two_workers.address, PATIENCE_SECONDS) as connection:
         assert everything(connection) == b""
 
 
-def test_a_client_that_says_nothing_after_hello_is_hung_up_on(two_workers: Started, trust: ssl.SSLContext) -> None:
+def test_a_client_that_is_silent_after_hello_is_disconnected(two_workers: Started, trust: ssl.SSLContext) -> None:
     with greeted(two_workers, trust) as connection:
         assert connection.recv(1) == b""
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="children are found in Linux's /proc")
-def test_a_worker_that_dies_is_replaced_as_soon_as_another_can_start(
+def test_a_dead_worker_is_replaced_as_soon_as_possible(
     two_workers: Started, tls_folder: Path, trust: ssl.SSLContext
 ) -> None:
     wait_for(lambda: two_workers.output.read_text().count("Application startup complete") == 2)
@@ -211,7 +211,7 @@ def hold(stack: ExitStack, server: Started, trust: ssl.SSLContext, bearer: str) 
 @pytest.mark.parametrize(
     ("workers", "told"), [("1", signal.SIGINT), ("2", signal.SIGTERM)], ids=["one process", "workers"]
 )
-def test_told_to_end_it_is_not_ready_serves_on_a_while_finishes_what_runs_and_waits_for_nobody_else(
+def test_shutdown_drains_finishes_requests_and_cuts_off_the_rest(
     tmp_path: Path, trust: ssl.SSLContext, workers: str, told: signal.Signals
 ) -> None:
     """Case 40."""
@@ -274,7 +274,7 @@ def test_workers_whose_parent_is_killed_end_too(tmp_path: Path, trust: ssl.SSLCo
         wait_for(lambda: refused(server))
 
 
-def test_a_bad_certificate_stops_the_start_with_a_sentence_before_anything_is_made(tmp_path: Path) -> None:
+def test_a_bad_certificate_stops_the_start_before_any_change(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data")
     certificate, key = write_pair(tmp_path)
     (tmp_path / "certificate.pem").write_text("nonsense")

@@ -80,7 +80,7 @@ async def test_a_change_of_what_was_seen_is_made(
 @in_both
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("tags", ['"7.7"', 'W/"7.7"', '""', '"x", "y"', '"1.1-gzip"'])
-async def test_a_change_of_anything_else_is_refused_and_says_who_was_there(
+async def test_change_with_another_tag_is_a_412_naming_editor(
     api: Caller, store: LocalStore, resource: Resource, stored: str, method: str, tags: str
 ) -> None:
     body = resource.changed("b.example.org") if method == "PUT" else None
@@ -205,14 +205,14 @@ async def test_create_only(api: Caller) -> None:
     assert (await api.send("GET", MAIL_SERVER)).json()["host"] == NO_AUTH["host"]
 
 
-async def test_what_is_gone_is_not_replaced_by_who_takes_it_to_be_there(api: Caller) -> None:
+async def test_removed_settings_are_not_replaced_under_a_precondition(api: Caller) -> None:
     answer = await api.send("PUT", MAIL_SERVER, json=NO_AUTH, headers={"If-Match": "*"})
 
     assert answer.status_code == 412
     assert (await api.send("GET", MAIL_SERVER)).status_code == 404
 
 
-async def test_an_id_that_is_not_there_is_a_404_whatever_is_expected(api: Caller) -> None:
+async def test_a_missing_id_is_a_404_under_any_precondition(api: Caller) -> None:
     answers = [
         await api.send(method, f"{SMTP_SETTINGS}/9", json=body, headers={"If-Match": '"9.1"'})
         for method, body in [("PUT", STARTTLS), ("DELETE", None)]

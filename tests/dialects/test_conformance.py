@@ -104,9 +104,7 @@ async def test_a_token_in_the_query_does_not_count(api: Caller, dialect: Dialect
 
 @each_operation
 @pytest.mark.parametrize("who", ["reader", "stranger"])
-async def test_without_the_permission_it_is_a_403_before_the_body_is_looked_at(
-    api: Caller, operation: Operation, who: str
-) -> None:
+async def test_without_the_permission_it_is_a_403_before_body(api: Caller, operation: Operation, who: str) -> None:
     body = None if operation.body is None else b"{"
     answer = await api(who).send(operation.method, operation.path, content=body)
 
@@ -132,7 +130,7 @@ async def test_a_403_names_what_an_administrator_can_grant(api: Caller, operatio
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_wrong_method_is_a_405_that_names_the_right_ones(api: Caller, path: str) -> None:
+async def test_wrong_method_is_a_405_with_the_right_methods(api: Caller, path: str) -> None:
     """RFC 9110 15.5.6, and 9.1 for HEAD."""
     own = {operation.method for operation in OPERATIONS if operation.path == path}
     allowed = [method for method in METHODS if method in own or (method == "HEAD" and "GET" in own)]
@@ -146,7 +144,7 @@ async def test_a_wrong_method_is_a_405_that_names_the_right_ones(api: Caller, pa
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_an_unknown_path_is_a_404_and_never_a_redirect(api: Caller, path: str) -> None:
+async def test_unknown_path_is_a_404_and_never_a_redirect(api: Caller, path: str) -> None:
     answers = [await api.send("GET", f"{path}/nothing/here{end}") for end in ("", "/")]
 
     assert [answer.status_code for answer in answers] == [404, 404]
@@ -189,7 +187,7 @@ async def answer_of(service: Any, operation: Operation) -> httpx.Response:
 
 
 @each_operation
-async def test_without_the_database_it_is_a_503_that_says_when_to_come_back(
+async def test_without_database_it_is_a_503_with_retry_after(
     operation: Operation, local_store: LocalStore
 ) -> None:
     """Case 40."""
@@ -208,7 +206,7 @@ class BrokenStore(LocalStore):
 
 
 @each_dialect
-async def test_a_mistake_of_ours_is_a_500_that_shows_nothing_of_itself(dialect: Dialect, sqlite_url: str) -> None:
+async def test_an_unexpected_error_is_a_500_without_details(dialect: Dialect, sqlite_url: str) -> None:
     answer = await answer_of(build_service(BrokenStore(sqlite_url), ScriptedProber()), reading(dialect))
 
     assert answer.status_code == 500

@@ -105,7 +105,7 @@ def kind() -> str:
 
 @DIALECTS
 @pytest.mark.parametrize("code", FailureCode)
-async def test_a_failed_test_is_a_400_with_a_sentence_and_the_report(
+async def test_failed_test_is_a_400_with_sentence_and_report(
     api: Caller, prober: ScriptedProber, dialect: Dialect, code: FailureCode
 ) -> None:
     stage = FAILURES[code].stages[0]
@@ -167,7 +167,7 @@ PREFERENCES = {
 
 
 @pytest.mark.parametrize("prefer", PREFERENCES)
-async def test_checkmarx_clients_get_a_body_only_if_they_prefer_one(
+async def test_checkmarx_clients_get_body_only_if_they_prefer_it(
     api: Caller, prober: ScriptedProber, prefer: str
 ) -> None:
     prober.report = WORKS
@@ -178,7 +178,7 @@ async def test_checkmarx_clients_get_a_body_only_if_they_prefer_one(
     assert tested.headers.get("Preference-Applied") == applied
 
 
-async def test_settings_that_an_api_does_not_have_are_not_named_in_it(api: Caller, prober: ScriptedProber) -> None:
+async def test_settings_unknown_to_api_are_not_named_in_it(api: Caller, prober: ScriptedProber) -> None:
     found = failure(FailureCode.TLS_ISSUER_UNKNOWN, ProbeStage.SECURE)
     prober.report = ProbeReport((), found)
     by_checkmarx = (await run(api, CHECKMARX)).json()
@@ -190,9 +190,7 @@ async def test_settings_that_an_api_does_not_have_are_not_named_in_it(api: Calle
     ]
 
 
-async def test_the_user_name_of_an_oauth2_login_is_named_where_oracle_has_it(
-    api: Caller, prober: ScriptedProber
-) -> None:
+async def test_an_oauth2_user_name_is_named_by_oracles_field(api: Caller, prober: ScriptedProber) -> None:
     prober.report = ProbeReport((), failure(FailureCode.OAUTH2_LOGIN_REFUSED, ProbeStage.AUTHENTICATE))
     tested = (await run(api, ORACLE)).json()
 
@@ -204,7 +202,7 @@ async def test_the_user_name_of_an_oauth2_login_is_named_where_oracle_has_it(
     ("body", "recipient"),
     [(None, None), ({}, None), ({"recipient": None}, None), ({"recipient": "a@example.org"}, "a@example.org")],
 )
-async def test_oracles_stored_server_is_tested_with_or_without_a_recipient(
+async def test_oracles_stored_server_is_tested_with_or_without_recipient(
     api: Caller, prober: ScriptedProber, body: Any, recipient: str | None
 ) -> None:
     await api.send("PUT", MAIL_SERVER, json=ORACLE_SERVER)
@@ -223,7 +221,7 @@ async def test_without_a_stored_server_there_is_nothing_to_test(api: Caller, pro
 
 
 @DIALECTS
-async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
+async def test_too_many_tests_are_a_429_with_retry_after(
     api: Caller, prober: ScriptedProber, dialect: Dialect
 ) -> None:
     """Case 35."""
@@ -239,7 +237,7 @@ async def test_more_tests_than_are_let_in_are_a_429_that_says_when_to_come_back(
 
 
 @DIALECTS
-async def test_tests_of_one_caller_at_once_are_limited_and_others_are_let_in(
+async def test_concurrent_tests_are_limited_per_caller(
     api: Caller, prober: ScriptedProber, dialect: Dialect
 ) -> None:
     prober.hold = asyncio.Event()

@@ -17,7 +17,7 @@ async def last(backend: Backend) -> AuditRecord:
     return (await backend.use_cases.audit_log.page(OPERATOR))[-1].record
 
 
-async def test_what_one_api_created_and_the_other_replaces_or_removes_is_named(
+async def test_replacement_by_the_other_api_names_the_creating_api(
     http: httpx.AsyncClient, backend: Backend
 ) -> None:
     assert (await http.post(SMTP_SETTINGS, json=checkmarx("correct horse"))).status_code == 201
@@ -41,9 +41,7 @@ async def test_an_api_that_replaces_its_own_is_no_news(http: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize("kind", ["sqlite"])
-async def test_a_server_that_is_put_back_was_created_by_who_put_it_back(
-    http: httpx.AsyncClient, backend: Backend
-) -> None:
+async def test_a_restored_server_was_created_by_its_restorer(http: httpx.AsyncClient, backend: Backend) -> None:
     await http.post(SMTP_SETTINGS, json=checkmarx("correct horse"))
     await http.delete(MAIL_SERVER)
     assert (await http.post(f"{MAIL_SERVER}/actions/rollback")).status_code == 200

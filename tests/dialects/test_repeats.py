@@ -49,7 +49,7 @@ async def _first_server(api: Caller) -> None:
 
 
 @EVERY
-async def test_the_same_request_gets_the_same_answer_and_happens_once(
+async def test_same_request_takes_effect_once_with_the_same_response(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
     first, again = await post(api, path), await post(api, path)
@@ -62,7 +62,7 @@ async def test_the_same_request_gets_the_same_answer_and_happens_once(
 
 
 @EVERY
-async def test_without_a_key_with_another_one_and_for_another_caller_it_happens_again(
+async def test_without_same_key_and_caller_request_takes_effect_again(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
     answers = [await post(api, path, key) for key in (None, None, "key-1", "key-2")]
@@ -75,7 +75,7 @@ async def test_without_a_key_with_another_one_and_for_another_caller_it_happens_
 
 
 @EVERY
-async def test_another_body_under_the_same_key_is_a_409_and_nothing_happens(
+async def test_another_body_under_same_key_is_409_without_effect(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
     await post(api, path)
@@ -96,7 +96,7 @@ async def test_a_key_belongs_to_one_operation(api: Caller, prober: ScriptedProbe
 
 
 @pytest.mark.parametrize("path", [TEST, ACTION])
-async def test_a_failed_test_fails_again_in_the_same_words_and_no_mail_is_sent_twice(
+async def test_repeated_failed_test_gives_the_same_report_without_mail(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
     change = SuggestedChange(Setting.SECURITY, ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS)
@@ -110,7 +110,7 @@ async def test_a_failed_test_fails_again_in_the_same_words_and_no_mail_is_sent_t
 
 
 @pytest.mark.parametrize("path", [TEST, ACTION])
-async def test_a_repeat_of_a_test_that_runs_is_a_409_that_says_when_to_come_back(
+async def test_repeat_of_running_test_is_409_with_retry_after(
     api: Caller, prober: ScriptedProber, path: str
 ) -> None:
     prober.hold = asyncio.Event()
@@ -127,7 +127,7 @@ async def test_a_repeat_of_a_test_that_runs_is_a_409_that_says_when_to_come_back
     assert len(prober.asked) == 1
 
 
-async def test_what_was_refused_may_be_sent_again_in_better_shape(api: Caller) -> None:
+async def test_a_refused_request_may_be_corrected_under_its_key(api: Caller) -> None:
     refused = await post(api, CREATE, body={"host": "mail.example.org"})
     accepted = await post(api, CREATE)
 

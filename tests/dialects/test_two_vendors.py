@@ -44,7 +44,7 @@ async def test_refusals_have_the_members_that_the_vendor_documents(api: Caller, 
     assert (answer.status_code, set(answer.json())) == (405, SHAPES[path])
 
 
-async def test_a_server_stored_by_one_api_is_shown_by_the_other(api: Caller) -> None:
+async def test_server_stored_by_one_api_is_shown_by_other(api: Caller) -> None:
     await api.send("PUT", MAIL_SERVER, json=USERNAME_PASSWORD)
     view = (await api.send("GET", f"{SMTP_SETTINGS}/1")).json()
     await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"host": "second.example.org"})
@@ -63,7 +63,7 @@ async def test_a_server_stored_by_one_api_is_shown_by_the_other(api: Caller) -> 
     assert shown["host"] == "mail-server.com"
 
 
-async def test_a_server_of_the_list_is_valid_for_the_single_server_api(api: Caller) -> None:
+async def test_listed_server_is_valid_for_the_single_server_api(api: Caller) -> None:
     await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"password": None, "useDefaultCredentials": True})
     ambient = (await api.send("GET", MAIL_SERVER)).json()
     await api.send("PUT", f"{SMTP_SETTINGS}/1", json=STARTTLS | {"password": ""})
@@ -76,7 +76,7 @@ async def test_a_server_of_the_list_is_valid_for_the_single_server_api(api: Call
     assert put_back.status_code == 200
 
 
-async def test_the_single_server_is_the_default_and_no_other_takes_its_place(api: Caller) -> None:
+async def test_the_single_server_is_the_default_and_stays_it(api: Caller) -> None:
     for host in ("first.example.org", "second.example.org"):
         await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"host": host})
     shown = [(await api.send("GET", MAIL_SERVER)).json()["host"]]
@@ -104,7 +104,7 @@ async def test_what_one_api_cannot_say_it_leaves_alone(api: Caller) -> None:
     assert (await api.send("GET", MAIL_SERVER)).json()["auth"]["authType"] == "OAUTH2_AUTH"
 
 
-async def test_a_certificate_survives_a_change_by_the_api_that_does_not_know_it(api: Caller) -> None:
+async def test_certificate_survives_a_change_by_an_api_without_certificates(api: Caller) -> None:
     await api.send("PUT", MAIL_SERVER, json=CUSTOM_CERTIFICATE)
     before = (await api.send("GET", MAIL_SERVER)).json()
     view = (await api.send("GET", f"{SMTP_SETTINGS}/1")).json()

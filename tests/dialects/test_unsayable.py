@@ -189,7 +189,7 @@ async def test_a_pinned_certificate_survives_none_and_back(api: Caller, store: S
     assert await stored(store) == STATES["pinned, STARTTLS"]
 
 
-async def test_the_api_that_has_a_word_for_it_takes_a_certificate_away(api: Caller, store: SQLStore) -> None:
+async def test_the_api_that_can_express_certificates_removes_them(api: Caller, store: SQLStore) -> None:
     await add(store, STATES["pinned, STARTTLS"])
     masked = oracle(DEFAULT) | {"auth": oracle(DEFAULT)["auth"] | {"password": "*" * 10}}
     lent = await api.send("PUT", MAIL_SERVER, json=masked)

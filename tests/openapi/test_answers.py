@@ -107,7 +107,7 @@ def wrong_body(each: Provoked) -> Iterator[str]:
         yield from problems(content[media_type]["schema"], value)
 
 
-def test_a_test_that_succeeds_is_empty_or_the_promised_report(answers: Sequence[Provoked]) -> None:
+def test_a_successful_test_is_empty_or_the_preferred_report(answers: Sequence[Provoked]) -> None:
     """Generated clients parse what a document promises, and an empty body is no JSON."""
     bodies = {each.came.content for each in answers if (each.operation, each.status) == REPORT}
     promised = OPERATIONS[REPORT[0]]["responses"][REPORT[1]]

@@ -25,7 +25,7 @@ def take_all(pool: Pool, client_key: str | None) -> int:
     return taken
 
 
-def test_one_address_gets_half_and_the_next_a_fair_share_of_the_rest() -> None:
+def test_one_address_gets_half_and_the_next_fair_share() -> None:
     pool = Pool(MOST)
 
     assert take_all(pool, FIRST) == (MOST - RESERVED) / 2
@@ -97,7 +97,7 @@ class Crowd:
         return slot
 
 
-def test_the_oldest_idle_connection_of_an_address_makes_room_for_its_next() -> None:
+def test_addresss_oldest_idle_connection_makes_room_for_its_next() -> None:
     crowd = Crowd(Pool(MOST))
     mine = crowd.enter(FIRST, 7)
     mine[0].mark_busy()
@@ -108,7 +108,7 @@ def test_the_oldest_idle_connection_of_an_address_makes_room_for_its_next() -> N
     assert others[0] not in crowd.closed
 
 
-def test_an_address_whose_connections_are_all_busy_gets_no_more_than_its_share() -> None:
+def test_address_with_only_busy_connections_stays_within_its_share() -> None:
     crowd = Crowd(Pool(MOST))
     others = crowd.enter(SECOND, 1)
 
@@ -118,7 +118,7 @@ def test_an_address_whose_connections_are_all_busy_gets_no_more_than_its_share()
     assert others[0] not in crowd.closed
 
 
-def test_when_all_places_are_taken_the_address_with_most_idle_connections_makes_room() -> None:
+def test_when_full_address_with_most_idle_connections_makes_room() -> None:
     pool = Pool(MOST, {THIRD})
     crowd = Crowd(pool)
     known = crowd.enter(THIRD, 2)

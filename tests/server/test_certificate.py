@@ -72,7 +72,7 @@ def test_a_new_pair_is_shown_at_the_next_handshake(certificate: Path, key: Path,
     assert shown == [der(PAIRS[number]) for number in (0, 1, 1, 2, 2)]
 
 
-def test_a_pair_that_is_swapped_by_a_link_as_kubernetes_does_is_shown(tmp_path: Path) -> None:
+def test_a_pair_swapped_by_a_symbolic_link_is_loaded(tmp_path: Path) -> None:
     for number, pair in enumerate(PAIRS[:2]):
         folder = tmp_path / f"..{number}"
         folder.mkdir()
@@ -115,7 +115,7 @@ BAD: dict[Callable[[Path, Path], None], str] = {
 
 
 @pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
-def test_a_bad_new_pair_is_told_once_and_the_old_one_stays_until_there_is_a_good_one(
+def test_unusable_pair_is_logged_once_and_the_old_stays(
     certificate: Path, key: Path, spoil: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
 ) -> None:
     write(certificate, key, PAIRS[0])

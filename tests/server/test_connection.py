@@ -104,7 +104,7 @@ async def test_an_offered_upgrade_is_ignored_wherever_packets_end(offer: bytes, 
 
 
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
-async def test_requests_behind_an_upgrade_in_one_packet_are_answered_too(offer: bytes) -> None:
+async def test_requests_after_upgrade_in_one_packet_are_answered_too(offer: bytes) -> None:
     heads = [b"%b / HTTP/1.1\r\nHost: x\r\n" % method + offer for method in (b"GET", b"PUT", b"POST")]
     requests = [heads[0] + b"\r\n", *(heads[1] + framing for framing in FRAMINGS.values()), NEXT]
     async with connected() as client:
@@ -145,7 +145,7 @@ async def test_an_upgrade_does_not_hide_an_ambiguous_body(fields: bytes) -> None
         assert await client.answer() == (400, "Bad Request")
 
 
-async def test_a_body_that_looks_like_a_request_stays_a_body() -> None:
+async def test_body_that_looks_like_a_request_stays_a_body() -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\n%bContent-Length: %d\r\n\r\n" % (OFFERS["Java"], len(NEXT))
     async with connected() as client:
         client.deliver(head + NEXT, NEXT)
@@ -181,7 +181,7 @@ async def test_http_1_1_gets_the_same_answer_in_chunks() -> None:
 
 
 @pytest.mark.parametrize("version", ["0.9", "2.0", "1.2"])
-async def test_other_versions_than_1_0_and_1_1_are_refused(version: str) -> None:
+async def test_other_versions_than_http_1_0_and_1_1_fail(version: str) -> None:
     async with connected() as client:
         client.deliver(f"GET / HTTP/{version}\r\nHost: x\r\n\r\n".encode())
 
@@ -229,9 +229,7 @@ class Gate:
         pytest.param(b"", [], id="nothing"),
     ],
 )
-async def test_a_client_that_closes_its_side_gets_the_answers_it_asked_for(
-    sent: bytes, answered: list[str]
-) -> None:
+async def test_a_half_closed_connection_gets_its_responses(sent: bytes, answered: list[str]) -> None:
     gate = Gate()
     async with connected(gate) as client:
         with eof(client):
@@ -265,7 +263,7 @@ async def test_an_answer_in_place_of_100_closes_the_connection() -> None:
     assert b"\r\nconnection: close\r\n" in received
 
 
-async def test_a_client_that_sends_its_body_unasked_keeps_its_connection() -> None:
+async def test_client_that_sends_its_body_unasked_keeps_its_connection() -> None:
     async with connected(refuse) as client:
         client.deliver(LARGE + b"abc")
 

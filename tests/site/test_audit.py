@@ -14,7 +14,7 @@ async def create(api: Caller, times: int) -> None:
         assert (await api.send("POST", SMTP_SETTINGS, json=NEW)).status_code == 201
 
 
-async def test_a_change_can_be_read_with_who_whence_and_what_but_no_secret(api: Caller) -> None:
+async def test_an_entry_has_who_whence_and_what_without_secrets(api: Caller) -> None:
     created = await api.send("POST", SMTP_SETTINGS, json=NEW, headers={"X-Request-ID": "mine-1"})
     answer = await api("auditor").send("GET", "/audit")
 
@@ -27,7 +27,7 @@ async def test_a_change_can_be_read_with_who_whence_and_what_but_no_secret(api: 
     assert "canary" not in answer.text
 
 
-async def test_it_is_read_in_pages_that_say_where_to_go_on(api: Caller) -> None:
+async def test_pages_say_where_the_next_page_begins(api: Caller) -> None:
     await create(api, 4)
     seen, after = [], 0
     while after is not None:
@@ -63,7 +63,7 @@ async def test_a_stranger_learns_nothing(api: Caller) -> None:
 @pytest.mark.parametrize(
     "query", ["since=yesterday", "since=canary'--", "limit=0", "limit=1001", "after=-1", "after=x"]
 )
-async def test_a_parameter_that_is_not_taken_is_named_and_not_echoed(api: Caller, query: str) -> None:
+async def test_an_invalid_parameter_is_named_and_not_echoed(api: Caller, query: str) -> None:
     refused = await api.send("GET", f"/audit?{query}")
 
     assert refused.status_code == 400
@@ -78,7 +78,7 @@ async def test_it_can_only_be_read(api: Caller, method: str) -> None:
     assert (refused.status_code, refused.headers["allow"]) == (405, "GET, HEAD")
 
 
-async def test_every_answer_has_a_request_id_and_a_strange_one_is_not_taken_over(api: Caller) -> None:
+async def test_every_response_has_a_request_id_without_unsafe_text(api: Caller) -> None:
     for sent in (None, "with space", "x" * 65, ""):
         headers = {} if sent is None else {"X-Request-ID": sent}
         answer = await api(None).send("GET", "/health/live", headers=headers)

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 from support.browser import Browser
 
 
-def test_the_page_loads_without_any_other_server_and_without_complaint(browser: Browser, origin: str) -> None:
+def test_the_page_loads_from_this_server_alone_without_errors(browser: Browser, origin: str) -> None:
     browser.navigate(f"{origin}/docs")
     browser.wait("document.querySelectorAll('.opblock').length > 0")
     loaded = {url for url in browser.urls if not url.startswith("data:")}

@@ -52,7 +52,7 @@ async def test_a_stranger_learns_nothing(api: Caller) -> None:
         assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
 
 
-async def test_each_request_is_counted_under_the_template_of_its_route(api: Caller) -> None:
+async def test_each_request_is_counted_under_template_of_its_route(api: Caller) -> None:
     await api.send("GET", MAIL_SERVER)
     await api.send("GET", f"{SMTP_SETTINGS}/7")
     await api.send("GET", f"//CXRESTAPI/Auth/smtpsettings/{8}?x=1")

@@ -157,7 +157,7 @@ async def test_every_refusal_has_the_shape_of_its_vendor(api: Caller, name: str)
 
 
 @every_document
-async def test_every_operation_documents_its_refusals_and_the_rest_of_them_last(api: Caller, name: str) -> None:
+async def test_every_operation_documents_its_errors_with_the_default_last(api: Caller, name: str) -> None:
     statuses = [list(op["responses"]) for _, op in operations(await served(api, name))]
 
     assert [[*sorted(found[:-1]), "default"] for found in statuses] == statuses
@@ -177,7 +177,7 @@ async def test_every_example_is_valid_by_its_own_schema(api: Caller, name: str) 
 
 
 @every_document
-async def test_every_example_of_a_parameter_member_or_header_is_valid(api: Caller, name: str) -> None:
+async def test_every_example_of_parameter_member_or_header_is_valid(api: Caller, name: str) -> None:
     document = await served(api, name)
     schemas = [
         *(parameter["schema"] for _, parameter in parameters(document)),
@@ -233,14 +233,14 @@ async def test_every_encryption_type_has_an_example(api: Caller) -> None:
 @pytest.mark.parametrize(
     "schema", ["MailServer", "CreateSMTPSettingsModel", "UpdateSMTPSettingsModel", "TestConnectionModel"]
 )
-async def test_the_bounds_of_a_port_are_part_of_its_schema(api: Caller, schema: str) -> None:
+async def test_the_schema_of_a_port_has_its_bounds(api: Caller, schema: str) -> None:
     port = (await served(api, EVERYTHING))["components"]["schemas"][schema]["properties"]["port"]
 
     assert {"type": "integer", "minimum": 1, "maximum": 65535}.items() <= port.items()
     assert (int, int) == (type(port["minimum"]), type(port["maximum"]))
 
 
-async def test_the_bounds_of_an_id_are_part_of_its_schema(api: Caller) -> None:
+async def test_the_schema_of_an_id_has_its_bounds(api: Caller) -> None:
     by_id = (await served(api, CHECKMARX))["paths"]["/cxrestapi/auth/SMTPSettings/{id}"]
     schemas = [operation["parameters"][0]["schema"] for operation in by_id.values()]
     expected = {"type": "integer", "minimum": 1, "maximum": 2**31 - 1}
@@ -250,7 +250,7 @@ async def test_the_bounds_of_an_id_are_part_of_its_schema(api: Caller) -> None:
 
 
 @every_document
-async def test_a_token_opens_every_operation_and_may_be_had_by_password(api: Caller, name: str) -> None:
+async def test_every_operation_accepts_tokens_including_those_of_a_password(api: Caller, name: str) -> None:
     document = await served(api, name)
     schemes = document["components"]["securitySchemes"]
 
@@ -259,7 +259,7 @@ async def test_a_token_opens_every_operation_and_may_be_had_by_password(api: Cal
     assert document["security"] == [{"account": []}, {"token": []}]
 
 
-async def test_only_the_token_endpoint_and_what_verifies_tokens_are_open(api: Caller) -> None:
+async def test_only_the_token_endpoint_and_key_documents_are_public(api: Caller) -> None:
     document = await served(api, EVERYTHING)
     discovery = "/cxrestapi/auth/identity/.well-known/openid-configuration"
 
@@ -267,7 +267,7 @@ async def test_only_the_token_endpoint_and_what_verifies_tokens_are_open(api: Ca
     assert opened == {f"post {TOKEN}", f"get {discovery}", f"get {discovery}/jwks"}
 
 
-async def test_every_post_that_needs_a_token_can_be_sent_again_by_its_key(api: Caller) -> None:
+async def test_every_authenticated_post_accepts_an_idempotency_key(api: Caller) -> None:
     found = list(operations(await served(api, EVERYTHING)))
     posts = [op for where, op in found if where.startswith("post ") and op.get("security") != []]
     names = [[parameter["name"] for parameter in op.get("parameters", ())] for op in posts]
@@ -286,7 +286,7 @@ async def test_generated_clients_keep_their_method_names(api: Caller) -> None:
 
 
 @every_document
-async def test_no_parameter_body_or_form_offers_a_null_that_cannot_be_sent(api: Caller, name: str) -> None:
+async def test_no_parameter_body_or_form_offers_an_impossible_null(api: Caller, name: str) -> None:
     document = await served(api, name)
     forms = [document["components"]["schemas"].get("TokenRequest", {})]
     bodies = [content for where, content in contents(document) if where.endswith(" request")]
@@ -379,16 +379,14 @@ async def test_only_methods_that_clients_need_are_listed(api: Caller, name: str)
 
 
 @every_document
-async def test_without_a_public_address_the_documents_host_is_the_server(api: Caller, name: str) -> None:
+async def test_without_a_public_url_the_server_is_documents_host(api: Caller, name: str) -> None:
     document = await served(api, name)
 
     assert [server["url"] for server in document["servers"]] == ["/"]
 
 
 @pytest.mark.parametrize("public_url", ["https://mail.example.org/settings", "https://mail.example.org/settings/"])
-async def test_the_public_address_is_the_server_with_the_token_endpoint_below(
-    public_url: str, local_store: LocalStore
-) -> None:
+async def test_public_url_is_the_server_above_the_token_endpoint(public_url: str, local_store: LocalStore) -> None:
     service = build_service(local_store, ScriptedProber(), public_url=public_url)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(service)) as http:
         found = (await http.get(f"{BASE_URL}/openapi.json")).json()

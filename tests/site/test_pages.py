@@ -65,7 +65,7 @@ async def test_it_is_ready_when_its_database_answers() -> None:
     assert (answer.status_code, answer.json()) == (200, {"status": "ready"})
 
 
-async def test_it_is_not_ready_while_its_database_is_away_and_says_when_to_ask_again() -> None:
+async def test_without_database_it_is_unready_and_sends_retry_after() -> None:
     async with site(Database(away=True)) as client:
         answer = await client.get("/health/ready")
 
@@ -83,7 +83,7 @@ async def test_it_is_ready_again_once_its_database_is_back() -> None:
     assert answer.status_code == 200
 
 
-async def test_it_is_live_and_not_ready_once_it_was_told_to_end() -> None:
+async def test_it_is_live_and_not_ready_while_it_drains() -> None:
     transport = httpx.ASGITransport(draining(create_site(dict, Database().ping, no_lifespan)))
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
@@ -110,9 +110,7 @@ def draining(app: ASGIApp) -> ASGIApp:
         ("/docs/favicon.png", "image/png"),
     ],
 )
-async def test_the_files_of_the_page_have_their_type_and_a_strict_policy(
-    api: Caller, path: str, media_type: str
-) -> None:
+async def test_pages_files_have_their_types_and_a_strict_policy(api: Caller, path: str, media_type: str) -> None:
     answer = await api(None).send("GET", path)
     policy = answer.headers["content-security-policy"]
 

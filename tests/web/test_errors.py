@@ -185,7 +185,7 @@ def client(raised: Exception | None = None) -> httpx.AsyncClient:
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_an_error_that_leaves_a_route_is_answered_by_the_table(name: str) -> None:
+async def test_error_of_a_route_is_answered_by_the_table(name: str) -> None:
     make, status, body, headers = CASES[name]
     async with client(make()) as http:
         answer = await http.get("/thing")
@@ -196,7 +196,7 @@ async def test_an_error_that_leaves_a_route_is_answered_by_the_table(name: str) 
     assert answer.headers["content-type"] == "application/vnd.test+json"
 
 
-async def test_an_unknown_path_and_a_wrong_method_are_told_in_the_same_shape() -> None:
+async def test_unknown_paths_and_wrong_methods_have_the_same_shape() -> None:
     async with client() as http:
         nowhere, wrong = await http.get("/nothing"), await http.post("/thing")
 

@@ -62,7 +62,7 @@ def store(local_store: LocalStore) -> LocalStore:
     return local_store
 
 
-async def test_a_request_is_one_line_with_a_member_for_each_of_its_parts(api: Caller, written: Written) -> None:
+async def test_a_request_is_one_line_with_separate_members(api: Caller, written: Written) -> None:
     await api("reader").send("GET", f"{SMTP_SETTINGS}/7?canary=1", headers={OURS: "mine-1", "Cookie": "canary"})
 
     (line,) = written.accesses
@@ -85,7 +85,7 @@ async def test_a_request_is_one_line_with_a_member_for_each_of_its_parts(api: Ca
     ("path", "api_name"),
     [(MAIL_SERVER, "oracle-analytics"), ("/audit", "audit"), ("/health/live", "site"), ("/no%0Apath", "site")],
 )
-async def test_a_line_names_the_api_and_nobody_where_nobody_is_known(
+async def test_a_line_names_the_api_and_no_unknown_caller(
     api: Caller, written: Written, path: str, api_name: str
 ) -> None:
     await api(None).send("GET", path)
@@ -97,7 +97,7 @@ async def test_a_line_names_the_api_and_nobody_where_nobody_is_known(
 
 @pytest.mark.parametrize("path", [MAIL_SERVER, "/api/20210901/nothing"])
 @pytest.mark.parametrize("caller", ["admin", None])
-async def test_the_vendors_own_id_of_a_request_goes_in_and_out_under_both_names(
+async def test_the_vendors_request_id_works_under_both_names(
     api: Caller, written: Written, path: str, caller: str | None
 ) -> None:
     given = await api(caller).send("GET", path, headers={VENDORS: "ABC-1", OURS: "other"})
@@ -111,7 +111,7 @@ async def test_the_vendors_own_id_of_a_request_goes_in_and_out_under_both_names(
     assert [line["request_id"] for line in written.accesses] == ["ABC-1", "other", made.headers[OURS]]
 
 
-async def test_one_vendors_word_for_it_means_nothing_to_the_others(api: Caller) -> None:
+async def test_a_vendors_header_has_no_effect_in_other_apis(api: Caller) -> None:
     for path in (SMTP_SETTINGS, "/audit", "/health/live"):
         answer = await api.send("GET", path, headers={VENDORS: "ABC-1"})
 
@@ -143,7 +143,7 @@ async def test_whatever_is_written_during_a_request_carries_its_id(store: LocalS
     assert [line.rpartition(" ")[2] for line in written.text] == ["[a-1]"] * 4 + ["[a-2]"] * 2
 
 
-async def test_the_server_still_knows_the_id_when_it_tells_of_an_error(written: Written) -> None:
+async def test_the_server_logs_an_error_under_the_requests_id(written: Written) -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:
         raise RuntimeError
 
@@ -164,9 +164,7 @@ async def test_outside_of_a_request_there_is_none(written: Written) -> None:
     assert written.text[0].endswith("I have something to say. [-]")
 
 
-async def test_a_secret_in_query_header_or_token_is_in_no_line(
-    api: Caller, written: Written, canary: Canary
-) -> None:
+async def test_no_line_has_secret_of_query_header_or_token(api: Caller, written: Written, canary: Canary) -> None:
     secret = canary.secret.encode()
     for method, path in (("GET", MAIL_SERVER), ("PUT", MAIL_SERVER), ("GET", "/docs"), ("GET", "/audit")):
         request = api.http.build_request(

@@ -25,7 +25,7 @@ def store(local_store: LocalStore) -> LocalStore:
 
 @EVERY
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "schlüssel", "a\tb", "\x7f"], ids=ascii)
-async def test_a_key_that_is_none_is_a_400_that_names_the_header(
+async def test_invalid_key_is_a_400_that_names_the_header(
     api: Caller, store: LocalStore, prober: ScriptedProber, path: str, key: str
 ) -> None:
     headers = {"Idempotency-Key": key.encode("latin-1")}
@@ -55,7 +55,7 @@ async def test_any_other_key_is_taken(api: Caller, store: LocalStore, key: str) 
 
 
 @EVERY
-async def test_who_may_not_do_it_is_told_so_before_the_key_is_looked_at(api: Caller, path: str) -> None:
+async def test_missing_permission_is_reported_before_the_key_is_checked(api: Caller, path: str) -> None:
     refused = await api("reader").send("POST", path, json=BODIES[path], headers={"Idempotency-Key": ""})
 
     assert refused.status_code == 403

@@ -35,7 +35,7 @@ async def test_doubled_slashes_and_a_last_one_add_nothing(api: Caller, path: str
 
 
 @pytest.mark.parametrize("path", ["//api/20210901/nothing", "/api//20210901/", f"/{MAIL_SERVER}/x/"])
-async def test_errors_under_doubled_slashes_have_the_shape_of_the_api(api: Caller, path: str) -> None:
+async def test_errors_under_doubled_slashes_have_the_shape_of_api(api: Caller, path: str) -> None:
     stranger, admin = await api(None).send("GET", path), await api.send("GET", path)
 
     assert (stranger.status_code, set(stranger.json())) == (401, {"code", "message"})

@@ -35,7 +35,7 @@ def test_what_is_sound_is_read_as_it_is(value: object) -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'], ids=["lists", "objects"])
-def test_the_deepest_nesting_is_still_read_and_one_more_is_not(opening: str) -> None:
+def test_the_deepest_nesting_is_accepted_and_one_more_refused(opening: str) -> None:
     closing = {"[": "]", '{"a":': "}"}[opening]
     deepest = opening * MAX_DEPTH + "1" + closing * MAX_DEPTH
 
@@ -77,7 +77,7 @@ def test_what_is_not_is_refused_without_repeating_it(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"], ids=["NUL", "surrogate"])
-def test_the_member_is_named_where_it_has_a_sound_name(bad: str) -> None:
+def test_a_member_with_a_sound_name_is_named(bad: str) -> None:
     with pytest.raises(MalformedBody, match=r"^auth\.password has"):
         parse(f'{{"auth":{{"password":"{bad}"}}}}'.encode(), {"auth", "password"})
 

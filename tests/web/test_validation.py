@@ -114,7 +114,7 @@ def test_all_missing_members_are_named_at_once() -> None:
     assert str(problem) == "pet is missing. guest.bodyPlan is missing."
 
 
-def test_the_names_of_all_members_are_those_on_the_wire() -> None:
+def test_the_names_of_all_members_are_those_in_json() -> None:
     assert member_names(Zoo) == {
         *("pet", "kind", "lives", "name", "guest", "bodyplan", "open", "size", "colour", "tags", "words", "day")
     }

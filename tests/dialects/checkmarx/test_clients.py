@@ -120,7 +120,7 @@ async def test_a_client_gets_through_all_operations(api: Caller, name: str) -> N
     assert all(CANARY not in answer.text for answer in (empty, created, listed, shown, replaced, tested, gone))
 
 
-async def test_the_first_call_of_an_old_sdk_has_no_token_and_needs_a_401(api: Caller) -> None:
+async def test_first_call_of_an_old_sdk_gets_a_401(api: Caller) -> None:
     """A2: version 1.0.0 logs in only after a 401; a 403 is fatal to it."""
     answer = await api(None).send("GET", SMTP_SETTINGS, headers=PLAIN_JSON)
 
@@ -271,7 +271,7 @@ HOSTILE: dict[str, tuple[str, bytes, dict[str, str], int]] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-async def test_each_error_of_a_login_has_the_shape_of_oauth(api: Caller, name: str) -> None:
+async def test_each_error_of_a_login_has_shape_of_oauth(api: Caller, name: str) -> None:
     """RFC 6749 5.2."""
     method, content, more, status = HOSTILE[name]
     headers = {"Content-Type": "application/x-www-form-urlencoded"} | more
@@ -296,7 +296,7 @@ class BrokenStore(LocalStore):
     [(LocalStore, 503, "temporarily_unavailable"), (BrokenStore, 500, "server_error")],
     ids=["away", "broken"],
 )
-async def test_a_failure_of_the_service_has_the_shape_of_oauth(
+async def test_failure_of_the_service_has_the_shape_of_oauth(
     sqlite_url: str, kind_of_store: type[LocalStore], status: int, error: str
 ) -> None:
     store = kind_of_store(sqlite_url)

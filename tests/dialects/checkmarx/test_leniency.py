@@ -48,14 +48,14 @@ def kind() -> str:
     ],
     ids=repr,
 )
-async def test_the_flag_is_read_as_it_comes_and_shown_as_a_boolean(api: Caller, sent: Any, shown: bool) -> None:
+async def test_flag_is_read_leniently_and_returned_as_a_boolean(api: Caller, sent: Any, shown: bool) -> None:
     view = await create(api, useDefaultCredentials=sent)
 
     assert view["useDefaultCredentials"] is shown
 
 
 @pytest.mark.parametrize("sent", [25, "25", 1, 65535, "65535", 25.0])
-async def test_a_port_may_come_as_a_string_and_is_shown_as_a_number(api: Caller, sent: Any) -> None:
+async def test_port_in_a_string_is_returned_as_a_number(api: Caller, sent: Any) -> None:
     assert (await create(api, port=sent))["port"] == int(sent)
 
 
@@ -104,7 +104,7 @@ BAD: dict[str, list[Any]] = {
     [(member, value) for member, values in BAD.items() for value in values],
     ids=lambda value: repr(value)[:30],
 )
-async def test_a_bad_member_is_named_and_its_value_is_not_repeated(api: Caller, member: str, value: Any) -> None:
+async def test_a_bad_member_is_named_without_its_value(api: Caller, member: str, value: Any) -> None:
     refused = await api.send("POST", SMTP_SETTINGS, content=json.dumps(SETTINGS | {member: value}).encode())
 
     assert refused.status_code == 400, refused.text
@@ -130,7 +130,7 @@ async def test_a_password_without_a_user_name_is_refused(api: Caller) -> None:
     assert refused.json()["message"].startswith("username ")
 
 
-async def test_members_are_known_in_any_case_and_unknown_ones_are_ignored(api: Caller) -> None:
+async def test_members_match_in_any_case_and_others_are_ignored(api: Caller) -> None:
     content = json.dumps({name.upper(): value for name, value in SETTINGS.items()} | {"somethingElse": [1]})
 
     created = await api.send("POST", SMTP_SETTINGS, content=content.encode())
@@ -236,7 +236,7 @@ async def test_a_version_is_found_among_other_types(api: Caller, accept: str) ->
     ids=lambda value: str(value)[:20],
 )
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_an_id_that_is_none_is_a_400_or_404(api: Caller, method: str, identifier: str, status: int) -> None:
+async def test_an_invalid_id_is_a_400_or_404(api: Caller, method: str, identifier: str, status: int) -> None:
     content = json.dumps(SETTINGS).encode() if method == "PUT" else None
 
     refused = await api.send(method, f"{SMTP_SETTINGS}/{identifier}", content=content)
@@ -327,7 +327,7 @@ async def test_a_final_dot_makes_another_host(api: Caller, prober: ScriptedProbe
     assert await stored_password(api, prober, store) == CANARY
 
 
-async def test_a_test_is_of_what_was_sent_and_borrows_no_stored_password(
+async def test_test_uses_the_sent_settings_without_the_stored_password(
     api: Caller, prober: ScriptedProber
 ) -> None:
     await create(api)

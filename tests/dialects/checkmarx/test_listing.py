@@ -67,7 +67,7 @@ def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:
 
 
 @given(st.lists(STORED, max_size=4), st.lists(STORED, min_size=1, max_size=4))
-def test_each_byte_is_as_the_model_writes_it_wherever_a_page_ends(
+def test_each_byte_equals_the_models_output_across_pages(
     later: list[StoredMailServer], first: list[StoredMailServer]
 ) -> None:
     pages = [Page([*map(as_listed, first)], more=True), Page([*map(as_listed, later)], more=False)]
@@ -150,9 +150,7 @@ def headers(sent: list[Message]) -> dict[bytes, bytes]:
 
 
 @pytest.mark.parametrize("number", [0, 1, SERVERS_PER_PAGE - 1])
-async def test_what_fits_a_page_goes_out_whole_with_its_length(
-    watched: Callable[[int], Watched], number: int
-) -> None:
+async def test_a_single_page_is_sent_whole_with_its_length(watched: Callable[[int], Watched], number: int) -> None:
     sent, body = await answer(watched(number))
 
     assert len(sent) == 2
@@ -161,7 +159,7 @@ async def test_what_fits_a_page_goes_out_whole_with_its_length(
 
 
 @pytest.mark.parametrize(("number", "pieces"), [(SERVERS_PER_PAGE, 2), (2 * SERVERS_PER_PAGE + 1, 3)])
-async def test_more_goes_out_page_by_page_under_the_same_headers(
+async def test_several_pages_are_streamed_under_the_same_headers(
     watched: Callable[[int], Watched], number: int, pieces: int
 ) -> None:
     sent, body = await answer(watched(number))
@@ -174,7 +172,7 @@ async def test_more_goes_out_page_by_page_under_the_same_headers(
     assert ids(body) == list(range(1, number + 1))
 
 
-async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pages(
+async def test_unchanged_settings_are_listed_once_during_concurrent_changes(
     watched: Callable[[int], Watched],
 ) -> None:
     store = watched(2 * SERVERS_PER_PAGE)
@@ -192,7 +190,7 @@ async def test_what_stays_is_listed_once_while_others_come_and_go_between_the_pa
     assert ids(body) == [n for n in range(1, 2 * SERVERS_PER_PAGE + 1) if n not in gone] + [5000]
 
 
-async def test_the_list_is_whole_when_all_that_would_follow_is_deleted(watched: Callable[[int], Watched]) -> None:
+async def test_list_is_complete_when_all_following_settings_are_deleted(watched: Callable[[int], Watched]) -> None:
     store = watched(SERVERS_PER_PAGE + 1)
     store.before_reading = 2
     store.do = lambda: store.sql(delete(mail_servers).where(mail_servers.c.id > SERVERS_PER_PAGE))
@@ -202,7 +200,7 @@ async def test_the_list_is_whole_when_all_that_would_follow_is_deleted(watched: 
     assert ids(body) == list(range(1, SERVERS_PER_PAGE + 1))
 
 
-async def test_a_database_that_is_away_at_the_first_page_is_a_503(watched: Callable[[int], Watched]) -> None:
+async def test_unavailable_database_at_the_first_page_is_a_503(watched: Callable[[int], Watched]) -> None:
     store = watched(2 * SERVERS_PER_PAGE)
     store.away = True
 
@@ -213,7 +211,7 @@ async def test_a_database_that_is_away_at_the_first_page_is_a_503(watched: Calla
     assert list(json.loads(body)) == ["message"]
 
 
-async def test_a_database_that_goes_away_half_way_leaves_a_body_that_does_not_end(
+async def test_a_database_lost_between_pages_leaves_the_body_unfinished(
     watched: Callable[[int], Watched], caplog: pytest.LogCaptureFixture
 ) -> None:
     store = watched(3 * SERVERS_PER_PAGE)

@@ -81,7 +81,7 @@ def masked(body: Any) -> Any:
     return json.loads(text)
 
 
-async def test_the_vendors_example_is_stored_and_shown_as_it_stands(api: Caller) -> None:
+async def test_the_vendors_example_is_stored_and_returned_unchanged(api: Caller) -> None:
     nothing = await api.send("GET", MAIL_SERVER)
     stored = await api.send("PUT", MAIL_SERVER, json=VENDORS_EXAMPLE)
     shown = await api.send("GET", MAIL_SERVER)
@@ -97,7 +97,7 @@ async def test_the_vendors_example_is_stored_and_shown_as_it_stands(api: Caller)
 
 
 @pytest.mark.parametrize(("auth", "security"), list(product(AUTHS, SECURITIES)))
-async def test_every_variant_comes_back_masked_and_can_be_put_back(api: Caller, auth: str, security: str) -> None:
+async def test_every_variant_is_shown_masked_and_accepted_back(api: Caller, auth: str, security: str) -> None:
     stored = await api.send("PUT", MAIL_SERVER, json=server(auth, security))
     shown = await api.send("GET", MAIL_SERVER)
     put_back = await api.send("PUT", MAIL_SERVER, json=shown.json())
@@ -260,7 +260,7 @@ REFUSED: dict[str, tuple[Any, str, Any]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-async def test_what_the_schema_does_not_allow_is_named_and_nothing_is_stored(api: Caller, name: str) -> None:
+async def test_a_schema_violation_is_named_and_nothing_is_stored(api: Caller, name: str) -> None:
     body, path, value = REFUSED[name]
     await api.send("PUT", MAIL_SERVER, json=VENDORS_EXAMPLE)
 

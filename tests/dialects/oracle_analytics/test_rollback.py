@@ -73,9 +73,7 @@ async def test_the_secret_that_comes_back_is_not_shown(api: Caller, store: Local
     assert stored.reveal() == canary.secret
 
 
-async def test_sent_again_under_its_key_it_goes_back_once_and_shows_what_it_was_then(
-    api: Caller, store: LocalStore
-) -> None:
+async def test_repeated_rollback_has_one_effect_and_the_same_response(api: Caller, store: LocalStore) -> None:
     """A second time would undo the first."""
     key = {"Idempotency-Key": "key-1"}
     await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
@@ -92,7 +90,7 @@ async def test_sent_again_under_its_key_it_goes_back_once_and_shows_what_it_was_
     assert [record.action for record in await records(store)].count("mail-server.restore") == 1
 
 
-async def test_what_a_repeat_would_show_and_is_not_kept_any_more_is_a_409(api: Caller, store: LocalStore) -> None:
+async def test_a_repeat_whose_response_is_gone_is_a_409(api: Caller, store: LocalStore) -> None:
     key = {"Idempotency-Key": "key-1"}
     await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
     await api.send("PUT", MAIL_SERVER, json=OTHER)

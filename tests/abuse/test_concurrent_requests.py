@@ -38,9 +38,7 @@ class WaitingStore(LocalStore):
 
 
 @pytest.mark.parametrize("path", [MAIL_SERVER, SMTP_SETTINGS])
-async def test_beyond_its_number_a_principal_gets_a_429_and_others_are_not_concerned(
-    path: str, sqlite_url: str
-) -> None:
+async def test_principal_over_its_limit_gets_429_and_others_200(path: str, sqlite_url: str) -> None:
     """Case 35, of requests of any kind."""
     store = WaitingStore(sqlite_url)
     transport = httpx.ASGITransport(build_service(store, ScriptedProber()))
