@@ -139,10 +139,10 @@ def _service(tests: int) -> Iterator[Service]:
             "MAILSETTINGS_ADMIN_PASSWORD": "correct horse",
             "MAILSETTINGS_LOG_LEVEL": "warning",
             "MAILSETTINGS_DEV": "true",
-            "MAILSETTINGS_SMTP_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
-            "MAILSETTINGS_SMTP_TESTS_AT_ONCE": str(tests),
-            "MAILSETTINGS_SMTP_TESTS_AT_ONCE_EACH": str(tests),
-            "MAILSETTINGS_SMTP_TESTS_PER_MINUTE_EACH": str(tests),
+            "MAILSETTINGS_SMTP_TEST_TIMEOUT_SECONDS": str(DEADLINE_SECONDS),
+            "MAILSETTINGS_SMTP_MAX_CONCURRENT_TESTS": str(tests),
+            "MAILSETTINGS_SMTP_MAX_CONCURRENT_TESTS_PER_CLIENT": str(tests),
+            "MAILSETTINGS_SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": str(tests),
         }
         command = [sys.executable, "-m", "mailsettings"]
         process = subprocess.Popen(

@@ -195,7 +195,7 @@ def _settings(port: int) -> object:
 async def _service(package: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the application of *package*, with the token of a new account."""
     with TemporaryDirectory() as folder:
-        own = {"DATA_DIR": folder, "DEV": "true", "SMTP_CLEARTEXT_LOGIN": "true", "LOG_LEVEL": "error"}
+        own = {"DATA_DIR": folder, "DEV": "true", "SMTP_ALLOW_CLEARTEXT_LOGIN": "true", "LOG_LEVEL": "error"}
         os.environ |= {f"MAILSETTINGS_{name}": value for name, value in own.items()}
         os.environ["PYTHONPATH"] = str(package.parent)
         sys.path.insert(0, str(package.parent))

@@ -15,7 +15,7 @@ from support.compose import ROOT, Config, conditions, read_compose_file
 
 REPLICAS = ["replica1", "replica2", "replica3"]
 BEHIND_A_PROXY = {
-    f"{PREFIX}{name}" for name in ("TRUSTED_PROXIES", "ALLOWED_HOSTS", "PUBLIC_URL", "DRAIN_SECONDS")
+    f"{PREFIX}{name}" for name in ("TRUSTED_PROXIES", "ALLOWED_HOSTS", "PUBLIC_URL", "DRAIN_TIMEOUT_SECONDS")
 }
 CADDYFILE = ROOT / "deploy" / "Caddyfile"
 
@@ -97,9 +97,12 @@ def test_replicas_share_the_keys_and_wait_for_one_migration(services: Mapping[st
 def test_the_proxy_leaves_a_replica_before_it_stops(services: Mapping[str, Config], settings: Settings) -> None:
     allowed = services["replica1"]["stop_grace_period"]
 
-    assert settings.drain_seconds > seconds("health_interval")
+    assert settings.drain_timeout_seconds > seconds("health_interval")
     assert re.fullmatch(r"\d+s", allowed)
-    assert int(allowed[:-1]) > settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
+    assert (
+        int(allowed[:-1])
+        > settings.drain_timeout_seconds + settings.grace_timeout_seconds + WORKER_EXIT_MARGIN_SECONDS
+    )
 
 
 def test_only_this_machine_reaches_proxy_and_only_it_replicas(
@@ -164,7 +167,7 @@ def test_the_proxys_health_check_and_timeouts_fit_the_service() -> None:
 
 
 def test_the_proxy_closes_idle_connections_before_the_replicas() -> None:
-    assert seconds("keepalive") < Settings.model_fields["keep_alive_seconds"].default
+    assert seconds("keepalive") < Settings.model_fields["keep_alive_timeout_seconds"].default
 
 
 def test_proxy_waits_for_a_request_as_long_as_replicas() -> None:

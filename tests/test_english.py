@@ -115,7 +115,6 @@ src/mailsettings/domain/monitoring.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py
-src/mailsettings/settings/monitoring.py
 src/mailsettings/settings/server.py
 src/mailsettings/settings/smtp.py
 src/mailsettings/settings/storage.py

@@ -47,9 +47,7 @@ STORED = {
 }
 """Identifiers that keep an old word, because they name stored data."""
 
-NOT_YET = frozenset(
-    {"requests_at_once_each", "smtp_tests_at_once", "smtp_tests_at_once_each", "on_watch", "watching"}
-)
+NOT_YET = frozenset({"on_watch", "watching"})
 """Identifiers that still have an old word. The set only shrinks."""
 
 

@@ -155,7 +155,7 @@ async def test_unknown_names_and_wrong_passwords_get_the_same_answers(
 async def test_guesses_at_the_vendors_client_secret_are_throttled_too(
     replicas: tuple[Replica, Replica], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MAILSETTINGS_CLIENT_SECRET", CANARY)
+    monkeypatch.setenv("MAILSETTINGS_TOKEN_CLIENT_SECRET", CANARY)
     guarded = Replica()
     form = {"grant_type": "password", "username": "alice", "password": CANARY}
     wrong = [

@@ -185,14 +185,14 @@ def test_an_upgrade_and_a_drained_node_leave_ready_replicas() -> None:
 def test_callers_leave_a_pod_before_it_stops(
     settings: Settings,
 ) -> None:
-    takes = settings.drain_seconds + settings.grace_seconds + WORKER_EXIT_MARGIN_SECONDS
+    takes = settings.drain_timeout_seconds + settings.grace_timeout_seconds + WORKER_EXIT_MARGIN_SECONDS
 
-    assert settings.drain_seconds >= 5
+    assert settings.drain_timeout_seconds >= 5
     assert PODS[SERVER]["spec"]["terminationGracePeriodSeconds"] > takes
 
 
 def test_the_mounted_keys_are_read_and_reloaded(tmp_path: Path) -> None:
-    pod, keys = PODS[SERVER]["spec"], Path(variables(SERVER)[f"{PREFIX}SEALING_KEYS_FILE"]["value"])
+    pod, keys = PODS[SERVER]["spec"], Path(variables(SERVER)[f"{PREFIX}ENCRYPTION_KEYS_FILE"]["value"])
     (volume,) = (volume for volume in pod["volumes"] if "secret" in volume)
     (mount,) = (mount for mount in container(SERVER)["volumeMounts"] if mount["name"] == volume["name"])
     as_mounted = tmp_path / keys.name

@@ -57,7 +57,7 @@ def long_list(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     url = f"sqlite:///{data / 'mailsettings.db'}"
     if request.param == "postgresql":
         url = _new_database(request.getfixturevalue("postgres"))
-    environment = clean_environment(data, DATABASE_URL=url, REQUESTS_AT_ONCE_EACH=str(AT_ONCE))
+    environment = clean_environment(data, DATABASE_URL=url, MAX_CONCURRENT_REQUESTS_PER_CLIENT=str(AT_ONCE))
     with started(environment) as server:
         tokens = (_token(environment), _logged_in(server.url))
         served = LongList(server.url, tokens, Path(f"/proc/{server.process.pid}"))

@@ -137,7 +137,7 @@ def test_the_commands_work_on_postgresql(roles: Postgres, tmp_path: Path) -> Non
                 shell.environment[f"{PREFIX}DATABASE_URL"] = url
         else:
             told += shell.run_where_it_is_served(step.what)
-            shell.environment.setdefault(f"{PREFIX}SEALING_KEYS_FILE", str(tmp_path / "sealing-keys"))
+            shell.environment.setdefault(f"{PREFIX}ENCRYPTION_KEYS_FILE", str(tmp_path / "sealing-keys"))
 
     assert '{"status":"ready"}' in told
     assert f"take its line out of {tmp_path / 'to-seal'}." in told
@@ -182,12 +182,15 @@ async def test_a_process_opens_the_documented_number_of_connections() -> None:
 
 
 def test_the_figures_are_those_of_the_code() -> None:
-    tests_at_once = Settings.model_fields["smtp_tests_at_once"].default
+    tests_at_once = Settings.model_fields["smtp_max_concurrent_tests"].default
 
-    assert f"`{PREFIX}SMTP_TESTS_AT_ONCE`, {tests_at_once} a process" in TEXT
-    assert f"`{PREFIX}GRACE_SECONDS` ({Settings.model_fields['grace_seconds'].default})" in TEXT
+    assert f"`{PREFIX}SMTP_MAX_CONCURRENT_TESTS`, {tests_at_once} a process" in TEXT
+    assert f"`{PREFIX}GRACE_TIMEOUT_SECONDS` ({Settings.model_fields['grace_timeout_seconds'].default})" in TEXT
     assert f"for the sum of both and {WORKER_EXIT_MARGIN_SECONDS} seconds" in TEXT
-    assert f"`{PREFIX}KEEP_ALIVE_SECONDS` ({Settings.model_fields['keep_alive_seconds'].default})" in TEXT
+    assert (
+        f"`{PREFIX}KEEP_ALIVE_TIMEOUT_SECONDS` ({Settings.model_fields['keep_alive_timeout_seconds'].default})"
+        in TEXT
+    )
     assert passwords.AT_ONCE == 4
     assert "64 MiB each, four at once in a process" in TEXT
 
@@ -209,7 +212,7 @@ def test_commands_of_the_page_name_objects_of_the_manifests() -> None:
 
     assert named == {(kind.lower(), BY_KIND[kind]["metadata"]["name"]) for kind in ("Job", "Deployment")}
     assert secrets == {database["name"]: database["key"], keys["secretName"]: "sealing-keys"}
-    assert variables("Deployment")[f"{PREFIX}SEALING_KEYS_FILE"]["value"].endswith("/sealing-keys")
+    assert variables("Deployment")[f"{PREFIX}ENCRYPTION_KEYS_FILE"]["value"].endswith("/sealing-keys")
     assert all("-n mailsettings" in line or " -f " in line or " -k " in line for line in lines)
 
 

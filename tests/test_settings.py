@@ -10,6 +10,7 @@ import pytest
 from mailsettings.bootstrap import create_foreign_tokens, create_prober
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import Settings, SettingsInvalid, read
+from mailsettings.settings.model import RENAMED
 
 ROOT = Path(__file__).parents[1]
 HOSTS = ("mail.example.org", "*.example.com", "[::1]")
@@ -60,7 +61,7 @@ def test_a_line_end_after_the_database_url_is_removed(monkeypatch: pytest.Monkey
         ),
         ("SMTP_ALLOWED_PORTS", "25,587", "tested_ports", frozenset({25, 587})),
         ("SMTP_EGRESS", "allowlist", "smtp_egress", "allowlist"),
-        ("SMTP_DEADLINE_SECONDS", "2.5", "smtp_deadline_seconds", 2.5),
+        ("SMTP_TEST_TIMEOUT_SECONDS", "2.5", "smtp_test_timeout_seconds", 2.5),
         ("DATABASE_URL", "postgresql://u@h/d", "embedded", False),
         ("OIDC_PERMISSIONS_CLAIM", "roles", "oidc_permissions_claim", ("roles",)),
         ("OIDC_PERMISSIONS_CLAIM", "realm_access.roles", "oidc_permissions_claim", ("realm_access", "roles")),
@@ -94,7 +95,7 @@ def test_a_setting_is_read_from_its_variable(
         ("SMTP_ALLOWED_NETWORKS", "canary-17"),
         ("SMTP_ALLOWED_PORTS", "canary-17"),
         ("SMTP_ALLOWED_PORTS", "70000"),
-        ("SMTP_DEADLINE_SECONDS", "0"),
+        ("SMTP_TEST_TIMEOUT_SECONDS", "0"),
         ("SMTP_EHLO_NAME", "canary 17"),
         ("TOKEN_LIFETIME_SECONDS", "1"),
         ("LOG_FORMAT", "canary-17"),
@@ -105,9 +106,9 @@ def test_a_setting_is_read_from_its_variable(
         ("ALLOWED_HOSTS", "canary*.example.org"),
         ("TRUSTED_PROXIES", "*"),
         ("TRUSTED_PROXIES", "canary-17"),
-        ("HEADERS_SECONDS", "0"),
-        ("KEEP_ALIVE_SECONDS", "0"),
-        ("REQUESTS_AT_ONCE_EACH", "0"),
+        ("HEADERS_TIMEOUT_SECONDS", "0"),
+        ("KEEP_ALIVE_TIMEOUT_SECONDS", "0"),
+        ("MAX_CONCURRENT_REQUESTS_PER_CLIENT", "0"),
         ("OAUTH2_AUTHORITY", "http://canary-17"),
         ("ADMIN_PASSWORD", "short"),
         ("OTLP_ENDPOINT", "canary-17:4317"),
@@ -144,7 +145,7 @@ def test_an_issuer_needs_an_audience_and_permissions(monkeypatch: pytest.MonkeyP
     for name, value in OIDC.items():
         monkeypatch.setenv(f"MAILSETTINGS_{name}", "" if name == missing else value)
 
-    with pytest.raises(SettingsInvalid, match=f"^MAILSETTINGS_{missing} .* it is needed"):
+    with pytest.raises(SettingsInvalid, match=f"^MAILSETTINGS_{missing} .* it is required"):
         read()
 
 
@@ -197,7 +198,7 @@ def test_an_invalid_ca_file_for_mail_stops_the_start(monkeypatch: pytest.MonkeyP
 
 def test_secrets_in_settings_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAILSETTINGS_ADMIN_PASSWORD", "canary-17")
-    monkeypatch.setenv("MAILSETTINGS_CLIENT_SECRET", "canary-17")
+    monkeypatch.setenv("MAILSETTINGS_TOKEN_CLIENT_SECRET", "canary-17")
     monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", "postgresql://u:canary-17@h/d")
 
     assert "canary" not in f"{read()!r} {read()} {read().model_dump()}"
@@ -205,3 +206,17 @@ def test_secrets_in_settings_do_not_show(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_every_setting_is_described() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(RENAMED.items()))
+def test_a_renamed_setting_stops_the_start_and_names_the_new(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str
+) -> None:
+    monkeypatch.setenv(f"MAILSETTINGS_{old}", "1")
+
+    with pytest.raises(SettingsInvalid) as stopped:
+        read()
+
+    assert str(stopped.value) == (f"MAILSETTINGS_{old} is now MAILSETTINGS_{new}; set MAILSETTINGS_{new} instead.")
+    assert new.lower() in Settings.model_fields
+    assert old.lower() not in Settings.model_fields

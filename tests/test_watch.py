@@ -114,7 +114,7 @@ async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeyp
             tmp_path / "data",
             DEV="true",
             SMTP_CA_FILE=str(mail_ca),
-            RECHECK_INTERVAL="1h",
+            MONITORING_INTERVAL="1h",
             WEBHOOK_URL=f"https://{HOST}:{receiver.port}/{SECRET[-8:]}",
             WEBHOOK_SECRET=SECRET,
             WEBHOOK_CA_FILE=str(hook_ca),
@@ -142,16 +142,20 @@ async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeyp
     assert SECRET[-8:] not in output.read_text()
 
 
-WEBHOOK = {"RECHECK_INTERVAL": "15m", "WEBHOOK_URL": "https://hooks.example.org/canary", "WEBHOOK_SECRET": SECRET}
+WEBHOOK = {
+    "MONITORING_INTERVAL": "15m",
+    "WEBHOOK_URL": "https://hooks.example.org/canary",
+    "WEBHOOK_SECRET": SECRET,
+}
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"RECHECK_INTERVAL": "59"}, "RECHECK_INTERVAL"),
-        ({"RECHECK_INTERVAL": "canary"}, "RECHECK_INTERVAL"),
-        ({"RECHECK_INTERVAL": "8d"}, "RECHECK_INTERVAL"),
-        ({"RECHECK_INTERVAL": ""}, "WEBHOOK_URL"),
+        ({"MONITORING_INTERVAL": "59"}, "MONITORING_INTERVAL"),
+        ({"MONITORING_INTERVAL": "canary"}, "MONITORING_INTERVAL"),
+        ({"MONITORING_INTERVAL": "8d"}, "MONITORING_INTERVAL"),
+        ({"MONITORING_INTERVAL": ""}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": "http://hooks.example.org/canary"}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": "https://canary@hooks.example.org/"}, "WEBHOOK_URL"),
         ({"WEBHOOK_URL": "http://[::1%25eth0]/canary"}, "WEBHOOK_URL"),
@@ -179,6 +183,6 @@ def test_setting_that_does_not_fit_is_named_without_echo(
 def test_an_interval_is_written_as_people_do(
     monkeypatch: pytest.MonkeyPatch, written: str, seconds: int | None
 ) -> None:
-    monkeypatch.setenv("MAILSETTINGS_RECHECK_INTERVAL", written)
+    monkeypatch.setenv("MAILSETTINGS_MONITORING_INTERVAL", written)
 
-    assert settings.read().recheck_interval == seconds
+    assert settings.read().monitoring_interval == seconds

@@ -86,10 +86,10 @@ def service_settings(open_port: RealServer) -> Mapping[str, str]:
     return {
         "DEV": "false",
         "SMTP_ALLOWED_PORTS": f"25,{open_port.port}",
-        "SMTP_TESTS_PER_MINUTE_EACH": "1000",
-        "SMTP_TESTS_AT_ONCE": "64",
-        "SMTP_TESTS_AT_ONCE_EACH": "64",
-        "REQUESTS_AT_ONCE_EACH": "64",
+        "SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": "1000",
+        "SMTP_MAX_CONCURRENT_TESTS": "64",
+        "SMTP_MAX_CONCURRENT_TESTS_PER_CLIENT": "64",
+        "MAX_CONCURRENT_REQUESTS_PER_CLIENT": "64",
     }
 
 

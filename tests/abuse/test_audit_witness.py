@@ -290,7 +290,7 @@ async def test_without_a_data_directory_the_log_reports_it(
     keys = tmp_path / "mounted-keys"
     keys.write_text(new_key_line())
     keys.chmod(0o400)
-    monkeypatch.setenv("MAILSETTINGS_SEALING_KEYS_FILE", str(keys))
+    monkeypatch.setenv("MAILSETTINGS_ENCRYPTION_KEYS_FILE", str(keys))
     async with service() as backend:
         await write(backend, 2)
         assert await problem(backend) is None

@@ -67,7 +67,9 @@ def test_attack_costs_little_memory_and_known_callers_are_served(
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[tuple[Started, bytes]]:
     """A server with few connections."""
-    environment = clean_environment(tmp_path / "data", MAX_CONNECTIONS=str(MAX_CONNECTIONS), ANSWER_SECONDS="1")
+    environment = clean_environment(
+        tmp_path / "data", MAX_CONNECTIONS=str(MAX_CONNECTIONS), RESPONSE_TIMEOUT_SECONDS="1"
+    )
     with started(environment) as server:
         yield server, known_request(make_token(environment))
 

@@ -35,7 +35,7 @@ Body = dict[str, Any]
 
 @pytest.fixture
 def service_settings() -> Mapping[str, str]:
-    return {"RECHECK_INTERVAL": "1d"}
+    return {"MONITORING_INTERVAL": "1d"}
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def kind() -> str:
 
 @pytest.fixture
 def service_settings() -> Mapping[str, str]:
-    return {"SMTP_TESTS_PER_MINUTE_EACH": "10000"}
+    return {"SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": "10000"}
 
 
 FIELDS = ["fromAddress", "displayName", "recieverEmail", "receiverEmail", "username", "password", "host"]

@@ -9,7 +9,7 @@ from support.raw_http import PATIENCE_SECONDS, Server, everything, statuses
 
 BIG = b"GET /docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n"
 LENGTH = 1_500_000  # of the answer, at least
-ANSWER_SECONDS = 2  # of the server
+RESPONSE_TIMEOUT_SECONDS = 2  # of the server
 AT_ONCE = 20
 
 
@@ -42,7 +42,7 @@ def test_a_slow_but_steady_reader_gets_the_whole_response(server: Server) -> Non
     with narrow(server, (BIG + b"\r\n") * 2 + BIG + b"Connection: close\r\n\r\n") as connection:
         while piece := connection.recv(65536):
             received += piece
-            due = begun + 1.5 * ANSWER_SECONDS * len(received) / LENGTH
+            due = begun + 1.5 * RESPONSE_TIMEOUT_SECONDS * len(received) / LENGTH
             time.sleep(max(0, due - time.monotonic()))
 
     assert statuses(bytes(received)) == [200] * 3

@@ -31,7 +31,7 @@ def kind() -> str:
 
 @pytest.fixture
 def service_settings() -> Mapping[str, str]:
-    return {"SMTP_TESTS_PER_MINUTE_EACH": "1000", "SMTP_CLEARTEXT_LOGIN": "true"}
+    return {"SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": "1000", "SMTP_ALLOW_CLEARTEXT_LOGIN": "true"}
 
 
 @pytest.fixture

@@ -126,11 +126,11 @@ def environment(tmp_path: Path, secrets: Secrets, authority: Authority) -> dict[
     return clean_environment(
         tmp_path / "data",
         ADMIN_PASSWORD=secrets.account.secret,
-        CLIENT_SECRET=secrets.login_client.secret,
+        TOKEN_CLIENT_SECRET=secrets.login_client.secret,
         OAUTH2_AUTHORITY=authority.url,
         SMTP_ALLOWED_NETWORKS="127.0.0.0/8",
         SMTP_CA_FILE=str(trusted),
-        SMTP_CLEARTEXT_LOGIN="true",
+        SMTP_ALLOW_CLEARTEXT_LOGIN="true",
         LOG_LEVEL="debug",
     )
 

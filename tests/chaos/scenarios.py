@@ -18,7 +18,11 @@ LONGEST_SHORT_SECONDS = 0.8
 """In a run that has no time."""
 REPLICAS = 3
 EMBEDDED = 8
-MANY_TOKENS = {"TOKEN_LIFETIME_SECONDS": "86400", "REQUESTS_AT_ONCE_EACH": "1000", "LOG_LEVEL": "warning"}
+MANY_TOKENS = {
+    "TOKEN_LIFETIME_SECONDS": "86400",
+    "MAX_CONCURRENT_REQUESTS_PER_CLIENT": "1000",
+    "LOG_LEVEL": "warning",
+}
 
 
 async def on_postgresql(folder: Path, seconds: float, seed: int) -> Report:

@@ -21,7 +21,7 @@ from support.tcp_proxy import Proxy
 from support.timeouts import GUARD_SECONDS
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
-ANSWER_SECONDS = 3
+RESPONSE_TIMEOUT_SECONDS = 3
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_writers_that_wait_are_told_together_with_the_one_that_hears_nothi
     proxy.resume()
 
     assert [type(error) for error in told] == [StoreUnavailable] * 20
-    assert took < 10 * ANSWER_SECONDS  # one after the other they would take twenty times as long
+    assert took < 10 * RESPONSE_TIMEOUT_SECONDS  # one after the other they would take twenty times as long
     await add(store, "after")
     assert await hosts(store) == ["after"]
 

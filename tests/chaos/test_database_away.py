@@ -21,7 +21,7 @@ from support.service import MAIL_SERVER, SMTP_SETTINGS
 from support.tcp_proxy import Proxy
 from support.timeouts import GUARD_SECONDS
 
-ANSWER_SECONDS = 3
+RESPONSE_TIMEOUT_SECONDS = 3
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@b"))
 
 Outage = Callable[[Postgres, Proxy], AbstractAsyncContextManager[None]]
@@ -130,7 +130,7 @@ async def test_all_who_ask_are_told_soon_to_come_back_and_nothing_is_left_behind
     assert {answer.status_code for answer, _ in healthy} == {200}
     assert {(answer.status_code, answer.headers.get("Retry-After")) for answer, _ in answers} == {(503, "5")}
     # One after the other they would take twenty times as long.
-    assert max(seconds for _, seconds in answers) < 10 * ANSWER_SECONDS
+    assert max(seconds for _, seconds in answers) < 10 * RESPONSE_TIMEOUT_SECONDS
     assert live.status_code == 200
     assert back.status_code == 200
     assert [now <= then for now, then in zip(during, before, strict=True)] == [True] * 3

@@ -102,7 +102,7 @@ def test_with_mounted_keys_only_the_database_is_written(environment: dict[str, s
     mounted, no_disk = tmp_path / "mounted", tmp_path / "no-disk"
     mounted.write_text(new_key_line())
     mounted.chmod(0o440)
-    keys = {"MAILSETTINGS_SEALING_KEYS_FILE": str(mounted)}
+    keys = {"MAILSETTINGS_ENCRYPTION_KEYS_FILE": str(mounted)}
     environment["MAILSETTINGS_DATA_DIR"] = str(no_disk)
     migrated = run(environment, "migrate")
     with serving(environment | keys) as (url, _):

@@ -42,7 +42,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "MAILSETTINGS_DATA_DIR": str(tmp_path / "data"),
         "MAILSETTINGS_DEV": "true",
         "MAILSETTINGS_SMTP_CA_FILE": str(authority),
-        "MAILSETTINGS_SMTP_TESTS_PER_MINUTE_EACH": "10000",
+        "MAILSETTINGS_SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": "10000",
     }
 
 
@@ -79,7 +79,7 @@ def test_a_read_only_key_file_is_changed_by_hand(environment: dict[str, str], tm
     lines = [run(environment, "keys", "new").stdout for _ in range(2)]
     mounted.write_text(lines[0])
     mounted.chmod(0o440)
-    environment["MAILSETTINGS_SEALING_KEYS_FILE"] = str(mounted)
+    environment["MAILSETTINGS_ENCRYPTION_KEYS_FILE"] = str(mounted)
     done(environment, "migrate")
     first = done(environment, "keys", "status")
     refused = run(environment, "keys", "rotate")

@@ -25,8 +25,8 @@ from support.timeouts import GUARD_SECONDS
 
 AUTHORITY = trustme.CA()
 PATIENCE_SECONDS = GUARD_SECONDS
-DRAIN_SECONDS = 3
-GRACE_SECONDS = 3
+DRAIN_TIMEOUT_SECONDS = 3
+GRACE_TIMEOUT_SECONDS = 3
 TEST_CONNECTION = "/cxrestapi/auth/SMTPSettings/testconnection"
 
 
@@ -77,7 +77,7 @@ def tls_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_workers(
     tmp_path_factory: pytest.TempPathFactory, tls_folder: Path, trust: ssl.SSLContext
 ) -> Iterator[Started]:
-    environment = clean_environment(tmp_path_factory.mktemp("two") / "data", HEADERS_SECONDS="1")
+    environment = clean_environment(tmp_path_factory.mktemp("two") / "data", HEADERS_TIMEOUT_SECONDS="1")
     with started(environment, "--workers=2", *write_pair(tls_folder), trust=trust) as server:
         yield server
 
@@ -215,7 +215,10 @@ def test_shutdown_drains_finishes_requests_and_cuts_off_the_rest(
     tmp_path: Path, trust: ssl.SSLContext, workers: str, told: signal.Signals
 ) -> None:
     """Case 40."""
-    seconds = {"DRAIN_SECONDS": str(DRAIN_SECONDS), "GRACE_SECONDS": str(GRACE_SECONDS)}
+    seconds = {
+        "DRAIN_TIMEOUT_SECONDS": str(DRAIN_TIMEOUT_SECONDS),
+        "GRACE_TIMEOUT_SECONDS": str(GRACE_TIMEOUT_SECONDS),
+    }
     environment = clean_environment(tmp_path / "data", **seconds)
     options = ["--dev", f"--workers={workers}", *write_pair(tmp_path)]
     with (
@@ -241,7 +244,7 @@ def test_shutdown_drains_finishes_requests_and_cuts_off_the_rest(
     assert served.headers.get("connection", "close" if workers == "2" else None) == "close"
     assert asking.answer is not None
     assert json.loads(asking.answer.text)["report"]["succeeded"] is False
-    assert took < DRAIN_SECONDS + GRACE_SECONDS + PATIENCE_SECONDS
+    assert took < DRAIN_TIMEOUT_SECONDS + GRACE_TIMEOUT_SECONDS + PATIENCE_SECONDS
     assert "Traceback" not in server.output.read_text()
 
 
@@ -256,7 +259,7 @@ def refused(server: Started) -> bool:
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_told_twice_it_ends_at_once(tmp_path: Path, trust: ssl.SSLContext, workers: str) -> None:
-    environment = clean_environment(tmp_path / "data", DRAIN_SECONDS="600", GRACE_SECONDS="600")
+    environment = clean_environment(tmp_path / "data", DRAIN_TIMEOUT_SECONDS="600", GRACE_TIMEOUT_SECONDS="600")
     with started(environment, f"--workers={workers}", *write_pair(tmp_path), trust=trust) as server:
         server.tell()
         wait_for(lambda: status_of(server, "/health/ready", trust) == 503)

@@ -165,7 +165,7 @@ async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_p
 
     assert report.failure is not None
     assert report.failure.code is FailureCode.CLEARTEXT_CREDENTIALS
-    assert "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN" in " ".join(report.failure.steps)
+    assert "MAILSETTINGS_SMTP_ALLOW_CLEARTEXT_LOGIN" in " ".join(report.failure.steps)
     assert server.connections == 0
 
 

@@ -64,7 +64,7 @@ async def backend(
         "DATA_DIR": str(tmp_path / "keys"),
         "DEV": "true",
         "SMTP_CA_FILE": str(ca_file),
-        "SMTP_DEADLINE_SECONDS": str(GUARD_SECONDS),
+        "SMTP_TEST_TIMEOUT_SECONDS": str(GUARD_SECONDS),
         "PUBLIC_URL": "https://mail-settings.example.org/",
     }
     for name, value in {**given, **service_settings}.items():

@@ -123,8 +123,8 @@ def prepare(settings: Settings) -> None:
 
 def key_ring(settings: Settings) -> LiveKeys:
     """Return the encryption keys; nothing is read yet."""
-    if settings.sealing_keys_file is not None:
-        return LiveKeys(KeyFile(settings.sealing_keys_file, given=True))
+    if settings.encryption_keys_file is not None:
+        return LiveKeys(KeyFile(settings.encryption_keys_file, given=True))
     return LiveKeys(KeyFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
 
 
@@ -167,7 +167,7 @@ def create_backend(
         ),
     )
     accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
-    webhook, interval = create_webhook(settings, egress), settings.recheck_interval
+    webhook, interval = create_webhook(settings, egress), settings.monitoring_interval
     on_watch = None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
     backups = ManageBackups(store, lambda: Snapshot(settings.database, ring.file), new_backup)
     return Backend(
@@ -178,8 +178,8 @@ def create_backend(
 
 def _probe_limits(settings: Settings) -> ConnectionTestLimits:
     return ConnectionTestLimits(
-        max_concurrent=settings.smtp_tests_at_once,
-        max_concurrent_per_caller=settings.smtp_tests_at_once_each,
-        max_per_minute_per_caller=settings.smtp_tests_per_minute_each,
-        deadline_seconds=settings.smtp_deadline_seconds,
+        max_concurrent=settings.smtp_max_concurrent_tests,
+        max_concurrent_per_caller=settings.smtp_max_concurrent_tests_per_client,
+        max_per_minute_per_caller=settings.smtp_max_tests_per_minute_per_client,
+        deadline_seconds=settings.smtp_test_timeout_seconds,
     )

@@ -60,8 +60,8 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListe
     return SMTPProber(
         egress,
         ehlo_name=settings.smtp_ehlo_name,
-        deadline_seconds=settings.smtp_deadline_seconds,
-        allow_cleartext_credentials=settings.smtp_cleartext_login,
+        deadline_seconds=settings.smtp_test_timeout_seconds,
+        allow_cleartext_credentials=settings.smtp_allow_cleartext_login,
         trust=trust,
         oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
         machine_name=OWN_NAME,

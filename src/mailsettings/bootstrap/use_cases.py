@@ -48,10 +48,10 @@ class Parts:
 def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
     """Return the use cases that the APIs call."""
     store, denial_log = parts.store, DenialLog(parts.store)
-    lifetime, secret = settings.token_lifetime_seconds, settings.client_secret
+    lifetime, secret = settings.token_lifetime_seconds, settings.token_client_secret
     return UseCases(
-        mail_servers=ManageMailServers(store, settings.history_versions),
-        history=MailServerHistory(store, settings.history_versions),
+        mail_servers=ManageMailServers(store, settings.max_history_versions),
+        history=MailServerHistory(store, settings.max_history_versions),
         probes=RunConnectionTests(store, parts.prober, parts.limits, denial_log, parts.meter),
         log_in=LogIn(store, parts.passwords, parts.issuer, denial_log, lifetime, parts.clock, parts.meter),
         authentication=Authenticator(store, parts.reader, parts.grants, denial_log),
@@ -62,5 +62,5 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         public_url=settings.public_url,
         client_secret=secret.get_secret_value() if secret else None,
         allowed_hosts=settings.allowed_hosts,
-        at_once=ConcurrentRequests(settings.requests_at_once_each),
+        at_once=ConcurrentRequests(settings.max_concurrent_requests_per_client),
     )

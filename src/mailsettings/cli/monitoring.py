@@ -13,7 +13,7 @@ from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, e
 
 @click.group()
 def watch() -> None:
-    """What checks on schedule have found out; see MAILSETTINGS_RECHECK_INTERVAL."""
+    """What checks on schedule have found out; see MAILSETTINGS_MONITORING_INTERVAL."""
 
 
 @watch.command()

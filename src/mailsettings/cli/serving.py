@@ -92,8 +92,10 @@ WORKER_EXIT_MARGIN_SECONDS = 5
 def serve_until_stopped(settings: Settings, workers: int) -> int:
     """Serve until a signal says not to; the exit status."""
     config = _config(settings)
-    shutdown_timeouts = ShutdownTimeouts(settings.drain_seconds, settings.grace_seconds)
-    timeouts = ConnectionTimeouts(settings.headers_seconds, settings.body_seconds, settings.answer_seconds)
+    shutdown_timeouts = ShutdownTimeouts(settings.drain_timeout_seconds, settings.grace_timeout_seconds)
+    timeouts = ConnectionTimeouts(
+        settings.headers_timeout_seconds, settings.body_timeout_seconds, settings.response_timeout_seconds
+    )
     limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
         server = Server(config, shutdown_timeouts, timeouts, limits)
@@ -123,7 +125,7 @@ def _config(settings: Settings) -> uvicorn.Config:
         log_config=None,
         access_log=False,  # ours leaves out the query, where a token may stand
         server_header=False,
-        timeout_keep_alive=settings.keep_alive_seconds,  # type: ignore[arg-type]  # fractions work too
+        timeout_keep_alive=settings.keep_alive_timeout_seconds,  # type: ignore[arg-type]  # fractions work too
         ssl_context_factory=partial(_worker_tls_context, certificate, key) if certificate and key else None,
     )
 

@@ -26,7 +26,7 @@ class Setting(StrEnum):
 
 
 SERVICE_SETTINGS: Mapping[Setting, str] = {
-    Setting.DEADLINE: "MAILSETTINGS_SMTP_DEADLINE_SECONDS",
+    Setting.DEADLINE: "MAILSETTINGS_SMTP_TEST_TIMEOUT_SECONDS",
     Setting.EHLO_NAME: "MAILSETTINGS_SMTP_EHLO_NAME",
 }
 """Settings of the service as a whole instead of a mail server, with their environment variables."""

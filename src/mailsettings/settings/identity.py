@@ -1,4 +1,4 @@
-"""Settings about access tokens, ours and those of an external issuer."""
+"""Settings of access tokens, issued by this service or by an external issuer."""
 
 from pathlib import Path
 
@@ -9,41 +9,39 @@ from mailsettings.settings.base import PREFIX, ClaimPath, Names, Pairs, Settings
 
 
 class IdentitySettings(SettingsGroup):
-    """Who may call."""
+    """Access tokens."""
 
-    token_lifetime_seconds: int = Field(
-        default=3600, ge=600, le=86400, description="How long an access token is good for."
-    )
-    client_secret: SecretStr | None = Field(
+    token_lifetime_seconds: int = Field(default=3600, ge=600, le=86400, description="Lifetime of an access token.")
+    token_client_secret: SecretStr | None = Field(
         default=None,
-        description="What OAuth2 clients must show at the token endpoint; by default any secret will do.",
+        description="Client secret that the token endpoint requires; by default it accepts any.",
     )
     oidc_issuer: str | None = Field(
         default=None,
-        description="An OpenID Connect issuer, exactly as it names itself, whose access tokens are taken beside "
-        "our own; see [external identity](docs/external-identity.md).",
+        description="OpenID Connect issuer, exactly as it names itself. Its access tokens are accepted in "
+        "addition to those of this service; see [external identity](docs/external-identity.md).",
     )
     oidc_audience: Names = Field(
         default=(),
         validate_default=True,
-        description="Audiences (`aud`), with commas between; the issuer's tokens must name one of them.",
+        description="Audiences (`aud`), separated by commas; a token of the issuer must name one of them.",
     )
     oidc_permissions: Pairs = Field(
         default=(),
         validate_default=True,
-        description="What the issuer's tokens allow, as `claim value=permission` with commas between, such as "
+        description="Permissions of the issuer's tokens, as `claim value=permission` separated by commas, such as "
         "`mail-admin=manage-system-settings,auditor=view-mail-settings`.",
     )
     oidc_permissions_claim: ClaimPath = Field(
         default=("roles",),
-        description="The claim that holds these values; dots go into objects, as in `realm_access.roles`.",
+        description="Claim that holds these values; a dot enters an object, as in `realm_access.roles`.",
     )
     oidc_subject_claim: ClaimPath = Field(
-        default=("sub",), description="The claim that names the caller; one that users cannot change themselves."
+        default=("sub",), description="Claim that names the caller; choose one that users cannot change."
     )
     oidc_ca_file: Path | None = Field(
         default=None,
-        description="PEM file of the authorities that the issuer is trusted by, in place of the system's.",
+        description="PEM file of certificate authorities to trust for the issuer, instead of those of the system.",
     )
 
     @field_validator("oidc_issuer")
@@ -59,7 +57,7 @@ class IdentitySettings(SettingsGroup):
     def _goes_with_the_issuer(cls, value: tuple[object, ...], info: ValidationInfo) -> tuple[object, ...]:
         issuer = info.data.get("oidc_issuer")
         if issuer and not value:
-            raise ValueError(f"with {PREFIX}OIDC_ISSUER it is needed")
+            raise ValueError(f"it is required with {PREFIX}OIDC_ISSUER")
         if value and not issuer:
-            raise ValueError(f"without {PREFIX}OIDC_ISSUER it means nothing")
+            raise ValueError(f"without {PREFIX}OIDC_ISSUER it has no effect; set both")
         return value

@@ -1,4 +1,4 @@
-"""All settings, read from the environment, and written back for the processes that this one starts."""
+"""All settings: read from the environment, and written back for the processes that this one starts."""
 
 import ipaddress
 import os
@@ -17,13 +17,13 @@ from mailsettings.settings.storage import StorageSettings
 
 
 class Settings(MonitoringSettings, IdentitySettings, SMTPSettings, ServerSettings, StorageSettings):
-    """Every group, the last one first in the documents; and what is seen of us from outside."""
+    """Every group, the last one first in the documents; and the settings of logs and traces."""
 
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#@]+$",
-        description="Where OpenTelemetry traces are sent to, by OTLP over HTTP, such as `http://collector:4318`; "
-        "needs the extra `tracing`; by default there are none.",
+        description="URL that receives OpenTelemetry traces by OTLP over HTTP, such as `http://collector:4318`; "
+        "needs the extra `tracing`. By default no traces are sent.",
     )
     log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -31,30 +31,50 @@ class Settings(MonitoringSettings, IdentitySettings, SMTPSettings, ServerSetting
     )
     dev: bool = Field(
         default=False,
-        description="As `serve --dev`: readable logs; connection tests may reach loopback and any port.",
+        description="Same as `serve --dev`: readable logs; connection tests may reach loopback and any port.",
     )
 
     @property
     def tested_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The networks that are open to connection tests beyond the rule."""
+        """Networks that connection tests may reach in addition to those that the egress policy opens."""
         loopback = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
         return (*self.smtp_allowed_networks, *loopback) if self.dev else self.smtp_allowed_networks
 
     @property
     def tested_ports(self) -> frozenset[int] | None:
-        """The ports that are open to connection tests; None for any."""
+        """Ports that connection tests may use; None for any."""
         return None if self.dev else frozenset(self.smtp_allowed_ports)
 
+
+RENAMED = {
+    "ANSWER_SECONDS": "RESPONSE_TIMEOUT_SECONDS",
+    "BODY_SECONDS": "BODY_TIMEOUT_SECONDS",
+    "CLIENT_SECRET": "TOKEN_CLIENT_SECRET",
+    "DRAIN_SECONDS": "DRAIN_TIMEOUT_SECONDS",
+    "GRACE_SECONDS": "GRACE_TIMEOUT_SECONDS",
+    "HEADERS_SECONDS": "HEADERS_TIMEOUT_SECONDS",
+    "HISTORY_VERSIONS": "MAX_HISTORY_VERSIONS",
+    "KEEP_ALIVE_SECONDS": "KEEP_ALIVE_TIMEOUT_SECONDS",
+    "RECHECK_INTERVAL": "MONITORING_INTERVAL",
+    "REQUESTS_AT_ONCE_EACH": "MAX_CONCURRENT_REQUESTS_PER_CLIENT",
+    "SEALING_KEYS_FILE": "ENCRYPTION_KEYS_FILE",
+    "SMTP_CLEARTEXT_LOGIN": "SMTP_ALLOW_CLEARTEXT_LOGIN",
+    "SMTP_DEADLINE_SECONDS": "SMTP_TEST_TIMEOUT_SECONDS",
+    "SMTP_TESTS_AT_ONCE": "SMTP_MAX_CONCURRENT_TESTS",
+    "SMTP_TESTS_AT_ONCE_EACH": "SMTP_MAX_CONCURRENT_TESTS_PER_CLIENT",
+    "SMTP_TESTS_PER_MINUTE_EACH": "SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT",
+}
+"""Old names of settings and the new ones, both without the prefix."""
 
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def read() -> Settings:
-    """The settings in the environment. Raises `SettingsInvalid` for a name or value that is not taken."""
+    """Return the settings in the environment. Raises `SettingsInvalid` for an unknown name or invalid value."""
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
-            raise SettingsInvalid(f"{name} is not a setting of mailsettings; see docs/settings.md.")
+            raise SettingsInvalid(_unknown_sentence(name))
     try:
         return Settings()
     except ValidationError as invalid:
@@ -62,21 +82,27 @@ def read() -> Settings:
 
 
 def choose(**chosen: object) -> None:
-    """Let this process and those it starts read these values, given by options; None is for not given."""
+    """Set values that options gave, for this process and those it starts; None means that an option is absent."""
     for name, value in chosen.items():
         if value is not None:
             os.environ[f"{PREFIX}{name}".upper()] = str(value)
 
 
 def metrics_directory() -> Path | None:
-    """Where the processes of this server count together, by the variable that Prometheus' library has for it."""
+    """Return the directory of the shared counters, named by the variable of the Prometheus library."""
     directory = os.environ.get(_METRICS_DIRECTORY)
     return Path(directory) if directory else None
 
 
 def count_together_in(directory: Path) -> None:
-    """Let the processes that this one starts count together."""
+    """Let this process and those it starts share their counters."""
     os.environ[_METRICS_DIRECTORY] = str(directory)
+
+
+def _unknown_sentence(name: str) -> str:
+    if new := RENAMED.get(name.upper().removeprefix(PREFIX)):
+        return f"{name} is now {PREFIX}{new}; set {PREFIX}{new} instead."
+    return f"{name} is not a setting of mailsettings; see docs/settings.md."
 
 
 def _error_sentence(finding: Any) -> str:

@@ -1,4 +1,4 @@
-"""Settings about checks on schedule, and who is told of them."""
+"""Settings of the scheduled checks and of the webhook that reports them."""
 
 from pathlib import Path
 
@@ -9,36 +9,37 @@ from mailsettings.settings.base import PREFIX, Seconds, SettingsGroup
 
 
 class MonitoringSettings(SettingsGroup):
-    """The watch and its webhook."""
+    """Monitoring and its webhook."""
 
-    recheck_interval: Seconds | None = Field(
+    monitoring_interval: Seconds | None = Field(
         default=None,
-        description="How often each stored mail server is checked without sending mail, such as `15m`, `2h` or "
-        "seconds, 60 or more; by default never. See [the watch](docs/watch.md).",
+        description="Time between two checks of a stored mail server, which send no mail: `15m`, `2h` or seconds, "
+        "60 or more; by default there are no checks. See [monitoring](docs/monitoring.md).",
     )
     webhook_url: SecretStr | None = Field(
         default=None,
-        description="Where the watch tells that a mail server fails or works again, or that a certificate or "
-        "secret ends; an `https` address, or an `http` one of loopback.",
+        description="URL that receives an event when a mail server fails or recovers, or when a certificate or "
+        "secret expires soon; `https`, or `http` on loopback.",
     )
     webhook_secret: SecretStr | None = Field(
         default=None,
         validate_default=True,
-        description="What signs what the webhook is sent: 24 to 64 bytes, as `whsec_` and base64 or as text; two "
-        "with a space between while the receiver changes.",
+        description="Key that signs webhook events: 24 to 64 bytes, as `whsec_` and base64 or as text; two keys "
+        "separated by a space while the receiver changes over.",
     )
     webhook_ca_file: Path | None = Field(
         default=None,
-        description="PEM file of the authorities that the webhook is trusted by, in place of the system's.",
+        description="PEM file of certificate authorities to trust for the webhook, instead of those of the "
+        "system.",
     )
 
     @field_validator("webhook_url")
     @classmethod
-    def _told_securely(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    def _require_secure_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if url is not None and not is_secure_url(url.get_secret_value()):
             raise ValueError("it must be an https address, or an http one of loopback")
-        if url is not None and info.data.get("recheck_interval") is None:
-            raise ValueError(f"without {PREFIX}RECHECK_INTERVAL it means nothing")
+        if url is not None and info.data.get("monitoring_interval") is None:
+            raise ValueError(f"without {PREFIX}MONITORING_INTERVAL it has no effect; set both")
         return url
 
     @field_validator("webhook_secret")
@@ -46,7 +47,7 @@ class MonitoringSettings(SettingsGroup):
     def _signs(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         url = info.data.get("webhook_url")
         if url and not secret:
-            raise ValueError(f"with {PREFIX}WEBHOOK_URL it is needed")
+            raise ValueError(f"it is required with {PREFIX}WEBHOOK_URL")
         if secret and not url:
-            raise ValueError(f"without {PREFIX}WEBHOOK_URL it means nothing")
+            raise ValueError(f"without {PREFIX}WEBHOOK_URL it has no effect; set both")
         return secret

@@ -1,4 +1,4 @@
-"""Settings about what is kept, and where."""
+"""Settings of the database, the keys, the first account and the history."""
 
 from pathlib import Path
 
@@ -11,33 +11,33 @@ MIN_PASSWORD_LENGTH = 8
 
 
 class StorageSettings(SettingsGroup):
-    """The database, the keys, the first account, the past."""
+    """What is stored, and where."""
 
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("mailsettings", appauthor=False),
-        description="Where the embedded database and the key files are; by default the platform's user data "
-        "directory.",
+        description="Directory of the embedded database and the key files; by default the user data directory of "
+        "the platform.",
     )
     database_url: SecretStr = Field(
         default=SecretStr(""),
         description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the "
         "data directory.",
     )
-    sealing_keys_file: Path | None = Field(
+    encryption_keys_file: Path | None = Field(
         default=None,
-        description="File of the keys that secrets are sealed with, such as a mounted secret; it is never "
-        "written. By default `sealing-keys` in the data directory.",
+        description="File of the keys that seal stored secrets, such as a mounted secret; the service never "
+        "writes it. By default `sealing-keys` in the data directory.",
     )
-    history_versions: int = Field(
+    max_history_versions: int = Field(
         default=50,
         ge=0,
         le=10000,
-        description="How many earlier versions of each setting are kept, their secrets sealed; the same number of "
-        "all that were removed.",
+        description="Earlier versions kept of each mail server, with sealed secrets, at most; and removed mail "
+        "servers kept, at most.",
     )
     admin_password: SecretStr | None = Field(
         default=None,
-        description="Password of the account `admin` that the first start makes; by default a random one, "
+        description="Password of the account `admin`, which the first start creates; by default a random one, "
         "printed once.",
     )
 

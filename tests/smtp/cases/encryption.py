@@ -172,7 +172,7 @@ _HANDSHAKES = tuple(
         ("odd curve", "RFC 8446 4.2.7", _has_an_odd_curve, _NOTHING_IN_COMMON, ("group",)),
     )
 )
-_DEADLINE = "MAILSETTINGS_SMTP_DEADLINE_SECONDS"
+_DEADLINE = "MAILSETTINGS_SMTP_TEST_TIMEOUT_SECONDS"
 _SILENCES = (
     Situation(
         "the handshake stalls after STARTTLS",

@@ -27,7 +27,7 @@ from mailsettings.domain.syntax import require_mail_address
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal
 
-CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_CLEARTEXT_LOGIN"
+CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_ALLOW_CLEARTEXT_LOGIN"
 
 
 def require_usable(server: MailServer, recipient: str | None, *, cleartext_allowed: bool) -> None:
