@@ -27,7 +27,7 @@ from mailsettings.store.engine import sqlite_file
 from mailsettings.store.transactions import SQLStore
 
 from support.certificates import authority_pem
-from support.databases import KEY, all_of, as_listed
+from support.databases import KEY, all_of
 
 UNUSUAL = " naïve “quotes” 日本語 👍🏽 a'b\"c\\d; DROP TABLE -- %s :x "
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
@@ -131,7 +131,7 @@ async def test_a_list_shows_what_is_stored(store: SQLStore, name: str) -> None:
     async with store.reading() as view:
         listed = await view.mail_servers.listed(0, 10)
 
-    assert [as_listed(StoredMailServer(server_id, 1, VARIANTS[name]))] == listed
+    assert [StoredMailServer(server_id, 1, VARIANTS[name]).listed()] == listed
 
 
 async def test_list_continues_after_an_id_up_to_its_limit(store: SQLStore) -> None:
@@ -141,7 +141,7 @@ async def test_list_continues_after_an_id_up_to_its_limit(store: SQLStore) -> No
         await work.mail_servers.delete(3)
 
     async with store.reading() as view:
-        found = [[number for number, *_ in await view.mail_servers.listed(after, 2)] for after in (0, 2, 4, 5)]
+        found = [[each.id for each in await view.mail_servers.listed(after, 2)] for after in (0, 2, 4, 5)]
 
     assert found == [[1, 2], [4, 5], [5], []]
 

@@ -18,7 +18,7 @@ from sqlalchemy import Executable, Row, event, insert
 from mailsettings.domain.access import Credentials
 from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.mail_server import AmbientCredentials, ListedMailServer, MailServer, StoredMailServer
+from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.store import migrations
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
@@ -85,16 +85,6 @@ class LocalStore(SQLStore):
             raise StoreUnavailable
 
 
-def as_listed(stored: StoredMailServer) -> ListedMailServer:
-    """Return a mail server as a list shows it."""
-    server, login = stored.server, stored.server.authentication
-    return (
-        *(stored.id, server.host, server.port, server.security.value),
-        *(server.sender.address, server.sender.display_name),
-        *(login.username, isinstance(login, AmbientCredentials)),
-    )
-
-
 def _leave_out_flushes(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous = OFF")
@@ -104,7 +94,7 @@ def _leave_out_flushes(connection: Any, _record: object) -> None:
 
 async def all_of(servers: SQLMailServers) -> list[StoredMailServer]:
     """All that are stored, by id; the service itself never reads all of them at once."""
-    found = [await servers.find(row[0]) for row in await servers.listed(0, 10_000)]
+    found = [await servers.find(row.id) for row in await servers.listed(0, 10_000)]
     return [stored for stored in found if stored is not None]
 
 

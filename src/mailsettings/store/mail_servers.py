@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.mail_server import (
-    AmbientCredentials,
     Creation,
     ListedMailServer,
     MailServer,
@@ -22,11 +21,7 @@ from mailsettings.store.mail_server_rows import from_row, revision_of, seal_secr
 from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.tables import mail_servers as table
 
-_LISTED = (
-    *(table.c.id, table.c.host, table.c.port, table.c.security, table.c.sender_address, table.c.sender_name),
-    *(table.c.username, table.c.authentication == AmbientCredentials.kind),
-)
-"""The columns of a `ListedMailServer`, in its order."""
+_LISTED = [table.c[name] for name in ListedMailServer._fields]
 
 
 class SQLMailServers:
@@ -40,7 +35,8 @@ class SQLMailServers:
     async def listed(self, after: int, limit: int) -> Sequence[ListedMailServer]:
         """Return at most *limit* servers after id *after*, by id, in the form of a list."""
         chosen = select(*_LISTED).where(table.c.id > after).order_by(table.c.id).limit(limit)
-        return await self._connection.run_sync(_fetch_plain_tuples, chosen)
+        rows = await self._connection.run_sync(_fetch_plain_tuples, chosen)
+        return list(map(ListedMailServer._make, rows))
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         """Return the server with this id."""

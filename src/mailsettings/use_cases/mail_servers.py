@@ -3,7 +3,7 @@
 An API with many servers addresses them by id; an API with a single server uses the default one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
@@ -33,7 +33,7 @@ class Page:
     @property
     def last(self) -> int:
         """The id after which the next page continues; 0 for an empty page."""
-        return self.servers[-1][0] if self.servers else 0
+        return self.servers[-1].id if self.servers else 0
 
 
 class ManageMailServers:
@@ -82,11 +82,24 @@ class ManageMailServers:
 
         Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`, `SecretNeededAgain`.
         """
+        await self.update(caller, server_id, lambda _stored: wanted, expected)
+
+    async def update(
+        self,
+        caller: Principal,
+        server_id: int,
+        merge: Callable[[StoredMailServer], Replacement],
+        expected: Precondition = NO_PRECONDITION,
+    ) -> None:
+        """Change part of one mail server: read it, *merge* the change into it and store it, in one transaction.
+
+        Raises the same as `replace`, and what *merge* raises.
+        """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(server_id)) as change:
             stored = _existing(await change.work.mail_servers.find(server_id))
             expected.require(stored)
-            await self._replace(change, caller, stored, wanted)
+            await self._replace(change, caller, stored, merge(stored))
 
     async def put_default(
         self, caller: Principal, wanted: Replacement, expected: Precondition = NO_PRECONDITION

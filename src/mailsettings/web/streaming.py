@@ -1,15 +1,18 @@
 """Send long responses in chunks, each when the client has read the chunk before."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import NamedTuple
 
+from pydantic_core import to_json
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from mailsettings.domain.errors import MailSettingsError
+from mailsettings.domain.mail_server import ListedMailServer
+from mailsettings.use_cases.mail_servers import Page
 
 CHUNK_BYTES = 32 * 1024
 """Bytes of each chunk of a shared body."""
@@ -30,6 +33,31 @@ async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapp
     if not first.more:
         return Response(first.body, media_type=media_type, headers=headers)
     return _StreamedResponse(first, chunks, media_type, headers)
+
+
+async def json_array(
+    read: Callable[[int], Awaitable[Page]],
+    view: Callable[[ListedMailServer], Mapping[str, object]],
+    opening: bytes = b"[",
+    closing: bytes = b"]",
+) -> AsyncGenerator[Chunk]:
+    """Write all mail servers as a JSON array, one chunk for each page.
+
+    *read* returns the page after an id, *view* what the API shows of a mail server. An API that has the array as a
+    member of an object gives the text before and after it in *opening* and *closing*.
+    """
+    page = await read(0)
+    body = opening + _members(page, view)
+    while page.more:
+        yield Chunk(body, more=True)
+        page = await read(page.last)
+        body = b"," + _members(page, view) if page.servers else b""
+    yield Chunk(body + closing, more=False)
+
+
+def _members(page: Page, view: Callable[[ListedMailServer], Mapping[str, object]]) -> bytes:
+    """Return the views of a page with commas between them."""
+    return to_json([view(server) for server in page.servers])[1:-1]
 
 
 class SharedBodyResponse(Response):

@@ -14,7 +14,6 @@ from sqlalchemy import delete, insert
 from starlette.types import Message
 
 from mailsettings.dialects.checkmarx import schemas, translate
-from mailsettings.dialects.checkmarx import translate as listing
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -29,8 +28,9 @@ from mailsettings.domain.mail_server import (
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
+from mailsettings.web.streaming import json_array
 
-from support.databases import LocalStore, as_listed, fill, new_file, row_of
+from support.databases import LocalStore, fill, new_file, row_of
 from support.fakes import ScriptedProber
 from support.service import SMTP_SETTINGS, build_service
 
@@ -58,11 +58,14 @@ async def written(*pages: Page) -> bytes:
     async def read(_after: int) -> Page:
         return left.pop(0)
 
-    return b"".join([piece.body async for piece in listing.stream_list(read)])
+    return b"".join([chunk.body async for chunk in json_array(read, translate.to_view)])
 
 
 def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:
-    models = (translate.to_wire(server).model_dump_json(by_alias=True) for server in servers)
+    views = [
+        schemas.SMTPSettingsViewModel.model_validate(translate.to_view(server.listed())) for server in servers
+    ]
+    models = (view.model_dump_json(by_alias=True) for view in views)
     return f"[{','.join(models)}]".encode()
 
 
@@ -70,7 +73,10 @@ def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:
 def test_each_byte_equals_the_models_output_across_pages(
     later: list[StoredMailServer], first: list[StoredMailServer]
 ) -> None:
-    pages = [Page([*map(as_listed, first)], more=True), Page([*map(as_listed, later)], more=False)]
+    pages = [
+        Page([server.listed() for server in first], more=True),
+        Page([server.listed() for server in later], more=False),
+    ]
 
     assert as_the_model_writes_it([*first, *later]) == asyncio.run(written(*pages))
 

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Depends, Path, Request, Response
 from pydantic import WithJsonSchema
+from pydantic_core import to_json
 
 from mailsettings.dialects.checkmarx import examples, translate
 from mailsettings.dialects.checkmarx import schemas as wire
-from mailsettings.dialects.checkmarx import translate as listing
 from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, SETTINGS, require_version
 from mailsettings.dialects.checkmarx.errors import STYLE
 from mailsettings.domain.access import Permission
@@ -38,7 +38,7 @@ from mailsettings.web.openapi import (
 from mailsettings.web.report import report_json
 from mailsettings.web.request_errors import ParameterInvalid
 from mailsettings.web.routing import StrictRoute, requires_permission
-from mailsettings.web.streaming import streamed
+from mailsettings.web.streaming import json_array, streamed
 
 TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
@@ -112,7 +112,7 @@ SettingsId = Annotated[int, Depends(_settings_id)]
 async def list_settings(request: Request) -> Response:
     """Return all SMTP settings in the order of their ids; passwords are never shown."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    return await streamed(listing.stream_list(page), MEDIA_TYPE, _NO_STORE)
+    return await streamed(json_array(page, translate.to_view), MEDIA_TYPE, _NO_STORE)
 
 
 @router.post(
@@ -181,7 +181,7 @@ async def get_settings(request: Request, settings_id: SettingsId, condition: Rea
     if condition.not_modified(stored):
         return not_modified_response(stored, _NO_STORE)
     headers = {**_NO_STORE, "ETag": entity_tag(stored)}
-    return Response(_json(translate.to_wire(stored)), media_type=MEDIA_TYPE, headers=headers)
+    return Response(to_json(translate.to_view(stored.listed())), media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.put(
@@ -231,7 +231,3 @@ def _as_preferred(report: ProbeReport, prefer: str | None) -> Response:
         return Response()
     applied = {**_NO_STORE, "Preference-Applied": "return=representation"}
     return Response(report_json(report, translate.VOCABULARY), media_type=MEDIA_TYPE, headers=applied)
-
-
-def _json(model: wire.SMTPSettingsViewModel) -> str:
-    return model.model_dump_json(by_alias=True)

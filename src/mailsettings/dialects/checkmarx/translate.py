@@ -1,9 +1,5 @@
 """Translate between Checkmarx's words and the domain's."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-
-from pydantic import TypeAdapter
-
 from mailsettings.dialects.checkmarx import schemas as wire
 from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.errors import InvalidSetting
@@ -14,16 +10,12 @@ from mailsettings.domain.mail_server import (
     ListedMailServer,
     MailServer,
     NoAuthentication,
-    OAuth2ClientCredentials,
     PasswordAuthentication,
     Sender,
-    StoredMailServer,
 )
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.use_cases.mail_servers import Page
 from mailsettings.web.report import Vocabulary
-from mailsettings.web.streaming import Chunk
 
 FIELDS = {
     Setting.AUTHENTICATION: "username",  # a login requires a user name
@@ -56,10 +48,10 @@ _SECURITY: dict[wire.EncryptionType, ConnectionSecurity] = {
     "Ssl": ConnectionSecurity.IMPLICIT_TLS,
     "Tls": ConnectionSecurity.STARTTLS,
 }
-ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
+_ENCRYPTION_TYPES: dict[str, wire.EncryptionType] = {security: name for name, security in _SECURITY.items()}
 VOCABULARY = Vocabulary(
     {setting: name for setting, name in FIELDS.items() if setting not in _OTHER_API_SETTINGS},
-    lambda value: ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
+    lambda value: _ENCRYPTION_TYPES[value] if isinstance(value, ConnectionSecurity) else value,
     {Setting.CERTIFICATE: _NO_CERTIFICATE, Setting.CLIENT_ID: _NO_OAUTH2},
 )
 _INEXPRESSIBLE = frozenset(Setting).difference(VOCABULARY.fields)
@@ -87,19 +79,21 @@ def to_replacement(model: wire.UpdateSMTPSettingsModel) -> Replacement:
     return Replacement(server, change, _INEXPRESSIBLE)
 
 
-def to_wire(stored: StoredMailServer) -> wire.SMTPSettingsViewModel:
-    """Return the response body of *stored*."""
-    server = stored.server
-    return wire.SMTPSettingsViewModel(
-        id=stored.id,
-        host=server.host,
-        port=server.port,
-        encryptionType=ENCRYPTION_TYPES[server.security],
-        fromAddress=server.sender.address,
-        useDefaultCredentials=isinstance(server.authentication, AmbientCredentials),
-        username=_username(server.authentication),
-        displayName=server.sender.display_name,
-    )
+def to_view(server: ListedMailServer) -> dict[str, object]:
+    """Return what GET shows: `SMTPSettingsViewModel`, in its order and under the vendor's names.
+
+    Not the model itself, which takes several times as long for each of a hundred thousand.
+    """
+    return {
+        "id": server.id,
+        "host": server.host,
+        "port": server.port,
+        "encryptionType": _ENCRYPTION_TYPES[server.security],
+        "fromAddress": server.sender_address,
+        "useDefaultCredentials": server.authentication == AmbientCredentials.kind,
+        "username": server.username,
+        "displayName": server.sender_name,
+    }
 
 
 def recipient(model: wire.TestConnectionModel) -> str | None:
@@ -117,52 +111,3 @@ def _authentication(model: wire.SMTPSettingsModel) -> Authentication:
     if password:
         raise InvalidSetting(Setting.USERNAME, "is required with a password.")
     return NoAuthentication()
-
-
-def _username(authentication: Authentication) -> str | None:
-    match authentication:
-        case NoAuthentication():
-            return None
-        case (
-            AmbientCredentials(username=name)
-            | PasswordAuthentication(username=name)
-            | OAuth2ClientCredentials(username=name)
-        ):
-            return name
-
-
-_JSON = TypeAdapter(list[dict[str, object]])
-
-
-async def stream_list(read: Callable[[int], Awaitable[Page]]) -> AsyncGenerator[Chunk]:
-    """Yield a JSON array of all SMTP settings, one chunk for each page; *read* returns the page after an id.
-
-    The bytes equal the output of the schema's model, without creating a model for each of 100,000 settings.
-    """
-    chunk, last = _chunk(await read(0), b"[", b"")
-    while chunk.more:
-        yield chunk
-        chunk, last = _chunk(await read(last), b"", b",")
-    yield chunk
-
-
-def _chunk(page: Page, opening: bytes, comma: bytes) -> tuple[Chunk, int]:
-    """Return the chunk of *page* and its last id; *comma* separates it from earlier pages unless it is empty."""
-    views = memoryview(_JSON.dump_json([_listed_view(server) for server in page.servers]))[1:-1]
-    body = b"".join((opening, comma if views else b"", views, b"" if page.more else b"]"))
-    return Chunk(body, page.more), page.last
-
-
-def _listed_view(server: ListedMailServer) -> dict[str, object]:
-    """Return the members of `SMTPSettingsViewModel`, in its order."""
-    number, host, port, security, address, name, username, ambient = server
-    return {
-        "id": number,
-        "host": host,
-        "port": port,
-        "encryptionType": ENCRYPTION_TYPES[security],
-        "fromAddress": address,
-        "useDefaultCredentials": bool(ambient),
-        "username": username,
-        "displayName": name,
-    }
