@@ -97,7 +97,7 @@ class Stage:
     store: BrokenStore
     prober: ScriptedProber = field(default_factory=ScriptedProber)
     allowed_hosts: Collection[str] = ()
-    at_once: ConcurrentRequests | None = None
+    concurrent_requests: ConcurrentRequests | None = None
 
     async def prepare(self) -> None:
         """Store an account, and a mail server that was replaced once."""
@@ -114,7 +114,9 @@ class Stage:
 
     @cached_property
     def app(self) -> ASGIApp:
-        return build_service(self.store, self.prober, allowed_hosts=self.allowed_hosts, at_once=self.at_once)
+        return build_service(
+            self.store, self.prober, allowed_hosts=self.allowed_hosts, concurrent_requests=self.concurrent_requests
+        )
 
     async def send(self, call: Call, content: bytes | None = None, content_type: str = "") -> httpx.Response:
         """The answer to *call*; *content* takes the place of its body."""
@@ -280,7 +282,7 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
     yield name, "401", token(None)
     yield name, "401", token("no such token")
     yield name, "403", token("stranger")
-    yield name, "429", stage(at_once=ConcurrentRequests(0))
+    yield name, "429", stage(concurrent_requests=ConcurrentRequests(0))
     yield name, "503", token("issuer-away")
     yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
     if name not in WITHOUT_DATABASE:

@@ -38,7 +38,7 @@ def build_service(
     limits: ConnectionTestLimits = LIMITS,
     passwords: PasswordHasher | None = None,
     clock: Callable[[], float] = time.time,
-    at_once: ConcurrentRequests | None = None,
+    concurrent_requests: ConcurrentRequests | None = None,
     public_url: str | None = None,
 ) -> ASGIApp:
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
@@ -77,7 +77,7 @@ def build_service(
         public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
-        at_once=at_once or ConcurrentRequests(),
+        concurrent_requests=concurrent_requests or ConcurrentRequests(),
     )
     return create_apis(use_cases, metrics, ready, running)
 

@@ -62,5 +62,5 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         public_url=settings.public_url,
         client_secret=secret.get_secret_value() if secret else None,
         allowed_hosts=settings.allowed_hosts,
-        at_once=ConcurrentRequests(settings.max_concurrent_requests_per_client),
+        concurrent_requests=ConcurrentRequests(settings.max_concurrent_requests_per_client),
     )

@@ -12,6 +12,7 @@ from mailsettings.domain.audit_log import AuditEntry, AuditOutcome
 from mailsettings.site.own_api import ERRORS, STYLE
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import Dialect, use_cases
+from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.normalization import paths_below
 from mailsettings.web.openapi import Int64, Responses
 from mailsettings.web.routing import StrictRoute, requires_permission
@@ -157,7 +158,7 @@ async def read_audit_log(
     )
     more = found[-1].sequence if len(found) == limit else None
     page = AuditPage(entries=[entry_model(entry) for entry in found], next_after=more)
-    return Response(page.model_dump_json(), media_type="application/json", headers={"Cache-Control": "no-store"})
+    return Response(page.model_dump_json(), media_type="application/json", headers=NO_STORE)
 
 
 AUDIT = Dialect(

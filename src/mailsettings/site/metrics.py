@@ -6,6 +6,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.site.own_api import ERRORS, STYLE
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import Dialect, use_cases
+from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.normalization import paths_below
 from mailsettings.web.openapi import Responses
 from mailsettings.web.routing import StrictRoute, requires_permission
@@ -36,7 +37,7 @@ async def read_metrics(request: Request) -> Response:
     Needs the permission `view-metrics`.
     """
     found = await use_cases(request).metrics(current_principal(request))
-    return Response(found, media_type=_MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(found, media_type=_MEDIA_TYPE, headers=NO_STORE)
 
 
 METRICS = Dialect(

@@ -28,13 +28,13 @@ class BearerAuthMiddleware:
         authentication: Authenticator,
         public_paths: Collection[str],
         refuse: Callable[[Scope, Exception], Response],
-        at_once: ConcurrentRequests,
+        concurrent_requests: ConcurrentRequests,
     ) -> None:
         self._app = app
         self._authentication = authentication
         self._public_paths = public_paths
         self._refuse = refuse
-        self._at_once = at_once
+        self._concurrent_requests = concurrent_requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Put the principal into the scope and process the request, or refuse it."""
@@ -44,7 +44,7 @@ class BearerAuthMiddleware:
         try:
             principal = await self._authentication.by_token(_bearer_token(scope), origin_of(scope))
             mark_authenticated(scope)
-            self._at_once.enter(principal.name)
+            self._concurrent_requests.enter(principal.name)
         except (MailSettingsError, RequestError) as refusal:
             await self._refuse(scope, refusal)(scope, receive, send)
             return
@@ -52,7 +52,7 @@ class BearerAuthMiddleware:
         try:
             await self._app(scope, receive, send)
         finally:
-            self._at_once.leave(principal.name)
+            self._concurrent_requests.leave(principal.name)
 
 
 def origin_of(scope: Scope) -> Origin:

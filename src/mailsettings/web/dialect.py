@@ -44,7 +44,7 @@ class UseCases:
     public_url: str | None = None
     client_secret: str | None = None
     allowed_hosts: Collection[str] = ()
-    at_once: ConcurrentRequests = field(default_factory=ConcurrentRequests)
+    concurrent_requests: ConcurrentRequests = field(default_factory=ConcurrentRequests)
 
 
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -88,7 +88,7 @@ class Dialect:
 
         host = Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path)
         bearer = Middleware(
-            BearerAuthMiddleware, use_cases.authentication, public_paths, refuse, use_cases.at_once
+            BearerAuthMiddleware, use_cases.authentication, public_paths, refuse, use_cases.concurrent_requests
         )
         app = FastAPI(
             title=self.title,

@@ -23,6 +23,7 @@ from mailsettings.domain.errors import (
 )
 from mailsettings.domain.setting import Setting
 from mailsettings.web import request_errors
+from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.request_errors import (
     ConnectionTestFailed,
@@ -34,7 +35,6 @@ from mailsettings.web.request_errors import (
 from mailsettings.web.validation import request_error
 
 RETRY_AFTER_SECONDS = 5
-_NO_STORE = {"Cache-Control": "no-store"}
 _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
 """The order in `Allow`."""
 
@@ -118,7 +118,7 @@ class ErrorStyle:
         return JSONResponse(
             self.body(answer, self._message(error)),
             answer.status,
-            {**_NO_STORE, **_headers(error, answer)},
+            {**NO_STORE, **_headers(error, answer)},
             self.media_type,
         )
 
@@ -126,7 +126,7 @@ class ErrorStyle:
         """Return the response to a failed connection test: an error message together with the report."""
         answer = self.answer_to(ConnectionTestFailed)
         body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
-        return JSONResponse(body, answer.status, _NO_STORE, self.media_type)
+        return JSONResponse(body, answer.status, NO_STORE, self.media_type)
 
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):

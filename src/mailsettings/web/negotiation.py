@@ -13,6 +13,8 @@ from mailsettings.domain.change import Precondition, StateTags
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.web.request_errors import ParameterInvalid
 
+NO_STORE = {"Cache-Control": "no-store"}
+"""For responses with settings and errors, which caches must not keep (RFC 9111 5.2.2.5)."""
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 _CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
 """Compressing proxies (Apache, Caddy) append it inside the quotes. No tag of this service has this ending."""

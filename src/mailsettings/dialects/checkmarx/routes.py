@@ -20,6 +20,7 @@ from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
 from mailsettings.web.negotiation import (
+    NO_STORE,
     Prefer,
     ReadPreconditions,
     WritePrecondition,
@@ -42,7 +43,6 @@ from mailsettings.web.streaming import json_array, streamed
 
 TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
-_NO_STORE = {"Cache-Control": "no-store"}
 _WITH_BODY = error_responses(wire.ErrorViewModel, 413, 415)
 _NOT_FOUND = error_responses(wire.ErrorViewModel, 404, on_404="No settings have this id.")
 _CHANGED = error_responses(wire.ErrorViewModel, 412)
@@ -112,7 +112,7 @@ SettingsId = Annotated[int, Depends(_settings_id)]
 async def list_settings(request: Request) -> Response:
     """Return all SMTP settings in the order of their ids; passwords are never shown."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    return await streamed(json_array(page, translate.to_view), MEDIA_TYPE, _NO_STORE)
+    return await streamed(json_array(page, translate.to_view), MEDIA_TYPE, NO_STORE)
 
 
 @router.post(
@@ -179,8 +179,8 @@ async def get_settings(request: Request, settings_id: SettingsId, condition: Rea
     """Return the settings as one object, as the vendor's clients expect; the vendor's page shows a list."""
     stored = await use_cases(request).mail_servers.get(current_principal(request), settings_id)
     if condition.not_modified(stored):
-        return not_modified_response(stored, _NO_STORE)
-    headers = {**_NO_STORE, "ETag": entity_tag(stored)}
+        return not_modified_response(stored, NO_STORE)
+    headers = {**NO_STORE, "ETag": entity_tag(stored)}
     return Response(to_json(translate.to_view(stored.listed())), media_type=MEDIA_TYPE, headers=headers)
 
 
@@ -229,5 +229,5 @@ def _as_preferred(report: ProbeReport, prefer: str | None) -> Response:
     """Return an empty body, as clients of this API expect, unless a preference asks for one (RFC 7240)."""
     if not prefers_representation(prefer):
         return Response()
-    applied = {**_NO_STORE, "Preference-Applied": "return=representation"}
+    applied = {**NO_STORE, "Preference-Applied": "return=representation"}
     return Response(report_json(report, translate.VOCABULARY), media_type=MEDIA_TYPE, headers=applied)

@@ -22,13 +22,14 @@ from mailsettings.domain.access import AccountKind
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.web.auth import origin_of
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.openapi import Responses, error_responses
 from mailsettings.web.routing import StrictRoute
 
 SCOPES = {"sast_rest_api", "access_control_api", "sast_api", "offline_access"}
 """The scopes that clients request; permissions depend on the account alone, so scopes change nothing."""
 
-_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 5.1
+_NO_CACHE = {**NO_STORE, "Pragma": "no-cache"}  # RFC 6749 5.1
 _DISCOVERY_ERRORS = error_responses(
     wire.ErrorViewModel, 400, "default", on_400="The Host header names another service."
 )
@@ -122,7 +123,7 @@ async def issue_token(request: Request, form: Annotated[wire.TokenRequest, Form(
     answer = wire.AccessTokenModel(
         access_token=token.text, expires_in=token.expires_in, scope=form.scope.strip() or None
     )
-    return JSONResponse(answer.model_dump(exclude_none=True), headers=_NO_STORE)
+    return JSONResponse(answer.model_dump(exclude_none=True), headers=_NO_CACHE)
 
 
 async def _require_each_once(request: Request) -> None:
@@ -191,4 +192,4 @@ def _bytes(text: str) -> bytes:
 def _error_response(
     refused: TokenRequestError, status: int = 400, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
-    return JSONResponse(refused.answer.model_dump(exclude_none=True), status, {**_NO_STORE, **headers})
+    return JSONResponse(refused.answer.model_dump(exclude_none=True), status, {**_NO_CACHE, **headers})

@@ -14,7 +14,13 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
+from mailsettings.web.negotiation import (
+    NO_STORE,
+    ReadPreconditions,
+    WritePrecondition,
+    entity_tag,
+    not_modified_response,
+)
 from mailsettings.web.openapi import (
     Responses,
     common_error_responses,
@@ -79,8 +85,8 @@ async def get_mail_server(request: Request, condition: ReadPreconditions) -> Res
     """Return the mail server. Passwords and client secrets are shown as ten asterisks."""
     stored = await use_cases(request).mail_servers.get_default(current_principal(request))
     if condition.not_modified(stored):
-        return not_modified_response(stored, _NO_STORE)
-    headers = {**_NO_STORE, "ETag": entity_tag(stored)}
+        return not_modified_response(stored, NO_STORE)
+    headers = {**NO_STORE, "ETag": entity_tag(stored)}
     return Response(_cached_body.of(stored.server), media_type="application/json", headers=headers)
 
 
@@ -144,7 +150,7 @@ async def run_mail_server_test(
     report = await use_cases(request).probes.stored(current_principal(request), None, recipient, idempotency_key)
     if report.failure is not None:
         return STYLE.failed_test(report.failure, report, vocabulary(report))
-    return Response(report_json(report, vocabulary(report)), media_type="application/json", headers=_NO_STORE)
+    return Response(report_json(report, vocabulary(report)), media_type="application/json", headers=NO_STORE)
 
 
 @router.post(
@@ -166,7 +172,7 @@ async def roll_mail_server_back(
         current_principal(request), None, None, expected, idempotency_key
     )
     body = to_wire(stored.server).model_dump_json(by_alias=True)
-    return Response(body, media_type="application/json", headers={**_NO_STORE, "ETag": entity_tag(stored)})
+    return Response(body, media_type="application/json", headers={**NO_STORE, "ETag": entity_tag(stored)})
 
 
 class _CachedBody:
@@ -182,4 +188,3 @@ class _CachedBody:
 
 
 _cached_body = _CachedBody()
-_NO_STORE = {"Cache-Control": "no-store"}
