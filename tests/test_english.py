@@ -87,8 +87,6 @@ scripts/lock.py
 scripts/mta.py
 scripts/mutate.py
 
-src/mailsettings/auth/passwords.py
-src/mailsettings/auth/signing_keys.py
 
 src/mailsettings/cli/accounts.py
 src/mailsettings/cli/backup.py
@@ -119,7 +117,6 @@ src/mailsettings/settings/server.py
 src/mailsettings/settings/smtp.py
 src/mailsettings/settings/storage.py
 
-src/mailsettings/smtp/diagnosis/settings.py
 
 src/mailsettings/store/audit_log.py
 src/mailsettings/store/backup/contents.py
@@ -136,10 +133,6 @@ src/mailsettings/store/monitoring.py
 src/mailsettings/store/private_file.py
 src/mailsettings/store/transactions.py
 
-src/mailsettings/telemetry/catalogue.py
-src/mailsettings/telemetry/metrics.py
-src/mailsettings/telemetry/otlp.py
-src/mailsettings/telemetry/tracing.py
 
 src/mailsettings/use_cases/audit_witness.py
 src/mailsettings/use_cases/connection_tests.py

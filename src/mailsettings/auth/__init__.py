@@ -1,1 +1,1 @@
-"""Passwords and access tokens, our own and an external issuer's. Knows neither our APIs nor SQL."""
+"""Passwords and access tokens: our own, and those of an external issuer. Knows neither our APIs nor SQL."""

@@ -19,35 +19,35 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from mailsettings.domain.errors import TooManyLogins
 
 AT_ONCE = 4
-"""Hashes computed side by side. Each takes 64 MiB, so that a flood of logins costs 256 MiB and no more."""
+"""Concurrent hashes. Each takes 64 MiB (RFC 9106 4), so a flood of logins takes at most 256 MiB."""
 AT_ONCE_EACH = 2
-"""Of these, for one account or from one address."""
+"""Of these, for one account or one address."""
 MAX_WAITING_HASHES = 60
-"""Those that may wait for their turn; the last of them waits for a few seconds."""
+"""Waiting hashes; the last of them waits for a few seconds."""
 PLACES_EACH = 16
-"""Running and waiting, for one account or from one address."""
+"""Running and waiting, for one account or one address."""
 
 
 class Argon2Passwords:
-    """Hashes and verifies passwords on threads of its own."""
+    """Hashes and verifies passwords on its own threads."""
 
     def __init__(self, argon2: Argon2 | None = None) -> None:
         self._argon2 = argon2 or Argon2.from_parameters(RFC_9106_LOW_MEMORY)
         self._queue = HashingQueue(AT_ONCE, AT_ONCE_EACH, AT_ONCE + MAX_WAITING_HASHES, PLACES_EACH)
-        # Verified where no account exists, so that an unknown name takes as long as a wrong password.
+        # Verified when no account exists, so that an unknown name takes as long as a wrong password.
         self._dummy_hash: str | None = None
 
     async def hash(self, password: str) -> str:
-        """A new hash of *password*, with its parameters in it. Raises `TooManyLogins`."""
+        """Return a new hash of *password*, with its parameters. Raises `TooManyLogins`."""
         return await self._queue.run((), self._argon2.hash, _encode(password))
 
     async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
-        """Whether they fit; None stands for no account and never fits. Raises `TooManyLogins`.
+        """Return whether *password* matches; None stands for no account and never matches.
 
-        Each of *callers* has a share of what is computed and waits at once.
+        The work counts against the limits of each of *callers*. Raises `TooManyLogins`.
         """
-        if self._dummy_hash is None:  # whatever the name, so that the first of them does not stand out
-            self._dummy_hash = await self._queue.run(callers, self._argon2.hash, b"nobody's password")
+        if self._dummy_hash is None:  # for every name, so that the first unknown name takes no longer
+            self._dummy_hash = await self._queue.run(callers, self._argon2.hash, b"no account has this password")
         compared = password_hash or self._dummy_hash or ""
         matches = await self._queue.run(callers, self._matches, compared, _encode(password))
         return matches and password_hash is not None
@@ -59,25 +59,25 @@ class Argon2Passwords:
             return False
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Stop the threads."""
         self._queue.close()
 
 
 def _encode(password: str) -> bytes:
-    """Its UTF-8; a lone surrogate, which has none, is nobody's password but not our fault either."""
+    """Return UTF-8, also for a lone surrogate: that is a wrong password, not an error of the service."""
     return password.encode("utf-8", "surrogatepass")
 
 
 RETRY_AFTER_SECONDS = 5
 NICENESS = 10
-"""Of the threads: where the processor is short, requests that only read go first."""
+"""Of the hashing threads, so that cheap requests go first on a busy processor."""
 
 Arguments = TypeVarTuple("Arguments")
 Result = TypeVar("Result")
 
 
 class CallerUsage:
-    """What one caller has of the queue at the moment."""
+    """What one caller uses of the queue at the moment."""
 
     def __init__(self, max_concurrent: int) -> None:
         self.places = 0

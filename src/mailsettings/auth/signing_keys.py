@@ -1,4 +1,4 @@
-"""The keys that sign our access tokens: EC P-256, as PEM. Where they are kept is not known here."""
+"""The EC P-256 keys that sign our access tokens. A caller provides their storage."""
 
 import asyncio
 import secrets
@@ -14,23 +14,23 @@ from mailsettings.domain.errors import StoreUnavailable
 
 ALGORITHM = "ES256"
 KEPT_SECONDS = 5.0
-"""How long a process may not notice that a key was dropped."""
+"""The longest time until a process notices that a key was dropped."""
 MIN_RELOAD_INTERVAL_SECONDS = 1.0
-"""How often tokens that name an unknown key make us look for it."""
+"""Between two reads because of tokens that name an unknown key."""
 
 LoadKeys = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
-"""Reads id and PEM of each key, oldest first. Raises `StoreUnavailable`."""
+"""Return id and PEM of each key, oldest first. Raises `StoreUnavailable`."""
 
 
 class SigningKeyUnusable(Exception):
-    """What is kept is no key that we can sign with; `str()` is one sentence."""
+    """The stored key is not a valid signing key; `str()` is one sentence."""
 
     def __init__(self) -> None:
         super().__init__("The signing key must be a P-256 private key in PEM form.")
 
 
 def make() -> tuple[str, str]:
-    """A new key: its id, and its PEM."""
+    """Return id and PEM of a new key."""
     key = ec.generate_private_key(ec.SECP256R1())
     form = serialization.PrivateFormat.PKCS8
     pem = key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
@@ -38,7 +38,7 @@ def make() -> tuple[str, str]:
 
 
 def load(pem: str) -> ec.EllipticCurvePrivateKey:
-    """The key in *pem*. Raises `SigningKeyUnusable`."""
+    """Return the key in *pem*. Raises `SigningKeyUnusable`."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
     except (ValueError, TypeError):
@@ -49,7 +49,7 @@ def load(pem: str) -> ec.EllipticCurvePrivateKey:
 
 
 class SigningKeys:
-    """All keys; the newest signs. They are asked for again every few seconds, and when an unknown one is named."""
+    """All signing keys; the newest signs. Reloads them every few seconds, and for an unknown key id."""
 
     def __init__(self, read: LoadKeys, clock: Callable[[], float] = time.monotonic) -> None:
         self._read = read
@@ -60,28 +60,28 @@ class SigningKeys:
         self._failed = 0
 
     async def newest(self) -> tuple[str, ec.EllipticCurvePrivateKey]:
-        """Id and key to sign with. Raises `StoreUnavailable`, and `SigningKeyUnusable` where there is none."""
+        """Return id and key to sign with. Raises `StoreUnavailable`, and `SigningKeyUnusable` without a key."""
         await self._renew_if_older_than(0)
         if not self._keys:
             raise SigningKeyUnusable
         return list(self._keys.items())[-1]
 
     async def verification_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
-        """The public part of the key of this id, if it still counts. Raises `StoreUnavailable`."""
+        """Return the public key of *key_id*, or None if it was dropped. Raises `StoreUnavailable`."""
         await self._renew_if_older_than(KEPT_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 
     async def json_web_keys(self) -> Mapping[str, object]:
-        """The public parts of all keys (RFC 7517). Raises `StoreUnavailable`."""
+        """Return all public keys as a JSON Web Key Set (RFC 7517). Raises `StoreUnavailable`."""
         await self._renew_if_older_than(0)
         return {"keys": [_to_jwk(key_id, key) for key_id, key in self._keys.items()]}
 
     async def _renew_if_older_than(self, seconds: float) -> None:
-        """One reading at a time, so that none puts back what an earlier one had found; one is for all that wait.
+        """Reload the keys if they are older than *seconds*: one reload at a time, shared by all waiting requests.
 
-        Who finds the database away found it for all that wait by then, or the last would wait as often as the
-        database is asked.
+        A reload that fails fails for all requests that wait by then. If each retried, the last would wait for as
+        many timeouts as there are requests.
         """
         asked = self._clock()
         if asked - self._read_at < seconds:
@@ -90,7 +90,7 @@ class SigningKeys:
         async with self._reading:
             if self._failed != failed_before:
                 raise StoreUnavailable
-            # What was read since is as new as what would be read now.
+            # A reload since then is as fresh as a new reload.
             if self._read_at <= asked and self._clock() - self._read_at >= seconds:
                 await self._renew()
 

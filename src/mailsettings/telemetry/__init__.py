@@ -1,1 +1,1 @@
-"""What others see of the running service: figures for Prometheus, traces for OpenTelemetry."""
+"""Metrics for Prometheus and traces for OpenTelemetry."""

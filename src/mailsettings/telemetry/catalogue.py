@@ -1,4 +1,4 @@
-"""Every metric that is counted here: its name, what it means, its labels. docs/metrics.md is made from this."""
+"""All metrics with name, meaning and labels. docs/metrics.md is generated from this list."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ PREFIX = "mailsettings"
 
 @dataclass(frozen=True, slots=True)
 class MetricDescription:
-    """One metric; `kind` is one of Prometheus' types."""
+    """One metric; `kind` is a Prometheus type."""
 
     name: str
     kind: str
@@ -16,42 +16,42 @@ class MetricDescription:
 
 
 REQUESTS = MetricDescription(
-    "requests_total", "counter", "Requests that were answered.", ("api", "operation", "method", "status")
+    "requests_total", "counter", "Answered requests.", ("api", "operation", "method", "status")
 )
 REQUEST_SECONDS = MetricDescription(
     "request_duration_seconds",
     "histogram",
-    "Seconds from when the head of a request was read until its answer was over.",
+    "Seconds from the end of the request's headers to the end of the response.",
     ("api", "operation", "method"),
 )
 CONNECTION_TESTS = MetricDescription(
     "connection_tests_total",
     "counter",
-    "Connection tests that were made.",
+    "Connection tests.",
     ("source", "outcome", "stage", "code"),
 )
 FAILED_LOGINS = MetricDescription(
     "failed_logins_total",
     "counter",
-    "Logins that failed: by a wrong name or secret, or delayed because of earlier ones.",
+    "Failed logins: wrong name or secret, or delayed because of earlier failures.",
     ("problem",),
 )
 SCHEDULED_CHECKS = MetricDescription(
-    "watch_checks_total", "counter", "Checks on schedule that this server made, by what they found.", ("health",)
+    "watch_checks_total", "counter", "Scheduled checks of this server, by result.", ("health",)
 )
 WEBHOOK_DELIVERIES = MetricDescription(
-    "webhook_deliveries_total", "counter", "Attempts to tell the webhook, by whether it took it.", ("taken",)
+    "webhook_deliveries_total", "counter", "Delivery attempts to the webhook, by success.", ("taken",)
 )
 DATABASE_POOL = {
     name: MetricDescription(f"database_pool_{name}", "gauge", meaning)
     for name, meaning in (
-        ("size", "Connections to the database that stay open when nobody needs them, at most."),
-        ("in_use", "Connections to the database that are in use."),
-        ("idle", "Connections to the database that are open and free."),
-        ("overflow", "Connections to the database beyond the size, which are closed after use."),
+        ("size", "The most idle database connections that stay open."),
+        ("in_use", "Database connections in use."),
+        ("idle", "Open, idle database connections."),
+        ("overflow", "Database connections beyond the size; they are closed after use."),
     )
 }
-BUILD_INFO = MetricDescription("build_info", "gauge", "1, for the version that runs.", ("version",))
+BUILD_INFO = MetricDescription("build_info", "gauge", "1, for the running version.", ("version",))
 
 ALL_METRICS = (
     REQUESTS,

@@ -44,20 +44,20 @@ from mailsettings.telemetry.catalogue import (
 
 NO_VALUE, WRONG, DELAYED = "none", "wrong", "delayed"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""All others, which anybody can make up, are one."""
+"""Other methods are counted as "other": a caller could invent any number of them."""
 DURATION_BUCKETS = (0.005, 0.025, 0.1, 0.5, 2.5, 10)
-"""Seconds: a read, a write, a login, a connection test."""
-disable_created_metrics()  # a second series for each, with the time of its first count
+"""In seconds, from a read over a write and a login to a connection test."""
+disable_created_metrics()  # else each counter has a second series, the time of its first count
 
 
 class PrometheusMetrics:
-    """Counters of one process. With *directory*, which the library must have been told too, of several."""
+    """The metrics of one process, or of several that share *directory* (PROMETHEUS_MULTIPROC_DIR)."""
 
     def __init__(self, directory: Path | None = None) -> None:
         self._directory = directory
         self._registry = CollectorRegistry()
         requests, seconds = self._counter(REQUESTS), self._histogram(REQUEST_SECONDS)
-        # The library's own look-up takes a lock each time.
+        # `labels` takes a lock each time, so its results are cached.
         self._requests, self._seconds = cache(requests.labels), cache(seconds.labels)
         self._tests, self._logins = self._counter(CONNECTION_TESTS), self._counter(FAILED_LOGINS)
         self._checks, self._deliveries = self._counter(SCHEDULED_CHECKS), self._counter(WEBHOOK_DELIVERIES)
@@ -83,24 +83,24 @@ class PrometheusMetrics:
         self._tests.labels(source, outcome, failure.stage, failure.code).inc()
 
     def login_failed(self, *, delayed: bool) -> None:
-        """Count a login that did not get in."""
+        """Count a failed login."""
         self._logins.labels(DELAYED if delayed else WRONG).inc()
 
     def checked(self, found: Health) -> None:
-        """Count a check of the watch."""
+        """Count a scheduled check."""
         self._checks.labels(found.value).inc()
 
     def delivered(self, *, taken: bool) -> None:
-        """Count an attempt to tell the webhook."""
+        """Count an attempt to deliver an event to the webhook."""
         self._deliveries.labels("yes" if taken else "no").inc()
 
     def sample_pool(self, figures: Mapping[str, int]) -> None:
-        """Take over how it is with the connections to the database, by the names in `DATABASE_POOL`."""
+        """Set the gauges of the database pool, by the names in `DATABASE_POOL`."""
         for name, figure in figures.items():
             self._pool[name].set(figure)
 
     async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
-        """Everything, with *gauges*, as text; from files it takes its time, so not on the event loop."""
+        """Return all metrics and *gauges* as text. Runs on a thread, because it may read many files."""
         return await asyncio.to_thread(self._exposition, gauges)
 
     def _exposition(self, gauges: Sequence[Gauge]) -> bytes:
@@ -138,7 +138,7 @@ class _GaugeCollector(Collector):
 
 
 def _remove_dead_workers(directory: Path) -> None:
-    """What a worker was doing when it died is no longer so; what it had counted stays counted."""
+    """Drop the live gauges of dead workers; their counters stay."""
     for file in directory.glob("gauge_live*_*.db"):
         worker = int(file.stem.rpartition("_")[2])
         if not _is_alive(worker):
@@ -148,20 +148,20 @@ def _remove_dead_workers(directory: Path) -> None:
 def _is_alive(process: int) -> bool:
     try:
         os.kill(process, 0)
-    except OSError:  # there is none, or it is somebody else's by now
+    except OSError:  # no such process, or another user's process with the same id
         return False
     return True
 
 
 SAMPLING_INTERVAL_SECONDS = 5.0
-"""Prometheus looks about as often, or less."""
+"""Prometheus usually scrapes at this interval or less often."""
 
 
 @asynccontextmanager
 async def sampling(
     sample: Callable[[], None], every_seconds: float = SAMPLING_INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
-    """Call *sample* at the beginning of the block and every so often until its end."""
+    """Call *sample* at the start of the block, and then every *every_seconds* until its end."""
 
     async def go_on() -> None:
         while True:

@@ -1,7 +1,7 @@
-"""Spans on their way out, over HTTP (OTLP). Imported only when they are wanted: the SDK is an extra.
+"""Export spans by OTLP over HTTP. Imported only if traces are configured: the SDK is an optional extra.
 
-What may leave us is named here; everything else that a library puts on a span stays: FastAPI's have the query,
-the path as it was written and the Host header.
+Only the attributes listed here are exported. Libraries add others: FastAPI's spans contain the query, the raw path
+and the Host header, which may contain secrets.
 """
 
 import time
@@ -24,16 +24,16 @@ ALLOWED_ATTRIBUTES = frozenset(
     }
 )
 TIMEOUT_SECONDS = 5
-"""For one batch, and for all that are left when the program ends."""
+"""For one batch, and for all remaining batches at shutdown."""
 
 
 def create_exporter(endpoint: str) -> SpanExporter:
-    """Sends to `/v1/traces` below *endpoint*, as the standard's own variable for it has it."""
+    """Return an exporter to `/v1/traces` below *endpoint*, as with OTEL_EXPORTER_OTLP_ENDPOINT."""
     return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=TIMEOUT_SECONDS)
 
 
 def create_provider(to: SpanExporter) -> TracerProvider:
-    """What makes spans and sends them in batches, as the standard's own variables, OTEL_…, have it."""
+    """Return a provider that sends spans in batches; the standard OTEL_… variables configure the batches."""
     resource = Resource.create({"service.name": "mailsettings", "service.version": __version__})
     allowed = FilteringExporter(to)
     made = _PromptProvider(allowed, resource)
@@ -42,33 +42,33 @@ def create_provider(to: SpanExporter) -> TracerProvider:
 
 
 class FilteringExporter(SpanExporter):
-    """Hands spans on with nothing on them but what is allowed."""
+    """Exports spans with the allowed attributes only."""
 
     def __init__(self, to: SpanExporter) -> None:
         self._to = to
         self._until = float("inf")
 
     def limit_remaining_time(self) -> None:
-        """From now on there is time for one batch that is not taken, however many are left."""
+        """Limit the time for all remaining batches to the timeout of one batch."""
         self._until = time.monotonic() + TIMEOUT_SECONDS
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Called by the processor, in a thread of its own."""
+        """Export *spans*. The processor calls it on its own thread."""
         if time.monotonic() >= self._until:
             return SpanExportResult.FAILURE
         return self._to.export([_filtered(span) for span in spans])
 
     def shutdown(self) -> None:
-        """Called by the processor in the end."""
+        """Shut the inner exporter down. The processor calls it last."""
         self._to.shutdown()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Called by the processor."""
+        """Flush the inner exporter. The processor calls it."""
         return self._to.force_flush(timeout_millis)
 
 
 class _PromptProvider(TracerProvider):
-    """One whose end waits for a silent receiver once, not for each batch."""
+    """A provider that waits for a silent receiver once at shutdown, not once for each batch."""
 
     def __init__(self, exporter: FilteringExporter, resource: Resource) -> None:
         super().__init__(resource=resource, shutdown_on_exit=False)
@@ -96,7 +96,7 @@ def _filtered(span: ReadableSpan) -> ReadableSpan:
 
 
 def _without_tracestate(context: SpanContext | None) -> SpanContext | None:
-    """The state is text of the caller's, from the header `tracestate`."""
+    """Remove the state: it is the caller's text, from the header `tracestate`."""
     if context is None:
         return None
     return SpanContext(context.trace_id, context.span_id, context.is_remote, context.trace_flags)

@@ -1,6 +1,6 @@
-"""Traces by OpenTelemetry: FastAPI's own span of each request, and below it a connection test stage by stage.
+"""OpenTelemetry traces: FastAPI's span for each request, with spans for the stages of a connection test.
 
-Here is what needs the API alone, which FastAPI brings along; the SDK is an extra, see `otlp`.
+This module needs only the OpenTelemetry API, a dependency of FastAPI; `otlp` needs the SDK, an optional extra.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _NANOSECONDS_PER_MILLISECOND = 1_000_000  # in nanoseconds, which spans are coun
 
 
 class TracingNotInstalled(Exception):
-    """The extra is missing."""
+    """The optional extra is not installed."""
 
     def __init__(self) -> None:
         super().__init__("Traces need the extra: pip install '.[tracing]'.")
@@ -34,14 +34,14 @@ class TracingNotInstalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tracing:
-    """Traces that go to *provider*; *shut_down* sends what is left, and blocks."""
+    """Traces for *provider*; *shut_down* sends the remaining spans, and blocks."""
 
     provider: TracerProvider
     shut_down: Callable[[], None]
 
     @property
     def fastapi_config(self) -> TelemetryConfig:
-        """For FastAPI: spans alone. What it would log holds what validation refused."""
+        """FastAPI's configuration: spans only. Its logs would contain values that validation rejected."""
         off: TelemetryConfig = {"metrics": False, "logs": False, "operation_spans": False, "auto_configure": False}
         return {"tracing": True, "tracer_provider": self.provider, **off}
 
@@ -50,12 +50,12 @@ class Tracing:
         return TracedProber(probe, self.provider.get_tracer("mailsettings"))
 
     async def close(self) -> None:
-        """Send what is left; whoever should take it may be away, and is not waited for on the event loop."""
+        """Send the remaining spans, on a thread: the receiver may not respond."""
         await asyncio.to_thread(self.shut_down)
 
 
 def require_installed() -> None:
-    """Raises `TracingNotInstalled`."""
+    """Check that the SDK is installed. Raises `TracingNotInstalled`."""
     try:
         import_module("mailsettings.telemetry.otlp")
     except ModuleNotFoundError:
@@ -63,9 +63,9 @@ def require_installed() -> None:
 
 
 def send_traces_to(endpoint: str) -> Tracing:
-    """Traces by OTLP over HTTP. Raises `TracingNotInstalled`."""
+    """Return traces that are sent by OTLP over HTTP. Raises `TracingNotInstalled`."""
     require_installed()
-    from mailsettings.telemetry import otlp  # noqa: PLC0415  # the SDK is an extra, and slow to import
+    from mailsettings.telemetry import otlp  # noqa: PLC0415  # the SDK is optional, and slow to import
 
     provider = otlp.create_provider(otlp.create_exporter(endpoint))
     return Tracing(provider, provider.shutdown)
@@ -81,7 +81,7 @@ class TracedProber:
     async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
         """Make the connection test and record it."""
         begun = time.time_ns()
-        # An exception's text may hold anything, so the span does not get it.
+        # The text of an exception may contain secrets, so the span does not record exceptions.
         with self._tracer.start_as_current_span(
             "connection test", start_time=begun, record_exception=False, set_status_on_exception=False
         ) as span:
@@ -90,7 +90,7 @@ class TracedProber:
         return report
 
     def _record(self, report: ProbeReport, test: Span, begun: int) -> None:
-        """The report has how long each stage took, one after the other; with that it is known when it was."""
+        """Record the stages; their times follow from the durations in the report."""
         for stage in report.stages:
             if stage.outcome is not Outcome.SKIPPED:
                 ended = begun + stage.milliseconds * _NANOSECONDS_PER_MILLISECOND

@@ -1,4 +1,4 @@
-"""Judge the settings of a test: unusable ones before it connects, risky ones after it passes."""
+"""Judge the settings of a test: unusable settings before it connects, risky settings after it passes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace

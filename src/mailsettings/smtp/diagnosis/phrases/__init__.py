@@ -9,9 +9,8 @@ Mail addresses and host names are removed before: a host may be called relay or 
 
 from mailsettings.smtp.diagnosis.advice import Advice
 from mailsettings.smtp.diagnosis.phrases import access, addresses
-from mailsettings.smtp.diagnosis.phrases import access as accounts
 
-GREYLISTING, BUSY = accounts.GREYLISTING, accounts.BUSY
+GREYLISTING, BUSY = access.GREYLISTING, access.BUSY
 # The order matters: "authentication required for relay" is about the login, not about relaying.
 ROWS: tuple[Advice, ...] = (
     *addresses.SENDER_DOMAIN,
@@ -23,10 +22,10 @@ ROWS: tuple[Advice, ...] = (
     *access.RELAY,
     *addresses.SIZE,
     *addresses.RECIPIENT,
-    *accounts.ACCOUNT,
-    *accounts.LIMITS,
-    *accounts.LOGIN_WORDS,
-    *accounts.SENDING,
+    *access.ACCOUNT,
+    *access.LIMITS,
+    *access.LOGIN_WORDS,
+    *access.SENDING,
     *addresses.CONTENT,
-    *accounts.FAULTS,
+    *access.FAULTS,
 )

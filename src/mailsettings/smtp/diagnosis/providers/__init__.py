@@ -6,9 +6,9 @@ These rows come before the general phrases; the report shows the server's reply 
 from mailsettings.domain.connection_test import ProbeStage
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.smtp.diagnosis.advice import Advice
-from mailsettings.smtp.diagnosis.providers import amazon, google, mailboxes, microsoft, services
+from mailsettings.smtp.diagnosis.providers import google, mailboxes, microsoft, services
 
-TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *amazon.ROWS, *services.ROWS, *mailboxes.ROWS)
+TABLE: tuple[Advice, ...] = (*microsoft.ROWS, *google.ROWS, *services.ROWS, *mailboxes.ROWS)
 
 
 def find_advice(reply: SMTPReply, stage: ProbeStage) -> Advice | None:
