@@ -19,7 +19,7 @@ from mailsettings.domain.access import Credentials
 from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.store import migrations
+from mailsettings.store import engine, migrations, postgres_connection, transactions, writer_queue
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
 from mailsettings.store.mail_servers import SQLMailServers
@@ -148,6 +148,21 @@ def row_of(position: int) -> dict[str, Any]:
         "created_at": now,
         "updated_at": now,
     }
+
+
+@pytest.fixture(autouse=True)
+def patient_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait long for the database, which is slow on a busy machine and not away; `tests/chaos` tests the limits."""
+    if request.node.nodeid.startswith("tests/chaos/"):
+        return
+    milliseconds = GUARD_SECONDS * 1000
+    names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
+    monkeypatch.setattr(engine, "POSTGRESQL_LIMITS", " ".join(f"-c {name}={milliseconds}" for name in names))
+    for name in ("BUSY_TIMEOUT_SECONDS", "POOL_TIMEOUT_SECONDS", "DRIVER_TIMEOUT_SECONDS"):
+        monkeypatch.setattr(engine, name, GUARD_SECONDS)
+    monkeypatch.setattr(transactions, "CONNECT_TIMEOUT_SECONDS", GUARD_SECONDS)
+    monkeypatch.setattr(writer_queue, "WRITER_QUEUE_TIMEOUT_SECONDS", GUARD_SECONDS)
+    monkeypatch.setattr(postgres_connection, "MAX_SILENT_POLLS", GUARD_SECONDS * 10)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ from mailsettings.use_cases.outbox import OutboxRelay
 from support.canary import Canary, text_of
 from support.databases import KEY, all_of
 from support.fakes import WORKS, ScriptedProber
-from support.timeouts import GUARD_SECONDS
+from support.timeouts import GUARD_SECONDS, scaled
 
 SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@b.example"))
 REFUSED = ProbeFailure(FailureCode.CONNECTION_REFUSED, ProbeStage.CONNECT, "canary-title", "canary-explanation")
@@ -441,7 +441,7 @@ async def test_a_lost_lease_ends_the_work_a_renewed_continues(
         seen.update(ends_of_leases(database_url))
         return len(seen) > 1
 
-    keeping = asyncio.create_task(Lease(store, LEASE_NAME, 4.5).while_held(work))
+    keeping = asyncio.create_task(Lease(store, LEASE_NAME, scaled(4.5)).while_held(work))
     await until(renewed)
     assert not ended.is_set()
     sql(database_url, "UPDATE leases SET holder = 'other', until = until + 3600")

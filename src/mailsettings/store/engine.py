@@ -75,14 +75,17 @@ ONE_STATEMENT = {"mailsettings_one_statement": True}
 POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 """Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
-_BUSY_TIMEOUT_SECONDS = 5
+BUSY_TIMEOUT_SECONDS = 5
+POOL_TIMEOUT_SECONDS = 3
+DRIVER_TIMEOUT_SECONDS = 2
+"""For a connection to one host and address. The driver takes no less."""
 # The key of pg_advisory_xact_lock, which admits one writer or migration at a time.
 _WRITER_LOCK = 7_225_348_612
 # An acknowledged write is on the disk, and on a synchronous standby, whatever the server's default is.
 _DURABLE = "-c synchronous_commit=on"
 # The server gives up before our own wait (MAX_SILENT_POLLS) ends, and soon drops the lock of a writer that was cut
 # off, so that others can write when the network is back.
-_LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
+POSTGRESQL_LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
 
 
 class DatabaseUnsupported(ValueError):
@@ -97,7 +100,7 @@ def async_engine(url: str) -> AsyncEngine:
     parsed = _parsed(url)
     if is_sqlite(url):
         engine = create_async_engine(
-            parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True, pool_timeout=3
+            parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True, pool_timeout=POOL_TIMEOUT_SECONDS
         )
     else:
         engine = create_async_engine(
@@ -105,8 +108,8 @@ def async_engine(url: str) -> AsyncEngine:
             hide_parameters=True,
             pool_pre_ping=True,
             connect_args={
-                **_session(parsed, f"{_DURABLE} {_LIMITS}"),
-                "connect_timeout": 2,  # the driver's minimum, per host and address
+                **_session(parsed, f"{_DURABLE} {POSTGRESQL_LIMITS}"),
+                "connect_timeout": DRIVER_TIMEOUT_SECONDS,
                 "async_creator_fn": TimeLimitedConnection.connect,
             },
         )
@@ -194,7 +197,7 @@ def _configure_sqlite(connection: Any, _record: object) -> None:
     # `_begin_sqlite` begins transactions; those that Python's driver begins by itself break transactional DDL.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_SECONDS * 1000}")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_SECONDS * 1000}")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA secure_delete = ON")  # old secrets must not stay in free pages
     if is_wal_safe(sqlite3.sqlite_version_info):
