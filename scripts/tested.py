@@ -70,6 +70,7 @@ PARTS: Mapping[str, Part] = {
             "tests/store/test_sealing.py",
             "tests/store/test_key_registry.py",
             "tests/store/test_key_file.py",
+            "tests/store/test_private_file.py",
             "tests/store/test_secret_labels.py",
             "tests/abuse/test_old_seals.py",
         ],

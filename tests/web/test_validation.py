@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, ValidationError, field_validator
 
 from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing
-from mailsettings.web.validation import member_names, request_error
+from mailsettings.web.validation import HOST, member_names, request_error
 
 from support.canary import Canary
 
@@ -118,3 +118,15 @@ def test_the_names_of_all_members_are_those_in_json() -> None:
     assert member_names(Zoo) == {
         *("pet", "kind", "lives", "name", "guest", "bodyplan", "open", "size", "colour", "tags", "words", "day")
     }
+
+
+def test_a_setting_is_checked_by_the_rule_of_the_domain() -> None:
+    host: TypeAdapter[str | None] = TypeAdapter(Annotated[str | None, HOST])
+
+    assert [host.validate_python(given) for given in ("mail.example.org", "", None)] == [
+        "mail.example.org",
+        "",
+        None,
+    ]
+    with pytest.raises(ValidationError, match="is not a host name"):
+        host.validate_python("mail example org")

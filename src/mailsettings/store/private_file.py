@@ -11,6 +11,9 @@ _SQLITE_SUFFIXES = ("", "-wal", "-shm", "-journal")
 """The suffixes of the files that SQLite creates; each of them holds pages of the database."""
 
 
+_POSIX = os.name == "posix"
+
+
 class DatabaseFileExposed(Exception):
     """Every user of this machine can read or write the database; `str()` is one sentence."""
 
@@ -20,14 +23,13 @@ def require_private(file: Path) -> None:
 
     Access by the group is allowed: Kubernetes assigns a volume to the group of the pod (`fsGroup`).
     """
-    if os.name != "posix":
+    if not _POSIX:
         return
     for path in (file.with_name(f"{file.name}{suffix}") for suffix in _SQLITE_SUFFIXES):
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
             raise DatabaseFileExposed(f"{path} can be read or written by everybody; chmod it to 600.")
 
 
-_POSIX = os.name == "posix"
 FileVersion = tuple[int, int, int]
 """Inode, modification time in ns and size of a file; they change with its content."""
 
