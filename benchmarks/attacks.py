@@ -1,10 +1,10 @@
-"""What strangers' connections cost the server: its memory at its highest under each attack, and who still gets in.
+"""Measure the cost of unauthenticated connections: peak memory under each attack, and which callers get answers.
 
     PYTHONPATH=tests … attacks.py                       every attack, from one address and from many
     PYTHONPATH=tests … attacks.py --only "unread files"
 
-Ends with 1 if the memory passes `MOST_MEGABYTES`, or a caller who is known, at an address of his own, is not
-answered meanwhile. Linux only.
+Exits with 1 if the memory exceeds `MAX_MEGABYTES`, or a known caller with its own address gets no answer
+meanwhile. Linux only.
 """
 
 import argparse
@@ -24,16 +24,16 @@ from servers import SERVE, make_token, serving
 
 from support.attackers import ATTACKS, Attack, Memory, from_many, from_one, status_for, under_attack
 
-MOST_MEGABYTES = 250
+MAX_MEGABYTES = 250
 HOLD_SECONDS = 2
 KNOWN = "127.0.0.2"
 STRANGER = "127.0.0.3"
-"""Callers who are no attackers, with one address each."""
+"""Callers other than the attackers, each with its own address."""
 _LIVE = b"GET /health/ready HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 def main() -> None:
-    """Make each attack on a server of its own, print, and end with 1 if a bound is passed."""
+    """Run each attack on a separate server, print, and exit with 1 if a limit is exceeded."""
     options = _options()
     missed = []
     print(f"{'':46}{'memory, MB':>14}{'known':>8}{'stranger':>10}")
@@ -70,7 +70,7 @@ def _measure(name: str, attack: Attack, source: Callable[[int], str], *, tls: bo
         stranger_status = status_for(address, _LIVE, STRANGER, trust)
         most = memory.read("VmHWM")
     print(f"{name:46}{before:>6} ->{most:>5}{known_status:>8}{stranger_status:>10}", flush=True)
-    return [name] if most > MOST_MEGABYTES or (first, known_status) != (200, 200) else []
+    return [name] if most > MAX_MEGABYTES or (first, known_status) != (200, 200) else []
 
 
 def _tls(folder: Path) -> tuple[ssl.SSLContext, list[str]]:

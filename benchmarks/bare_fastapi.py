@@ -11,5 +11,5 @@ STORED = MailServer.model_validate(NO_AUTH)
 
 @app.get("/api/20210901/system/mail/server")
 async def get_mail_server() -> MailServer:
-    """What is stored, validated and written by FastAPI."""
+    """The stored model, which FastAPI validates and serialises."""
     return STORED

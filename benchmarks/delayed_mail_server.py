@@ -1,7 +1,7 @@
-"""A mail server behind a delay, for benchmarks: counts the flights of each session up to its final 250.
+"""A mail server behind a delay, for benchmarks: it counts the flights of each session up to the final 250.
 
-The delay stands for a network: what is sent arrives half a round trip later, and a connection takes one round
-trip before it can be used. A flight is whatever one side sends before it has to wait for the other.
+The delay simulates a network: data arrives half a round trip later, and a connection takes one round trip
+before it can be used. A flight is all data that one side sends before it must wait for the other side.
 """
 
 import asyncio
@@ -29,31 +29,31 @@ class Mailbox:
 
     @property
     def flights(self) -> int:
-        """Of the last session."""
+        """Return the flights of the last session."""
         return int(self._flights.value)
 
     @property
     def mails(self) -> int:
-        """Of all sessions."""
+        """Return the mails of all sessions."""
         return int(self._mails.value)
 
     def begin(self, port: int, flights: int) -> None:
-        """A session from *port* has taken *flights* before its first word."""
+        """Start a session from *port* that has taken *flights* so far."""
         self._sent[port] = flights
 
     def count(self, port: int) -> None:
-        """The client of the session from *port* has spoken, after it was spoken to."""
+        """Count a flight of the client of the session from *port*."""
         self._sent[port] += 1
 
     def deliver(self, port: int) -> None:
-        """The session from *port* has handed over a mail."""
+        """Count a mail of the session from *port*."""
         self._flights.value = self._sent[port]
         self._mails.value += 1
 
 
 @contextmanager
 def serving(context: ssl.SSLContext, *, implicit: bool, starttls: bool) -> Iterator[tuple[int, Mailbox]]:
-    """The port of the delay, in a process of its own, so that it takes no time from the clients."""
+    """Yield the port of the delay, in a separate process, so that it takes no time from the clients."""
     mailbox = Mailbox()
     told, tells = _PROCESSES.Pipe(duplex=False)
 
@@ -95,11 +95,11 @@ async def _delay(
     *,
     speaks_first: bool,
 ) -> None:
-    """Pass bytes on both ways, each half a round trip late, the connection itself a whole one."""
+    """Forward bytes both ways with half a round trip of delay; delay the connection by a whole round trip."""
     await asyncio.sleep(ROUND_TRIP_SECONDS * (1.5 if speaks_first else 1))
     back_reader, back_writer = await asyncio.open_connection("127.0.0.1", port)
     session: int = back_writer.get_extra_info("sockname")[1]
-    # Where the server speaks first, its words answer the client's last packet of the connection.
+    # If the server speaks first, its greeting answers the client's last packet of the connection.
     mailbox.begin(session, 2 if speaks_first else 1)
     listened = asyncio.Event()
     listened.set()
@@ -126,7 +126,7 @@ async def _delay(
 
 
 def _later(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """Half a round trip later, to the tenth of a millisecond: timers alone are a whole one late each time."""
+    """Wait half a round trip, precise to 0.1 ms: timers alone are a whole millisecond late each time."""
     loop = asyncio.get_running_loop()
     due = loop.time() + ROUND_TRIP_SECONDS / 2
 
@@ -145,7 +145,7 @@ async def _converse(
     writer: asyncio.StreamWriter,
     context: ssl.SSLContext | None,
 ) -> None:
-    """Take every mail and every login."""
+    """Accept every mail and every login."""
     session: int = writer.get_extra_info("peername")[1]
     writer.write(b"220 mail.example.org ESMTP\r\n")
     while line := (await reader.readline()).upper():

@@ -1,4 +1,4 @@
-"""HTTP by hand, for benchmarks: requests as bytes, and many connections that repeat one for some seconds."""
+"""Minimal HTTP for benchmarks: requests as bytes, and many connections that repeat a request for some seconds."""
 
 import asyncio
 import sys
@@ -10,7 +10,7 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True)
 class Round:
-    """What one subject did in one round; the times are in milliseconds."""
+    """The results of one subject in one round; times are in milliseconds."""
 
     per_second: float
     p50: float
@@ -18,7 +18,7 @@ class Round:
 
 
 def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
-    """One request, complete."""
+    """Return one complete request."""
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -26,7 +26,7 @@ def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
 
 
 def exchange(port: int, sent: bytes) -> bytes:
-    """The body of the answer to *sent*; any status but one of success ends the program."""
+    """Return the body of the answer to *sent*; any status other than a success ends the program."""
 
     async def ask() -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -40,7 +40,7 @@ def exchange(port: int, sent: bytes) -> bytes:
 
 
 async def load(port: int, sent: bytes, seconds: float) -> Round:
-    """Send the same on all connections, each as soon as its answer is there."""
+    """Repeat a request on all connections, each as soon as the previous answer arrived."""
     end = time.perf_counter() + seconds
     times: list[float] = []
 

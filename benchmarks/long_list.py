@@ -1,4 +1,4 @@
-"""One list of all settings, beside the same by an ORM and a response model (`orm_list.py`).
+"""Measure a list of all settings, compared with an ORM and a response model (`orm_list.py`).
 
     PYTHONPATH=tests … long_list.py                        100,000 settings, 5 rounds, both databases
     PYTHONPATH=tests … long_list.py --rows 20000 --rounds 3 --database sqlite
@@ -37,7 +37,7 @@ DATABASES = ("sqlite", "postgresql")
 
 @dataclass(frozen=True)
 class Listing:
-    """What one list took: seconds to its first and last byte, and of processor; its length in bytes."""
+    """The measurements of a list: seconds to its first and last byte, processor seconds, length in bytes."""
 
     first: float
     last: float
@@ -47,7 +47,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Subject:
-    """A server, the request for its list, and one for something small."""
+    """A server, the request for its list, and a small request."""
 
     server: Server
     listing: bytes
@@ -69,7 +69,7 @@ class Subject:
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a bound is passed."""
+    """Measure, print, and exit with 1 if a limit is exceeded."""
     options = _options()
     missed = []
     for database in [options.database] if options.database else DATABASES:
@@ -86,7 +86,7 @@ def _options() -> argparse.Namespace:
 
 
 def measure(database: str, rows: int, rounds: int) -> list[str]:
-    """The bounds that are passed on *database*."""
+    """Return the exceeded limits on *database*."""
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         environment = stack.enter_context(stores(database, directory))(rows)
@@ -111,7 +111,7 @@ def measure(database: str, rows: int, rounds: int) -> list[str]:
 
 
 def _growth(subject: Subject) -> float:
-    """In megabytes, of the very first list; something small was answered before, so that all is loaded."""
+    """Return the growth in megabytes for the first list, after a small request that loads all code."""
     asyncio.run(_answer(subject.server.port, subject.small))
     subject.forget_highest()
     before = subject.megabytes("VmRSS")
@@ -134,7 +134,7 @@ def _rounds(subjects: Mapping[str, Subject], rounds: int) -> Mapping[str, Sequen
 
 
 async def _answer(port: int, sent: bytes) -> Listing:
-    """Read one answer to its end; the length is that of the body."""
+    """Read one answer to its end and return its measurements; the length is that of the body."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
     begun = time.perf_counter()
     writer.write(sent)
@@ -160,7 +160,7 @@ async def _next_chunk(reader: asyncio.StreamReader, *, after_another: bool = Fal
 
 
 async def _longest_wait(subject: Subject) -> float:
-    """In milliseconds, of requests one after the other while the list is made."""
+    """Return the milliseconds of sequential requests while the server sends the list."""
     listing = asyncio.create_task(_answer(subject.server.port, subject.listing))
     longest = 0.0
     while not listing.done():

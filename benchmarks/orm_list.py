@@ -1,6 +1,6 @@
-"""The comparison for long lists: the same rows by SQLAlchemy's ORM, through a response model of FastAPI.
+"""The comparison for long lists: the same rows through SQLAlchemy's ORM and a response model of FastAPI.
 
-The way both libraries' tutorials show it; no token is asked for. `BENCHMARK_DATABASE_URL` says which database.
+It follows the tutorials of both libraries and checks no token. `BENCHMARK_DATABASE_URL` names the database.
 """
 
 import os
@@ -19,11 +19,11 @@ ENCRYPTION_TYPES = {"none": "None", "implicit-tls": "Ssl", "starttls": "Tls"}
 
 
 class Base(DeclarativeBase):
-    """What the ORM wants."""
+    """The base class of the ORM."""
 
 
 class StoredSettings(Base):
-    """A row, as far as it is shown."""
+    """The shown columns of a row."""
 
     __tablename__ = "mail_servers"
 
@@ -38,17 +38,17 @@ class StoredSettings(Base):
 
     @property
     def encryption_type(self) -> str:
-        """The vendor's word."""
+        """Return the vendor's value."""
         return ENCRYPTION_TYPES[self.security]
 
     @property
     def use_default_credentials(self) -> bool:
-        """Whether the machine logs in as itself."""
+        """Return whether the machine uses its own login."""
         return self.authentication == "ambient"
 
 
 class ShownSettings(BaseModel):
-    """What is shown of it."""
+    """The response model."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, from_attributes=True)
 
@@ -68,6 +68,6 @@ engine = async_engine(os.environ["BENCHMARK_DATABASE_URL"])
 
 @app.get(PATH, response_model=list[ShownSettings])
 async def list_settings() -> object:
-    """All of them."""
+    """Return all settings."""
     async with AsyncSession(engine) as session:
         return (await session.scalars(select(StoredSettings).order_by(StoredSettings.id))).all()

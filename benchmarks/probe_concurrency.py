@@ -1,10 +1,10 @@
-"""What a thousand connection tests that hang do to those who read the settings, and to the memory.
+"""Measure the effect of a thousand hanging connection tests on reads and on memory.
 
     … probe_concurrency.py [--tests 1000] [--reads 1000]
 
-One worker of the service; a mail server that accepts and never says a word; tests without TLS and with
-implicit TLS. Told are the times of reads before, while the tests arrive, and while they hang, each as a ratio
-to before, and by how much the process grew for each test, its HTTP connection included.
+It runs one worker of the service, a mail server that accepts connections and stays silent, and tests without
+TLS and with implicit TLS. It prints the times of reads before the tests, while they arrive and while they hang,
+relative to before, and the growth of the process for each test, including its HTTP connection.
 """
 
 import argparse
@@ -39,13 +39,13 @@ class Service:
     token: str
 
     def kilobytes(self) -> float:
-        """Its resident memory."""
+        """Return its resident memory."""
         pages = int(Path(f"/proc/{self.process_id}/statm").read_text().split()[1])
         return pages * resource.getpagesize() / 1024
 
 
 def main() -> None:
-    """Measure both kinds, print, and end with 1 if a bound is passed."""
+    """Measure both kinds, print, and exit with 1 if a limit is exceeded."""
     options = _options()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -87,7 +87,7 @@ async def _measure(service: Service, silent: int, encryption: str, tests: int, r
 
 
 async def _read(service: Service, reads: int, for_seconds: float = 0) -> Sequence[float]:
-    """The milliseconds of each of at least *reads* reads, one after the other."""
+    """Return the milliseconds of at least *reads* sequential reads."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     request = f"GET {SETTINGS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n\r\n".encode()
     took: list[float] = []
@@ -165,7 +165,7 @@ def _service(tests: int) -> Iterator[Service]:
 
 @contextlib.contextmanager
 def _silent_server() -> Iterator[int]:
-    """Accepts all and says nothing; a process of its own, for its sockets."""
+    """Accept all connections and stay silent, in a separate process with its own sockets."""
     program = (
         "import resource, socket\n"
         "most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"

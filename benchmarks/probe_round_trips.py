@@ -1,12 +1,11 @@
-"""How many round trips a connection test takes from connect to the final 250, beside other clients.
+"""Measure the round trips of a connection test from connect to the final 250, compared with other clients.
 
     … probe_round_trips.py [--rounds 5] [--nodemailer FOLDER]
 
 Each client sends one mail through the same server behind a delay of 25 ms each way. Times are in units of one
-round trip, which is what a NOOP takes there: 50 ms and what the delay itself adds. Told are medians over the
-rounds, the clients taking turns in reversed order every other round. The flights are counted at the delay and
-do not depend on the machine. FOLDER is one where `npm install nodemailer` was run; without it, or without
-Node, that client is left out.
+round trip, the time of a NOOP there: 50 ms and the overhead of the delay. It prints medians over the rounds;
+the clients take turns, in reversed order every other round. The delay counts the flights, which do not depend
+on the machine. `npm install nodemailer` prepares FOLDER; without it, or without Node, that client is skipped.
 """
 
 import argparse
@@ -59,7 +58,7 @@ Client = Callable[[int, ConnectionSecurity], float]
 
 
 def main() -> None:
-    """Measure, print, and end with 1 if a goal is missed."""
+    """Measure, print, and exit with 1 if a goal is missed."""
     options = _options()
     clients = _clients(options.nodemailer)
     round_trip = _round_trip()
@@ -88,7 +87,7 @@ def _clients(nodemailer: Path | None) -> Mapping[str, Client]:
 def _measure(
     clients: Mapping[str, Client], security: ConnectionSecurity, rounds: int, round_trip: float
 ) -> Mapping[str, tuple[float, int]]:
-    """For each client the median of its round trips by time, and its flights."""
+    """Return for each client the median of its round trips by time, and its flights."""
     trips: dict[str, list[float]] = {name: [] for name in clients}
     flights: dict[str, int] = {}
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -99,13 +98,13 @@ def _measure(
             for name in names:
                 took = _timed(clients[name], port, security, mailbox)
                 flights[name] = mailbox.flights
-                if number:  # the first one warms up
+                if number:  # the first round warms up
                     trips[name].append(took / round_trip)
     return {name: (statistics.median(trips[name]), flights[name]) for name in clients}
 
 
 def _round_trip() -> float:
-    """The median of what a NOOP takes behind the delay."""
+    """Return the median time of a NOOP behind the delay."""
     took = []
     with serving(CLIENT_TLS, implicit=False, starttls=False) as (port, _), smtplib.SMTP(HOST, port) as client:
         client.ehlo("client")
@@ -121,7 +120,7 @@ def _timed(client: Client, port: int, security: ConnectionSecurity, mailbox: Mai
     took = client(port, security)
     if mailbox.mails != before + 1:
         raise SystemExit("a client sent no mail, or more than one")
-    time.sleep(3 * ROUND_TRIP_SECONDS)  # let its farewell be over
+    time.sleep(3 * ROUND_TRIP_SECONDS)  # wait for the end of QUIT
     return took
 
 
@@ -132,7 +131,7 @@ class Ours:
         self._trust = TLSContexts()
 
     def send(self, port: int, security: ConnectionSecurity) -> float:
-        """Send one mail; what it took in seconds."""
+        """Send one mail and return the seconds."""
         login: Authentication = NoAuthentication()
         if security is not NONE:
             login = PasswordAuthentication(USER, Secret(PASSWORD))
@@ -157,7 +156,7 @@ class Ours:
 
 
 def by_smtplib(port: int, security: ConnectionSecurity) -> float:
-    """As its documentation shows."""
+    """Send as the documentation of the library shows."""
     begun = time.perf_counter()
     with ExitStack() as stack:
         if security is IMPLICIT:
@@ -176,7 +175,7 @@ def by_smtplib(port: int, security: ConnectionSecurity) -> float:
 
 
 def by_aiosmtplib(port: int, security: ConnectionSecurity) -> float:
-    """As its documentation shows, by PLAIN, and without its QUIT."""
+    """Send as the documentation of the library shows, by PLAIN, and without QUIT."""
     return uvloop.run(_by_aiosmtplib(port, security))
 
 
@@ -208,7 +207,7 @@ def _message() -> EmailMessage:
 
 
 class Nodemailer:
-    """Node's usual client, which tells the time itself."""
+    """The usual client of Node, which reports the time itself."""
 
     _PROGRAM = """
 const [port, secure, starttls, ca] = JSON.parse(process.argv[1]);
@@ -227,7 +226,7 @@ transport.sendMail({from: 'from@example.org', to: 'to@example.org', subject: 'Te
         self._folder = folder
 
     def send(self, port: int, security: ConnectionSecurity) -> float:
-        """Send one mail; what it took in seconds, without the start of Node."""
+        """Send one mail and return the seconds, without the start of Node."""
         options = json.dumps([port, security is IMPLICIT, security is STARTTLS, PEM])
         with tempfile.TemporaryFile() as errors:
             done = subprocess.run(

@@ -1,4 +1,4 @@
-"""How fast the mail server settings are read, beside bare frameworks that answer the same.
+"""Measure reads of the mail server settings, compared with bare frameworks that answer the same.
 
     … read_path.py                   5 rounds of 3 seconds
     … read_path.py --rounds 9 --seconds 5
@@ -29,7 +29,7 @@ MOST_DRIFT = 1.5
 
 
 def main() -> None:
-    """Start the subjects, check them, measure them in turns, print a table."""
+    """Start the subjects, check them, measure them in turns, and print a table."""
     options = _options()
     with tempfile.TemporaryDirectory() as directory:
         environment = {

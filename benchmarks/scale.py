@@ -1,4 +1,4 @@
-"""How reads, writes and connection tests go on with more processes and more stored settings.
+"""Measure reads, writes and connection tests with more processes and more stored settings.
 
     PYTHONPATH=tests … scale.py                                    everything, 3 rounds of 2 seconds
     PYTHONPATH=tests … scale.py --part throughput --database sqlite --rounds 5 --seconds 5
@@ -36,7 +36,7 @@ MOST_DRIFT = 1.5
 
 
 class Shape(NamedTuple):
-    """What a subject differs in from the first."""
+    """The difference between a subject and the first subject."""
 
     workers: int
     rows: int
@@ -48,11 +48,11 @@ class Shape(NamedTuple):
 FIRST = Shape(1, 10)
 SHAPES = (FIRST, Shape(2, 10), Shape(4, 10), Shape(1, 1_000), Shape(1, 100_000))
 Measured = Mapping[str, Mapping[Shape, Sequence[float]]]
-"""Per second, by operation and shape, of each round."""
+"""Return the operations per second of each round, by operation and shape."""
 
 
 def main() -> None:
-    """Measure what is asked for, print, and end with 1 if a bound is passed."""
+    """Measure the chosen parts, print, and exit with 1 if a limit is exceeded."""
     options = _options()
     missed = []
     for database in [options.database] if options.database else long_list.DATABASES:
@@ -84,7 +84,7 @@ def _throughput(database: str, rounds: int, seconds: float) -> list[str]:
 
 
 class Subject(NamedTuple):
-    """A server, and what it is asked."""
+    """A server and its requests."""
 
     port: int
     requests: Mapping[str, bytes]

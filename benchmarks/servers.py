@@ -1,4 +1,4 @@
-"""Servers as processes of their own, for benchmarks."""
+"""Servers in separate processes, for benchmarks."""
 
 import contextlib
 import socket
@@ -14,7 +14,7 @@ _START_SECONDS = 60
 
 
 class Server(NamedTuple):
-    """A port of loopback, and the id of the process that listens on it."""
+    """A loopback port, and the id of the process that listens on it."""
 
     port: int
     process: int
@@ -34,13 +34,13 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Server]
 
 
 def uvicorn(target: str) -> list[str]:
-    """The command that serves an application of this folder."""
+    """Return the command that serves an application of this folder."""
     command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(Path(__file__).parent)]
     return [*command, "--log-level", "warning", "--no-access-log"]
 
 
 def make_token(environment: dict[str, str]) -> str:
-    """What opens our server of *environment*."""
+    """Return a context manager that runs the service with *environment*."""
     made = subprocess.run(
         [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"],
         env=environment,
@@ -52,7 +52,7 @@ def make_token(environment: dict[str, str]) -> str:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens on right now."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""A mail server that takes everything at once, for benchmarks; in a process of its own."""
+"""A mail server that accepts everything at once, for benchmarks, in a separate process."""
 
 import asyncio
 import multiprocessing
@@ -15,7 +15,7 @@ _REPLIES = {
 
 @contextmanager
 def smtp_sink() -> Iterator[int]:
-    """The port of loopback that it listens on."""
+    """Return its loopback port."""
     told, tells = _PROCESSES.Pipe(duplex=False)
 
     async def serve() -> None:

@@ -1,6 +1,6 @@
 """Databases of both kinds with any number of settings in them, for benchmarks. Needs `PYTHONPATH=tests`.
 
-The PostgreSQL is that of the tests, which does not wait for the disk.
+PostgreSQL is the server of the tests, which does not wait for the disk.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ from support.databases import fill
 from support.postgres import running_postgres
 
 NewDatabase = Callable[[int], dict[str, str]]
-"""Makes one with so many settings; the environment that the service needs for it."""
+"""Create a database with so many settings and return the environment of its service."""
 
 
 @contextlib.contextmanager
 def stores(kind: str, directory: Path) -> Iterator[NewDatabase]:
-    """Databases of *kind*, which is `sqlite` or `postgresql`; their data and keys are below *directory*."""
+    """Yield a factory of databases of *kind*, `sqlite` or `postgresql`, with data and keys below *directory*."""
 
     def new(rows: int, url: Callable[[Path], str]) -> dict[str, str]:
         home = directory / uuid.uuid4().hex

@@ -1,6 +1,6 @@
-"""Ask for known vulnerabilities of every package in the locks; an answer that is not about all of them fails.
+"""Look up known vulnerabilities of every package in the locks; fail if the answer does not cover all of them.
 
-pip-audit by itself ends with 0 after it skipped packages that it could not ask about, be it all of them.
+pip-audit by itself exits with 0 even if it skipped packages that it could not look up.
 """
 
 import json
@@ -18,12 +18,12 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;\\]+)([^\\\n]*)", re
 
 
 def locked(lock: str) -> set[tuple[str, str]]:
-    """Name and version of every pin in the text of a lock that is for this platform in any case."""
+    """Return name and version of every pin in a lock that applies to this platform."""
     return {(_normal(name), version) for name, version, marker in _PIN.findall(lock) if ";" not in marker}
 
 
 def problems(lock: str, status: int, output: str) -> list[str]:
-    """Why the tool's answer is not a clean bill for *lock*; nothing when it is."""
+    """Return the problems in the tool's answer for *lock*; an empty text if there are none."""
     try:
         answers = json.loads(output)["dependencies"]
     except (ValueError, KeyError, TypeError):
@@ -38,7 +38,7 @@ def problems(lock: str, status: int, output: str) -> list[str]:
 
 
 def main(*locks: str, tool: Sequence[str] = TOOL) -> None:
-    """Audit each of *locks* with *tool*; end with 1 if any has a problem."""
+    """Audit each of *locks* with *tool*; exit with 1 if any has a problem."""
     whole = []
     for lock in locks:
         asked = subprocess.run([*tool, "--requirement", lock], capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def main(*locks: str, tool: Sequence[str] = TOOL) -> None:
 
 
 def _normal(name: str) -> str:
-    """PEP 503."""
+    """Return *name* normalised as PEP 503 specifies."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

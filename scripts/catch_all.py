@@ -1,4 +1,4 @@
-"""A mail server for trying things out: it takes every mail on loopback, delivers none, and prints them all."""
+"""A mail server for trials: it accepts every mail on loopback, delivers none, and prints them all."""
 
 import argparse
 import asyncio
@@ -11,7 +11,7 @@ HOST = "127.0.0.1"
 
 
 class Printing:
-    """What aiosmtpd asks about each mail."""
+    """Handles the mails for aiosmtpd."""
 
     async def handle_DATA(  # noqa: N802  # aiosmtpd looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope
@@ -27,7 +27,7 @@ class Printing:
 
 
 async def serve(port: int) -> None:
-    """Take mails until cancelled. Raises `OSError` where the port is taken."""
+    """Accept mails until cancelled. Raises `OSError` if the port is in use."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
         lambda: SMTP(Printing(), hostname="catch-all.localhost", enable_SMTPUTF8=True, loop=loop), HOST, port
@@ -38,7 +38,7 @@ async def serve(port: int) -> None:
 
 
 def main() -> int:
-    """Serve on the port of the command line; the exit status."""
+    """Serve on the port of the command line and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=1025)
     port = parser.parse_args().port

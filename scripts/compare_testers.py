@@ -1,6 +1,6 @@
-"""Write into docs/connection-test.md what nodemailer and swaks say of twenty situations, beside our test.
+"""Write into docs/connection-test.md how nodemailer, swaks and our test report twenty situations.
 
-Needs node, `npm install --prefix .real nodemailer` and swaks; both are run as they come, against the same server.
+Needs node, `npm install --prefix .real nodemailer` and swaks; both run unchanged, against the same server.
 """
 
 import re

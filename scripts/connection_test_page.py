@@ -1,7 +1,7 @@
-"""Renews the tables in docs/connection-test.md: every code, its meaning, and the test that shows it.
+"""Renew the tables in docs/connection-test.md: every code, its meaning, and the test that shows it.
 
-python scripts/connection_test_page.py            write them
-python scripts/connection_test_page.py --check    end with 1 if they are not what they should be
+python scripts/connection_test_page.py            write the tables
+python scripts/connection_test_page.py --check    exit with 1 if they are out of date
 """
 
 import os
@@ -22,13 +22,13 @@ MARKS = ("<!-- codes -->", "<!-- /codes -->")
 
 
 class Collected:
-    """A pytest plugin that notes which test shows which code; the first in the order of their names."""
+    """A pytest plugin that records which test shows which code, the first by name."""
 
     def __init__(self) -> None:
         self.tests: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Called by pytest."""
+        """Record the codes of the collected tests."""
         for item in sorted(session.items, key=lambda item: item.nodeid):
             for mark in item.iter_markers("shows"):
                 self.tests.setdefault(mark.args[0], item.nodeid.removeprefix("tests/"))

@@ -1,6 +1,6 @@
 """Install a hashed lock and this project into .venv, then leave a stamp. Standard library only.
 
-Knows nothing of the service; `make` calls it when a lock is newer than the stamp.
+It is independent of the service; `make` calls it when a lock is newer than the stamp.
 """
 
 import subprocess
@@ -12,7 +12,7 @@ OLDEST = (3, 11)
 
 
 def main(lock: str, *stamps: str) -> None:
-    """Install what *lock* names, with hashes demanded, and touch *stamps*."""
+    """Install the packages of *lock*, requiring hashes, and touch *stamps*."""
     if sys.version_info < OLDEST:
         sys.exit(f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed; try: make PYTHON=python3.12 …")
     home = Path(".venv")
@@ -25,7 +25,7 @@ def main(lock: str, *stamps: str) -> None:
     # The lock is whole, so pip has nothing to resolve. With dependencies, an old pip such as 23.2 reads the extra
     # in `pytest-cov -> coverage[toml]` as a requirement of its own that the lock does not pin, and stops.
     subprocess.run([*pip, "--no-deps", "--require-hashes", "--requirement", lock], check=True)
-    # The lock has all that the build needs, so nothing without a hash is fetched here.
+    # The lock includes the packages for the build, so this fetches nothing without a hash.
     subprocess.run([*pip, "--no-deps", "--no-build-isolation", "--editable", "."], check=True)
     for stamp in stamps:
         Path(stamp).touch()

@@ -12,7 +12,7 @@ COMPILE = [
 
 
 def main() -> None:
-    """Write both locks; refuse one that names a place to download from."""
+    """Write both locks; reject a lock that names a download location."""
     for lock, group in (("requirements.lock", "build"), ("requirements-dev.lock", "dev")):
         command = [str(Path(sys.executable).with_name(COMPILE[0])), *COMPILE[1:]]
         subprocess.run([*command, "--group", group, "--output-file", lock], check=True)

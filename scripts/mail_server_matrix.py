@@ -1,7 +1,7 @@
-"""Write the matrix of real mail servers into docs/connection-test.md, from what `make real` holds.
+"""Write the matrix of real mail servers into docs/connection-test.md, from the expectations of `make real`.
 
-python scripts/mail_server_matrix.py            write it
-python scripts/mail_server_matrix.py --check    end with 1 if it is not what it should be
+python scripts/mail_server_matrix.py            write the matrix
+python scripts/mail_server_matrix.py --check    exit with 1 if it is out of date
 """
 
 import re

@@ -23,14 +23,14 @@ WATCH = (
 
 
 def table() -> str:
-    """One row for each metric, in the order of the code."""
+    """Return one row for each metric, in the order of the code."""
     return (
         "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL_METRICS, *WATCH))]) + "\n"
     )
 
 
 def with_table(page: str) -> str:
-    """*page* with its table renewed."""
+    """Return *page* with its table renewed."""
     return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
 
 

@@ -1,7 +1,7 @@
-"""Install real mail servers for `make real`, each into an overlay of this machine's files, so that all fit beside.
+"""Install real mail servers for `make real`, each into its own overlay of this machine's files, so that all fit.
 
-Needs root and Debian's apt-get. Nothing outside `.real/mta` is changed: the packages see this machine's files and
-write into their overlay only.
+Needs root and Debian's apt-get. It changes nothing outside `.real/mta`: the packages read this machine's files
+and write into their overlay only.
 """
 
 import os
@@ -32,7 +32,7 @@ DEBIAN_FRONTEND=noninteractive chroot $box/root apt-get --yes --quiet=2 --no-ins
 
 
 def main(*wanted: str) -> None:
-    """Install each of *wanted*, or all; what is installed stays."""
+    """Install each of *wanted*, or all; installed servers stay."""
     if os.geteuid() != 0:
         sys.exit("Mail servers are installed by root: sudo make mta")
     subprocess.run(["apt-get", "--quiet=2", "update"], check=True)

@@ -1,7 +1,7 @@
-"""Break the rules one by one and see whether a test notices; prints the scores, ends with 1 if one is below 90 %.
+"""Break the rules one by one and report whether a test notices; exit with 1 if a score is below 90 %.
 
-Survivors that cannot be told from the original are explained in docs/mutation.md, and do not count. The tool takes
-the tests to run from a file alone; so each part of `tested.py` is tried in a folder of its own below `mutants`.
+docs/mutation.md explains survivors that are equivalent to the original; they do not count. The tool reads the
+tests to run from a file only, so each part of `tested.py` runs in its own folder below `mutants`.
 """
 
 import json
@@ -21,11 +21,11 @@ TOOL = str(Path(sys.executable).with_name("mutmut"))
 EXPLAINED = re.compile(r"`(mailsettings\.[^`]+__mutmut_\d+)`")
 FOUND_OUT = "found out"
 OUTCOMES = {1: FOUND_OUT, 3: FOUND_OUT, 0: "survived", 33: "no tests", -24: "out of time"}
-"""What the tool's exit statuses mean. It takes 255 for a timeout; mostly a test cannot be called by its name."""
+"""The tool's exit statuses. It counts 255 as a timeout; mostly 255 means that it could not select a test."""
 
 
 def main(*wanted: str) -> None:
-    """Try every mutant of the modules *wanted* (`auth.tokens`; `auth` is all of that part), or of all."""
+    """Try every mutant of the modules *wanted* (`auth.tokens`; `auth` is a whole part), or of all."""
     parts = dict.fromkeys(_part_of(module) for module in wanted or PARTS)
     scores = []
     for name in parts:
@@ -36,15 +36,15 @@ def main(*wanted: str) -> None:
 
 
 def _part_of(module: str) -> str:
-    """The part that *module* is in; `store.sealing` is in the one of sealing."""
+    """Return the part of *module*."""
     inside = (name for name, part in PARTS.items() if name == module or f"mailsettings.{module}" in part.modules)
     return next(inside, module.partition(".")[0])
 
 
 def _folder(name: str, part: Part) -> Path:
-    """Where to try *part*: what the tool is told, and links to all that it copies."""
+    """Create the folder for *part*: the configuration of the tool, and links to all files that it copies."""
     folder = HOME / "mutants" / name
-    shutil.rmtree(folder, ignore_errors=True)  # the tool would believe what it found before a test was changed
+    shutil.rmtree(folder, ignore_errors=True)  # the tool would reuse results from before a test changed
     folder.mkdir(parents=True)
     text = (HOME / "pyproject.toml").read_text()
     for entry in {"src", *tomllib.loads(text)["tool"]["mutmut"]["also_copy"]} - {"pyproject.toml"}:
@@ -83,7 +83,7 @@ def _by_module(results: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _told(module: str, results: dict[str, str]) -> float:
-    """The score of *module* in per cent; it is printed, and what was not found out before it."""
+    """Return the score of *module* in per cent, after printing it and the undetected mutants."""
     explained = set(EXPLAINED.findall((HOME / "docs/mutation.md").read_text()))
     left = {name: result for name, result in results.items() if result != FOUND_OUT and name not in explained}
     for name in sorted(left):

@@ -1,4 +1,4 @@
-"""Which modules have every branch tested and nearly every mutant found out, and the tests that are about them.
+"""List the modules with tests for every branch and nearly every mutant, and the tests that cover them.
 
 `make mutate` and `make check` read it. `python scripts/tested.py counted` prints pytest's options for a run of the
 files and folders named here, in which pytest-cov counts the branches; `rest` prints those for a run of all others.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Part(NamedTuple):
-    """Modules or packages, and the tests that are about them."""
+    """Modules or packages, and the tests that cover them."""
 
     modules: Sequence[str]
     tests: Sequence[str]

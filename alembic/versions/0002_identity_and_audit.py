@@ -1,4 +1,4 @@
-"""Clients beside users, stamps that end tokens, failed logins, keys of ours, and the audit log."""
+"""Add clients next to users, stamps that end tokens, failed logins, service keys, and the audit log."""
 
 import secrets
 

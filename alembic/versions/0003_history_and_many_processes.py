@@ -1,6 +1,6 @@
-"""What many processes have to agree on, and every version of a mail server.
+"""Add the state that several processes share, and every version of a mail server.
 
-Programs of 0002 can go on beside this schema: what is new is left empty by them and asked for by none of them.
+Programs of 0002 continue to work on this schema: they neither read nor fill the new columns and tables.
 """
 
 import sqlalchemy as sa

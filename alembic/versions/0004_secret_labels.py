@@ -1,7 +1,7 @@
-"""A random label for each stored secret, which the audit log shows in place of a keyed hash of the secret.
+"""Add a random label for each stored secret, which the audit log shows instead of a keyed hash of the secret.
 
-Programs of 0003 can go on beside this schema: they leave the columns as they are. The columns are empty for
-secrets that are stored already; nothing is filled in here, so the migration is quick.
+Programs of 0003 continue to work on this schema: they ignore the columns. The columns are empty for existing
+secrets; the migration fills nothing in, so it is quick.
 """
 
 import sqlalchemy as sa

@@ -1,7 +1,7 @@
-"""From where accounts log in, and which failed logins are of one account.
+"""Add the known networks of accounts, and the account of each failed login.
 
-Programs of 0004 can go on beside this schema. They count failed logins by other hashes, so while both run each
-counts for itself.
+Programs of 0004 continue to work on this schema. They count failed logins by other hashes, so while both
+versions run, each counts separately.
 """
 
 import sqlalchemy as sa

@@ -1,6 +1,6 @@
-"""Who created a stored mail server, and through which API, for the audit entry of whoever replaces it.
+"""Add who created a mail server and through which API, for the audit entry about its replacement.
 
-Programs of 0005 can go on beside this schema: they leave the columns empty.
+Programs of 0005 continue to work on this schema: they leave the columns empty.
 """
 
 import sqlalchemy as sa
