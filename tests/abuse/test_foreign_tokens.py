@@ -192,7 +192,7 @@ def _with_payload(token: str, claims: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED.keys())
-async def test_no_other_token_opens(tokens: OIDCTokenReader, issuer: OpenIDIssuer, forge: Forge) -> None:
+async def test_no_other_token_is_accepted(tokens: OIDCTokenReader, issuer: OpenIDIssuer, forge: Forge) -> None:
     """Case 37."""
     await tokens.read(issuer.token())
     token = forge(issuer)

@@ -17,7 +17,7 @@ from mailsettings.domain.errors import NotAuthenticated
 HEADER: dict[str, Any] = {"alg": "ES256", "kid": "first", "typ": "at+jwt"}
 
 
-def test_a_good_header_tells_which_key_is_meant() -> None:
+def test_a_valid_header_names_its_key() -> None:
     assert require_header(HEADER) == ("first", "ES256")
     assert require_header({"alg": "RS256"}) == (None, "RS256")
 
@@ -33,13 +33,13 @@ def test_a_good_header_tells_which_key_is_meant() -> None:
     ],
     ids=str,
 )
-def test_one_thing_wrong_in_a_header_is_enough(change: dict[str, Any]) -> None:
+def test_any_wrong_header_field_is_rejected(change: dict[str, Any]) -> None:
     with pytest.raises(NotAuthenticated):
         require_header(HEADER | change)
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
-def test_a_moment_is_one_between_the_epoch_and_the_year_10000(name: str) -> None:
+def test_timestamps_lie_between_1970_and_9999(name: str) -> None:
     for moment in (0, 0.5, MAX_TIMESTAMP):
         require_access_token({}, {name: moment})
     others: tuple[object, ...] = (-1, MAX_TIMESTAMP + 1, True, "0", None, [], float("nan"), float("inf"))
@@ -48,7 +48,7 @@ def test_a_moment_is_one_between_the_epoch_and_the_year_10000(name: str) -> None
             require_access_token({}, {name: other})
 
 
-def test_a_name_is_of_one_to_255_printable_characters() -> None:
+def test_a_name_has_1_to_255_printable_characters() -> None:
     for name in ("a", "a" * 255):
         assert name_at({"sub": name}, ["sub"]) == name
     for other in ("", "a" * 256, "a\n", 7, None, ["a"]):
@@ -56,7 +56,7 @@ def test_a_name_is_of_one_to_255_printable_characters() -> None:
             name_at({"sub": other}, ["sub"])
 
 
-def test_only_scopes_are_lists_of_words() -> None:
+def test_only_scope_claims_are_split_at_spaces() -> None:
     claims = {"scope": "a b", "scp": "a b", "roles": "a b", "in": {"scp": "c d"}, "list": ["a b", 7, "c"]}
 
     assert values_at(claims, ["scope"]) == values_at(claims, ["scp"]) == {"a", "b"}

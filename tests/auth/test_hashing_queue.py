@@ -54,7 +54,7 @@ async def queue() -> AsyncIterator[HashingQueue]:
     queue.close()
 
 
-async def test_a_caller_has_a_share_of_the_threads_and_of_the_places(queue: HashingQueue, work: Work) -> None:
+async def test_a_caller_gets_limited_threads_and_places(queue: HashingQueue, work: Work) -> None:
     many = [asyncio.create_task(queue.run(["a"], work, "a")) for _ in range(5)]
     await work.wait_for(2)
     other = asyncio.create_task(queue.run(["b"], work, "b"))
@@ -67,7 +67,7 @@ async def test_a_caller_has_a_share_of_the_threads_and_of_the_places(queue: Hash
     assert [type(result) for result in results] == [str] * 3 + [TooManyLogins] * 2 + [str]
 
 
-async def test_each_of_two_callers_bounds_what_is_done_for_both(queue: HashingQueue, work: Work) -> None:
+async def test_work_for_two_callers_counts_against_both(queue: HashingQueue, work: Work) -> None:
     tasks = [asyncio.create_task(queue.run([f"address {number}", "a"], work, "a")) for number in range(4)]
     await work.wait_for(2)
     with pytest.raises(TooManyLogins):
@@ -81,7 +81,7 @@ async def test_each_of_two_callers_bounds_what_is_done_for_both(queue: HashingQu
     assert sum(isinstance(result, TooManyLogins) for result in results) == 1
 
 
-async def test_all_callers_together_have_a_bounded_number_of_places(queue: HashingQueue, work: Work) -> None:
+async def test_the_total_number_of_places_is_bounded(queue: HashingQueue, work: Work) -> None:
     many = [asyncio.create_task(queue.run([f"caller {number}"], work, "x")) for number in range(9)]
     await work.wait_for(4)
     work.release.set()
@@ -90,7 +90,7 @@ async def test_all_callers_together_have_a_bounded_number_of_places(queue: Hashi
     assert sum(isinstance(result, TooManyLogins) for result in results) == 1
 
 
-async def test_places_come_back_and_no_caller_is_remembered(queue: HashingQueue, work: Work) -> None:
+async def test_finished_work_frees_places_and_forgets_callers(queue: HashingQueue, work: Work) -> None:
     work.release.set()
     for _ in range(3):
         await asyncio.gather(*(queue.run(["a", "b"], work, "x") for _ in range(3)))
@@ -98,14 +98,14 @@ async def test_places_come_back_and_no_caller_is_remembered(queue: HashingQueue,
     assert queue._usages == {}  # noqa: SLF001  # whoever sends other names each time would fill the memory
 
 
-async def test_a_failure_gives_its_place_back(queue: HashingQueue) -> None:
+async def test_a_failure_frees_its_place(queue: HashingQueue) -> None:
     for _ in range(9):
         with pytest.raises(ZeroDivisionError):
             await queue.run(["a"], lambda: 1 // 0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Only Linux has a niceness for each thread.")
-async def test_hashing_gives_way_to_requests(queue: HashingQueue) -> None:
+async def test_hashing_threads_have_a_lower_priority(queue: HashingQueue) -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 

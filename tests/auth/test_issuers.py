@@ -25,7 +25,7 @@ def issuers(own_subject: str = "alice") -> TokenReaderByIssuer:
 
 
 @pytest.mark.parametrize(("issuer", "reader"), [(OWN, "own"), (FOREIGN, "foreign")])
-async def test_a_token_goes_to_its_issuers_reader(issuer: str, reader: str) -> None:
+async def test_a_token_is_read_by_its_issuers_reader(issuer: str, reader: str) -> None:
     text = token(iss=issuer)
 
     assert (await issuers().read(text)).grants == {reader, text}
@@ -43,7 +43,7 @@ async def test_a_token_goes_to_its_issuers_reader(issuer: str, reader: str) -> N
         "..",
     ],
 )
-async def test_a_token_of_nobody_we_trust_is_read_by_nobody(text: str) -> None:
+async def test_a_token_of_an_unknown_issuer_is_rejected(text: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
         await issuers().read(text)
 
@@ -51,6 +51,6 @@ async def test_a_token_of_nobody_we_trust_is_read_by_nobody(text: str) -> None:
     assert str(refused.value) == "The access token is not valid."
 
 
-async def test_an_account_of_ours_is_never_taken_for_the_issuers_caller_of_that_name() -> None:
+async def test_an_account_cannot_pose_as_the_issuers_user() -> None:
     with pytest.raises(NotAuthenticated):
         await issuers(f"idp.example{ISSUER_SEPARATOR}alice").read(token(iss=OWN))

@@ -47,7 +47,7 @@ def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
     return reader(issuer, clock)
 
 
-async def test_a_token_says_who_and_what_in_our_words(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+async def test_a_token_gives_subject_and_grants(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     expiry = int(time.time()) + 60
 
     claims = await tokens.read(issuer.token(roles=["mail-admin", "auditor", "dancer"], exp=expiry))
@@ -100,7 +100,7 @@ async def test_another_claim_can_name_the_caller(issuer: OpenIDIssuer, clock: Cl
     ids=lambda key: f"{key.algorithm} {key.key_id}",
 )
 @pytest.mark.parametrize("named", [True, False], ids=["alg in the key", "no alg in the key"])
-async def test_a_key_of_any_good_kind_opens(
+async def test_every_supported_key_type_verifies(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, key: SigningKey, named: bool
 ) -> None:
     issuer.key = key
@@ -110,15 +110,13 @@ async def test_a_key_of_any_good_kind_opens(
 
 
 @pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt", None])
-async def test_a_token_may_say_its_type_or_not(
+async def test_the_type_of_a_token_is_optional(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, kind: str | None
 ) -> None:
     assert (await tokens.read(issuer.key.sign(issuer.claims(), typ=kind))).grants == {ALL}
 
 
-async def test_many_audiences_may_be_named_and_one_is_enough(
-    tokens: OIDCTokenReader, issuer: OpenIDIssuer
-) -> None:
+async def test_one_of_several_audiences_is_enough(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     assert (await tokens.read(issuer.token(aud=["account", "another"]))).grants == {ALL}
 
 
@@ -144,9 +142,7 @@ async def test_many_callers_at_once_share_one_fetch(tokens: OIDCTokenReader, iss
     assert issuer.asked == [DISCOVERY, KEYS]
 
 
-async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(
-    tokens: OIDCTokenReader, issuer: OpenIDIssuer
-) -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_fetch(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     first, second = (asyncio.create_task(tokens.read(issuer.token(sub=name))) for name in ("a", "b"))
     await asyncio.sleep(0)
     first.cancel()
@@ -154,7 +150,7 @@ async def test_a_caller_who_leaves_takes_the_fetch_from_nobody(
     assert (await second).subject == f"{HOST}|b"
 
 
-async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expired(
+async def test_a_cached_token_is_verified_again_after_expiry(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer
 ) -> None:
     good, just_expired = issuer.token(), issuer.token(exp=int(time.time()) - 5)
@@ -163,7 +159,7 @@ async def test_a_good_token_is_verified_once_and_each_time_when_it_has_just_expi
     assert await tokens.read(just_expired) is not await tokens.read(just_expired)
 
 
-async def test_the_memory_of_verified_tokens_is_bounded(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+async def test_the_cache_of_verified_tokens_is_bounded(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     await tokens.read(issuer.token())
     verified = (await tokens._keys.current()).verified  # noqa: SLF001  # making a thousand real tokens takes a second
     verified.update(
@@ -181,9 +177,7 @@ async def test_the_memory_of_verified_tokens_is_bounded(tokens: OIDCTokenReader,
     assert "token 0" in verified  # there was room for one more
 
 
-async def test_that_a_token_has_expired_is_told_apart_from_all_else(
-    tokens: OIDCTokenReader, issuer: OpenIDIssuer
-) -> None:
+async def test_only_expiry_has_its_own_message(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
     said = []
     for token in (issuer.token(exp=int(time.time()) - 60), issuer.token(aud="another's")):
         with pytest.raises(NotAuthenticated) as refused:
@@ -193,7 +187,7 @@ async def test_that_a_token_has_expired_is_told_apart_from_all_else(
     assert said == [("The access token has expired.", True), ("The access token is not valid.", True)]
 
 
-async def test_a_new_key_is_found_when_a_token_names_it(
+async def test_a_new_key_is_fetched_when_named(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
@@ -204,7 +198,7 @@ async def test_a_new_key_is_found_when_a_token_names_it(
     assert issuer.fetches == 2
 
 
-async def test_a_key_that_is_taken_back_opens_nothing_after_five_minutes(
+async def test_a_revoked_key_stops_working_after_five_minutes(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
@@ -219,7 +213,7 @@ async def test_a_key_that_is_taken_back_opens_nothing_after_five_minutes(
         await tokens.read(token)
 
 
-async def test_a_key_that_is_replaced_under_its_id_opens_nothing_more(
+async def test_a_key_replaced_under_its_id_stops_working(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
@@ -231,7 +225,7 @@ async def test_a_key_that_is_replaced_under_its_id_opens_nothing_more(
         await tokens.read(token)
 
 
-async def test_an_issuer_that_takes_all_keys_back_is_believed(
+async def test_an_issuer_may_revoke_all_its_keys(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
@@ -243,7 +237,7 @@ async def test_an_issuer_that_takes_all_keys_back_is_believed(
         await tokens.read(token)
 
 
-async def test_nobody_can_be_let_in_while_the_issuer_was_never_there(
+async def test_without_any_issuer_key_all_tokens_are_refused(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     token = issuer.token()
@@ -256,7 +250,7 @@ async def test_nobody_can_be_let_in_while_the_issuer_was_never_there(
     assert (await tokens.read(token)).grants == {ALL}
 
 
-async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
+async def test_known_keys_work_for_a_day_without_the_issuer(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
@@ -271,7 +265,7 @@ async def test_known_keys_stay_good_for_a_day_while_the_issuer_is_away(
     issuer.start()
 
 
-async def test_an_issuer_that_is_back_is_asked_again_within_half_a_minute(
+async def test_a_returned_issuer_is_asked_within_30_seconds(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
@@ -288,7 +282,7 @@ async def test_an_issuer_that_is_back_is_asked_again_within_half_a_minute(
     assert (early, issuer.fetches) == (1, 2)
 
 
-async def test_a_key_that_we_lack_while_the_issuer_is_away_may_be_a_new_one(
+async def test_an_unknown_key_during_an_outage_is_unavailable(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, clock: Clock
 ) -> None:
     await tokens.read(issuer.token())
@@ -301,7 +295,7 @@ async def test_a_key_that_we_lack_while_the_issuer_is_away_may_be_a_new_one(
     issuer.start()
 
 
-async def test_a_private_authority_is_trusted_by_its_file_and_not_without(
+async def test_a_private_authority_is_trusted_only_with_its_file(
     tls_issuer: tuple[OpenIDIssuer, Path], clock: Clock
 ) -> None:
     issuer, ca_file = tls_issuer
@@ -311,7 +305,7 @@ async def test_a_private_authority_is_trusted_by_its_file_and_not_without(
         await reader(issuer, clock).read(issuer.token())
 
 
-async def test_the_environments_proxies_are_not_for_identity(
+async def test_identity_ignores_the_environments_proxies(
     tokens: OIDCTokenReader, issuer: OpenIDIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
@@ -320,9 +314,7 @@ async def test_the_environments_proxies_are_not_for_identity(
     assert (await tokens.read(issuer.token())).grants == {ALL}
 
 
-async def test_an_address_of_keys_may_have_a_query_and_an_issuer_a_final_slash(
-    issuer: OpenIDIssuer, clock: Clock
-) -> None:
+async def test_issuer_urls_may_have_slashes_and_queries(issuer: OpenIDIssuer, clock: Clock) -> None:
     keys = f"{KEYS}?policy=sign-in"
     issuer.described = {"issuer": f"{issuer.url}/", "jwks_uri": issuer.url + keys}
     issuer.lies[keys] = lambda handler: answer(handler, _key_set(issuer))

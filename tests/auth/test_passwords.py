@@ -65,7 +65,7 @@ def passwords() -> Iterator[Argon2Passwords]:
 
 
 @pytest.mark.parametrize("password", ["correct horse", " spaces ", "pässwörd 👍", "a'b\"c\\", "x" * 255])
-async def test_the_right_password_fits_and_no_other(passwords: Argon2Passwords, password: str) -> None:
+async def test_only_the_right_password_matches(passwords: Argon2Passwords, password: str) -> None:
     hashed = await passwords.hash(password)
 
     assert await passwords.verify(password, hashed)
@@ -73,19 +73,19 @@ async def test_the_right_password_fits_and_no_other(passwords: Argon2Passwords, 
     assert password not in hashed
 
 
-async def test_nothing_fits_where_there_is_no_account(passwords: Argon2Passwords) -> None:
+async def test_no_password_matches_without_an_account(passwords: Argon2Passwords) -> None:
     assert not await passwords.verify("nobody's password", None)
 
 
-async def test_a_damaged_hash_fits_nothing(passwords: Argon2Passwords) -> None:
+async def test_a_damaged_hash_matches_nothing(passwords: Argon2Passwords) -> None:
     assert not await passwords.verify("correct horse", "$argon2id$nonsense")
 
 
-async def test_a_password_that_no_encoding_knows_fits_nothing(passwords: Argon2Passwords) -> None:
+async def test_a_password_with_lone_surrogates_matches_nothing(passwords: Argon2Passwords) -> None:
     assert not await passwords.verify("\ud800", await passwords.hash("correct horse"))
 
 
-async def test_a_flood_of_logins_is_turned_away_before_it_takes_memory(passwords: Argon2Passwords) -> None:
+async def test_a_flood_of_logins_is_rejected_before_using_memory(passwords: Argon2Passwords) -> None:
     """Case 38."""
     hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 10)]
 
@@ -96,7 +96,7 @@ async def test_a_flood_of_logins_is_turned_away_before_it_takes_memory(passwords
     assert await passwords.verify("correct horse", str(results[0]))
 
 
-async def test_after_a_flood_as_many_are_let_in_as_before(passwords: Argon2Passwords) -> None:
+async def test_after_a_flood_logins_work_as_before(passwords: Argon2Passwords) -> None:
     for _ in range(2):
         hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 3)]
         results = await asyncio.gather(*hashes, return_exceptions=True)
@@ -104,7 +104,7 @@ async def test_after_a_flood_as_many_are_let_in_as_before(passwords: Argon2Passw
         assert sum(isinstance(result, TooManyLogins) for result in results) == 3
 
 
-async def test_an_unknown_name_is_as_much_work_as_a_wrong_password(watched: Watched) -> None:
+async def test_an_unknown_name_takes_as_long_as_wrong_passwords(watched: Watched) -> None:
     passwords = Argon2Passwords(watched)
     stored = await passwords.hash("correct horse")
     await passwords.verify("the first login of all", stored)
@@ -118,7 +118,7 @@ async def test_an_unknown_name_is_as_much_work_as_a_wrong_password(watched: Watc
     assert first == ["hash", "hash", "verify $argon2id$v=19$m=1024,t=1,p=1$"]
 
 
-async def test_four_hashes_are_made_at_once_and_on_threads_of_their_own(watched: Watched) -> None:
+async def test_four_hashes_run_on_their_own_threads(watched: Watched) -> None:
     passwords = Argon2Passwords(watched)
     watched.release.clear()
     hashes = asyncio.gather(*(passwords.hash("correct horse") for _ in range(20)))
@@ -131,7 +131,7 @@ async def test_four_hashes_are_made_at_once_and_on_threads_of_their_own(watched:
     assert (watched.peak, watched.threads) == (AT_ONCE, {"argon2"})
 
 
-async def test_the_end_waits_for_no_hash_and_begins_none(watched: Watched) -> None:
+async def test_shutdown_neither_waits_for_nor_starts_hashes(watched: Watched) -> None:
     passwords = Argon2Passwords(watched)
     watched.release.clear()
     hashes = [asyncio.create_task(passwords.hash("correct horse")) for _ in range(AT_ONCE + 1)]

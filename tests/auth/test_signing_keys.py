@@ -54,7 +54,7 @@ def _pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
     return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()).decode()
 
 
-def test_a_new_key_can_be_loaded_and_has_a_name_of_its_own() -> None:
+def test_a_new_key_loads_and_has_a_unique_id() -> None:
     (first, pem), (second, _) = make(), make()
 
     assert load(pem).curve.name == "secp256r1"
@@ -67,14 +67,14 @@ def test_a_new_key_can_be_loaded_and_has_a_name_of_its_own() -> None:
     ["", "garbage", _pem(ec.generate_private_key(ec.SECP384R1())), _pem(rsa.generate_private_key(65537, 2048))],
     ids=["empty", "garbage", "another curve", "another kind"],
 )
-def test_anything_else_is_refused(pem: str) -> None:
+def test_other_keys_are_refused(pem: str) -> None:
     with pytest.raises(SigningKeyUnusable) as refused:
         load(pem)
 
     assert str(refused.value) == "The signing key must be a P-256 private key in PEM form."
 
 
-async def test_the_newest_key_signs_and_all_of_them_verify(kept: Kept, keys: SigningKeys) -> None:
+async def test_the_newest_key_signs_and_all_keys_verify(kept: Kept, keys: SigningKeys) -> None:
     kept.keys.append(make())
 
     newest, key = await keys.newest()
@@ -101,7 +101,7 @@ async def test_a_dropped_key_stops_verifying_within_seconds(kept: Kept, keys: Si
     assert await keys.verification_key(old) is None
 
 
-async def test_a_key_that_another_server_made_is_known_when_it_is_named(kept: Kept, keys: SigningKeys) -> None:
+async def test_another_servers_key_is_loaded_when_named(kept: Kept, keys: SigningKeys) -> None:
     await keys.verification_key(kept.keys[0][0])
     new, pem = make()
     kept.keys.append((new, pem))
@@ -111,13 +111,13 @@ async def test_a_key_that_another_server_made_is_known_when_it_is_named(kept: Ke
     assert await keys.verification_key(new) == load(pem).public_key()
 
 
-async def test_a_flood_of_unknown_keys_asks_once_a_second(kept: Kept, keys: SigningKeys) -> None:
+async def test_a_flood_of_unknown_keys_reloads_once_a_second(kept: Kept, keys: SigningKeys) -> None:
     found = await asyncio.gather(*(keys.verification_key(f"unknown {number}") for number in range(1000)))
 
     assert (set(found), kept.asked) == ({None}, 1)
 
 
-async def test_known_keys_are_not_asked_for_at_each_request(kept: Kept, keys: SigningKeys) -> None:
+async def test_known_keys_are_not_reloaded_for_each_request(kept: Kept, keys: SigningKeys) -> None:
     for _ in range(100):
         await keys.verification_key(kept.keys[0][0])
     kept.now += KEPT_SECONDS - 0.1
@@ -126,9 +126,7 @@ async def test_known_keys_are_not_asked_for_at_each_request(kept: Kept, keys: Si
     assert kept.asked == 1
 
 
-async def test_an_unknown_key_is_asked_for_again_after_a_second_and_not_before(
-    kept: Kept, keys: SigningKeys
-) -> None:
+async def test_an_unknown_key_reloads_after_a_second(kept: Kept, keys: SigningKeys) -> None:
     asked = []
     for seconds in (0, MIN_RELOAD_INTERVAL_SECONDS - 0.1, 0.1):
         kept.now += seconds
@@ -138,13 +136,13 @@ async def test_an_unknown_key_is_asked_for_again_after_a_second_and_not_before(
     assert asked == [1, 1, 2]
 
 
-async def test_a_key_that_is_known_is_not_read_out_of_its_text_again(keys: SigningKeys) -> None:
+async def test_a_known_key_is_not_parsed_again(keys: SigningKeys) -> None:
     (_, first), (_, second) = await keys.newest(), await keys.newest()
 
     assert first is second
 
 
-async def test_keys_cannot_be_told_while_the_store_is_away(kept: Kept, keys: SigningKeys) -> None:
+async def test_keys_are_unavailable_while_the_store_is_away(kept: Kept, keys: SigningKeys) -> None:
     kept.away = True
 
     with pytest.raises(StoreUnavailable):
@@ -162,7 +160,7 @@ async def test_an_unavailable_store_fails_all_waiting_writers_at_once(kept: Kept
     assert [key_id for key_id, _ in back] == [kept.keys[0][0]] * 3
 
 
-async def test_the_published_keys_are_the_public_halves(kept: Kept, keys: SigningKeys) -> None:
+async def test_the_published_keys_are_public_keys_only(kept: Kept, keys: SigningKeys) -> None:
     kept.keys.append(make())
     published = await keys.json_web_keys()
     token = jwt.encode({"sub": "alice"}, load(kept.keys[1][1]), "ES256", {"kid": kept.keys[1][0]})

@@ -49,7 +49,7 @@ def issuer() -> OwnTokenIssuer:
     return OwnTokenIssuer(SigningKeys(one_key), "us", [lambda grants: {"vendor": list(grants)}])
 
 
-async def test_an_issued_token_says_who_and_what() -> None:
+async def test_an_issued_token_names_subject_and_grants() -> None:
     token = await issuer().issue("alice", ["reading"], 60, "the stamp")
 
     read = await reader().read(token.text)
@@ -68,7 +68,7 @@ async def test_a_token_without_an_account_has_no_stamp() -> None:
     assert (await reader().read(token.text)).stamp is None
 
 
-async def test_a_token_of_a_replica_whose_clock_is_ahead_is_good() -> None:
+async def test_a_token_from_a_slightly_fast_clock_is_valid() -> None:
     token = signed(claims(iat=int(time.time()) + 30))
 
     assert (await reader().read(token)).subject == "alice"
@@ -113,7 +113,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("make_token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
-async def test_no_other_token_opens(make_token: Callable[[], str]) -> None:
+async def test_no_other_token_is_accepted(make_token: Callable[[], str]) -> None:
     """Case 37, of our own tokens. Each is made when it is tried; one that has expired would prove nothing else."""
     token = make_token()
     with pytest.raises(NotAuthenticated) as refused:
@@ -134,14 +134,14 @@ async def test_no_other_token_opens(make_token: Callable[[], str]) -> None:
         ("too long", "The access token is too long."),
     ],
 )
-async def test_only_age_and_length_are_told_apart(name: str, sentence: str) -> None:
+async def test_only_age_and_length_have_their_own_message(name: str, sentence: str) -> None:
     with pytest.raises(NotAuthenticated) as refused:
         await reader().read(BAD_TOKENS[name]())
 
     assert str(refused.value) == sentence
 
 
-async def test_a_token_is_as_long_as_it_may_be() -> None:
+async def test_a_token_of_the_maximum_length_is_read() -> None:
     room = MAX_TOKEN_LENGTH - len(signed(claims(filler="")))
     tokens = [signed(claims(filler="x" * length)) for length in range(room * 3 // 4 - 4, room * 3 // 4 + 4)]
     [token] = [token for token in tokens if len(token) == MAX_TOKEN_LENGTH]
@@ -149,7 +149,7 @@ async def test_a_token_is_as_long_as_it_may_be() -> None:
     assert (await reader().read(token)).subject == "alice"
 
 
-async def test_a_good_token_is_verified_once() -> None:
+async def test_a_valid_token_is_verified_once() -> None:
     us, token = reader(), signed(claims())
 
     assert await us.read(token) is await us.read(token)
@@ -159,7 +159,7 @@ async def test_a_token_without_grants_allows_nothing() -> None:
     assert (await reader().read(signed(claims(grants=None)))).grants == frozenset()
 
 
-async def test_an_issued_token_is_one_of_its_kind() -> None:
+async def test_every_issued_token_is_unique() -> None:
     """RFC 9068: its type, its key, when it was asked for, and a number of its own."""
     first, second = [(await issuer().issue("alice", ["b", "a"], 60)).text for _ in range(2)]
     header = jwt.get_unverified_header(first)
@@ -172,7 +172,7 @@ async def test_an_issued_token_is_one_of_its_kind() -> None:
     assert said["jti"] != other["jti"]
 
 
-async def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
+async def test_a_cached_token_is_refused_after_expiry() -> None:
     us = reader()
     token = (await issuer().issue("alice", ["all"], 1)).text
     await us.read(token)
@@ -183,7 +183,7 @@ async def test_a_token_that_was_good_is_refused_once_it_has_expired() -> None:
         await us.read(token)
 
 
-async def test_a_token_that_was_good_is_refused_once_its_key_is_dropped() -> None:
+async def test_a_dropped_key_ends_its_cached_tokens() -> None:
     keys, now = [(KEY_ID, PEM)], [1000.0]
 
     async def kept() -> list[tuple[str, str]]:
@@ -199,7 +199,7 @@ async def test_a_token_that_was_good_is_refused_once_its_key_is_dropped() -> Non
         await us.read(token)
 
 
-async def test_the_memory_of_verified_tokens_is_used_to_its_bound() -> None:
+async def test_the_cache_of_verified_tokens_is_fully_used() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
     us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS - 1)})  # noqa: SLF001  # as below
@@ -209,7 +209,7 @@ async def test_the_memory_of_verified_tokens_is_used_to_its_bound() -> None:
     assert "token 0" in us._verified  # noqa: SLF001  # as below
 
 
-async def test_the_memory_of_verified_tokens_is_bounded() -> None:
+async def test_the_cache_of_verified_tokens_is_bounded() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
     us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS)})  # noqa: SLF001  # making a thousand real ones takes a second

@@ -15,7 +15,7 @@ def claims(number: int) -> str:
     return '{"a":[' + "[]," * 1900 + f"{number}]}}"
 
 
-def test_what_strangers_send_takes_little_memory_however_much_of_it_comes() -> None:
+def test_unverified_tokens_take_bounded_memory() -> None:
     tokens = [f"{part('{}')}.{part(claims(number))}." for number in range(300)]
     assert max(map(len, tokens)) <= MAX_TOKEN_LENGTH
     tracemalloc.start()

@@ -49,7 +49,7 @@ async def anywhere(_address: Address, _port: int) -> bool:
     return True
 
 
-def test_the_families_take_turns() -> None:
+def test_the_address_families_alternate() -> None:
     given = [ip_address(text) for text in ("2001:db8::1", "2001:db8::2", "192.0.2.1", "2001:db8::3")]
 
     assert [str(address) for address in interleave_families(given)] == [
@@ -61,7 +61,7 @@ def test_the_families_take_turns() -> None:
 
 
 @pytest.mark.shows(WarningCode.ADDRESS_UNREACHABLE)
-async def test_a_refusing_address_is_passed_over_told_and_warned_of(make_prober: Any) -> None:
+async def test_a_refusing_address_is_skipped_with_a_warning(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         report = await make_prober(resolve=addresses(DEAD, HOST)).probe(server.settings(host=NAME), None)
 
@@ -70,7 +70,7 @@ async def test_a_refusing_address_is_passed_over_told_and_warned_of(make_prober:
     assert [warning.code for warning in report.warnings] == [WarningCode.ADDRESS_UNREACHABLE]
 
 
-async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> None:
+async def test_a_silent_address_costs_only_its_delay() -> None:
     loop = asyncio.get_running_loop()
     with black_hole(DEAD) as port:
         listening = await asyncio.start_server(lambda _r, writer: writer.close(), HOST, port)
@@ -85,7 +85,7 @@ async def test_an_address_that_does_not_answer_costs_its_head_start_only() -> No
     assert [(one.address, one.problem) for one in race.attempts] == [(HOST, ""), (DEAD, None)]
 
 
-async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) -> None:
+async def test_an_unneeded_address_is_reported_without_result(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         report = await make_prober(resolve=addresses(HOST, "127.0.0.78")).probe(server.settings(host=NAME), None)
 
@@ -94,7 +94,7 @@ async def test_an_address_that_was_not_needed_is_told_as_such(make_prober: Any) 
 
 
 @pytest.mark.shows(FailureCode.CONNECTION_TIMED_OUT)
-async def test_no_answer_in_time_is_told_as_such() -> None:
+async def test_a_connect_timeout_is_reported() -> None:
     with black_hole(DEAD) as port:
         race = HappyEyeballs([ip_address(DEAD)], port, anywhere, seconds=0.2)
         with pytest.raises(NotConnected) as not_connected:
@@ -105,7 +105,7 @@ async def test_no_answer_in_time_is_told_as_such() -> None:
 
 
 @pytest.mark.shows(FailureCode.HOST_UNREACHABLE)
-async def test_no_route_is_told_as_such(make_prober: Any) -> None:
+async def test_a_missing_route_is_reported(make_prober: Any) -> None:
     """The socket is bound to loopback by its address family's own rules: this address is nobody's."""
     race = HappyEyeballs([ip_address("255.255.255.255")], 25, anywhere)
     with pytest.raises(NotConnected) as not_connected:
@@ -114,7 +114,7 @@ async def test_no_route_is_told_as_such(make_prober: Any) -> None:
     assert not_connected.value.code is FailureCode.HOST_UNREACHABLE
 
 
-async def test_every_refusal_together_is_a_refusal_and_all_are_told(make_prober: Any) -> None:
+async def test_all_addresses_refusing_is_reported_as_refusal(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         settings = server.settings(host=NAME)
     report = await make_prober(resolve=addresses(DEAD, HOST)).probe(settings, None)

@@ -52,14 +52,14 @@ OURS = {
 
 
 @pytest.mark.parametrize("name", OURS)
-async def test_what_leads_back_to_us_is_closed_though_every_network_is_allowed(name: str) -> None:
+async def test_our_own_endpoints_are_closed_whatever_is_allowed(name: str) -> None:
     host, target = OURS[name]
 
     assert not await guard_with(Endpoint(host, 2525)).allows(ip_address(target), 2525)
 
 
 @pytest.mark.parametrize("host", ["192.0.2.7", "database.example.org", "127.0.0.1", "0.0.0.0", ""])
-async def test_other_ports_and_other_machines_are_as_open_as_before(host: str) -> None:
+async def test_other_ports_and_other_machines_stay_open(host: str) -> None:
     ours = guard_with(Endpoint(host, 2525))
 
     assert await ours.allows(ip_address("192.0.2.7"), 25)
@@ -67,20 +67,20 @@ async def test_other_ports_and_other_machines_are_as_open_as_before(host: str) -
     assert await ours.allows(ip_address("192.0.2.8"), 2525)
 
 
-async def test_this_machine_is_closed_to_itself_and_not_by_what_other_machines_are_called() -> None:
+async def test_only_this_machines_addresses_are_closed_to_itself() -> None:
     ours = guard_with(Endpoint("127.0.0.1", 2525))
 
     assert await ours.allows(ip_address("2001:db8::9"), 2525)
     assert not await ours.allows(ip_address("::1"), 2525)
 
 
-def test_no_address_is_loopback_to_the_system_and_every_other_is_itself() -> None:
+def test_the_unspecified_address_reaches_loopback() -> None:
     assert reachable_addresses(ip_address("0.0.0.0")) == {ip_address("127.0.0.1")}
     assert reachable_addresses(ip_address("::")) == {ip_address("::1")}
     assert reachable_addresses(ip_address("192.0.2.7")) == {ip_address("192.0.2.7")}
 
 
-async def test_a_connection_is_made_only_where_the_policy_has_both_port_and_address() -> None:
+async def test_a_connection_needs_an_open_port_and_address() -> None:
     policy = EgressGuard(
         EgressPolicy((ip_network("192.0.2.0/24"),), preset=EgressPreset.ALLOWLIST), HostLookup(resolve)
     )
@@ -90,7 +90,7 @@ async def test_a_connection_is_made_only_where_the_policy_has_both_port_and_addr
     assert not await policy.allows(ip_address("198.51.100.7"), 25)
 
 
-async def test_a_refused_address_and_a_refused_port_are_told_with_what_to_do() -> None:
+async def test_a_refused_address_or_port_comes_with_steps() -> None:
     policy = EgressGuard(EgressPolicy(), HostLookup(resolve))
     policy.require_port(25)
     with pytest.raises(NotAllowed) as port:
@@ -110,7 +110,7 @@ async def test_a_refused_address_and_a_refused_port_are_told_with_what_to_do() -
     )
 
 
-async def test_our_names_are_looked_up_only_for_their_own_port() -> None:
+async def test_our_names_are_looked_up_for_their_port_only() -> None:
     asked: list[str] = []
 
     def noting(host: str) -> list[Address]:
@@ -134,7 +134,7 @@ def release() -> Iterator[threading.Event]:
     event.set()
 
 
-async def test_a_name_of_ours_that_takes_too_long_closes_its_port(
+async def test_a_slow_lookup_of_our_name_closes_its_port(
     monkeypatch: pytest.MonkeyPatch, release: threading.Event
 ) -> None:
     def slow(_host: str) -> list[Address]:
@@ -147,7 +147,7 @@ async def test_a_name_of_ours_that_takes_too_long_closes_its_port(
     assert not await ours.allows(ip_address("192.0.2.9"), 5432)
 
 
-async def test_the_refusal_does_not_advise_to_open_what_no_list_opens() -> None:
+async def test_the_refusal_of_our_endpoint_suggests_no_setting() -> None:
     with pytest.raises(NotAllowed) as refused:
         await guard_with(Endpoint(HOST, 2525)).require([ip_address(HOST)], 2525)
 
@@ -156,9 +156,7 @@ async def test_the_refusal_does_not_advise_to_open_what_no_list_opens() -> None:
     assert step == "Use another host or port: this one is the service's own."
 
 
-async def test_a_neighbour_port_that_is_ours_is_not_looked_at(
-    make_prober: Any, connects: list[tuple[str, int]]
-) -> None:
+async def test_the_fallback_scan_skips_our_own_port(make_prober: Any, connects: list[tuple[str, int]]) -> None:
     """A second look asks for each of its connections too."""
     async with real_server(Behaviour()) as ours, real_server(Behaviour()) as other:
         policy = EgressPolicy(make_prober.loopback, None, own=(Endpoint(HOST, ours.port),))

@@ -36,7 +36,7 @@ OPEN = [
 
 
 @pytest.mark.parametrize("address", CLOSED)
-def test_what_is_never_somebodys_relay_is_closed(address: str) -> None:
+def test_addresses_that_are_never_relays_are_closed(address: str) -> None:
     assert not EgressPolicy().allows(ip_address(address))
 
 
@@ -59,17 +59,17 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("address", [*CLOSED, *NOT_PUBLIC])
-def test_by_public_alone_what_not_everybody_can_reach_is_closed(address: str) -> None:
+def test_the_public_preset_closes_unreachable_addresses(address: str) -> None:
     assert not EgressPolicy(preset=EgressPreset.PUBLIC).allows(ip_address(address))
 
 
 @pytest.mark.parametrize("address", PUBLIC)
-def test_by_public_what_everybody_can_reach_is_open(address: str) -> None:
+def test_the_public_preset_opens_globally_reachable_addresses(address: str) -> None:
     assert EgressPolicy(preset=EgressPreset.PUBLIC).allows(ip_address(address))
 
 
 @pytest.mark.parametrize("preset", EgressPreset)
-def test_by_every_preset_a_named_network_is_open(preset: EgressPreset) -> None:
+def test_every_preset_opens_the_allowed_networks(preset: EgressPreset) -> None:
     policy = EgressPolicy((ip_network("10.1.0.0/16"), ip_network("::1/128")), preset=preset)
 
     assert policy.allows(ip_address("10.1.2.3"))
@@ -97,7 +97,7 @@ def test_a_wide_network_does_not_open_a_metadata_server(preset: EgressPreset, ad
 
 
 @pytest.mark.parametrize("address", [*CLOSED, *OPEN, *PUBLIC, "10.2.0.1", "64:ff9b::10.1.0.1"])
-def test_by_an_allowlist_nothing_else_is_open(address: str) -> None:
+def test_an_allowlist_opens_nothing_else(address: str) -> None:
     policy = EgressPolicy((ip_network("10.1.0.0/16"),), preset=EgressPreset.ALLOWLIST)
 
     assert not policy.allows(ip_address(address))
@@ -123,7 +123,7 @@ addresses = st.ip_addresses(v=4) | st.ip_addresses(v=6) | st.ip_addresses(v=6, n
 
 
 @given(addresses)
-def test_public_means_what_python_calls_global_but_for_known_differences(address: Address) -> None:
+def test_public_matches_pythons_is_global_with_known_differences(address: Address) -> None:
     assume(not any(address in network for network in NOT_AS_PYTHON))
     assume(list(address_forms(address)) == [address])
 
@@ -157,7 +157,7 @@ inner = (closed | st.ip_addresses(v=4)).filter(lambda address: address.version =
 
 
 @given(inner, st.integers(0, 2**64 - 1), st.sampled_from(POLICIES))
-def test_what_is_closed_is_closed_by_every_ipv6_form(
+def test_closed_addresses_are_closed_in_every_ipv6_form(
     inner: IPv4Address, prefix: int, policy: EgressPolicy
 ) -> None:
     assume(not policy.allows(inner))
@@ -167,7 +167,7 @@ def test_what_is_closed_is_closed_by_every_ipv6_form(
     assert opened == []
 
 
-def test_a_network_that_is_named_is_open_by_its_own_addresses_only() -> None:
+def test_an_allowed_network_opens_only_its_own_addresses() -> None:
     policy = EgressPolicy((ip_network("127.0.0.1/32"),))
 
     assert policy.allows(ip_address("127.0.0.1"))
@@ -197,7 +197,7 @@ ANSWERS: dict[str, list[list[str]]] = {
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-async def test_a_host_with_a_closed_address_is_not_connected_to(make_prober: Any, name: str) -> None:
+async def test_a_host_with_a_closed_address_gets_no_connection(make_prober: Any, name: str) -> None:
     answers = [[ip_address(one) for one in answer] for answer in ANSWERS[name]]
     asked: list[str] = []
 
@@ -217,7 +217,7 @@ async def test_a_host_with_a_closed_address_is_not_connected_to(make_prober: Any
     assert asked == ["mail.example.org"]
 
 
-async def test_a_name_is_looked_up_once_and_the_checked_address_is_used(make_prober: Any) -> None:
+async def test_connections_use_the_address_that_was_checked(make_prober: Any) -> None:
     """A second look-up would lead to an address where nothing listens."""
     answers = iter([[ip_address(HOST)], [ip_address("127.0.0.77")]])
     async with real_server(Behaviour()) as server:
@@ -228,7 +228,7 @@ async def test_a_name_is_looked_up_once_and_the_checked_address_is_used(make_pro
     assert len(server.messages) == 1
 
 
-async def test_a_dead_address_does_not_keep_the_next_one_from_being_tried(make_prober: Any) -> None:
+async def test_a_dead_address_does_not_block_the_next(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         prober = make_prober(resolve=lambda _host: [ip_address("127.0.0.77"), ip_address(HOST)])
         report = await prober.probe(server.settings(host="mail.example.org"), None)
@@ -238,7 +238,7 @@ async def test_a_dead_address_does_not_keep_the_next_one_from_being_tried(make_p
 
 @pytest.mark.shows(FailureCode.ADDRESS_NOT_ALLOWED)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "::ffff:7f00:1"])
-async def test_by_default_this_machine_is_not_connected_to(make_prober: Any, host: str) -> None:
+async def test_by_default_this_machine_gets_no_connection(make_prober: Any, host: str) -> None:
     async with real_server(Behaviour()) as server:
         prober = make_prober(egress=EgressPolicy(allowed_ports=None))
         report = await prober.probe(server.settings(host=host), None)
@@ -249,7 +249,7 @@ async def test_by_default_this_machine_is_not_connected_to(make_prober: Any, hos
 
 
 @pytest.mark.shows(FailureCode.PORT_NOT_ALLOWED)
-async def test_a_closed_port_is_refused_and_its_setting_named(make_prober: Any) -> None:
+async def test_a_closed_port_is_refused_and_names_the_setting(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         prober = make_prober(egress=EgressPolicy((ip_network("127.0.0.0/8"),)))
         report = await prober.probe(server.settings(), None)
@@ -261,7 +261,7 @@ async def test_a_closed_port_is_refused_and_its_setting_named(make_prober: Any) 
 
 
 @pytest.mark.shows(FailureCode.CONNECTION_REFUSED)
-async def test_a_port_where_nothing_listens_is_told_as_such(make_prober: Any) -> None:
+async def test_a_port_without_a_listener_is_reported(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         settings = server.settings()
     report = await make_prober().probe(settings, None)

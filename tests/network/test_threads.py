@@ -15,7 +15,7 @@ from mailsettings.network.threads import DaemonThreads
 from support.timeouts import GUARD_SECONDS
 
 
-async def test_a_result_and_an_error_reach_the_one_who_asked() -> None:
+async def test_a_result_and_an_error_reach_the_caller() -> None:
     threads = DaemonThreads(1, "test")
 
     assert await threads.run(lambda: 42) == 42
@@ -27,7 +27,7 @@ def raising(error: Exception) -> Any:
     raise error
 
 
-async def test_a_call_that_nobody_waits_for_counts_until_it_returns() -> None:
+async def test_an_abandoned_call_counts_until_it_returns() -> None:
     threads, held = DaemonThreads(1, "test"), threading.Event()
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(threads.run(held.wait), 0.05)
@@ -40,7 +40,7 @@ async def test_a_call_that_nobody_waits_for_counts_until_it_returns() -> None:
     assert await second == "second"
 
 
-async def test_slow_names_hold_up_neither_other_names_nor_addresses() -> None:
+async def test_slow_names_delay_neither_other_names_nor_addresses() -> None:
     held = threading.Event()
 
     def resolve(host: str) -> Any:
@@ -61,7 +61,7 @@ async def test_slow_names_hold_up_neither_other_names_nor_addresses() -> None:
     assert len(slow) < MAX_CONCURRENT_LOOKUPS
 
 
-def test_a_call_that_blocks_does_not_keep_the_program_from_ending() -> None:
+def test_a_blocking_call_does_not_prevent_exit() -> None:
     program = (
         "import asyncio, time\n"
         "from mailsettings.network.threads import DaemonThreads\n"

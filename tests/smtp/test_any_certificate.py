@@ -52,9 +52,7 @@ OAKLEY_2 = int(
 
 
 @pytest.mark.parametrize("security", ENCRYPTED)
-async def test_a_tls_feature_that_is_not_known_ends_in_a_report(
-    make_prober: Any, security: ConnectionSecurity
-) -> None:
+async def test_unknown_tls_features_end_in_a_report(make_prober: Any, security: ConnectionSecurity) -> None:
     certificate = SelfSigned.for_name(NAME, extra=UNKNOWN_TLS_FEATURE)
     prober = make_prober(resolve=lambda _host: [ip_address(HOST)])
     async with real_server(Behaviour(security, certificate=certificate)) as server:
@@ -82,7 +80,7 @@ def test_mutated_certificates_never_raise() -> None:
         list(parse_certificates([bytes(mutant)]))
 
 
-def test_a_certificate_beyond_any_size_is_not_parsed() -> None:
+def test_an_oversized_certificate_is_not_parsed() -> None:
     der = ssl.PEM_cert_to_DER_cert(AUTHORITY.cert_pem.bytes().decode())
 
     assert len(list(parse_certificates([der]))) == 1
@@ -90,7 +88,7 @@ def test_a_certificate_beyond_any_size_is_not_parsed() -> None:
 
 
 @pytest.mark.shows(FailureCode.INTERNAL)
-async def test_an_unexpected_error_ends_in_a_report_and_the_log(
+async def test_an_unexpected_error_is_reported_and_logged(
     make_prober: Any, canary: Canary, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure `internal`: the report names the stage, the log has the cause once, and neither has secrets."""
@@ -113,7 +111,7 @@ async def test_an_unexpected_error_ends_in_a_report_and_the_log(
 
 
 @pytest.mark.parametrize("security", ENCRYPTED)
-async def test_a_server_with_only_weak_dhe_is_told_in_openssls_words(
+async def test_weak_dhe_is_reported_with_openssls_message(
     make_prober: Any, tmp_path: Path, security: ConnectionSecurity
 ) -> None:
     """DHE is not used, since the server chooses the group; a second handshake on a thread says what is wrong."""
@@ -158,7 +156,7 @@ async def served(context: ssl.SSLContext, security: ConnectionSecurity) -> Async
         yield port
 
 
-async def test_only_certificates_that_are_needed_warn_of_their_end(make_prober: Any) -> None:
+async def test_only_certificates_in_the_verified_path_cause_warnings(make_prober: Any) -> None:
     """Servers go on presenting an expired cross-signed root; the verified path does without it."""
     leaf, root = AUTHORITY.issue_cert(NAME), SelfSigned.for_name("Old root", authority=True)
     now = datetime.now(UTC)
@@ -175,9 +173,7 @@ async def test_only_certificates_that_are_needed_warn_of_their_end(make_prober: 
 
 
 @pytest.mark.parametrize("security", ENCRYPTED)
-async def test_a_final_dot_is_no_part_of_the_certificates_name(
-    make_prober: Any, security: ConnectionSecurity
-) -> None:
+async def test_a_final_dot_is_ignored_in_certificate_names(make_prober: Any, security: ConnectionSecurity) -> None:
     asked: list[str] = []
 
     def resolve(host: str) -> list[Any]:
@@ -191,7 +187,7 @@ async def test_a_final_dot_is_no_part_of_the_certificates_name(
     assert asked == [f"{NAME}."]  # absolute: no search list
 
 
-async def test_of_many_addresses_six_are_tried(make_prober: Any) -> None:
+async def test_at_most_six_addresses_are_tried(make_prober: Any) -> None:
     """Both families, first of each in turn; a name can have hundreds."""
     many = [ip_address(f"127.0.1.{number}") for number in range(1, 221)]
     prober = make_prober(resolve=lambda _host: many)

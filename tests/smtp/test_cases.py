@@ -32,7 +32,7 @@ EACH = pytest.mark.parametrize(
 
 
 @EACH
-async def test_a_situation_is_told_as_it_should_be(make_prober: Any, situation: Situation) -> None:
+async def test_a_situation_gets_the_right_code_and_advice(make_prober: Any, situation: Situation) -> None:
     report = await probed(make_prober, situation)
 
     if situation.code is None:
@@ -84,7 +84,7 @@ async def probed(make_prober: Any, situation: Situation) -> ProbeReport:
     return report
 
 
-def test_every_provider_row_is_met_by_a_situation() -> None:
+def test_every_provider_row_has_a_situation() -> None:
     met = set()
     for one in SITUATIONS:
         for text in one.says.values():
@@ -97,5 +97,5 @@ def test_every_provider_row_is_met_by_a_situation() -> None:
     assert [(row.code.value, row.words) for row in TABLE if row not in met] == []
 
 
-def test_every_provider_row_says_where_it_is_known_from_and_when() -> None:
+def test_every_provider_row_names_its_source_and_date() -> None:
     assert [row.words for row in TABLE if not any(character.isdigit() for character in row.source)] == []

@@ -58,7 +58,7 @@ MODES = [
 @pytest.mark.shows(WRONG)
 @pytest.mark.shows(NOT_OFFERED)
 @pytest.mark.parametrize(("spoken", "configured", "code", "stage", "suggested"), MODES)
-async def test_the_security_that_the_port_speaks_is_suggested_and_no_login_is_tried(
+async def test_the_ports_security_is_suggested_without_a_login(
     make_prober: Any,
     spoken: ConnectionSecurity,
     configured: ConnectionSecurity,
@@ -78,7 +78,7 @@ async def test_the_security_that_the_port_speaks_is_suggested_and_no_login_is_tr
 
 
 @pytest.mark.parametrize("configured", [IMPLICIT, STARTTLS])
-async def test_no_encryption_is_suggested_only_to_those_without_a_login(
+async def test_no_encryption_is_suggested_only_without_a_login(
     make_prober: Any, configured: ConnectionSecurity
 ) -> None:
     async with real_server(Behaviour(NONE)) as server:
@@ -87,7 +87,7 @@ async def test_no_encryption_is_suggested_only_to_those_without_a_login(
     assert suggestion(report, Setting.SECURITY).suggested is NONE
 
 
-async def test_a_greeting_in_time_is_taken_though_the_port_was_looked_at(make_prober: Any) -> None:
+async def test_a_timely_greeting_counts_despite_a_scan(make_prober: Any) -> None:
     looked = asyncio.Event()
 
     async def greets_once_looked_at(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,7 +104,7 @@ async def test_a_greeting_in_time_is_taken_though_the_port_was_looked_at(make_pr
     assert report.succeeded
 
 
-async def test_a_mode_is_named_long_before_the_deadline(make_prober: Any) -> None:
+async def test_the_right_mode_is_found_before_the_deadline(make_prober: Any) -> None:
     loop = asyncio.get_running_loop()
     async with real_server(Behaviour(IMPLICIT)) as server:
         begun = loop.time()
@@ -140,7 +140,7 @@ FOREIGN: dict[str, tuple[Script, str]] = {
 @pytest.mark.shows(FailureCode.NOT_SMTP)
 @pytest.mark.parametrize("security", [NONE, IMPLICIT])
 @pytest.mark.parametrize("name", FOREIGN)
-async def test_another_protocol_is_named_and_not_echoed(
+async def test_another_protocol_is_named_without_echoing_it(
     make_prober: Any, name: str, security: ConnectionSecurity
 ) -> None:
     script, protocol = FOREIGN[name]
@@ -155,7 +155,7 @@ async def test_another_protocol_is_named_and_not_echoed(
     assert b"".join(server.heard).count(b"AUTH") == 0
 
 
-async def test_a_closed_port_points_to_the_best_neighbour_that_answers(make_prober: Any) -> None:
+async def test_a_closed_port_suggests_the_best_open_port(make_prober: Any) -> None:
     async with real_server(Behaviour(NONE)) as plain, real_server(Behaviour(STARTTLS)) as secured:
         usual = {plain.port: STARTTLS, secured.port: STARTTLS}
         settings = replace(plain.settings(NONE, LOGIN), port=1)
@@ -169,7 +169,7 @@ async def test_a_closed_port_points_to_the_best_neighbour_that_answers(make_prob
     assert secured.attempts == plain.attempts == []
 
 
-async def test_a_neighbour_with_implicit_tls_is_found_where_starttls_is_not_offered(make_prober: Any) -> None:
+async def test_missing_starttls_suggests_a_port_with_implicit_tls(make_prober: Any) -> None:
     async with real_server(Behaviour(NONE)) as plain, real_server(Behaviour(IMPLICIT)) as secured:
         settings = replace(plain.settings(NONE, LOGIN), security=STARTTLS)
         report = await make_prober(usual_ports={secured.port: IMPLICIT}).probe(settings, None)
@@ -180,7 +180,7 @@ async def test_a_neighbour_with_implicit_tls_is_found_where_starttls_is_not_offe
     assert suggestion(report, Setting.SECURITY).suggested is IMPLICIT
 
 
-async def test_a_silent_port_points_to_a_neighbour_when_the_time_is_over(make_prober: Any) -> None:
+async def test_a_silent_port_suggests_another_at_the_deadline(make_prober: Any) -> None:
     async with scripted_server(stays_silent) as silent, real_server(Behaviour(STARTTLS)) as secured:
         prober = make_prober(usual_ports={secured.port: STARTTLS}, deadline_seconds=7)
         report = await prober.probe(MailServer(HOST, silent.port, STARTTLS, SENDER), None)
@@ -190,7 +190,7 @@ async def test_a_silent_port_points_to_a_neighbour_when_the_time_is_over(make_pr
     assert suggestion(report, Setting.PORT).suggested == secured.port
 
 
-async def test_a_neighbour_on_a_port_that_is_not_allowed_is_not_looked_at(make_prober: Any) -> None:
+async def test_a_forbidden_port_is_not_scanned(make_prober: Any) -> None:
     async with real_server(Behaviour(STARTTLS)) as secured:
         egress = EgressPolicy(make_prober.loopback, frozenset({1}))
         prober = make_prober(usual_ports={secured.port: STARTTLS}, egress=egress)
@@ -202,7 +202,7 @@ async def test_a_neighbour_on_a_port_that_is_not_allowed_is_not_looked_at(make_p
 
 
 @pytest.mark.shows(FailureCode.TLS_VERSION_TOO_OLD)
-async def test_old_tls_is_named(make_prober: Any) -> None:
+async def test_an_old_tls_version_is_reported(make_prober: Any) -> None:
     for security in (STARTTLS, IMPLICIT):
         async with real_server(Behaviour(security, CANARY, oldest_tls=True)) as server:
             report = await make_prober().probe(server.settings(security, LOGIN), None)
@@ -215,7 +215,7 @@ async def test_old_tls_is_named(make_prober: Any) -> None:
         assert server.attempts == []
 
 
-async def test_a_slow_handshake_on_the_right_port_is_not_cut_short(make_prober: Any) -> None:
+async def test_a_slow_handshake_on_the_right_port_may_finish(make_prober: Any) -> None:
     context, loop = server_context(Behaviour(IMPLICIT)), asyncio.get_running_loop()
     listening = socket.create_server((HOST, 0))
     listening.setblocking(False)
@@ -247,7 +247,7 @@ async def test_a_slow_handshake_on_the_right_port_is_not_cut_short(make_prober: 
     assert report.succeeded
 
 
-async def test_a_port_that_speaks_both_is_given_time_to_greet(make_prober: Any) -> None:
+async def test_a_port_with_both_modes_has_time_to_greet(make_prober: Any) -> None:
     """Some ports wait for TLS first, and greet in clear when none comes."""
     context = server_context(Behaviour(IMPLICIT))
 
@@ -274,7 +274,7 @@ def readable(sock: Any) -> bool:
     return bool(select.select([sock.fileno()], [], [], 0)[0])
 
 
-async def test_a_neighbour_in_clear_is_not_suggested_to_those_who_log_in(make_prober: Any) -> None:
+async def test_an_unencrypted_port_is_not_suggested_with_a_login(make_prober: Any) -> None:
     async with real_server(Behaviour(NONE)) as plain:
         prober = make_prober(usual_ports={plain.port: STARTTLS})
         with_login = await prober.probe(replace(plain.settings(STARTTLS, LOGIN), port=1), None)
@@ -285,7 +285,7 @@ async def test_a_neighbour_in_clear_is_not_suggested_to_those_who_log_in(make_pr
     assert suggestion(without, Setting.SECURITY).suggested is NONE
 
 
-async def test_a_silence_later_on_says_nothing_about_the_port(make_prober: Any) -> None:
+async def test_silence_after_the_greeting_starts_no_scan(make_prober: Any) -> None:
     async def greets_late_and_stops(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(1)
         await says(HELLO, b"250-mail.example.org\r\n250 AUTH PLAIN", then=stays_silent)(reader, writer)
@@ -302,7 +302,7 @@ async def test_a_silence_later_on_says_nothing_about_the_port(make_prober: Any) 
     assert [change.setting for change in report.failure.changes] == [Setting.DEADLINE]
 
 
-async def test_a_finding_is_told_though_the_deadline_comes_before_the_grace_is_over(make_prober: Any) -> None:
+async def test_a_scan_result_is_reported_at_the_deadline(make_prober: Any) -> None:
     async with real_server(Behaviour(IMPLICIT)) as server:
         settings = replace(server.settings(), security=NONE)
         report = await make_prober(deadline_seconds=1).probe(settings, None)
@@ -312,7 +312,7 @@ async def test_a_finding_is_told_though_the_deadline_comes_before_the_grace_is_o
     assert suggestion(report, Setting.SECURITY).suggested is IMPLICIT
 
 
-async def test_a_port_is_looked_at_once(make_prober: Any) -> None:
+async def test_a_port_is_inspected_once(make_prober: Any) -> None:
     async with real_server(Behaviour(IMPLICIT)) as server:
         settings = replace(server.settings(), security=NONE)
         await make_prober().probe(settings, None)
@@ -320,7 +320,7 @@ async def test_a_port_is_looked_at_once(make_prober: Any) -> None:
     assert server.connections <= 3  # ours, and one look in either mode
 
 
-async def test_a_failure_that_no_look_can_explain_waits_for_nobody(make_prober: Any) -> None:
+async def test_a_failure_without_a_scan_is_reported_at_once(make_prober: Any) -> None:
     """However many others are looking around at their silent servers."""
     prober = make_prober(deadline_seconds=10 * GUARD_SECONDS)
     async with scripted_server(stays_silent) as silent, real_server(Behaviour(NONE, CANARY)) as server:

@@ -21,7 +21,7 @@ STARTTLS = ConnectionSecurity.STARTTLS
 MOST_BYTES = 5_000_000
 
 
-async def test_words_slipped_in_before_encryption_are_not_heard_after_it(make_prober: Any) -> None:
+async def test_commands_injected_before_tls_are_ignored_after_it(make_prober: Any) -> None:
     """Case 23. What follows the reply to STARTTLS in clear may come from anybody (RFC 3207 4.2)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
@@ -53,7 +53,7 @@ async def test_words_slipped_in_before_encryption_are_not_heard_after_it(make_pr
         assert not any(b"AUTH" in line for line in heard)
 
 
-async def test_a_plain_greeting_before_tls_is_not_taken_for_the_encrypted_one(make_prober: Any) -> None:
+async def test_a_greeting_before_tls_does_not_count(make_prober: Any) -> None:
     """Case 23, where TLS begins at once."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
@@ -73,7 +73,7 @@ async def test_a_plain_greeting_before_tls_is_not_taken_for_the_encrypted_one(ma
     assert "evil.example" not in repr([stage.observed for stage in report.stages])
 
 
-async def test_a_login_over_the_settings_encryption_only(make_prober: Any) -> None:
+async def test_a_login_travels_only_over_the_configured_encryption(make_prober: Any) -> None:
     """Case 21. A server that takes STARTTLS out of its offer gets no login (RFC 3207 6)."""
     heard: list[bytes] = []
 
@@ -94,7 +94,7 @@ async def test_a_login_over_the_settings_encryption_only(make_prober: Any) -> No
 
 @pytest.mark.parametrize("kind", [Kind.FLOOD, Kind.LONG_LINE, Kind.GARBAGE])
 @pytest.mark.parametrize("step", [Step.GREETING, Step.EHLO, Step.AUTH, Step.RCPT])
-async def test_no_flood_fills_the_memory(make_prober: Any, step: Step, kind: Kind) -> None:
+async def test_a_flood_of_replies_does_not_fill_memory(make_prober: Any, step: Step, kind: Kind) -> None:
     """Case 24."""
     prober = make_prober()
     async with misbehaving_server(ConnectionSecurity.NONE, step, kind, pipelining=True) as server:
@@ -123,7 +123,7 @@ IN_ADVANCE = {
 
 
 @pytest.mark.parametrize("name", IN_ADVANCE)
-async def test_what_is_said_in_advance_or_with_two_tongues_is_no_success(make_prober: Any, name: str) -> None:
+async def test_early_or_contradictory_replies_are_no_success(make_prober: Any, name: str) -> None:
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number, words in enumerate(IN_ADVANCE[name]):
             if number:
@@ -140,7 +140,7 @@ async def test_what_is_said_in_advance_or_with_two_tongues_is_no_success(make_pr
 
 
 @pytest.mark.parametrize("line", [b"250-\r\n", b"250-x\r\n", b"\r\n", b"2\n"])
-async def test_a_reply_of_empty_lines_without_end_is_cut_off(make_prober: Any, line: bytes) -> None:
+async def test_an_endless_reply_of_empty_lines_is_cut_off(make_prober: Any, line: bytes) -> None:
     """Case 24."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -159,7 +159,7 @@ async def test_a_reply_of_empty_lines_without_end_is_cut_off(make_prober: Any, l
     assert (report.failure.code, report.failure.stage) == (FailureCode.UNEXPECTED_REPLY, ProbeStage.SENDER)
 
 
-async def test_a_broken_record_after_the_dot_leaves_the_delivery_unknown(make_prober: Any) -> None:
+async def test_a_broken_record_after_the_message_leaves_delivery_unknown(make_prober: Any) -> None:
     """Case 26. The message was sent; that TLS ends badly does not take it back."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
@@ -188,7 +188,7 @@ async def test_a_broken_record_after_the_dot_leaves_the_delivery_unknown(make_pr
     assert (report.failure.code, report.failure.stage) == (FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT)
 
 
-async def test_a_given_certificate_that_tls_cannot_load_is_told_as_a_setting(make_prober: Any) -> None:
+async def test_an_unloadable_trusted_certificate_is_reported_as_a_setting(make_prober: Any) -> None:
     async with scripted_server(lambda _reader, _writer: asyncio.sleep(0)) as server:
         settings = MailServer(HOST, server.port, STARTTLS, SENDER, trust=CustomTrust("no certificate"))
         report = await make_prober().probe(settings, None)

@@ -71,7 +71,7 @@ WORKING: dict[str, tuple[bytes, Sequence[bytes]]] = {
 
 
 @pytest.mark.parametrize("name", WORKING)
-async def test_a_login_succeeds_however_it_is_asked_for(make_prober: Any, name: str) -> None:
+async def test_a_login_works_with_every_challenge_style(make_prober: Any, name: str) -> None:
     mechanism, replies = WORKING[name]
     report, server = await attempt(make_prober, mechanism, *replies)
 
@@ -82,7 +82,7 @@ async def test_a_login_succeeds_however_it_is_asked_for(make_prober: Any, name: 
 
 
 @pytest.mark.parametrize("asks", [ASKS_NAME, b"334 Username:", b"334 " + base64.b64encode(b"Login:")])
-async def test_the_password_never_goes_out_as_a_user_name(make_prober: Any, asks: bytes) -> None:
+async def test_the_password_is_never_sent_as_a_user_name(make_prober: Any, asks: bytes) -> None:
     """A server that only ever asks for the name gets the name, and no password."""
     report, server = await attempt(make_prober, b"LOGIN", asks, asks, asks, asks, asks)
 
@@ -94,7 +94,7 @@ async def test_the_password_never_goes_out_as_a_user_name(make_prober: Any, asks
 
 
 @pytest.mark.parametrize("code", [b"501 5.5.4 No", b"504 5.5.4 Unrecognized authentication type"])
-async def test_a_mechanism_that_is_refused_twice_is_told_so(make_prober: Any, code: bytes) -> None:
+async def test_a_mechanism_refused_twice_is_reported(make_prober: Any, code: bytes) -> None:
     report, server = await attempt(make_prober, b"PLAIN", code, code)
 
     assert report.failure is not None

@@ -24,7 +24,7 @@ ERRORS = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.shows(row[1])) for name, row in ERRORS.items()]
 )
-async def test_what_the_resolver_says_is_told_apart(make_prober: Any, name: str) -> None:
+async def test_resolver_errors_have_different_codes(make_prober: Any, name: str) -> None:
     number, code, words = ERRORS[name]
 
     def resolve(_host: str) -> Any:
@@ -40,14 +40,14 @@ async def test_what_the_resolver_says_is_told_apart(make_prober: Any, name: str)
 
 
 @pytest.mark.shows(FailureCode.NAME_SERVER_TIMED_OUT)
-async def test_a_silent_name_server_is_told_at_the_deadline(make_prober: Any) -> None:
+async def test_a_silent_name_server_is_reported_at_the_deadline(make_prober: Any) -> None:
     failure = await failed(make_prober(resolve=lambda _host: time.sleep(2), deadline_seconds=0.2))
 
     assert failure.code is FailureCode.NAME_SERVER_TIMED_OUT
     assert "spelling" not in repr(failure)
 
 
-def test_a_resolver_that_gave_up_after_its_own_timeout_was_not_answered() -> None:
+def test_a_resolver_timeout_is_reported_as_no_answer() -> None:
     found = explain_lookup_error(socket.gaierror(socket.EAI_AGAIN, ""), RESOLVER_TIMEOUT_SECONDS)
 
     assert found.code is FailureCode.NAME_SERVER_TIMED_OUT

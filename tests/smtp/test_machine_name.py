@@ -12,7 +12,7 @@ from support.smtp_server import Behaviour, real_server
 
 
 @pytest.mark.parametrize("name", ["app.example.org", "a-1.b.example.co.uk", "host.xn--p1ai"])
-def test_a_name_with_a_public_domain_is_qualified(name: str) -> None:
+def test_a_name_with_a_public_domain_is_used(name: str) -> None:
     assert is_public_name(name)
 
 
@@ -31,7 +31,7 @@ def test_a_name_with_a_public_domain_is_qualified(name: str) -> None:
         *("10.0.0.1", "-a.example.org", "a_b.example.org", "app.example.org.", "a..org", "x" * 64 + ".org"),
     ],
 )
-def test_a_name_that_others_cannot_look_up_is_not(name: str) -> None:
+def test_a_name_without_public_dns_is_not_used(name: str) -> None:
     assert not is_public_name(name)
 
 
@@ -43,7 +43,7 @@ async def greetings(make_prober: Any, own: MachineName | None, **settings: Any) 
     return server.greetings
 
 
-async def test_the_machines_name_is_given_where_it_has_one(make_prober: Any) -> None:
+async def test_the_machines_name_is_sent_in_ehlo(make_prober: Any) -> None:
     asked: list[None] = []
 
     def look_up() -> str:
@@ -54,17 +54,17 @@ async def test_the_machines_name_is_given_where_it_has_one(make_prober: Any) -> 
     assert len(asked) == 1
 
 
-async def test_the_setting_comes_before_the_machines_name(make_prober: Any) -> None:
+async def test_the_setting_overrides_the_machines_name(make_prober: Any) -> None:
     own = MachineName(lambda: "app.example.org")
 
     assert await greetings(make_prober, own, ehlo_name="set.example.org") == ["set.example.org"] * 2
 
 
-async def test_a_machine_without_a_name_gives_its_address(make_prober: Any) -> None:
+async def test_a_machine_without_a_name_sends_its_address(make_prober: Any) -> None:
     assert await greetings(make_prober, MachineName(lambda: None)) == ["[127.0.0.1]"] * 2
 
 
-async def test_a_name_that_comes_late_is_used_from_then_on(make_prober: Any) -> None:
+async def test_a_late_machine_name_is_used_afterwards(make_prober: Any) -> None:
     known = threading.Event()
 
     def look_up() -> str:

@@ -102,14 +102,14 @@ async def settled(seen: Recorded) -> None:
         await asyncio.sleep(0.02)
 
 
-def test_the_registered_ports_are_known_by_who_speaks_first() -> None:
+def test_registered_ports_have_a_known_first_speaker() -> None:
     assert {465, 2465} == IMPLICIT_TLS_PORTS
     assert {25, 587, 2525, 2587} == GREETING_PORTS
 
 
 @pytest.mark.parametrize("starttls", [False, True])
 @pytest.mark.parametrize("greets_after", [0, 0.3, 1.2])
-async def test_three_tests_of_a_working_server_log_nothing(
+async def test_three_tests_leave_no_line_in_a_servers_log(
     make_prober: Any, greets_after: float, starttls: bool
 ) -> None:
     """fail2ban bans at five lines; a greeting delayed by several of our waits changes nothing."""
@@ -123,7 +123,7 @@ async def test_three_tests_of_a_working_server_log_nothing(
     assert (server.lines, server.connections) == ([], 3)
 
 
-async def test_a_port_of_unknown_nature_may_greet_late_too(make_prober: Any) -> None:
+async def test_an_unknown_port_may_greet_late(make_prober: Any) -> None:
     async with recording_server(0.4) as server:
         report = await make_prober(waits=waits()).probe(settings(server.port), None)
         await settled(server)
@@ -133,7 +133,7 @@ async def test_a_port_of_unknown_nature_may_greet_late_too(make_prober: Any) -> 
 
 
 @pytest.mark.parametrize("security", [NONE, STARTTLS])
-async def test_a_silent_greeting_port_is_never_spoken_to(make_prober: Any, security: ConnectionSecurity) -> None:
+async def test_a_silent_greeting_port_receives_nothing(make_prober: Any, security: ConnectionSecurity) -> None:
     async with recording_server(None) as server:
         prober = make_prober(ports=known(greeting=server.port), waits=waits(0.02), deadline_seconds=3)
         report = await prober.probe(settings(server.port, security), None)
@@ -144,7 +144,7 @@ async def test_a_silent_greeting_port_is_never_spoken_to(make_prober: Any, secur
     assert server.lines == ["lost connection after CONNECT"]
 
 
-async def test_a_server_that_closes_in_silence_is_not_asked_again(make_prober: Any) -> None:
+async def test_a_server_that_closes_silently_gets_no_second_connection(make_prober: Any) -> None:
     async with recording_server(closes=True) as server:
         report = await make_prober().probe(settings(server.port), None)
 
@@ -168,7 +168,7 @@ async def test_a_port_for_implicit_tls_gets_its_clienthello_early(make_prober: A
     assert change.suggested is IMPLICIT
 
 
-async def test_other_ports_are_looked_at_one_after_the_other(make_prober: Any) -> None:
+async def test_other_ports_are_scanned_one_at_a_time(make_prober: Any) -> None:
     """However many usual ports there are and however silent: four connections, one at a time."""
     most, now = 0, 0
 
@@ -194,7 +194,7 @@ async def test_other_ports_are_looked_at_one_after_the_other(make_prober: Any) -
     assert "none offers a better way" in report.failure.explanation
 
 
-async def test_no_other_port_is_looked_at_while_the_asked_for_one_may_still_greet(make_prober: Any) -> None:
+async def test_no_other_port_is_scanned_before_the_greeting(make_prober: Any) -> None:
     async with recording_server(0.4) as asked, recording_server() as other:
         prober = make_prober(ports=KnownPorts(usual={other.port: STARTTLS}), waits=waits())
         report = await prober.probe(settings(asked.port), None)
@@ -203,7 +203,7 @@ async def test_no_other_port_is_looked_at_while_the_asked_for_one_may_still_gree
     assert other.connections == 0
 
 
-async def test_scheduled_checks_look_at_no_other_port(make_prober: Any) -> None:
+async def test_scheduled_checks_scan_no_other_port(make_prober: Any) -> None:
     async with recording_server() as other:
         prober = make_prober(ports=KnownPorts(usual={other.port: STARTTLS}))
         report = await prober.without_other_ports().probe(settings(1), None)

@@ -36,7 +36,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("name", [None, *NAMES], ids=ascii)
-def test_the_headers_are_the_intended_ones_whatever_the_name(name: str | None) -> None:
+def test_no_sender_name_can_add_headers(name: str | None) -> None:
     message = compose(Sender("a@example.org", name), "b@example.com", "mail.example.org", NOW)
     read = email.message_from_bytes(message, policy=email.policy.compat32)
 
@@ -50,7 +50,7 @@ def test_the_headers_are_the_intended_ones_whatever_the_name(name: str | None) -
         assert name.strip() in " ".join(sender.split()) or name in sender
 
 
-def test_the_mail_says_what_it_is() -> None:
+def test_the_mail_explains_itself() -> None:
     message = compose(Sender("a@example.org"), "b@example.com", "mail.example.org", NOW)
     read = email.message_from_bytes(message, policy=email.policy.default)
 
@@ -62,13 +62,13 @@ def test_the_mail_says_what_it_is() -> None:
     assert "Request:" not in read.get_content()
 
 
-def test_every_mail_has_an_id_of_its_own() -> None:
+def test_every_mail_has_its_own_message_id() -> None:
     ids = {email.message_from_bytes(compose(Sender("a@b"), "c@d", "h", NOW))["Message-ID"] for _ in range(10)}
 
     assert len(ids) == 10
 
 
-def test_the_text_can_be_read_as_it_is_sent_and_names_the_request() -> None:
+def test_the_mail_text_is_readable_and_names_the_request() -> None:
     message = compose(Sender("a@example.org"), "b@example.com", "mail.example.org", NOW, "5f3c0d")
 
     assert b"Content-Transfer-Encoding: 7bit\r\n" in message
@@ -77,7 +77,7 @@ def test_the_text_can_be_read_as_it_is_sent_and_names_the_request() -> None:
 
 
 @pytest.mark.parametrize("request_id", ["\u00fcber", "a\rb", "x" * 1200])
-def test_an_odd_request_id_is_encoded_and_adds_no_line(request_id: str) -> None:
+def test_an_odd_request_id_adds_no_line(request_id: str) -> None:
     message = compose(Sender("a@example.org"), "b@example.com", "mail.example.org", NOW, request_id)
     read = email.message_from_bytes(message, policy=email.policy.compat32)
 

@@ -111,7 +111,7 @@ async def test_a_misbehaviour_is_named(
 
 
 @pytest.mark.parametrize("kind", [Kind.CLOSE, Kind.SILENCE])
-async def test_a_message_whose_fate_is_unknown_is_not_sent_again(make_prober: Any, kind: Kind) -> None:
+async def test_an_unconfirmed_message_is_not_sent_again(make_prober: Any, kind: Kind) -> None:
     """Case 26."""
     async with misbehaving_server(IMPLICIT, Step.DOT, kind, pipelining=True) as server:
         await make_prober(deadline_seconds=scaled(SILENT_DEADLINE)).probe(server.settings(LOGIN), "to@example.com")

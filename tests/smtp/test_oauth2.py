@@ -43,7 +43,7 @@ def login(secret: str = CANARY) -> OAuth2ClientCredentials:
     return OAuth2ClientCredentials(USERNAME, "client", "tenant.example", stored_secret(secret))
 
 
-async def test_a_token_is_fetched_once_and_logged_in_with(
+async def test_a_token_is_fetched_once_for_many_logins(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens
 ) -> None:
     security = ConnectionSecurity.STARTTLS
@@ -72,7 +72,7 @@ REFUSALS = {
     ("refusal", "code"),
     [pytest.param(*row, marks=pytest.mark.shows(row[1]), id=row[0]) for row in REFUSALS.items()],
 )
-async def test_what_the_authority_refuses_is_told_apart(
+async def test_the_authoritys_refusals_have_different_codes(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens, refusal: str, code: FailureCode
 ) -> None:
     authority.refusal = refusal
@@ -85,9 +85,7 @@ async def test_what_the_authority_refuses_is_told_apart(
 
 
 @pytest.mark.shows(FailureCode.OAUTH2_TENANT_UNKNOWN)
-async def test_an_unknown_tenant_is_told_as_such(
-    make_prober: Any, authority: Authority, tokens: OAuth2Tokens
-) -> None:
+async def test_an_unknown_tenant_is_reported(make_prober: Any, authority: Authority, tokens: OAuth2Tokens) -> None:
     authority.unknown_tenant = True
     failure, server = await failed(make_prober, tokens)
 
@@ -97,7 +95,7 @@ async def test_an_unknown_tenant_is_told_as_such(
 
 
 @pytest.mark.shows(FailureCode.OAUTH2_AUTHORITY_UNREACHABLE)
-async def test_an_authority_that_is_away_is_told_at_the_login(make_prober: Any) -> None:
+async def test_an_unreachable_authority_fails_the_login_stage(make_prober: Any) -> None:
     failure, server = await failed(make_prober, make_tokens())
 
     assert (failure.code, failure.stage) == (
@@ -126,7 +124,7 @@ TOKENS = {
     ("token", "code"),
     [pytest.param(*row, marks=pytest.mark.shows(row[1]), id=name) for name, row in TOKENS.items()],
 )
-async def test_a_good_token_that_the_mail_server_refuses_is_explained_by_its_permissions(
+async def test_a_rejected_token_is_explained_by_its_permissions(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens, token: str, code: FailureCode
 ) -> None:
     authority.token = token
@@ -139,9 +137,7 @@ async def test_a_good_token_that_the_mail_server_refuses_is_explained_by_its_per
     assert token not in repr(failure)
 
 
-async def test_the_challenge_of_a_refused_token_is_decoded_and_answered(
-    make_prober: Any, tokens: OAuth2Tokens
-) -> None:
+async def test_the_challenge_of_a_rejected_token_is_decoded(make_prober: Any, tokens: OAuth2Tokens) -> None:
     challenge = base64.b64encode(b'{"status":"401","schemes":"bearer","scope":"canary"}')
     offers = b"250-mail.example.org\r\n250 AUTH XOAUTH2"
     script = says(b"220 hello", offers, b"334 " + challenge, b"535 5.7.3 Authentication unsuccessful")
@@ -168,7 +164,7 @@ HOSTILE_CHALLENGES = {
 
 
 @pytest.mark.parametrize("name", HOSTILE_CHALLENGES)
-async def test_a_hostile_challenge_is_cleaned_cut_and_holds_no_token(
+async def test_a_hostile_challenge_is_redacted_and_bounded(
     make_prober: Any, tokens: OAuth2Tokens, name: str
 ) -> None:
     challenge = base64.b64encode(HOSTILE_CHALLENGES[name].encode())
@@ -187,7 +183,7 @@ async def test_a_hostile_challenge_is_cleaned_cut_and_holds_no_token(
     explanation.encode()
 
 
-async def test_a_refused_token_is_not_used_again(
+async def test_a_rejected_token_is_not_reused(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens
 ) -> None:
     """The permissions are in the token: without a new one, a consent given since would change nothing."""
@@ -210,7 +206,7 @@ async def test_a_refused_token_is_not_used_again(
     [Secret(CANARY), Secret.sealed(lambda: CANARY, "another label")],
     ids=["in a request", "stored for another setting"],
 )
-async def test_a_right_guess_does_not_meet_the_kept_token(
+async def test_a_correct_guess_does_not_get_the_cached_token(
     authority: Authority, tokens: OAuth2Tokens, guess: Secret
 ) -> None:
     """A token that outlives its secret would tell that the guess is the stored secret."""
@@ -223,9 +219,7 @@ async def test_a_right_guess_does_not_meet_the_kept_token(
     assert len(authority.forms) == 2
 
 
-async def test_a_token_that_was_had_for_one_destination_is_not_used_for_another(
-    authority: Authority, tokens: OAuth2Tokens
-) -> None:
+async def test_a_token_is_used_only_for_its_destination(authority: Authority, tokens: OAuth2Tokens) -> None:
     first = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
     others = [
         replace(first, host="mail.example.co"),
@@ -245,9 +239,7 @@ async def test_a_token_that_was_had_for_one_destination_is_not_used_for_another(
     assert had == [f"canary-token-{number}" for number in (*range(8), 0, 0)]
 
 
-async def test_forgetting_the_token_of_one_destination_keeps_those_of_others(
-    authority: Authority, tokens: OAuth2Tokens
-) -> None:
+async def test_forgetting_one_token_keeps_the_others(authority: Authority, tokens: OAuth2Tokens) -> None:
     here = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
     there = replace(here, port=588)
     for server in (here, there):
@@ -297,7 +289,7 @@ async def test_the_authority_is_reached_past_the_environments_proxies(
 
 
 @pytest.mark.parametrize("answer", [[], "x", None, {}, {"access_token": None}])
-async def test_an_authority_that_answers_with_other_json_is_told_as_unreachable(
+async def test_unexpected_json_from_the_authority_means_unreachable(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens, answer: Any
 ) -> None:
     authority.answer = answer

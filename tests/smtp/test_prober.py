@@ -63,7 +63,7 @@ async def test_every_mechanism_logs_in_with_one_attempt(
 @pytest.mark.parametrize(
     ("security", "mechanism"), [(ConnectionSecurity.NONE, "CRAM-MD5"), *((one, "PLAIN") for one in ENCRYPTED)]
 )
-async def test_a_wrong_password_is_tried_once_by_the_mechanism_that_fits(
+async def test_a_wrong_password_is_tried_once(
     prober: SMTPProber, security: ConnectionSecurity, mechanism: str
 ) -> None:
     """Case 27."""
@@ -80,7 +80,7 @@ async def test_a_wrong_password_is_tried_once_by_the_mechanism_that_fits(
 
 
 @pytest.mark.parametrize("login", [None, AmbientCredentials(USERNAME)], ids=["none", "ambient"])
-async def test_without_a_login_in_the_settings_none_is_tried(prober: SMTPProber, login: Any) -> None:
+async def test_settings_without_a_login_try_none(prober: SMTPProber, login: Any) -> None:
     async with real_server(Behaviour(password=CANARY)) as server:
         report = await prober.probe(server.settings(login=login), TO)
 
@@ -88,7 +88,7 @@ async def test_without_a_login_in_the_settings_none_is_tried(prober: SMTPProber,
     assert server.attempts == []
 
 
-async def test_without_a_recipient_nothing_is_sent_and_the_report_says_so(prober: SMTPProber) -> None:
+async def test_without_a_recipient_no_mail_is_sent(prober: SMTPProber) -> None:
     async with real_server(Behaviour(password=CANARY)) as server:
         report = await prober.probe(server.settings(login=LOGIN), None)
 
@@ -130,9 +130,7 @@ async def test_a_refusal_is_reported_with_its_stage_and_reply(prober: SMTPProber
     assert server.messages == []
 
 
-async def test_the_systems_trust_does_not_take_a_private_authority_until_it_is_given(
-    make_prober: Any, tmp_path: Any
-) -> None:
+async def test_a_private_authority_is_trusted_only_when_configured(make_prober: Any, tmp_path: Any) -> None:
     ca_file = tmp_path / "ca.pem"
     ca_file.write_text(AUTHORITY_PEM)
     security = ConnectionSecurity.IMPLICIT_TLS
@@ -158,7 +156,7 @@ async def test_the_servers_own_certificate_alone_can_be_trusted(prober: SMTPProb
 
 
 @pytest.mark.shows(FailureCode.CLEARTEXT_CREDENTIALS)
-async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_prober: Any) -> None:
+async def test_only_a_setting_allows_an_unencrypted_password(make_prober: Any) -> None:
     """Case 22."""
     async with real_server(Behaviour(password=CANARY)) as server:
         report = await make_prober(allow_cleartext_credentials=False).probe(server.settings(login=LOGIN), TO)
@@ -170,7 +168,7 @@ async def test_a_password_is_not_sent_in_clear_unless_a_setting_allows_it(make_p
 
 
 @pytest.mark.shows(FailureCode.AUTHENTICATION_NOT_OFFERED)
-async def test_a_server_without_a_fitting_mechanism_is_not_logged_in_to(prober: SMTPProber) -> None:
+async def test_a_server_without_a_known_mechanism_gets_no_login(prober: SMTPProber) -> None:
     async with real_server(Behaviour(password=CANARY, mechanisms=["XOAUTH2"])) as server:
         report = await prober.probe(server.settings(login=LOGIN), TO)
 
@@ -219,7 +217,7 @@ INVALID: dict[str, tuple[Changes, str, ProbeStage, FailureCode, Setting]] = {
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.shows(row[3])) for name, row in INVALID.items()]
 )
-async def test_settings_that_cannot_work_are_told_before_anything_connects(prober: SMTPProber, name: str) -> None:
+async def test_unusable_settings_are_reported_before_connecting(prober: SMTPProber, name: str) -> None:
     changes, recipient, stage, code, setting = INVALID[name]
     async with real_server(Behaviour()) as server:
         report = await prober.probe(replace(server.settings(), **changes), recipient)
@@ -229,7 +227,7 @@ async def test_settings_that_cannot_work_are_told_before_anything_connects(probe
     assert server.connections == 0
 
 
-async def test_the_greeting_names_us_as_the_settings_say_or_by_our_address(make_prober: Any) -> None:
+async def test_ehlo_sends_the_configured_name_or_the_address(make_prober: Any) -> None:
     async with real_server(Behaviour()) as server:
         await make_prober().probe(server.settings(), TO)
         await make_prober(ehlo_name="mail-settings.example.org").probe(server.settings(), TO)

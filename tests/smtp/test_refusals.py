@@ -37,7 +37,7 @@ LOGS_IN, SENDER_STAGE = ProbeStage.AUTHENTICATE, ProbeStage.SENDER
 RECIPIENT, CONTENT = ProbeStage.RECIPIENT, ProbeStage.CONTENT
 
 
-async def test_a_server_that_wants_encryption_gets_starttls_suggested(make_prober: Any) -> None:
+async def test_required_encryption_suggests_starttls(make_prober: Any) -> None:
     failure = await answered(make_prober, SENDER_STAGE, "530 5.7.0 Must issue a STARTTLS command first")
 
     assert [(change.setting, change.suggested) for change in failure.changes] == [
@@ -63,7 +63,7 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("name", ECHOES)
-async def test_credentials_that_a_server_sends_back_are_not_shown(make_prober: Any, name: str) -> None:
+async def test_echoed_credentials_are_not_shown(make_prober: Any, name: str) -> None:
     *others, last = f"No: {ECHOES[name]}".split("\n")
     reply = "".join([*(f"535-5.7.8 {line}\r\n" for line in others), f"535 5.7.8 {last}"])
     failure = await answered(make_prober, LOGS_IN, reply)
@@ -76,19 +76,19 @@ async def test_credentials_that_a_server_sends_back_are_not_shown(make_prober: A
 
 @pytest.mark.parametrize("password", ["a", "no", "!!", "c o r r e c t"])
 @pytest.mark.parametrize("echo", ["{}", "{} ", "a{}b"])
-def test_a_secret_that_cannot_be_cut_out_hides_all_that_has_it(password: str, echo: str) -> None:
+def test_a_disguised_secret_hides_the_whole_text(password: str, echo: str) -> None:
     said = echo.format(password.replace(" ", ""))
 
     assert displayable_text(f"Authentication {said} failed", [password]) == MASK
 
 
 @pytest.mark.parametrize("blank", ["  ", "\t", "\u00a0", "\r\n"])
-def test_other_blanks_do_not_bring_a_secret_through(blank: str) -> None:
+def test_unusual_blanks_do_not_reveal_a_secret(blank: str) -> None:
     assert "horse" not in displayable_text(f"No: correct{blank}horse", ["correct horse"])
 
 
 @pytest.mark.parametrize("password", ["password", "Login", "test", "secret", "failed"])
-async def test_a_secret_that_is_a_common_word_leaves_the_reply(make_prober: Any, password: str) -> None:
+async def test_a_common_word_as_secret_keeps_the_reply(make_prober: Any, password: str) -> None:
     words = "Login failed: test your secret password"
     failure = await answered(
         make_prober, LOGS_IN, f"535 5.7.8 {words}", PasswordAuthentication(USERNAME, Secret(password))
@@ -122,7 +122,7 @@ def test_a_summary_of_endless_words_is_bounded() -> None:
     assert len(summary("word " * 500)) <= MAX_SUMMARY_LENGTH
 
 
-async def test_a_long_reply_is_in_the_report_as_a_whole(make_prober: Any) -> None:
+async def test_a_long_reply_is_reported_in_full(make_prober: Any) -> None:
     lines = [f"line {number} of a long explanation of the server" for number in range(40)]
     reply = "\r\n".join([*(f"535-5.7.8 {line}" for line in lines[:-1]), f"535 5.7.8 {lines[-1]}"])
     failure = await answered(make_prober, LOGS_IN, reply)
@@ -139,7 +139,7 @@ async def test_a_reply_without_end_is_cut_in_the_report(make_prober: Any) -> Non
     assert len(failure.reply.text) == MAX_REPLY_LENGTH
 
 
-async def test_an_old_server_that_knows_no_ehlo_is_greeted_as_of_old(make_prober: Any) -> None:
+async def test_a_server_without_ehlo_gets_helo(make_prober: Any) -> None:
     script = says(HELLO, b"500 What?", b"250 mail.example.org", OK)
     async with scripted_server(script) as server:
         settings = MailServer(HOST, server.port, ConnectionSecurity.NONE, SENDER, NoAuthentication())

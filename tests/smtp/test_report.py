@@ -38,7 +38,9 @@ def seen(report: ProbeReport, stage: ProbeStage) -> StageObservation:
 
 
 @pytest.mark.parametrize("security", ConnectionSecurity)
-async def test_every_stage_is_told_in_the_order_of_the_wire(prober: Any, security: ConnectionSecurity) -> None:
+async def test_stages_are_reported_in_the_order_of_the_connection(
+    prober: Any, security: ConnectionSecurity
+) -> None:
     async with real_server(Behaviour(security, CANARY)) as server:
         report = await prober.probe(server.settings(security, login()), "to@example.com")
 
@@ -56,7 +58,7 @@ async def test_every_stage_is_told_in_the_order_of_the_wire(prober: Any, securit
     assert report.milliseconds >= sum(stage.milliseconds for stage in report.stages) - len(report.stages)
 
 
-async def test_what_was_seen_is_told_stage_by_stage(prober: Any) -> None:
+async def test_each_stage_reports_what_it_observed(prober: Any) -> None:
     async with real_server(Behaviour(STARTTLS, CANARY, mechanisms=["PLAIN", "LOGIN"])) as server:
         report = await prober.probe(server.settings(STARTTLS, login()), "to@example.com")
 
@@ -77,7 +79,7 @@ async def test_what_was_seen_is_told_stage_by_stage(prober: Any) -> None:
     assert (reply.code, reply.enhanced_code, reply.text) == (250, "2.0.0", "Queued")
 
 
-async def test_what_a_server_lists_is_taken_only_as_keywords_and_numbers(prober: Any) -> None:
+async def test_extensions_are_accepted_only_as_keywords_and_numbers(prober: Any) -> None:
     offers = b"250-mail.example.org \x1b[31mhi\r\n250-\x1b[31mBAD\r\n250-SIZE 99999999999999999999\r\n250 8BITMIME"
     async with scripted_server(says(b"220 hello", offers, b"250 OK")) as server:
         settings = replace((await fresh(server.port)), security=ConnectionSecurity.NONE)
@@ -105,12 +107,12 @@ async def warnings(prober: Any, behaviour: Behaviour, **changes: Any) -> list[Wa
     return [warning.code for warning in report.warnings]
 
 
-async def test_a_server_that_is_all_right_gets_no_warning(prober: Any) -> None:
+async def test_a_sound_server_gets_no_warning(prober: Any) -> None:
     assert await warnings(prober, Behaviour(IMPLICIT, CANARY), authentication=login()) == []
 
 
 @pytest.mark.shows(WarningCode.CREDENTIALS_IN_CLEAR)
-async def test_a_login_in_clear_is_warned_of(prober: Any) -> None:
+async def test_an_unencrypted_login_causes_a_warning(prober: Any) -> None:
     """Case 22, where a setting allows it."""
     found = await warnings(prober, Behaviour(password=CANARY), authentication=login())
 
@@ -122,7 +124,7 @@ async def test_a_login_in_clear_is_warned_of(prober: Any) -> None:
     ("username", "expected"),
     [("a@example.com", [WarningCode.SENDER_DOMAIN_DIFFERS]), ("a@Example.ORG", []), ("alice", [])],
 )
-async def test_a_sender_of_another_domain_than_the_logins_is_warned_of(
+async def test_a_sender_of_another_domain_causes_a_warning(
     prober: Any, username: str, expected: list[WarningCode]
 ) -> None:
     behaviour = Behaviour(IMPLICIT, CANARY, username=username)
@@ -131,20 +133,20 @@ async def test_a_sender_of_another_domain_than_the_logins_is_warned_of(
 
 
 @pytest.mark.shows(WarningCode.TLS_BELOW_1_3)
-async def test_tls_1_2_is_warned_of(prober: Any) -> None:
+async def test_tls_1_2_causes_a_warning(prober: Any) -> None:
     assert await warnings(prober, Behaviour(STARTTLS, tls_1_2=True)) == [WarningCode.TLS_BELOW_1_3]
 
 
 @pytest.mark.shows(WarningCode.CERTIFICATE_EXPIRES_SOON)
 @pytest.mark.parametrize(("days", "warned"), [(29, True), (31, False)])
-async def test_a_certificate_that_expires_soon_is_warned_of(prober: Any, days: int, warned: bool) -> None:
+async def test_a_certificate_that_expires_soon_causes_a_warning(prober: Any, days: int, warned: bool) -> None:
     certificate = AUTHORITY.issue_cert(HOST, not_after=datetime.now(UTC) + timedelta(days, hours=1))
     found = await warnings(prober, Behaviour(IMPLICIT, certificate=certificate))
 
     assert found == ([WarningCode.CERTIFICATE_EXPIRES_SOON] if warned else [])
 
 
-def test_every_code_has_a_meaning_with_a_step_to_take() -> None:
+def test_every_code_has_a_meaning_and_a_step() -> None:
     assert set(FAILURES) == set(FailureCode)
     assert set(WARNINGS) == set(WarningCode)
     assert all(meaning.steps and meaning.stages and meaning.title for meaning in FAILURES.values())

@@ -16,7 +16,9 @@ ONE_BY_ONE = [[b"EHLO"], [b"AUTH"], [b"MAIL"], [b"RCPT"], [b"DATA"], [b"From"], 
 
 
 @pytest.mark.parametrize(("offer", "expected"), [(b"250-PIPELINING\r\n", PIPELINED), (b"", ONE_BY_ONE)])
-async def test_what_can_travel_together_does(make_prober: Any, offer: bytes, expected: list[list[bytes]]) -> None:
+async def test_pipelined_commands_share_one_packet(
+    make_prober: Any, offer: bytes, expected: list[list[bytes]]
+) -> None:
     flights: list[list[bytes]] = []
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

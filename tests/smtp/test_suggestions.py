@@ -27,7 +27,7 @@ NONE, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.IMPLICIT_TLS
 LOGIN = PasswordAuthentication(USERNAME, Secret("canary-password-3c1d"))
 
 
-async def test_a_login_is_not_sent_to_a_port_without_encryption(make_prober: Any) -> None:
+async def test_a_login_is_never_sent_to_unencrypted_ports(make_prober: Any) -> None:
     """Nothing can be suggested for the setting, so the steps say what else helps."""
     async with real_server(Behaviour(NONE, "canary-password-3c1d")) as server:
         report = await make_prober().probe(replace(server.settings(NONE, LOGIN), security=IMPLICIT), None)
@@ -40,7 +40,7 @@ async def test_a_login_is_not_sent_to_a_port_without_encryption(make_prober: Any
 
 
 @pytest.mark.parametrize("code", FailureCode)
-def test_no_step_refers_to_a_suggestion_that_may_be_missing(code: FailureCode) -> None:
+def test_no_step_refers_to_an_optional_suggestion(code: FailureCode) -> None:
     assert "as suggested" not in " ".join(map(str, FAILURES[code].steps))
 
 
@@ -51,7 +51,7 @@ def found(code: FailureCode, *settings: Setting) -> ProbeFailure:
 
 
 @pytest.mark.parametrize("code", FailureCode)
-def test_checkmarx_is_told_where_to_do_what_it_has_no_field_for(code: FailureCode) -> None:
+def test_checkmarx_reports_name_the_place_of_missing_fields(code: FailureCode) -> None:
     bound = [step for step in FAILURES[code].steps if isinstance(step, SettingStep)]
     absent = {step.text for step in bound if step.setting not in VOCABULARY.fields}
     told = VOCABULARY.steps(found(code))
@@ -63,7 +63,7 @@ def test_checkmarx_is_told_where_to_do_what_it_has_no_field_for(code: FailureCod
 @pytest.mark.parametrize(
     "words", [VOCABULARY, STORED_VOCABULARY, PROBE_VOCABULARY], ids=["Checkmarx", "stored", "probe"]
 )
-def test_what_the_service_sets_has_one_name_everywhere(words: Vocabulary) -> None:
+def test_service_settings_have_one_name_everywhere(words: Vocabulary) -> None:
     changes = words.changes(found(FailureCode.EHLO_NAME_REFUSED, *SERVICE_SETTINGS))
 
     assert [change.field for change in changes] == list(SERVICE_SETTINGS.values())
@@ -76,7 +76,7 @@ def test_a_field_is_named_once() -> None:
     assert [change.field for change in PROBE_VOCABULARY.changes(login)] == ["--username", "the password"]
 
 
-async def test_a_stage_that_is_shown_as_it_ends_has_no_secret(make_prober: Any) -> None:
+async def test_a_stage_printed_while_testing_contains_no_secret(make_prober: Any) -> None:
     stages: list[StageReport] = []
     secret = "canary-password-3c1d"
     offers = f"250-{secret}.example.org\r\n250-{secret.upper()}\r\n250 AUTH PLAIN".encode()

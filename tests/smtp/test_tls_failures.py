@@ -26,7 +26,7 @@ REASONS = {
 @pytest.mark.parametrize(
     "reason", [pytest.param(reason, marks=pytest.mark.shows(row[1])) for reason, row in REASONS.items()]
 )
-def test_a_reason_is_told_in_both_words(reason: str) -> None:
+def test_a_reason_is_explained_with_openssls_message(reason: str) -> None:
     words, code = REASONS[reason]
     error = ssl.SSLError(1, f"[SSL: {reason}] {words} (_ssl.c:1006)")
     error.reason = reason

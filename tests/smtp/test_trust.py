@@ -94,7 +94,7 @@ CASES: dict[str, tuple[Any, FailureCode, Setting, str]] = {
     ("certificate", "code", "setting", "words"),
     [pytest.param(*row, id=name, marks=pytest.mark.shows(row[1])) for name, row in CASES.items()],
 )
-async def test_a_certificate_that_does_not_pass_is_shown_with_the_reason(
+async def test_a_rejected_certificate_is_shown_with_the_reason(
     make_prober: Any,
     security: ConnectionSecurity,
     certificate: Any,
@@ -116,7 +116,7 @@ async def test_a_certificate_that_does_not_pass_is_shown_with_the_reason(
 
 @pytest.mark.parametrize("security", ENCRYPTED)
 @pytest.mark.parametrize("name", ["self-signed", "another authority", "chain incomplete"])
-async def test_the_presented_certificate_is_offered_and_works_once_it_is_given(
+async def test_the_suggested_certificate_works_once_trusted(
     make_prober: Any, security: ConnectionSecurity, name: str
 ) -> None:
     certificate = CASES[name][0]
@@ -130,7 +130,7 @@ async def test_the_presented_certificate_is_offered_and_works_once_it_is_given(
 
 
 @pytest.mark.shows(FailureCode.TLS_CERTIFICATE_INVALID)
-async def test_a_certificate_for_another_purpose_is_told_in_the_librarys_words(make_prober: Any) -> None:
+async def test_a_certificate_for_another_purpose_has_openssls_message(make_prober: Any) -> None:
     certificate = SelfSigned.for_name(NAME, ExtendedKeyUsageOID.CLIENT_AUTH)
     trust = CustomTrust(certificate.pem.decode())
     report, attempts = await probe(make_prober, ENCRYPTED[0], certificate, trust)
@@ -149,7 +149,7 @@ async def test_a_certificate_for_another_purpose_is_told_in_the_librarys_words(m
         (LOGIN, ["mx.example.net"], None),
     ],
 )
-async def test_a_name_in_the_certificate_is_suggested_as_the_host_where_no_login_goes_there(
+async def test_a_certificates_name_is_suggested_only_without_a_login(
     make_prober: Any, login: Authentication, names: list[str], suggested: str | None
 ) -> None:
     """Whoever answers can present a name; the login must not follow it."""
@@ -161,7 +161,7 @@ async def test_a_name_in_the_certificate_is_suggested_as_the_host_where_no_login
     assert (change.setting, change.current, change.suggested) == (Setting.HOST, NAME, suggested)
 
 
-async def test_a_stray_certificate_in_the_chain_is_not_offered(make_prober: Any) -> None:
+async def test_a_stray_certificate_in_the_chain_is_not_suggested(make_prober: Any) -> None:
     own, stray = SelfSigned.for_name(NAME), SelfSigned.for_name("stray.example")
     report, _ = await probe(make_prober, ENCRYPTED[0], SelfSigned(own.pem + stray.pem, own.key))
 
@@ -180,7 +180,7 @@ X400 = x509.UnrecognizedExtension(
 
 @pytest.mark.parametrize("trusted", [False, True])
 @pytest.mark.parametrize("security", ENCRYPTED)
-async def test_a_strange_certificate_is_no_error_of_ours(
+async def test_a_malformed_certificate_is_not_an_internal_error(
     make_prober: Any, security: ConnectionSecurity, trusted: bool
 ) -> None:
     certificate = SelfSigned.for_name("mail.example.or", extra=X400)
@@ -191,7 +191,7 @@ async def test_a_strange_certificate_is_no_error_of_ours(
     assert presented(report).chain[0].names == ()
 
 
-async def test_a_name_in_the_subject_alone_is_told_to_be_in_the_wrong_place(make_prober: Any) -> None:
+async def test_a_name_only_in_the_subject_is_reported(make_prober: Any) -> None:
     """wg-gen-web#79. RFC 9525 2: only subjectAltName counts."""
     certificate = SelfSigned.for_name("old.example.org", extra=x509.SubjectKeyIdentifier(b"k" * 20))
     report, _ = await probe(make_prober, ENCRYPTED[0], certificate, CustomTrust(certificate.pem.decode()))
@@ -212,7 +212,7 @@ async def test_an_authority_without_key_usage_can_be_trusted(make_prober: Any) -
 
 
 @pytest.mark.parametrize("names", [[NAME], ["*.example.org"], ["other.example", NAME]], ids=" ".join)
-async def test_a_certificate_that_fits_passes_and_is_described(make_prober: Any, names: list[str]) -> None:
+async def test_a_valid_certificate_passes_and_is_described(make_prober: Any, names: list[str]) -> None:
     certificate = AUTHORITY.issue_cert(*names)
     report, attempts = await probe(make_prober, ENCRYPTED[1], certificate)
 

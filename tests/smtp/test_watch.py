@@ -55,7 +55,7 @@ async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> 
         (Step.MAIL, Kind.CLOSE, "sender", "connection_lost"),
     ],
 )
-async def test_a_server_that_misbehaves_fails_by_stage_and_code(
+async def test_a_misbehaving_server_fails_with_stage_and_code(
     sqlite_url: str, make_prober: MakeProber, step: Step, kind: Kind, stage: str, code: str
 ) -> None:
     async with misbehaving_server(STARTTLS, step, kind) as server:
@@ -65,9 +65,7 @@ async def test_a_server_that_misbehaves_fails_by_stage_and_code(
     assert server.messages == 0
 
 
-async def test_a_server_that_works_is_logged_in_to_and_gets_no_mail_and_its_certificates_end_is_known(
-    sqlite_url: str, make_prober: MakeProber
-) -> None:
+async def test_a_scheduled_check_logs_in_without_sending_mail(sqlite_url: str, make_prober: MakeProber) -> None:
     async with real_server(Behaviour(STARTTLS, PASSWORD)) as server:
         found = await after_two_checks(sqlite_url, server.settings(STARTTLS, LOGIN), make_prober())
 
@@ -76,7 +74,7 @@ async def test_a_server_that_works_is_logged_in_to_and_gets_no_mail_and_its_cert
     assert found.certificate_ends_at > datetime.now(UTC).timestamp()
 
 
-async def test_a_check_goes_nowhere_that_a_test_may_not_go(
+async def test_scheduled_checks_obey_the_address_policy(
     sqlite_url: str, make_prober: MakeProber, connects: list[tuple[str, int]]
 ) -> None:
     async with real_server(Behaviour(STARTTLS, PASSWORD)) as server:

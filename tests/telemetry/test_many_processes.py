@@ -58,7 +58,7 @@ def make_token(environment: dict[str, str]) -> str:
     return commands.run(environment, "token", "--permission", "view-metrics").stdout.strip()
 
 
-def test_one_scrape_tells_of_all_workers_and_of_a_dead_one_what_it_had_counted(tmp_path: Path) -> None:
+def test_one_scrape_counts_all_workers_and_dead_ones(tmp_path: Path) -> None:
     environment = clean_environment(tmp_path / "data") | {"TMPDIR": str(tmp_path)}
     before = _directories(tmp_path)
     with serving(environment, "--workers", "2") as (url, output):

@@ -51,7 +51,7 @@ async def test_requests_are_counted_by_api_operation_method_and_status(metrics: 
     }
 
 
-async def test_durations_are_told_in_few_steps(metrics: PrometheusMetrics) -> None:
+async def test_durations_have_few_buckets(metrics: PrometheusMetrics) -> None:
     for seconds in (0.004, 0.02, 0.3, 60):
         count(metrics, seconds=seconds)
 
@@ -68,14 +68,14 @@ async def test_durations_are_told_in_few_steps(metrics: PrometheusMetrics) -> No
     }
 
 
-async def test_a_method_that_somebody_made_up_is_one_of_the_others(metrics: PrometheusMetrics) -> None:
+async def test_an_invented_method_is_counted_as_other(metrics: PrometheusMetrics) -> None:
     for number in range(100):
         count(metrics, method=f"BREW{number}")
 
     assert await series(metrics, "mailsettings_requests_total") == {("site", "other", "/docs", "200"): 100}
 
 
-async def test_a_connection_test_is_counted_by_what_became_of_it(metrics: PrometheusMetrics) -> None:
+async def test_a_connection_test_is_counted_by_its_outcome(metrics: PrometheusMetrics) -> None:
     lost = StageReport(ProbeStage.CONTENT, Outcome.UNKNOWN)
     unknown = failure(FailureCode.DELIVERY_UNKNOWN, ProbeStage.CONTENT)
     refused = failure(FailureCode.CONNECTION_REFUSED, ProbeStage.CONNECT)
@@ -90,7 +90,7 @@ async def test_a_connection_test_is_counted_by_what_became_of_it(metrics: Promet
     }
 
 
-async def test_connection_tests_have_no_more_series_than_the_catalogue_has_failures(
+async def test_connection_test_series_are_bounded_by_the_catalogue(
     metrics: PrometheusMetrics,
 ) -> None:
     for code, meaning in FAILURES.items():
@@ -102,7 +102,7 @@ async def test_connection_tests_have_no_more_series_than_the_catalogue_has_failu
     assert len(found) == sum(len(meaning.stages) for meaning in FAILURES.values())
 
 
-async def test_failed_logins_are_there_before_the_first_one(metrics: PrometheusMetrics) -> None:
+async def test_failed_login_series_exist_before_the_first_failure(metrics: PrometheusMetrics) -> None:
     before = await series(metrics, "mailsettings_failed_logins_total")
     metrics.login_failed(delayed=True)
     metrics.login_failed(delayed=False)
@@ -111,7 +111,7 @@ async def test_failed_logins_are_there_before_the_first_one(metrics: PrometheusM
     assert await series(metrics, "mailsettings_failed_logins_total") == {("wrong",): 1, ("delayed",): 1}
 
 
-async def test_checks_of_the_watch_and_attempts_at_the_webhook_are_counted(metrics: PrometheusMetrics) -> None:
+async def test_scheduled_checks_and_webhook_deliveries_are_counted(metrics: PrometheusMetrics) -> None:
     metrics.checked(Health.WORKS)
     metrics.checked(Health.UNCONFIRMED)
     metrics.delivered(taken=True)
@@ -121,14 +121,14 @@ async def test_checks_of_the_watch_and_attempts_at_the_webhook_are_counted(metri
     assert await series(metrics, "mailsettings_webhook_deliveries_total") == {("yes",): 1, ("no",): 1}
 
 
-async def test_the_pool_and_the_version_are_told(metrics: PrometheusMetrics) -> None:
+async def test_the_pool_and_the_version_are_reported(metrics: PrometheusMetrics) -> None:
     metrics.sample_pool({"size": 5, "in_use": 3, "idle": 2, "overflow": 0})
 
     assert await series(metrics, "mailsettings_database_pool_in_use") == {(): 3}
     assert await series(metrics, "mailsettings_build_info") == {(__version__,): 1}
 
 
-async def test_what_was_asked_just_now_is_told_beside_what_was_counted(metrics: PrometheusMetrics) -> None:
+async def test_gauges_are_exposed_together_with_counters(metrics: PrometheusMetrics) -> None:
     days = Gauge("days_left", "Days until it ends.", {("certificate",): 12.5, ("client_secret",): 300}, ("what",))
     fewest = Gauge("watched", "How many are watched.", {(): 7})
 

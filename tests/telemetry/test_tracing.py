@@ -72,7 +72,7 @@ def kind() -> str:
     return "sqlite"
 
 
-async def test_a_request_is_a_span_by_the_name_of_its_route(http: httpx.AsyncClient, traced: Traced) -> None:
+async def test_a_request_is_a_span_named_by_its_route(http: httpx.AsyncClient, traced: Traced) -> None:
     await http.get(f"{SMTP_SETTINGS}/7?canary=1")
 
     span = traced.of(f"{SMTP_SETTINGS}/{{id}}")
@@ -88,7 +88,7 @@ async def test_a_request_is_a_span_by_the_name_of_its_route(http: httpx.AsyncCli
     assert span.resource.attributes["service.name"] == "mailsettings"
 
 
-async def test_the_trace_that_a_caller_is_in_goes_on(http: httpx.AsyncClient, traced: Traced) -> None:
+async def test_a_callers_trace_continues(http: httpx.AsyncClient, traced: Traced) -> None:
     await http.get(MAIL_SERVER, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
 
     span = traced.of(MAIL_SERVER)
@@ -97,13 +97,13 @@ async def test_the_trace_that_a_caller_is_in_goes_on(http: httpx.AsyncClient, tr
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
 
 
-async def test_a_caller_that_does_not_want_to_be_traced_is_not(http: httpx.AsyncClient, traced: Traced) -> None:
+async def test_an_unsampled_caller_is_not_traced(http: httpx.AsyncClient, traced: Traced) -> None:
     await http.get(MAIL_SERVER, headers={"traceparent": f"00-{TRACE}-{PARENT}-00"})
 
     assert [span.name for span in traced.spans] == [f"POST {TOKEN}"]  # the login of the fixture
 
 
-async def test_the_stages_of_a_connection_test_are_spans_below_that_of_the_request(
+async def test_connection_test_stages_are_child_spans_of_the_request(
     http: httpx.AsyncClient, traced: Traced
 ) -> None:
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, "its password")) as server:
@@ -129,9 +129,7 @@ async def test_the_stages_of_a_connection_test_are_spans_below_that_of_the_reque
     assert (stages[-1].end_time or 0) <= (test.end_time or 0) + len(stages) * NANOSECONDS
 
 
-async def test_the_stage_that_failed_says_why_in_the_words_of_the_catalogue(
-    http: httpx.AsyncClient, traced: Traced
-) -> None:
+async def test_the_failed_stage_has_the_failure_code(http: httpx.AsyncClient, traced: Traced) -> None:
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, "another", login_reply="535 canary")) as server:
         body = checkmarx_test("its password") | {"host": HOST, "port": server.port, "username": USERNAME}
         await http.post(f"{SMTP_SETTINGS}/testconnection", json=body)
@@ -155,7 +153,7 @@ def everything(traced: Traced) -> str:
     return "\n".join(f"{span.to_json()} {span.context} {span.parent}" for span in traced.spans)
 
 
-async def test_no_span_has_a_query_a_header_a_path_or_a_secret(
+async def test_spans_contain_no_query_header_path_or_secret(
     http: httpx.AsyncClient, traced: Traced, canary: Canary
 ) -> None:
     hidden = Canary(plain=True)
@@ -194,7 +192,7 @@ async def test_pages_and_health_are_not_traced(http: httpx.AsyncClient, traced: 
     assert len(traced.spans) == before
 
 
-def test_a_collector_gets_the_spans_of_a_running_service_to_the_last_one(tmp_path: Path) -> None:
+def test_a_collector_receives_all_spans_of_a_service(tmp_path: Path) -> None:
     secret = Canary(plain=True)
     with receiving() as collector:
         environment = clean_environment(
@@ -212,7 +210,7 @@ def test_a_collector_gets_the_spans_of_a_running_service_to_the_last_one(tmp_pat
         canary.assert_nowhere(*collector.bodies, *collector.headers, output.read_text())
 
 
-def test_without_a_collector_the_sdk_is_not_even_imported(tmp_path: Path) -> None:
+def test_without_a_collector_the_sdk_is_not_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from mailsettings import cli, bootstrap; bootstrap.service_from_environment(); "
         "print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
@@ -224,7 +222,7 @@ def test_without_a_collector_the_sdk_is_not_even_imported(tmp_path: Path) -> Non
     assert printed.stdout == "[]\n"
 
 
-def test_without_the_extra_the_start_fails_with_a_sentence_that_says_how_to_get_it(
+def test_a_missing_extra_stops_the_start_with_advice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("MAILSETTINGS_OTLP_ENDPOINT", "http://canary.test:4318")

@@ -51,7 +51,7 @@ def webhook(
     return make_webhook(url, http, **changes)
 
 
-async def test_what_is_sent_is_signed_and_names_the_host_and_goes_to_the_checked_address(
+async def test_a_signed_event_goes_to_the_checked_address(
     connects: list[tuple[str, int]],
 ) -> None:
     async with webhook_receiver() as receiver:
@@ -83,7 +83,7 @@ async def test_what_is_sent_is_signed_and_names_the_host_and_goes_to_the_checked
     ],
     ids=lambda answer: answer[:15],
 )
-async def test_any_other_answer_is_a_failure_whose_words_are_ours(answer: bytes) -> None:
+async def test_any_other_answer_fails_without_quoting_it(answer: bytes) -> None:
     async with webhook_receiver() as receiver:
         receiver.answers = [answer]
         problem = await webhook(receiver.url).deliver(EVENT)
@@ -104,7 +104,7 @@ async def test_a_redirect_is_a_failure_and_not_followed(status: int) -> None:
     assert (len(receiver.posts), len(elsewhere.posts)) == (1, 0)
 
 
-async def test_the_body_of_an_answer_is_not_waited_for() -> None:
+async def test_delivery_does_not_wait_for_a_response_body() -> None:
     hung_up = asyncio.Event()
 
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -122,7 +122,7 @@ async def test_the_body_of_an_answer_is_not_waited_for() -> None:
         await hung_up.wait()
 
 
-async def test_a_receiver_that_drips_is_left_in_time() -> None:
+async def test_a_slow_receiver_is_left_at_the_timeout() -> None:
     async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             writer.write(b"H")
@@ -149,7 +149,7 @@ async def test_an_authority_that_is_not_trusted_gets_nothing() -> None:
     assert (problem, receiver.posts) == ("TLS failed: unable to get local issuer certificate", [])
 
 
-async def test_nobody_listening_and_nobody_known_are_failures() -> None:
+async def test_a_closed_port_and_an_unknown_host_fail() -> None:
     def nobody(_host: str) -> Sequence[Address]:
         raise OSError("canary")
 
@@ -159,7 +159,7 @@ async def test_nobody_listening_and_nobody_known_are_failures() -> None:
     assert (refused, unknown) == ("the connection failed: refused", "the host was not found")
 
 
-async def test_the_next_address_is_taken_where_one_does_not_answer() -> None:
+async def test_the_next_address_is_used_after_a_refusal() -> None:
     async with webhook_receiver() as receiver:
         problem = await webhook(receiver.url, [ip_address("::1"), HERE]).deliver(EVENT)
 
@@ -191,14 +191,14 @@ async def test_a_closed_address_is_not_connected_to(
     assert connects == []
 
 
-async def test_what_is_our_own_stays_closed_though_every_network_is_open(connects: list[tuple[str, int]]) -> None:
+async def test_our_own_endpoints_stay_closed_to_webhooks(connects: list[tuple[str, int]]) -> None:
     policy = EgressPolicy(LOOPBACK, None, own=(Endpoint("127.0.0.1", 5432),))
     problem = await webhook("https://127.0.0.1:5432/", policy=policy).deliver(EVENT)
 
     assert (problem, connects) == ("its address is not allowed", [])
 
 
-async def test_a_name_that_changes_its_mind_is_asked_once_each_time(connects: list[tuple[str, int]]) -> None:
+async def test_each_delivery_looks_the_name_up_once(connects: list[tuple[str, int]]) -> None:
     resolver = Resolver([HERE], [ip_address("169.254.169.254")])
     http = make_client(receiver_trust(), EgressPolicy(LOOPBACK, None), resolver)
     async with webhook_receiver() as receiver:
@@ -211,7 +211,7 @@ async def test_a_name_that_changes_its_mind_is_asked_once_each_time(connects: li
     assert {address for address, _ in connects} == {"127.0.0.1"}
 
 
-async def test_an_http_receiver_on_this_machine_is_told_too() -> None:
+async def test_an_http_receiver_on_this_machine_works() -> None:
     heard: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -224,7 +224,7 @@ async def test_an_http_receiver_on_this_machine_is_told_too() -> None:
     assert f"host: 127.0.0.1:{port}\r\n".encode() in heard[0]
 
 
-async def test_the_address_is_in_no_log_and_no_problem(caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_webhook_url_is_in_no_log_or_error(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     canary = Canary(plain=True)
     async with webhook_receiver() as receiver:
