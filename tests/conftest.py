@@ -14,7 +14,7 @@ from support.timeouts import GUARD_SECONDS
 # The clients of the tests: five seconds are too few on a busy machine. The service names its own limits.
 for limit in ("connect", "read", "write", "pool"):
     setattr(DEFAULT_TIMEOUT_CONFIG, limit, GUARD_SECONDS)
-# The same examples in each run: what fails, fails for everybody. `make fuzz` is for finding new ones. No limits of
+# The same examples in each run: a failure is reproducible everywhere. `make fuzz` finds new examples. No limits of
 # time: on a busy machine an example takes longer.
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]

@@ -18,7 +18,7 @@ DISGUISES: dict[str, Callable[[str], str | bytes]] = {
     "as it is": lambda secret: f"password={secret};",
     "in bytes": lambda secret: b"\xff\xfe" + secret.encode() + b"\0",
     **{
-        f"base64 after {shift} bytes": lambda secret, shift=shift: base64.b64encode(  # type: ignore[misc]  # mypy knows no default of a lambda
+        f"base64 after {shift} bytes": lambda secret, shift=shift: base64.b64encode(  # type: ignore[misc]  # mypy does not infer defaults of lambdas
             b"u" * shift + secret.encode() + b"\r\n"
         )
         for shift in range(7)

@@ -107,7 +107,7 @@ async def test_one_token_opens_both_apis(http: httpx.AsyncClient) -> None:
 
 
 def swap_secrets(url: str, first: int, second: int) -> None:
-    """As somebody who can write the database and has no key."""
+    """As an attacker who can write the database and has no key."""
     database = engine.sync_engine(url)
     with database.begin() as connection:
         rows = connection.execute(select(mail_servers.c.id, mail_servers.c.sealed_secret))
@@ -121,7 +121,7 @@ def swap_secrets(url: str, first: int, second: int) -> None:
 async def test_secrets_swapped_in_database_are_refused_and_not_sent(
     http: httpx.AsyncClient, database_url: str
 ) -> None:
-    """Case 17. A 400 and no 5xx: whoever has the secret can mend it by sending it again."""
+    """Case 17. A 400 instead of a 5xx: a caller with the secret can send it again."""
     async with real_server(Behaviour(ConnectionSecurity.STARTTLS, CANARY)) as server:
         paths = []
         for password in (CANARY, f"{CANARY} too"):

@@ -28,7 +28,7 @@ SETTINGS = {"host": "new.example.org", "port": 25, "encryptionType": "None", "fr
 
 @dataclass(frozen=True)
 class LongList:
-    """A server, the tokens of two callers, and where its memory is to be seen."""
+    """A server, the tokens of two callers, and its process for reading its memory."""
 
     url: str
     tokens: tuple[str, str]

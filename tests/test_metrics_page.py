@@ -1,4 +1,4 @@
-"""The page about the metrics: its table is what the code counts, and what Prometheus is told."""
+"""The table of the metrics page equals the metrics in the code and in Prometheus."""
 
 import re
 import subprocess

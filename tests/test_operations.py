@@ -39,7 +39,7 @@ class Step:
 
 
 def steps() -> Iterator[Step]:
-    """What is to be done, in the order of the page; the mark says on which database, and holds until a heading."""
+    """The commands in the order of the page; the mark says on which database, and holds until a heading."""
     kind, of_kind = "", re.compile(r"<!-- run on (\w+) -->")
     for part in re.split(r"\n{2,}", TEXT):
         mark = of_kind.fullmatch(part)
@@ -58,7 +58,7 @@ STEPS = list(steps())
 
 
 class Shell:
-    """Runs scripts one after the other in one folder; what one exports, the next one has."""
+    """Runs scripts in one folder in order; each has the variables that earlier scripts exported."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
@@ -85,7 +85,7 @@ class Shell:
         return ran.stdout
 
     def run_where_it_is_served(self, script: str) -> str:
-        """With the address of a running service in place of the one that the page has."""
+        """With the address of a running service instead of the page's example."""
         if STATED not in script:
             return self.run(script)
         with serving(self.environment) as (url, _):
@@ -169,7 +169,7 @@ def test_an_address_of_several_servers_leads_to_the_primary(postgres_url: str) -
 async def test_a_process_opens_the_documented_number_of_connections() -> None:
     pool = engine.async_engine("postgresql://nobody@127.0.0.1/nothing").pool
     assert isinstance(pool, QueuePool)
-    most = pool.size() + pool._max_overflow  # noqa: SLF001  # it is told in no other way
+    most = pool.size() + pool._max_overflow  # noqa: SLF001  # SQLAlchemy has no public name for it
     (sum_,) = re.findall(r"^    \((\d+) \+ (\d+)\) \S (\d+) \+ (\d+) = (\d+)$", TEXT, flags=re.MULTILINE)
     replicas, surge, each, typed, total = map(int, sum_)
     spec = BY_KIND["Deployment"]["spec"]
@@ -217,7 +217,7 @@ def test_commands_of_the_page_name_objects_of_the_manifests() -> None:
 
 
 def metrics_with_labels() -> dict[str, set[str]]:
-    """Each series that is told, by the table of its page; a histogram is told as three."""
+    """Return all series in the table of the page; a histogram has three."""
     found: dict[str, set[str]] = {}
     for row in (PAGE.parent / "metrics.md").read_text().splitlines():
         if row.startswith("| `mailsettings_"):

@@ -1,4 +1,4 @@
-"""What is installed is what the lock names, byte for byte; and an audit that could not ask says so."""
+"""Only locked packages are installed, byte for byte; an audit without a network reports it."""
 
 import hashlib
 import importlib.util
@@ -23,7 +23,7 @@ FINE = {"name": "click", "version": "8.5.1", "vulns": []}
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with an environment of its own, and one package that can be had without any network."""
+    """A folder with an environment of its own, and one package that installs without a network."""
     folder = tmp_path_factory.mktemp("project")
     venv.create(folder / ".venv")
     [packages] = (folder / ".venv").glob("lib/python*/site-packages")
@@ -71,7 +71,7 @@ def test_only_packages_with_the_locked_hash_are_installed(project: Path, hashes:
     done, there = install(project, f"tiny==1.0{hashes(digest)}\n")
 
     assert there is installed
-    # With the right hash it goes on, to install the project itself, of which there is none in this folder.
+    # With the right hash it continues to the project itself, which does not exist in this folder.
     assert "the install stopped" in done.stderr
     assert ("hash" in done.stderr.lower()) is not installed
     assert not (project / "stamp").exists()

@@ -1,4 +1,4 @@
-"""The watch of real processes: one of them checks, another goes on when it is killed, and somebody is told."""
+"""Monitoring by real processes: one of them checks, another takes over when it is killed, and events are sent."""
 
 import asyncio
 import json

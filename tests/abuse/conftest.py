@@ -14,7 +14,7 @@ RESPONSE_TIMEOUT_SECONDS = 2
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that waits for nobody longer than a few seconds."""
+    """A server with time limits of a few seconds."""
     environment = clean_environment(
         tmp_path_factory.mktemp("server") / "data",
         HEADERS_TIMEOUT_SECONDS=str(HEAD_SECONDS),

@@ -1,4 +1,4 @@
-"""Nobody gets a connection out of us to where the policy does not let it, however the place is written."""
+"""The service never connects outside the egress policy, however the address is written."""
 
 import asyncio
 import json
@@ -304,7 +304,7 @@ async def test_fifty_slow_names_hold_up_nobody_else(
 async def test_a_closed_address_reveals_nothing_about_its_ports(
     make_prober: Any, open_port: RealServer, connects: Connects
 ) -> None:
-    """Case 34. Of an open address more is told, on purpose: that is what a test is for."""
+    """Case 34. For a permitted address the report says more, as a connection test should."""
     prober = make_prober(egress=EgressPolicy(allowed_ports=None))
     async with real_server(Behaviour()) as gone:
         nobody = gone.port

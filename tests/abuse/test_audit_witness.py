@@ -1,4 +1,4 @@
-"""Somebody who can write the database, but not the data directory, hides what the audit log says."""
+"""An attacker who can write the database, but not the data directory, hides audit entries."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ def change(url: str, *statements: str) -> None:
 
 
 def copy_of(url: str) -> Attack:
-    """Copy what the log is made of; what is returned puts it back."""
+    """Copy the rows of the log; return a function that restores them."""
     database = engine.sync_engine(url)
     with database.begin() as connection:
         rows = {table: [row._asdict() for row in connection.execute(select(table))] for table in LOG}

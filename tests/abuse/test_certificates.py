@@ -75,7 +75,7 @@ TAKEN: dict[str, Callable[[], bytes]] = {
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 
@@ -118,7 +118,7 @@ FORMS: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("name", FORMS)
 async def test_a_form_that_is_taken_is_trusted(name: str) -> None:
-    """What accepts a certificate and what verifies with it read the same one."""
+    """The validation of a setting and the TLS handshake read the same certificate."""
     trust = CustomTrust.parse(FORMS[name](authority_pem()))
     context = await TLSContexts().context(trust)
 
@@ -156,7 +156,7 @@ def test_of_mutated_certificates_each_is_good_or_refused() -> None:
 
 
 async def test_a_mutated_certificate_from_the_database_is_a_finding() -> None:
-    """An older version stored it, or somebody wrote it there."""
+    """An older version stored it, or another program wrote it."""
     for pem in ["", "no certificate", "é", *map(pem_of, mutations(300, SEED))]:
         with suppress(StageFailed):
             await TLSContexts().context(CustomTrust(pem))

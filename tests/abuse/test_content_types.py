@@ -20,7 +20,7 @@ TYPES += ["application/jsonp", "application/xml", "application/json, text/plain"
 
 @pytest.fixture
 def store(local_store: LocalStore) -> LocalStore:
-    """What is shown here does not depend on where the settings are kept."""
+    """These tests do not depend on the kind of database."""
     return local_store
 
 

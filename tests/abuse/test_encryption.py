@@ -1,4 +1,4 @@
-"""Where the encryption of the settings does not come about, nobody hears a login."""
+"""Without the encryption in the settings no login is sent."""
 
 import asyncio
 from dataclasses import replace
@@ -55,7 +55,7 @@ async def test_a_bad_certificate_gets_no_login(make_prober: Any, name: str, secu
 async def test_given_certificates_take_the_place_of_all_others(
     make_prober: Any, tmp_path: Path, security: ConnectionSecurity
 ) -> None:
-    """Case 30. What everybody else trusts, and the machine too, is not what was given."""
+    """Case 30. Only the given certificate counts, not those that the machine trusts."""
     trusted_by_the_machine = tmp_path / "ca.pem"
     trusted_by_the_machine.write_text(AUTHORITY_PEM)
     other = CustomTrust(trustme.CA().cert_pem.bytes().decode())
@@ -72,7 +72,7 @@ async def test_given_certificates_take_the_place_of_all_others(
 
 
 async def test_a_given_certificate_that_has_expired_gets_no_login(make_prober: Any) -> None:
-    """Case 30. That it is the very one that was given does not make it young."""
+    """Case 30. The given certificate must be valid too, not expired."""
     expired = CERTIFICATES["expired"]
     trust = CustomTrust(expired.cert_chain_pems[0].bytes().decode())
     async with real_server(Behaviour(IMPLICIT, CANARY, certificate=expired)) as server:

@@ -1,4 +1,4 @@
-"""A database file that everybody on the machine can read stops the start, as a key file does."""
+"""A world-readable database file stops the start, as a world-readable key file does."""
 
 import os
 import subprocess

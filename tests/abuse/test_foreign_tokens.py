@@ -80,7 +80,7 @@ def with_text(old: str, new: str) -> Forge:
 
 
 def with_hmac_of(key: Callable[[OpenIDIssuer], bytes]) -> Forge:
-    """HS256 with what everybody knows as the secret."""
+    """HS256 with a publicly known text as the secret."""
 
     def forge(issuer: OpenIDIssuer) -> str:
         whole = f"{part({'alg': 'HS256', 'kid': issuer.key.key_id})}.{part(issuer.claims())}"
@@ -243,7 +243,7 @@ async def test_garbage_does_not_make_us_ask_the_issuer(tokens: OIDCTokenReader, 
 
 @pytest.fixture
 def environment(issuer: OpenIDIssuer, tmp_path: Path) -> dict[str, str]:
-    """A service that takes the issuer's tokens beside its own."""
+    """A service that accepts the issuer's tokens in addition to its own."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MAILSETTINGS_")}
     return clean | {
         "MAILSETTINGS_DATA_DIR": str(tmp_path / "data"),

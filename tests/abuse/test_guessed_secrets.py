@@ -1,6 +1,6 @@
-"""Whoever may change settings and read everything does not find out whether a guess is the stored secret.
+"""A caller who may change settings and read everything cannot check a guess at the stored secret.
 
-Each test makes one change with the stored secret and the same change with another one, and compares all that an
+Each test makes one change with the stored secret and the same change with another secret, and compares all that an
 account can read afterwards.
 """
 

@@ -31,7 +31,7 @@ PATIENCE_SECONDS = GUARD_SECONDS
 
 
 class WatchedHasher(PasswordHasher):
-    """Quick, and it notes each verification: what was asked of it, and how many ran side by side."""
+    """Fast; records each verification and how many run at the same time."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=64, parallelism=1)
@@ -41,7 +41,7 @@ class WatchedHasher(PasswordHasher):
         self._running = 0
         self._lock = threading.Lock()
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # as the library has it
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # the library's signature
         with self._lock:
             self._running += 1
             self.most_at_once = max(self.most_at_once, self._running)
@@ -56,7 +56,7 @@ class WatchedHasher(PasswordHasher):
 
 
 class Door:
-    """A service whose clock stands still."""
+    """A service with a stopped clock."""
 
     def __init__(self, service: ASGIApp, hasher: WatchedHasher, store: LocalStore) -> None:
         self.service = service
@@ -121,7 +121,7 @@ async def test_wrong_credentials_get_equal_responses_and_equal_work(door: Door, 
 
 
 async def test_guesses_at_known_and_unknown_names_are_answered_alike(door: Door, canary: Canary) -> None:
-    """Case 38. Most are turned away before any work is done, the right one with them."""
+    """Case 38. Most logins are refused before any work, the correct login too."""
     for number in range(100):
         somebody = await door.knock(
             "admin", canary.secret if number >= ACCOUNT_FROM_NETWORK_LIMIT.free_failures else "wrong"

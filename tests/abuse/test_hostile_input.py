@@ -375,7 +375,7 @@ WRONG_BESIDE_THE_SECRET = {
 async def test_an_unencodable_secret_is_refused_too(
     stored: Caller, canary: Canary, target: str, wrong: str
 ) -> None:
-    """Cases 2 and 3: the secret itself is the bad value, and the good one stands beside it."""
+    """Cases 2 and 3: the secret itself is the bad value, next to a valid value."""
     method, path, body = TARGETS[target]
     raw = with_raw(body(canary.secret), secret_of(target), WRONG_BESIDE_THE_SECRET[wrong])
     content = raw[:-1] + f', "x": {json.dumps(canary.secret)}}}'.encode()

@@ -1,4 +1,4 @@
-"""What a mail server says is shown as clean text, or not at all, in both APIs; what it echoes of ours never is."""
+"""Both APIs show a mail server's words as clean text, and never secrets that it echoes."""
 
 import base64
 import json

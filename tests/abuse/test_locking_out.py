@@ -97,7 +97,7 @@ class QuickDoor:
         return "in"
 
     async def guesses_in(self, seconds: float, addresses: Addresses) -> int:
-        """How many secrets are looked at of one who guesses from eight addresses every five minutes."""
+        """Return how many guesses are verified from eight addresses every five minutes."""
         ends, guesses, number = self.now + seconds, 0, 0
         while self.now < ends:
             for _ in range(8):
@@ -210,7 +210,7 @@ async def test_daily_guesses_from_a_known_network_are_limited(quick: QuickDoor) 
 
 
 async def test_one_network_cannot_bring_an_account_to_its_limit(quick: QuickDoor) -> None:
-    """A /48 has 65,536 neighbourhoods."""
+    """A /48 has 65,536 networks of /64."""
     for _ in range(24):
         await quick.guesses_in(HOUR, lambda number: f"2001:db8:1:{number:x}::1")
         assert await quick.knock("2001:db8:2::1") == "in"
@@ -233,7 +233,7 @@ class HeldHasher(PasswordHasher):
         self.release = threading.Event()
         self.held = 0
 
-    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # as the library has it
+    def verify(self, hash: str | bytes, password: str | bytes) -> Literal[True]:  # noqa: A002  # the library's signature
         if hash == self.held_hash:
             self.held += 1
             self.release.wait(PATIENCE_SECONDS)

@@ -84,7 +84,7 @@ async def test_keys_that_are_of_no_use_are_left_out(
     key: SigningKey | None,
     published: Callable[[SigningKey], list[Any]],
 ) -> None:
-    """Case 37. A good one beside them goes on to work."""
+    """Case 37. A good key among them still works."""
     good = SigningKey("good")
     issuer.key = key or issuer.key
     token = _any_signature(issuer)
@@ -126,7 +126,7 @@ def saying(body: bytes, status: int = 200, **headers: str) -> Say:
 
 
 def endless_body(handler: BaseHTTPRequestHandler, end: threading.Event) -> None:
-    """A hundred megabytes, if anybody reads on."""
+    """A hundred megabytes, if the client keeps reading."""
     handler.send_response(200)
     handler.end_headers()
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""What is typed into a field ends as that field and nothing else: no header, command or recipient of its own."""
+"""The text of a field stays in that field: it adds no header, command or recipient."""
 
 import email
 import email.policy

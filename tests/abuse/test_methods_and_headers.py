@@ -34,7 +34,7 @@ OTHER_SITE = {"Origin": "https://evil.test"}
 
 @pytest.fixture
 def store(local_store: LocalStore) -> LocalStore:
-    """What is shown here does not depend on where the settings are kept."""
+    """These tests do not depend on the kind of database."""
     return local_store
 
 

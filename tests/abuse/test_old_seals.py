@@ -1,6 +1,6 @@
 """Secrets in the format of version 0.1.0, which bound them to a row and to no destination, put back by hand.
 
-The attacker can write the database, has an old copy of it, and wants a stored password sent to a host of theirs.
+The attacker can write the database, has an old copy of it, and redirects a stored password to another host.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The service's database is not a destination for anybody, not even where loopback and every port are open."""
+"""No connection test reaches the service's database, even with loopback and every port open."""
 
 import httpx
 import pytest
@@ -9,7 +9,7 @@ from support.service import SMTP_SETTINGS
 
 @pytest.fixture
 def kind() -> str:
-    """The one that listens."""
+    """The listening PostgreSQL."""
     return "postgresql"
 
 

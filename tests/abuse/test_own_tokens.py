@@ -1,4 +1,4 @@
-"""Tokens that carry a good signature of ours and claims that no token of ours has."""
+"""Tokens with a valid signature of this service and claims that it never issues."""
 
 import base64
 import json

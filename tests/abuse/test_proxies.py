@@ -1,4 +1,4 @@
-"""Whose word is taken for who is calling, and how: that of the proxies we are told of, and of nobody else."""
+"""Only configured proxies may name the address and the scheme of a client."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""HTTP that is none, or that two readers could read differently: an answer below 500, and never a hang."""
+"""Invalid or ambiguous HTTP gets a response below 500 and never hangs."""
 
 import json
 import socket

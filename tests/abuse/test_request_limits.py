@@ -50,7 +50,7 @@ def test_a_hundred_megabytes_are_a_413_without_memory(server: Server, chunked: b
         taken = send(connection, megabytes(100, chunked))
         answer = everything(connection)
 
-    assert statuses(answer) in ([413], [])  # a client that goes on sending may lose the answer (RFC 9112 9.6)
+    assert statuses(answer) in ([413], [])  # a client that still sends may lose the answer (RFC 9112 9.6)
     assert taken < 20 * MEGABYTE  # what fits the buffers of the system, and a megabyte
     assert resident_megabytes() - before < 20
     assert httpx.get(f"{server.url}/health/live").status_code == 200
@@ -98,7 +98,7 @@ def test_a_head_that_is_too_long_is_a_431(server: Server, more: bytes) -> None:
         send(connection, [LIVE, more])
         answer = everything(connection)
 
-    # Whoever is still sending when the connection is closed may lose the answer.
+    # A client that still sends when the connection is closed may lose the answer.
     assert statuses(answer) in ([431], []) if len(more) > MEGABYTE // 2 else [431]
 
 

@@ -1,4 +1,4 @@
-"""What was stored as a secret is in no answer and in no file, whichever way it is asked for."""
+"""A stored secret is in no response and in no file."""
 
 import os
 import sqlite3
@@ -105,7 +105,7 @@ async def test_database_journals_and_backups_hold_no_secret(sqlite_url: str, can
 
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077], ids=oct)
 async def test_sqlites_extra_files_are_private_during_a_transaction(empty_sqlite_url: str, umask: int) -> None:
-    """Case 20. The journal exists only as long as its transaction, and holds pages of before."""
+    """Case 20. The journal exists only as long as its transaction, and holds earlier pages."""
     with under(umask):
         migrations.migrate(empty_sqlite_url)
         store, file = SQLStore(empty_sqlite_url, Sealer(KEY)), engine.sqlite_file(empty_sqlite_url)

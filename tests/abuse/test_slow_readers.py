@@ -1,4 +1,4 @@
-"""Who takes no more of an answer is hung up on, and whoever takes it slowly is not."""
+"""A client that stops reading is disconnected, and a slow client is not."""
 
 import socket
 import time
@@ -15,7 +15,7 @@ AT_ONCE = 20
 
 @contextmanager
 def narrow(server: Server, request: bytes) -> Iterator[socket.socket]:
-    """A connection that takes a few kilobytes and no more, until somebody reads from it."""
+    """A connection that accepts a few kilobytes until the test reads from it."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.settimeout(PATIENCE_SECONDS)

@@ -1,4 +1,4 @@
-"""Who sends slowly, or not at all, is cut off, and keeps nobody else waiting."""
+"""Clients that send slowly or nothing are cut off and delay no other client."""
 
 import asyncio
 import socket

@@ -25,7 +25,7 @@ Body = dict[str, Any]
 
 @pytest.fixture
 def kind() -> str:
-    """Which database it is does not matter here; one that can be read beside the service."""
+    """The kind of database does not matter; the test must be able to read the file."""
     return "sqlite"
 
 
@@ -43,7 +43,7 @@ async def home() -> AsyncIterator[RealServer]:
 
 @pytest.fixture
 async def hostile() -> AsyncIterator[RealServer]:
-    """One that notes every login, and has a certificate that is trusted."""
+    """A server that records every login, with a trusted certificate."""
     async with real_server(Behaviour(STARTTLS, "another")) as server:
         yield server
 
@@ -249,7 +249,7 @@ NO_AUTH = {"authType": "NO_AUTH"}
 
 
 def tricks(port: int) -> dict[str, list[Step]]:
-    """Steps towards *port*, each with the status that it gets; a test of what is stored follows."""
+    """Steps towards *port*, each with its status; a test of the stored settings follows."""
     o, c = MAIL_SERVER, STORED
     return {
         "clear the password, then move": [

@@ -1,4 +1,4 @@
-"""A caller who asks for one connection test after the other gets a few, and takes nothing from anybody else."""
+"""A caller with many connection tests gets a few, and other callers keep theirs."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +46,7 @@ async def test_of_a_thousand_tests_of_one_caller_few_run(
 
 
 class Counting(LocalStore):
-    """Knows how often somebody was about to write."""
+    """Counts the attempts to write."""
 
     writes = 0
 

@@ -31,7 +31,7 @@ AUDIT_LOGS = (" GET /audit 200", " audit", " audit --json")
 
 @dataclass
 class Secrets:
-    """Everything that is to stay inside; `given` are those that are told to us, `made` those that we make."""
+    """All secrets; `given` come from the test, `made` from the service."""
 
     account: Canary = field(default_factory=Canary)
     login_client: Canary = field(default_factory=Canary)
@@ -83,7 +83,7 @@ def command(environment: dict[str, str], *arguments: str) -> subprocess.Complete
 
 @dataclass
 class Tap:
-    """A wire with somebody listening at it."""
+    """A proxied connection that records all bytes."""
 
     port: int = 0
     heard: bytearray = field(default_factory=bytearray)
@@ -190,7 +190,7 @@ async def lived(environment: dict[str, str], secrets: Secrets, clear_port: int, 
 
 
 async def come_in(life: Life, robot: str) -> None:
-    """A person and a machine, both also with the wrong secret; the last one is who goes on."""
+    """A person and a machine, both also with the wrong secret; the caller logs in last."""
     known = {"client_id": "resource_owner_client", "client_secret": life.secrets.login_client.secret}
     person = {"grant_type": "password", "username": "admin", **known}
     machine = {"grant_type": "client_credentials", "client_id": "robot"}
@@ -235,7 +235,7 @@ def in_clear_to(port: int) -> dict[str, Any]:
 
 
 async def fail(life: Life, clear_port: int) -> None:
-    """Everything that is wrong about these requests stands beside a secret, or is one."""
+    """Every fault in these requests is next to a secret, or is a secret."""
     mailbox, account = life.secrets.mailbox.secret, life.secrets.account.secret
     good = checkmarx(mailbox)
     moved = {name: value for name, value in good.items() if name != "password"}

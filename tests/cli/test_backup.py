@@ -1,4 +1,4 @@
-"""`mailsettings backup` and `restore`: a service moves from a file to a server and back, and what is refused."""
+"""`mailsettings backup` and `restore`: a service moves from a file to a server and back; invalid requests fail."""
 
 import os
 import pty
@@ -104,7 +104,7 @@ def test_a_service_moves_between_databases_without_a_visible_change(
 
 
 def in_order(move: Move, environment: dict[str, str]) -> None:
-    """The log is the one that was written, and every secret opens with the one key."""
+    """The log equals the original, and every secret opens with the key."""
     assert "all as they were written" in move.done(environment, "audit", "verify")
     (line,) = move.done(environment, "keys", "status").splitlines()
     assert line.split()[1:] == ["current", "5"]
@@ -263,7 +263,7 @@ def test_unreadable_secrets_are_reported_by_backup_and_restore(typed: Typed, goo
 
 
 def on_a_terminal(environment: dict[str, str], answers: list[str], *arguments: str) -> tuple[int, str]:
-    """What a command shows to somebody who types *answers*, each when it is asked for."""
+    """Return the terminal output of a command, with *answers* typed at its prompts."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "mailsettings", *arguments]
     process = subprocess.Popen(
@@ -279,7 +279,7 @@ def on_a_terminal(environment: dict[str, str], answers: list[str], *arguments: s
     try:
         while more := os.read(ours, 1000).decode():
             shown += more
-    except OSError:  # what Linux says when nobody is left on the other side
+    except OSError:  # Linux reports a closed terminal so
         pass
     os.close(ours)
     return process.wait(30), shown

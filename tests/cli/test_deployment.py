@@ -98,7 +98,7 @@ def test_a_start_without_the_right_key_fails_without_writing(
 
 
 def test_with_mounted_keys_only_the_database_is_written(environment: dict[str, str], tmp_path: Path) -> None:
-    """As the pods of `deploy/kubernetes`, which have no disk: the migration knows no keys."""
+    """As the pods of `deploy/kubernetes`, which have no disk: the migration has no keys."""
     mounted, no_disk = tmp_path / "mounted", tmp_path / "no-disk"
     mounted.write_text(new_key_line())
     mounted.chmod(0o440)

@@ -1,4 +1,4 @@
-"""A command works on an existing database; where there is none it says so, and makes nothing."""
+"""A command works on an existing database; without one it fails and creates nothing."""
 
 import os
 from collections.abc import Mapping

@@ -249,7 +249,7 @@ def test_shutdown_drains_finishes_requests_and_cuts_off_the_rest(
 
 
 def refused(server: Started) -> bool:
-    """Whether nobody listens any more."""
+    """Return whether the port is closed."""
     try:
         socket.create_connection(server.address, 1).close()
     except OSError:

@@ -31,7 +31,7 @@ in_both = pytest.mark.parametrize("resource", RESOURCES, ids=["oracle", "checkma
 
 @pytest.fixture
 def store(local_store: LocalStore) -> LocalStore:
-    """Enough for all but those who come at once."""
+    """Enough for all but concurrent requests."""
     return local_store
 
 

@@ -41,7 +41,7 @@ def has_the_vendors_shape(answer: httpx.Response, dialect: Dialect) -> bool:
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 

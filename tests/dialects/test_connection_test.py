@@ -99,7 +99,7 @@ async def run(api: Caller, dialect: Dialect, **headers: str) -> Any:
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 
@@ -255,5 +255,5 @@ async def test_concurrent_tests_are_limited_per_caller(
 
 async def until_asked(prober: ScriptedProber, times: int) -> None:
     async with asyncio.timeout(GUARD_SECONDS):
-        while len(prober.asked) < times:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
+        while len(prober.asked) < times:  # noqa: ASYNC110  # the event happens on the other side of HTTP
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Idempotency-Key in each API's words: what is sent again is answered again and happens once."""
+"""Idempotency-Key in each API: a repeated request gets the same response and takes effect once."""
 
 import asyncio
 from typing import Any
@@ -116,7 +116,7 @@ async def test_repeat_of_running_test_is_409_with_retry_after(
     prober.hold = asyncio.Event()
     running = asyncio.create_task(post(api, path))
     async with asyncio.timeout(GUARD_SECONDS):
-        while not prober.asked:  # noqa: ASYNC110  # what is waited for is on the other side of HTTP
+        while not prober.asked:  # noqa: ASYNC110  # the event happens on the other side of HTTP
             await asyncio.sleep(0.01)
         refused = await post(api, path)
     prober.hold.set()

@@ -10,7 +10,7 @@ from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 

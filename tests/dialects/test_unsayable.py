@@ -49,7 +49,7 @@ STATES = {
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 
@@ -180,7 +180,7 @@ async def test_a_pinned_certificate_survives_none_and_back(api: Caller, store: S
     else:
         cleared = await api.send("PUT", path, json=checkmarx("None", password=SECRET))
     between = await stored(store)
-    # Another encryption is another destination: nobody gets the stored password there.
+    # Another encryption is another destination, which must not get the stored password.
     lent = await api.send("PUT", path, json=checkmarx("Tls"))
     back = await api.send("PUT", path, json=checkmarx("Tls", password=SECRET))
 

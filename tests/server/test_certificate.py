@@ -1,4 +1,4 @@
-"""The certificate of our own TLS: what is shown is what is in the files, as long as that is any good."""
+"""The server's TLS certificate: handshakes present the files' content while it is usable."""
 
 import logging
 import ssl

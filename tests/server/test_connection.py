@@ -154,7 +154,7 @@ async def test_body_that_looks_like_a_request_stays_a_body() -> None:
         assert await client.answer() == (200, ["GET", "/next", ""])
 
 
-async def in_chunks(scope: Scope, receive: Receive, send: Send) -> None:  # as ASGI has it
+async def in_chunks(scope: Scope, receive: Receive, send: Send) -> None:  # the ASGI signature
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"one, ", "more_body": True})
     await send({"type": "http.response.body", "body": b"two"})
@@ -246,7 +246,7 @@ async def test_a_half_closed_connection_gets_its_responses(sent: bytes, answered
 LARGE = b"POST /a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
 
 
-async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # as ASGI has it
+async def refuse(scope: Scope, receive: Receive, send: Send) -> None:  # the ASGI signature
     await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
     await send({"type": "http.response.body", "body": b""})
 

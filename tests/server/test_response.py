@@ -11,7 +11,7 @@ SECONDS = 10
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time passes when it is told to."""
+    """An event loop with a manual clock."""
 
     now = 0.0
 
@@ -20,7 +20,7 @@ class Clock(asyncio.SelectorEventLoop):
 
 
 class Client:
-    """Takes what it is sent when it is told to."""
+    """Reads what it was sent on request of the test."""
 
     def __init__(self) -> None:
         self.loop = Clock()

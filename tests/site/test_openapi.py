@@ -1,4 +1,4 @@
-"""The OpenAPI documents: valid, ours alone, true to their own schemas, and the same as the committed ones."""
+"""The OpenAPI documents are valid, without foreign parts, true to their schemas, and equal to docs/openapi."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -296,7 +296,7 @@ async def test_no_parameter_body_or_form_offers_an_impossible_null(api: Caller, 
 
 
 async def test_only_members_that_can_be_null_say_so(api: Caller) -> None:
-    """The other way round: what is left out when it has no value is never null."""
+    """Conversely, a member that may be absent is never null."""
     document = await served(api, EVERYTHING)
     with_null = {where for where, member in properties(document) if {"type": "null"} in member.get("anyOf", ())}
     read_leniently = {

@@ -43,13 +43,13 @@ ATTACKS: Mapping[str, Attack] = {
 
 
 class Memory:
-    """Of one process, as Linux has it, in megabytes."""
+    """Memory of one process, as Linux reports it, in megabytes."""
 
     def __init__(self, process: int) -> None:
         self._folder = Path(f"/proc/{process}")
 
     def forget_highest(self) -> None:
-        """Begin anew (proc(5))."""
+        """Reset the peak (proc(5))."""
         (self._folder / "clear_refs").write_text("5")
 
     def read(self, name: str) -> int:

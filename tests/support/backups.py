@@ -167,7 +167,7 @@ def with_password(password: str, host: str = "mail.example.org") -> MailServer:
 
 
 async def fill(place: Place, password: str, password_hash: str = "a hash") -> None:
-    """Something in every table, numbers whose rows are gone, and secrets under two keys."""
+    """Rows in every table, ids of deleted rows, and secrets under two keys."""
     first = await place.add(with_password(f"before {password}"))
     async with place.store.writing() as work:
         await work.mail_servers.replace(first, with_password(password))

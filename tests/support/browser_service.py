@@ -24,7 +24,7 @@ def pages_store(local_store: LocalStore) -> LocalStore:
 def origin(pages_store: LocalStore, prober: ScriptedProber) -> Iterator[str]:
     """Return where uvicorn serves the service; the account `admin` has the password `correct horse`.
 
-    Its documents name another address, as behind a proxy; the page works at this one.
+    Its documents name another address, as behind a proxy; the page works at the address of this service.
     """
     asyncio.run(ManageAccounts(pages_store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse"))
     with live(build_service(pages_store, prober, public_url="https://mail.example.org/settings")) as address:

@@ -1,6 +1,6 @@
 """A secret that is looked for afterwards, everywhere, in every form in which it could have got out.
 
-A plain search misses what was encoded on its way: base64 of a longer text holds none of base64's own of the
+A plain search misses encoded text: base64 of a longer text holds none of base64's own of the
 secret, an URL and a JSON string spell some characters otherwise, and a debugger's output is hexadecimal.
 """
 
@@ -21,7 +21,7 @@ _AWKWARD = ' "\\/+é'
 
 
 def forms(secret: str) -> dict[str, frozenset[bytes]]:
-    """Every spelling of *secret* by its name; in bytes, of which cases are told apart where they matter."""
+    """Every spelling of *secret* by its name; in bytes, in each case that matters."""
     raw = secret.encode()
     return {
         "raw": frozenset({raw, secret.encode("latin-1", "ignore")}),
@@ -59,7 +59,7 @@ def _json_escaped(secret: str) -> Iterator[bytes]:
     for escaped in (json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]):
         yield escaped.encode()
         yield escaped.replace("/", "\\/").encode()
-        yield json.dumps(escaped)[1:-1].encode()  # JSON inside a string of JSON, as a log has it
+        yield json.dumps(escaped)[1:-1].encode()  # JSON inside a JSON string, as in a log
 
 
 class Leaked(AssertionError):
@@ -69,7 +69,7 @@ class Leaked(AssertionError):
 class Canary:
     """A fresh secret, awkward for encodings unless told to be *plain*, and the search for it.
 
-    *made* is a secret that somebody else has made.
+    *made* is a secret that the program has made.
     """
 
     def __init__(self, *, plain: bool = False, made: str = "") -> None:
@@ -87,7 +87,7 @@ class Canary:
     def assert_nowhere(self, *places: Place) -> None:
         """Raise `Leaked` if one of *places* has it: a text, bytes, or a path.
 
-        Of a file what SQLite puts beside it is searched too, of a directory every file below it.
+        For a file, SQLite's journals are searched too; for a directory, every file below it.
         """
         for place in places:
             if isinstance(place, Path):
@@ -102,7 +102,7 @@ class Canary:
 
 
 def _files(place: Path) -> list[Path]:
-    """All files that *place* stands for. Raises `FileNotFoundError` where there is none to search."""
+    """Return all files of *place*. Raises `FileNotFoundError` if nothing exists to search."""
     if place.is_dir():
         return [path for path in sorted(place.rglob("*")) if path.is_file()]
     if not place.exists():

@@ -39,7 +39,7 @@ class SelfSigned:
         extra: x509.ExtensionType | None = None,
         authority: bool = False,
     ) -> Self:
-        """Signed by nobody but itself; *extra* takes the place of its names."""
+        """Self-signed; *extra* replaces its names."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(name, name, key.public_key())
         if authority:
@@ -52,7 +52,7 @@ class SelfSigned:
         return cls(certificate.public_bytes(serialization.Encoding.PEM), _pem(key))
 
     def issue(self, name: str) -> "SelfSigned":
-        """A certificate for *name*, signed by this one."""
+        """Return a certificate for *name*, signed by this certificate."""
         own = x509.load_pem_x509_certificate(self.pem)
         own_key = serialization.load_pem_private_key(self.key, None)
         assert isinstance(own_key, ec.EllipticCurvePrivateKey)

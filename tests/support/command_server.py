@@ -25,7 +25,7 @@ FILES = 4
 
 
 def serve(listener: socket.socket) -> None:
-    """Fork for each connection. Return where there is nothing more to do, and in the process of a command."""
+    """Fork for each connection. Return at the end, and in each process of a command."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that attend to a connection are not waited for
     while listener in select.select([listener, sys.stdin], [], [])[0]:
         connection, _ = listener.accept()

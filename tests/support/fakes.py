@@ -51,7 +51,7 @@ GRANTS = {
 
 
 class NamesAsTokens:
-    """The token `admin` speaks for the admin, and so on; what is issued is the name of the account.
+    """The token `admin` speaks for the admin, and so on; an issued token is the name of the account.
 
     The token `issuer-away` is of an issuer that does not answer.
     """

@@ -81,7 +81,7 @@ def _enter_network(pid: int) -> None:
 
 
 def box_of(name: str) -> Path:
-    """Return the overlay that *name* is installed in; skip the test where there is none."""
+    """Return the overlay that *name* is installed in; skip the test if it is missing."""
     if os.geteuid() != 0:
         pytest.skip("mail servers need root: run `make real` as root")
     program(name)

@@ -108,7 +108,7 @@ class MisbehavingServer:
         return MailServer(HOST, self.port, self.security, SENDER, login or NoAuthentication(), TRUST)
 
     async def all_closed(self) -> bool:
-        """Whether nobody is connected any more, within two seconds."""
+        """Return whether all connections close within two seconds."""
         for _ in range(200):
             if not self.open_connections:
                 return True

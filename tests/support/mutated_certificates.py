@@ -75,7 +75,7 @@ GOOD = [
 
 
 def _tree() -> tuple[Value, list[Value]]:
-    """A self-signed certificate, and the parts of what is signed (RFC 5280 4.1)."""
+    """A self-signed certificate, and the parts of its signed content (RFC 5280 4.1)."""
     (certificate,) = Value.parse_all(_der(SelfSigned.for_name(_NAME).pem))
     return certificate, certificate.parts[0].parts
 
@@ -91,7 +91,7 @@ def with_version(number: int) -> bytes:
 
 
 def with_serial(content: bytes) -> bytes:
-    """A certificate whose serial number has these bytes, in two's complement."""
+    """A certificate with these bytes as its serial number, in two's complement."""
     certificate, parts = _tree()
     parts[SERIAL].content = content
     return certificate.encode()
@@ -105,21 +105,21 @@ def with_date(text: str) -> bytes:
 
 
 def with_name(value: Value) -> bytes:
-    """A certificate whose subject's common name is *value*."""
+    """A certificate with *value* as the common name of its subject."""
     certificate, parts = _tree()
     parts[SUBJECT].parts[0].parts[0].parts[1] = value
     return certificate.encode()
 
 
 def with_curve(oid: bytes) -> bytes:
-    """A certificate whose key claims to be on the curve of this object identifier."""
+    """A certificate with a key that claims the curve of this object identifier."""
     certificate, parts = _tree()
     parts[KEY].parts[0].parts[1].content = oid
     return certificate.encode()
 
 
 def with_broken_key() -> bytes:
-    """A certificate whose public key is no point of its curve."""
+    """A certificate with a public key that is not on its curve."""
     certificate, parts = _tree()
     parts[KEY].parts[1].content = b"\0\x04" + b"\xff" * 64
     return certificate.encode()
@@ -134,7 +134,7 @@ def with_extension_twice() -> bytes:
 
 
 def with_broken_extension() -> bytes:
-    """A certificate whose alternative names are cut off."""
+    """A certificate with truncated alternative names."""
     certificate, parts = _tree()
     parts[EXTENSIONS].parts[0].parts[0].parts[1].content = b"\x30\x17\x82"
     return certificate.encode()

@@ -38,7 +38,7 @@ def issuer_client(ca_file: Path | None = None) -> HTTPClient:
 
 @dataclass
 class SigningKey:
-    """A key under an id; `jwk` is what is published of it."""
+    """A key with an id; `jwk` is its published form."""
 
     key_id: str | None
     algorithm: str = "ES256"
@@ -156,7 +156,7 @@ def issuer() -> Iterator[OpenIDIssuer]:
 
 @pytest.fixture
 def tls_issuer(tmp_path: Path) -> Iterator[tuple[OpenIDIssuer, Path]]:
-    """One that speaks TLS, and the file of the authority that vouches for it."""
+    """An issuer with TLS, and the file of its certificate authority."""
     authority, ca_file = trustme.CA(), tmp_path / "issuers-authority.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -169,7 +169,7 @@ def tls_issuer(tmp_path: Path) -> Iterator[tuple[OpenIDIssuer, Path]]:
 
 @dataclass
 class Clock:
-    """A clock that goes when told to; the keys' age is told by it."""
+    """A manual clock, which measures the age of the keys."""
 
     now: float = 1000.0
 
@@ -179,5 +179,5 @@ class Clock:
 
 @pytest.fixture
 def clock() -> Clock:
-    """The clock of the one who keeps the issuer's keys."""
+    """The clock of the cache of the issuer's keys."""
     return Clock()

@@ -1,4 +1,4 @@
-"""Commands as processes that begin at the same moment: forked from one that has imported the program.
+"""Commands as processes that begin at the same moment, forked from a process with loaded imports.
 
 That is cheaper than as many starts of Python, and a closer race.
 """

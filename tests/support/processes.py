@@ -37,7 +37,7 @@ def clean_environment(data_dir: Path, **settings: str) -> dict[str, str]:
 
 @dataclass
 class Started:
-    """A server that runs, until it is told to end."""
+    """A running server."""
 
     url: str
     output: Path
@@ -73,7 +73,7 @@ def started(
     trust: ssl.SSLContext | None = None,
     limit_files: tuple[int, int] | None = None,
 ) -> Iterator[Started]:
-    """A running server, which may be told to end; with *trust* one that speaks TLS.
+    """A running server, which a signal may stop; with *trust* it uses TLS.
 
     *limit_files* are the soft and the hard limit of open files that it is started with.
     """

@@ -48,7 +48,7 @@ def send(connection: socket.socket, pieces: Iterable[bytes]) -> int:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """What is received until the end. Raises `TimeoutError` when there is none."""
+    """Receive until the end of the connection. Raises `TimeoutError` if it does not end."""
     received = bytearray()
     try:
         while piece := connection.recv(65536):
@@ -59,7 +59,7 @@ def everything(connection: socket.socket) -> bytes:
 
 
 def up_to(connection: socket.socket, end: bytes) -> bytes:
-    """What is received until it ends with *end*, on a connection that stays open."""
+    """Receive until the bytes end with *end*, on a connection that stays open."""
     received = bytearray()
     while not received.endswith(end):
         piece = connection.recv(65536)

@@ -37,7 +37,7 @@ def service_settings() -> Mapping[str, str]:
 
 @pytest.fixture
 def metrics() -> PrometheusMetrics:
-    """What is counted in one test."""
+    """The metrics of one test."""
     return PrometheusMetrics()
 
 

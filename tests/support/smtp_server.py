@@ -1,4 +1,4 @@
-"""Mail servers for tests: a real one with real TLS, and scripted ones that misbehave in a named way."""
+"""Mail servers for tests: a real server with real TLS, and scripted servers that misbehave in a named way."""
 
 import asyncio
 import contextlib
@@ -188,7 +188,7 @@ async def real_server(behaviour: Behaviour) -> AsyncIterator[RealServer]:
 
 
 def server_context(behaviour: Behaviour) -> ssl.SSLContext:
-    """TLS as *behaviour* has it."""
+    """Return the TLS context for *behaviour*."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate = behaviour.certificate or AUTHORITY.issue_cert(HOST, "localhost")
     certificate.configure_cert(context)
@@ -197,7 +197,7 @@ def server_context(behaviour: Behaviour) -> ssl.SSLContext:
     if behaviour.oldest_tls:
         context.set_ciphers("ALL:@SECLEVEL=0")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # old is what it is to be
+            warnings.simplefilter("ignore", DeprecationWarning)  # an old version is intended
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context
@@ -208,7 +208,7 @@ Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @dataclass
 class ScriptedServer:
-    """A socket that answers as it is told; `heard` is every line that was sent to it."""
+    """A scripted server; `heard` has every line that it received."""
 
     port: int = 0
     heard: list[bytes] = field(default_factory=list)
@@ -262,7 +262,7 @@ async def listening(serve: Script, context: ssl.SSLContext | None = None) -> Asy
 
 
 def says(*replies: bytes, then: Script | None = None) -> Script:
-    """The first of *replies* as greeting, the next ones each after a line from the client, then *then*."""
+    """Send the first of *replies* as greeting, the others after a line from the client each, then *then*."""
 
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number, reply in enumerate(replies):

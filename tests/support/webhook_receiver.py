@@ -1,4 +1,4 @@
-"""A receiver of webhooks on loopback, with TLS of an authority of its own; it answers as it is told."""
+"""A receiver of webhooks on loopback, with TLS of its own authority and scripted answers."""
 
 import asyncio
 import ssl
@@ -28,7 +28,7 @@ TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
 
 @dataclass(frozen=True)
 class Post:
-    """What was received: the line of the request, its headers by lower-case name, its body."""
+    """A received request: its line, its headers by lower-case name, its body."""
 
     line: str
     headers: dict[str, str]
@@ -43,7 +43,7 @@ class Post:
 
 @dataclass
 class Receiver:
-    """`answers` are given one after the other, the last one for ever; `posts` is what came."""
+    """`answers` are sent in order, the last answer repeatedly; `posts` has the requests."""
 
     port: int = 0
     answers: list[bytes] = field(default_factory=lambda: [TAKEN])

@@ -68,7 +68,7 @@ def tracing(traced: Traced) -> Tracing:
 
 @pytest.fixture
 def kind() -> str:
-    """What is shown here does not depend on where the settings are kept."""
+    """These tests do not depend on the kind of database."""
     return "sqlite"
 
 

@@ -1,4 +1,4 @@
-"""What is done for each request: one line of JSON in the log, and its id in, out and on all that is written."""
+"""Each request has one line of JSON in the log, and its id in the response and in every log line."""
 
 import io
 import json
@@ -58,7 +58,7 @@ def written(caplog: pytest.LogCaptureFixture) -> Iterator[Written]:
 
 @pytest.fixture
 def store(local_store: LocalStore) -> LocalStore:
-    """What is shown here does not depend on where the settings are kept."""
+    """These tests do not depend on the kind of database."""
     return local_store
 
 

@@ -1,4 +1,4 @@
-"""The header Idempotency-Key: which ones are keys, and when it is looked at."""
+"""The header Idempotency-Key: its valid values, and when it is checked."""
 
 from typing import Any
 

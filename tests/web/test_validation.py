@@ -75,7 +75,7 @@ WRONG: list[tuple[Any, str]] = [
 
 
 def refused(body: Any) -> Exception:
-    """What is made of pydantic's findings, put where FastAPI puts them."""
+    """Return the error for pydantic's findings in FastAPI's form."""
     with pytest.raises(ValidationError) as invalid:
         TypeAdapter(Zoo).validate_python(body)
     findings = [{**found, "loc": ("body", *found["loc"])} for found in invalid.value.errors()]

@@ -46,7 +46,7 @@ PATCH_JSON = {"Content-Type": "application/json-patch+json"}
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 
@@ -243,7 +243,7 @@ async def test_the_form_of_a_login_is_urlencoded(api: Caller, content: bytes, co
     "again", ["username=admin", "password=x", "grant_type=password", "scope=", "other=1&other=2"]
 )
 async def test_a_parameter_that_is_there_twice_is_refused(api: Caller, again: str) -> None:
-    """RFC 6749 3.2: two readers would take different ones."""
+    """RFC 6749 3.2: two parsers could use different values."""
     content = f"{urlencode(FORM)}&{again}".encode()
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
 

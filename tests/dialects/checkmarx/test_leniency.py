@@ -36,7 +36,7 @@ async def create(api: Caller, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 

@@ -54,7 +54,7 @@ SECURITIES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def kind() -> str:
-    """One database is enough here: what is told apart is the requests."""
+    """One database is enough: the cases differ only in their requests."""
     return "sqlite"
 
 

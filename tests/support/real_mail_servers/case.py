@@ -15,7 +15,7 @@ CLIENT = "client.example.net"
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked of a server; `code` None: it works. `ehlo_name` None: the address literal."""
+    """What a test sends to a server; `code` None: it works. `ehlo_name` None: the address literal."""
 
     title: str
     port: int

@@ -130,7 +130,7 @@ class CreateSMTPSettingsModel(SMTPSettingsModel):
 
 
 class UpdateSMTPSettingsModel(SMTPSettingsModel):
-    """The SMTP settings that replace the stored ones."""
+    """The SMTP settings that replace the stored settings."""
 
 
 class TestConnectionModel(SMTPSettingsModel):
