@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from mailsettings import settings
-from mailsettings.auth.signing_keys import KEPT_SECONDS
+from mailsettings.auth.signing_keys import MAX_AGE_SECONDS
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT
@@ -186,7 +186,7 @@ async def test_keys_rotate_with_overlap_and_dropping_one_ends_tokens(
 
     await first.backend.signing_keys.drop(OPERATOR, old_key)
     for replica in replicas:
-        _let_time_pass(replica.backend, KEPT_SECONDS + 1)
+        _let_time_pass(replica.backend, MAX_AGE_SECONDS + 1)
     assert [await each.status(token) for each in replicas for token in (old, new)] == [401, 200, 401, 200]
 
 

@@ -191,7 +191,7 @@ def test_the_figures_are_those_of_the_code() -> None:
         f"`{PREFIX}KEEP_ALIVE_TIMEOUT_SECONDS` ({Settings.model_fields['keep_alive_timeout_seconds'].default})"
         in TEXT
     )
-    assert passwords.AT_ONCE == 4
+    assert passwords.MAX_CONCURRENT_HASHES == 4
     assert "64 MiB each, four at once in a process" in TEXT
 
 

@@ -14,7 +14,7 @@ from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from starlette.types import ASGIApp
 
-from mailsettings.auth.passwords import AT_ONCE, Argon2Passwords
+from mailsettings.auth.passwords import MAX_CONCURRENT_HASHES, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT
 from mailsettings.use_cases.accounts import ManageAccounts
@@ -139,8 +139,8 @@ async def test_guesses_at_known_and_unknown_names_are_answered_alike(door: Door,
 
 async def test_logins_side_by_side_take_turns_for_the_memory(door: Door) -> None:
     """Case 38. Each verification waits for as many others as may run, and would show one more."""
-    door.hasher.meeting = threading.Barrier(AT_ONCE)
-    many = 13 * AT_ONCE
+    door.hasher.meeting = threading.Barrier(MAX_CONCURRENT_HASHES)
+    many = 13 * MAX_CONCURRENT_HASHES
 
     answers = await asyncio.gather(
         *(door.knock(f"name {number}", "wrong", f"192.0.2.{number}") for number in range(many))
@@ -148,5 +148,5 @@ async def test_logins_side_by_side_take_turns_for_the_memory(door: Door) -> None
 
     assert {answer.status_code for answer in answers} <= {400, 429}
     assert len(door.hasher.verified) == many
-    assert door.hasher.most_at_once == AT_ONCE
-    assert AT_ONCE * RFC_9106_LOW_MEMORY.memory_cost <= MOST_KIBIBYTES
+    assert door.hasher.most_at_once == MAX_CONCURRENT_HASHES
+    assert MAX_CONCURRENT_HASHES * RFC_9106_LOW_MEMORY.memory_cost <= MOST_KIBIBYTES

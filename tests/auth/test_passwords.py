@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from argon2 import PasswordHasher, Type, extract_parameters
 
-from mailsettings.auth.passwords import AT_ONCE, MAX_WAITING_HASHES, Argon2Passwords
+from mailsettings.auth.passwords import MAX_CONCURRENT_HASHES, MAX_WAITING_HASHES, Argon2Passwords
 from mailsettings.domain.errors import TooManyLogins
 
 
@@ -87,7 +87,7 @@ async def test_a_password_with_lone_surrogates_matches_nothing(passwords: Argon2
 
 async def test_a_flood_of_logins_is_rejected_before_using_memory(passwords: Argon2Passwords) -> None:
     """Case 38."""
-    hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 10)]
+    hashes = [passwords.hash("correct horse") for _ in range(MAX_CONCURRENT_HASHES + MAX_WAITING_HASHES + 10)]
 
     results = await asyncio.gather(*hashes, return_exceptions=True)
 
@@ -98,7 +98,7 @@ async def test_a_flood_of_logins_is_rejected_before_using_memory(passwords: Argo
 
 async def test_after_a_flood_logins_work_as_before(passwords: Argon2Passwords) -> None:
     for _ in range(2):
-        hashes = [passwords.hash("correct horse") for _ in range(AT_ONCE + MAX_WAITING_HASHES + 3)]
+        hashes = [passwords.hash("correct horse") for _ in range(MAX_CONCURRENT_HASHES + MAX_WAITING_HASHES + 3)]
         results = await asyncio.gather(*hashes, return_exceptions=True)
 
         assert sum(isinstance(result, TooManyLogins) for result in results) == 3
@@ -122,20 +122,20 @@ async def test_four_hashes_run_on_their_own_threads(watched: Watched) -> None:
     passwords = Argon2Passwords(watched)
     watched.release.clear()
     hashes = asyncio.gather(*(passwords.hash("correct horse") for _ in range(20)))
-    while watched.peak < AT_ONCE:  # noqa: ASYNC110  # threads set no asyncio.Event
+    while watched.peak < MAX_CONCURRENT_HASHES:  # noqa: ASYNC110  # threads set no asyncio.Event
         await asyncio.sleep(0.01)
     watched.release.set()
     await hashes
     passwords.close()
 
-    assert (watched.peak, watched.threads) == (AT_ONCE, {"argon2"})
+    assert (watched.peak, watched.threads) == (MAX_CONCURRENT_HASHES, {"argon2"})
 
 
 async def test_shutdown_neither_waits_for_nor_starts_hashes(watched: Watched) -> None:
     passwords = Argon2Passwords(watched)
     watched.release.clear()
-    hashes = [asyncio.create_task(passwords.hash("correct horse")) for _ in range(AT_ONCE + 1)]
-    while watched.peak < AT_ONCE:  # noqa: ASYNC110  # as above
+    hashes = [asyncio.create_task(passwords.hash("correct horse")) for _ in range(MAX_CONCURRENT_HASHES + 1)]
+    while watched.peak < MAX_CONCURRENT_HASHES:  # noqa: ASYNC110  # as above
         await asyncio.sleep(0.01)
     in_case_it_waits = threading.Timer(10, watched.release.set)
     in_case_it_waits.start()
@@ -146,7 +146,7 @@ async def test_shutdown_neither_waits_for_nor_starts_hashes(watched: Watched) ->
     results = await asyncio.gather(*hashes, return_exceptions=True)
 
     assert not waited
-    assert [type(result) for result in results] == [str] * AT_ONCE + [asyncio.CancelledError]
+    assert [type(result) for result in results] == [str] * MAX_CONCURRENT_HASHES + [asyncio.CancelledError]
 
 
 async def test_hashes_are_argon2id_with_the_parameters_of_rfc_9106() -> None:

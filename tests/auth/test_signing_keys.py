@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mailsettings.auth.signing_keys import (
-    KEPT_SECONDS,
+    MAX_AGE_SECONDS,
     MIN_RELOAD_INTERVAL_SECONDS,
     SigningKeys,
     SigningKeyUnusable,
@@ -96,7 +96,7 @@ async def test_a_dropped_key_stops_verifying_within_seconds(kept: Kept, keys: Si
     assert await keys.verification_key(old)
     kept.keys[:] = [make()]
 
-    kept.now += KEPT_SECONDS + 0.1
+    kept.now += MAX_AGE_SECONDS + 0.1
 
     assert await keys.verification_key(old) is None
 
@@ -120,7 +120,7 @@ async def test_a_flood_of_unknown_keys_reloads_once_a_second(kept: Kept, keys: S
 async def test_known_keys_are_not_reloaded_for_each_request(kept: Kept, keys: SigningKeys) -> None:
     for _ in range(100):
         await keys.verification_key(kept.keys[0][0])
-    kept.now += KEPT_SECONDS - 0.1
+    kept.now += MAX_AGE_SECONDS - 0.1
     await keys.verification_key(kept.keys[0][0])
 
     assert kept.asked == 1

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailsettings.auth.access_token import MAX_TOKEN_LENGTH, MAX_VERIFIED_TOKENS
-from mailsettings.auth.signing_keys import KEPT_SECONDS, SigningKeys, load, make
+from mailsettings.auth.signing_keys import MAX_AGE_SECONDS, SigningKeys, load, make
 from mailsettings.auth.tokens import AUDIENCE, OwnTokenIssuer, OwnTokenReader
 from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
@@ -193,7 +193,7 @@ async def test_a_dropped_key_ends_its_cached_tokens() -> None:
     token = (await issuer().issue("alice", ["all"], 60)).text
     await us.read(token)
     keys[:] = [make()]
-    now[0] += KEPT_SECONDS + 1
+    now[0] += MAX_AGE_SECONDS + 1
 
     with pytest.raises(NotAuthenticated):
         await us.read(token)

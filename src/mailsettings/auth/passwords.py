@@ -18,56 +18,14 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from mailsettings.domain.errors import TooManyLogins
 
-AT_ONCE = 4
+MAX_CONCURRENT_HASHES = 4
 """Concurrent hashes. Each takes 64 MiB (RFC 9106 4), so a flood of logins takes at most 256 MiB."""
-AT_ONCE_EACH = 2
+MAX_CONCURRENT_HASHES_PER_CALLER = 2
 """Of these, for one account or one address."""
 MAX_WAITING_HASHES = 60
 """Waiting hashes; the last of them waits for a few seconds."""
-PLACES_EACH = 16
+MAX_HASHES_PER_CALLER = 16
 """Running and waiting, for one account or one address."""
-
-
-class Argon2Passwords:
-    """Hashes and verifies passwords on its own threads."""
-
-    def __init__(self, argon2: Argon2 | None = None) -> None:
-        self._argon2 = argon2 or Argon2.from_parameters(RFC_9106_LOW_MEMORY)
-        self._queue = HashingQueue(AT_ONCE, AT_ONCE_EACH, AT_ONCE + MAX_WAITING_HASHES, PLACES_EACH)
-        # Verified when no account exists, so that an unknown name takes as long as a wrong password.
-        self._dummy_hash: str | None = None
-
-    async def hash(self, password: str) -> str:
-        """Return a new hash of *password*, with its parameters. Raises `TooManyLogins`."""
-        return await self._queue.run((), self._argon2.hash, _encode(password))
-
-    async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
-        """Return whether *password* matches; None stands for no account and never matches.
-
-        The work counts against the limits of each of *callers*. Raises `TooManyLogins`.
-        """
-        if self._dummy_hash is None:  # for every name, so that the first unknown name takes no longer
-            self._dummy_hash = await self._queue.run(callers, self._argon2.hash, b"no account has this password")
-        compared = password_hash or self._dummy_hash or ""
-        matches = await self._queue.run(callers, self._matches, compared, _encode(password))
-        return matches and password_hash is not None
-
-    def _matches(self, password_hash: str, password: bytes) -> bool:
-        try:
-            return self._argon2.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
-
-    def close(self) -> None:
-        """Stop the threads."""
-        self._queue.close()
-
-
-def _encode(password: str) -> bytes:
-    """Return UTF-8, also for a lone surrogate: that is a wrong password, not an error of the service."""
-    return password.encode("utf-8", "surrogatepass")
-
-
 RETRY_AFTER_SECONDS = 5
 NICENESS = 10
 """Of the hashing threads, so that cheap requests go first on a busy processor."""
@@ -138,3 +96,48 @@ class HashingQueue:
 def _lower_priority() -> None:
     # nice(2): on Linux of the calling thread alone, elsewhere of the whole process
     os.nice(NICENESS if sys.platform == "linux" else 0)
+
+
+class Argon2Passwords:
+    """Hashes and verifies passwords on its own threads."""
+
+    def __init__(self, argon2: Argon2 | None = None) -> None:
+        self._argon2 = argon2 or Argon2.from_parameters(RFC_9106_LOW_MEMORY)
+        self._queue = HashingQueue(
+            MAX_CONCURRENT_HASHES,
+            MAX_CONCURRENT_HASHES_PER_CALLER,
+            MAX_CONCURRENT_HASHES + MAX_WAITING_HASHES,
+            MAX_HASHES_PER_CALLER,
+        )
+        # Verified when no account exists, so that an unknown name takes as long as a wrong password.
+        self._dummy_hash: str | None = None
+
+    async def hash(self, password: str) -> str:
+        """Return a new hash of *password*, with its parameters. Raises `TooManyLogins`."""
+        return await self._queue.run((), self._argon2.hash, _encode(password))
+
+    async def verify(self, password: str, password_hash: str | None, callers: Collection[str] = ()) -> bool:
+        """Return whether *password* matches; None stands for no account and never matches.
+
+        The work counts against the limits of each of *callers*. Raises `TooManyLogins`.
+        """
+        if self._dummy_hash is None:  # for every name, so that the first unknown name takes no longer
+            self._dummy_hash = await self._queue.run(callers, self._argon2.hash, b"no account has this password")
+        compared = password_hash or self._dummy_hash or ""
+        matches = await self._queue.run(callers, self._matches, compared, _encode(password))
+        return matches and password_hash is not None
+
+    def _matches(self, password_hash: str, password: bytes) -> bool:
+        try:
+            return self._argon2.verify(password_hash, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def close(self) -> None:
+        """Stop the threads."""
+        self._queue.close()
+
+
+def _encode(password: str) -> bytes:
+    """Return UTF-8, also for a lone surrogate: that is a wrong password, not an error of the service."""
+    return password.encode("utf-8", "surrogatepass")

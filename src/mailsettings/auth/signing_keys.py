@@ -13,7 +13,7 @@ from jwt.algorithms import ECAlgorithm
 from mailsettings.domain.errors import StoreUnavailable
 
 ALGORITHM = "ES256"
-KEPT_SECONDS = 5.0
+MAX_AGE_SECONDS = 5.0
 """The longest time until a process notices that a key was dropped."""
 MIN_RELOAD_INTERVAL_SECONDS = 1.0
 """Between two reads because of tokens that name an unknown key."""
@@ -68,7 +68,7 @@ class SigningKeys:
 
     async def verification_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the public key of *key_id*, or None if it was dropped. Raises `StoreUnavailable`."""
-        await self._renew_if_older_than(KEPT_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
+        await self._renew_if_older_than(MAX_AGE_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
         key = self._keys.get(key_id)
         return key.public_key() if key else None
 

@@ -14,6 +14,21 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
+def start_daemon(call: Callable[[], Result], name: str) -> "Future[Result]":
+    """Run *call* on a new daemon thread; the future has its result or its error."""
+    outcome: Future[Result] = Future()
+    outcome.set_running_or_notify_cancel()
+
+    def work() -> None:
+        try:
+            outcome.set_result(call())
+        except Exception as error:  # noqa: BLE001  # raised again where the result is read
+            outcome.set_exception(error)
+
+    threading.Thread(target=work, name=name, daemon=True).start()
+    return outcome
+
+
 class DaemonThreads:
     """Runs at most *limit* concurrent calls; an abandoned call counts until it returns."""
 
@@ -25,16 +40,11 @@ class DaemonThreads:
         """Return the result of *call*, or raise its error."""
         await self._turns.acquire()
         loop = asyncio.get_running_loop()
-        outcome: Future[Result] = Future()
-        outcome.set_running_or_notify_cancel()
+        outcome = start_daemon(call, self._name)
 
-        def work() -> None:
-            try:
-                outcome.set_result(call())
-            except Exception as error:  # noqa: BLE001  # raised again in the caller
-                outcome.set_exception(error)
+        def release(_outcome: "Future[Result]") -> None:
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._turns.release)
 
-        threading.Thread(target=work, name=self._name, daemon=True).start()
+        outcome.add_done_callback(release)
         return await asyncio.wrap_future(outcome)

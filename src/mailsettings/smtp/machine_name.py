@@ -7,10 +7,11 @@ name without a domain. The look-up blocks as long as the resolver takes, so it r
 import asyncio
 import re
 import socket
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from ipaddress import ip_address
+
+from mailsettings.network.threads import start_daemon
 
 LOOKUP_TIMEOUT_SECONDS = 1.0
 """The first test waits this long for the name; later tests use it once it is known."""
@@ -53,16 +54,8 @@ class MachineName:
     def begin(self) -> "Future[str | None]":
         """Start the look-up, once, without waiting for it."""
         if self._found is None:
-            self._found = Future()
-            self._found.set_running_or_notify_cancel()
-            threading.Thread(target=self._work, args=(self._found,), name="own-name", daemon=True).start()
+            self._found = start_daemon(self._look_up, "machine-name")
         return self._found
-
-    def _work(self, found: "Future[str | None]") -> None:
-        try:
-            found.set_result(self._look_up())
-        except Exception:  # noqa: BLE001  # without a name EHLO sends the address
-            found.set_result(None)
 
     async def get(self) -> str | None:
         """Return the name, or None if there is no public name or the look-up takes too long."""
@@ -70,4 +63,5 @@ class MachineName:
         if not found.done():
             waiting = asyncio.wrap_future(found)
             await asyncio.wait({waiting}, timeout=LOOKUP_TIMEOUT_SECONDS)
-        return found.result() if found.done() else None
+        # Without a name, EHLO sends the address.
+        return found.result() if found.done() and found.exception() is None else None

@@ -25,92 +25,6 @@ from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
 from mailsettings.domain.observation import Certificate, ServerGreeting, SMTPReply, TLSSession
 from mailsettings.domain.secret import MASK
 
-_ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString
-
-
-def redact_report(report: ProbeReport, hidden: Sequence[str]) -> ProbeReport:
-    """Return *report* without *hidden* in the server's name, extensions and certificates."""
-    return _ReportRedaction(hidden).report(report) if hidden else report
-
-
-class _ReportRedaction:
-    """Records each changed word, because failures and warnings quote these words."""
-
-    def __init__(self, hidden: Sequence[str]) -> None:
-        self._hidden = hidden
-        self._changed: dict[str, str] = {}
-
-    def report(self, report: ProbeReport) -> ProbeReport:
-        stages = tuple(self._stage(stage) for stage in report.stages)
-        warnings = tuple(
-            replace(warning, explanation=self._quoting(warning.explanation)) for warning in report.warnings
-        )
-        failure = self._failure(report.failure) if report.failure else None
-        return replace(report, stages=stages, failure=failure, warnings=warnings)
-
-    def _stage(self, stage: StageReport) -> StageReport:
-        seen = stage.observed
-        greeting = self._greeting(seen.greeting) if seen.greeting else None
-        tls = self._tls(seen.tls) if seen.tls else None
-        observed: StageObservation = replace(seen, greeting=greeting, tls=tls)
-        return replace(stage, observed=observed)
-
-    def _greeting(self, greeting: ServerGreeting) -> ServerGreeting:
-        size = greeting.size_limit
-        hides_size = size is not None and self._word(str(size)) != str(size)
-        return ServerGreeting(
-            name=self._word(greeting.name),
-            extensions=tuple(map(self._word, greeting.extensions)),
-            mechanisms=tuple(map(self._word, greeting.mechanisms)),
-            size_limit=None if hides_size else size,
-        )
-
-    def _tls(self, tls: TLSSession) -> TLSSession:
-        """Redact every chain of certificates, by type, so that a new field cannot be forgotten."""
-        chains: dict[str, Any] = {
-            field.name: tuple(map(self._certificate, chain))
-            for field in fields(tls)
-            if isinstance(chain := getattr(tls, field.name), tuple)
-        }
-        return replace(tls, **chains)
-
-    def _certificate(self, certificate: Certificate) -> Certificate:
-        safe = replace(
-            certificate,
-            subject=self._word(certificate.subject),
-            names=tuple(map(self._word, certificate.names)),
-            issuer=self._word(certificate.issuer),
-        )
-        if safe == certificate and not self._is_in(certificate.pem):
-            return certificate
-        self._changed[certificate.pem] = ""
-        return replace(safe, pem="")
-
-    def _is_in(self, pem: str) -> bool:
-        der = ssl.PEM_cert_to_DER_cert(pem).lower()
-        forms = [form.lower() for form in self._hidden if len(form) >= MIN_SECRET_LENGTH]
-        return any(form.encode(encoding) in der for form in forms for encoding in _ENCODINGS)
-
-    def _failure(self, failure: ProbeFailure) -> ProbeFailure:
-        changes = tuple(map(self._change, failure.changes))
-        return replace(failure, explanation=self._quoting(failure.explanation), changes=changes)
-
-    def _change(self, change: SuggestedChange) -> SuggestedChange:
-        """Drop the suggestion if it is one of the changed words."""
-        return replace(change, suggested=None) if change.suggested in self._changed else change
-
-    def _word(self, word: str) -> str:
-        safe = redact(word, self._hidden)
-        if safe != word:
-            self._changed[word] = safe
-        return safe
-
-    def _quoting(self, text: str) -> str:
-        for word in sorted(self._changed, key=len, reverse=True):
-            text = text.replace(word, self._changed[word])
-        return text
-
-
 # Digits, single letters and names are missing on purpose: they may be a PIN or initials.
 REPLY_WORDS = frozenset(
     {
@@ -139,6 +53,7 @@ SECRET_PART_LENGTH = 8
 _ENHANCED = re.compile(r"^([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")  # RFC 3463 2, in front of each line by RFC 2034 4
 _KEYWORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,39}")  # RFC 5321 4.1.1.1, of a sane length
 _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
+_ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString
 
 
 def displayable_reply(
@@ -249,3 +164,86 @@ def _word_parts(word: str) -> set[str]:
 
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
+
+
+def redact_report(report: ProbeReport, hidden: Sequence[str]) -> ProbeReport:
+    """Return *report* without *hidden* in the server's name, extensions and certificates."""
+    return _ReportRedaction(hidden).report(report) if hidden else report
+
+
+class _ReportRedaction:
+    """Records each changed word, because failures and warnings quote these words."""
+
+    def __init__(self, hidden: Sequence[str]) -> None:
+        self._hidden = hidden
+        self._changed: dict[str, str] = {}
+
+    def report(self, report: ProbeReport) -> ProbeReport:
+        stages = tuple(self._stage(stage) for stage in report.stages)
+        warnings = tuple(
+            replace(warning, explanation=self._quoting(warning.explanation)) for warning in report.warnings
+        )
+        failure = self._failure(report.failure) if report.failure else None
+        return replace(report, stages=stages, failure=failure, warnings=warnings)
+
+    def _stage(self, stage: StageReport) -> StageReport:
+        seen = stage.observed
+        greeting = self._greeting(seen.greeting) if seen.greeting else None
+        tls = self._tls(seen.tls) if seen.tls else None
+        observed: StageObservation = replace(seen, greeting=greeting, tls=tls)
+        return replace(stage, observed=observed)
+
+    def _greeting(self, greeting: ServerGreeting) -> ServerGreeting:
+        size = greeting.size_limit
+        hides_size = size is not None and self._word(str(size)) != str(size)
+        return ServerGreeting(
+            name=self._word(greeting.name),
+            extensions=tuple(map(self._word, greeting.extensions)),
+            mechanisms=tuple(map(self._word, greeting.mechanisms)),
+            size_limit=None if hides_size else size,
+        )
+
+    def _tls(self, tls: TLSSession) -> TLSSession:
+        """Redact every chain of certificates, by type, so that a new field cannot be forgotten."""
+        chains: dict[str, Any] = {
+            field.name: tuple(map(self._certificate, chain))
+            for field in fields(tls)
+            if isinstance(chain := getattr(tls, field.name), tuple)
+        }
+        return replace(tls, **chains)
+
+    def _certificate(self, certificate: Certificate) -> Certificate:
+        safe = replace(
+            certificate,
+            subject=self._word(certificate.subject),
+            names=tuple(map(self._word, certificate.names)),
+            issuer=self._word(certificate.issuer),
+        )
+        if safe == certificate and not self._is_in(certificate.pem):
+            return certificate
+        self._changed[certificate.pem] = ""
+        return replace(safe, pem="")
+
+    def _is_in(self, pem: str) -> bool:
+        der = ssl.PEM_cert_to_DER_cert(pem).lower()
+        forms = [form.lower() for form in self._hidden if len(form) >= MIN_SECRET_LENGTH]
+        return any(form.encode(encoding) in der for form in forms for encoding in _ENCODINGS)
+
+    def _failure(self, failure: ProbeFailure) -> ProbeFailure:
+        changes = tuple(map(self._change, failure.changes))
+        return replace(failure, explanation=self._quoting(failure.explanation), changes=changes)
+
+    def _change(self, change: SuggestedChange) -> SuggestedChange:
+        """Drop the suggestion if it is one of the changed words."""
+        return replace(change, suggested=None) if change.suggested in self._changed else change
+
+    def _word(self, word: str) -> str:
+        safe = redact(word, self._hidden)
+        if safe != word:
+            self._changed[word] = safe
+        return safe
+
+    def _quoting(self, text: str) -> str:
+        for word in sorted(self._changed, key=len, reverse=True):
+            text = text.replace(word, self._changed[word])
+        return text
