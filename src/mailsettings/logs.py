@@ -23,9 +23,9 @@ def configure(style: _Style, level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler(style, sys.stderr)]
     root.setLevel(level.upper())
-    # These libraries log every step, and the last three also whole addresses and the content of database rows. The
+    # These libraries log every step, and the last two also addresses and the content of database rows. The
     # program itself logs the events that matter.
-    for name in ("alembic", "msal", "aiosqlite", "httpcore", "httpx"):
+    for name in ("alembic", "msal", "aiosqlite", "httpcore"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 

@@ -252,7 +252,7 @@ async def test_forgetting_one_token_keeps_the_others(authority: Authority, token
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"], ids=["its description", "its token endpoint"])
-async def test_an_authority_that_is_down_is_told_as_unreachable(
+async def test_an_authority_that_is_down_is_reported_as_unreachable(
     make_prober: Any,
     authority: Authority,
     tokens: OAuth2Tokens,
