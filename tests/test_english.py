@@ -119,12 +119,6 @@ src/mailsettings/use_cases/ports.py
 
 
 
-tests/auth/test_access_token.py
-tests/auth/test_hashing_queue.py
-tests/auth/test_issuers.py
-tests/auth/test_passwords.py
-tests/auth/test_tokens.py
-tests/auth/test_unverified.py
 
 tests/chaos/__main__.py
 tests/chaos/campaign.py
@@ -148,9 +142,6 @@ tests/fuzz/__main__.py
 tests/fuzz/mutations.py
 tests/fuzz/target.py
 
-tests/network/test_connect.py
-tests/network/test_guard.py
-tests/network/test_policy.py
 
 tests/real/test_generated_clients.py
 tests/real/test_http_clients.py
@@ -158,22 +149,6 @@ tests/real/test_system_calls.py
 
 
 
-tests/smtp/cases/access.py
-tests/smtp/cases/encryption.py
-tests/smtp/cases/server.py
-tests/smtp/cases/servers.py
-tests/smtp/cases/situation.py
-tests/smtp/test_any_certificate.py
-tests/smtp/test_cases.py
-tests/smtp/test_hostile_servers.py
-tests/smtp/test_look_ups.py
-tests/smtp/test_oauth2.py
-tests/smtp/test_refusals.py
-tests/smtp/test_report.py
-tests/smtp/test_suggestions.py
-tests/smtp/test_tls_failures.py
-tests/smtp/test_trust.py
-tests/smtp/test_watch.py
 
 tests/store/test_backup_file.py
 tests/store/test_backups.py
@@ -189,8 +164,6 @@ tests/store/test_side_by_side.py
 tests/store/test_writer_queue.py
 
 
-tests/telemetry/test_many_processes.py
-tests/telemetry/test_tracing.py
 
 tests/use_cases/test_audit_witness.py
 tests/use_cases/test_backups.py

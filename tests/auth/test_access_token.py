@@ -1,4 +1,4 @@
-"""The rules beside the signature, each alone: what PyJWT would refuse as well is refused here already."""
+"""Each rule for access tokens on its own, without PyJWT, which checks some of them again."""
 
 from typing import Any
 

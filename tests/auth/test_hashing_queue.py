@@ -1,4 +1,4 @@
-"""The queue for password hashes: a share of it for each caller, and way for everything else."""
+"""The queue for password hashes: limits for each caller, and a lower priority than other work."""
 
 import asyncio
 import os
@@ -95,7 +95,7 @@ async def test_finished_work_frees_places_and_forgets_callers(queue: HashingQueu
     for _ in range(3):
         await asyncio.gather(*(queue.run(["a", "b"], work, "x") for _ in range(3)))
 
-    assert queue._usages == {}  # noqa: SLF001  # whoever sends other names each time would fill the memory
+    assert queue._usages == {}  # noqa: SLF001  # else a client with ever new names would fill the memory
 
 
 async def test_a_failure_frees_its_place(queue: HashingQueue) -> None:

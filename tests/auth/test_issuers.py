@@ -1,4 +1,4 @@
-"""Whose token it is decides who reads it, and nobody becomes somebody else by that."""
+"""The issuer in a token chooses its reader, and cannot change the identity of a caller."""
 
 import jwt
 import pytest

@@ -1,4 +1,4 @@
-"""Tokens of an issuer on loopback: what they are worth here, and how its keys are kept while it comes and goes."""
+"""Tokens of an issuer on loopback: their grants here, and its keys while the issuer is up and down."""
 
 import asyncio
 import json

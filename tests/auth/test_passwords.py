@@ -1,4 +1,4 @@
-"""Password hashes."""
+"""Password hashes: correct, equally slow for unknown names, and bounded in number."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from mailsettings.domain.errors import TooManyLogins
 
 
 class Watched(PasswordHasher):
-    """Notes what it is asked, on which threads and how much at once; `release` lets it go on."""
+    """Records its calls, their threads and their concurrency; waits for `release`."""
 
     def __init__(self) -> None:
         super().__init__(time_cost=1, memory_cost=1024, parallelism=1)

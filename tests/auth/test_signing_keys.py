@@ -1,4 +1,4 @@
-"""The keys that sign tokens: which one signs, which verify, and how soon a change is noticed."""
+"""The signing keys: which key signs, which keys verify, and how soon a change takes effect."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Access tokens: what we issue opens, and nothing else does."""
+"""Access tokens: only tokens that this service issued are accepted."""
 
 import asyncio
 import base64
@@ -114,7 +114,7 @@ BAD_TOKENS: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("make_token", BAD_TOKENS.values(), ids=BAD_TOKENS.keys())
 async def test_no_other_token_is_accepted(make_token: Callable[[], str]) -> None:
-    """Case 37, of our own tokens. Each is made when it is tried; one that has expired would prove nothing else."""
+    """Case 37, for our own tokens. Each token is made when it is used, so that none fails by expiry."""
     token = make_token()
     with pytest.raises(NotAuthenticated) as refused:
         await reader().read(token)
@@ -212,7 +212,7 @@ async def test_the_cache_of_verified_tokens_is_fully_used() -> None:
 async def test_the_cache_of_verified_tokens_is_bounded() -> None:
     us = reader()
     first = TokenClaims("nobody", frozenset(), 0)
-    us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS)})  # noqa: SLF001  # making a thousand real ones takes a second
+    us._verified.update({f"token {number}": ("", first) for number in range(MAX_VERIFIED_TOKENS)})  # noqa: SLF001  # issuing a thousand real tokens takes a second
 
     await us.read((await issuer().issue("alice", ["all"], 60)).text)
 

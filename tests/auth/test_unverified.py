@@ -1,4 +1,4 @@
-"""Reading tokens that nobody has verified: it costs those who send them, not us."""
+"""Reading unverified tokens costs the sender more than the service."""
 
 import base64
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Hosts with several addresses: a dead one costs a quarter of a second, and every outcome is told."""
+"""Hosts with several addresses: a dead address costs 250 ms, and the report has each outcome."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ NAME = "mail.example.org"
 
 @contextmanager
 def black_hole(address: str) -> Iterator[int]:
-    """A port that never completes a connection: its queue of waiting ones is full."""
+    """A port that never completes a connection: its queue of waiting connections is full."""
     listening = socket.socket()
     listening.bind((address, 0))
     listening.listen(0)
@@ -106,7 +106,7 @@ async def test_a_connect_timeout_is_reported() -> None:
 
 @pytest.mark.shows(FailureCode.HOST_UNREACHABLE)
 async def test_a_missing_route_is_reported(make_prober: Any) -> None:
-    """The socket is bound to loopback by its address family's own rules: this address is nobody's."""
+    """The broadcast address: TCP cannot connect to it, so the system reports no route."""
     race = HappyEyeballs([ip_address("255.255.255.255")], 25, anywhere)
     with pytest.raises(NotConnected) as not_connected:
         await race.connect()

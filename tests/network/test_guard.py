@@ -1,4 +1,4 @@
-"""No list opens the way to the service's own socket or its database, whatever they are called."""
+"""No setting opens the service's own socket or its database, under any name or address."""
 
 import threading
 from collections.abc import Iterator
@@ -157,7 +157,7 @@ async def test_the_refusal_of_our_endpoint_suggests_no_setting() -> None:
 
 
 async def test_the_fallback_scan_skips_our_own_port(make_prober: Any, connects: list[tuple[str, int]]) -> None:
-    """A second look asks for each of its connections too."""
+    """The fallback scan asks the guard before each of its connections too."""
     async with real_server(Behaviour()) as ours, real_server(Behaviour()) as other:
         policy = EgressPolicy(make_prober.loopback, None, own=(Endpoint(HOST, ours.port),))
         usual = dict.fromkeys((ours.port, other.port), ConnectionSecurity.STARTTLS)

@@ -1,4 +1,4 @@
-"""Where a test may connect to, whatever the address is written as."""
+"""The address policy, for every notation of an address."""
 
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
@@ -108,7 +108,7 @@ def test_an_allowlist_opens_nothing_else(address: str) -> None:
 NOT_AS_PYTHON = [
     ip_network(network)
     for network in (
-        # True, and nobody's mail server: multicast, protocols, relays of 6to4, documentation, and all of IPv6
+        # True, but never a mail server: multicast, protocols, relays of 6to4, documentation, and all of IPv6
         # that was never given out or not for this, such as 64:ff9b:1::/48, 4000::/2, 5f00::/16 and fec0::/10.
         *("224.0.0.0/4", "192.0.0.0/24", "192.88.99.0/24", "3fff::/20", "::/3", "4000::/2", "8000::/1"),
         # True, and metadata servers.
@@ -131,7 +131,7 @@ def test_public_matches_pythons_is_global_with_known_differences(address: Addres
 
 
 def embeddings(inner: IPv4Address, prefix: int) -> dict[str, IPv6Address]:
-    """*inner* in IPv6, in every way that there is; *prefix* fills what each way leaves free."""
+    """Return *inner* in every IPv6 form; *prefix* fills the free bits of each form."""
     low, free = int(inner), prefix & (2**64 - 1)
     return {
         "mapped": IPv6Address(0xFFFF << 32 | low),

@@ -1,4 +1,4 @@
-"""Calls that block hold up neither others nor the end of the program."""
+"""Blocking calls delay neither other calls nor the end of the program."""
 
 import asyncio
 import subprocess

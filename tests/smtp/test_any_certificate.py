@@ -1,4 +1,4 @@
-"""Whatever a certificate contains, a connection test ends in a report."""
+"""A connection test ends in a report for every possible content of a certificate."""
 
 import asyncio
 import base64
@@ -132,7 +132,7 @@ async def test_weak_dhe_is_reported_with_openssls_message(
 
 
 def dh_parameters(prime: int) -> str:
-    """In PEM, as PKCS #3 has it: a SEQUENCE of the prime and the generator 2."""
+    """Return PEM by PKCS #3: a SEQUENCE of the prime and the generator 2."""
     number = prime.to_bytes(prime.bit_length() // 8 + 1, "big")
     inside = b"\x02\x81" + bytes([len(number)]) + number + b"\x02\x01\x02"
     der = b"\x30\x81" + bytes([len(inside)]) + inside
@@ -157,7 +157,7 @@ async def served(context: ssl.SSLContext, security: ConnectionSecurity) -> Async
 
 
 async def test_only_certificates_in_the_verified_path_cause_warnings(make_prober: Any) -> None:
-    """Servers go on presenting an expired cross-signed root; the verified path does without it."""
+    """Servers still present an expired cross-signed root; the verified path does not use it."""
     leaf, root = AUTHORITY.issue_cert(NAME), SelfSigned.for_name("Old root", authority=True)
     now = datetime.now(UTC)
     stray = AUTHORITY.issue_cert("old.example.org", not_before=now - timedelta(9), not_after=now - timedelta(2))

@@ -1,4 +1,4 @@
-"""Situations from public reports: each is told rightly by the prober and in the words of every API."""
+"""Situations from public reports: the prober and every API explain each of them correctly."""
 
 from dataclasses import replace
 from ipaddress import ip_address

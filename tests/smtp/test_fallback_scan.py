@@ -1,4 +1,4 @@
-"""What would have worked is found out and suggested: the right security of a port, the right port of a host."""
+"""The fallback scan finds the right security of a port, and the right port of a host."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""Servers, and those in between, that want more than to fail: words slipped in, floods, lies about encryption."""
+"""Hostile servers and attackers on the way: injected commands, floods, false claims of encryption."""
 
 import asyncio
 import ssl
@@ -22,7 +22,7 @@ MOST_BYTES = 5_000_000
 
 
 async def test_commands_injected_before_tls_are_ignored_after_it(make_prober: Any) -> None:
-    """Case 23. What follows the reply to STARTTLS in clear may come from anybody (RFC 3207 4.2)."""
+    """Case 23. What follows the reply to STARTTLS in clear may come from an attacker (RFC 3207 4.2)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert(HOST).configure_cert(context)
     heard: list[bytes] = []

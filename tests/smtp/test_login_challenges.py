@@ -1,4 +1,4 @@
-"""How servers ask for a login: with and without an argument, in their order, in their words."""
+"""Login challenges: with and without an initial response, in any order and wording."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Why a host cannot be looked up: no such name, no address, a name server that fails, or one that is silent."""
+"""Failed look-ups: an unknown name, no address, and a failing or silent name server."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""The name in EHLO: this machine's full name where it has one, found once, and never waited for long."""
+"""The EHLO name: this machine's full name if it has one, looked up once and without delay."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""The test mail: proper, and without a header that was not meant."""
+"""The test mail is valid and has no unintended header."""
 
 import email
 import email.policy

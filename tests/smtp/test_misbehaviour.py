@@ -1,4 +1,4 @@
-"""Every way to misbehave at every step in every mode: named rightly, within the deadline, nothing left behind."""
+"""Every misbehaviour at every step in every mode has the right code, in time, without leaks."""
 
 from collections.abc import Iterator
 from typing import Any

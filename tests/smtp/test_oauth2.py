@@ -1,4 +1,4 @@
-"""Microsoft client credentials, against an authority of our own: a token is fetched, kept, and logged in with."""
+"""Microsoft client credentials, against a local authority: tokens are fetched, cached, and used."""
 
 import base64
 import json
@@ -106,7 +106,7 @@ async def test_an_unreachable_authority_fails_the_login_stage(make_prober: Any) 
 
 
 def jwt(**payload: Any) -> str:
-    """An access token as it looks from outside; nobody here verifies it."""
+    """Return a JWT with *payload*; no test verifies it."""
     parts = [{"alg": "none"}, payload]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
     return ".".join([*encoded, "canary-signature"])
@@ -186,7 +186,7 @@ async def test_a_hostile_challenge_is_redacted_and_bounded(
 async def test_a_rejected_token_is_not_reused(
     make_prober: Any, authority: Authority, tokens: OAuth2Tokens
 ) -> None:
-    """The permissions are in the token: without a new one, a consent given since would change nothing."""
+    """The token contains the permissions: a consent given since needs a new token."""
     security = ConnectionSecurity.STARTTLS
     prober = make_prober(oauth2=tokens)
     authority.token = jwt(roles=[])

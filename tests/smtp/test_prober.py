@@ -1,4 +1,4 @@
-"""Connection tests against a real server: what works arrives, what fails says where and why."""
+"""Connection tests against a real server: mail arrives, and failures name stage and reason."""
 
 import email
 import email.policy

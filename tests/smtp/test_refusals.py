@@ -1,4 +1,4 @@
-"""Replies as they are shown: without secrets, whole in the report, the part that means something in messages."""
+"""Displayed replies: without secrets, complete in the report, shortened in explanations."""
 
 import base64
 from typing import Any
@@ -152,7 +152,7 @@ async def test_a_server_without_ehlo_gets_helo(make_prober: Any) -> None:
 async def answered(
     make_prober: Any, stage: ProbeStage, reply: str, login: Authentication | None = LOGIN
 ) -> ProbeFailure:
-    """What a test finds whose server says *reply* in *stage*."""
+    """Return the failure of a test if the server replies *reply* in *stage*."""
     before = [said for said in BEFORE[stage] if login or said != YES]
     # 501 and 504 are said twice: the login is tried once more without an argument.
     async with scripted_server(says(*before, *[reply.encode()] * 2)) as server:

@@ -1,4 +1,4 @@
-"""A reply that the network cuts anywhere is the same reply."""
+"""Packet boundaries do not change how a reply is read."""
 
 import asyncio
 from typing import Any

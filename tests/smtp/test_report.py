@@ -1,4 +1,4 @@
-"""What a report tells beside its outcome: what was seen at each stage, and what should not stay as it is."""
+"""The details of a report: observations of each stage, and warnings."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""No flight more than the protocol needs: with PIPELINING sender, recipient and DATA are one."""
+"""No round trip more than the protocol needs: with PIPELINING the envelope takes one."""
 
 import asyncio
 from typing import Any

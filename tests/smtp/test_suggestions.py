@@ -1,4 +1,4 @@
-"""What is suggested can be done, and where nothing better was found the test says so."""
+"""Every suggestion can be carried out, and a report says when the scan found nothing better."""
 
 from dataclasses import replace
 from typing import Any

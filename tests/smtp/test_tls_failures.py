@@ -1,4 +1,4 @@
-"""OpenSSL's reasons for the end of a handshake: each means something of its own, and is told in its words too."""
+"""Each of OpenSSL's reasons for a failed handshake has a code, and its message is reported."""
 
 import ssl
 

@@ -1,4 +1,4 @@
-"""Certificates that do not pass: why, with the presented chain, and what to do; and no login is ever sent."""
+"""Rejected certificates: the reason, the presented chain and advice, and never a login."""
 
 import asyncio
 import ssl
@@ -152,7 +152,7 @@ async def test_a_certificate_for_another_purpose_has_openssls_message(make_probe
 async def test_a_certificates_name_is_suggested_only_without_a_login(
     make_prober: Any, login: Authentication, names: list[str], suggested: str | None
 ) -> None:
-    """Whoever answers can present a name; the login must not follow it."""
+    """An attacker can present any name; the login must not follow it."""
     certificate = AUTHORITY.issue_cert(*names)
     report, _ = await probe(make_prober, ENCRYPTED[0], certificate, login=login)
 
@@ -172,7 +172,7 @@ async def test_a_stray_certificate_in_the_chain_is_not_suggested(make_prober: An
     assert ssl.PEM_cert_to_DER_cert(suggested) == ssl.PEM_cert_to_DER_cert(own.pem.decode())
 
 
-# mail.example.or, and a name of a kind that hardly anybody reads: [3], an X.400 address.
+# mail.example.or, and a name of a rare kind: [3], an X.400 address.
 X400 = x509.UnrecognizedExtension(
     x509.oid.ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x17\x82\x0fmail.example.or\xa3\x04abcd"
 )

@@ -1,4 +1,4 @@
-"""The watch with a real prober: what a server does is told, and no server gets a mail by it."""
+"""Scheduled checks with a real prober: they report a server's state and send no mail."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""The metrics of several worker processes: any of them tells of all, and a dead one's connections are gone."""
+"""Metrics of several workers: each exposes the sum, and dead workers leave no live gauges."""
 
 import os
 import re

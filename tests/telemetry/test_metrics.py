@@ -1,4 +1,4 @@
-"""What Prometheus reads: few series, whatever is thrown at us, and the values that were counted."""
+"""The exposed metrics: few series for any input, and correct values."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families

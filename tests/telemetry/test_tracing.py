@@ -1,4 +1,4 @@
-"""Traces: a span for each request and for each stage of a connection test, and on none of them a secret."""
+"""Traces: a span for each request and each stage of a connection test, without secrets."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ HTTP = {"http.request.method", "http.response.status_code", "network.protocol.ve
 
 
 class Traced:
-    """What was sent until now."""
+    """The spans received so far."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -48,7 +48,7 @@ class Traced:
         return found
 
     def below(self, parent: ReadableSpan) -> list[ReadableSpan]:
-        """The spans whose parent is this one, as they began."""
+        """Return the child spans of *parent*, by start time."""
         assert parent.context is not None
         found = [span for span in self.spans if span.parent and span.parent.span_id == parent.context.span_id]
         return sorted(found, key=lambda span: (span.start_time or 0, span.end_time or 0))
@@ -125,7 +125,7 @@ async def test_connection_test_stages_are_child_spans_of_the_request(
     }
     assert [span.end_time for span in stages[:-1]] == [span.start_time for span in stages[1:]]
     assert (request.start_time or 0) <= (test.start_time or 0) == stages[0].start_time
-    # Stages are told in whole milliseconds.
+    # The report has stages in whole milliseconds.
     assert (stages[-1].end_time or 0) <= (test.end_time or 0) + len(stages) * NANOSECONDS
 
 

@@ -1,4 +1,4 @@
-"""Signatures as the specification has them."""
+"""Signatures by the Standard Webhooks specification."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may send: relaying, logins that are wanted, this machine's address, and the name that it gives in EHLO."""
+"""Who may send: relaying, required logins, this machine's address, and its EHLO name."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def relay(name: str, source: str, reply: str, **more: Any) -> Situation:
 
 
 def login_wanted(name: str, source: str, says: dict[str, str], stage: ProbeStage, **more: Any) -> Situation:
-    """A client that did not log in is told to."""
+    """The server requires a login."""
     fixed: dict[str, Any] = {"field": Setting.AUTHENTICATION, "told": ("user name", "password"), "login": NO_LOGIN}
     never = ("another sender", "recipient", *WAITING, *_DEFAULTS)
     return Situation(name, source, says, FailureCode.AUTHENTICATION_REQUIRED, stage, never=never, **(fixed | more))

@@ -1,4 +1,4 @@
-"""Encryption that the server wants, and handshakes that it ends."""
+"""Required encryption, and handshakes that the server ends."""
 
 import ssl
 from typing import Any
@@ -24,7 +24,7 @@ from support.smtp_server import AUTHORITY
 
 
 def wanted(name: str, source: str, says: dict[str, str], stage: ProbeStage, **more: Any) -> Situation:
-    """A client in clear is told to encrypt."""
+    """The server requires encryption."""
     return Situation(
         name,
         source,
@@ -128,7 +128,7 @@ def handshake(
     told: tuple[str, ...],
     field: Setting | None = None,
 ) -> Situation:
-    """The server ends the handshake; OpenSSL's words are told."""
+    """The server ends the handshake; the report has OpenSSL's message."""
     never = ("connection lost", "closed the connection", "check port", "connection security", *WAITING)
     return Situation(
         f"{name}, {security}", source, {}, code, SECURE, field, ("OpenSSL", *told), never, security, tls=tls

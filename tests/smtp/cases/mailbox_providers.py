@@ -1,4 +1,4 @@
-"""Microsoft, Google, and providers of mailboxes: each reply as it was reported."""
+"""Microsoft, Google, and mailbox providers: each reply as reported by users."""
 
 from typing import Any
 

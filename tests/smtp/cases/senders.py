@@ -1,4 +1,4 @@
-"""The sender, the recipient and the message: what each server says of them, and what waiting mends."""
+"""Refusals of the sender, the recipient and the message, and those that waiting resolves."""
 
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.setting import Setting

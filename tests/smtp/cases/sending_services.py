@@ -1,4 +1,4 @@
-"""Services that send for programs: each reply as it was reported."""
+"""Sending services: each reply as reported by users."""
 
 from mailsettings.domain.connection_test import FailureCode
 

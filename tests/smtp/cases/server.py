@@ -1,4 +1,4 @@
-"""A server that answers each verb as a situation has it. On threads: asyncio drops the alerts of a failed handshake."""
+"""A server that answers each verb by a situation. On threads: asyncio drops alerts of failed handshakes."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""Logins, faults of the server, and accounts, as unknown servers tell of them."""
+"""Logins, server faults, and accounts, as unknown servers report them."""
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.setting import Setting

@@ -1,6 +1,6 @@
-"""What a situation is: how a server behaves, what the settings are, and what an administrator must be told.
+"""A situation: the behaviour of a server, the settings, and the expected advice to the administrator.
 
-Each comes from a public report, an RFC or a provider's page, whose name it has. Adding one takes some ten lines.
+Each comes from a public report, an RFC or a provider's page, and names it. A new situation takes about ten lines.
 """
 
 from collections.abc import Callable, Mapping

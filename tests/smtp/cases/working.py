@@ -1,4 +1,4 @@
-"""Servers that are odd and work: the test must pass."""
+"""Unusual servers that work: the test must pass."""
 
 from smtp.cases.situation import CUT, IMPLICIT, STARTTLS, Situation
 
