@@ -28,6 +28,7 @@ class PathDispatcher:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, with its path in the spelling of the routes."""
         if scope["type"] == "http":
+            # Decoded from the raw path: uvicorn also decodes %2F, which the routes must not see as a slash.
             scope["path"] = routable_path(scope["raw_path"])
             for match_path, app in self._apps:
                 path = match_path(scope["path"])

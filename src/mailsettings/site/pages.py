@@ -82,7 +82,7 @@ def create_site(
 def _add_page(site: FastAPI) -> None:
     @site.get("/")
     async def index() -> Response:
-        return RedirectResponse("docs")
+        return RedirectResponse("docs")  # relative, so that it works below a prefix of a proxy
 
     @site.get("/docs")
     async def docs() -> Response:
@@ -146,6 +146,7 @@ def _asset(name: str) -> Response:
 
 
 def _answer(file: _File) -> Response:
+    # X-Frame-Options is for browsers without frame-ancestors of the policy (CSP 2 and later).
     headers = {
         "Content-Security-Policy": _POLICY,
         "Referrer-Policy": "no-referrer",

@@ -43,9 +43,11 @@ class BearerAuthMiddleware:
             return
         try:
             principal = await self._authentication.by_token(_bearer_token(scope), origin_of(scope))
+            # From here the limit of the principal applies instead of the limit of unauthenticated requests.
             mark_authenticated(scope)
             self._concurrent_requests.enter(principal.name)
         except (MailSettingsError, RequestError) as refusal:
+            # The body stays unread: the server discards it or closes the connection.
             await self._refuse(scope, refusal)(scope, receive, send)
             return
         scope["principal"] = principal
@@ -78,11 +80,13 @@ def current_principal(request: HTTPConnection) -> Principal:
 
 def _bearer_token(scope: Scope) -> str:
     values: list[bytes] = [value for name, value in scope["headers"] if name == b"authorization"]
+    # RFC 6750 3.1: several credentials are an invalid_request; a proxy might have checked a different one.
     if len(values) > 1:
         raise SeveralCredentials
     if not values:
         raise NotAuthenticated("Send an access token: Authorization: Bearer <token>.", presented=False)
     scheme, _, token = values[0].decode("latin-1").partition(" ")
+    # The scheme is case-insensitive (RFC 9110 11.1); a token is ASCII (RFC 6750 2.1, b64token).
     token = token.strip()
     if scheme.lower() != "bearer" or not token or not token.isascii():
         raise NotAuthenticated("The Authorization header must be: Bearer <token>.", presented=bool(token))

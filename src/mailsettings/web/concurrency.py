@@ -83,6 +83,7 @@ class _UnauthenticatedRequest:
         self._is_counted = False
 
     def enter(self) -> bool:
+        # Counted first, since verifying passwords and tokens is the costly part of such requests.
         self._is_counted = self._pool.take(self._client_key)
         if not self._is_counted:
             _log.warning(
@@ -119,7 +120,7 @@ async def _refuse(status: int, send: Send) -> None:
         b"content-length": str(len(_BODY)).encode(),
         b"retry-after": b"1",
         b"cache-control": b"no-store",
-        b"connection": b"close",
+        b"connection": b"close",  # a refused client gives its connection back
         b"x-content-type-options": b"nosniff",
     }
     await send({"type": "http.response.start", "status": status, "headers": list(headers.items())})

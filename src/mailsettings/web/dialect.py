@@ -93,15 +93,16 @@ class Dialect:
         app = FastAPI(
             title=self.title,
             description=self.description,
-            openapi_url=None,
+            openapi_url=None,  # the site serves the documents
             middleware=[host, bearer],
-            redirect_slashes=False,
+            redirect_slashes=False,  # on a redirect many clients drop the body or the token
             telemetry=telemetry,
         )
         app.state.use_cases = use_cases
         # Added directly: the routes of FastAPI's include_router are looked up again for every request.
         for router in self.routers:
             app.router.routes.extend(router.routes)
+        # Paths without parameters, which take precedence over templates (OpenAPI 3.1, 4.8.8).
         paths = (route.path for route in app.routes if isinstance(route, Route))
         app.state.concrete_paths = {path for path in paths if "{" not in path}
         errors.install(app)

@@ -18,7 +18,9 @@ from mailsettings import logs
 from mailsettings.domain.access import Principal
 
 REQUEST_ID_HEADER = "x-request-id"
+# Plain enough for every log format and header; other ids are replaced, so that they cannot forge log lines.
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# Browsers must not guess another media type (Fetch standard, section X-Content-Type-Options).
 _ALWAYS = [(b"x-content-type-options", b"nosniff")]
 # RFC 6797 7.2: over plain HTTP the header must not be sent.
 _ALWAYS_OVER_HTTPS = [*_ALWAYS, (b"strict-transport-security", b"max-age=31536000")]
@@ -94,6 +96,7 @@ class ExchangeMiddleware:
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
+            # Also after an error or a disconnect, so that the log and the metrics have every request.
             exchange.seconds = time.perf_counter() - begun
             for listener in self._listeners:
                 listener(exchange)
@@ -132,7 +135,7 @@ def log_exchange(exchange: Exchange) -> None:
     milliseconds = round(exchange.seconds * 1000, 1)
     members = {
         "method": method,
-        "path": path,
+        "path": path,  # without the query, where clients put tokens (RFC 6750 2.3)
         "route": exchange.operation,
         "status": exchange.status,
         "duration_ms": milliseconds,

@@ -8,6 +8,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.web.request_errors import HostNotAllowed
 
+# A name or an address literal with an optional port (RFC 3986 3.2.2), without user info and percent-encoding, in
+# which two parsers could read different hosts.
 _HOST = re.compile(rb"([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?", re.IGNORECASE)
 
 
@@ -47,6 +49,7 @@ class HostMiddleware:
         return self._exempt is not None and path.startswith(self._exempt)
 
     def _problem(self, values: list[bytes]) -> str | None:
+        # RFC 9112 3.2: respond with 400 to a missing, repeated or invalid Host header.
         if len(values) != 1:
             return "Send exactly one Host header."
         match = _HOST.fullmatch(values[0])

@@ -16,6 +16,7 @@ BODY_SCOPE_KEY = "mailsettings.body"
 """The key of the body in the scope of a request, once the body is read."""
 _SCOPE_KEY = "mailsettings.once"
 _HEADER = "Idempotency-Key"
+# The draft requires a quoted string; clients send bare text, as to Stripe, with the same limit of 255 characters.
 _KEY_PATTERN = re.compile(r"[!-~]{1,255}")
 
 _KeyHeader = Annotated[
@@ -43,6 +44,7 @@ def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKe
     keys = request.headers.getlist(_HEADER)
     if not keys:
         return None
+    # Two keys would make it ambiguous which stored response applies.
     if len(keys) > 1 or not _KEY_PATTERN.fullmatch(keys[0]):
         raise ParameterInvalid(f"Send {_HEADER} only once, with 1 to 255 visible ASCII characters.")
     line = f"{request.method} {request.scope['path']}\n"

@@ -15,6 +15,7 @@ from mailsettings.web.request_errors import ParameterInvalid
 
 NO_STORE = {"Cache-Control": "no-store"}
 """For responses with settings and errors, which caches must not keep (RFC 9111 5.2.2.5)."""
+# An entity tag (RFC 9110 8.8.3), after the white space and empty elements that lists may have (5.6.1).
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
 _CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
 """Compressing proxies (Apache, Caddy) append it inside the quotes. No tag of this service has this ending."""
@@ -100,7 +101,7 @@ def _precondition(request: Request, none_of: StateTags | None = None) -> Precond
     tags = _listed_tags(request, "if-match")
     if tags is None:
         return Precondition(none_of=none_of)
-    if tags == "*":
+    if tags == "*":  # any current representation (RFC 9110 13.1.1)
         return Precondition(StateTags(), none_of)
     strong, weak = (frozenset(tag for is_weak, tag in tags if is_weak is kind) for kind in (False, True))
     return Precondition(StateTags(strong), none_of, StateTags(weak))
@@ -119,7 +120,7 @@ def _listed_tags(request: Request, header: str) -> list[tuple[bool, str]] | Lite
     lines = request.headers.getlist(header)
     if not lines:
         return None
-    text = ",".join(lines).strip()
+    text = ",".join(lines).strip()  # several lines are one list (RFC 9110 5.3)
     return "*" if text == "*" else _tags(text, header)
 
 

@@ -24,6 +24,7 @@ def routable_path(raw_path: bytes) -> str:
     An encoded slash is data inside a segment (RFC 3986 2.2). Decoded, it would separate segments that a proxy with
     rules for paths saw as one.
     """
+    # %252F decodes to %2F: the slash stays encoded while everything else is decoded once.
     return unquote(_ESCAPED_SLASH.sub(b"%252F", raw_path).decode("latin-1"))
 
 

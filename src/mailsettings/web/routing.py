@@ -30,6 +30,7 @@ from mailsettings.web.validation import member_names
 MAX_BODY_BYTES = 64 * 1024
 _TEXT_JSON = "text/json"
 FORM = "application/x-www-form-urlencoded"
+# Also types with the suffix +json (RFC 6839 3.1), and text/json, which clients of ASP.NET send.
 _JSON = re.compile(r"(application/([a-z0-9.!#$&^_-]+\+)?|text/)json", re.ASCII | re.IGNORECASE)
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
@@ -84,6 +85,7 @@ class StrictRoute(HeadRoute):
         members = member_names(self.body_field.field_info.annotation) if reads_json else frozenset()  # type: ignore[union-attr]
 
         async def ask_and_read(request: Request) -> Response:
+            # The permission comes first: a caller without it learns nothing about validation, and sends no body.
             if permission is not None:
                 await _require_permission(request, permission)
             if reads_json and (must_be_there or _has_body(request)):
@@ -130,7 +132,7 @@ async def _read_bounded(request: Request) -> bytes:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > MAX_BODY_BYTES:
         raise BodyTooLarge(MAX_BODY_BYTES)  # before a client that expects 100 (Continue) sends it
-    body = bytearray()
+    body = bytearray()  # chunked bodies declare no length (RFC 9112 7.1)
     try:
         async for chunk in request.stream():
             body += chunk

@@ -17,7 +17,7 @@ from mailsettings.use_cases.mail_servers import Page
 CHUNK_BYTES = 32 * 1024
 """Bytes of each chunk of a shared body."""
 
-_log = logging.getLogger("mailsettings.pieces")
+_log = logging.getLogger("mailsettings.streaming")
 
 
 class Chunk(NamedTuple):
@@ -28,7 +28,8 @@ class Chunk(NamedTuple):
 
 
 async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]) -> Response:
-    """Return a response from *pieces*; an error in the first of them is raised before anything is sent."""
+    """Return a response from *chunks*; an error in the first of them is raised before anything is sent."""
+    # The first chunk decides the status: an error before it is still a 503.
     first = await anext(chunks)
     if not first.more:
         return Response(first.body, media_type=media_type, headers=headers)
@@ -67,12 +68,14 @@ class SharedBodyResponse(Response):
         self.status_code = 200
         self.media_type = media_type
         self.background = None
+        # Not through Response.__init__, which would encode and copy the body.
         self.body = body
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the ASGI signature
         """Send the body as fast as the client reads."""
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        # At least one message, since an ASGI response needs a last part even if the body is empty.
         for begin in range(0, max(1, len(self.body)), CHUNK_BYTES):
             end = begin + CHUNK_BYTES
             more = end < len(self.body)

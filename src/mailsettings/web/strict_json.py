@@ -41,12 +41,13 @@ def parse(body: bytes, members: Collection[str] = ()) -> object:
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
-    if len(members) != len(pairs):
+    if len(members) != len(pairs):  # RFC 7493 2.3: names are unique; RFC 8259 4 leaves the meaning open
         raise MalformedBody("An object in the body has the same member twice.")
     return members
 
 
 def _refuse_constant(_name: str) -> NoReturn:
+    # RFC 8259 6: "Infinity and NaN are not permitted", but Python's parser accepts both.
     raise MalformedBody("The body is not valid JSON: NaN and Infinity are not numbers in it.")
 
 
@@ -62,7 +63,7 @@ def _texts(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[t
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, dict | list):
-        if depth > MAX_DEPTH:
+        if depth > MAX_DEPTH:  # a limit that RFC 8259 9 allows; no request here needs more than four levels
             raise _too_deep()
         if isinstance(value, dict):
             for key, member in value.items():
@@ -76,8 +77,9 @@ def _texts(value: object, path: tuple[str, ...], depth: int) -> Iterator[tuple[t
 def _require_sound(path: tuple[str, ...], text: str, members: Collection[str]) -> None:
     known = path and all(ascii_lower(part) in members for part in path)
     where = f"{'.'.join(path)} has" if known else "The body has a member with"
-    if "\0" in text:
+    if "\0" in text:  # PostgreSQL cannot store it, and C libraries end strings there
         raise MalformedBody(f"{where} a NUL character in it.")
+    # A lone surrogate has no UTF-8 form (RFC 7493 2.1), so it could be neither stored nor sent back.
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise MalformedBody(f"{where} half of a surrogate pair in it.")
 

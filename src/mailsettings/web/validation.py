@@ -79,6 +79,7 @@ def _discriminator(context: Mapping[str, Any]) -> str:
 
 def _member(location: tuple[Any, ...], discriminator: str) -> str:
     """Return the path of a member in the request: without "body" and pydantic's union tags."""
+    # Tags of unions are upper case in the dialects ("NO_AUTH"), names of members are not.
     parts = [part for part in location[1:] if isinstance(part, str) and not part.isupper()]
     return ".".join([*parts, discriminator] if discriminator else parts) or "The body"
 
