@@ -31,7 +31,7 @@ from support.timeouts import GUARD_SECONDS
 from support.webhook_receiver import AUTHORITY_PEM, SECRET, webhook_receiver
 
 LEASE_SECONDS = 2
-ON_WATCH = "The watch is kept by this process from now on."
+ON_WATCH = "This process runs the scheduled checks from now on."
 STARTTLS = ConnectionSecurity.STARTTLS
 
 

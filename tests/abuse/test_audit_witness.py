@@ -135,7 +135,7 @@ async def test_entries_that_were_removed_with_all_traces_are_missed(
     assert found is not None
     assert "entry 6 is noted in " in found
     assert longer is not None
-    assert "Entry 6 is not the one that is noted in " in longer
+    assert "Entry 6 differs from the entry that is noted in " in longer
     assert len(later) == 1
 
 
@@ -340,7 +340,7 @@ async def test_restore_into_a_known_directory_waits_for_an_operator(
     await asyncio.to_thread(typed, "audit", "accept")
     verified = await asyncio.to_thread(typed, "audit", "verify")
 
-    assert "Entry 5 is not the one that is noted in " in restored
+    assert "Entry 5 differs from the entry that is noted in " in restored
     assert "To accept it: mailsettings audit accept" in restored
     assert refused.exit_code == 1
     assert "6 entries, all as they were written" in verified

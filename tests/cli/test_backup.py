@@ -209,7 +209,7 @@ def test_database_in_use_refuses_a_restore_and_logs_it(typed: Typed, good: Path,
     typed("migrate")
     typed("backup", tmp_path / "b", "--passphrase-file", good)
 
-    sentence = "The database is not empty; restore into a new one."
+    sentence = "The database is not empty; restore into a new database."
     assert refused(typed("restore", tmp_path / "b", "--passphrase-file", good)) == sentence
     assert "backup.restore" in typed("audit").stdout.splitlines()[-1]
 
@@ -225,7 +225,7 @@ def test_a_wrong_passphrase_or_another_file_makes_no_database(typed: Typed, good
     ]
 
     assert told == [
-        "The passphrase is wrong: the backup was made with another one.",
+        "The passphrase is wrong: the backup has a different passphrase.",
         "The file is no backup of mailsettings.",
         f"{tmp_path / 'none'} cannot be read: No such file or directory.",
     ]

@@ -110,7 +110,10 @@ def test_every_witnessed_entry_must_be_in_the_log() -> None:
     good, other = WitnessedEntry(2, entries[1].mac), WitnessedEntry(3, bytes(4), "/data/note")
 
     assert checked(entries, head, good).problem is None
-    assert checked(entries, head, good, other).problem == "Entry 3 is not the one that is noted in /data/note."
+    assert (
+        checked(entries, head, good, other).problem
+        == "Entry 3 differs from the entry that is noted in /data/note."
+    )
     assert (
         checked(entries, head, WitnessedEntry(4, b"x")).problem
         == "The log ends at entry 3; entry 4 was seen before."

@@ -1,4 +1,4 @@
-"""What one version of a mail server did to the secret of the one before."""
+"""How a version of a mail server changed the secret of the previous version."""
 
 from dataclasses import replace
 

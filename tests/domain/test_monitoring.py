@@ -1,4 +1,4 @@
-"""What is told about a mail server that is looked at on schedule, and when."""
+"""Which events follow from scheduled checks of a mail server, and when."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -45,7 +45,7 @@ def seen(
 
 
 def told(*checks: CheckResult, secret_ends_on: date | None = None, gap: float = 60) -> list[list[MonitoringEvent]]:
-    """What each of *checks*, one after the other, has to say."""
+    """Return the events that follow from each of *checks*, in sequence."""
     state: MonitoringState | None = None
     heard = []
     for number, check in enumerate(checks):

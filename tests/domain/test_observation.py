@@ -1,4 +1,4 @@
-"""What was seen of a server, in the words and numbers that reports are made of."""
+"""Observations of a server, in the words and numbers of reports."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""A secret shows itself to nobody who does not ask for it."""
+"""A secret appears only where the code reveals it."""
 
 import copy
 import pickle

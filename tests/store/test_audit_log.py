@@ -199,4 +199,4 @@ async def test_a_rewritten_log_is_found_by_a_known_entry(store: SQLStore, databa
 
     assert (await verify(store)).problem is None
     assert shorter == "The log ends at entry 3; entry 5 was seen before."
-    assert longer == "Entry 5 is not the one that was seen before."
+    assert longer == "Entry 5 differs from the entry that was seen before."

@@ -1,4 +1,4 @@
-"""The file of a backup: what was written comes back, and nothing that is not exactly that."""
+"""The file of a backup: its content is read back exactly, or not at all."""
 
 import io
 import random
@@ -76,7 +76,7 @@ def test_nothing_is_readable_without_the_passphrase() -> None:
 
     content.assert_nowhere(file)
     passphrase.assert_nowhere(file)
-    with pytest.raises(WrongPassphrase, match="the backup was made with another one"):
+    with pytest.raises(WrongPassphrase, match="the backup has a different passphrase"):
         read(file, PASSPHRASE)
 
 
@@ -152,7 +152,7 @@ def test_a_file_that_is_no_backup_is_named_so(file: bytes) -> None:
 
 
 def test_a_backup_of_a_newer_program_is_named_so() -> None:
-    with pytest.raises(BackupUnusable, match="newer version of mailsettings; use that one"):
+    with pytest.raises(BackupUnusable, match="newer version of mailsettings; use that version"):
         read(SMALL[: len(MAGIC)] + b"\2" + SMALL[len(MAGIC) + 1 :])
 
 
@@ -171,7 +171,7 @@ def test_a_backup_of_a_newer_program_is_named_so() -> None:
 def test_a_file_cannot_demand_unlimited_memory_or_time(cost: Cost) -> None:
     fixed = struct.pack(f">{len(MAGIC)}sBIBB32s", MAGIC, 1, *cost, bytes(32))
     with pytest.raises(BackupUnusable, match="newer version"):
-        read(fixed + file_format._checksum(fixed))  # noqa: SLF001  # as somebody else's program would
+        read(fixed + file_format._checksum(fixed))  # noqa: SLF001  # as a foreign program would
 
 
 def test_passphrase_is_the_same_however_a_keyboard_encodes_it() -> None:

@@ -179,7 +179,7 @@ class Writer:
             while not self._stop.is_set():
                 began = time.monotonic()
                 await self._change()
-                # SQLite has no queue: leave those who wait half of the time.
+                # SQLite has no queue: leave half of the time to waiting writers.
                 await asyncio.sleep(time.monotonic() - began)
         except StoreUnavailable as failed:
             self.failed.append(failed)
@@ -253,7 +253,7 @@ LIMIT_SECONDS = 1.0
 
 
 def moment_of(path: Path) -> tuple[set[str], set[int], int, set[int]]:
-    """Of a backup: hosts and versions of the two servers, how many changes its log tells of, and its numbers."""
+    """Return the hosts and versions of the two servers in a backup, the changes in its log, and its numbers."""
     with verified_backup(path, PASSPHRASE) as backup:
         found = {batch.table: batch.rows for batch in backup.batches()}
     servers, entries = found[mail_servers], found[audit_entries]
@@ -292,10 +292,10 @@ async def test_only_an_empty_database_can_be_restored_into(
         unreadable = {column.sealed.name: b"of no key" for column in SEALED_COLUMNS if column.table is table}
         target.sql(insert(table).values(row | unreadable))
 
-        with pytest.raises(DatabaseNotEmpty, match="restore into a new one"):
+        with pytest.raises(DatabaseNotEmpty, match="restore into a new database"):
             await target.restore(tmp_path / "b")
 
-        # It is told in the log, whose key may be the first.
+        # The log records it, possibly as the first use of the audit key.
         assert set(rows_in(target)) <= {table.name, "audit_entries", "audit_head", "sealed_keys", "sealing_keys"}
         assert max(rows_in(target).values()) <= 2
 

@@ -1,4 +1,4 @@
-"""Requests that are to be answered once, in real databases: seen by every replica, and in clear nowhere."""
+"""Idempotent requests in real databases: every replica sees them, and nothing is stored in clear."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""What came of a request is told again as it was told first, kinds of values included."""
+"""The result of a request is read as it was stored, including the types of its values."""
 
 import pytest
 from hypothesis import given, settings

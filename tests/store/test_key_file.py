@@ -1,4 +1,4 @@
-"""The file of keys: made once, replaced whole, private; somebody else's is never written."""
+"""The key file: created once, replaced as a whole, private; a given file is never written."""
 
 import os
 import stat

@@ -37,7 +37,7 @@ from support.databases import KEY, all_of
 
 OTHER_KEY = bytes(32)
 OURS = 1
-"""Beside the secrets of mail servers the key of the audit log is sealed."""
+"""In addition to the secrets of mail servers, the key of the audit log is sealed."""
 
 
 class Service:
@@ -84,7 +84,7 @@ async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
 
 @pytest.fixture
 async def late(service: Service, database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
-    """A replica whose file is a copy, as old as the test lets it get."""
+    """A replica with a copy of the key file, as old as the test needs it."""
     late = Service(database_url, Path(shutil.copy(tmp_path / "sealing-keys", tmp_path / "late")))
     yield late
     await late.store.close()
@@ -233,7 +233,7 @@ async def test_a_replica_that_missed_a_drop_seals_nothing(
 
     assert f"The key {old} was dropped" in caplog.text
     assert [await service.reveal(one) for one in (second, third)] == ["two", "three"]
-    assert await service.counts() == {service.current: 2 + 1 + OURS}  # what was removed is part of the past
+    assert await service.counts() == {service.current: 2 + 1 + OURS}  # removed servers have versions too
 
 
 async def test_secrets_of_old_versions_are_resealed_too(service: Service) -> None:

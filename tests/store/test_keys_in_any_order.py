@@ -89,7 +89,7 @@ def test_key_file_opens_byte_for_byte_what_it_sealed(password: str) -> None:
 
 
 class Keys(RuleBasedStateMachine):
-    """Two services on one database: one whose file the keys are changed in, and a replica with a copy of it."""
+    """Two services on one database: the keys change in the file of the first; the second has a copy of it."""
 
     template: Path
     servers = Bundle("servers")

@@ -1,4 +1,4 @@
-"""Failed logins and known neighbourhoods in the database: for every replica, without names and addresses."""
+"""Failed logins and known networks in the database: for every replica, without names and addresses."""
 
 import hashlib
 from dataclasses import replace
@@ -115,7 +115,7 @@ async def test_an_account_has_a_bounded_number_of_known_networks(store: SQLStore
     assert seen == [False] * 3 + [True] * MAX_KNOWN_NETWORKS_PER_ACCOUNT
     assert await known(store, LoginAttempt("bob", "192.0.2.1"))
     await log_in(store, LoginAttempt("carol", "192.0.2.1"), NOW + 2 * KNOWN_NETWORK_SECONDS)
-    assert everything(database_url).count(".25") == 1  # what is too old is gone, whosever it was
+    assert everything(database_url).count(".25") == 1  # old rows of all accounts are deleted
 
 
 async def test_forgetting_an_account_forgets_its_networks(store: SQLStore) -> None:

@@ -159,7 +159,7 @@ CHANGES: dict[str, dict[str, object]] = {
 async def test_a_secret_does_not_open_for_another_destination(
     store: SQLStore, database_url: str, changed: str
 ) -> None:
-    """Cases 15 and 17. Whoever can write the database cannot have a password sent to a host of theirs."""
+    """Cases 15 and 17. An attacker who can write the database cannot redirect a password to another host."""
     server_id = await add(store)
     database = engine.sync_engine(database_url)
     with database.begin() as connection:
@@ -285,7 +285,7 @@ async def test_the_files_belong_to_their_owner_whatever_the_umask(empty_sqlite_u
 async def test_a_database_error_does_not_repeat_the_values(store: SQLStore) -> None:
     async def break_a_rule() -> Any:
         async with store.writing() as work:
-            await work.mail_servers._connection.execute(  # noqa: SLF001  # past all checks of ours
+            await work.mail_servers._connection.execute(  # noqa: SLF001  # bypasses every check of the program
                 mail_servers.insert().values(host=CANARY, port=0)
             )
 

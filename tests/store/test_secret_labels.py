@@ -55,7 +55,7 @@ async def make_three_versions(place: Place) -> None:
 
 
 def forget_labels(place: Place) -> None:
-    """As a program leaves the columns that knows no labels."""
+    """Leave the columns as a program without labels does."""
     place.sql(*(text(f"UPDATE {table} SET secret_label = NULL") for table in TABLES))
 
 

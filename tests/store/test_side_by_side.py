@@ -1,6 +1,6 @@
-"""Programs of the previous version beside this one on one database: what either writes, both have.
+"""The previous version and this version on one database: each reads what the other writes.
 
-The previous program is its tables, as its last migration made them, and statements that know no others.
+The previous program is represented by its tables, as its last migration made them, and by its statements.
 """
 
 import json
@@ -51,7 +51,7 @@ def database(empty_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def previous(database: Engine) -> MetaData:
-    """The tables of the program before this one; the database has ours."""
+    """The tables of the previous program; the database has the current schema."""
     tables = MetaData()
     with database.begin() as connection:
         config = migrations.alembic_config(connection)

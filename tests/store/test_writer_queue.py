@@ -1,4 +1,4 @@
-"""Turns of writers: in order, and a failure is told to all that wait for it."""
+"""Writers take turns in order, and a failure reaches all that wait for it."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from mailsettings.store.writer_queue import WriterQueue
 
 
 async def queued(waiting: WriterQueue, writers: int, fail: set[int]) -> list[int | str]:
-    """What happens to writers that come one after the other while the first one has its turn."""
+    """Return the results of writers that arrive in sequence while the first has its turn."""
     order: list[int | str] = []
 
     async def write(number: int) -> None:

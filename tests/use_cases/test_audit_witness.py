@@ -1,4 +1,4 @@
-"""The witness of the audit log beside other processes that note entries too."""
+"""The witness of the audit log while other processes record entries too."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,7 +43,7 @@ async def test_a_concurrent_process_makes_the_witness_compare_again() -> None:
 
 
 class Log:
-    """A store whose audit log goes on with entry 9."""
+    """A store with an audit log that continues with entry 9."""
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Any]:

@@ -1,4 +1,4 @@
-"""Backups as a use case: what is told of them, and what becomes of a file that nothing is told of."""
+"""Backups are audited, and a backup that cannot be audited leaves no file."""
 
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -165,7 +165,7 @@ async def test_a_restore_and_its_refusal_are_in_the_log(sqlite_url: str, tmp_pat
     await source.make(tmp_path / "b")
     with verified_backup(tmp_path / "b", PASSPHRASE) as backup:
         restored = await target.backups.restore(ALICE, backup)
-        with pytest.raises(DatabaseNotEmpty, match="restore into a new one"):
+        with pytest.raises(DatabaseNotEmpty, match="restore into a new database"):
             await target.backups.restore(ALICE, backup)
     found = [record for record in await records(target.store) if record.action == Action.BACKUP_RESTORE]
     for place in (source, target):

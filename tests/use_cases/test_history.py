@@ -1,4 +1,4 @@
-"""What settings were before is kept, bounded, and can be had back; on real databases, as they do it."""
+"""Earlier versions of settings are kept in a bounded number and can be restored, on both databases."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -254,7 +254,7 @@ async def test_the_audit_log_records_who_restored_which_version(
         "operator",
         "mail-server:1",
     )
-    assert set(restored.details) == {"password", "port"}  # each request gave the secret anew
+    assert set(restored.details) == {"password", "port"}  # each request gave the secret again
     assert restored.details["port"] == {"before": 25, "after": 587}
     assert (forgotten.action, forgotten.target) == ("mail-server.forget", "mail-server:1")
 

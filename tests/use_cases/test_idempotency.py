@@ -1,4 +1,4 @@
-"""A request that is sent again under its key is answered again and does nothing; what was refused may be tried."""
+"""A repeated request with its key gets the first answer and does nothing; a refused request may be repeated."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What is counted, by whom it may be read, and what is left out when the database is away."""
+"""Which metrics exist, who may read them, and which are missing while the database is away."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -30,7 +30,7 @@ WATCHED = Gauge("watched", "Something that is watched.", {("works",): 2}, ("stat
 
 @dataclass
 class Tally(NoMetrics):
-    """Metrics that keep everything they are told."""
+    """Metrics that record every call."""
 
     told: list[object] = field(default_factory=list)
 

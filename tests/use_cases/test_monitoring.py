@@ -48,7 +48,7 @@ INTERVAL = 3600
 
 @dataclass
 class RecordingWebhookSender:
-    """Takes what it is given, or has the problem that it is told to have."""
+    """Accepts each event, or fails with a given problem."""
 
     problem: str | None = None
     told: list[WaitingEvent] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Counted(NoMetrics):
 
 @dataclass
 class Duty:
-    """A process on watch that takes each step when it is told to."""
+    """A monitoring process that a test drives step by step."""
 
     store: SQLStore
     url: str
@@ -447,7 +447,7 @@ async def test_a_lost_lease_ends_the_work_a_renewed_continues(
     sql(database_url, "UPDATE leases SET holder = 'other', until = until + 3600")
     async with asyncio.timeout(GUARD_SECONDS):
         await ended.wait()
-    await until(lambda: says(caplog, "not kept by this process any more"))
+    await until(lambda: says(caplog, "This process stopped the scheduled checks"))
     keeping.cancel()
     await asyncio.wait({keeping})
 
@@ -472,7 +472,7 @@ async def test_an_unexpected_error_is_logged_and_monitoring_goes_on(
         await until(lambda: has_asked(prober))
 
     (said,) = [message for message in caplog.messages if "unexpected" in message]
-    assert said.startswith("The watch failed unexpectedly and tries again.\nTraceback")
+    assert said.startswith("Scheduled checks failed unexpectedly; retrying.\nTraceback")
     assert f'File "{__file__}"' in said
     assert "canary" not in caplog.text
 
@@ -550,7 +550,7 @@ async def test_monitoring_waits_for_an_unavailable_database(
         await until(lambda: has_asked(prober))
 
     assert [record.getMessage() for record in caplog.records].count(
-        "The database is away; the watch goes on when it is back."
+        "The database is away; scheduled checks continue when it is back."
     ) == 1
 
 

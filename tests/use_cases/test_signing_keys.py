@@ -1,4 +1,4 @@
-"""The keys that sign tokens: the first makes itself, each change is an entry, the one that signs stays."""
+"""The keys that sign tokens: the first is created automatically, changes are audited, the current key stays."""
 
 import secrets
 from itertools import count

@@ -1,8 +1,8 @@
 """The audit log: its entries, and the chain of keyed hashes that reveals tampering.
 
 The hash of each entry (HMAC-SHA256, RFC 2104) covers the entry and the hash before it. The last entry is recorded
-a second time in the head, with a hash of its own, so that missing entries at the end are noticed too. Whoever has
-the key can forge the whole log; and an older copy of the whole database is noticed only by a hash that was
+a second time in the head, with a hash of its own, so that missing entries at the end are noticed too. An attacker
+with the key can forge the whole log; and an older copy of the whole database is noticed only by a hash that was
 recorded elsewhere, such as in the program's log.
 """
 
@@ -112,7 +112,7 @@ class AuditChain:
         return self._hash(b"entry", before, _canonical(sequence, at, record))
 
     def head(self, sequence: int = 0, mac: bytes = b"") -> AuditHead:
-        """Return the head for the last entry; the seal prevents the use of an earlier hash as the last one."""
+        """Return the head for the last entry; the seal prevents the use of an earlier hash instead."""
         return AuditHead(sequence, mac, self._hash(b"head", mac, str(sequence).encode()))
 
     def sealed(self, head: AuditHead | None) -> bool:

@@ -1,4 +1,4 @@
-"""Checks whether the audit log is the one that was written, also against entries recorded outside the database."""
+"""Checks whether the audit log is unchanged, also against entries that were recorded outside the database."""
 
 import hmac
 import re
@@ -46,10 +46,10 @@ class WitnessedEntry:
         """Return what is wrong if *entry*, which has the same number, is a different entry."""
         if hmac.compare_digest(entry.mac[: len(self.mac)], self.mac):
             return None
-        return f"Entry {self.sequence} is not the one that {self._noted}."
+        return f"Entry {self.sequence} differs from the entry that {self._noted}."
 
     def missing(self, last: int) -> str:
-        """Return the sentence that the log ends at entry *last*, before this one."""
+        """Return the sentence that the log ends at entry *last*, before this entry."""
         return f"The log ends at entry {last}; entry {self.sequence} {self._noted}."
 
     @property

@@ -36,7 +36,7 @@ class WrongPassphrase(BackupError):
     """The backup was made with another passphrase."""
 
     def __init__(self) -> None:
-        super().__init__("The passphrase is wrong: the backup was made with another one.")
+        super().__init__("The passphrase is wrong: the backup has a different passphrase.")
 
 
 class BackupNotWritten(BackupError):
@@ -47,4 +47,4 @@ class DatabaseNotEmpty(BackupError):
     """The database to restore into is not empty."""
 
     def __init__(self) -> None:
-        super().__init__("The database is not empty; restore into a new one.")
+        super().__init__("The database is not empty; restore into a new database.")

@@ -1,4 +1,4 @@
-"""X.509 certificates: how to read them, and which ones a mail server's certificate is verified against."""
+"""X.509 certificates: how to read them, and which of them verify a mail server's certificate."""
 
 import ssl
 import warnings
@@ -35,13 +35,13 @@ def read_der(der: bytes) -> x509.Certificate:
 
 def require_readable(certificate: x509.Certificate) -> None:
     """Read each part that verification depends on. Raises `CertificateUnreadable`."""
-    with reading("holds a certificate whose subject cannot be read."):
+    with reading("holds a certificate with an unreadable subject."):
         certificate.subject.rfc4514_string()
-    with reading("holds a certificate whose issuer cannot be read."):
+    with reading("holds a certificate with an unreadable issuer."):
         certificate.issuer.rfc4514_string()
-    with reading("holds a certificate whose dates cannot be read."):
+    with reading("holds a certificate with unreadable dates."):
         _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    with reading("holds a certificate whose public key cannot be used."):
+    with reading("holds a certificate with an unusable public key."):
         certificate.public_key()
     with reading("holds a certificate with an extension that cannot be read."):
         _read_extensions(certificate)

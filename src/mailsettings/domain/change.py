@@ -46,7 +46,7 @@ class Precondition:
     weak: StateTags = StateTags(frozenset())
 
     def require(self, stored: StoredMailServer | None, removed: Revision | None = None) -> None:
-        """Raise `PreconditionFailed` unless *stored* meets it; *removed* describes the removal of the last one.
+        """Raise `PreconditionFailed` unless *stored* meets it; *removed* describes the last removal.
 
         Raise `WeakPrecondition` if the caller named the state of *stored* only with a weak tag.
         """

@@ -29,7 +29,7 @@ class EncryptionKeyReport:
 
 @dataclass(frozen=True, slots=True)
 class ResealResult:
-    """The number of resealed secrets, and the locations of unreadable ones, which are unchanged.
+    """The number of resealed secrets, and the locations of unreadable secrets, which are unchanged.
 
     `unmarked` is the path of a read-only key file that still opens secrets of the first format.
     """

@@ -13,7 +13,7 @@ MailSettingsError
 │   └── AccountNotFound
 ├── KeyRefused              the key cannot be dropped
 ├── AccountExists
-├── PreconditionFailed        the stored state is not the one that the caller expects
+├── PreconditionFailed        the stored state is not the expected state
 │   └── WeakPrecondition    the caller named the expected state only weakly
 ├── IdempotencyError           the idempotency key was used before, and the request has no result to repeat
 │   ├── IdempotencyKeyReused

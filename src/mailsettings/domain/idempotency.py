@@ -15,7 +15,7 @@ IdempotentResult = int | str | ProbeReport
 class IdempotencyKey:
     """The key that a caller sends with each repeat of one request, and the request, which may hold a password.
 
-    `replayed` becomes true when the result of an earlier request answers this one.
+    `replayed` becomes true when the result of an earlier request answers this request.
     """
 
     key: str = field(repr=False)

@@ -120,7 +120,7 @@ class LoginAttempt:
         return *address, f"account|{self.name}"
 
     def limits(self, *, known: bool) -> Mapping[ThrottleKey, Limit]:
-        """Return the limits that a failure counts for; a *known* network is exempt from the shared ones."""
+        """Return the limits that a failure counts for; a *known* network is exempt from shared limits."""
         limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
             limits[self.account_from_network] = ACCOUNT_FROM_NETWORK_LIMIT

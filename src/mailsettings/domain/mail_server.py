@@ -123,7 +123,7 @@ class OAuth2ClientCredentials:
 
 
 # Each has a kind, which is stored; the setting that holds its secret, for errors even where it has none; and user
-# name, client id and tenant, which are None where the kind of login has none.
+# name, client id and tenant: None if the kind of login lacks them.
 Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication | OAuth2ClientCredentials
 
 
@@ -202,7 +202,7 @@ def state_id(server_id: int, version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredMailServer:
-    """A mail server with its id; `version` counts its changes from 1, `changed` describes the last one."""
+    """A mail server with its id; `version` counts its changes from 1, `revision` describes the last."""
 
     id: int
     version: int

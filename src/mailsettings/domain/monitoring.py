@@ -37,7 +37,7 @@ class WaitingEvent:
 
 
 def next_attempt(event: WaitingEvent, now: float) -> float | None:
-    """Return the time of the next attempt after one that just failed; None to give up.
+    """Return the time of the next attempt after a failed attempt; None to give up.
 
     `event.attempts` counts the attempts before the failed one.
     """

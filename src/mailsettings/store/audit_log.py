@@ -72,7 +72,7 @@ class SQLAuditLog:
         """Return what the hashes are computed with; None before the first entry.
 
         The key is read and opened once in a transaction. The next transaction reads it again, because a restore,
-        and whoever can write the database, may put another key in its place.
+        and an attacker who can write the database may put another key in its place.
         """
         if self._chain is None and (key := await self._keys.get(KEY_NAME)) is not None:
             self._chain = AuditChain(bytes.fromhex(key))

@@ -1,6 +1,6 @@
 """Rows by which processes coordinate: leases, the outbox of events, and the usage of connection tests.
 
-All times come from the database's clock, so that machines whose clocks differ agree on the age of a row.
+All times come from the database's clock, so that machines with different clocks agree on the age of a row.
 """
 
 import uuid

@@ -226,7 +226,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _refuse_writes_while_reading(connection: Connection, *arguments: Any) -> None:
-    # Such a statement would not have the writer's lock: a mistake of ours, to be found by any test that runs it.
+    # Such a statement would not have the writer's lock: a bug, which any test that runs it finds.
     context: DefaultExecutionContext = arguments[3]
     changes = context.isinsert or context.isupdate or context.isdelete
     if changes and not connection.get_execution_options().get("mailsettings_writes", False):
@@ -240,7 +240,7 @@ def _begin_postgresql(connection: Connection) -> None:
 
 
 def _disconnect_if_read_only(context: ExceptionContext) -> None:
-    # A read-only server is the wrong one, or only for a moment; new connections may find another one.
+    # A read-only server is the wrong server, or only for a moment; new connections may find another server.
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
         context.is_disconnect = True
 

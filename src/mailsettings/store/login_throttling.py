@@ -87,7 +87,7 @@ class SQLLoginFailures:
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.account_hash == account))
 
     async def forget_before(self, moment: float) -> None:
-        """Delete the failures of subjects whose last one was before *moment*."""
+        """Delete the failures of keys without a failure since *moment*."""
         await self._connection.execute(delete(failure_rows).where(failure_rows.c.last_at < moment))
 
 

@@ -43,7 +43,7 @@ class SQLMailServers:
         return await self._one(table.c.id == server_id)
 
     async def find_default(self) -> StoredMailServer | None:
-        """The one that an API which knows a single server shows."""
+        """Return the server that an API with a single server shows."""
         return await self._one(table.c.is_default)
 
     async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
@@ -80,7 +80,7 @@ class SQLMailServers:
     async def replace(
         self, server_id: int, server: MailServer, by: str | None = None, stored: StoredMailServer | None = None
     ) -> None:
-        """Store *server* in place of what is there; *stored* spares a read if this transaction has read it."""
+        """Replace the stored server by *server*; *stored* spares a read if this transaction has read it."""
         await self._history.copy_current(server_id)
         now = {
             **to_columns(server),

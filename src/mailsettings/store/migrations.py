@@ -36,7 +36,7 @@ class SchemaNewer(SchemaError):
     """The database has migrations that this program does not know and cannot work with."""
 
     def __init__(self) -> None:
-        super().__init__("The database was made by a newer version of mailsettings; use that one.")
+        super().__init__("The database was made by a newer version of mailsettings; use that version.")
 
 
 def migrate(url: str) -> None:
@@ -92,7 +92,7 @@ def alembic_config(connection: Connection) -> Config:
 
 @contextmanager
 def _connection(url: str) -> Iterator[Connection]:
-    """Open a connection whose transaction has the writer's lock, so that migrations wait for one another."""
+    """Open a connection with a transaction that has the writer's lock, so that migrations wait for one another."""
     database = engine.sync_engine(url)
     try:
         with translate_database_errors(), database.connect() as connected:

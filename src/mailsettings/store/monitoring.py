@@ -48,7 +48,7 @@ class SQLMonitoring:
         return await now(self._connection)
 
     async def due(self, interval: int, again_after: int, limit: int) -> Sequence[int]:
-        """Return at most *limit* ids of servers to check: new and changed ones first, then the longest unchecked.
+        """Return at most *limit* ids of servers to check: new and changed first, then the longest unchecked.
 
         Each server is due once per *interval* seconds, and *again_after* seconds after an unconfirmed failure.
         """
@@ -123,7 +123,7 @@ class SQLMonitoring:
 
 _FIELDS = ("version", "works", "stage", "code", "since", "checked_at", "certificate_ends_at")
 
-# As `domain.watch.health` has it.
+# The same rule as `domain.monitoring.health`.
 _HEALTH = case(
     (table.c.server_id.is_(None), Health.UNCHECKED.value),
     (table.c.works, Health.WORKS.value),

@@ -27,7 +27,7 @@ def require_private(file: Path) -> None:
         return
     for path in (file.with_name(f"{file.name}{suffix}") for suffix in _SQLITE_SUFFIXES):
         if path.exists() and stat.S_IMODE(path.stat().st_mode) & stat.S_IRWXO:
-            raise DatabaseFileExposed(f"{path} can be read or written by everybody; chmod it to 600.")
+            raise DatabaseFileExposed(f"{path} can be read or written by every user; chmod it to 600.")
 
 
 FileVersion = tuple[int, int, int]

@@ -23,7 +23,7 @@ from mailsettings.store.transaction import Transaction
 from mailsettings.store.writer_queue import WriterQueue
 
 CONNECT_TIMEOUT_SECONDS = 2.4
-"""The time limit for a connection to PostgreSQL: waiting for the pool, testing a connection, opening a new one."""
+"""The time limit for a connection to PostgreSQL: waiting for the pool, testing and opening a connection."""
 
 _audit_lines = logging.getLogger("mailsettings.audit")
 

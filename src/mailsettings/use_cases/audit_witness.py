@@ -133,7 +133,7 @@ class AuditWitness:
         known = await self.noted()
         contradiction = None if known is None else await self._contradiction(known)
         if contradiction is not None:
-            self._report(known, f"The audit log is not the one that was written. {contradiction}")
+            self._report(known, f"The audit log was changed. {contradiction}")
             return True
         if latest is None or (known is not None and known.sequence >= latest.sequence):
             return True

@@ -39,7 +39,7 @@ class RequestedTest:
 
 
 class ConnectionTestRecords:
-    """Records connection tests in the database: one transaction before each test and one after it."""
+    """Records connection tests in the database: in a transaction before each test and another after it."""
 
     def __init__(self, store: SQLStore, limits: ConnectionTestLimits) -> None:
         self._store = store

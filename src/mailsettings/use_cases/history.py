@@ -46,7 +46,7 @@ class MailServerHistory:
         expected: Precondition = NO_PRECONDITION,
         idempotency_key: IdempotencyKey | None = None,
     ) -> StoredMailServer:
-        """Restore the server to *version*, or (None) to the one before its last change, and return it.
+        """Restore the server to *version*, or (None) to its state before the last change.
 
         Raises `PermissionDenied`, `MailServerNotFound`, `NoSuchVersion`, `PreconditionFailed`, `SecretUnreadable`,
         `IdempotencyError`.

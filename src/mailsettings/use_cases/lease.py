@@ -42,7 +42,7 @@ Result = TypeVar("Result")
 async def shielded(transaction: Coroutine[None, None, Result]) -> Result:
     """Return the result of *transaction*, and let it end before a cancellation takes effect.
 
-    SQLAlchemy drops a connection whose statement was cancelled, but the thread that aiosqlite runs it on may still
+    SQLAlchemy drops a connection after a cancelled statement, but the thread that aiosqlite runs it on may still
     take the lock of the file: then no process could write until the garbage collector closes that connection.
     """
     task = asyncio.ensure_future(transaction)
@@ -84,7 +84,7 @@ class Lease:
                 try:
                     await self._try(work)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the next try may succeed
-                    _log.error("The watch failed unexpectedly and tries again.\n%s", outline(error))
+                    _log.error("Scheduled checks failed unexpectedly; retrying.\n%s", outline(error))
                 await asyncio.sleep(self._seconds / 3)
         finally:
             # The cancellation may come after the lease was taken and before the work starts.
@@ -105,13 +105,13 @@ class Lease:
             await self._hold(work, until)
 
     async def _hold(self, work: Work, until: float) -> None:
-        _log.info("The watch is kept by this process from now on.")
+        _log.info("This process runs the scheduled checks from now on.")
         try:
             async with asyncio.timeout_at(until) as limit, asyncio.TaskGroup() as group:
                 group.create_task(self._renew(limit))
                 group.create_task(work())
         except* (LeaseLost, TimeoutError):
-            _log.warning("The watch is not kept by this process any more: the lease was not renewed in time.")
+            _log.warning("This process stopped the scheduled checks: its lease was not renewed in time.")
         finally:
             await self._give_up()
 
@@ -143,7 +143,7 @@ class Lease:
 
     def _note_away(self) -> None:
         if not self._away:
-            _log.warning("The database is away; the watch goes on when it is back.")
+            _log.warning("The database is away; scheduled checks continue when it is back.")
         self._away = True
 
     async def _give_up(self) -> None:

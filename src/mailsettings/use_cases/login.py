@@ -2,7 +2,7 @@
 
 The wait after failed logins is checked twice: before the slow password hash is computed, and again
 in the transaction that records the outcome. So an attacker who guesses in parallel learns the outcome of no more
-guesses than one who guesses in sequence: once the wait has begun, even the right secret is refused.
+guesses than in sequence: once the wait has begun, even the right secret is refused.
 
 An access token names its account; its permissions and whether it is still valid are read from the store for each
 request. So a removed account, a changed password and a removed permission take effect at the next request, on

@@ -64,26 +64,26 @@ def _iso_date(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-SERVERS = ("watched_servers", "Stored mail servers, by what the watch knows of them.")
-CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server ends.")
-SECRET = ("secret_days_left", "Whole days until the first stored secret ends, of those whose end is known.")
-CHECKED = ("watch_last_check_timestamp_seconds", "When the watch last looked at a mail server.")
-LED = ("watch_led", "1 while some process is on watch, 0 otherwise.")
+SERVERS = ("watched_servers", "Stored mail servers by health.")
+CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server expires.")
+SECRET = ("secret_days_left", "Whole days until the first stored secret expires, of secrets with a known date.")
+CHECKED = ("watch_last_check_timestamp_seconds", "When a scheduled check last ended.")
+LED = ("watch_led", "1 while a process runs the scheduled checks, 0 otherwise.")
 
 
 class MonitoringGauges:
-    """Asks *status*, which asks the database: each process tells the same."""
+    """The figures of *status* as gauges."""
 
     def __init__(self, status: MonitoringStatus) -> None:
         self._status = status
 
     async def __call__(self) -> Sequence[Gauge]:
-        """All of them; a date that is not known is left out. Raises `StoreUnavailable`."""
+        """Return all gauges; those of unknown dates have no value. Raises `StoreUnavailable`."""
         return gauges(await self._status.summary())
 
 
 def gauges(summary: MonitoringSummary) -> Sequence[Gauge]:
-    """The figures of *summary*."""
+    """Return the figures of *summary* as gauges."""
     servers: dict[tuple[str, ...], float] = {(health.value,): number for health, number in summary.servers.items()}
     single = (
         (CERTIFICATE, summary.certificate_days_left),

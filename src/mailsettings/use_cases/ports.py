@@ -1,6 +1,6 @@
-"""What the use cases need beside the store: parts with a second implementation, or with a foreign world behind.
+"""The interfaces of the use cases: to parts with a second implementation, or with a foreign system behind them.
 
-Each is satisfied by shape, so that `smtp`, `auth`, `webhook` and `telemetry` need not know the use cases.
+They are protocols, so that `smtp`, `auth`, `webhook` and `telemetry` do not import the use cases.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -29,7 +29,7 @@ LEFT_OUT: Mapping[Table, str] = {
     tables.probe_admissions: "of the moment: connection tests of the last minute",
     tables.schema_support: "the program's: written by its migrations",
     tables.encryption_keys: "the key file's: the database that is restored has one of its own",
-    tables.webhook_events: "of the moment: what would be told late, and twice",
+    tables.webhook_events: "of the moment: a restored event would be delivered late and twice",
 }
 
 

@@ -193,7 +193,7 @@ def damaged() -> BackupUnusable:
 
 
 def _newer() -> BackupUnusable:
-    return BackupUnusable("The backup was made by a newer version of mailsettings; use that one.")
+    return BackupUnusable("The backup was made by a newer version of mailsettings; use that version.")
 
 
 def _key_and_check(passphrase: Secret, salt: bytes, cost: Cost) -> tuple[bytes, bytes]:

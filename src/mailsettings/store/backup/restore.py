@@ -143,7 +143,7 @@ class SQLRestore:
         self._sealer = sealer
 
     async def fill(self, backup: VerifiedBackup) -> CopyResult:
-        """Insert the rows of *backup* and seal their secrets with the current key; unreadable ones stay.
+        """Insert the rows of *backup* and reseal their secrets, except unreadable secrets, which stay.
 
         Raises `DatabaseNotEmpty`, `BackupUnusable`.
         """

@@ -93,7 +93,7 @@ def register_key(connection: Connection, sealer: Sealer) -> None:
 
 
 async def sealer_for_writing(connection: AsyncConnection, source: KeySource) -> Sealer:
-    """Return the sealer for a transaction with the writer's lock; one that only opens if the keys do not fit."""
+    """Return the sealer for a transaction with the writer's lock; it only opens if the keys do not fit."""
     try:
         sealer = source.newest()
         await connection.run_sync(register_key, sealer)
@@ -148,7 +148,7 @@ def _place(key: str) -> str:
 
 
 def _without_file(path: Path) -> str:
-    return f"There is no key file {path}, but this database holds what was sealed with one; put it back."
+    return f"There is no key file {path}, but this database holds secrets that need it; put it back."
 
 
 @contextmanager

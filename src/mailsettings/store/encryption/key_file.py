@@ -4,7 +4,7 @@ The file is text: each line holds a key, 32 bytes in base64, the newest last. Th
 Text after a `#` is a comment; comments and empty lines stay when a key is added or dropped.
 
 The word `bound` after a key means that this key seals secrets together with their destination and opens no others.
-Version 0.1.0 bound a secret to its row alone: an attacker who could write the database and had an old copy of it
+Version 0.1.0 bound a secret to its row alone: an attacker with write access to the database and an old copy of it
 could put such a secret back next to another host. So `mailsettings keys reseal` marks the keys after it has
 resealed everything, and new keys are marked from the start. The mark is in this file, because an old copy of the
 database would bring back a mark in the database together with the secret.
@@ -92,7 +92,7 @@ class KeyFile:
         return KeyFileContent(found, keys, frozenset(bound))
 
     def bind(self) -> None:
-        """Mark every key as one that opens only bound secrets. Raises `KeyFileUnusable`."""
+        """Mark every key: it then opens only bound secrets. Raises `KeyFileUnusable`."""
         self._require_ours()
         _, text = self._text()
         self._write([line if self._key(line) is None or _is_marked(line) else _marked(line) for line in text])
@@ -210,7 +210,7 @@ class LiveKeys:
         return None
 
     def bind(self) -> str | None:
-        """Mark every key as one that opens only bound secrets; return the path of a given file that lacks marks.
+        """Mark every key: it then opens only bound secrets. Return the path of a given file that lacks marks.
 
         Raises `KeyFileUnusable`.
         """
