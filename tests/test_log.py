@@ -41,7 +41,7 @@ async def test_the_log_at_its_lowest_level_holds_no_secret(tmp_path: Path, style
             LOG_FORMAT=style,
             LOG_LEVEL="debug",
             ADMIN_PASSWORD=planted.password.secret,
-            CLIENT_SECRET=planted.client.secret,
+            TOKEN_CLIENT_SECRET=planted.client.secret,
             SMTP_ALLOWED_NETWORKS="127.0.0.0/8",
             SMTP_ALLOWED_PORTS=str(mail.port),
             SMTP_CA_FILE=str(tmp_path / "ca.pem"),
