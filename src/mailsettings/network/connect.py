@@ -39,7 +39,7 @@ class NotConnected(Exception):
 class HappyEyeballs:
     """Connects to the first of *addresses* that answers; afterwards `attempts` has the result of each.
 
-    Every outbound SMTP connection is made here, so this class asks *admits* before each.
+    Every outbound SMTP connection is made here, so this class asks *is_allowed* before each.
     """
 
     def __init__(

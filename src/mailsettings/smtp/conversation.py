@@ -73,7 +73,7 @@ class Conversation:
         await while_waiting(self._journal.stage, self._greet())
 
     async def finish(self, recipient: str | None) -> None:
-        """Run all stages after the greeting. Raises the errors in `errors`, and `TokenRefused`."""
+        """Run all stages after the greeting. Raises the errors in `errors`, and `TokenRequestFailed`."""
         await self._ehlo()
         await self._secure()
         await self._authenticate()

@@ -51,7 +51,7 @@ class Envelope(asyncio.Protocol):
     async def reply(self, *, wanted: int) -> aiosmtplib.SMTPResponse:
         """Return the next reply.
 
-        Raises `Answered` unless its first digit is *wanted*, and the error that broke the connection.
+        Raises `ReplyError` unless its first digit is *wanted*, and the error that broke the connection.
         """
         while not self._replies:
             if self._error is not None:
@@ -90,6 +90,7 @@ class Envelope(asyncio.Protocol):
 
     def _finish(self, code: int) -> None:
         """Store a complete reply. A reply without a command is an error, except 421 (RFC 5321 3.8)."""
+        # An early reply would be taken for the reply to the next command, and so for a success.
         if not self._outstanding and code != SERVICE_CLOSING:
             self._fail(ReplyError(-1, "Reply without a command"))
             return

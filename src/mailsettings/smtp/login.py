@@ -49,7 +49,7 @@ def require_xoauth2(offered: Sequence[str]) -> None:
 
 
 async def log_in(session: Session, mechanism: str, username: str, password: str) -> SMTPResponse:
-    """Make one login attempt; several failures could lock the account. Raises `Answered`."""
+    """Make one login attempt; several failures could lock the account. Raises `ReplyError`."""
     if mechanism == "PLAIN":  # RFC 4616
         answer = await _begin(session, b"PLAIN", auth_plain_encode(username, password))
     elif mechanism == "LOGIN":
@@ -61,7 +61,7 @@ async def log_in(session: Session, mechanism: str, username: str, password: str)
 
 
 async def log_in_by_token(session: Session, username: str, token: str) -> SMTPResponse:
-    """Log in with an access token (XOAUTH2). Raises `Answered`, `TokenRejected`."""
+    """Log in with an access token (XOAUTH2). Raises `ReplyError`, `TokenRejected`."""
     answer = await _begin(session, XOAUTH2.encode(), auth_xoauth2_encode(username, token))
     if answer.code != CHALLENGE:
         return _require_logged_in(answer)

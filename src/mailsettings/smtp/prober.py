@@ -47,7 +47,7 @@ _log = logging.getLogger("mailsettings.smtp")
 class SMTPProber:
     """Tests mail servers.
 
-    In EHLO it sends `ehlo_name`, else the name that `own_name` finds, else the local address as a literal
+    In EHLO it sends `ehlo_name`, else the name that `machine_name` finds, else the local address as a literal
     (RFC 5321 4.1.4). `request_id` returns the id for the test mail. `on_stage` receives each stage as it ends.
     """
 
@@ -108,6 +108,7 @@ class SMTPProber:
         try:
             async with asyncio.timeout_at(end):
                 require_usable(server, recipient, cleartext_allowed=self._allow_cleartext_credentials)
+                # From here on, replies may repeat what the test sends.
                 journal.hidden = credential_forms(server)
                 addresses = await self._addresses(journal, server)
                 journal.ehlo_name = await self._name_for_ehlo()
@@ -120,7 +121,7 @@ class SMTPProber:
     async def _addresses(self, journal: Journal, server: MailServer) -> Sequence[Address]:
         journal.enter(ProbeStage.RESOLVE)
         self._guard.require_port(server.port)
-        addresses = await self._lookup.addresses(server.host)
+        addresses = await self._lookup.addresses(server.host)  # once: a second look-up could return others
         await self._guard.require(addresses, server.port)
         journal.observe(note=_address_list(addresses))
         return addresses
@@ -144,6 +145,7 @@ class SMTPProber:
         scan: FallbackScan,
         recipient: str | None,
     ) -> None:
+        # Before connecting: certificates that cannot be loaded fail the test without a connection.
         context = await self._context(server)
         journal.enter(ProbeStage.CONNECT)
         race = HappyEyeballs(addresses, server.port, self._guard.allows)

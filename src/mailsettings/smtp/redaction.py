@@ -101,6 +101,7 @@ def displayable_text(
     text: str, hidden: Sequence[str] = (), longest: int = MAX_TEXT_LENGTH, sent: Sequence[str] = ()
 ) -> str:
     """Return *text* as one printable, bounded line without *hidden*, except in the addresses *sent*."""
+    # Category C: control characters, bidirectional marks and surrogates, which could rewrite a terminal or a page.
     printable = "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character).startswith("C") else character
         for character in " ".join(text.split())
@@ -122,6 +123,7 @@ def redact(text: str, hidden: Sequence[str]) -> str:
         text = text.replace(form, MASK)
     if _is_disguised(text, hidden):
         return MASK
+    # A truncated secret is still a clue, so any part of this length is hidden with its word.
     clues = {
         form[start : start + SECRET_PART_LENGTH]
         for form in hidden

@@ -108,7 +108,7 @@ class Session:
         return read_tls_session(ssl_object) if ssl_object else None
 
     async def greeting(self) -> SMTPResponse:
-        """Return the server's greeting. Raises `Answered` unless its code is 220."""
+        """Return the server's greeting. Raises `ReplyError` unless its code is 220."""
         words = await _read(self._protocol.read_response())
         self._greeted = True
         answer = _require_code(words, READY)
@@ -140,7 +140,7 @@ class Session:
         return _require_code(answer, 2)
 
     async def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Start TLS, and forget what the server offered without it (RFC 3207 4.2). Raises `Answered`."""
+        """Start TLS, and forget what the server offered without it (RFC 3207 4.2). Raises `ReplyError`."""
         await _read(self._protocol.start_tls(context, server_hostname=tls_name(host)))
         self._transport = _transport_of(self._protocol)
         self.server = ServerGreeting(self.server.name)
@@ -152,11 +152,11 @@ class Session:
         return last is not None and last.code == READY
 
     async def send_expecting(self, *words: bytes, wanted: int) -> SMTPResponse:
-        """Send a command, return its reply. Raises `Answered` unless the code or its first digit is *wanted*."""
+        """Send a command, return its reply. Raises `ReplyError` unless the code or its first digit is *wanted*."""
         return _require_code(await _read(self._protocol.execute_command(*words)), wanted)
 
     async def send(self, *words: bytes) -> SMTPResponse:
-        """Send a command and return its reply, whatever its code. Raises `Answered` if malformed."""
+        """Send a command and return its reply, whatever its code. Raises `ReplyError` if malformed."""
         return await _read(self._protocol.execute_command(*words))
 
     def hand_over(self, protocol: asyncio.Protocol) -> asyncio.Transport:
@@ -189,7 +189,7 @@ async def _begin_tls(
 
 
 async def _read(words: Awaitable[SMTPResponse]) -> SMTPResponse:
-    """Await *words*, and turn aiosmtplib's reply errors into `Answered`."""
+    """Await *words*, and turn aiosmtplib's reply errors into `ReplyError`."""
     try:
         return await words
     except SMTPResponseException as error:

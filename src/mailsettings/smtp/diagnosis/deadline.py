@@ -20,10 +20,13 @@ _STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.SENDER: "the sender",
     ProbeStage.RECIPIENT: "the recipient",
 }
+# sendmail's greet_pause and Postfix's postscreen delay the greeting on purpose.
 _SLOW_GREETING: Steps = (
     f"{_MORE_TIME}: some servers delay their greeting on purpose, or look up this machine's address first.",
     "If the server stays silent, ask its administrator, or check whether a firewall holds the connection.",
 )
+# A handshake that stalls after STARTTLS worked before with small packets: certificates fill whole packets, which a
+# path with a smaller MTU drops silently if ICMP is filtered (RFC 2923 2.1).
 _STALLED_HANDSHAKE: Steps = (
     "Ask the network's administrator to check the packet size (MTU) on the way: a handshake needs large packets.",
     "Check whether a firewall or virus scanner on the way inspects encrypted mail.",

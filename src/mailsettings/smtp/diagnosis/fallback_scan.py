@@ -109,20 +109,20 @@ class FallbackScan:
         if self._settled and not journal.greeted:
             return self._settled
         if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
-            return found if journal.greeted or self._other_port is None else self._pointing_to_other_port(found)
-        look = self._choose_scan(found, journal)
-        if look is None:
+            return found if journal.greeted or self._other_port is None else self._suggest_other_port(found)
+        scan = self._choose_scan(found, journal)
+        if scan is None:
             return found
         async with self._turns:
-            return await look(found, journal)
+            return await scan(found, journal)
 
     def _choose_scan(self, found: ProbeFailure, journal: Journal) -> Scan | None:
         """Return the scan that may explain *found*, if any."""
         if found.code in _NO_CONNECTION_CODES:
             return self._scan_unreachable
         if found.code is FailureCode.STARTTLS_NOT_OFFERED:
-            return self._without_starttls
-        if self._doubts_security(found, journal):
+            return self._scan_for_encryption
+        if self._may_be_wrong_security(found, journal):
             return self._scan_security
         if found.code in TLS_CODES and found.stage is ProbeStage.SECURE:
             return self._inspect_encryption
@@ -135,7 +135,7 @@ class FallbackScan:
         await asyncio.sleep(first)
         async with self._turns:
             waits = self._waits
-            self._settled = await self._by_security(stage, waits.look, speak_after=waits.before_speaking)
+            self._settled = await self._security_failure(stage, waits.look, speak_after=waits.before_speaking)
         if self._settled:
             raise StageFailed.of(self._settled)
         await asyncio.sleep(self._waits.silence - first)
@@ -144,10 +144,10 @@ class FallbackScan:
 
     async def _scan_unreachable(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
         self._other_port = await self._find_other_port()
-        return self._pointing_to_other_port(found)
+        return self._suggest_other_port(found)
 
     async def _scan_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
-        if better := await self._by_security(
+        if better := await self._security_failure(
             found.stage, INSPECTION_TIMEOUT_SECONDS, speak_after=self._waits.silence
         ):
             return better
@@ -169,7 +169,7 @@ class FallbackScan:
     def _is_tls_port(self) -> bool:
         return self._server.port in self._ports.implicit_tls
 
-    def _doubts_security(self, found: ProbeFailure, journal: Journal) -> bool:
+    def _may_be_wrong_security(self, found: ProbeFailure, journal: Journal) -> bool:
         """Return whether *found* may come from a wrong connection security: no reply fitted it so far."""
         if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
             return True
@@ -180,50 +180,54 @@ class FallbackScan:
         # A server that closed in silence may be about to ban this machine: connect again only to TLS ports.
         return found.stage is ProbeStage.GREET and (self._is_tls_port or found.code is FailureCode.NOT_SMTP)
 
-    async def _by_security(self, stage: ProbeStage, wait: float, speak_after: float) -> ProbeFailure | None:
+    async def _security_failure(self, stage: ProbeStage, wait: float, speak_after: float) -> ProbeFailure | None:
         """Return a failure with the protocol of this port, if it differs from the settings."""
         settled = self._ports.are_settled(self._server.port)
-        spoken = await self._spoken(stage, wait, None if settled else speak_after)
-        if spoken.other is not None:
-            return not_smtp(stage, spoken.other)
-        if spoken.security is None:
+        protocol = await self._inspect_other_mode(stage, wait, None if settled else speak_after)
+        if protocol.other is not None:
+            return not_smtp(stage, protocol.other)
+        if protocol.security is None:
             return None
-        suggested = self._safe_suggestion(spoken.security)
+        suggested = self._safe_suggestion(protocol.security)
         change = SuggestedChange(Setting.SECURITY, suggested=suggested)
-        explanation = f"this port {_SECURITY_IN_WORDS[spoken.security]}."
+        explanation = f"this port {_SECURITY_IN_WORDS[protocol.security]}."
         code = FailureCode.WRONG_CONNECTION_SECURITY
         if suggested is None:
             return failure(code, stage, explanation=explanation, steps=_USE_ENCRYPTION_STEPS, changes=(change,))
         return failure(code, stage, explanation=explanation, changes=(change,))
 
-    async def _spoken(self, stage: ProbeStage, wait: float, speak_after: float | None) -> PortProtocol:
+    async def _inspect_other_mode(self, stage: ProbeStage, wait: float, speak_after: float | None) -> PortProtocol:
         """Inspect the port in the mode that the settings do not use."""
-        port, look = self._server.port, self._inspection
+        port, inspector = self._server.port, self._inspection
         if self._implicit and stage is ProbeStage.SECURE:
             patient = self._waits.silence if port in self._ports.greeting else wait
-            spoken = await look.in_clear(port, wait=patient, speak_after=speak_after)
-            return PortProtocol() if spoken.other == "TLS" else spoken  # TLS is what the settings expect
+            protocol = await inspector.inspect_unencrypted(port, wait=patient, speak_after=speak_after)
+            return PortProtocol() if protocol.other == "TLS" else protocol  # TLS is what the settings expect
         if self._implicit:
-            return PortProtocol(other=(await look.in_tls(port, wait=wait, speak_after=speak_after)).other)
+            return PortProtocol(
+                other=(await inspector.inspect_tls(port, wait=wait, speak_after=speak_after)).other
+            )
         if port in self._ports.greeting:
             return PortProtocol()
-        spoken = await look.in_tls(port, wait=wait, speak_after=speak_after)
-        if spoken.is_known or self._is_tls_port:
-            return spoken
-        return PortProtocol(other=(await look.in_clear(port, wait=wait, speak_after=speak_after)).other)
+        protocol = await inspector.inspect_tls(port, wait=wait, speak_after=speak_after)
+        if protocol.is_known or self._is_tls_port:
+            return protocol
+        return PortProtocol(
+            other=(await inspector.inspect_unencrypted(port, wait=wait, speak_after=speak_after)).other
+        )
 
     def _safe_suggestion(self, security: ConnectionSecurity) -> ConnectionSecurity | None:
         """Return *security*, but never "no encryption" for settings with a login."""
         return None if security is ConnectionSecurity.NONE and self._server.secret else security
 
-    async def _without_starttls(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
+    async def _scan_for_encryption(self, found: ProbeFailure, _journal: Journal) -> ProbeFailure:
         """Look for a port with encryption; suggest no encryption only to settings without a login."""
         self._other_port = await self._find_other_port()
         if self._other_port is not None:
-            return self._pointing_to_other_port(found)
+            return self._suggest_other_port(found)
         suggested = self._safe_suggestion(ConnectionSecurity.NONE)
         changes = (SuggestedChange(Setting.SECURITY, suggested=suggested),)
-        return replace(self._pointing_to_other_port(found), changes=changes)
+        return replace(self._suggest_other_port(found), changes=changes)
 
     async def _find_other_port(self) -> tuple[int, ConnectionSecurity] | None:
         """Return the best usual port of this host that answers, and its connection security.
@@ -232,22 +236,24 @@ class FallbackScan:
         """
         in_clear: tuple[int, ConnectionSecurity] | None = None
         for port in self._other_ports:
-            spoken = await self._look_at_other(port)
-            if spoken.security is ConnectionSecurity.NONE:
-                in_clear = in_clear or (port, spoken.security)
-            elif spoken.security is not None:
-                return port, spoken.security
+            protocol = await self._inspect_other_port(port)
+            if protocol.security is ConnectionSecurity.NONE:
+                in_clear = in_clear or (port, protocol.security)
+            elif protocol.security is not None:
+                return port, protocol.security
         return None if self._server.secret else in_clear
 
     @property
     def _other_ports(self) -> list[int]:
         return [port for port in self._ports.usual if port != self._server.port]
 
-    async def _look_at_other(self, port: int) -> PortProtocol:
+    async def _inspect_other_port(self, port: int) -> PortProtocol:
         implicit = self._ports.usual[port] is ConnectionSecurity.IMPLICIT_TLS
-        return await (self._inspection.in_tls(port) if implicit else self._inspection.in_clear(port))
+        return await (
+            self._inspection.inspect_tls(port) if implicit else self._inspection.inspect_unencrypted(port)
+        )
 
-    def _pointing_to_other_port(self, found: ProbeFailure) -> ProbeFailure:
+    def _suggest_other_port(self, found: ProbeFailure) -> ProbeFailure:
         """Return *found* with the port that works, or with the list of ports that do not."""
         begin = found.explanation.rstrip(".")
         if self._other_port is None:
@@ -263,7 +269,7 @@ class FallbackScan:
         return replace(found, explanation=explanation, changes=tuple(changes))
 
     async def _inspect_encryption(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
-        session = await self._inspection.encryption(self._server.port, self._server.security)
+        session = await self._inspection.tls_session(self._server.port, self._server.security)
         if session is None:
             return await self._inspect_key_exchange(found) if found.code in _HANDSHAKE_CODES else found
         journal.observe(tls=session)
@@ -271,11 +277,11 @@ class FallbackScan:
 
     async def _inspect_key_exchange(self, found: ProbeFailure) -> ProbeFailure:
         port, security = self._server.port, self._server.security
-        trouble = await self._inspection.dhe_trouble(port, security)
-        if trouble is None:
-            demanded = await self._inspection.demands_certificate(port, security)
+        problem = await self._inspection.diagnose_dhe(port, security)
+        if problem is None:
+            demanded = await self._inspection.requires_client_certificate(port, security)
             return client_certificate_failure(found) if demanded else found
-        said = "" if trouble == DHE_ONLY else f", and OpenSSL says of it: {trouble}"
+        said = "" if problem == DHE_ONLY else f", and OpenSSL says of it: {problem}"
         explanation = f"the server offers {DHE_ONLY} (DHE){said}; connection tests need ECDHE (RFC 9325 4.2)."
         steps = ("Ask the server's administrator to offer ECDHE key exchange, or TLS 1.3.",)
         code = FailureCode.TLS_KEY_EXCHANGE_WEAK if said else FailureCode.TLS_NO_COMMON_ALGORITHM

@@ -64,7 +64,7 @@ class PortInspector:
         best = sorted(attempts, key=lambda attempt: (not attempt.connected, attempt.problem != REFUSED))
         self._addresses.sort(key=lambda address: str(address) != best[0].address if best else False)
 
-    async def in_clear(
+    async def inspect_unencrypted(
         self, port: int, *, wait: float = INSPECTION_TIMEOUT_SECONDS, speak_after: float | None = None
     ) -> PortProtocol:
         """Return the protocol of the port without TLS; *wait* is the time limit after the greeting is due."""
@@ -77,7 +77,7 @@ class PortInspector:
         except (NotConnected, *WIRE_ERRORS):
             return PortProtocol()
 
-    async def in_tls(
+    async def inspect_tls(
         self, port: int, *, wait: float = INSPECTION_TIMEOUT_SECONDS, speak_after: float | None = None
     ) -> PortProtocol:
         """Return the protocol of the port with implicit TLS; a completed handshake is enough."""
@@ -91,10 +91,11 @@ class PortInspector:
         except (NotConnected, *WIRE_ERRORS):
             return PortProtocol()
 
-    async def encryption(self, port: int, security: ConnectionSecurity) -> TLSSession | None:
+    async def tls_session(self, port: int, security: ConnectionSecurity) -> TLSSession | None:
         """Return the TLS session that the port offers, whether or not its certificate is valid."""
         implicit = security is ConnectionSecurity.IMPLICIT_TLS
         try:
+            # Twice the time: greeting, EHLO and STARTTLS come before the handshake.
             async with asyncio.timeout(2 * INSPECTION_TIMEOUT_SECONDS):
                 async with self._session(port, _unverified_context() if implicit else None) as session:
                     if not implicit:
@@ -105,33 +106,35 @@ class PortInspector:
         except (ReplyError, NotConnected, *WIRE_ERRORS):
             return None
 
-    async def dhe_trouble(self, port: int, security: ConnectionSecurity) -> str | None:
+    async def diagnose_dhe(self, port: int, security: ConnectionSecurity) -> str | None:
         """Return the result of `diagnose_dhe`, or None after the time limit."""
         return await self._in_a_thread(port, security, diagnose_dhe)
 
-    async def demands_certificate(self, port: int, security: ConnectionSecurity) -> bool:
+    async def requires_client_certificate(self, port: int, security: ConnectionSecurity) -> bool:
         """Return the result of `requires_client_certificate`, or False after the time limit."""
         return bool(await self._in_a_thread(port, security, requires_client_certificate))
 
     async def _in_a_thread(
-        self, port: int, security: ConnectionSecurity, look: Callable[[Handshake], T]
+        self, port: int, security: ConnectionSecurity, check: Callable[[Handshake], T]
     ) -> T | None:
         address = self._addresses[0]
         if not self._left or not await self._is_allowed(address, port):
             return None
         self._left -= 1
         implicit = security is ConnectionSecurity.IMPLICIT_TLS
+        # Own threads: a server that drips bytes could block a shared pool for all tests.
         threads = DaemonThreads(1, "handshake")
         with suppress(TimeoutError):
             async with asyncio.timeout(INSPECTION_TIMEOUT_SECONDS):
                 return await threads.run(
-                    lambda: look(Handshake(address, port, implicit, INSPECTION_TIMEOUT_SECONDS))
+                    lambda: check(Handshake(address, port, implicit, INSPECTION_TIMEOUT_SECONDS))
                 )
         return None
 
     @asynccontextmanager
     async def _session(self, port: int, context: ssl.SSLContext | None) -> AsyncIterator[Session]:
         if not self._left:
+            # No connection is left: end like an unreachable port, which every caller handles.
             raise NotConnected((), FailureCode.CONNECTION_REFUSED)
         self._left -= 1
         sock = await HappyEyeballs(
@@ -145,7 +148,7 @@ class PortInspector:
 
 
 async def _protocol_in_greeting(session: Session, speak_after: float | None) -> PortProtocol | None:
-    """Wait for the greeting, and return the protocol if it is not SMTP. Raises `Answered`.
+    """Wait for the greeting, and return the protocol if it is not SMTP. Raises `ReplyError`.
 
     After *speak_after* seconds without a greeting it sends EHLO, to which for example a web server replies.
     """
@@ -175,5 +178,6 @@ def _unverified_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    # Level 0 accepts weak keys and old versions: the report must show them, not fail at them.
     context.set_ciphers(without_dhe("DEFAULT:@SECLEVEL=0"))
     return context
