@@ -70,9 +70,6 @@ src/mailsettings/cli/backup.py
 src/mailsettings/cli/commands.py
 src/mailsettings/cli/keys.py
 src/mailsettings/cli/monitoring.py
-src/mailsettings/cli/report.py
-src/mailsettings/cli/running.py
-src/mailsettings/cli/serving.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py

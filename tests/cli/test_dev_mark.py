@@ -81,4 +81,4 @@ def test_a_mark_that_cannot_be_left_is_logged(
     (tmp_path / DEV_MARK_FILE).mkdir()
     mark_dev_mode(chosen.model_copy(update={"dev": True}))
 
-    assert "commands may not know of --dev" in caplog.text
+    assert "commands may not follow --dev" in caplog.text

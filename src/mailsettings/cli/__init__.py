@@ -1,4 +1,4 @@
-"""The command line: what a person types. Calls the same use cases as the APIs, as the operator."""
+"""The command line. It calls the same use cases as the APIs, as the operator."""
 
 import gc
 

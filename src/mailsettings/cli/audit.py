@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from mailsettings.bootstrap import Backend
-from mailsettings.cli.running import operator, reporting_errors, run
+from mailsettings.cli.running import operator, printable, reporting_errors, run
 from mailsettings.domain.audit_log import AuditEntry, timestamp
 from mailsettings.domain.audit_witness import WitnessedEntry
 from mailsettings.site.audit import entry_json
@@ -101,7 +101,7 @@ def _line(entry: AuditEntry) -> str:
     record = entry.record
     who = f"{record.actor or '-'} from {record.origin.address or '-'}"
     details = ", ".join(f"{name}: {_said(value)}" for name, value in record.details.items())
-    return _printable_line(
+    return printable(
         f"{entry.sequence:>6} {entry.at[:19]}Z {record.action} {record.target or '-'} {record.outcome} by {who}"
         f"{f' ({details})' if details else ''}"
     )
@@ -119,8 +119,3 @@ def _said(value: object) -> str:
             return "-"
         case _:
             return str(value)
-
-
-def _printable_line(line: str) -> str:
-    """Without characters that move a terminal's cursor; names come from outside."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)

@@ -45,7 +45,7 @@ for command in (audit, backup, client, history, keys, probe, secret_ends, signin
 @reporting_errors
 def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
     """Serve the APIs and the documentation page."""
-    settings.choose(dev=dev or None, **chosen_settings)
+    settings.override(dev=dev or None, **chosen_settings)
     chosen = settings.read()
     logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
     if chosen.tls_certificate and chosen.tls_key:

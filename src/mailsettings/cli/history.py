@@ -5,7 +5,7 @@ from itertools import zip_longest
 
 import click
 
-from mailsettings.cli.running import operator, reporting_errors, run
+from mailsettings.cli.running import operator, printable, reporting_errors, run
 from mailsettings.domain.history import MailServerVersion, described, secret_change
 
 ID_TYPE = click.IntRange(1, 2**31 - 1)
@@ -54,8 +54,7 @@ def _line(version: MailServerVersion, secret: str | None) -> str:
     settings = _settings(version)
     said = ", ".join(f"{name}: {value}" for name, value in settings.items()) if settings else "removed"
     said = said if secret is None else f"{said}, secret {secret}"
-    line = f"{version.server_id}\t{version.version}{version.revision}\t{said}"
-    return "".join(character if character.isprintable() or character == "\t" else " " for character in line)
+    return "\t".join(map(printable, (str(version.server_id), f"{version.version}{version.revision}", said)))
 
 
 def _members(version: MailServerVersion, secret: str | None) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`mailsettings probe`: test any mail server from this machine, with no database and no running service."""
+"""`mailsettings probe`: test any mail server from this machine, without a database or a running service."""
 
 import sys
 from pathlib import Path
@@ -30,7 +30,7 @@ _PORTS = {
     ConnectionSecurity.STARTTLS: 587,
     ConnectionSecurity.IMPLICIT_TLS: 465,
 }
-_NO_OAUTH2 = "OAuth2 would help too; `probe` has no such login: store the settings, and use `test-connection`."
+_NO_OAUTH2 = "OAuth2 would help too; `probe` does not support it: store the settings and use `test-connection`."
 PROBE_VOCABULARY = Vocabulary(
     {
         Setting.AUTHENTICATION: "--username",
@@ -45,24 +45,26 @@ PROBE_VOCABULARY = Vocabulary(
     },
     hints={Setting.CLIENT_ID: _NO_OAUTH2},
 )
-"""The settings as options of this command."""
+"""The names of the settings: options of this command."""
 
 
 @click.command()
 @click.argument("host")
-@click.option("--port", type=click.IntRange(1, MAX_PORT), help="By default 25, 587 or 465, as the security wants.")
+@click.option(
+    "--port", type=click.IntRange(1, MAX_PORT), help="By default 25, 587 or 465, depending on --security."
+)
 @click.option(
     "--security",
     type=click.Choice([security.value for security in ConnectionSecurity]),
     help="By default implicit-tls on port 465, else starttls.",
 )
-@click.option("--username", metavar="NAME", help="Log in; the password is asked for, or read from standard input.")
+@click.option("--username", metavar="NAME", help="Log in; the password comes from a prompt or standard input.")
 @click.option("--from", "sender", metavar="ADDRESS", help="By default the user name, or postmaster of the host.")
 @click.option(
     "--certificate",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Trust only this.",
+    help="Trust only the certificates in this PEM file.",
 )
 @recipient_option
 @json_option

@@ -1,4 +1,4 @@
-"""A connection test as text for people: a line for each stage as it ends, then what failed and what to do."""
+"""Print a connection test as text: a line for each stage as it ends, then the failure and what to do."""
 
 import io
 import sys
@@ -16,10 +16,10 @@ _MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-", 
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.SKIPPED: None, Outcome.UNKNOWN: "yellow"}
 _INDENT = " " * 14
 STORED_VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
-"""Words for stored settings, which are changed by one of the APIs; and for programs that read --json."""
+"""Names of stored settings, which any API can change; also the names in --json."""
 
 recipient_option = click.option(
-    "--to", "recipient", metavar="ADDRESS", help="Send the test mail here; without it none is sent."
+    "--to", "recipient", metavar="ADDRESS", help="Send the test mail to this address; without it, no mail is sent."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 pem_option = click.option("--show-pem", is_flag=True, help="Print the server's certificates in PEM form too.")
@@ -34,16 +34,16 @@ class ReportPrinter:
         self._show_pem = show_pem
         self._printed: list[StageReport] = []
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # not every terminal can show what servers say
+            sys.stdout.reconfigure(errors="replace")  # a terminal's encoding may lack characters of replies
 
     def on_stage(self, stage: StageReport) -> None:
-        """Print *stage*; click leaves the colours out where there is no terminal."""
+        """Print *stage*; click omits the colours if the output is not a terminal."""
         if not self._as_json:
             self._printed.append(stage)
             click.echo("\n".join(_stage_lines(stage, show_pem=self._show_pem)))
 
     def print_rest(self, report: ProbeReport) -> None:
-        """Print what has not been printed of *report*."""
+        """Print the rest of *report* after the stages that `on_stage` has printed."""
         if self._as_json:
             click.echo(report_json(report, STORED_VOCABULARY))
             return
@@ -54,7 +54,7 @@ class ReportPrinter:
 
 
 def render(report: ProbeReport, words: Vocabulary = STORED_VOCABULARY) -> str:
-    """The whole report, without a line feed at its end."""
+    """Return the whole report without a final line feed."""
     lines = [line for stage in report.stages for line in _stage_lines(stage, show_pem=False)]
     return "\n".join([*lines, *_outcome_lines(report, words)])
 
@@ -122,5 +122,5 @@ def _certificate(certificate: Certificate) -> Iterator[str]:
 
 
 def _with_colons(digest: str) -> str:
-    """As openssl and browsers show fingerprints, to be compared with theirs."""
+    """Return *digest* in the form of openssl and browsers, for comparison."""
     return ":".join(digest[start : start + 2] for start in range(0, len(digest), 2)).upper()

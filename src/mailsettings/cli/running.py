@@ -49,7 +49,7 @@ EXPECTED_ERRORS = (
 
 
 def reporting_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Turn what can be expected to go wrong into a `ClickException`."""
+    """Turn expected errors into a `ClickException`: one sentence, without a traceback."""
 
     @functools.wraps(command)
     def run_command(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
@@ -69,23 +69,23 @@ _log = logging.getLogger("mailsettings.server")
 
 
 def mark_dev_mode(chosen: Settings) -> None:
-    """Leave the file where *chosen* says dev, and remove it where it does not."""
+    """Create the file if the settings *chosen* have dev, and remove it otherwise."""
     path = _mark_path(chosen)
     try:
         if not chosen.dev:
             path.unlink(missing_ok=True)
         elif chosen.data_dir.is_dir():
-            path.touch(mode=0o600)  # as everything in the data directory
+            path.touch(mode=0o600)  # like all files in the data directory
             path.write_text(_DEV_MARK_TEXT, encoding="utf-8")
     except OSError as error:
-        _log.warning("%s cannot be changed, so commands may not know of --dev: %s.", path, error.strerror)
+        _log.warning("Cannot change %s, so commands may not follow --dev: %s.", path, error.strerror)
 
 
 def read_settings() -> Settings:
-    """Return the settings in the environment; without MAILSETTINGS_DEV in it, dev is what the last start was."""
+    """Return the settings in the environment; without MAILSETTINGS_DEV, dev is as in the last start."""
     chosen = settings.read()
     if "dev" not in chosen.model_fields_set and _mark_path(chosen).exists():
-        settings.choose(dev=True)
+        settings.override(dev=True)
         chosen = settings.read()
     return chosen
 
@@ -101,12 +101,13 @@ def run(
     look: bool = True,
     on_stage: Callable[[StageReport], None] | None = None,
 ) -> Result:
-    """What *use* makes of a backend on the settings in the environment; `Backend.establish` comes first.
+    """Return the result of *use* on a backend with the settings in the environment.
 
-    *on_stage* gets each stage of a connection test as it ends. With *establish* false the database may be new.
-    With *look* the audit log is compared with its witness, and a contradiction is told on standard error.
+    *on_stage* gets each stage of a connection test as it ends. With *establish* false the database may be new;
+    otherwise `Backend.establish` runs first. With *look* the audit log is compared with its witness, and a
+    contradiction is logged to standard error.
 
-    Raises `DatabaseMissing` where there is none.
+    Raises `DatabaseMissing` without a database.
     """
 
     async def use_and_close() -> Result:
@@ -128,10 +129,10 @@ def run(
 
 
 def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
-    """Return what *work* returns, on the event loop that the service runs on.
+    """Run *work* on the event loop of the service, uvloop, and return its result.
 
-    asyncio's own loop drops the alert by which a server ends a TLS handshake, and with it the reason. uvloop does
-    not run on Windows.
+    asyncio's own loop drops the alert with which a server ends a TLS handshake, and so the reason of a failure.
+    uvloop does not run on Windows.
     """
     if sys.platform == "win32":
         return asyncio.run(work)
@@ -141,9 +142,14 @@ def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def operator() -> Principal:
-    """Who types, as the audit log has it: the operator, by the name of the user that the shell belongs to."""
+    """Return the principal of this command in the audit log: the operator, with the name of the shell's user."""
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user may have a number only
+    except (OSError, KeyError):  # the user of a container may have no name
         user = str(os.getuid())
     return replace(OPERATOR, name=f"{OPERATOR.name}:{user}")
+
+
+def printable(text: str) -> str:
+    """Return *text* with escaped control characters: names come from outside and could move a cursor."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -28,22 +28,22 @@ from mailsettings.server.workers import Workers
 from mailsettings.settings import PREFIX, Settings
 
 MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
-"""Where Linux has a file system in memory."""
+"""The file system in memory on Linux."""
 
 
 @contextmanager
 def shared_metrics(workers: int) -> Iterator[None]:
-    """Let *workers*, started in the block, count in a private directory that is gone when they are.
+    """Give *workers* that start in the block a private directory of counters, removed at its end.
 
-    Alone a process counts in its memory, unless the environment says otherwise to Prometheus' library.
+    A single process counts in its memory, unless the environment sets a directory for the Prometheus library.
     """
     if workers == 1 and settings.metrics_directory() is None:
         yield
         return
-    # The files are mapped into memory: where the disk is full, the system would kill whoever counts something new.
+    # The files are mapped into memory: on a full disk, the system would kill a process that adds a counter.
     where = MEMORY_FILE_SYSTEM if os.access(MEMORY_FILE_SYSTEM, os.W_OK) else None
     with TemporaryDirectory(prefix="mailsettings-metrics-", dir=where) as directory:
-        settings.count_together_in(Path(directory))
+        settings.set_metrics_directory(Path(directory))
         yield
 
 
@@ -51,7 +51,7 @@ FIRST_ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-
 
 
 async def create_first_admin(settings: Settings) -> str | None:
-    """Make the first account if there is none; its password if it is a random one that has to be told."""
+    """Create the first account if no account exists; return its password if it is random, to print it."""
     given = settings.admin_password
     password = given.get_secret_value() if given else secrets.token_urlsafe(18)
     backend = create_backend(settings)
@@ -66,7 +66,7 @@ async def create_first_admin(settings: Settings) -> str | None:
 
 
 def print_greeting(settings: Settings, password: str | None) -> None:
-    """Say where everything is. *password* is said once, on the start that made it."""
+    """Print the addresses of the service, and *password* on the start that created it."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
     if password is not None:
@@ -77,7 +77,7 @@ def print_greeting(settings: Settings, password: str | None) -> None:
 
 
 def _curl(settings: Settings, url: str) -> str:
-    """A line that works when pasted into a shell on this machine; it holds no secret."""
+    """Return a command line that works in a shell on this machine; it contains no secret."""
     directory = shlex.quote(f"{PREFIX}DATA_DIR={settings.data_dir.absolute()}")
     program = f"{shlex.quote(sys.executable)} -m mailsettings"
     make_token = f"env {directory} {program} token --permission view-mail-settings"
@@ -86,11 +86,11 @@ def _curl(settings: Settings, url: str) -> str:
 
 _log = logging.getLogger("mailsettings.server")
 WORKER_EXIT_MARGIN_SECONDS = 5
-"""For a worker to end after its grace time, before it is killed."""
+"""The time that a worker has to end after its grace time, before it is killed."""
 
 
 def serve_until_stopped(settings: Settings, workers: int) -> int:
-    """Serve until a signal says not to; the exit status."""
+    """Serve until a signal; return the exit status."""
     config = _config(settings)
     shutdown_timeouts = ShutdownTimeouts(settings.drain_timeout_seconds, settings.grace_timeout_seconds)
     timeouts = ConnectionTimeouts(
@@ -111,7 +111,7 @@ def serve_until_stopped(settings: Settings, workers: int) -> int:
 
 
 def _config(settings: Settings) -> uvicorn.Config:
-    """What can be pickled, for the workers."""
+    """Return uvicorn's configuration, which can be pickled for the workers."""
     certificate, key = settings.tls_certificate, settings.tls_key
     return uvicorn.Config(
         "mailsettings.bootstrap:service_from_environment",
@@ -119,11 +119,11 @@ def _config(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         ws="none",
-        # Its own default believes whatever loopback says.
+        # uvicorn's default trusts every client on loopback.
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=[str(network) for network in settings.trusted_proxies],
         log_config=None,
-        access_log=False,  # ours leaves out the query, where a token may stand
+        access_log=False,  # the own access log omits the query, which may contain a token
         server_header=False,
         timeout_keep_alive=settings.keep_alive_timeout_seconds,  # type: ignore[arg-type]  # fractions work too
         ssl_context_factory=partial(_worker_tls_context, certificate, key) if certificate and key else None,
@@ -133,6 +133,6 @@ def _config(settings: Settings) -> uvicorn.Config:
 def _worker_tls_context(certificate: Path, key: Path, _config: uvicorn.Config, _default: object) -> SSLContext:
     try:
         return reloading_tls_context(certificate, key)
-    except CertificateUnusable as unusable:  # it was good when the parent looked
+    except CertificateUnusable as unusable:  # it was usable when the parent checked it
         _log.error("%s", unusable)
         sys.exit(STARTUP_FAILURE)

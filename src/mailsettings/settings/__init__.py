@@ -4,7 +4,7 @@ One module for each group of them, `model.py` for the reading.
 """
 
 from mailsettings.settings.base import PREFIX, SettingsInvalid
-from mailsettings.settings.model import Settings, choose, count_together_in, metrics_directory, read
+from mailsettings.settings.model import Settings, metrics_directory, override, read, set_metrics_directory
 from mailsettings.settings.storage import MIN_PASSWORD_LENGTH
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "PREFIX",
     "Settings",
     "SettingsInvalid",
-    "choose",
-    "count_together_in",
     "metrics_directory",
+    "override",
     "read",
+    "set_metrics_directory",
 ]

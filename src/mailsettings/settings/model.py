@@ -81,7 +81,7 @@ def read() -> Settings:
         raise SettingsInvalid(_error_sentence(invalid.errors()[0])) from None
 
 
-def choose(**chosen: object) -> None:
+def override(**chosen: object) -> None:
     """Set values that options gave, for this process and those it starts; None means that an option is absent."""
     for name, value in chosen.items():
         if value is not None:
@@ -94,7 +94,7 @@ def metrics_directory() -> Path | None:
     return Path(directory) if directory else None
 
 
-def count_together_in(directory: Path) -> None:
+def set_metrics_directory(directory: Path) -> None:
     """Let this process and those it starts share their counters."""
     os.environ[_METRICS_DIRECTORY] = str(directory)
 
