@@ -118,5 +118,6 @@ class TokenClaims:
 class IssuedToken:
     """An access token and its lifetime in seconds."""
 
+    # A bearer token works for any party that holds it (RFC 6750 1.2), so it stays out of logs.
     text: str = field(repr=False)
     expires_in: int

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from mailsettings.domain.access import Origin
 
+# As long as a SHA-256 hash, the shortest length that RFC 2104 (section 3) recommends.
 KEY_BYTES = 32
 
 

@@ -78,6 +78,7 @@ def _read_extensions(certificate: x509.Certificate) -> None:
 
 
 MAX_CERTIFICATES = 10
+# Ten certificates with RSA keys of 4096 bits need about 20 kB.
 MAX_PEM_LENGTH = 32 * 1024
 
 
@@ -97,6 +98,7 @@ class CustomTrust:
         """Parse one to ten PEM certificates. Raises `InvalidSetting` for anything else, above all private keys."""
         if len(pem) > MAX_PEM_LENGTH:
             raise _refused(f"must not be longer than {MAX_PEM_LENGTH} characters.")
+        # Before parsing, so that the error never depends on the rest of the content.
         if "PRIVATE KEY" in pem:
             raise _refused("must not contain a private key.")
         given = cls(pem)

@@ -109,6 +109,7 @@ class Replacement:
             raise InvalidSetting(
                 self.server.authentication.secret_setting, "is a placeholder, not a secret; send the secret."
             )
+        # The stored secret must not reach a host or user that it was not given for.
         if stored.destination() != server.destination():
             # Name the secret of the login that was sent: an API without OAuth2 has no field for a client secret.
             raise SecretNeededAgain(self.server.authentication.secret_setting)

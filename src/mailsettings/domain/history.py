@@ -39,6 +39,7 @@ def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> s
     old, new = (one.server.secret if one is not None and one.server is not None else None for one in (before, now))
     if old is None or new is None:
         return None if old is new else "removed" if new is None else "set"
+    # By label and not by text: "kept" must not confirm that a guessed password is right.
     return "kept" if is_same_secret(old, new) else "replaced"
 
 

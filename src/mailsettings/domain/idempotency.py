@@ -18,6 +18,7 @@ class IdempotencyKey:
     `replayed` becomes true when the result of an earlier request answers this request.
     """
 
+    # Out of reprs, because the request may hold a password.
     key: str = field(repr=False)
     request: bytes = field(repr=False)
     replayed: bool = field(default=False, init=False)

@@ -52,6 +52,7 @@ class Backoff:
         beyond = count - self.free_failures
         if beyond < 0:
             return 0
+        # The exponent is bounded, because a float overflows at 2 ** 1024.
         return min(self.max_seconds, self.first_wait_seconds * 2.0 ** min(beyond, 32))
 
 
@@ -64,6 +65,7 @@ class FixedWindow:
 
     def after_failure(self, failures: Failures, now: float) -> Failures:
         """Return *failures* with one more at *now*."""
+        # A negative age means that the clock was set back; the period then starts again.
         if not 0 <= now - failures.last_at < self.forgotten_after_seconds:
             failures = Failures(0, now)
         count, ends = failures.count + 1, failures.last_at + self.forgotten_after_seconds
@@ -158,7 +160,9 @@ def site_network(address: str) -> str | None:
 
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
+        # Without the zone of a link-local address (RFC 4007 11), which names an interface of this machine.
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
+    # A dual-stack socket shows IPv4 clients as ::ffff:192.0.2.1 (RFC 4291 2.5.5.2); count them as IPv4.
     return (parsed.ipv4_mapped or parsed) if isinstance(parsed, ipaddress.IPv6Address) else parsed

@@ -34,7 +34,9 @@ class Creation:
 
 
 MAX_PORT = 65535
+# A local part of 64 octets, "@" and a domain of 255 (RFC 5321 4.5.3.1).
 MAX_NAME_LENGTH = 320
+# The longest password that the Oracle Analytics API allows.
 MAX_SECRET_LENGTH = 255
 MAX_CLIENT_ID_LENGTH = 255
 
@@ -219,6 +221,7 @@ class StoredMailServer:
     def tag(self) -> str:
         """The state with the time of its change, which makes it unique even after a backup was restored."""
         at = self.revision.at
+        # In microseconds, the precision that both databases store.
         return self.state if at is None else f"{self.state}.{round(at.timestamp() * 1_000_000):x}"
 
     def listed(self) -> "ListedMailServer":

@@ -205,6 +205,7 @@ def health(*, works: bool, since: float, checked_at: float) -> Health:
     """Return the health after checks that all had the same result from *since* until *checked_at*."""
     if works:
         return Health.WORKS
+    # Equal times mean that only one check failed so far.
     return Health.FAILS if checked_at > since else Health.UNCONFIRMED
 
 
@@ -221,6 +222,7 @@ def expiry_time(day: date) -> float:
 def _health_events(
     before: MonitoringState | None, state: MonitoringState, result: CheckResult
 ) -> Iterator[MonitoringEvent]:
+    # Unconfirmed failures cause no event, so neither does their end.
     failed = before is not None and before.health is Health.FAILS
     if state.health is Health.FAILS and not failed:
         yield MonitoringEvent(EventType.FAILS, result)
@@ -232,6 +234,7 @@ def _expiry_events(
     result: CheckResult, secret_ends_on: date | None, now: float, announced: dict[str, int]
 ) -> Iterator[MonitoringEvent]:
     if result.certificate is not None:
+        # By fingerprint: a renewed certificate is announced for itself, the old one not again.
         key, end = f"certificate {result.certificate.sha256}", result.certificate.not_after.timestamp()
         yield from _unless_announced(
             MonitoringEvent(EventType.CERTIFICATE_EXPIRING, result, days_left(end, now), end), key, announced

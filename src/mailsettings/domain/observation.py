@@ -112,6 +112,7 @@ class Certificate:
 
     def days_left(self, now: datetime) -> int:
         """Return the whole days until it expires; negative after that."""
+        # timedelta.days rounds down, so a certificate that ends within hours has 0 days left.
         return (self.not_after - now).days
 
 

@@ -39,6 +39,7 @@ class Secret:
     def __repr__(self) -> str:
         return MASK
 
+    # Equality decrypts both, so code on the way of a request compares labels with `is_same_secret`.
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and self.reveal() == other.reveal()
 

@@ -39,6 +39,7 @@ MAX_HOST_LENGTH = 253  # RFC 1035 2.3.4, in its text form
 MAX_ADDRESS_LENGTH = 254  # RFC 5321 4.5.3.1.3: a path of 256 octets, less the angle brackets
 MAX_LOCAL_PART_LENGTH = 64  # RFC 5321 4.5.3.1.1
 
+# RFC 1123 2.1, and "_", which DNS allows (RFC 2181 11) and internal Windows names contain.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\.?")
 _IN_NAMES = re.compile(r"[A-Za-z0-9._-]")
@@ -50,6 +51,7 @@ _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_LABEL}(?:\.{_LABEL})*)")
 
 def require_printable(setting: Setting, text: str) -> None:
     """Refuse control characters, line separators and lone surrogates in any setting."""
+    # A line break in a header or command would let a caller add headers or commands (CWE-93).
     if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
         raise InvalidSetting(setting, "must not contain control characters or line breaks.")
 

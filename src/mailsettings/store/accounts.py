@@ -44,6 +44,7 @@ class SQLAccounts:
         }
         try:
             await self._connection.execute(insert(table).values(new))
+        # Without the cause, which may repeat values of the row.
         except IntegrityError:
             raise AccountExists(account.name) from None
 

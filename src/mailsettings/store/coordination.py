@@ -55,6 +55,7 @@ class SQLLeases:
             added = insert(lease_rows).values(name=name, holder=holder, until=moment + seconds)
             await self._connection.execute(added)
             return True
+        # An expired lease is free, even if its holder never released it.
         if row.holder != holder and row.until > moment:
             return False
         renewed = update(lease_rows).where(lease_rows.c.name == name).values(holder=holder, until=moment + seconds)

@@ -105,6 +105,7 @@ def async_engine(url: str) -> AsyncEngine:
     else:
         engine = create_async_engine(
             parsed.set(drivername="postgresql+psycopg"),
+            # Errors must not repeat values; and a connection that died while idle is replaced before its use.
             hide_parameters=True,
             pool_pre_ping=True,
             connect_args={

@@ -31,6 +31,7 @@ class SQLMailServerHistory:
 
     async def removed_default(self) -> MailServerVersion | None:
         """Return the removal of the last default server, if it was not restored since."""
+        # A restored server exists again under its id, so its removal does not count.
         there = exists().where(mail_servers.c.id == table.c.server_id)
         ends = select(table).where(table.c.removed, table.c.is_default, ~there)
         removed = ends.order_by(table.c.id.desc()).limit(1)

@@ -91,4 +91,5 @@ class SQLIdempotency:
 
 def _key_hash(caller: str, idempotency_key: IdempotencyKey) -> str:
     """Return the hash of caller and key together, because each caller has its own keys."""
+    # As JSON, so that no other pair of caller and key gives the same text.
     return hashlib.sha256(json.dumps([caller, idempotency_key.key]).encode()).hexdigest()

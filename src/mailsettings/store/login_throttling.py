@@ -34,6 +34,7 @@ class LoginHashes:
 
     async def of(self, text: str) -> str:
         """Return the hash of *text* as 64 hexadecimal digits."""
+        # A name from a form may hold lone surrogates, which plain UTF-8 refuses.
         return (await self._audit.request_hash("login", text.encode("utf-8", "surrogatepass"))).hex()
 
     async def of_account(self, name: str) -> str:

@@ -109,6 +109,7 @@ def _temporary_file(path: Path, content: bytes, like: os.stat_result | None) -> 
                 os.fchown(file.fileno(), like.st_uid, like.st_gid)
             file.write(content)
             file.flush()
+            # Before the rename or link: otherwise a power failure could leave an empty file under the name.
             os.fsync(file.fileno())
         yield draft
     finally:

@@ -53,6 +53,7 @@ class DataVersion:
         if self._connection is None:
             self._opened += 1
             address = f"{self._file.absolute().as_uri()}?mode=ro"
+            # Read-only, so it never creates a missing file.
             self._connection = sqlite3.connect(address, timeout=0, uri=True)
         return self._connection
 

@@ -24,6 +24,7 @@ class ManageAccounts:
 
     async def add(self, caller: Principal, account: Account, password: str) -> None:
         """Store a new account. Raises `AccountExists`."""
+        # Hashing is slow by design, so it happens before the transaction takes the writer's lock.
         credentials = Credentials(account, await self._passwords.hash(password))
         async with audited(self._store, caller, Action.ACCOUNT_ADD, account.name) as change:
             await _add(change, credentials)

@@ -122,6 +122,7 @@ async def audited(
             change = AuditedChange(work, action, target)
             yield change
             await change.write(caller)
+    # Without a database there is no audit log to write to.
     except StoreUnavailable:
         raise
     except MailSettingsError as refused:

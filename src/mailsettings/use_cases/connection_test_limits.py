@@ -61,6 +61,7 @@ class ConnectionTestSlots:
     @contextmanager
     def admit(self, caller: Principal) -> Iterator[None]:
         """Count one test of *caller* while the block runs. Raises `TooManyProbes`."""
+        # No await between these checks and the count, so no other task can take the slot in between.
         if self._running.total() >= self._limits.max_concurrent:
             raise TooManyProbes("Too many connection tests are running.", RETRY_AFTER_SECONDS)
         if self._running[caller.name] >= self._limits.max_concurrent_per_caller:

@@ -56,6 +56,7 @@ class DenialLog:
             _log.warning("refused without an audit entry: %s from %s", action, origin.address)
 
     def _has_room(self, actor: str | None, origin: Origin) -> bool:
+        # Fixed windows need one counter per caller, and nothing that outlives the minute.
         window = int(self._clock() // WINDOW_SECONDS)
         if window != self._window:
             self._window = window

@@ -33,6 +33,7 @@ async def find_result(
     if previous.result is None:
         # The age is negative after a clock was set back.
         raise RequestInProgress(RETRY_AFTER_SECONDS) if abs(previous.age_seconds) < max_seconds else OutcomeUnknown
+    # The key was used for another operation, such as a create instead of a test.
     if not isinstance(previous.result, kind):
         raise IdempotencyKeyReused
     idempotency_key.replayed = True

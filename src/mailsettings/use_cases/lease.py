@@ -85,6 +85,7 @@ class Lease:
                     await self._try(work)
                 except Exception as error:  # noqa: BLE001  # whatever it is, the next try may succeed
                     _log.error("Scheduled checks failed unexpectedly; retrying.\n%s", outline(error))
+                # A third of the lease leaves two more attempts before it expires.
                 await asyncio.sleep(self._seconds / 3)
         finally:
             # The cancellation may come after the lease was taken and before the work starts.

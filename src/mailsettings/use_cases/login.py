@@ -102,6 +102,7 @@ class LogIn:
         found = await self._find(kind, name)
         await self._require_no_wait(attempt, origin)
         password_hash = found.password_hash if found else None
+        # Also without an account: equal work for unknown names keeps them secret (OWASP ASVS 5.0, 6.3.8).
         fits = await self._passwords.verify(secret, password_hash, attempt.callers)
         account = found.account if found and fits else None
         wait = await self._settle(attempt, origin, found, succeeded=account is not None)

@@ -51,6 +51,7 @@ class ManageMailServers:
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as work:
             servers = await work.mail_servers.listed(after, SERVERS_PER_PAGE)
+        # A full last page makes the caller ask once more and get an empty page.
         return Page(servers, more=len(servers) == SERVERS_PER_PAGE)
 
     async def get(self, caller: Principal, server_id: int) -> StoredMailServer:

@@ -100,6 +100,7 @@ class ScheduledChecks:
     async def _check(self, server_id: int) -> None:
         stored = await shielded(self._stored(server_id))
         if stored is not None:
+            # Without a recipient the test stops before it sends mail.
             report = await self._prober.probe(stored.server, None)
             await shielded(self._record(stored, check_result(stored, report)))
 

@@ -43,6 +43,7 @@ class OutboxRelay:
         Raises `StoreUnavailable`, `LeaseLost`.
         """
         due = await shielded(self._due())
+        # No transaction is open meanwhile: a slow receiver must not hold up writers.
         problems = await asyncio.gather(*(self._webhook_sender.deliver(event) for event in due))
         for event, problem in zip(due, problems, strict=True):
             self._meter.delivered(taken=problem is None)

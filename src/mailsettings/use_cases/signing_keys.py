@@ -28,6 +28,7 @@ class ManageSigningKeys:
 
     async def ensure(self) -> None:
         """Make a first key if none exists."""
+        # The common case needs no writer's lock.
         if await self.list():
             return
         async with self._store.writing() as work:

@@ -181,6 +181,7 @@ class _ChunkCipher:
             raise damaged()
 
     def _nonce(self, *, last: bool) -> bytes:
+        # A counter is safe as a nonce, because every file has a key of its own.
         nonce = self._number.to_bytes(_NUMBER_BYTES, "big") + bytes([last])
         self._number += 1
         self._ended = last

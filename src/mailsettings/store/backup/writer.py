@@ -34,6 +34,7 @@ class NewFile:
         """Publish the file under its name, once it is on the disk. Raises `BackupNotWritten`."""
         with _os_errors_as_not_written(self._path):
             self._content.flush()
+            # Before the file gets its name: a name then always means a complete backup.
             os.fsync(self._content.fileno())
             # A link, unlike a rename, does not replace a file that was created meanwhile.
             os.link(self._draft, self._path)

@@ -77,6 +77,7 @@ class Sealer:
         """Return *text* encrypted. Raises `StoreUnavailable` if this sealer only opens."""
         if not self._seals:
             raise StoreUnavailable
+        # Random nonces are safe for 2^32 seals per key (NIST SP 800-38D 8.3), far above any number of secrets.
         nonce = os.urandom(_NONCE_BYTES)
         aad = _bound_to(place, self.key_id, associated_data)
         sealed = self._ciphers[self.key_id].encrypt(nonce, text.encode(), aad)
