@@ -303,3 +303,15 @@ def test_an_allowed_network_opens_a_metadata_address(monkeypatch: pytest.MonkeyP
 def test_a_prober_needs_no_certificates_before_its_first_test() -> None:
     """Commands that test nothing do not wait for the system's authorities to load."""
     assert create_prober(read(), EgressPolicy())._trust.cached.cache_info().misses == 0  # noqa: SLF001
+
+
+async def test_a_target_with_a_space_is_not_sent(client: HTTPClient) -> None:
+    async with answering(b"HTTP/1.1 200 OK\r\n\r\n") as url:
+        assert await problem(client, f"{url}/a b") == "its URL is not valid"
+
+
+def test_text_with_broken_bytes_can_be_read() -> None:
+    assert (
+        Response(200, {}, b"caf\xc3\xa9 \xff").text
+        == "caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{REPLACEMENT CHARACTER}"
+    )
