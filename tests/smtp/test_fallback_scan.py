@@ -17,7 +17,7 @@ from mailsettings.domain.setting import Setting
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import MAX_CONCURRENT_SCANS
 
-from support.probers import waits
+from support.probers import short_timeouts
 from support.smtp_server import (
     HOST,
     SENDER,
@@ -99,7 +99,7 @@ async def test_a_timely_greeting_counts_despite_a_scan(make_prober: Any) -> None
 
     async with scripted_server(greets_once_looked_at) as server:
         settings = MailServer(HOST, server.port, NONE, SENDER)
-        report = await make_prober(waits=replace(waits(), grace=30)).probe(settings, None)
+        report = await make_prober(timeouts=replace(short_timeouts(), grace=30)).probe(settings, None)
 
     assert report.succeeded
 

@@ -19,7 +19,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.smtp.diagnosis.inspection import MAX_CONNECTIONS
 from mailsettings.smtp.diagnosis.protocols import GREETING_PORTS, IMPLICIT_TLS_PORTS, KnownPorts
 
-from support.probers import waits
+from support.probers import short_timeouts
 from support.smtp_server import HOST, SENDER, TRUST, USERNAME, Behaviour, listening, real_server, server_context
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
@@ -112,9 +112,9 @@ def test_registered_ports_have_a_known_first_speaker() -> None:
 async def test_three_tests_leave_no_line_in_a_servers_log(
     make_prober: Any, greets_after: float, starttls: bool
 ) -> None:
-    """fail2ban bans at five lines; a greeting delayed by several of our waits changes nothing."""
+    """fail2ban bans at five lines; a greeting delayed by several of our timeouts changes nothing."""
     async with recording_server(greets_after, starttls=starttls) as server:
-        prober = make_prober(ports=known(greeting=server.port), waits=waits())
+        prober = make_prober(ports=known(greeting=server.port), timeouts=short_timeouts())
         security = STARTTLS if starttls else NONE
         reports = [await prober.probe(settings(server.port, security), None) for _ in range(3)]
         await settled(server)
@@ -125,7 +125,7 @@ async def test_three_tests_leave_no_line_in_a_servers_log(
 
 async def test_an_unknown_port_may_greet_late(make_prober: Any) -> None:
     async with recording_server(0.4) as server:
-        report = await make_prober(waits=waits()).probe(settings(server.port), None)
+        report = await make_prober(timeouts=short_timeouts()).probe(settings(server.port), None)
         await settled(server)
 
     assert report.succeeded
@@ -135,7 +135,7 @@ async def test_an_unknown_port_may_greet_late(make_prober: Any) -> None:
 @pytest.mark.parametrize("security", [NONE, STARTTLS])
 async def test_a_silent_greeting_port_receives_nothing(make_prober: Any, security: ConnectionSecurity) -> None:
     async with recording_server(None) as server:
-        prober = make_prober(ports=known(greeting=server.port), waits=waits(0.02), deadline_seconds=3)
+        prober = make_prober(ports=known(greeting=server.port), timeouts=short_timeouts(0.02), deadline_seconds=3)
         report = await prober.probe(settings(server.port, security), None)
         await settled(server)
 
@@ -156,9 +156,11 @@ async def test_a_server_that_closes_silently_gets_no_second_connection(make_prob
 async def test_a_port_for_implicit_tls_gets_its_clienthello_early(make_prober: Any) -> None:
     """465 speaks TLS first by its nature, so that the wrong mode is known after a second."""
     async with real_server(Behaviour(IMPLICIT)) as server:
-        own_waits = waits()
+        own_timeouts = short_timeouts()
         prober = make_prober(
-            ports=known(implicit_tls=server.port), waits=type(own_waits)(0.1, 60, 0.1, 60), deadline_seconds=30
+            ports=known(implicit_tls=server.port),
+            timeouts=type(own_timeouts)(0.1, 60, 0.1, 60),
+            deadline_seconds=30,
         )
         report = await prober.probe(settings(server.port, STARTTLS), None)
 
@@ -196,7 +198,7 @@ async def test_other_ports_are_scanned_one_at_a_time(make_prober: Any) -> None:
 
 async def test_no_other_port_is_scanned_before_the_greeting(make_prober: Any) -> None:
     async with recording_server(0.4) as asked, recording_server() as other:
-        prober = make_prober(ports=KnownPorts(usual={other.port: STARTTLS}), waits=waits())
+        prober = make_prober(ports=KnownPorts(usual={other.port: STARTTLS}), timeouts=short_timeouts())
         report = await prober.probe(settings(asked.port), None)
 
     assert report.succeeded

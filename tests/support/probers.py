@@ -34,8 +34,8 @@ class CheckedProber(SMTPProber):
         return report
 
 
-def waits(scale: float = 0.1) -> ScanTimeouts:
-    """The waits of the service, shorter by *scale*."""
+def short_timeouts(scale: float = 0.1) -> ScanTimeouts:
+    """Return the service's scan timeouts, scaled by *scale*."""
     usual = ScanTimeouts()
     first, silence, grace = (scale * wait for wait in (usual.implicit_tls, usual.silence, usual.grace))
     return ScanTimeouts(first, silence, grace, scale * usual.before_speaking)
@@ -55,7 +55,7 @@ class MakeProber:
             "trust": TLSContexts(),
             "oauth2": make_tokens(),
             "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
-            "waits": waits(),
+            "timeouts": short_timeouts(),
         }
         if "usual_ports" in changes:
             changes["ports"] = KnownPorts(usual=changes.pop("usual_ports"))

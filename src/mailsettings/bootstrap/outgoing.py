@@ -33,7 +33,7 @@ def loading_ca_file(setting: str) -> Iterator[None]:
         ) from error
 
 
-OWN_NAME = MachineName()
+MACHINE_NAME = MachineName()
 """The machine's name, shared by all probers of this process."""
 
 
@@ -64,7 +64,7 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListe
         allow_cleartext_credentials=settings.smtp_allow_cleartext_login,
         trust=trust,
         oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
-        machine_name=OWN_NAME,
+        machine_name=MACHINE_NAME,
         request_id=logs.request_id.get,
         on_stage=on_stage,
     )

@@ -13,7 +13,7 @@ from mailsettings import logs
 from mailsettings.app import create_app
 from mailsettings.bootstrap.apis import APIS
 from mailsettings.bootstrap.backend import Backend, create_backend
-from mailsettings.bootstrap.outgoing import OWN_NAME
+from mailsettings.bootstrap.outgoing import MACHINE_NAME
 from mailsettings.dialects import DIALECTS
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.openapi import Document, document
@@ -49,7 +49,7 @@ def create_service(
     async def running() -> AsyncIterator[None]:
         await backend.establish()
         await backend.witness.look()
-        OWN_NAME.begin()  # on a thread, so that the first connection test does not wait for it
+        MACHINE_NAME.begin()  # on a thread, so that the first connection test does not wait for it
         try:
             async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield

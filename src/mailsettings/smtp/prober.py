@@ -61,7 +61,7 @@ class SMTPProber:
         trust: TLSContexts,
         oauth2: OAuth2Tokens,
         resolve: Resolve = resolve_with_system,
-        waits: ScanTimeouts | None = None,
+        timeouts: ScanTimeouts | None = None,
         ports: KnownPorts | None = None,
         machine_name: MachineName | None = None,
         request_id: Callable[[], str | None] = lambda: None,
@@ -77,7 +77,7 @@ class SMTPProber:
         self._oauth2 = oauth2
         self._lookup = HostLookup(resolve)
         self._guard = EgressGuard(egress, self._lookup)
-        self._waits = waits or ScanTimeouts()
+        self._timeouts = timeouts or ScanTimeouts()
         known = ports or KnownPorts()
         allowed = {port: security for port, security in known.usual.items() if egress.allows_port(port)}
         self._ports = replace(known, usual=allowed)
@@ -135,7 +135,7 @@ class SMTPProber:
     def _fallback_scan(self, journal: Journal, addresses: Sequence[Address]) -> FallbackScan:
         server = journal.server
         inspection = PortInspector(addresses, server.host, journal.ehlo_name or None, self._guard.allows)
-        return FallbackScan(inspection, server, self._ports, self._waits, self._turns)
+        return FallbackScan(inspection, server, self._ports, self._timeouts, self._turns)
 
     async def _converse(
         self,

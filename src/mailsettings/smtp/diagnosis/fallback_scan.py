@@ -53,7 +53,7 @@ class ScanTimeouts:
 
     `silence`: until a silent port is inspected in the other mode. `implicit_tls`: the same for ports where TLS
     comes first. `grace`: what the first connection still has once the scan has a result, so that the report does
-    not call the right port of a slow server wrong. `before_speaking` and `look`: until EHLO, and for a reply, on
+    not call the right port of a slow server wrong. `before_speaking` and `reply`: until EHLO, and for a reply, on
     a port that has been silent for `silence`; other ports have the rest of the deadline.
     """
 
@@ -61,7 +61,7 @@ class ScanTimeouts:
     silence: float = 8.0
     grace: float = 1.5
     before_speaking: float = 0.7
-    look: float = 1.0
+    reply: float = 1.0
 
 
 class FallbackScan:
@@ -72,13 +72,13 @@ class FallbackScan:
         inspection: PortInspector,
         server: MailServer,
         ports: KnownPorts,
-        waits: ScanTimeouts,
+        timeouts: ScanTimeouts,
         turns: asyncio.Semaphore,
     ) -> None:
         self._inspection = inspection
         self._server = server
         self._ports = ports
-        self._waits = waits
+        self._timeouts = timeouts
         self._turns = turns
         self._other_port: tuple[int, ConnectionSecurity] | None = None
         self._settled: ProbeFailure | None = None
@@ -97,7 +97,7 @@ class FallbackScan:
         try:
             await asyncio.wait({working, scanning}, return_when=asyncio.FIRST_COMPLETED)
             if not working.done() and scanning.exception():
-                await asyncio.wait({working}, timeout=self._waits.grace)
+                await asyncio.wait({working}, timeout=self._timeouts.grace)
                 if not working.done():
                     scanning.result()  # raises
             return await working
@@ -108,7 +108,7 @@ class FallbackScan:
         """Return a more specific failure than *found* if the scan finds it; add certificates to *journal*."""
         if self._settled and not journal.greeted:
             return self._settled
-        if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to look
+        if found.code is FailureCode.DEADLINE_EXCEEDED:  # no time is left to scan
             return found if journal.greeted or self._other_port is None else self._suggest_other_port(found)
         scan = self._choose_scan(found, journal)
         if scan is None:
@@ -131,14 +131,16 @@ class FallbackScan:
     async def _scan_silent_port(self, stage: ProbeStage) -> None:
         """Inspect a silent port, then the other ports. Raises `StageFailed` with the cause once it is known."""
         clear_on_tls_port = stage is ProbeStage.GREET and not self._implicit and self._is_tls_port
-        first = self._waits.implicit_tls if clear_on_tls_port else self._waits.silence
+        first = self._timeouts.implicit_tls if clear_on_tls_port else self._timeouts.silence
         await asyncio.sleep(first)
         async with self._turns:
-            waits = self._waits
-            self._settled = await self._security_failure(stage, waits.look, speak_after=waits.before_speaking)
+            timeouts = self._timeouts
+            self._settled = await self._security_failure(
+                stage, timeouts.reply, speak_after=timeouts.before_speaking
+            )
         if self._settled:
             raise StageFailed.of(self._settled)
-        await asyncio.sleep(self._waits.silence - first)
+        await asyncio.sleep(self._timeouts.silence - first)
         async with self._turns:
             self._other_port = await self._find_other_port()
 
@@ -148,7 +150,7 @@ class FallbackScan:
 
     async def _scan_security(self, found: ProbeFailure, journal: Journal) -> ProbeFailure:
         if better := await self._security_failure(
-            found.stage, INSPECTION_TIMEOUT_SECONDS, speak_after=self._waits.silence
+            found.stage, INSPECTION_TIMEOUT_SECONDS, speak_after=self._timeouts.silence
         ):
             return better
         if found.code is FailureCode.WRONG_CONNECTION_SECURITY:
@@ -200,7 +202,7 @@ class FallbackScan:
         """Inspect the port in the mode that the settings do not use."""
         port, inspector = self._server.port, self._inspection
         if self._implicit and stage is ProbeStage.SECURE:
-            patient = self._waits.silence if port in self._ports.greeting else wait
+            patient = self._timeouts.silence if port in self._ports.greeting else wait
             protocol = await inspector.inspect_unencrypted(port, wait=patient, speak_after=speak_after)
             return PortProtocol() if protocol.other == "TLS" else protocol  # TLS is what the settings expect
         if self._implicit:
