@@ -47,13 +47,13 @@ CASES: dict[str, tuple[Any, FailureCode, Setting, str]] = {
         AUTHORITY.issue_cert(NAME, not_before=NOW - timedelta(30), not_after=NOW - timedelta(2)),
         FailureCode.TLS_CERTIFICATE_EXPIRED,
         Setting.HOST,
-        f"good until {NOW - timedelta(2):%Y-%m-%d}",
+        f"expired on {NOW - timedelta(2):%Y-%m-%d}",
     ),
     "not yet valid": (
         AUTHORITY.issue_cert(NAME, not_before=NOW + timedelta(2), not_after=NOW + timedelta(30)),
         FailureCode.TLS_CERTIFICATE_NOT_YET_VALID,
         Setting.HOST,
-        f"begins on {NOW + timedelta(2):%Y-%m-%d}",
+        f"is valid from {NOW + timedelta(2):%Y-%m-%d}",
     ),
     "self-signed": (
         SelfSigned.for_name(NAME),
