@@ -10,13 +10,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
 
 
-WATCH = (
+MONITORING = (
     MetricDescription(monitoring_status.SERVERS[0], "gauge", monitoring_status.SERVERS[1], ("health",)),
     *(
         MetricDescription(name, "gauge", meaning)
         for name, meaning in (
             *(monitoring_status.CERTIFICATE, monitoring_status.SECRET),
-            *(monitoring_status.CHECKED, monitoring_status.LED),
+            *(monitoring_status.LAST_CHECK, monitoring_status.ACTIVE),
         )
     ),
 )
@@ -25,7 +25,8 @@ WATCH = (
 def table() -> str:
     """Return one row for each metric, in the order of the code."""
     return (
-        "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL_METRICS, *WATCH))]) + "\n"
+        "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL_METRICS, *MONITORING))])
+        + "\n"
     )
 
 

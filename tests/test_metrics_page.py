@@ -42,8 +42,8 @@ async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, ht
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
     assert names == set(re.findall(rf"^\| `({PREFIX}_\w+)` \|", PAGE, re.MULTILINE))
-    assert f'{PREFIX}_watched_servers{{health="unchecked"}} 1.0' in text
-    assert f"{PREFIX}_watch_led 0.0" in text
+    assert f'{PREFIX}_monitored_servers{{health="unchecked"}} 1.0' in text
+    assert f"{PREFIX}_monitoring_active 0.0" in text
     assert (
         f'{PREFIX}_requests_total{{api="checkmarx",method="POST",operation="{SMTP_SETTINGS}",status="201"}}'
         in text

@@ -68,7 +68,7 @@ async def until_known_to_work(store: SQLStore, count: int) -> None:
     async with asyncio.timeout(GUARD_SECONDS):
         while True:
             async with store.reading() as view:
-                if (await view.monitoring.summary()).servers[Health.WORKS] == count:
+                if (await view.monitoring.summary()).servers[Health.WORKING] == count:
                     return
             await asyncio.sleep(0.03)
 
@@ -135,9 +135,9 @@ async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeyp
 
     assert post.is_signed()
     told = json.loads(post.body)
-    assert (told["type"], told["data"]["id"], told["data"]["daysLeft"]) == ("mail_server.secret_ends", 1, 19)
+    assert (told["type"], told["data"]["id"], told["data"]["days_left"]) == ("mail_server.secret_expiring", 1, 19)
     assert (server.connections, server.messages, len(receiver.posts)) == (1, [], 1)
-    assert (found.health, found.secret_ends_on) == (Health.WORKS, day)
+    assert (found.health, found.secret_ends_on) == (Health.WORKING, day)
     canary.assert_nowhere(output, post.body)
     assert SECRET[-8:] not in output.read_text()
 

@@ -13,7 +13,7 @@ from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
-from mailsettings.web.report import Vocabulary, failure_sentence, report_json
+from mailsettings.web.report import Vocabulary, failure_sentence, own_report_json, report_json
 
 from support.canary import Canary
 from support.certificates import SelfSigned
@@ -40,7 +40,13 @@ def texts_of(report: ProbeReport, capsys: pytest.CaptureFixture[str]) -> list[st
     """All that is made of a report: for both APIs, for a terminal, and for a traceback."""
     ReportPrinter(STORED_VOCABULARY, as_json=False, show_pem=True).print_rest(report)
     sentence = failure_sentence(report.failure, WORDS) if report.failure else ""
-    return [report_json(report, WORDS), sentence, repr(report), capsys.readouterr().out]
+    return [
+        report_json(report, WORDS),
+        own_report_json(report, WORDS),
+        sentence,
+        repr(report),
+        capsys.readouterr().out,
+    ]
 
 
 def assert_nowhere(secret: Canary, texts: list[str]) -> None:

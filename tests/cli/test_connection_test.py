@@ -72,14 +72,18 @@ async def test_failure_has_reply_and_remedy_and_exit_code_1(tmp_path: Path) -> N
     assert "The server replied: 550 5.1.1 No such user" in told.stdout
 
 
-async def test_the_report_is_there_as_json_too(tmp_path: Path) -> None:
+async def test_the_json_report_is_in_snake_case(tmp_path: Path) -> None:
     async with real_server(REFUSING) as server:
         await stored(tmp_path / "data", server.settings())
         told = await run(tmp_path / "data", "--to", "receiver@example.com", "--json")
 
     report = json.loads(told.stdout)
     assert (told.returncode, report["failure"]["code"]) == (1, "recipient_refused")
-    assert report["failure"]["reply"] == {"code": 550, "enhancedCode": "5.1.1", "text": "No such user"}
+    assert report["failure"]["reply"] == {"code": 550, "enhanced_code": "5.1.1", "text": "No such user"}
+    assert not re.search(r'"[a-z]+[A-Z]\w*":', told.stdout)
+    (address,) = report["stages"][1]["addresses"]
+    assert address.keys() == {"address", "outcome", "milliseconds"}
+    assert address["outcome"] == "connected"
 
 
 async def test_without_a_receiver_the_report_says_nothing_was_sent(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
     run("secret-ends", str(day), "--id", "2")
 
     assert run("watch", "status").splitlines() == [
-        f"1\trelay.example.org:25\tfails\tsince {SINCE}\tconnect: connection_refused\tcertificate: 9 days left",
+        f"1\trelay.example.org:25\tfailing\tsince {SINCE}\tconnect: connection_refused\tcertificate: 9 days left",
         "2\tsmtp.example.com:587\tunchecked\tsecret: 39 days left",
     ]
     relay, provider = map(json.loads, run("watch", "status", "--json").splitlines())
@@ -68,16 +68,20 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
         "id": 1,
         "host": "relay.example.org",
         "port": 25,
-        "state": "fails",
+        "health": "failing",
         "stage": "connect",
         "code": "connection_refused",
-        "certificateDaysLeft": 9,
+        "certificate_days_left": 9,
         "since": SINCE,
-        "checkedAt": "2027-01-15T08:15:00Z",
-        "secretEndsOn": None,
-        "secretDaysLeft": None,
+        "checked_at": "2027-01-15T08:15:00Z",
+        "secret_expires_on": None,
+        "secret_days_left": None,
     }
-    assert (provider["state"], provider["secretEndsOn"], provider["secretDaysLeft"]) == ("unchecked", str(day), 39)
+    assert (provider["health"], provider["secret_expires_on"], provider["secret_days_left"]) == (
+        "unchecked",
+        str(day),
+        39,
+    )
 
     run("secret-ends", "--never", "--id", "2")
     assert "secret" not in run("watch", "status")

@@ -89,6 +89,8 @@ async def test_json_is_for_programs(tmp_path: Path) -> None:
 
     report = json.loads(told.stdout)
     assert (told.returncode, report["succeeded"], report["failure"]["code"]) == (1, False, "connection_refused")
+    (address,) = report["stages"][1]["addresses"]
+    assert (address["outcome"], address["problem"]) == ("failed", "refused")
     assert report["failure"]["changes"][0] | {"suggested": 0} == {"field": "port", "current": 1, "suggested": 0}
 
 

@@ -38,10 +38,14 @@ CERTIFICATE = Certificate(
     "-----BEGIN CERTIFICATE-----",
 )
 REPLY = SMTPReply(535, "5.7.8", "Bad credentials")
+ATTEMPTS = (
+    AddressAttempt("192.0.2.1", 2, "refused"),
+    AddressAttempt("192.0.2.2", 3, ""),
+    AddressAttempt("192.0.2.3", 1, None),
+    AddressAttempt("192.0.2.4", 0, None, tried=False),
+)
 STAGES = (
-    StageReport(
-        ProbeStage.CONNECT, Outcome.PASSED, 3, StageObservation(attempts=(AddressAttempt("192.0.2.1", 3, ""),))
-    ),
+    StageReport(ProbeStage.CONNECT, Outcome.PASSED, 3, StageObservation(attempts=ATTEMPTS)),
     StageReport(
         ProbeStage.SECURE, Outcome.PASSED, 5, StageObservation(tls=TLSSession("TLSv1.3", "AES", (CERTIFICATE,)))
     ),
@@ -142,7 +146,12 @@ async def test_a_success_can_carry_the_report(api: Caller, prober: ScriptedProbe
     assert (report["succeeded"], report["milliseconds"]) == (True, 9)
     assert [stage["stage"] for stage in report["stages"]] == ["connect", "secure", "greet", "sender"]
     connect, secure, greet, sender = report["stages"]
-    assert connect["addresses"] == [{"address": "192.0.2.1", "outcome": "connected", "milliseconds": 3}]
+    assert connect["addresses"] == [
+        {"address": "192.0.2.1", "outcome": "refused", "milliseconds": 2},
+        {"address": "192.0.2.2", "outcome": "connected", "milliseconds": 3},
+        {"address": "192.0.2.3", "outcome": "not needed", "milliseconds": 1},
+        {"address": "192.0.2.4", "outcome": "not tried", "milliseconds": 0},
+    ]
     [certificate] = secure["tls"]["chain"]
     assert (certificate["daysLeft"], certificate["sha256"]) == (40, "ab" * 32)
     assert greet["greeting"] == {

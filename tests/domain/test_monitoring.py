@@ -75,7 +75,7 @@ def types(heard: Sequence[Sequence[MonitoringEvent]]) -> list[list[EventType]]:
     ],
 )
 def test_the_second_failure_and_the_first_success_are_announced(checks: str, expected: str) -> None:
-    words = {"-": [], "F": [EventType.FAILS], "W": [EventType.WORKS]}
+    words = {"-": [], "F": [EventType.FAILING], "W": [EventType.RECOVERED]}
 
     assert types(told(*(seen(works=check == "w") for check in checks))) == [words[one] for one in expected]
 
@@ -87,7 +87,7 @@ def test_a_working_server_is_unconfirmed_before_it_is_failing() -> None:
         state, _ = evaluate(state, seen(works), None, NOW + number)
         found.append((state.health, state.since - NOW))
 
-    assert found == [(Health.WORKS, 0), (Health.UNCONFIRMED, 1), (Health.FAILS, 1), (Health.WORKS, 3)]
+    assert found == [(Health.WORKING, 0), (Health.UNCONFIRMED, 1), (Health.FAILING, 1), (Health.WORKING, 3)]
 
 
 def test_another_failure_code_is_stored_and_not_announced() -> None:
@@ -99,7 +99,11 @@ def test_another_failure_code_is_stored_and_not_announced() -> None:
 
 
 def test_failure_fixed_by_new_settings_is_announced_as_over() -> None:
-    assert types(told(seen(False), seen(False), seen(version=4))) == [[], [EventType.FAILS], [EventType.WORKS]]
+    assert types(told(seen(False), seen(False), seen(version=4))) == [
+        [],
+        [EventType.FAILING],
+        [EventType.RECOVERED],
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from mailsettings.domain.connection_test import SettingStep
 from mailsettings.domain.mail_server import AmbientCredentials
-from mailsettings.domain.observation import AddressAttempt, Certificate, ServerGreeting, SMTPReply
+from mailsettings.domain.observation import AddressAttempt, AddressOutcome, Certificate, ServerGreeting, SMTPReply
 from mailsettings.domain.setting import Setting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,14 +36,14 @@ def test_reply_summary_has_the_codes_and_the_informative_text() -> None:
 @pytest.mark.parametrize(
     ("attempt", "outcome"),
     [
-        (AddressAttempt("192.0.2.1", 1, ""), "connected"),
-        (AddressAttempt("192.0.2.1", 1, "refused"), "refused"),
-        (AddressAttempt("192.0.2.1", 1, None), "not needed"),
-        (AddressAttempt("192.0.2.1", 0, None, tried=False), "not tried"),
+        (AddressAttempt("192.0.2.1", 1, ""), AddressOutcome.CONNECTED),
+        (AddressAttempt("192.0.2.1", 1, "refused"), AddressOutcome.FAILED),
+        (AddressAttempt("192.0.2.1", 1, None), AddressOutcome.NOT_NEEDED),
+        (AddressAttempt("192.0.2.1", 0, None, tried=False), AddressOutcome.NOT_TRIED),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_report_states_the_result_for_each_address(attempt: AddressAttempt, outcome: str) -> None:
+def test_a_report_states_the_result_for_each_address(attempt: AddressAttempt, outcome: AddressOutcome) -> None:
     assert attempt.outcome == outcome
 
 

@@ -69,7 +69,7 @@ async def test_without_database_it_is_unready_and_sends_retry_after() -> None:
     async with site(Database(away=True)) as client:
         answer = await client.get("/health/ready")
 
-    assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
+    assert (answer.status_code, answer.json()["status"]) == (503, "not_ready")
     assert answer.headers["retry-after"].isdigit()
 
 
@@ -88,7 +88,7 @@ async def test_it_is_live_and_not_ready_while_it_drains() -> None:
     async with httpx.AsyncClient(transport=transport, base_url="http://service.test") as client:
         live, ready = await client.get("/health/live"), await client.get("/health/ready")
 
-    assert (live.status_code, ready.status_code, ready.json()["status"]) == (200, 503, "not ready")
+    assert (live.status_code, ready.status_code, ready.json()["status"]) == (200, 503, "not_ready")
     assert ready.headers["retry-after"].isdigit()
 
 

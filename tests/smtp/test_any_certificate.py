@@ -195,6 +195,6 @@ async def test_at_most_six_addresses_are_tried(make_prober: Any) -> None:
 
     assert report.failure is not None
     attempts = next(stage.observed.attempts for stage in report.stages if stage.observed.attempts)
-    assert [each.outcome for each in attempts[:7]] == ["refused"] * 6 + ["not tried"]
+    assert [each.outcome for each in attempts[:7]] == ["failed"] * 6 + ["not_tried"]
     assert 6 < len(attempts) < 40
     assert [each.address for each in attempts[:7]] == [str(address) for address in many[:7]]

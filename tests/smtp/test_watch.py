@@ -61,7 +61,7 @@ async def test_a_misbehaving_server_fails_with_stage_and_code(
     async with misbehaving_server(STARTTLS, step, kind) as server:
         found = await after_two_checks(sqlite_url, server.settings(LOGIN), make_prober())
 
-    assert (found.health, found.stage, found.code) == (Health.FAILS, stage, code)
+    assert (found.health, found.stage, found.code) == (Health.FAILING, stage, code)
     assert server.messages == 0
 
 
@@ -69,7 +69,7 @@ async def test_a_scheduled_check_logs_in_without_sending_mail(sqlite_url: str, m
     async with real_server(Behaviour(STARTTLS, PASSWORD)) as server:
         found = await after_two_checks(sqlite_url, server.settings(STARTTLS, LOGIN), make_prober())
 
-    assert (found.health, server.attempts, server.messages) == (Health.WORKS, ["PLAIN", "PLAIN"], [])
+    assert (found.health, server.attempts, server.messages) == (Health.WORKING, ["PLAIN", "PLAIN"], [])
     assert found.certificate_ends_at is not None
     assert found.certificate_ends_at > datetime.now(UTC).timestamp()
 
@@ -81,5 +81,5 @@ async def test_scheduled_checks_obey_the_address_policy(
         prober = make_prober(egress=EgressPolicy(allowed_ports=None))
         found = await after_two_checks(sqlite_url, server.settings(STARTTLS, LOGIN), prober)
 
-    assert (found.health, found.code) == (Health.FAILS, "address_not_allowed")
+    assert (found.health, found.code) == (Health.FAILING, "address_not_allowed")
     assert server.port not in {port for _, port in connects}

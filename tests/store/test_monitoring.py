@@ -149,9 +149,9 @@ async def test_every_replica_has_the_same_summary(store: SQLStore, database_url:
         listed = await view.monitoring.list()
     await other.close()
 
-    assert summary.servers == {Health.UNCHECKED: 2, Health.WORKS: 1, Health.UNCONFIRMED: 1, Health.FAILS: 1}
+    assert summary.servers == {Health.UNCHECKED: 2, Health.WORKING: 1, Health.UNCONFIRMED: 1, Health.FAILING: 1}
     assert [one.health for one in listed] == [
-        *(Health.WORKS, Health.FAILS, Health.UNCONFIRMED, Health.UNCHECKED, Health.UNCHECKED)
+        *(Health.WORKING, Health.FAILING, Health.UNCONFIRMED, Health.UNCHECKED, Health.UNCHECKED)
     ]
     assert (summary.certificate_ends_at, summary.secret_ends_on) == (1_900_000_000.0, date(2031, 1, 2))
     assert summary.has_leader

@@ -112,12 +112,12 @@ async def test_failed_login_series_exist_before_the_first_failure(metrics: Prome
 
 
 async def test_scheduled_checks_and_webhook_deliveries_are_counted(metrics: PrometheusMetrics) -> None:
-    metrics.checked(Health.WORKS)
+    metrics.checked(Health.WORKING)
     metrics.checked(Health.UNCONFIRMED)
     metrics.delivered(taken=True)
     metrics.delivered(taken=False)
 
-    assert await series(metrics, "mailsettings_watch_checks_total") == {("works",): 1, ("doubtful",): 1}
+    assert await series(metrics, "mailsettings_monitoring_checks_total") == {("working",): 1, ("unconfirmed",): 1}
     assert await series(metrics, "mailsettings_webhook_deliveries_total") == {("yes",): 1, ("no",): 1}
 
 

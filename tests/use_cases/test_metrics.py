@@ -99,7 +99,7 @@ async def test_without_metrics_nothing_is_counted() -> None:
 NOW = 1_795_000_000.0
 SUMMARY = MonitoringSummary(
     NOW,
-    {Health.WORKS: 4, Health.FAILS: 1, Health.UNCONFIRMED: 0, Health.UNCHECKED: 0},
+    {Health.WORKING: 4, Health.FAILING: 1, Health.UNCONFIRMED: 0, Health.UNCHECKED: 0},
     certificate_ends_at=NOW + 12.5 * 86400,
     secret_ends_on=None,
     checked_at=NOW - 5,
@@ -121,11 +121,11 @@ async def test_monitoring_gauges_cover_all_servers_and_omit_unknown_dates() -> N
     told = {gauge.name: dict(gauge.values) for gauge in await MonitoringGauges(Known())()}
 
     assert told == {
-        "watched_servers": {("works",): 4, ("fails",): 1, ("doubtful",): 0, ("unchecked",): 0},
+        "monitored_servers": {("working",): 4, ("failing",): 1, ("unconfirmed",): 0, ("unchecked",): 0},
         "certificate_days_left": {(): 12},
         "secret_days_left": {},
-        "watch_last_check_timestamp_seconds": {(): NOW - 5},
-        "watch_led": {(): 1},
+        "monitoring_last_check_timestamp_seconds": {(): NOW - 5},
+        "monitoring_active": {(): 1},
     }
 
 

@@ -133,15 +133,15 @@ async def duty(store: SQLStore, database_url: str) -> Duty:
 
 
 async def test_a_failure_is_recorded_once_in_logs_and_outbox(duty: Duty, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "mailsettings.watch")
+    caplog.set_level(logging.INFO, "mailsettings.monitoring")
     await add(duty.store)
     await duty.check(WORKS, FAILS, FAILS, FAILS, WORKS, WORKS)
 
     subject = {"id": 1, "version": 1, "host": "mail.example.org", "port": 25}
     why = {"stage": "connect", "code": "connection_refused"}
     assert [(one["type"], one["data"]) for one in await duty.waiting()] == [
-        ("mail_server.fails", subject | why),
-        ("mail_server.works", subject),
+        ("mail_server.failing", subject | why),
+        ("mail_server.recovered", subject),
     ]
     assert await duty.entries() == [("watch", "failed", why), ("watch", "done", {})]
     lines = [record for record in caplog.records if hasattr(record, "event")]
@@ -152,7 +152,7 @@ async def test_a_failure_is_recorded_once_in_logs_and_outbox(duty: Duty, caplog:
     assert [record.mail_server for record in lines] == [subject | why, subject]  # type: ignore[attr-defined]  # extra
     assert "canary" not in f"{await duty.waiting()} {await duty.entries()} {[*map(text_of, caplog.records)]}"
     assert duty.meter.found == [
-        *(Health.WORKS, Health.UNCONFIRMED, Health.FAILS, Health.FAILS, Health.WORKS, Health.WORKS)
+        *(Health.WORKING, Health.UNCONFIRMED, Health.FAILING, Health.FAILING, Health.WORKING, Health.WORKING)
     ]
 
 
@@ -217,7 +217,7 @@ async def test_unwritten_result_is_found_again_by_a_later_check(
     await until(duty.monitoring.check_due)
 
     async with duty.store.reading() as view:
-        assert [one.health for one in await view.monitoring.list()] == [Health.WORKS]
+        assert [one.health for one in await view.monitoring.list()] == [Health.WORKING]
 
 
 async def test_an_event_that_finds_the_outbox_full_is_logged(
@@ -227,7 +227,7 @@ async def test_an_event_that_finds_the_outbox_full_is_logged(
     monkeypatch.setattr(coordination, "MAX_WAITING_EVENTS", 0)
     await duty.check(FAILS, FAILS)
 
-    assert "Too many events wait for the webhook; only the log reports mail_server.fails." in caplog.text
+    assert "Too many events wait for the webhook; only the log reports mail_server.failing." in caplog.text
     assert "mail server 1 fails at the stage connect" in caplog.text
     assert len(await duty.entries()) == 1
 
@@ -281,7 +281,7 @@ async def test_an_unexpected_error_is_logged_once_with_its_traceback(
     assert not await duty.monitoring.check_due()
 
     async with duty.store.reading() as view:
-        assert [one.health for one in await view.monitoring.list()] == [Health.WORKS, Health.UNCHECKED]
+        assert [one.health for one in await view.monitoring.list()] == [Health.WORKING, Health.UNCHECKED]
     (said,) = [message for message in caplog.messages if "unexpected" in message]
     assert said.startswith("The check of mail server 2 failed unexpectedly.\nTraceback (most recent call last):")
     assert f'File "{__file__}"' in said
@@ -297,9 +297,9 @@ async def test_expiry_of_a_secret_is_announced_with_its_days(duty: Duty) -> None
     await duty.check(WORKS, WORKS)
 
     (event,) = await duty.waiting()
-    assert event["type"] == "mail_server.secret_ends"
+    assert event["type"] == "mail_server.secret_expiring"
     assert isinstance(event["data"], dict)
-    assert (event["data"]["daysLeft"], event["data"]["endsAt"]) == (4, f"{day}T00:00:00Z")
+    assert (event["data"]["days_left"], event["data"]["expires_at"]) == (4, f"{day}T00:00:00Z")
     details = {"secret ends on": {"before": None, "after": str(day)}}
     assert await duty.entries(Action.MAIL_SERVER_SECRET_EXPIRY) == [("operator", "done", details)]
     assert "canary" not in f"{event} {await duty.entries(Action.MAIL_SERVER_SECRET_EXPIRY)}"
@@ -310,8 +310,8 @@ async def test_a_reader_sees_the_health_of_each_server(duty: Duty) -> None:
     await duty.check(WORKS)
     status = MonitoringStatus(duty.store)
 
-    assert [one.health for one in await status.list(OPERATOR)] == [Health.WORKS] * 2
-    assert (await status.summary()).servers[Health.WORKS] == 2
+    assert [one.health for one in await status.list(OPERATOR)] == [Health.WORKING] * 2
+    assert (await status.summary()).servers[Health.WORKING] == 2
 
 
 async def test_secret_expiry_needs_write_permission_and_a_stored_secret(store: SQLStore) -> None:
@@ -396,7 +396,9 @@ async def test_one_of_three_replicas_checks_and_another_takes_over(store: SQLSto
 
     async def all_checked() -> bool:
         async with store.reading() as view:
-            return (await view.monitoring.summary()).servers[Health.WORKS] == len(await all_of(view.mail_servers))
+            return (await view.monitoring.summary()).servers[Health.WORKING] == len(
+                await all_of(view.mail_servers)
+            )
 
     async with replicas(database_url, 3, prober) as (first, second, third):
         async with second.running(), third.running():
@@ -422,13 +424,13 @@ async def test_the_service_finds_events_and_sends_them(store: SQLStore) -> None:
 
     async with MonitoringService(store, ScriptedProber(), INTERVAL, webhook_sender, pause_seconds=0.05).running():
         await until(told)
-    assert json.loads(webhook_sender.told[0].body)["type"] == "mail_server.secret_ends"
+    assert json.loads(webhook_sender.told[0].body)["type"] == "mail_server.secret_expiring"
 
 
 async def test_a_lost_lease_ends_the_work_a_renewed_continues(
     store: SQLStore, database_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "mailsettings.watch")
+    caplog.set_level(logging.INFO, "mailsettings.monitoring")
     ended, seen = asyncio.Event(), set[float]()
 
     async def work() -> None:

@@ -22,7 +22,7 @@ from support.timeouts import GUARD_SECONDS
 from support.webhook_receiver import NAME, TAKEN, make_webhook, receiver_trust, webhook_receiver
 
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
-EVENT = WaitingEvent("msg_1", 0.0, json.dumps({"type": "mail_server.fails", "words": "ünd"}))
+EVENT = WaitingEvent("msg_1", 0.0, json.dumps({"type": "mail_server.failing", "words": "ünd"}))
 HERE = ip_address("127.0.0.1")
 
 

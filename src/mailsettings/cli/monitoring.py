@@ -43,11 +43,11 @@ def secret_ends(day: datetime | None, server_id: int | None, *, never: bool) -> 
 def _members(server: MonitoredServer, now: float) -> Iterator[tuple[str, object]]:
     certificate, secret = server.certificate_ends_at, server.secret_ends_on
     yield from {"id": server.server_id, "host": server.host, "port": server.port}.items()
-    yield from {"state": str(server.health), "stage": server.stage, "code": server.code}.items()
-    yield from {"since": _iso(server.since), "checkedAt": _iso(server.checked_at)}.items()
-    yield "certificateDaysLeft", None if certificate is None else days_left(certificate, now)
-    yield "secretEndsOn", None if secret is None else secret.isoformat()
-    yield "secretDaysLeft", None if secret is None else days_left(expiry_time(secret), now)
+    yield from {"health": str(server.health), "stage": server.stage, "code": server.code}.items()
+    yield from {"since": _iso(server.since), "checked_at": _iso(server.checked_at)}.items()
+    yield "certificate_days_left", None if certificate is None else days_left(certificate, now)
+    yield "secret_expires_on", None if secret is None else secret.isoformat()
+    yield "secret_days_left", None if secret is None else days_left(expiry_time(secret), now)
 
 
 def _line(server: MonitoredServer, members: dict[str, object]) -> str:
@@ -56,7 +56,7 @@ def _line(server: MonitoredServer, members: dict[str, object]) -> str:
         parts.append(f"since {members['since']}")
     if server.code is not None:
         parts.append(f"{server.stage}: {server.code}")
-    for name, what in (("certificateDaysLeft", "certificate"), ("secretDaysLeft", "secret")):
+    for name, what in (("certificate_days_left", "certificate"), ("secret_days_left", "secret")):
         if members[name] is not None:
             parts.append(f"{what}: {members[name]} days left")
     return "\t".join(parts)

@@ -10,7 +10,7 @@ import click
 from mailsettings.domain.connection_test import Outcome, ProbeFailure, ProbeReport, StageObservation, StageReport
 from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
-from mailsettings.web.report import Vocabulary, report_json
+from mailsettings.web.report import Vocabulary, outcome_text, own_report_json
 
 _MARKS = {Outcome.PASSED: "ok", Outcome.FAILED: "FAILED", Outcome.SKIPPED: "-", Outcome.UNKNOWN: "?"}
 _COLOURS = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.SKIPPED: None, Outcome.UNKNOWN: "yellow"}
@@ -45,7 +45,7 @@ class ReportPrinter:
     def print_rest(self, report: ProbeReport) -> None:
         """Print the rest of *report* after the stages that `on_stage` has printed."""
         if self._as_json:
-            click.echo(report_json(report, STORED_VOCABULARY))
+            click.echo(own_report_json(report, STORED_VOCABULARY))
             return
         for stage in report.stages:
             if stage not in self._printed:
@@ -98,7 +98,7 @@ def _stage_lines(stage: StageReport, *, show_pem: bool) -> Iterator[str]:
 
 def _details(seen: StageObservation) -> Iterator[str]:
     for attempt in seen.attempts:
-        yield f"{attempt.address} {attempt.outcome}, {attempt.milliseconds} ms"
+        yield f"{attempt.address} {outcome_text(attempt)}, {attempt.milliseconds} ms"
     if seen.greeting and seen.greeting.extensions:
         yield f"offers {' '.join(seen.greeting.extensions)}"
     if seen.greeting and seen.greeting.mechanisms:

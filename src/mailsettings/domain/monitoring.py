@@ -1,8 +1,8 @@
 """Scheduled checks of mail servers: what a check found, and which events follow. Pure: the caller gives the time.
 
-A first failed check only raises a doubt, because mail servers restart and networks fail for moments; the second
-one in a row is an event. A recovery is an event at once. The expiry of a certificate or secret is announced once
-at each of three distances. Events wait in the outbox for their delivery to the webhook.
+After a first failed check the failure is unconfirmed, because mail servers restart and networks fail for moments;
+a second failed check in a row is an event. A recovery is an event at once. The expiry of a certificate or secret
+is announced once at each of three distances. Events wait in the outbox for their delivery to the webhook.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,19 +57,19 @@ class Health(StrEnum):
 
     UNCHECKED = "unchecked"
     """Not checked yet, or not since its settings were changed."""
-    WORKS = "works"
-    UNCONFIRMED = "doubtful"
+    WORKING = "working"
+    UNCONFIRMED = "unconfirmed"
     """The last check failed, and the check before it passed."""
-    FAILS = "fails"
+    FAILING = "failing"
 
 
 class EventType(StrEnum):
     """The types of events: stable names for programs."""
 
-    FAILS = "mail_server.fails"
-    WORKS = "mail_server.works"
-    CERTIFICATE_EXPIRING = "mail_server.certificate_ends"
-    SECRET_EXPIRING = "mail_server.secret_ends"  # a name
+    FAILING = "mail_server.failing"
+    RECOVERED = "mail_server.recovered"
+    CERTIFICATE_EXPIRING = "mail_server.certificate_expiring"
+    SECRET_EXPIRING = "mail_server.secret_expiring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +204,9 @@ def evaluate(
 def health(*, works: bool, since: float, checked_at: float) -> Health:
     """Return the health after checks that all had the same result from *since* until *checked_at*."""
     if works:
-        return Health.WORKS
+        return Health.WORKING
     # Equal times mean that only one check failed so far.
-    return Health.FAILS if checked_at > since else Health.UNCONFIRMED
+    return Health.FAILING if checked_at > since else Health.UNCONFIRMED
 
 
 def days_left(ends_at: float, now: float) -> int:
@@ -223,11 +223,11 @@ def _health_events(
     before: MonitoringState | None, state: MonitoringState, result: CheckResult
 ) -> Iterator[MonitoringEvent]:
     # Unconfirmed failures cause no event, so neither does their end.
-    failed = before is not None and before.health is Health.FAILS
-    if state.health is Health.FAILS and not failed:
-        yield MonitoringEvent(EventType.FAILS, result)
-    if state.health is Health.WORKS and failed:
-        yield MonitoringEvent(EventType.WORKS, result)
+    failed = before is not None and before.health is Health.FAILING
+    if state.health is Health.FAILING and not failed:
+        yield MonitoringEvent(EventType.FAILING, result)
+    if state.health is Health.WORKING and failed:
+        yield MonitoringEvent(EventType.RECOVERED, result)
 
 
 def _expiry_events(

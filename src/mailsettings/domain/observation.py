@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 MAX_SUMMARY_LENGTH = 300
 _LINKS = re.compile(r"<https?://[^>]*(>|$)|https?://\S+", re.IGNORECASE)
@@ -54,11 +55,22 @@ class SMTPReply:
         return " ".join(filter(None, (str(self.code), self.enhanced_code, summary(self.text))))
 
 
+class AddressOutcome(StrEnum):
+    """The result of an attempt to connect to one address."""
+
+    CONNECTED = "connected"
+    FAILED = "failed"
+    NOT_NEEDED = "not_needed"
+    """Another address connected first."""
+    NOT_TRIED = "not_tried"
+    """The host has more addresses than a test tries."""
+
+
 @dataclass(frozen=True, slots=True)
 class AddressAttempt:
     """One address of the host; `problem` is empty for the address in use, None if its answer was not needed.
 
-    A host may have more addresses than the number that is `tried`.
+    Stored reports have these fields, so their names and meanings stay.
     """
 
     address: str
@@ -72,11 +84,13 @@ class AddressAttempt:
         return self.problem == ""
 
     @property
-    def outcome(self) -> str:
-        """The result of the attempt, in the words of reports."""
+    def outcome(self) -> AddressOutcome:
+        """The result of the attempt."""
         if not self.tried:
-            return "not tried"
-        return "connected" if self.connected else self.problem or "not needed"
+            return AddressOutcome.NOT_TRIED
+        if self.connected:
+            return AddressOutcome.CONNECTED
+        return AddressOutcome.FAILED if self.problem else AddressOutcome.NOT_NEEDED
 
 
 @dataclass(frozen=True, slots=True)

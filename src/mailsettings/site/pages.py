@@ -124,7 +124,7 @@ def _add_health(site: FastAPI, ready: Callable[[], Awaitable[None]]) -> None:
 
 
 def _not_ready(why: str) -> Response:
-    return JSONResponse({"status": "not ready", "message": why}, 503, {"Retry-After": "5"})
+    return JSONResponse({"status": "not_ready", "message": why}, 503, {"Retry-After": "5"})
 
 
 def _refusal(_scope: Scope, error: Exception) -> Response:

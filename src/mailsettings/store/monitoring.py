@@ -126,8 +126,8 @@ _FIELDS = ("version", "works", "stage", "code", "since", "checked_at", "certific
 # The same rule as `domain.monitoring.health`.
 _HEALTH = case(
     (table.c.server_id.is_(None), Health.UNCHECKED.value),
-    (table.c.works, Health.WORKS.value),
-    (table.c.checked_at > table.c.since, Health.FAILS.value),
+    (table.c.works, Health.WORKING.value),
+    (table.c.checked_at > table.c.since, Health.FAILING.value),
     else_=Health.UNCONFIRMED.value,
 )
 

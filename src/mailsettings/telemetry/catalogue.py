@@ -37,7 +37,7 @@ FAILED_LOGINS = MetricDescription(
     ("problem",),
 )
 SCHEDULED_CHECKS = MetricDescription(
-    "watch_checks_total", "counter", "Scheduled checks of this server, by result.", ("health",)
+    "monitoring_checks_total", "counter", "Scheduled checks of this replica, by result.", ("health",)
 )
 WEBHOOK_DELIVERIES = MetricDescription(
     "webhook_deliveries_total", "counter", "Delivery attempts to the webhook, by success.", ("taken",)

@@ -57,7 +57,7 @@ async def shielded(transaction: Coroutine[None, None, Result]) -> Result:
 
 LEASE_SECONDS = 30.0
 _RELEASE_TIMEOUT_SECONDS = 5.0
-_log = logging.getLogger("mailsettings.watch")
+_log = logging.getLogger("mailsettings.monitoring")
 
 Work = Callable[[], Coroutine[None, None, None]]
 

@@ -36,7 +36,7 @@ CHECKS_PER_BATCH = 64
 CONFIRM_SECONDS = 60
 """The time between a first failure and the check that confirms it; a restart of a server is over by then."""
 PAUSE_SECONDS = 5.0
-_log = logging.getLogger("mailsettings.watch")
+_log = logging.getLogger("mailsettings.monitoring")
 
 
 class ScheduledChecks:
@@ -123,7 +123,7 @@ class ScheduledChecks:
             _log_event(event)
 
     async def _note(self, work: Transaction, event: MonitoringEvent, now: float) -> None:
-        if event.type in {EventType.FAILS, EventType.WORKS}:
+        if event.type in {EventType.FAILING, EventType.RECOVERED}:
             await work.audit.append(_audit_record(event))
         if self._has_webhook:
             waiting = WaitingEvent(f"msg_{uuid.uuid4().hex}", now, webhook_body(event, now))
@@ -149,16 +149,16 @@ def _data(event: MonitoringEvent) -> Iterator[tuple[str, object]]:
         "host": result.host,
         "port": result.port,
     }.items()
-    if event.type is EventType.FAILS:
+    if event.type is EventType.FAILING:
         yield from {"stage": result.stage, "code": result.code}.items()
     if event.ends_at is not None:
-        yield from {"endsAt": _iso(event.ends_at), "daysLeft": event.days_left}.items()
+        yield from {"expires_at": _iso(event.ends_at), "days_left": event.days_left}.items()
 
 
 def _audit_record(event: MonitoringEvent) -> AuditRecord:
-    fails = event.type is EventType.FAILS
-    details = {"code": event.result.code, "stage": event.result.stage} if fails else {}
-    outcome = AuditOutcome.FAILED if fails else AuditOutcome.DONE
+    is_failing = event.type is EventType.FAILING
+    details = {"code": event.result.code, "stage": event.result.stage} if is_failing else {}
+    outcome = AuditOutcome.FAILED if is_failing else AuditOutcome.DONE
     return AuditRecord(
         MONITORING.name,
         MONITORING.origin,
@@ -173,12 +173,12 @@ def _log_event(event: MonitoringEvent) -> None:
     """Write a line to the program's log with the same fields as the data of the webhook."""
     result = event.result
     words = {
-        EventType.FAILS: f"fails at the stage {result.stage}: {result.code}",
-        EventType.WORKS: "works again",
+        EventType.FAILING: f"fails at the stage {result.stage}: {result.code}",
+        EventType.RECOVERED: "works again",
         EventType.CERTIFICATE_EXPIRING: f"has a certificate with {event.days_left} days left",
         EventType.SECRET_EXPIRING: f"has a secret with {event.days_left} days left",
     }
-    level = logging.INFO if event.type is EventType.WORKS else logging.WARNING
+    level = logging.INFO if event.type is EventType.RECOVERED else logging.WARNING
     extra = {"event": str(event.type), "mail_server": dict(_data(event))}
     _log.log(level, "mail server %d %s", result.server_id, words[event.type], extra=extra)
 

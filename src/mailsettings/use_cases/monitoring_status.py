@@ -64,11 +64,11 @@ def _iso_date(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-SERVERS = ("watched_servers", "Stored mail servers by health.")
+SERVERS = ("monitored_servers", "Stored mail servers by health.")
 CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server expires.")
 SECRET = ("secret_days_left", "Whole days until the first stored secret expires, of secrets with a known date.")
-CHECKED = ("watch_last_check_timestamp_seconds", "When a scheduled check last ended.")
-LED = ("watch_led", "1 while a process runs the scheduled checks, 0 otherwise.")
+LAST_CHECK = ("monitoring_last_check_timestamp_seconds", "When a scheduled check last ended.")
+ACTIVE = ("monitoring_active", "1 while a process runs the scheduled checks, 0 otherwise.")
 
 
 class MonitoringGauges:
@@ -88,8 +88,8 @@ def gauges(summary: MonitoringSummary) -> Sequence[Gauge]:
     single = (
         (CERTIFICATE, summary.certificate_days_left),
         (SECRET, summary.secret_days_left),
-        (CHECKED, summary.checked_at),
-        (LED, int(summary.has_leader)),
+        (LAST_CHECK, summary.checked_at),
+        (ACTIVE, int(summary.has_leader)),
     )
     return [
         Gauge(*SERVERS, servers, ("health",)),

@@ -13,8 +13,12 @@ from mailsettings.domain.connection_test import (
     SettingValue,
     StageReport,
 )
+from mailsettings.domain.observation import AddressAttempt
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web import report_schema as schema
+
+ShowAddress = Callable[[AddressAttempt], schema.AddressShown]
+"""Presents an attempt as the vendors' APIs or our own JSON spell it."""
 
 _STAGE_NAMES: Mapping[ProbeStage, str] = {
     ProbeStage.RESOLVE: "Finding the host",
@@ -82,8 +86,13 @@ def _advice(change: schema.ChangeShown) -> str:
 
 
 def report_json(report: ProbeReport, words: Vocabulary) -> str:
-    """Return *report* as one JSON object."""
+    """Return *report* as one JSON object, as the APIs of both vendors spell it."""
     return _report_model(report, words).model_dump_json(by_alias=True, exclude_none=True)
+
+
+def own_report_json(report: ProbeReport, words: Vocabulary) -> str:
+    """Return *report* as one JSON object in the project's own spelling: snake_case, and outcomes as an enum."""
+    return _report_model(report, words, _own_address).model_dump_json(exclude_none=True)
 
 
 def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
@@ -91,12 +100,14 @@ def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
     return _report_model(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def _report_model(report: ProbeReport, words: Vocabulary) -> schema.ConnectionTestReport:
+def _report_model(
+    report: ProbeReport, words: Vocabulary, address: ShowAddress | None = None
+) -> schema.ConnectionTestReport:
     now = datetime.now(UTC)
     return schema.ConnectionTestReport(
         succeeded=report.succeeded,
         milliseconds=report.milliseconds,
-        stages=[_stage(stage, now) for stage in report.stages],
+        stages=[_stage(stage, now, address or _address) for stage in report.stages],
         failure=_failure(report.failure, words) if report.failure else None,
         warnings=[
             schema.WarningShown(
@@ -121,7 +132,7 @@ def _failure(failure: ProbeFailure, words: Vocabulary) -> schema.FailureShown:
     )
 
 
-def _stage(stage: StageReport, now: datetime) -> schema.StageShown:
+def _stage(stage: StageReport, now: datetime, address: ShowAddress) -> schema.StageShown:
     seen = stage.observed
     return schema.StageShown(
         stage=stage.stage,
@@ -129,7 +140,7 @@ def _stage(stage: StageReport, now: datetime) -> schema.StageShown:
         milliseconds=stage.milliseconds,
         note=seen.note or None,
         reply=_reply(seen.reply),
-        addresses=[_address(attempt) for attempt in seen.attempts] or None,
+        addresses=[address(attempt) for attempt in seen.attempts] or None,
         greeting=_greeting(seen.greeting) if seen.greeting else None,
         tls=_tls(seen.tls, now) if seen.tls else None,
         mechanism=seen.mechanism,
@@ -142,8 +153,24 @@ def _reply(reply: observation.SMTPReply | None) -> schema.ReplyShown | None:
     )
 
 
-def _address(attempt: observation.AddressAttempt) -> schema.AddressShown:
-    return schema.AddressShown(address=attempt.address, outcome=attempt.outcome, milliseconds=attempt.milliseconds)
+def outcome_text(attempt: AddressAttempt) -> str:
+    """Return the outcome as text: the problem itself if the attempt failed."""
+    return attempt.problem or attempt.outcome.replace("_", " ")
+
+
+def _address(attempt: AddressAttempt) -> schema.AddressShown:
+    return schema.AddressShown(
+        address=attempt.address, outcome=outcome_text(attempt), milliseconds=attempt.milliseconds
+    )
+
+
+def _own_address(attempt: AddressAttempt) -> schema.OwnAddressShown:
+    return schema.OwnAddressShown(
+        address=attempt.address,
+        outcome=attempt.outcome,
+        problem=attempt.problem or None,
+        milliseconds=attempt.milliseconds,
+    )
 
 
 def _greeting(greeting: observation.ServerGreeting) -> schema.GreetingShown:

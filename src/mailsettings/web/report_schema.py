@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.domain import connection_test
+from mailsettings.domain.observation import AddressOutcome
 from mailsettings.web.openapi import Count, Int32, Int64
 
 Absent = SkipJsonSchema[None]
@@ -35,6 +36,13 @@ class AddressShown(_Shown):
         str, Field(description="`connected`, `not needed`, `not tried`, or why the attempt failed.")
     ]
     milliseconds: _Milliseconds
+
+
+class OwnAddressShown(AddressShown):
+    """The same in the project's own JSON; `problem` is present if the attempt failed."""
+
+    outcome: AddressOutcome
+    problem: str | None
 
 
 class GreetingShown(_Shown):
@@ -79,7 +87,9 @@ class StageShown(_Shown):
     milliseconds: _Milliseconds
     note: Annotated[str | Absent, Field(description="What was found, in words.")] = None
     reply: Annotated[ReplyShown | Absent, Field(description="The last reply of the mail server.")] = None
-    addresses: Annotated[list[AddressShown] | Absent, Field(description="The attempts to connect.")] = None
+    addresses: Annotated[
+        list[SerializeAsAny[AddressShown]] | Absent, Field(description="The attempts to connect.")
+    ] = None
     greeting: Annotated[GreetingShown | Absent, Field(description="What the mail server says about itself.")] = (
         None
     )
