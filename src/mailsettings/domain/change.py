@@ -11,6 +11,7 @@ from mailsettings.domain.errors import (
     WeakPrecondition,
 )
 from mailsettings.domain.mail_server import (
+    PLAIN_SETTINGS,
     AmbientCredentials,
     Authentication,
     MailServer,
@@ -87,7 +88,8 @@ class Replacement:
     - `CERTIFICATE`: the trusted certificates, even while the connection is not encrypted;
     - `DEFAULT_CREDENTIALS`: the login of the machine itself, if the request has no login;
     - `CLIENT_ID`: the OAuth2 login, if the request has its user name and no password;
-    - `SENDER_NAME`: a sender without a display name, if the request repeats the address in its place.
+    - `SENDER_NAME`: a sender without a display name, if the request repeats the address in its place;
+    - each of `PLAIN_SETTINGS`: its value.
     """
 
     server: MailServer
@@ -123,7 +125,8 @@ class Replacement:
         raise NoSecretStored(self.server.authentication.secret_setting)
 
     def _with_what_stays(self, stored: MailServer) -> MailServer:
-        server = replace(self.server, authentication=self._authentication(stored.authentication))
+        plain = {name: getattr(stored, name) for setting, name in PLAIN_SETTINGS.items() if setting in self.keeps}
+        server = replace(self.server, authentication=self._authentication(stored.authentication), **plain)
         if Setting.CERTIFICATE in self.keeps:
             server = replace(server, trust=stored.trust)
         if Setting.SENDER_NAME in self.keeps and stored.sender.display_name is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mailsettings.domain.certificates import CustomTrust, Trust
 from mailsettings.domain.errors import NoSuchVersion
 from mailsettings.domain.mail_server import (
+    PLAIN_SETTINGS,
     MailServer,
     Revision,
 )
@@ -73,14 +74,13 @@ def described(server: MailServer | None) -> dict[Setting, object]:
         Setting.AUTHENTICATION: login.kind,
         Setting.CERTIFICATE: _certificates(server.trust),
         Setting.CLIENT_ID: login.client_id,
-        Setting.HOST: server.host,
         login.secret_setting: None if server.secret is None else f"label {server.secret.label}",
-        Setting.PORT: server.port,
         Setting.SECURITY: server.security.value,
         Setting.SENDER_ADDRESS: server.sender.address,
         Setting.SENDER_NAME: server.sender.display_name,
         Setting.TENANT: login.tenant,
         Setting.USERNAME: login.username,
+        **{setting: getattr(server, name) for setting, name in PLAIN_SETTINGS.items()},
     }
 
 

@@ -1,5 +1,6 @@
 """The settings of one outgoing mail server, valid from the moment they exist, and who created and changed them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -177,6 +178,13 @@ class MailServer:
             client_id=login.client_id,
             tenant=login.tenant,
         )
+
+
+PLAIN_SETTINGS: Mapping[Setting, str] = {Setting.HOST: "host", Setting.PORT: "port"}
+"""The settings that are one attribute of `MailServer` and one column, both of this name.
+
+The store, the audit log and `Replacement.keeps` read this table, so that a new plain setting needs no code there.
+"""
 
 
 @dataclass(frozen=True, slots=True)

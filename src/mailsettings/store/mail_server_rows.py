@@ -7,6 +7,7 @@ from sqlalchemy import Row
 
 from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.mail_server import (
+    PLAIN_SETTINGS,
     AmbientCredentials,
     Authentication,
     ConnectionSecurity,
@@ -26,8 +27,7 @@ def to_columns(server: MailServer) -> dict[str, Any]:
     """Return all columns except the sealed secret, which needs the id; columns that the login lacks are None."""
     login, trust = server.authentication, server.trust
     return {
-        "host": server.host,
-        "port": server.port,
+        **{name: getattr(server, name) for name in PLAIN_SETTINGS.values()},
         "security": server.security.value,
         "sender_address": server.sender.address,
         "sender_name": server.sender.display_name,
@@ -52,8 +52,7 @@ def from_row(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
     """Return the server in the columns of *row*, which may be an earlier version."""
     certificates = row.certificates
     return MailServer(
-        host=row.host,
-        port=row.port,
+        **{name: getattr(row, name) for name in PLAIN_SETTINGS.values()},
         security=ConnectionSecurity(row.security),
         sender=Sender(row.sender_address, row.sender_name),
         authentication=_authentication(row, _secret(row, server_id, sealer)),
