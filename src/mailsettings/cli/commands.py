@@ -11,7 +11,7 @@ from mailsettings.bootstrap import SINGLE_SERVER_APIS, prepare, require_tracing
 from mailsettings.cli.accounts import client, permission_option, subject_option, user
 from mailsettings.cli.audit import audit
 from mailsettings.cli.backup import backup, passphrase_file_option, restore_backup
-from mailsettings.cli.history import ID_TYPE, history, id_option, restore_version
+from mailsettings.cli.server import ID_TYPE, history, id_option, restore_version
 from mailsettings.cli.keys import keys
 from mailsettings.cli.monitoring import secret_ends, watch
 from mailsettings.cli.probe import probe

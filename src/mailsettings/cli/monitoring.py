@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from mailsettings.cli.history import ID_TYPE
+from mailsettings.cli.server import ID_TYPE
 from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, expiry_time
 
