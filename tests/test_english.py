@@ -67,9 +67,6 @@ docs/settings.md
 
 src/mailsettings/cli/accounts.py
 src/mailsettings/cli/backup.py
-src/mailsettings/cli/commands.py
-src/mailsettings/cli/keys.py
-src/mailsettings/cli/monitoring.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py

@@ -47,9 +47,6 @@ STORED = {
 }
 """Identifiers that keep an old word, because they name stored data."""
 
-NOT_YET = frozenset({"on_watch", "watching"})
-"""Identifiers that still have an old word. The set only shrinks."""
-
 
 @cache
 def identifiers() -> dict[str, Path]:
@@ -89,11 +86,8 @@ def test_every_setting_of_the_glossary_exists() -> None:
 @pytest.mark.parametrize("term", REPLACED)
 def test_a_replaced_word_names_nothing_any_more(term: str) -> None:
     old = re.compile(REPLACED[term])
-    kept = STORED.keys() | NOT_YET
-    left = {name: path for name, path in identifiers().items() if old.fullmatch(snake(name)) and name not in kept}
+    left = {
+        name: path for name, path in identifiers().items() if old.fullmatch(snake(name)) and name not in STORED
+    }
 
     assert not left, "\n".join(f"{path.relative_to(ROOT)}: {name}, say: {term}" for name, path in left.items())
-
-
-def test_no_renamed_identifier_is_still_excepted() -> None:
-    assert identifiers().keys() >= NOT_YET

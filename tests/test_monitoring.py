@@ -31,11 +31,11 @@ from support.timeouts import GUARD_SECONDS
 from support.webhook_receiver import AUTHORITY_PEM, SECRET, webhook_receiver
 
 LEASE_SECONDS = 2
-ON_WATCH = "This process runs the scheduled checks from now on."
+HAS_LEASE = "This process runs the scheduled checks from now on."
 STARTTLS = ConnectionSecurity.STARTTLS
 
 
-class OnWatchProcess:
+class MonitoringProcess:
     def __init__(self, url: str, output: Path) -> None:
         self.output = output
         script = Path(__file__).parent / "support" / "monitoring_process.py"
@@ -45,7 +45,7 @@ class OnWatchProcess:
 
     @property
     def has_led(self) -> bool:
-        return ON_WATCH in self.output.read_text()
+        return HAS_LEASE in self.output.read_text()
 
     def end(self, how: signal.Signals) -> int:
         self.process.send_signal(how)
@@ -53,8 +53,8 @@ class OnWatchProcess:
 
 
 @asynccontextmanager
-async def three_processes(url: str, folder: Path) -> AsyncIterator[list[OnWatchProcess]]:
-    processes = [OnWatchProcess(url, folder / f"{number}.log") for number in range(3)]
+async def three_processes(url: str, folder: Path) -> AsyncIterator[list[MonitoringProcess]]:
+    processes = [MonitoringProcess(url, folder / f"{number}.log") for number in range(3)]
     try:
         yield processes
     finally:
@@ -127,10 +127,10 @@ async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeyp
         login = PasswordAuthentication(USERNAME, Secret(canary.secret))
         stored = MailServer(HOST, server.port, STARTTLS, Sender("a@example.org"), login)
         await backend.use_cases.mail_servers.create(OPERATOR, Replacement(stored))
-        await backend.watch_status.set_secret_expiry(OPERATOR, None, day)
+        await backend.monitoring_status.set_secret_expiry(OPERATOR, None, day)
         with serving(environment, "--workers", "2") as (_, output):
             (post,) = await receiver.received(1)
-        (found,) = await backend.watch_status.list(OPERATOR)
+        (found,) = await backend.monitoring_status.list(OPERATOR)
         await backend.close()
 
     assert post.is_signed()

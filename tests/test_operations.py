@@ -119,7 +119,7 @@ def test_the_commands_work_on_sqlite_and_after_the_move(tmp_path: Path, empty_po
     scripts = [step.what.replace(MOVED_TO, empty_postgres_url) for step in STEPS if step.kind == "sqlite"]
     told = [shell.run(script) for script in scripts]
 
-    assert any("sealed anew." in text for text in told)
+    assert any("resealed." in text for text in told)
     assert "all as they were written" in told[-1]  # by then on PostgreSQL
     assert shell.environment[f"{PREFIX}DATABASE_URL"] == empty_postgres_url
 
@@ -140,7 +140,7 @@ def test_the_commands_work_on_postgresql(roles: Postgres, tmp_path: Path) -> Non
             shell.environment.setdefault(f"{PREFIX}ENCRYPTION_KEYS_FILE", str(tmp_path / "sealing-keys"))
 
     assert '{"status":"ready"}' in told
-    assert f"take its line out of {tmp_path / 'to-seal'}." in told
+    assert f"remove its line from {tmp_path / 'to-seal'}." in told
     assert not (tmp_path / "no-disk").exists()
     with psycopg.connect(url) as connection:
         owners = connection.execute("SELECT DISTINCT tableowner FROM pg_tables WHERE schemaname = 'public'")

@@ -42,7 +42,9 @@ def test_a_file_that_everybody_can_open_stops_the_start(
     file = file_beside(tmp_path, suffix)
     file.chmod(mode)
     before = sorted(path.name for path in file.parent.iterdir())
-    commands = [["serve"], ["migrate"], ["keys", "status"]] if (suffix, mode) == ("", 0o644) else [["serve"]]
+    commands = (
+        [["serve"], ["migrate"], ["key", "encryption", "status"]] if (suffix, mode) == ("", 0o644) else [["serve"]]
+    )
     for command in commands:
         refused = run(environment, *command)
 

@@ -95,7 +95,7 @@ async def observed(backend: Backend, http: httpx.AsyncClient, change: httpx.Resp
     listed = [(entry.record.action, entry.record.outcome, entry.record.details) for entry in entries[-2:]]
     metrics = re.findall(r"^mailsettings_\w*days_left.*$", (await http.get("/metrics")).text, re.MULTILINE)
     history = [described(each.server) for each in (await backend.use_cases.history.versions(OPERATOR, 1))[:2]]
-    watched = [str(each) for each in await backend.watch_status.list(OPERATOR)]
+    watched = [str(each) for each in await backend.monitoring_status.list(OPERATOR)]
     seen = [(each.status_code, sorted(each.headers.items()), each.text) for each in answers]
     return without_chance(json.dumps([seen, listed, metrics, history, watched], default=str))
 
@@ -115,7 +115,7 @@ def without_chance(text: str) -> str:
 async def after(backend: Backend, http: httpx.AsyncClient, stored: Body, *requests: tuple[str, str, Any]) -> str:
     """What can be read after *stored* was stored, its end noted, and *requests* made."""
     await http.put(MAIL_SERVER, json=stored)
-    await backend.watch_status.set_secret_expiry(OPERATOR, None, date(2999, 1, 1))
+    await backend.monitoring_status.set_secret_expiry(OPERATOR, None, date(2999, 1, 1))
     for method, path, body in requests:
         change = await http.request(method, path, json=body)
         assert change.is_success, change.text

@@ -26,7 +26,7 @@ from support.token_authority import Authority
 JWKS = "/cxrestapi/auth/identity/.well-known/openid-configuration/jwks"
 PAGES = ["/health/live", "/health/ready", "/docs", "/openapi.json", "/openapi/checkmarx.json", JWKS, "/audit"]
 VIEWS = [MAIL_SERVER, SMTP_SETTINGS, f"{SMTP_SETTINGS}/1", f"{SMTP_SETTINGS}/2", *PAGES]
-AUDIT_LOGS = (" GET /audit 200", " audit", " audit --json")
+AUDIT_LOGS = (" GET /audit 200", " audit list", " audit list --json")
 
 
 @dataclass
@@ -177,11 +177,11 @@ async def lived(environment: dict[str, str], secrets: Secrets, clear_port: int, 
             await come_in(life, robot)
             await keep_and_test(life, clear_port, tls_port)
             await fail(life, clear_port)
-            await life.run("keys", "rotate")
-            await life.run("keys", "reseal")
+            await life.run("key", "encryption", "rotate")
+            await life.run("key", "encryption", "reseal")
             for view in VIEWS:
                 assert (await life.ask("GET", view)).status_code == 200, view
-            await asyncio.gather(life.run("audit"), life.run("audit", "--json"))
+            await asyncio.gather(life.run("audit", "list"), life.run("audit", "list", "--json"))
             back_up(data, "before")
             for path in (MAIL_SERVER, f"{SMTP_SETTINGS}/2"):
                 assert (await life.ask("DELETE", path)).is_success

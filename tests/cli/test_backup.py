@@ -72,11 +72,11 @@ def test_a_service_moves_between_databases_without_a_visible_change(
         secret = move.done(here, "client", "add", "robot", "--permission", "view-mail-settings").strip()
         move.said.clear()  # which is where it belongs
         shown = [httpx.get(url + path, headers=bearer).json() for path in (MAIL_SERVER, SMTP_SETTINGS)]
-        told, past = move.by_file(here, "backup", made), move.done(here, "history")
+        told, past = move.by_file(here, "backup", made), move.done(here, "server", "history")
     move.done(there, "migrate")
     restored = move.by_file(there, "restore", made)
     in_order(move, there)
-    assert move.done(there, "history") == past
+    assert move.done(there, "server", "history") == past
     with serving(there) as (url, log):
         logs.append(log)
         assert [httpx.get(url + path, headers=bearer).json() for path in (MAIL_SERVER, SMTP_SETTINGS)] == shown
@@ -106,9 +106,9 @@ def test_a_service_moves_between_databases_without_a_visible_change(
 def in_order(move: Move, environment: dict[str, str]) -> None:
     """The log equals the original, and every secret opens with the key."""
     assert "all as they were written" in move.done(environment, "audit", "verify")
-    (line,) = move.done(environment, "keys", "status").splitlines()
+    (line,) = move.done(environment, "key", "encryption", "status").splitlines()
     assert line.split()[1:] == ["current", "5"]
-    assert "backup.restore" in move.done(environment, "audit").splitlines()[-1]
+    assert "backup.restore" in move.done(environment, "audit", "list").splitlines()[-1]
 
 
 def password_hashes(environment: dict[str, str]) -> list[str]:
@@ -211,7 +211,7 @@ def test_database_in_use_refuses_a_restore_and_logs_it(typed: Typed, good: Path,
 
     sentence = "The database is not empty; restore into a new database."
     assert refused(typed("restore", tmp_path / "b", "--passphrase-file", good)) == sentence
-    assert "backup.restore" in typed("audit").stdout.splitlines()[-1]
+    assert "backup.restore" in typed("audit", "list").stdout.splitlines()[-1]
 
 
 def test_a_wrong_passphrase_or_another_file_makes_no_database(typed: Typed, good: Path, tmp_path: Path) -> None:
@@ -232,21 +232,24 @@ def test_a_wrong_passphrase_or_another_file_makes_no_database(typed: Typed, good
     assert not (tmp_path / "data").exists()
 
 
-def test_digits_name_a_version_and_other_text_a_file(typed: Typed, good: Path) -> None:
+def test_restore_reads_a_file_even_if_its_name_is_a_number(typed: Typed, good: Path) -> None:
     typed("migrate")
 
-    assert refused(typed("restore", "7")) == "There is no such mail server."
-    assert (
-        refused(typed("restore", "./7", "--passphrase-file", good))
-        == "7 cannot be read: No such file or directory."
-    )
-    for arguments in (("7", "--passphrase-file", good), ("./7", "--id", 1), ("0",), ("9" * 5000,)):
-        assert typed("restore", *arguments).exit_code == 2
+    sentence = "7 cannot be read: No such file or directory."
+    assert refused(typed("restore", "7", "--passphrase-file", good)) == sentence
+
+
+@pytest.mark.parametrize("version", ["0", "9" * 5000, "./7"])
+def test_server_restore_accepts_only_version_numbers(typed: Typed, version: str) -> None:
+    typed("migrate")
+
+    assert refused(typed("server", "restore", "7")) == "There is no such mail server."
+    assert typed("server", "restore", version).exit_code == 2
 
 
 def test_unreadable_secrets_are_reported_by_backup_and_restore(typed: Typed, good: Path, tmp_path: Path) -> None:
     typed("migrate")
-    typed("signing-keys", "rotate")
+    typed("key", "signing", "rotate")
     database = tmp_path / "data" / "mailsettings.db"
     connection = engine.sync_engine(f"sqlite:///{database}")
     with connection.begin() as begun:

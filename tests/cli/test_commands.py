@@ -118,15 +118,15 @@ def test_two_workers_serve_one_database(environment: dict[str, str], run: Run) -
 def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
     assert run("migrate").returncode == 0
     added = run(
-        "user", "add", "alice", "--permission", "view-mail-settings", "--password-stdin", stdin=f"{CANARY}\n"
+        "account", "add", "alice", "--permission", "view-mail-settings", "--password-stdin", stdin=f"{CANARY}\n"
     )
-    listed = run("user", "list")
-    changed = run("user", "set-password", "alice", "--password-stdin", stdin=f"{CANARY}-2\n")
-    removed = run("user", "remove", "alice")
+    listed = run("account", "list")
+    changed = run("account", "set-password", "alice", "--password-stdin", stdin=f"{CANARY}-2\n")
+    removed = run("account", "remove", "alice")
 
     assert [each.returncode for each in (added, listed, changed, removed)] == [0, 0, 0, 0]
     assert listed.stdout == "alice\tview-mail-settings\n"
-    assert run("user", "list").stdout == ""
+    assert run("account", "list").stdout == ""
     assert CANARY not in f"{added}{listed}{changed}{removed}".replace(f"{CANARY}\\n", "")
 
 
@@ -138,7 +138,7 @@ def test_a_token_is_printed_alone(run: Run) -> None:
     assert printed.stderr == ""
 
 
-@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["user", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["account", "--help"]], ids=" ".join)
 def test_asking_is_no_failure(run: Run, arguments: list[str]) -> None:
     asked = run(*arguments)
 
@@ -158,12 +158,20 @@ FAILURES = {
         {"DATABASE_URL": f"postgresql://u:{CANARY}@127.0.0.1:1/d"},
         "not available",
     ),
-    "no such user": (1, ["user", "remove", "nobody"], {}, "no account named nobody"),
-    "short password": (1, ["user", "set-password", "x", "--password-stdin"], {}, "at least 8"),
-    "nothing to test": (1, ["test-connection"], {}, "no such mail server"),
+    "no such user": (1, ["account", "remove", "nobody"], {}, "no account named nobody"),
+    "short password": (1, ["account", "set-password", "x", "--password-stdin"], {}, "at least 8"),
+    "nothing to test": (1, ["server", "test"], {}, "no such mail server"),
     "unknown permission": (2, ["token", "--permission", "all"], {}, "Invalid value"),
     "no permission": (2, ["token"], {}, "Missing option"),
     "unknown command": (2, ["sing"], {}, "No such command"),
+    **{
+        f"renamed: {' '.join(old)}": (2, old, {}, f"No such command '{old[0]}'")
+        for old in (
+            *(["test-connection"], ["history"], ["secret-ends", "--never"], ["watch", "status"]),
+            *(["user", "list"], ["keys", "status"], ["signing-keys", "list"]),
+        )
+    },
+    "audit without a verb": (2, ["audit"], {}, "Usage: mailsettings audit"),
     "bad port": (2, ["serve", "--port", "70000"], {}, "70000"),
     "a token for too long": (
         2,
@@ -171,11 +179,16 @@ FAILURES = {
         {},
         "31622401 is not in the range 1<=x<=31622400",
     ),
-    "an id beyond the databases'": (2, ["history", "--id", "2147483648"], {}, "2147483648 is not in the range"),
-    "a test of such an id": (2, ["test-connection", "--id", "2147483648"], {}, "2147483648 is not in the range"),
-    "before the calendar": (2, ["audit", "--since", "999999d"], {}, "give a time"),
-    "no such API": (2, ["test-connection", "--api", "nothing"], {}, "'nothing' is not 'oracle'"),
-    "two servers": (2, ["test-connection", "--api", "oracle", "--id", "1"], {}, "do not go together"),
+    "an id beyond the databases'": (
+        2,
+        ["server", "history", "--id", "2147483648"],
+        {},
+        "2147483648 is not in the range",
+    ),
+    "a test of such an id": (2, ["server", "test", "--id", "2147483648"], {}, "2147483648 is not in the range"),
+    "before the calendar": (2, ["audit", "list", "--since", "999999d"], {}, "give a time"),
+    "no such API": (2, ["server", "test", "--api", "nothing"], {}, "'nothing' is not 'oracle'"),
+    "two servers": (2, ["server", "test", "--api", "oracle", "--id", "1"], {}, "do not go together"),
 }
 
 
@@ -198,7 +211,7 @@ def test_a_failure_is_one_sentence_and_an_exit_code(run: Run, name: str) -> None
 
 def test_an_account_cannot_have_a_name_reserved_for_issuers(run: Run) -> None:
     name = "login.example.org|alice"
-    refused = run("user", "add", name, "--permission", "view-mail-settings", "--password-stdin", stdin=CANARY)
+    refused = run("account", "add", name, "--permission", "view-mail-settings", "--password-stdin", stdin=CANARY)
 
     assert refused.returncode == 1
     assert refused.stderr == "Error: | is reserved for the names of an external issuer's callers.\n"

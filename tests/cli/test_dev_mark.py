@@ -28,11 +28,11 @@ def test_command_and_service_agree_whatever_the_start_options(tmp_path: Path) ->
         bearer = {"Authorization": f"Bearer {token}"}
         assert httpx.put(url + MAIL_SERVER, json=server, headers=bearer).status_code == 200
         served = httpx.post(f"{url}{MAIL_SERVER}/actions/test", headers=bearer).json()["message"]
-        while_it_runs = run(environment, "test-connection")
-    after_it_ended = run(environment, "test-connection")
+        while_it_runs = run(environment, "server", "test")
+    after_it_ended = run(environment, "server", "test")
     with serving(environment) as (url, _):
         refused = httpx.post(f"{url}{MAIL_SERVER}/actions/test", headers=bearer).json()["message"]
-        without_dev = run(environment, "test-connection")
+        without_dev = run(environment, "server", "test")
 
     assert "Connecting failed" in served
     assert "127.0.0.1 refused" in while_it_runs

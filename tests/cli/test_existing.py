@@ -13,19 +13,19 @@ from mailsettings.store import engine
 from support import commands
 
 COMMANDS = {
-    "audit": ["audit"],
+    "audit list": ["audit", "list"],
     "audit verify": ["audit", "verify"],
     "backup": ["backup", "new.backup", "--passphrase-file", "no-such-file"],
     "client": ["client", "list"],
-    "history": ["history"],
-    "keys": ["keys", "status"],
-    "restore of a version": ["restore", "1"],
-    "secret-ends": ["secret-ends", "--never"],
-    "signing-keys": ["signing-keys", "list"],
-    "test-connection": ["test-connection"],
+    "server history": ["server", "history"],
+    "key encryption": ["key", "encryption", "status"],
+    "server restore": ["server", "restore", "1"],
+    "server secret-expiry": ["server", "secret-expiry", "--never"],
+    "key signing": ["key", "signing", "list"],
+    "server test": ["server", "test"],
     "token": ["token", "--permission", "view-metrics"],
-    "user": ["user", "list"],
-    "watch": ["watch", "status"],
+    "account": ["account", "list"],
+    "monitoring": ["monitoring", "status"],
 }
 
 
@@ -45,7 +45,9 @@ def test_a_mistyped_data_directory_is_named_and_not_made(tmp_path: Path, name: s
 
 
 def test_without_any_setting_both_variables_are_named(tmp_path: Path) -> None:
-    told = refused(["user", "list"], MAILSETTINGS_DATA_DIR=None, XDG_DATA_HOME=str(tmp_path), HOME=str(tmp_path))
+    told = refused(
+        ["account", "list"], MAILSETTINGS_DATA_DIR=None, XDG_DATA_HOME=str(tmp_path), HOME=str(tmp_path)
+    )
 
     assert f"{tmp_path}/mailsettings/mailsettings.db" in told
     assert "Neither MAILSETTINGS_DATA_DIR nor MAILSETTINGS_DATABASE_URL is set" in told
@@ -55,7 +57,9 @@ def test_without_any_setting_both_variables_are_named(tmp_path: Path) -> None:
 def test_an_empty_file_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mailsettings.db").touch(mode=0o600)
 
-    assert "There is no mail-settings database" in refused(["user", "list"], MAILSETTINGS_DATA_DIR=str(tmp_path))
+    assert "There is no mail-settings database" in refused(
+        ["account", "list"], MAILSETTINGS_DATA_DIR=str(tmp_path)
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["mailsettings.db"]
 
 
@@ -93,4 +97,4 @@ def test_after_migrate_every_command_works(tmp_path: Path) -> None:
     def run(*arguments: str) -> int:
         return commands.run(installed(tmp_path / "data"), *arguments).returncode
 
-    assert (run("user", "list"), run("migrate"), run("user", "list")) == (1, 0, 0)
+    assert (run("account", "list"), run("migrate"), run("account", "list")) == (1, 0, 0)

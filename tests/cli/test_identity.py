@@ -36,8 +36,8 @@ def test_a_generated_client_secret_is_nowhere_in_clear(run: Run, tmp_path: Path)
     made = run("client", "add", "robot", "--permission", "view-mail-settings")
     again = run("client", "new-secret", "robot")
     listed = run("client", "list")
-    users = run("user", "list")
-    as_user = run("user", "remove", "robot")
+    users = run("account", "list")
+    as_user = run("account", "remove", "robot")
     gone = run("client", "remove", "robot")
 
     first, second = made.stdout.strip(), again.stdout.strip()
@@ -61,24 +61,24 @@ def test_names_of_others_are_not_given_to_accounts(run: Run, name: str) -> None:
 
 
 def test_signing_keys_rotate_and_the_signing_key_stays(run: Run) -> None:
-    old = run("signing-keys", "list").stdout.split()[0]
-    new = run("signing-keys", "rotate").stdout.strip()
-    both = run("signing-keys", "list").stdout
-    in_use = run("signing-keys", "drop", new)
-    dropped = run("signing-keys", "drop", old)
-    unknown = run("signing-keys", "drop", old)
+    old = run("key", "signing", "list").stdout.split()[0]
+    new = run("key", "signing", "rotate").stdout.strip()
+    both = run("key", "signing", "list").stdout
+    in_use = run("key", "signing", "drop", new)
+    dropped = run("key", "signing", "drop", old)
+    unknown = run("key", "signing", "drop", old)
 
     assert both == f"{old}\n{new}\tsigns\n"
     assert (in_use.returncode, dropped.returncode, unknown.returncode) == (1, 0, 1)
-    assert in_use.stderr == f"Error: The key {new} signs; run `mailsettings signing-keys rotate` first.\n"
-    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings signing-keys list`.\n"
-    assert run("signing-keys", "list").stdout == f"{new}\tsigns\n"
+    assert in_use.stderr == f"Error: The key {new} signs; run `mailsettings key signing rotate` first.\n"
+    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings key signing list`.\n"
+    assert run("key", "signing", "list").stdout == f"{new}\tsigns\n"
 
 
 def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
     run("client", "add", "robot", "--permission", "view-mail-settings")
     unlocked = run("client", "unlock", "robot")
-    as_user = run("user", "unlock", "robot")
+    as_user = run("account", "unlock", "robot")
 
     assert (unlocked.returncode, unlocked.stdout, unlocked.stderr) == (0, "", "")
     assert (as_user.returncode, as_user.stderr) == (1, "Error: There is no account named robot.\n")
@@ -86,14 +86,14 @@ def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
 
 def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_path: Path) -> None:
     arguments = ["alice", "--permission", "view-mail-settings", "--password-stdin"]
-    run("user", "add", *arguments, stdin=f"{CANARY}\n")
-    run("user", "set-permissions", "alice", "--permission", "manage-system-settings")
-    run("user", "unlock", "alice")
+    run("account", "add", *arguments, stdin=f"{CANARY}\n")
+    run("account", "set-permissions", "alice", "--permission", "manage-system-settings")
+    run("account", "unlock", "alice")
     run("token", "--subject", "robot", "--permission", "view-mail-settings")
-    run("user", "remove", "nobody")
-    printed = run("audit", "--since", "1h")
-    lines = [json.loads(line) for line in run("audit", "--json").stdout.splitlines()]
-    nothing = run("audit", "--since", "2999-01-01")
+    run("account", "remove", "nobody")
+    printed = run("audit", "list", "--since", "1h")
+    lines = [json.loads(line) for line in run("audit", "list", "--json").stdout.splitlines()]
+    nothing = run("audit", "list", "--since", "2999-01-01")
     good = run("audit", "verify")
     noted = good.stdout.rpartition(" ")[2].strip()
     seen = run("audit", "verify", "--seen", noted)
@@ -122,7 +122,7 @@ def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_
 
 @pytest.mark.parametrize(
     ("arguments", "problem"),
-    [(["--since", "yesterday"], "give a time like"), (["verify", "--seen", "x"], "give number and hash")],
+    [(["list", "--since", "yesterday"], "give a time like"), (["verify", "--seen", "x"], "give number and hash")],
 )
 def test_what_is_not_understood_is_said_with_an_example(run: Run, arguments: list[str], problem: str) -> None:
     refused = run("audit", *arguments)

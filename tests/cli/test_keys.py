@@ -1,4 +1,4 @@
-"""`mailsettings keys`: every command by its words, and all of them while a real service serves."""
+"""`mailsettings key encryption`: every command by its words, and all of them while a real service serves."""
 
 import asyncio
 import os
@@ -59,42 +59,45 @@ def done(environment: dict[str, str], *arguments: str) -> list[str]:
 
 def test_keys_are_rotated_listed_and_dropped_and_refusals_explained(environment: dict[str, str]) -> None:
     done(environment, "migrate")
-    first = done(environment, "keys", "status")
-    (second,) = done(environment, "keys", "rotate")
-    current = run(environment, "keys", "drop", second)
-    unknown = run(environment, "keys", "drop", "nonsense")
-    resealed = done(environment, "keys", "reseal")
-    done(environment, "keys", "drop", first[0])
+    first = done(environment, "key", "encryption", "status")
+    (second,) = done(environment, "key", "encryption", "rotate")
+    current = run(environment, "key", "encryption", "drop", second)
+    unknown = run(environment, "key", "encryption", "drop", "nonsense")
+    resealed = done(environment, "key", "encryption", "reseal")
+    done(environment, "key", "encryption", "drop", first[0])
 
     assert first[1:] == ["current", "1"]  # the key that signs tokens
     assert (current.returncode, unknown.returncode) == (1, 1)
-    assert current.stderr == f"Error: The key {second} is the current one; run `mailsettings keys rotate` first.\n"
-    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings keys status`.\n"
+    assert (
+        current.stderr
+        == f"Error: The key {second} is the current one; run `mailsettings key encryption rotate` first.\n"
+    )
+    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings key encryption status`.\n"
     assert resealed == ["2", "sealed", "anew."]  # and the one of the audit log
-    assert done(environment, "keys", "status") == [second, "current", "2"]
+    assert done(environment, "key", "encryption", "status") == [second, "current", "2"]
 
 
 def test_a_read_only_key_file_is_changed_by_hand(environment: dict[str, str], tmp_path: Path) -> None:
     mounted = tmp_path / "mounted"
-    lines = [run(environment, "keys", "new").stdout for _ in range(2)]
+    lines = [run(environment, "key", "encryption", "new").stdout for _ in range(2)]
     mounted.write_text(lines[0])
     mounted.chmod(0o440)
     environment["MAILSETTINGS_ENCRYPTION_KEYS_FILE"] = str(mounted)
     done(environment, "migrate")
-    first = done(environment, "keys", "status")
-    refused = run(environment, "keys", "rotate")
+    first = done(environment, "key", "encryption", "status")
+    refused = run(environment, "key", "encryption", "rotate")
     mounted.chmod(0o640)
     mounted.write_text("".join(lines))
-    resealed = run(environment, "keys", "reseal")
-    dropped = run(environment, "keys", "drop", first[0])
+    resealed = run(environment, "key", "encryption", "reseal")
+    dropped = run(environment, "key", "encryption", "drop", first[0])
 
     assert [len(b64decode(line.partition("#")[0])) for line in lines] == [32, 32]
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert f"{mounted} is never written by mailsettings" in refused.stderr
-    assert "mailsettings keys new" in refused.stderr
+    assert "mailsettings key encryption new" in refused.stderr
     assert resealed.returncode == dropped.returncode == 0
-    assert f"take its line out of {mounted}" in dropped.stdout
+    assert f"remove its line from {mounted}" in dropped.stdout
     assert mounted.read_text() == "".join(lines)
     assert not (tmp_path / "data" / "sealing-keys").exists()
 
@@ -102,7 +105,7 @@ def test_a_read_only_key_file_is_changed_by_hand(environment: dict[str, str], tm
 def test_a_database_without_its_key_is_not_migrated(environment: dict[str, str], tmp_path: Path) -> None:
     """Case 18."""
     done(environment, "migrate")
-    done(environment, "keys", "rotate")
+    done(environment, "key", "encryption", "rotate")
     data = tmp_path / "data"
     (data / "sealing-keys").unlink()
     database = engine.sync_engine(f"sqlite:///{data / 'mailsettings.db'}")
@@ -162,7 +165,7 @@ async def repeat(action: Callable[[int], Awaitable[None]], number: int) -> None:
 async def change_keys(environment: dict[str, str], old: str) -> None:
     """Rotate, reseal and drop the key *old*, by the command line."""
     for arguments in (["rotate"], ["reseal"], ["drop", old]):
-        await asyncio.to_thread(done, environment, "keys", *arguments)
+        await asyncio.to_thread(done, environment, "key", "encryption", *arguments)
 
 
 async def test_no_request_fails_while_keys_are_rotated_and_dropped(

@@ -1,4 +1,4 @@
-"""`mailsettings watch status` and `mailsettings secret-ends`."""
+"""`mailsettings monitoring status` and `mailsettings server secret-expiry`."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ PROVIDER = MailServer("smtp.example.com", 587, STARTTLS, Sender("a@example.org")
 
 
 async def store_two_servers() -> None:
-    """The relay is the default one, and failed; the provider was never looked at."""
+    """The relay is the default server and failed; the provider was never checked."""
     prepare(settings.read())
     backend = create_backend(settings.read())
     await backend.establish()
@@ -57,13 +57,13 @@ def refusal(*arguments: str) -> tuple[int, str]:
 
 def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> None:
     day = (datetime.now(UTC) + timedelta(days=40)).date()
-    run("secret-ends", str(day), "--id", "2")
+    run("server", "secret-expiry", str(day), "--id", "2")
 
-    assert run("watch", "status").splitlines() == [
+    assert run("monitoring", "status").splitlines() == [
         f"1\trelay.example.org:25\tfailing\tsince {SINCE}\tconnect: connection_refused\tcertificate: 9 days left",
         "2\tsmtp.example.com:587\tunchecked\tsecret: 39 days left",
     ]
-    relay, provider = map(json.loads, run("watch", "status", "--json").splitlines())
+    relay, provider = map(json.loads, run("monitoring", "status", "--json").splitlines())
     assert relay == {
         "id": 1,
         "host": "relay.example.org",
@@ -83,8 +83,8 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
         39,
     )
 
-    run("secret-ends", "--never", "--id", "2")
-    assert "secret" not in run("watch", "status")
+    run("server", "secret-expiry", "--never", "--id", "2")
+    assert "secret" not in run("monitoring", "status")
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
 def test_an_impossible_expiry_is_refused_in_a_sentence(
     two_servers: None, arguments: list[str], code: int, sentence: str
 ) -> None:
-    assert refusal("secret-ends", *arguments) == (code, sentence)
+    assert refusal("server", "secret-expiry", *arguments) == (code, sentence)
 
 
-def test_nobody_is_named_like_the_watch(two_servers: None) -> None:
+def test_the_actor_of_scheduled_checks_is_a_reserved_name(two_servers: None) -> None:
     code, sentence = refusal("token", "--subject", "watch", "--permission", "view-mail-settings")
 
     assert (code, sentence) == (1, "Error: watch is reserved for this program's own checks.")

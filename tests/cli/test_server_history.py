@@ -1,4 +1,4 @@
-"""The commands about what settings were before, as a person types them."""
+"""`mailsettings server history`, `restore` and `forget-history`."""
 
 import json
 import os
@@ -39,13 +39,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return commands.run(os.environ, *arguments)
 
 
-def test_versions_are_listed_had_back_and_forgotten(data: Path, canary: Canary) -> None:
-    listed = run("history")
-    restored = run("restore", "1")
-    as_json = [json.loads(line) for line in run("history", "--json", "--id", "1").stdout.splitlines()]
-    unknown = run("restore", "9")
-    forgotten = run("history", "forget")
-    left = run("history", "--json").stdout.splitlines()
+def test_versions_are_listed_restored_and_forgotten(data: Path, canary: Canary) -> None:
+    listed = run("server", "history")
+    restored = run("server", "restore", "1")
+    as_json = [json.loads(line) for line in run("server", "history", "--json", "--id", "1").stdout.splitlines()]
+    unknown = run("server", "restore", "9")
+    forgotten = run("server", "forget-history")
+    left = run("server", "history", "--json").stdout.splitlines()
 
     first, second = listed.stdout.splitlines()
     assert first.startswith("1\t2 by operator at 20")
@@ -53,7 +53,7 @@ def test_versions_are_listed_had_back_and_forgotten(data: Path, canary: Canary) 
     assert re.search("password: label [0-9a-f]{12}", second)
     assert second.endswith(", secret set")
     assert [one["secret"] for one in as_json] == ["kept", "kept", "set"]
-    assert restored.stdout == "The settings 1 are what they were in version 1, as version 3.\n"
+    assert restored.stdout == "Restored version 1 of mail server 1 as version 3.\n"
     assert [(one["version"], one["settings"]["host"]) for one in as_json] == [
         (3, "a.example.org"),
         (2, "b.example.org"),

@@ -1,4 +1,4 @@
-"""`mailsettings test-connection`: stored settings are tested, and told stage by stage."""
+"""`mailsettings server test`: stored settings are tested, and told stage by stage."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ async def stored(data_dir: Path, server: Any) -> None:
 
 async def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"MAILSETTINGS_DATA_DIR": str(data_dir), "MAILSETTINGS_DEV": "true"}
-    return await asyncio.to_thread(commands.run, environment, "test-connection", *arguments)
+    return await asyncio.to_thread(commands.run, environment, "server", "test", *arguments)
 
 
 @pytest.mark.parametrize("which", [[], ["--api", "oracle"], ["--id", "1"]], ids=" ".join)

@@ -37,10 +37,10 @@ SENTENCES: dict[str, Callable[[], Exception]] = {
     "The stored secret cannot be decrypted with the current keys; send it again.": errors.SecretUnreadable,
     "The access token cannot be verified right now: its issuer does not answer.": errors.IdentityUnavailable,
     "The database of this service is not available right now.": errors.StoreUnavailable,
-    "There is no key of this id; see `mailsettings keys status`.": KeyUnknown,
-    "The key k1 is the current one; run `mailsettings keys rotate` first.": lambda: KeyIsCurrent("k1"),
-    "1 secret needs the key k1; run `mailsettings keys reseal` first.": lambda: KeyNeeded("k1", 1),
-    "2 secrets need the key k1; run `mailsettings keys reseal` first.": lambda: KeyNeeded("k1", 2),
+    "There is no key of this id; see `mailsettings key encryption status`.": KeyUnknown,
+    "The key k1 is the current one; run `mailsettings key encryption rotate` first.": lambda: KeyIsCurrent("k1"),
+    "1 secret needs the key k1; run `mailsettings key encryption reseal` first.": lambda: KeyNeeded("k1", 1),
+    "2 secrets need the key k1; run `mailsettings key encryption reseal` first.": lambda: KeyNeeded("k1", 2),
 }
 
 

@@ -30,15 +30,15 @@ async def after_two_checks(url: str, server: MailServer, prober: SMTPProber) -> 
     store = SQLStore(url, Sealer(KEY))
     lease = Lease(store, "watch")
     assert await lease._taken() is not None  # noqa: SLF001  # what its loop begins with
-    watch = ScheduledChecks(store, prober, lease, 3600, has_webhook=True)
+    checks = ScheduledChecks(store, prober, lease, 3600, has_webhook=True)
     async with store.writing() as work:
         await work.mail_servers.add(server)
-    await watch.check_due()
+    await checks.check_due()
     database = engine.sync_engine(url)
     with database.begin() as connection:
         connection.execute(text("UPDATE watch_states SET checked_at = checked_at - 3600, since = since - 3600"))
     database.dispose()
-    await watch.check_due()
+    await checks.check_due()
     async with store.reading() as view:
         (found,) = await view.monitoring.list()
         assert "canary" not in repr(await view.outbox.due(10))

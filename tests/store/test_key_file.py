@@ -164,7 +164,7 @@ def test_a_mounted_key_file_is_never_written(tmp_path: Path) -> None:
     absent = KeyFile(tmp_path / "absent", given=True)
     absent.create()
 
-    with pytest.raises(ReadOnlyKeyFile, match="mailsettings keys new"):
+    with pytest.raises(ReadOnlyKeyFile, match="mailsettings key encryption new"):
         ring.add()
     assert ring.remove(key_id(KEY)) == ring.bind() == str(path)
     assert path.read_text() == f"{line(KEY)}\n{line(OTHER_KEY)}\n"
@@ -236,7 +236,7 @@ def test_a_key_file_works_without_file_modes(tmp_path: Path, monkeypatch: pytest
     [
         ("", "holds no key."),
         ("short", "holds a line that is not a key of 32 bytes in base64."),
-        (b"\xff\xfe", "is no text; see `mailsettings keys new` for a line."),
+        (b"\xff\xfe", "is no text; see `mailsettings key encryption new` for a line."),
     ],
     ids=["empty", "too short", "not text"],
 )

@@ -1,4 +1,4 @@
-"""A process on watch and nothing else, for tests that start several of them: `python watching.py URL SECONDS`."""
+"""A process that only runs monitoring, for tests of several: `python monitoring_process.py URL SECONDS`."""
 
 import asyncio
 import logging

@@ -512,8 +512,8 @@ async def test_a_lease_taken_during_shutdown_is_released(
 async def test_a_running_check_is_cancelled_at_shutdown(store: SQLStore) -> None:
     await add(store)
     prober = ScriptedProber(hold=asyncio.Event())
-    on_watch = MonitoringService(store, prober, INTERVAL)
-    async with asyncio.timeout(GUARD_SECONDS), on_watch.running():
+    monitoring = MonitoringService(store, prober, INTERVAL)
+    async with asyncio.timeout(GUARD_SECONDS), monitoring.running():
         await until(lambda: has_asked(prober))
 
     async with store.reading() as view:

@@ -85,7 +85,7 @@ async def test_old_key_can_be_dropped_but_not_the_current(kept: Kept) -> None:
     await kept.keys.ensure()
     await kept.keys.rotate(ALICE)
 
-    with pytest.raises(KeyRefused, match="The key k2 signs; run `mailsettings signing-keys rotate` first"):
+    with pytest.raises(KeyRefused, match="The key k2 signs; run `mailsettings key signing rotate` first"):
         await kept.keys.drop(ALICE, "k2")
     await kept.keys.drop(ALICE, "k1")
     with pytest.raises(KeyRefused, match="There is no key of this id"):

@@ -80,8 +80,8 @@ class Backend:
     encryption_keys: ManageEncryptionKeys
     signing_keys: ManageSigningKeys
     use_cases: UseCases
-    watch_status: MonitoringStatus
-    on_watch: MonitoringService | None
+    monitoring_status: MonitoringStatus
+    monitoring: MonitoringService | None
     backups: ManageBackups
     witness: AuditWitness
 
@@ -98,9 +98,9 @@ class Backend:
         await write_audit_entry(self.store, caller, Action.TOKEN_ISSUE, subject, AuditOutcome.DONE, details)
         return await self.issuer.issue(subject, grants, lifetime_seconds)
 
-    def watching(self) -> AbstractAsyncContextManager[None]:
+    def monitoring_running(self) -> AbstractAsyncContextManager[None]:
         """Run the scheduled checks during the block, if the settings ask for them."""
-        return nullcontext() if self.on_watch is None else self.on_watch.running()
+        return nullcontext() if self.monitoring is None else self.monitoring.running()
 
     async def close(self) -> None:
         """Close connections and threads, and record the last audit entry in the witness."""
@@ -151,7 +151,7 @@ def create_backend(
     signing = ManageSigningKeys(store, signing_keys.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
-    watch_status = MonitoringStatus(store)
+    monitoring_status = MonitoringStatus(store)
     use_cases = create_use_cases(
         settings,
         Parts(
@@ -164,15 +164,17 @@ def create_backend(
             json_web_keys=keys.json_web_keys,
             witnessed=witness.noted,
             limits=_probe_limits(settings),
-            gauges=[MonitoringGauges(watch_status)],
+            gauges=[MonitoringGauges(monitoring_status)],
         ),
     )
     accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
     webhook, interval = create_webhook(settings, egress), settings.monitoring_interval
-    on_watch = None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
+    monitoring = (
+        None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)
+    )
     backups = ManageBackups(store, lambda: Snapshot(settings.database, ring.file), new_backup)
     return Backend(
-        *(store, passwords, issuer, accounts, sealing, signing, use_cases, watch_status, on_watch, backups),
+        *(store, passwords, issuer, accounts, sealing, signing, use_cases, monitoring_status, monitoring, backups),
         witness=witness,
     )
 

@@ -51,7 +51,7 @@ def create_service(
         await backend.witness.look()
         MACHINE_NAME.begin()  # on a thread, so that the first connection test does not wait for it
         try:
-            async with backend.watching(), sampling(lambda: counted.sample_pool(backend.store.pool())):
+            async with backend.monitoring_running(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield
         finally:
             await backend.close()

@@ -1,4 +1,4 @@
-"""The commands about accounts: users with passwords, and clients with secrets that we make."""
+"""The commands about accounts: of people, with passwords, and of clients, with secrets that this program makes."""
 
 import secrets
 import sys
@@ -38,25 +38,25 @@ permission_option = click.option(
 
 
 @click.group()
-def user() -> None:
-    """Accounts of people, who log in with a password."""
+def account() -> None:
+    """Manage accounts of people, who log in with a password."""
 
 
 @click.group()
 def client() -> None:
-    """Accounts of machines, which log in with a secret (OAuth2 client credentials)."""
+    """Manage accounts of machines, which log in with a secret (OAuth2 client credentials)."""
 
 
-@user.command("add")
+@account.command("add")
 @new_name_argument
 @permission_option
 @password_option
 @reporting_errors
-def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
-    """Make an account; the password comes from a prompt."""
-    account = Account(name, frozenset(permissions))
+def add_account(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
+    """Add an account; a prompt asks for its password."""
+    added = Account(name, frozenset(permissions))
     password = _password(from_stdin=password_stdin)
-    run(lambda backend: backend.accounts.add(operator(), account, password))
+    run(lambda backend: backend.accounts.add(operator(), added, password))
 
 
 @client.command("add")
@@ -64,19 +64,19 @@ def add_user(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -
 @permission_option
 @reporting_errors
 def add_client(name: str, permissions: tuple[str, ...]) -> None:
-    """Make an account and print its secret, which is not shown again."""
-    account = Account(name, frozenset(permissions), AccountKind.CLIENT)
+    """Add an account and print its secret, which is not shown again."""
+    added = Account(name, frozenset(permissions), AccountKind.CLIENT)
     secret = secrets.token_urlsafe(SECRET_BYTES)
-    run(lambda backend: backend.accounts.add(operator(), account, secret))
+    run(lambda backend: backend.accounts.add(operator(), added, secret))
     click.echo(secret)
 
 
-@user.command()
+@account.command()
 @click.argument("name")
 @password_option
 @reporting_errors
 def set_password(name: str, *, password_stdin: bool) -> None:
-    """Give an account another password, from a prompt; tokens it was given end."""
+    """Replace the password of an account, with a prompt; its tokens become invalid."""
     password = _password(from_stdin=password_stdin)
     run(lambda backend: backend.accounts.set_password(operator(), AccountKind.USER, name, password))
 
@@ -85,47 +85,47 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 @click.argument("name")
 @reporting_errors
 def new_secret(name: str) -> None:
-    """Give an account another secret and print it; tokens it was given end."""
+    """Replace the secret of an account and print it; its tokens become invalid."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
     run(lambda backend: backend.accounts.set_password(operator(), AccountKind.CLIENT, name, secret))
     click.echo(secret)
 
 
 def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
-    """What is the same for users and clients."""
+    """Add the commands that both kinds of accounts have."""
 
     @group.command("list")
     @reporting_errors
     def list_() -> None:
         """Print each account with its permissions."""
-        for account in run(lambda backend: backend.accounts.list()):
-            if account.kind is kind:
-                click.echo(f"{account.name}\t{' '.join(sorted(account.grants))}")
+        for each in run(lambda backend: backend.accounts.list()):
+            if each.kind is kind:
+                click.echo(f"{each.name}\t{' '.join(sorted(each.grants))}")
 
     @group.command()
     @click.argument("name")
     @permission_option
     @reporting_errors
     def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
-        """Let an account do this and nothing else, from its next request on."""
+        """Replace the permissions of an account, from its next request on."""
         run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
 
     @group.command()
     @click.argument("name")
     @reporting_errors
     def unlock(name: str) -> None:
-        """Let an account log in again at once after failed logins."""
+        """End the delay of an account after failed logins."""
         run(lambda backend: backend.accounts.unlock(operator(), kind, name))
 
     @group.command()
     @click.argument("name")
     @reporting_errors
     def remove(name: str) -> None:
-        """Remove an account; tokens it was given end."""
+        """Remove an account; its tokens become invalid."""
         run(lambda backend: backend.accounts.remove(operator(), kind, name))
 
 
-_add_common_commands(user, AccountKind.USER)
+_add_common_commands(account, AccountKind.USER)
 _add_common_commands(client, AccountKind.CLIENT)
 
 

@@ -50,15 +50,18 @@ class _SeenEntryType(click.ParamType[WitnessedEntry]):
             )
 
 
-@click.group(invoke_without_command=True)
-@click.option("--since", type=_SinceType(), help="Leave out what is older: 2026-11-21T10:00, or 12h, or 30d.")
+@click.group()
+def audit() -> None:
+    """Read and verify the audit log."""
+
+
+@audit.command("list")
+@click.option("--since", type=_SinceType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
 @click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
-@click.pass_context
 @reporting_errors
-def audit(context: click.Context, since: str | None, *, as_json: bool) -> None:
-    """Print the audit log: every change, test, login and refusal."""
-    if context.invoked_subcommand is None:
-        run(lambda backend: _print(backend.use_cases.audit_log.all(operator(), since or ""), as_json=as_json))
+def list_(since: str | None, *, as_json: bool) -> None:
+    """Print every change, test, login and refusal, oldest first."""
+    run(lambda backend: _print(backend.use_cases.audit_log.all(operator(), since or ""), as_json=as_json))
 
 
 @audit.command()

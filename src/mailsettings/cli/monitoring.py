@@ -1,4 +1,4 @@
-"""The commands about the watch: how the mail servers are, and when their secrets end."""
+"""The commands about monitoring: the health of the mail servers as scheduled checks found it."""
 
 import json
 from collections.abc import Iterator
@@ -6,38 +6,24 @@ from datetime import UTC, datetime
 
 import click
 
-from mailsettings.cli.server import ID_TYPE
 from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, expiry_time
 
 
 @click.group()
-def watch() -> None:
-    """What checks on schedule have found out; see MAILSETTINGS_MONITORING_INTERVAL."""
+def monitoring() -> None:
+    """Show the results of scheduled checks; see MAILSETTINGS_MONITORING_INTERVAL."""
 
 
-@watch.command()
+@monitoring.command()
 @click.option("--json", "as_json", is_flag=True, help="Print each server as a line of JSON.")
 @reporting_errors
 def status(*, as_json: bool) -> None:
-    """Print how each mail server is and since when, and the days left of certificate and secret."""
+    """Print the health of each mail server, the time of its last change, and the days until anything expires."""
     now = datetime.now(UTC).timestamp()
-    for server in run(lambda backend: backend.watch_status.list(operator())):
+    for server in run(lambda backend: backend.monitoring_status.list(operator())):
         members = dict(_members(server, now))
         click.echo(json.dumps(members) if as_json else _line(server, members))
-
-
-@click.command()
-@click.argument("day", metavar="DATE", required=False, type=click.DateTime(["%Y-%m-%d"]))
-@click.option("--never", is_flag=True, help="It does not end, or nobody knows when.")
-@click.option("--id", "server_id", type=ID_TYPE, help="By default the default mail server.")
-@reporting_errors
-def secret_ends(day: datetime | None, server_id: int | None, *, never: bool) -> None:
-    """Note that the stored password or client secret ends on DATE, like 2027-03-31, so that it is told before."""
-    if (day is None) is not never:
-        raise click.UsageError("Give either a date or --never.")
-    ends_on = None if day is None else day.date()
-    run(lambda backend: backend.watch_status.set_secret_expiry(operator(), server_id, ends_on))
 
 
 def _members(server: MonitoredServer, now: float) -> Iterator[tuple[str, object]]:

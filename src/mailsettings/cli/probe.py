@@ -30,7 +30,7 @@ _PORTS = {
     ConnectionSecurity.STARTTLS: 587,
     ConnectionSecurity.IMPLICIT_TLS: 465,
 }
-_NO_OAUTH2 = "OAuth2 would help too; `probe` does not support it: store the settings and use `test-connection`."
+_NO_OAUTH2 = "OAuth2 would help too; `probe` does not support it: store the settings and use `server test`."
 PROBE_VOCABULARY = Vocabulary(
     {
         Setting.AUTHENTICATION: "--username",

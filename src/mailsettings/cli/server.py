@@ -1,10 +1,14 @@
-"""The commands about what settings were before."""
+"""The commands about stored mail servers: their tests, their versions, and when their secrets expire."""
 
 import json
+import sys
+from datetime import datetime
 from itertools import zip_longest
 
 import click
 
+from mailsettings.bootstrap import SINGLE_SERVER_APIS
+from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter, json_option, pem_option, recipient_option
 from mailsettings.cli.running import operator, printable, reporting_errors, run
 from mailsettings.domain.history import MailServerVersion, described, secret_change
 
@@ -15,39 +19,81 @@ id_option = click.option(
     "--id",
     "server_id",
     type=ID_TYPE,
-    help="The settings of this id; by default the one server.",
+    help="The mail server of this id; by default the default mail server.",
 )
 
 
-@click.group(invoke_without_command=True)
+@click.group()
+def server() -> None:
+    """Manage the stored mail servers."""
+
+
+@server.command()
+@click.option(
+    "--api", type=click.Choice(SINGLE_SERVER_APIS), help="Test the mail server of this API (the default)."
+)
+@click.option("--id", "server_id", type=ID_TYPE, help="Test the SMTP settings of this id.")
+@recipient_option
+@json_option
+@pem_option
+@reporting_errors
+def test(api: str | None, server_id: int | None, recipient: str | None, *, as_json: bool, show_pem: bool) -> None:
+    """Test a stored mail server and print the result, stage by stage."""
+    if api and server_id:
+        raise click.UsageError("--api and --id do not go together.")
+    terminal = ReportPrinter(STORED_VOCABULARY, as_json=as_json, show_pem=show_pem)
+    report = run(
+        lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient),
+        on_stage=terminal.on_stage,
+    )
+    terminal.print_rest(report)
+    sys.exit(0 if report.succeeded else 1)
+
+
+@server.command()
 @id_option
 @click.option("--json", "as_json", is_flag=True, help="Print each version as a line of JSON.")
-@click.pass_context
 @reporting_errors
-def history(context: click.Context, server_id: int | None, *, as_json: bool) -> None:
-    """Print every version that is kept of the settings, newest first.
+def history(server_id: int | None, *, as_json: bool) -> None:
+    """Print every stored version of a mail server, newest first.
 
-    Secrets are never shown: each version says whether its secret was set, replaced, removed or kept.
+    Secrets are never printed: each version says whether its secret was set, replaced, removed or kept.
     """
-    if context.invoked_subcommand is None:
-        versions = run(lambda backend: backend.use_cases.history.versions(operator(), server_id))
-        for version, before in zip_longest(versions, versions[1:]):
-            secret = secret_change(version, before)
-            click.echo(json.dumps(_members(version, secret)) if as_json else _line(version, secret))
+    versions = run(lambda backend: backend.use_cases.history.versions(operator(), server_id))
+    for version, before in zip_longest(versions, versions[1:]):
+        secret = secret_change(version, before)
+        click.echo(json.dumps(_members(version, secret)) if as_json else _line(version, secret))
 
 
-@history.command()
+@server.command()
 @id_option
 @reporting_errors
-def forget(server_id: int | None) -> None:
-    """Keep nothing of what the settings were before; they stay as they are."""
+def forget_history(server_id: int | None) -> None:
+    """Delete the earlier versions of a mail server; its current settings stay."""
     run(lambda backend: backend.use_cases.history.forget(operator(), server_id))
 
 
-def restore_version(version: int, server_id: int | None) -> None:
-    """Make the settings what they were in *version*."""
+@server.command()
+@click.argument("version", type=ID_TYPE)
+@id_option
+@reporting_errors
+def restore(version: int, server_id: int | None) -> None:
+    """Restore the settings of VERSION, see `server history`, as a new version."""
     stored = run(lambda backend: backend.use_cases.history.restore(operator(), server_id, version))
-    click.echo(f"The settings {stored.id} are what they were in version {version}, as version {stored.version}.")
+    click.echo(f"Restored version {version} of mail server {stored.id} as version {stored.version}.")
+
+
+@server.command()
+@click.argument("day", metavar="DATE", required=False, type=click.DateTime(["%Y-%m-%d"]))
+@click.option("--never", is_flag=True, help="The secret does not expire, or its expiry is unknown.")
+@id_option
+@reporting_errors
+def secret_expiry(day: datetime | None, server_id: int | None, *, never: bool) -> None:
+    """Store that a password or client secret expires on DATE, like 2027-03-31, so that monitoring announces it."""
+    if (day is None) is not never:
+        raise click.UsageError("Give either a date or --never.")
+    expires_on = None if day is None else day.date()
+    run(lambda backend: backend.monitoring_status.set_secret_expiry(operator(), server_id, expires_on))
 
 
 def _line(version: MailServerVersion, secret: str | None) -> str:

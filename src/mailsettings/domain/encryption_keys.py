@@ -46,14 +46,14 @@ class KeyUnknown(KeyRefused):
     """No encryption key has this id."""
 
     def __init__(self) -> None:
-        super().__init__("There is no key of this id; see `mailsettings keys status`.")
+        super().__init__("There is no key of this id; see `mailsettings key encryption status`.")
 
 
 class KeyIsCurrent(KeyRefused):
     """The key seals new secrets."""
 
     def __init__(self, key_id: str) -> None:
-        super().__init__(f"The key {key_id} is the current one; run `mailsettings keys rotate` first.")
+        super().__init__(f"The key {key_id} is the current one; run `mailsettings key encryption rotate` first.")
 
 
 class KeyNeeded(KeyRefused):
@@ -61,4 +61,4 @@ class KeyNeeded(KeyRefused):
 
     def __init__(self, key_id: str, secrets: int) -> None:
         needed = "1 secret needs" if secrets == 1 else f"{secrets} secrets need"
-        super().__init__(f"{needed} the key {key_id}; run `mailsettings keys reseal` first.")
+        super().__init__(f"{needed} the key {key_id}; run `mailsettings key encryption reseal` first.")

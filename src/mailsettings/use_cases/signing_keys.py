@@ -49,10 +49,10 @@ class ManageSigningKeys:
             name = f"{PREFIX}{key_id}"
             names = [found for found, _ in await change.work.service_keys.named(PREFIX)]
             if names[-1:] == [name]:
-                raise KeyRefused(f"The key {key_id} signs; run `mailsettings signing-keys rotate` first.")
+                raise KeyRefused(f"The key {key_id} signs; run `mailsettings key signing rotate` first.")
             _require_found(found=await change.work.service_keys.remove(name))
 
 
 def _require_found(*, found: bool) -> None:
     if not found:
-        raise KeyRefused("There is no key of this id; see `mailsettings signing-keys list`.")
+        raise KeyRefused("There is no key of this id; see `mailsettings key signing list`.")

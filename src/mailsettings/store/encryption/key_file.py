@@ -5,9 +5,9 @@ Text after a `#` is a comment; comments and empty lines stay when a key is added
 
 The word `bound` after a key means that this key seals secrets together with their destination and opens no others.
 Version 0.1.0 bound a secret to its row alone: an attacker with write access to the database and an old copy of it
-could put such a secret back next to another host. So `mailsettings keys reseal` marks the keys after it has
-resealed everything, and new keys are marked from the start. The mark is in this file, because an old copy of the
-database would bring back a mark in the database together with the secret.
+could put such a secret back next to another host. So `mailsettings key encryption reseal` marks the keys after it
+has resealed everything, and new keys are marked from the start. The mark is in this file, because an old copy of
+the database would bring back a mark in the database together with the secret.
 
 The file is either the service's own (`DATA_DIR/sealing-keys`, readable by its owner only) or given: a file of
 another system, mounted here, which the service reads and never writes. A given file may be readable by its group,
@@ -50,8 +50,8 @@ class ReadOnlyKeyFile(KeyFileUnusable):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is never written by mailsettings: add the line that `mailsettings keys new` prints at its "
-            "end, wherever it is distributed from."
+            f"{path} is never written by mailsettings: add the line that `mailsettings key encryption new` prints "
+            "at its end, wherever it is distributed from."
         )
 
 
@@ -146,7 +146,9 @@ class KeyFile:
         try:
             return found, content.decode("utf-8-sig").splitlines()
         except UnicodeDecodeError:
-            raise KeyFileUnusable(f"{self.path} is no text; see `mailsettings keys new` for a line.") from None
+            raise KeyFileUnusable(
+                f"{self.path} is no text; see `mailsettings key encryption new` for a line."
+            ) from None
 
     def _id(self, line: str) -> str | None:
         key = self._key(line)
