@@ -65,8 +65,6 @@ BANNED = {
 _NOT_YET = """
 docs/settings.md
 
-src/mailsettings/cli/accounts.py
-src/mailsettings/cli/backup.py
 
 src/mailsettings/settings/identity.py
 src/mailsettings/settings/model.py

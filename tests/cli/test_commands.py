@@ -171,7 +171,7 @@ FAILURES = {
             *(["user", "list"], ["keys", "status"], ["signing-keys", "list"]),
         )
     },
-    "audit without a verb": (2, ["audit"], {}, "Usage: mailsettings audit"),
+    "audit without a verb": (2, ["audit"], {}, "COMMAND [ARGS]"),
     "bad port": (2, ["serve", "--port", "70000"], {}, "70000"),
     "a token for too long": (
         2,

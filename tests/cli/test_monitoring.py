@@ -106,4 +106,4 @@ def test_an_impossible_expiry_is_refused_in_a_sentence(
 def test_the_actor_of_scheduled_checks_is_a_reserved_name(two_servers: None) -> None:
     code, sentence = refusal("token", "--subject", "watch", "--permission", "view-mail-settings")
 
-    assert (code, sentence) == (1, "Error: watch is reserved for this program's own checks.")
+    assert (code, sentence) == (1, "Error: watch is reserved for scheduled checks.")

@@ -16,15 +16,15 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 
 def _unreserved_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Some names belong to others: to callers that an external issuer vouches for, and to operators."""
+    """Return *name*. Raises `ClickException` if it is reserved for external callers, operators or monitoring."""
     if ISSUER_SEPARATOR in name:
         raise click.ClickException(
             f"{ISSUER_SEPARATOR} is reserved for the names of an external issuer's callers."
         )
     if name.startswith(f"{OPERATOR.name}:"):
-        raise click.ClickException(f"{OPERATOR.name}: is reserved for those who use this command line.")
+        raise click.ClickException(f"{OPERATOR.name}: is reserved for operators, who use this command line.")
     if name == MONITORING.name:
-        raise click.ClickException(f"{MONITORING.name} is reserved for this program's own checks.")
+        raise click.ClickException(f"{MONITORING.name} is reserved for scheduled checks.")
     return name
 
 

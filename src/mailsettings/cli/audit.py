@@ -19,12 +19,12 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class _SinceType(click.ParamType[str]):
-    """A time of ISO 8601 (UTC where it does not say), or how long ago: 90s, 15m, 12h, 30d."""
+    """A time in ISO 8601, in UTC unless it has an offset, or an age: 90s, 15m, 12h, 30d."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """As a `timestamp`."""
+        """Return the time as a `timestamp`."""
         ago = _AGO.fullmatch(value)
         try:
             if ago:
@@ -36,12 +36,12 @@ class _SinceType(click.ParamType[str]):
 
 
 class _SeenEntryType(click.ParamType[WitnessedEntry]):
-    """An entry that was noted elsewhere."""
+    """An entry of the audit log, as `verify` and the log print it."""
 
     name = "number:hash"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> WitnessedEntry:
-        """As it was noted."""
+        """Return the entry."""
         try:
             return WitnessedEntry.parse(value)
         except ValueError:
@@ -65,10 +65,14 @@ def list_(since: str | None, *, as_json: bool) -> None:
 
 
 @audit.command()
-@click.option("--seen", type=_SeenEntryType(), help="An entry noted before, which has to be there: NUMBER:HASH.")
+@click.option(
+    "--seen",
+    type=_SeenEntryType(),
+    help="An entry from an earlier `verify` or the log, which must still exist: NUMBER:HASH.",
+)
 @reporting_errors
 def verify(seen: WitnessedEntry | None) -> None:
-    """Find out whether an entry was removed, altered or reordered."""
+    """Check that no entry was removed, altered or reordered."""
 
     async def check(backend: Backend) -> AuditLogVerdict:
         return await backend.use_cases.audit_log.verify(operator(), seen)

@@ -22,7 +22,7 @@ passphrase_file_option = click.option(
     "--passphrase-file",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="A file of one line, the passphrase; else it is asked for.",
+    help="A file with the passphrase as its only line; without it, a prompt asks.",
 )
 
 
@@ -33,7 +33,7 @@ passphrase_file_option = click.option(
 def backup(file: Path, passphrase_file: Path | None) -> None:
     """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
     require_free(file)
-    require_database(settings.read())  # before a passphrase is asked for
+    require_database(settings.read())  # before the prompt for a passphrase
     passphrase = _new_passphrase(passphrase_file)
     copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
     click.echo(f"{copied.rows} rows are in {file}.")
@@ -41,7 +41,7 @@ def backup(file: Path, passphrase_file: Path | None) -> None:
 
 
 def restore_backup(file: Path, passphrase_file: Path | None) -> None:
-    """Read all of *file*, then fill the database of the settings with it; one that was never started."""
+    """Read all of *file*, then fill the database of the settings with it, which must be new."""
     with verified_backup(file, _passphrase(passphrase_file)) as backup:
         # Not established: that would make keys, and the backup brings its own.
         copied, contradiction = run(partial(_restored, backup), establish=False)
@@ -52,7 +52,7 @@ def restore_backup(file: Path, passphrase_file: Path | None) -> None:
 
 
 async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[CopyResult, str | None]:
-    """What was copied, and how the restored log contradicts the witness of the data directory."""
+    """Return the counts, and how the restored log contradicts the witness of the data directory, if it does."""
     copied = await backend.backups.restore(operator(), backup)
     return copied, await backend.witness.problem()
 
@@ -68,7 +68,7 @@ def _passphrase(file: Path | None, *, confirmed: bool = False) -> Secret:
     if file is not None:
         return _line_of(file)
     if not sys.stdin.isatty():
-        raise click.ClickException("Where there is no terminal to ask at, a passphrase needs --passphrase-file.")
+        raise click.ClickException("Without a terminal, give the passphrase with --passphrase-file.")
     return Secret(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirmed, err=True))
 
 

@@ -22,11 +22,11 @@ recipient_option = click.option(
     "--to", "recipient", metavar="ADDRESS", help="Send the test mail to this address; without it, no mail is sent."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-pem_option = click.option("--show-pem", is_flag=True, help="Print the server's certificates in PEM form too.")
+pem_option = click.option("--show-pem", is_flag=True, help="Also print the server's certificates in PEM format.")
 
 
 class ReportPrinter:
-    """Prints a report in *words*, each stage as it ends; as JSON, all of it at the end."""
+    """Prints a report in *words*: each stage as it ends, or everything as JSON at the end."""
 
     def __init__(self, words: Vocabulary, *, as_json: bool, show_pem: bool) -> None:
         self._words = words
