@@ -21,7 +21,7 @@ from mailsettings.domain.monitoring import Health
 from mailsettings.domain.secret import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import SettingsInvalid
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 
 from support.canary import Canary
 from support.processes import clean_environment, serving

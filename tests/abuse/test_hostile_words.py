@@ -15,7 +15,7 @@ from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.diagnosis.protocols import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 
 from support.canary import Canary

@@ -16,7 +16,7 @@ from mailsettings.auth.passwords import MAX_CONCURRENT_HASHES_PER_CALLER, MAX_HA
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, KNOWN_NETWORK_SECONDS
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn

@@ -15,12 +15,12 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import mail_server_versions, mail_servers
-from mailsettings.store.transactions import SQLStore
-from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
 from mailsettings.use_cases.history import MailServerHistory
+from mailsettings.use_cases.keys import ManageEncryptionKeys
 
 from support.backups import Place
 from support.databases import KEY

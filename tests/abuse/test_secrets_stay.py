@@ -13,8 +13,8 @@ import pytest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine, migrations
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 
 from support.canary import Canary
 from support.databases import KEY

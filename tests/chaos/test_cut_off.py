@@ -12,8 +12,8 @@ from sqlalchemy import event, text
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY, all_of
 from support.postgres import Postgres

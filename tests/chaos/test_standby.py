@@ -11,9 +11,9 @@ import pytest
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import migrations
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import StatementRejected
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY, all_of
 from support.postgres import Postgres, running_pair

@@ -10,8 +10,8 @@ import sys
 from dataclasses import replace
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY
 

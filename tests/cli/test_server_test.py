@@ -13,8 +13,8 @@ import pytest
 from mailsettings.cli.report import render
 from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.store import migrations
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 
 from support import commands
 from support.databases import KEY

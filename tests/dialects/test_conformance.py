@@ -11,7 +11,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailSettingsError, PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.site.audit import AUDIT
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.web.dialect import Dialect
 from mailsettings.web.errors import ErrorResponse
 from mailsettings.web.request_errors import RequestError

@@ -20,8 +20,8 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.tables import mail_servers
-from mailsettings.store.transactions import SQLStore
 
 from support.certificates import authority_pem
 from support.operations import OPERATIONS, Operation

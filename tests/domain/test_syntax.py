@@ -4,7 +4,7 @@ import pytest
 
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.syntax import (
+from mailsettings.domain.values import (
     is_secure_url,
     normalised_host,
     require_host,

@@ -25,8 +25,8 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.observation import SMTPReply
 from mailsettings.domain.secret import Secret
 from mailsettings.store import migrations
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.web.normalization import ascii_lower, routable_path, segments

@@ -11,8 +11,8 @@ from mailsettings.domain.secret import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.monitoring import ScheduledChecks
 

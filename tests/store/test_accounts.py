@@ -4,7 +4,7 @@ import pytest
 
 from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.errors import AccountExists, AccountNotFound
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 
 ALICE = Credentials(Account("Ålice 👍", frozenset({"view-mail-settings", "manage-system-settings"})), "$hash")
 

@@ -10,8 +10,8 @@ from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.audit_witness import WitnessedEntry
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
 
 from support.databases import KEY

@@ -38,7 +38,7 @@ from mailsettings.store.tables import (
     metadata,
     schema_support,
 )
-from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+from mailsettings.use_cases.keys import ManageEncryptionKeys
 
 from support.backups import DIRECTLY, PASSPHRASE, Place, fill, new_backup, no_file_longer_than, with_password
 from support.canary import Canary

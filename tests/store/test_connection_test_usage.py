@@ -13,9 +13,9 @@ from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine
 from mailsettings.store.coordination import USAGE_KEPT_SECONDS
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import probe_admissions as table
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog

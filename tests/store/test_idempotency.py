@@ -15,10 +15,10 @@ from mailsettings.domain.errors import IdempotencyKeyReused
 from mailsettings.domain.idempotency import REMEMBERED_SECONDS, IdempotencyKey, PreviousRequest
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.idempotency import MAX_DELETED_PER_INSERT
 from mailsettings.store.tables import idempotency_keys as table
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
 from support.canary import Canary
@@ -170,7 +170,7 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.change import Replacement
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
 class Dying(SQLStore):

@@ -16,6 +16,7 @@ from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavai
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import (
     DROPPED_KEY_CHECK,
     WrongKey,
@@ -29,8 +30,7 @@ from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedC
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.store.tables import encryption_keys, mail_servers, metadata, service_keys
-from mailsettings.store.transactions import SQLStore
-from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+from mailsettings.use_cases.keys import ManageEncryptionKeys
 from mailsettings.use_cases.signing_keys import ManageSigningKeys
 
 from support.databases import KEY, all_of

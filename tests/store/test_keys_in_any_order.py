@@ -23,10 +23,10 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import WrongKey, require_matching_keys
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
-from mailsettings.store.transactions import SQLStore
-from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+from mailsettings.use_cases.keys import ManageEncryptionKeys
 
 Result = TypeVar("Result")
 

@@ -16,8 +16,8 @@ from mailsettings.domain.login_throttling import (
     ThrottleKey,
 )
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY
 

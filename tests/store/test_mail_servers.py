@@ -22,9 +22,9 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.secret import Secret
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import sqlite_file
-from mailsettings.store.transactions import SQLStore
 
 from support.certificates import authority_pem
 from support.databases import KEY, all_of

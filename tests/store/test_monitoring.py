@@ -10,9 +10,9 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.monitoring import MAX_WAITING_EVENTS, Health, MonitoringState, WaitingEvent
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import mail_servers, watch_states, webhook_events
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY
 

@@ -1,6 +1,6 @@
 """What the store says of its connections."""
 
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 
 
 async def test_a_transaction_takes_a_connection_and_returns_it(store: SQLStore) -> None:

@@ -16,11 +16,11 @@ from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.encryption.sealing import Sealer, key_id, key_id_of, prefix_of
 from mailsettings.store.engine import StatementRejected
 from mailsettings.store.tables import encryption_keys, mail_servers
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY, all_of
 

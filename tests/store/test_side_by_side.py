@@ -30,9 +30,9 @@ from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
 from mailsettings.store import engine, migrations
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import schema_support
-from mailsettings.store.transactions import SQLStore
 
 from support.databases import KEY, all_of
 

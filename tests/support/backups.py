@@ -29,6 +29,7 @@ from mailsettings.store.backup.file_format import Cost
 from mailsettings.store.backup.restore import verified_backup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup, new_file
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS
 from mailsettings.store.encryption.sealing import Sealer
@@ -43,7 +44,6 @@ from mailsettings.store.tables import (
     webhook_events,
 )
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditLogVerdict, ReadAuditLog
 from mailsettings.use_cases.backups import ManageBackups
 

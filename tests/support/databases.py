@@ -19,14 +19,14 @@ from mailsettings.domain.access import Credentials
 from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.store import engine, migrations, postgres_connection, transactions, writer_queue
+from mailsettings.store import database, engine, migrations, postgres_connection, writer_queue
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 
 from support.postgres import Postgres, running_postgres
 from support.timeouts import GUARD_SECONDS
@@ -160,7 +160,7 @@ def patient_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(engine, "POSTGRESQL_LIMITS", " ".join(f"-c {name}={milliseconds}" for name in names))
     for name in ("BUSY_TIMEOUT_SECONDS", "POOL_TIMEOUT_SECONDS", "DRIVER_TIMEOUT_SECONDS"):
         monkeypatch.setattr(engine, name, GUARD_SECONDS)
-    monkeypatch.setattr(transactions, "CONNECT_TIMEOUT_SECONDS", GUARD_SECONDS)
+    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", GUARD_SECONDS)
     monkeypatch.setattr(writer_queue, "WRITER_QUEUE_TIMEOUT_SECONDS", GUARD_SECONDS)
     monkeypatch.setattr(postgres_connection, "MAX_SILENT_POLLS", GUARD_SECONDS * 10)
 

@@ -8,8 +8,8 @@ import sys
 from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.monitoring_service import MonitoringService
 
 from support.token_authority import make_tokens

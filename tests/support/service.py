@@ -13,7 +13,7 @@ from mailsettings.bootstrap.service import create_apis
 from mailsettings.bootstrap.use_cases import Parts, create_use_cases
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.settings import Settings
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits

@@ -19,9 +19,9 @@ from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.secret import Secret
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers
 

@@ -25,9 +25,9 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.monitoring import RETRY_DELAYS_SECONDS, Health, WaitingEvent
 from mailsettings.domain.secret import Secret
 from mailsettings.store import coordination, engine
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, LeaseLost
 from mailsettings.use_cases.metrics import NoMetrics
 from mailsettings.use_cases.monitoring import MAX_CONCURRENT_CHECKS, ScheduledChecks

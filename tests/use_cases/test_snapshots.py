@@ -8,7 +8,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog

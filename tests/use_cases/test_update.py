@@ -15,7 +15,7 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.secret import Secret
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.mail_servers import ManageMailServers
 
 LOGIN = PasswordAuthentication("mailer", Secret("the stored one"))

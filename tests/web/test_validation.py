@@ -6,8 +6,8 @@ import pytest
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, StrictBool, StrictInt, TypeAdapter, ValidationError, field_validator
 
+from mailsettings.web.body import HOST, member_names, request_error
 from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing
-from mailsettings.web.validation import HOST, member_names, request_error
 
 from support.canary import Canary
 

@@ -27,7 +27,7 @@ from mailsettings.auth.access_token import (
 from mailsettings.auth.jwks import CachedIssuerKeys, KeySet, KeysUnusable, parse_jwks
 from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
-from mailsettings.domain.syntax import is_secure_url
+from mailsettings.domain.values import is_secure_url
 from mailsettings.network.http import HTTPClient
 
 LEEWAY_SECONDS = 30

@@ -20,17 +20,17 @@ from mailsettings.store import engine, migrations
 from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import new_backup
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import require_matching_keys
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.migrations import SchemaError
-from mailsettings.store.transactions import SQLStore
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.encryption_keys import ManageEncryptionKeys
+from mailsettings.use_cases.keys import ManageEncryptionKeys
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring_service import MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus

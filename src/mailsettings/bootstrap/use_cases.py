@@ -9,7 +9,7 @@ from mailsettings.bootstrap.identity import ISSUER
 from mailsettings.domain.access import Grants
 from mailsettings.domain.audit_witness import WitnessedEntry
 from mailsettings.settings import Settings
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests

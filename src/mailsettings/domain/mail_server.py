@@ -10,7 +10,7 @@ from mailsettings.domain.certificates import SystemTrust, Trust
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
 from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.syntax import normalised_host, require_host, require_printable
+from mailsettings.domain.values import normalised_host, require_host, require_printable
 
 
 @dataclass(frozen=True, slots=True)

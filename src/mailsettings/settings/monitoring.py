@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mailsettings.domain.syntax import is_secure_url
+from mailsettings.domain.values import is_secure_url
 from mailsettings.settings.base import PREFIX, Seconds, SettingsGroup
 
 

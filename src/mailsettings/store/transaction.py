@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailsettings.store.access import SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.accounts import SQLAccounts
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.backup.restore import SQLRestore
@@ -13,7 +14,6 @@ from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.idempotency import SQLIdempotency
-from mailsettings.store.login_throttling import SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.monitoring import SQLMonitoring
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from mailsettings.domain.access import Account, AccountKind, Credentials, Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import AccountNotFound
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.ports import PasswordHasher
 

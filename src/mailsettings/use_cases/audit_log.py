@@ -10,8 +10,8 @@ from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry, Wit
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.history import difference
 from mailsettings.domain.mail_server import MailServer
+from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 
 ENTRIES_PER_PAGE = 500
 

@@ -18,7 +18,7 @@ from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable,
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.audit_witness import WitnessFile
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 
 PAUSE_SECONDS = 0.5
 """The delay between an entry and its record; it batches entries, because each record flushes the disk twice."""

@@ -19,7 +19,7 @@ from mailsettings.domain.secret import Secret
 from mailsettings.store.backup.restore import VerifiedBackup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import write_audit_entry
 
 ID_BYTES = 8

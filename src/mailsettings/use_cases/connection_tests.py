@@ -15,9 +15,9 @@ from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import IdempotencyError, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer
+from mailsettings.store.database import SQLStore
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits, ConnectionTestSlots
 from mailsettings.use_cases.denial_log import DenialLog

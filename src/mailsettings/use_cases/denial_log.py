@@ -14,7 +14,7 @@ from mailsettings.domain.access import Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.login_throttling import client_network
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 
 WINDOW_SECONDS = 60
 MAX_ENTRIES_PER_CALLER = 30

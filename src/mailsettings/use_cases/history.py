@@ -9,8 +9,8 @@ from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
 from mailsettings.domain.history import MAX_VERSIONS, MailServerVersion, find_version
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_id
+from mailsettings.store.database import SQLStore
 from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
 from mailsettings.use_cases.mail_servers import target

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 
 from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 
 
 def outline(error: BaseException) -> str:

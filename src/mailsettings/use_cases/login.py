@@ -26,8 +26,8 @@ from mailsettings.domain.access import (
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, NotAuthenticated, TooManyLogins
 from mailsettings.domain.login_throttling import MAX_MEMORY_SECONDS, Failures, Limit, LoginAttempt, ThrottleKey
-from mailsettings.store.login_throttling import SQLKnownNetworks, SQLLoginFailures
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.access import SQLKnownNetworks, SQLLoginFailures
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.metrics import NO_METRICS

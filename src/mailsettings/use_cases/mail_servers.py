@@ -13,8 +13,8 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.history import MAX_VERSIONS
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ListedMailServer, Revision, StoredMailServer
+from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
 

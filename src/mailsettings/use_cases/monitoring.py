@@ -24,8 +24,8 @@ from mailsettings.domain.monitoring import (
     check_result,
     evaluate,
 )
+from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.lease import Lease, LeaseLost, outline, repeat_forever, shielded
 from mailsettings.use_cases.mail_servers import target
 from mailsettings.use_cases.metrics import NO_METRICS

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases import lease, monitoring, outbox
 from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.metrics import NO_METRICS

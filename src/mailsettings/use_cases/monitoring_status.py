@@ -13,8 +13,8 @@ from mailsettings.domain.errors import InvalidSetting, MailServerNotFound
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
+from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
 from mailsettings.use_cases.mail_servers import target
 

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 
 from mailsettings.domain.monitoring import WaitingEvent, next_attempt
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.lease import Lease, repeat_forever, shielded
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, WebhookSender

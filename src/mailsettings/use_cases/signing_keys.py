@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.errors import KeyRefused
-from mailsettings.store.transactions import SQLStore
+from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import audited
 
 PREFIX = "signing:"

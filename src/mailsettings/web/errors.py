@@ -23,6 +23,7 @@ from mailsettings.domain.errors import (
 )
 from mailsettings.domain.setting import Setting
 from mailsettings.web import request_errors
+from mailsettings.web.body import request_error
 from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.request_errors import (
@@ -32,7 +33,6 @@ from mailsettings.web.request_errors import (
     PathNotFound,
     RequestError,
 )
-from mailsettings.web.validation import request_error
 
 RETRY_AFTER_SECONDS = 5
 _METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")

@@ -16,6 +16,7 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import strict_json
 from mailsettings.web.auth import current_principal
+from mailsettings.web.body import member_names
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import BODY_SCOPE_KEY, mark_replayed
 from mailsettings.web.normalization import ascii_lower
@@ -25,7 +26,6 @@ from mailsettings.web.request_errors import (
     UnsupportedContentCoding,
     UnsupportedContentType,
 )
-from mailsettings.web.validation import member_names
 
 MAX_BODY_BYTES = 64 * 1024
 _TEXT_JSON = "text/json"

@@ -6,19 +6,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StrictInt
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
-from mailsettings.web import validation
+from mailsettings.web import body
 
 SecurityProtocol = Literal["NONE", "STARTTLS", "SSLTLS"]
-Host = Annotated[str, Field(min_length=1, description="Host name or address of the mail server."), validation.HOST]
+Host = Annotated[str, Field(min_length=1, description="Host name or address of the mail server."), body.HOST]
 Port = Annotated[
     StrictInt, Field(ge=1, le=65535, json_schema_extra={"format": "int32"}, description="Port of the mail server.")
 ]
 Security = Annotated[SecurityProtocol, Field(description="How the connection is encrypted.")]
-Address = Annotated[str, Field(min_length=1, description="Address of the sender."), validation.SENDER_ADDRESS]
-Name = Annotated[str, Field(description="Name of the sender; empty for none."), validation.SENDER_NAME]
-Username = Annotated[
-    str, Field(description="User name at the mail server; empty for no login."), validation.USERNAME
-]
+Address = Annotated[str, Field(min_length=1, description="Address of the sender."), body.SENDER_ADDRESS]
+Name = Annotated[str, Field(description="Name of the sender; empty for none."), body.SENDER_NAME]
+Username = Annotated[str, Field(description="User name at the mail server; empty for no login."), body.USERNAME]
 Password = Annotated[SecretStr, Field(description="Password at the mail server; never returned.")]
 
 

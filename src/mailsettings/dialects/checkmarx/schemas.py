@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.domain.mail_server import MAX_PORT
-from mailsettings.web import validation
+from mailsettings.web import body
 from mailsettings.web.normalization import ascii_lower, integral
 from mailsettings.web.openapi import Int32, single_value
 from mailsettings.web.report_schema import ConnectionTestReport
@@ -83,9 +83,7 @@ class SMTPSettingsModel(Wire):
     """The members that create, update and test share."""
 
     password: Annotated[SecretStr | None, Field(description="Password of that account; never returned.")] = None
-    host: Annotated[
-        str, Field(min_length=1, description="Host name or address of the mail server."), validation.HOST
-    ]
+    host: Annotated[str, Field(min_length=1, description="Host name or address of the mail server."), body.HOST]
     port: Annotated[
         StrictInt,
         Field(
@@ -105,7 +103,7 @@ class SMTPSettingsModel(Wire):
         ),
     ] = "None"
     from_address: Annotated[
-        str, Field(min_length=1, description="Address that the mail is from."), validation.SENDER_ADDRESS
+        str, Field(min_length=1, description="Address that the mail is from."), body.SENDER_ADDRESS
     ]
     use_default_credentials: Annotated[
         bool,
@@ -118,10 +116,10 @@ class SMTPSettingsModel(Wire):
     username: Annotated[
         str | None,
         Field(description="User name of the account at the mail server; without it, no login."),
-        validation.USERNAME,
+        body.USERNAME,
     ] = None
     display_name: Annotated[
-        str | None, Field(description="Name that mail programs show for the sender."), validation.SENDER_NAME
+        str | None, Field(description="Name that mail programs show for the sender."), body.SENDER_NAME
     ] = None
 
 

@@ -22,7 +22,7 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from mailsettings.domain.mail_server import MAX_PORT
-from mailsettings.web import validation
+from mailsettings.web import body
 from mailsettings.web.normalization import integral
 from mailsettings.web.openapi import single_value
 from mailsettings.web.report_schema import ConnectionTestReport
@@ -76,9 +76,7 @@ class MailServerUsernamePasswordAuth(Wire):
         single_value("USERNAME_PASSWORD_AUTH"),
         Field(description="Login with user name and password."),
     ]
-    username: Annotated[
-        NonEmpty, Field(description="User name of the account at the mail server."), validation.USERNAME
-    ]
+    username: Annotated[NonEmpty, Field(description="User name of the account at the mail server."), body.USERNAME]
     password: Annotated[
         HiddenText,
         Field(description="Password of that account. Responses have ten asterisks; sent back, they keep it."),
@@ -94,19 +92,19 @@ class MailServerMSOAuth2(Wire):
         Literal["MS_OAUTH2"], single_value("MS_OAUTH2"), Field(description="Microsoft issues the access tokens.")
     ] = "MS_OAUTH2"
     client_id: Annotated[
-        UpTo255, Field(description="Application (client) id of the app registration."), validation.CLIENT_ID
+        UpTo255, Field(description="Application (client) id of the app registration."), body.CLIENT_ID
     ]
     secret: Annotated[
         HiddenText,
         Field(description="Client secret of the app. Responses have ten asterisks; sent back, they keep it."),
     ]
     tenant: Annotated[
-        UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), validation.TENANT
+        UpTo255, Field(description="Directory (tenant) id or domain that the app belongs to."), body.TENANT
     ]
     username: Annotated[
         NonEmpty,
         Field(description="Mailbox that the mail is sent from; the app needs access."),
-        validation.USERNAME,
+        body.USERNAME,
     ]
 
 
@@ -187,10 +185,10 @@ class MailSender(Wire):
     """Who the mail is from."""
 
     display_name: Annotated[
-        NonEmpty, Field(description="Name that mail programs show for the sender."), validation.SENDER_NAME
+        NonEmpty, Field(description="Name that mail programs show for the sender."), body.SENDER_NAME
     ]
     email_address: Annotated[
-        NonEmpty, Field(description="Address in the `From` field and the envelope."), validation.SENDER_ADDRESS
+        NonEmpty, Field(description="Address in the `From` field and the envelope."), body.SENDER_ADDRESS
     ]
 
 
@@ -208,7 +206,7 @@ class MailServer(Wire):
 
     auth: Annotated[Auth, Field(description="How to log in to the mail server.")]
     connection_security: Annotated[Security, Field(description="How the connection is encrypted.")]
-    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server."), validation.HOST]
+    host: Annotated[NonEmpty, Field(description="Host name or address of the mail server."), body.HOST]
     port: Annotated[
         StrictInt,
         Field(

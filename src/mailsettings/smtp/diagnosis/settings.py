@@ -23,7 +23,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.observation import EXPIRES_SOON_DAYS, TLSSession
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.syntax import require_mail_address
+from mailsettings.domain.values import require_mail_address
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal
 

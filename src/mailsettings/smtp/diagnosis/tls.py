@@ -9,7 +9,7 @@ from mailsettings.domain.connection_test import FailureCode, ProbeFailure, Probe
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.observation import Certificate, TLSSession
-from mailsettings.domain.syntax import require_host
+from mailsettings.domain.values import require_host
 
 NOT_TLS_REASONS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"})
 """OpenSSL's reasons when the server does not answer with TLS."""

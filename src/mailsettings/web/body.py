@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel
 
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import OAuth2ClientCredentials, PasswordAuthentication, Sender
-from mailsettings.domain.syntax import require_host
+from mailsettings.domain.values import require_host
 from mailsettings.web.normalization import ascii_lower
 from mailsettings.web.request_errors import ParameterInvalid, ParameterMissing, RequestError
 

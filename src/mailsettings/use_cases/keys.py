@@ -10,9 +10,9 @@ from dataclasses import replace
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.encryption_keys import EncryptionKeyReport, ResealResult
+from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import LiveKeys
 from mailsettings.store.encryption.key_registry import Position
-from mailsettings.store.transactions import SQLStore
 from mailsettings.use_cases.audit_log import audited
 
 SECRETS_PER_BATCH = 50
