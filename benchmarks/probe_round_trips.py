@@ -36,7 +36,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.network.policy import UNRESTRICTED
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts

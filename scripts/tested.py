@@ -22,7 +22,7 @@ PARTS: Mapping[str, Part] = {
         [
             "mailsettings.web.errors",
             "mailsettings.web.request_errors",
-            "mailsettings.web.strict_json",
+            "mailsettings.web.body",
             "mailsettings.web.body",
         ],
         ["tests/web"],
@@ -39,7 +39,7 @@ PARTS: Mapping[str, Part] = {
             "mailsettings.domain.mail_server",
             "mailsettings.domain.monitoring",
             "mailsettings.domain.observation",
-            "mailsettings.domain.secret",
+            "mailsettings.domain.values",
             "mailsettings.domain.setting",
             "mailsettings.domain.values",
         ],
@@ -48,7 +48,7 @@ PARTS: Mapping[str, Part] = {
     "audit": Part(
         [
             "mailsettings.domain.audit_log",
-            "mailsettings.domain.audit_witness",
+            "mailsettings.domain.audit_log",
             "mailsettings.domain.login_throttling",
         ],
         [
@@ -79,7 +79,7 @@ PARTS: Mapping[str, Part] = {
         [
             "mailsettings.auth.access_token",
             "mailsettings.auth.passwords",
-            "mailsettings.auth.signing_keys",
+            "mailsettings.auth.tokens",
             "mailsettings.auth.tokens",
         ],
         [
@@ -111,7 +111,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "webhook": Part(["mailsettings.webhook"], ["tests/webhook"]),
     "history": Part(
-        ["mailsettings.domain.history", "mailsettings.web.negotiation"],
+        ["mailsettings.domain.change", "mailsettings.web.negotiation"],
         ["tests/use_cases/test_history.py", "tests/domain/test_history.py", "tests/dialects/test_conditions.py"],
     ),
     "use_cases": Part(

@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from mailsettings import settings
-from mailsettings.auth.signing_keys import MAX_AGE_SECONDS
+from mailsettings.auth.tokens import MAX_AGE_SECONDS
 from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT

@@ -18,7 +18,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.monitoring import Health
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import SettingsInvalid
 from mailsettings.store.database import SQLStore

@@ -5,7 +5,7 @@ from typing import Any
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.canary import Canary
 from support.smtp_server import HOST, SENDER, USERNAME, scripted_server

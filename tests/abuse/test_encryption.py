@@ -12,7 +12,7 @@ import trustme
 from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.smtp.tls import TLSContexts
 
 from support.smtp_server import (

@@ -16,9 +16,9 @@ import pytest
 
 from mailsettings.bootstrap import Backend, create_service
 from mailsettings.domain.access import OPERATOR
-from mailsettings.domain.history import described
+from mailsettings.domain.change import described
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.telemetry.metrics import PrometheusMetrics
 
 from support.canary import Canary

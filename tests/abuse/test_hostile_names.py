@@ -11,8 +11,8 @@ from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 from mailsettings.web.report import Vocabulary, failure_sentence, own_report_json, report_json
 
 from support.canary import Canary

@@ -12,7 +12,7 @@ import pytest
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.network.policy import EgressPolicy
-from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.inspection import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.database import SQLStore

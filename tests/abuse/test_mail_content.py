@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 
 from support.service import SMTP_SETTINGS
 from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, RealServer, real_server

@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.sealing import Sealer

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
-from mailsettings.auth.signing_keys import load
+from mailsettings.auth.tokens import load
 from mailsettings.bootstrap import Backend
 
 from support.service import MAIL_SERVER, SMTP_SETTINGS

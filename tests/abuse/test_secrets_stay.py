@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer

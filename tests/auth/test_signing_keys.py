@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from mailsettings.auth.signing_keys import (
+from mailsettings.auth.tokens import (
     MAX_AGE_SECONDS,
     MIN_RELOAD_INTERVAL_SECONDS,
     SigningKeys,

@@ -15,8 +15,15 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mailsettings.auth.access_token import MAX_TOKEN_LENGTH, MAX_VERIFIED_TOKENS
-from mailsettings.auth.signing_keys import MAX_AGE_SECONDS, SigningKeys, load, make
-from mailsettings.auth.tokens import AUDIENCE, OwnTokenIssuer, OwnTokenReader
+from mailsettings.auth.tokens import (
+    AUDIENCE,
+    MAX_AGE_SECONDS,
+    OwnTokenIssuer,
+    OwnTokenReader,
+    SigningKeys,
+    load,
+    make,
+)
 from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 

@@ -17,8 +17,7 @@ from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine
 from mailsettings.store.encryption.key_file import KeyFile
-from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import MAIL_SERVER_SECRET, Sealer
 from mailsettings.store.tables import mail_servers
 
 from support import commands

@@ -15,7 +15,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.monitoring import MonitoringState
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 SINCE = "2027-01-15T08:00:00Z"
 STARTTLS = ConnectionSecurity.STARTTLS

@@ -13,7 +13,7 @@ from mailsettings.bootstrap import create_backend, prepare
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support import commands
 from support.canary import Canary

@@ -18,7 +18,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.tables import mail_servers

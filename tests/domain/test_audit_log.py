@@ -16,13 +16,14 @@ from mailsettings.domain.audit_log import (
     AuditChain,
     AuditEntry,
     AuditHead,
+    AuditLogCheck,
     AuditOutcome,
     AuditRecord,
+    WitnessedEntry,
     details_json,
     timestamp,
 )
-from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry
-from mailsettings.domain.history import difference
+from mailsettings.domain.change import difference
 from mailsettings.domain.login_throttling import Backoff, Failures
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mailsettings.domain.history import MailServerVersion, secret_change
+from mailsettings.domain.change import MailServerVersion, secret_change
 from mailsettings.domain.mail_server import (
     ConnectionSecurity,
     MailServer,
@@ -12,7 +12,7 @@ from mailsettings.domain.mail_server import (
     Revision,
     Sender,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 STORED = Secret("canary-1")
 LOGIN = PasswordAuthentication("scans", STORED)

@@ -16,8 +16,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 
 from support.certificates import authority_pem, key_pem
 

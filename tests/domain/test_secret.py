@@ -10,7 +10,7 @@ import pytest
 
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.domain.mail_server import PasswordAuthentication
-from mailsettings.domain.secret import MASK, Secret, is_mask, is_same_secret
+from mailsettings.domain.values import MASK, Secret, is_mask, is_same_secret
 
 CANARY = "CANARY-8c1b1f52"
 

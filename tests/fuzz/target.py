@@ -23,12 +23,12 @@ from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeRepor
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.observation import SMTPReply
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import ConnectionTestLimits
 from mailsettings.web.normalization import ascii_lower, routable_path, segments
 
 from support.canary import Canary, text_of

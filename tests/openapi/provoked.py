@@ -17,7 +17,7 @@ from mailsettings.domain.access import OPERATOR, Permission
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.web.concurrency import ConcurrentRequests

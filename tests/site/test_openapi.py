@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from mailsettings.bootstrap.apis import APIS
+from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.web.errors import ErrorResponse
 
 from support.databases import LocalStore

@@ -17,7 +17,7 @@ from cryptography import x509
 
 from mailsettings.domain.connection_test import FailureCode, ProbeStage, WarningCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.smtp import conversation, tls
 from mailsettings.smtp.tls import parse_certificates
 

@@ -12,8 +12,8 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage, SuggestedChange
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import MAX_CONCURRENT_SCANS
 

@@ -10,7 +10,7 @@ import pytest
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.misbehaving_server import Kind, Step, misbehaving_server
 from support.smtp_server import AUTHORITY, HOST, SENDER, TRUST, USERNAME, scripted_server

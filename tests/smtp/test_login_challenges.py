@@ -14,7 +14,7 @@ from mailsettings.domain.mail_server import (
     MailServer,
     PasswordAuthentication,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.smtp.login import log_in_by_token
 from mailsettings.smtp.session import Session
 

@@ -15,9 +15,8 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
-from mailsettings.smtp.diagnosis.inspection import MAX_CONNECTIONS
-from mailsettings.smtp.diagnosis.protocols import GREETING_PORTS, IMPLICIT_TLS_PORTS, KnownPorts
+from mailsettings.domain.values import Secret
+from mailsettings.smtp.diagnosis.inspection import GREETING_PORTS, IMPLICIT_TLS_PORTS, MAX_CONNECTIONS, KnownPorts
 
 from support.probers import short_timeouts
 from support.smtp_server import HOST, SENDER, TRUST, USERNAME, Behaviour, listening, real_server, server_context

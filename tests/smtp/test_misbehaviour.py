@@ -7,7 +7,7 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode, Outcome
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.misbehaving_server import (
     ENVELOPE,

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.monitoring import Health, MonitoredServer
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.store import engine

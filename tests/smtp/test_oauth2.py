@@ -9,8 +9,8 @@ import pytest
 
 from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 
 from support.smtp_server import (

@@ -17,8 +17,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 

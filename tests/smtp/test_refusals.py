@@ -14,8 +14,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.domain.observation import MAX_SUMMARY_LENGTH, summary
-from mailsettings.domain.secret import MASK, Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import MASK, Secret
 from mailsettings.smtp.redaction import MAX_REPLY_LENGTH, displayable_text
 
 from support.smtp_server import HOST, SENDER, USERNAME, says, scripted_server

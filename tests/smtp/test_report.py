@@ -16,7 +16,7 @@ from mailsettings.domain.connection_test import (
 )
 from mailsettings.domain.findings import FAILURES, WARNINGS
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.smtp_server import AUTHORITY, HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.smtp_server import HOST, SENDER, USERNAME, scripted_server
 

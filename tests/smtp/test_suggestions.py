@@ -17,8 +17,8 @@ from mailsettings.domain.connection_test import (
 )
 from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
+from mailsettings.domain.values import Secret
 from mailsettings.web.report import Vocabulary
 
 from support.smtp_server import HOST, SENDER, USERNAME, Behaviour, real_server, says, scripted_server

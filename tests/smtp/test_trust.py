@@ -21,8 +21,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.domain.observation import TLSSession
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 from mailsettings.smtp.tls import TLSContexts
 
 from support.certificates import SelfSigned

@@ -7,8 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from mailsettings.domain.access import OPERATOR, Origin
-from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.audit_witness import WitnessedEntry
+from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord, WitnessedEntry
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer

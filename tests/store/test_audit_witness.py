@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.audit_log import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.store.audit_witness import WitnessFile
 
 FIRST, SECOND = WitnessedEntry(1, b"\x01" * 32), WitnessedEntry(2, b"\x02" * 32)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mailsettings.domain.backup import BackupUnusable, WrongPassphrase
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.backup import file_format
 from mailsettings.store.backup.file_format import (
     CHUNK_BYTES,

@@ -21,14 +21,14 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.backup import Backup, BackupUnusable, DatabaseNotEmpty, WrongPassphrase
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import migrations
 from mailsettings.store.backup import writer as backups
 from mailsettings.store.backup.contents import BACKED_UP, Batch, Preface, to_line
 from mailsettings.store.backup.file_format import MAGIC
 from mailsettings.store.backup.restore import verified_backup
 from mailsettings.store.encryption.key_file import KeyFileContent as RingContent
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS
 from mailsettings.store.tables import (
     accounts,
     audit_entries,

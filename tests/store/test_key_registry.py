@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Column, LargeBinary, MetaData, Table, Text, delete, insert, select, update
 
-from mailsettings.auth.signing_keys import make
+from mailsettings.auth.tokens import make
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.encryption_keys import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import (
@@ -26,12 +26,10 @@ from mailsettings.store.encryption.key_check import (
 )
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.store.tables import encryption_keys, mail_servers, metadata, service_keys
-from mailsettings.use_cases.keys import ManageEncryptionKeys
-from mailsettings.use_cases.signing_keys import ManageSigningKeys
+from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 
 from support.databases import KEY, all_of
 

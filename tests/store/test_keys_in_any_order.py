@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import WrongKey, require_matching_keys
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys

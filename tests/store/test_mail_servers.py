@@ -21,7 +21,7 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import sqlite_file

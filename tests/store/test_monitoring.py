@@ -8,7 +8,7 @@ from sqlalchemy import insert, text, update
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.monitoring import MAX_WAITING_EVENTS, Health, MonitoringState, WaitingEvent
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer

@@ -14,7 +14,7 @@ from sqlalchemy import select, text, update
 
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import WrongKey

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys
 from mailsettings.use_cases.mail_servers import ManageMailServers

@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.store import writer_queue
-from mailsettings.store.writer_queue import WriterQueue
+from mailsettings.store import database
+from mailsettings.store.database import WriterQueue
 
 
 async def queued(waiting: WriterQueue, writers: int, fail: set[int]) -> list[int | str]:
@@ -71,7 +71,7 @@ async def test_an_error_of_one_writer_does_not_affect_others() -> None:
 
 
 async def test_no_writer_waits_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_queue, "WRITER_QUEUE_TIMEOUT_SECONDS", 0.01)
+    monkeypatch.setattr(database, "WRITER_QUEUE_TIMEOUT_SECONDS", 0.01)
     waiting = WriterQueue()
     async with waiting.take():
         assert await queued(waiting, 1, set()) == ["0 failed"]

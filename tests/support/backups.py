@@ -22,7 +22,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.backup.contents import BACKED_UP, RowFormat
 from mailsettings.store.backup.file_format import Cost
@@ -31,8 +31,7 @@ from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup, new_file
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, Sealer
 from mailsettings.store.tables import (
     idempotency_keys,
     known_networks,

@@ -19,7 +19,8 @@ from mailsettings.domain.access import Credentials
 from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.store import database, engine, migrations, postgres_connection, writer_queue
+from mailsettings.store import database, engine, migrations, postgres_connection
+from mailsettings.store import database as writer_queue
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 
-from mailsettings.bootstrap.apis import APIS
+from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Permission
 from mailsettings.web.dialect import Dialect

@@ -10,7 +10,7 @@ from mailsettings.domain.findings import FAILURES
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.smtp.diagnosis.fallback_scan import ScanTimeouts
-from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.inspection import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 

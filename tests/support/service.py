@@ -16,7 +16,7 @@ from mailsettings.settings import Settings
 from mailsettings.store.database import SQLStore
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import ConnectionTestLimits
 from mailsettings.use_cases.ports import PasswordHasher, Prober
 from mailsettings.web.concurrency import ConcurrentRequests
 

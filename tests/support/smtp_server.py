@@ -25,7 +25,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 from support.certificates import SelfSigned
 from support.timeouts import GUARD_SECONDS

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from mailsettings.domain.audit_witness import WitnessedEntry
+from mailsettings.domain.audit_log import WitnessedEntry
 from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.use_cases.audit_witness import AuditWitness
 

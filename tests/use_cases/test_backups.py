@@ -10,7 +10,7 @@ from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.backup import BackupNotWritten, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.backup.restore import verified_backup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup

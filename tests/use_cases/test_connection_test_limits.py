@@ -7,7 +7,7 @@ import pytest
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
-from mailsettings.use_cases.connection_test_limits import (
+from mailsettings.use_cases.connection_tests import (
     MARGIN_SECONDS,
     RETRY_AFTER_SECONDS,
     ConnectionTestLimits,

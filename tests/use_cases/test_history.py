@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Permission, Principal
-from mailsettings.domain.change import Precondition, Replacement, StateTags
+from mailsettings.domain.change import MailServerVersion, Precondition, Replacement, StateTags
 from mailsettings.domain.errors import (
     MailServerNotFound,
     NoSuchVersion,
@@ -15,10 +15,9 @@ from mailsettings.domain.errors import (
     PermissionDenied,
     PreconditionFailed,
 )
-from mailsettings.domain.history import MailServerVersion
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.mail_servers import SQLMailServers

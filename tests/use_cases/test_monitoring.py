@@ -23,7 +23,7 @@ from mailsettings.domain.mail_server import (
     Sender,
 )
 from mailsettings.domain.monitoring import RETRY_DELAYS_SECONDS, Health, WaitingEvent
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import coordination, engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer

@@ -10,7 +10,7 @@ from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.audit_log import KEY_BYTES, Action, AuditOutcome
 from mailsettings.domain.errors import KeyRefused
 from mailsettings.store.tables import service_keys
-from mailsettings.use_cases.signing_keys import PREFIX, ManageSigningKeys
+from mailsettings.use_cases.keys import PREFIX, ManageSigningKeys
 
 from support.databases import LocalStore, records
 

@@ -14,7 +14,7 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.mail_servers import ManageMailServers
 

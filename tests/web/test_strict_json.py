@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from mailsettings.web.body import MAX_DEPTH, parse
 from mailsettings.web.request_errors import MalformedBody
-from mailsettings.web.strict_json import MAX_DEPTH, parse
 
 CANARY = "CANARY-b95b13a2"
 

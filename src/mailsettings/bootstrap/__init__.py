@@ -1,8 +1,6 @@
 """The composition root: build the whole service from the settings."""
 
-from mailsettings.bootstrap.apis import GRANTS, SINGLE_SERVER_APIS
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database
-from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
 from mailsettings.bootstrap.service import (
     create_service,
@@ -10,6 +8,7 @@ from mailsettings.bootstrap.service import (
     require_tracing,
     service_from_environment,
 )
+from mailsettings.bootstrap.use_cases import GRANTS, SINGLE_SERVER_APIS, create_foreign_tokens
 
 __all__ = [
     "GRANTS",

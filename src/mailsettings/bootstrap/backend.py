@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
-from mailsettings.auth import signing_keys
+from mailsettings.auth import tokens
 from mailsettings.auth.passwords import Argon2Passwords
-from mailsettings.auth.signing_keys import SigningKeys
-from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader
-from mailsettings.bootstrap.identity import ISSUER, create_token_reader
+from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader, SigningKeys
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
-from mailsettings.bootstrap.use_cases import Parts, create_use_cases
+from mailsettings.bootstrap.use_cases import ISSUER, Parts, create_token_reader, create_use_cases
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -29,13 +27,12 @@ from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
-from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.keys import ManageEncryptionKeys
+from mailsettings.use_cases.connection_tests import ConnectionTestLimits
+from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring_service import MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus
 from mailsettings.use_cases.ports import Meter, Prober
-from mailsettings.use_cases.signing_keys import ManageSigningKeys
 from mailsettings.web.dialect import UseCases
 
 
@@ -78,7 +75,7 @@ class Backend:
     issuer: OwnTokenIssuer
     accounts: ManageAccounts
     encryption_keys: ManageEncryptionKeys
-    signing_keys: ManageSigningKeys
+    tokens: ManageSigningKeys
     use_cases: UseCases
     monitoring_status: MonitoringStatus
     monitoring: MonitoringService | None
@@ -148,7 +145,7 @@ def create_backend(
     scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:
         prober, scheduled = tracing.traced(prober.probe), tracing.traced(scheduled.probe)
-    signing = ManageSigningKeys(store, signing_keys.make)
+    signing = ManageSigningKeys(store, tokens.make)
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     monitoring_status = MonitoringStatus(store)

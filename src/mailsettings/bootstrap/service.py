@@ -11,9 +11,9 @@ from starlette.types import ASGIApp
 
 from mailsettings import logs
 from mailsettings.app import create_app
-from mailsettings.bootstrap.apis import APIS
 from mailsettings.bootstrap.backend import Backend, create_backend
 from mailsettings.bootstrap.outgoing import MACHINE_NAME
+from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.openapi import Document, document

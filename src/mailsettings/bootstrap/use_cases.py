@@ -1,18 +1,21 @@
-"""Compose the use cases of the APIs. The tests of the APIs compose them here too, on parts of their own."""
+"""The use cases and the APIs of one process."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailsettings.bootstrap.apis import GRANTS
-from mailsettings.bootstrap.identity import ISSUER
+from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.tokens import OwnTokenReader, TokenReaderByIssuer
+from mailsettings.bootstrap.outgoing import create_issuer_client
+from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants
-from mailsettings.domain.audit_witness import WitnessedEntry
-from mailsettings.settings import Settings
+from mailsettings.domain.audit_log import WitnessedEntry
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid
+from mailsettings.site.audit import AUDIT
+from mailsettings.site.metrics import METRICS
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.login import Authenticator, LogIn
@@ -21,6 +24,44 @@ from mailsettings.use_cases.metrics import GaugeSource, ReadMetrics
 from mailsettings.use_cases.ports import Meter, PasswordHasher, Prober, TokenIssuer, TokenReader
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
+
+APIS = (*DIALECTS, AUDIT, METRICS)
+"""The vendors' APIs, and this service's own."""
+GRANTS: Grants = {name: allowed for api in APIS for name, allowed in api.grants.items()}
+"""All names of permissions, with what they allow."""
+SINGLE_SERVER_APIS = [api.single_server_name for api in DIALECTS if api.single_server_name]
+"""The command line's names of the APIs that show the default mail server alone."""
+
+
+ISSUER = "mailsettings"
+
+
+def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
+    """Return a reader of own tokens, and of tokens of the issuer in the settings. Raises `SettingsInvalid`."""
+    foreign = create_foreign_tokens(settings)
+    if foreign is None or settings.oidc_issuer is None:
+        return own
+    return TokenReaderByIssuer(ISSUER, own.read, settings.oidc_issuer, foreign.read)
+
+
+def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
+    """Return a reader of the tokens of the issuer in the settings, if set. Raises `SettingsInvalid`."""
+    if settings.oidc_issuer is None:
+        return None
+    grants: dict[str, frozenset[str]] = {}
+    for value, name in settings.oidc_permissions:
+        if name not in GRANTS:
+            known = ", ".join(sorted(GRANTS))
+            raise SettingsInvalid(f"{PREFIX}OIDC_PERMISSIONS has an unknown permission; use one of: {known}.")
+        grants[value] = grants.get(value, frozenset()) | {name}
+    trusted = TrustedIssuer(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        grants,
+        settings.oidc_permissions_claim,
+        settings.oidc_subject_claim,
+    )
+    return OIDCTokenReader(trusted, create_issuer_client(settings))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,7 @@ import click
 
 from mailsettings.bootstrap import Backend
 from mailsettings.cli.running import operator, printable, reporting_errors, run
-from mailsettings.domain.audit_log import AuditEntry, timestamp
-from mailsettings.domain.audit_witness import WitnessedEntry
+from mailsettings.domain.audit_log import AuditEntry, WitnessedEntry, timestamp
 from mailsettings.site.audit import entry_json
 from mailsettings.use_cases.audit_log import AuditLogVerdict
 

@@ -11,7 +11,7 @@ from mailsettings import settings
 from mailsettings.bootstrap import Backend, require_database
 from mailsettings.cli.running import operator, reporting_errors, run
 from mailsettings.domain.backup import CopyResult
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import private_file
 from mailsettings.store.backup.restore import VerifiedBackup, verified_backup
 from mailsettings.store.backup.writer import require_free

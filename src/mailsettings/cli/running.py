@@ -17,10 +17,10 @@ from typing import Any, ParamSpec, TypeVar
 import click
 
 from mailsettings import settings
-from mailsettings.auth.signing_keys import SigningKeyUnusable
+from mailsettings.auth.tokens import SigningKeyUnusable
 from mailsettings.bootstrap import Backend, create_backend, prepare, require_database
 from mailsettings.domain.access import OPERATOR, Principal
-from mailsettings.domain.audit_witness import WitnessUnwritable
+from mailsettings.domain.audit_log import WitnessUnwritable
 from mailsettings.domain.backup import BackupError
 from mailsettings.domain.connection_test import StageReport
 from mailsettings.domain.errors import MailSettingsError

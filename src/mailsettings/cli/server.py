@@ -10,7 +10,7 @@ import click
 from mailsettings.bootstrap import SINGLE_SERVER_APIS
 from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter, json_option, pem_option, recipient_option
 from mailsettings.cli.running import operator, printable, reporting_errors, run
-from mailsettings.domain.history import MailServerVersion, described, secret_change
+from mailsettings.domain.change import MailServerVersion, described, secret_change
 
 ID_TYPE = click.IntRange(1, 2**31 - 1)
 """An id or a version: what the databases' integer columns hold."""

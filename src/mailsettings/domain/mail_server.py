@@ -8,9 +8,8 @@ from typing import ClassVar, NamedTuple
 
 from mailsettings.domain.certificates import SystemTrust, Trust
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
-from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.values import normalised_host, require_host, require_printable
+from mailsettings.domain.values import Secret, is_mask, normalised_host, require_host, require_printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +191,7 @@ class Destination:
     """All settings that decide which server receives a secret; only `MailServer.destination` creates it.
 
     A stored secret, and an access token that was obtained with it, is used only for an equal destination. The
-    order of the fields is part of every sealed secret: see `sealed_columns.py`.
+    order of the fields is part of every sealed secret: see `sealing.py`.
     """
 
     host: str

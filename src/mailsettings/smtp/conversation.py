@@ -14,7 +14,7 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
 )
 from mailsettings.smtp.diagnosis.deadline import AWAITED_GREETING, AWAITED_HANDSHAKE
-from mailsettings.smtp.diagnosis.protocols import identify_protocol
+from mailsettings.smtp.diagnosis.inspection import identify_protocol
 from mailsettings.smtp.envelope import Envelope
 from mailsettings.smtp.errors import ReplyError, StageFailed
 from mailsettings.smtp.journal import Journal

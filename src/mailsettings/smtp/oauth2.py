@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from mailsettings.domain.certificates import SystemTrust
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import Destination, MailServer, OAuth2ClientCredentials
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.network.http import GuardedNetwork, HTTPClient, RequestFailed, Response
 from mailsettings.network.threads import DaemonThreads
 from mailsettings.smtp.tls import TLSContexts

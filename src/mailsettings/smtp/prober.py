@@ -17,15 +17,14 @@ from datetime import UTC, datetime
 from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
-from mailsettings.domain.secret import MASK
+from mailsettings.domain.values import MASK
 from mailsettings.network.connect import HappyEyeballs, NotConnected
 from mailsettings.network.guard import EgressGuard, HostLookup, NotAllowed, Resolve, resolve_with_system
 from mailsettings.network.policy import Address, EgressPolicy
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.diagnosis.failures import explain_error, outcome_of
 from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan, ScanTimeouts
-from mailsettings.smtp.diagnosis.inspection import PortInspector
-from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.inspection import KnownPorts, PortInspector
 from mailsettings.smtp.diagnosis.settings import add_current_value, find_warnings, require_usable
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError, StageFailed
 from mailsettings.smtp.journal import Journal, StageListener

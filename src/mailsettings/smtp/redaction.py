@@ -23,7 +23,7 @@ from mailsettings.domain.connection_test import (
 )
 from mailsettings.domain.mail_server import MailServer, PasswordAuthentication
 from mailsettings.domain.observation import Certificate, ServerGreeting, SMTPReply, TLSSession
-from mailsettings.domain.secret import MASK
+from mailsettings.domain.values import MASK
 
 # Digits, single letters and names are missing on purpose: they may be a PIN or initials.
 REPLY_WORDS = frozenset(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.audit_log import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
 from mailsettings.store import private_file
 
 if sys.platform != "win32":

@@ -1,4 +1,4 @@
-"""The store: it runs transactions on the engine, and owns the read cache."""
+"""The store: it runs transactions on the engine, lets one writer in at a time, and owns the read cache."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import QueuePool
 
 from mailsettings.domain.audit_log import AuditEntry
-from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.store import engine
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
@@ -20,7 +20,52 @@ from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.read_cache import DataVersion, ReadCache
 from mailsettings.store.transaction import Transaction
-from mailsettings.store.writer_queue import WriterQueue
+
+WRITER_QUEUE_TIMEOUT_SECONDS = 10
+"""How long a writer waits for the writers before it."""
+
+
+class WriterQueue:
+    """Admits one writer at a time, in the order of arrival.
+
+    Without it, each writer would wait for the database's lock while it holds a connection of the pool; enough of
+    them would use up the pool and block readers too. And SQLite has no queue: an unlucky writer retries until it
+    gives up.
+    """
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._failed = 0
+
+    @asynccontextmanager
+    async def take(self) -> AsyncIterator[None]:
+        """Wait for the turn and hold it during the block. Raises `StoreUnavailable`.
+
+        When one writer finds the database unavailable, all writers that wait at that moment fail with it. If each
+        of them tried for itself, the last one would wait for as many time limits as there are writers.
+        """
+        failed_before = self._failed
+        try:
+            async with asyncio.timeout(WRITER_QUEUE_TIMEOUT_SECONDS):
+                await self._lock.acquire()
+        except TimeoutError:
+            raise StoreUnavailable from None
+        try:
+            if self._failed != failed_before:
+                raise StoreUnavailable
+            async with self._noting_failure():
+                yield
+        finally:
+            self._lock.release()
+
+    @asynccontextmanager
+    async def _noting_failure(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except StoreUnavailable:
+            self._failed += 1
+            raise
+
 
 CONNECT_TIMEOUT_SECONDS = 2.4
 """The time limit for a connection to PostgreSQL: waiting for the pool, testing and opening a connection."""

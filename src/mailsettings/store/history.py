@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row, delete, exists, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.change import MailServerVersion
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.mail_server_rows import from_row, revision_of
 from mailsettings.store.tables import mail_server_versions as table

@@ -18,9 +18,8 @@ from mailsettings.domain.mail_server import (
     Revision,
     Sender,
 )
-from mailsettings.domain.secret import Secret
-from mailsettings.store.encryption.sealed_columns import MAIL_SERVER_SECRET, label_of
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.domain.values import Secret
+from mailsettings.store.encryption.sealing import MAIL_SERVER_SECRET, Sealer, label_of
 
 
 def to_columns(server: MailServer) -> dict[str, Any]:

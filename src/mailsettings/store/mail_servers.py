@@ -7,14 +7,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.history import MailServerVersion
+from mailsettings.domain.change import MailServerVersion
 from mailsettings.domain.mail_server import (
     Creation,
     ListedMailServer,
     MailServer,
     StoredMailServer,
 )
-from mailsettings.domain.secret import is_same_secret
+from mailsettings.domain.values import is_same_secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.history import SQLMailServerHistory
 from mailsettings.store.mail_server_rows import from_row, revision_of, seal_secret, to_columns

@@ -4,8 +4,7 @@ from functools import cached_property
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.store.access import SQLKnownNetworks, SQLLoginFailures
-from mailsettings.store.accounts import SQLAccounts
+from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.backup.restore import SQLRestore
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox

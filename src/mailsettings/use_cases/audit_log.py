@@ -5,10 +5,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from mailsettings.domain.access import Permission, Principal
-from mailsettings.domain.audit_log import Action, AuditEntry, AuditOutcome, AuditRecord
-from mailsettings.domain.audit_witness import AuditLogCheck, WitnessedEntry, WitnessUnreadable
+from mailsettings.domain.audit_log import (
+    Action,
+    AuditEntry,
+    AuditLogCheck,
+    AuditOutcome,
+    AuditRecord,
+    WitnessedEntry,
+    WitnessUnreadable,
+)
+from mailsettings.domain.change import difference
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
-from mailsettings.domain.history import difference
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction

@@ -13,8 +13,16 @@ from contextvars import Context
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Principal
-from mailsettings.domain.audit_log import Action, AuditEntry, AuditHead, AuditOutcome, AuditRecord
-from mailsettings.domain.audit_witness import WitnessedEntry, WitnessUnreadable, WitnessUnwritable
+from mailsettings.domain.audit_log import (
+    Action,
+    AuditEntry,
+    AuditHead,
+    AuditOutcome,
+    AuditRecord,
+    WitnessedEntry,
+    WitnessUnreadable,
+    WitnessUnwritable,
+)
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.audit_witness import WitnessFile

@@ -15,7 +15,7 @@ from pathlib import Path
 from mailsettings.domain.access import Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord, timestamp
 from mailsettings.domain.backup import CopyResult, DatabaseNotEmpty
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.backup.restore import VerifiedBackup
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import NewBackup

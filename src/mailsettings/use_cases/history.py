@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
-from mailsettings.domain.change import NO_PRECONDITION, Precondition
+from mailsettings.domain.change import MAX_VERSIONS, NO_PRECONDITION, MailServerVersion, Precondition, find_version
 from mailsettings.domain.errors import MailServerNotFound, OutcomeUnknown
-from mailsettings.domain.history import MAX_VERSIONS, MailServerVersion, find_version
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer, state_id
 from mailsettings.store.database import SQLStore

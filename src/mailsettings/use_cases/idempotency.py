@@ -11,7 +11,7 @@ from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, Req
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.use_cases.audit_log import AuditedChange
-from mailsettings.use_cases.connection_test_limits import RETRY_AFTER_SECONDS
+from mailsettings.use_cases.connection_tests import RETRY_AFTER_SECONDS
 
 Known = TypeVar("Known", bound=IdempotentResult)
 

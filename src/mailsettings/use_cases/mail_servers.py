@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
-from mailsettings.domain.change import NO_PRECONDITION, Precondition, Replacement
+from mailsettings.domain.change import MAX_VERSIONS, NO_PRECONDITION, Precondition, Replacement
 from mailsettings.domain.errors import MailServerNotFound
-from mailsettings.domain.history import MAX_VERSIONS
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ListedMailServer, Revision, StoredMailServer
 from mailsettings.store.database import SQLStore

@@ -14,7 +14,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
-from mailsettings.web import strict_json
+from mailsettings.web import body as strict_json
 from mailsettings.web.auth import current_principal
 from mailsettings.web.body import member_names
 from mailsettings.web.dialect import use_cases

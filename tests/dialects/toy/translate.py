@@ -15,8 +15,8 @@ from mailsettings.domain.mail_server import (
     Sender,
     StoredMailServer,
 )
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 
 from . import schemas as wire
 

@@ -14,8 +14,8 @@ from mailsettings.domain.mail_server import (
     NoAuthentication,
     PasswordAuthentication,
 )
-from mailsettings.domain.secret import Secret
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 RESOLVE, CONNECT, SECURE, GREET = ProbeStage.RESOLVE, ProbeStage.CONNECT, ProbeStage.SECURE, ProbeStage.GREET

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mailsettings.domain.connection_test import FailureCode
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 KNOWN, UNKNOWN, ELSEWHERE = "alice@example.org", "nobody@example.org", "bob@example.com"

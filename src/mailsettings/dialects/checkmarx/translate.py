@@ -13,8 +13,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import Secret, is_mask
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret, is_mask
 from mailsettings.web.report import Vocabulary
 
 FIELDS = {

@@ -17,8 +17,8 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.secret import MASK, Secret, is_mask
 from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import MASK, Secret, is_mask
 from mailsettings.web.report import Vocabulary
 from mailsettings.web.request_errors import ParameterInvalid
 

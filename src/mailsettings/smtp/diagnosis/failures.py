@@ -24,7 +24,7 @@ from mailsettings.network.connect import NotConnected
 from mailsettings.network.guard import NotAllowed
 from mailsettings.smtp.diagnosis import refusals
 from mailsettings.smtp.diagnosis.deadline import explain_deadline
-from mailsettings.smtp.diagnosis.protocols import identify_protocol
+from mailsettings.smtp.diagnosis.inspection import identify_protocol
 from mailsettings.smtp.diagnosis.tls import NOT_TLS_REASONS, explain_tls_error, is_known_alert
 from mailsettings.smtp.errors import ReplyError, StageFailed
 from mailsettings.smtp.journal import Journal

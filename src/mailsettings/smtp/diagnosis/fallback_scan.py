@@ -17,8 +17,12 @@ from mailsettings.domain.observation import AddressAttempt
 from mailsettings.domain.setting import Setting
 from mailsettings.smtp.diagnosis.failures import not_smtp
 from mailsettings.smtp.diagnosis.handshake import DHE_ONLY
-from mailsettings.smtp.diagnosis.inspection import INSPECTION_TIMEOUT_SECONDS, PortInspector, PortProtocol
-from mailsettings.smtp.diagnosis.protocols import KnownPorts
+from mailsettings.smtp.diagnosis.inspection import (
+    INSPECTION_TIMEOUT_SECONDS,
+    KnownPorts,
+    PortInspector,
+    PortProtocol,
+)
 from mailsettings.smtp.diagnosis.tls import TLS_CODES, add_certificate_details, client_certificate_failure
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal

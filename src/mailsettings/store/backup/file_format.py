@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from mailsettings.domain.backup import BackupUnusable, WrongPassphrase
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 
 MAGIC = b"mailsettings backup"
 VERSION = 1

@@ -16,13 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.backup import Backup, BackupUnusable, CopyResult, DatabaseNotEmpty
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store import migrations
 from mailsettings.store.backup.contents import BACKED_UP, Batch, Preface, RowFormat, identity_column, parse_preface
 from mailsettings.store.backup.file_format import BackupReader, damaged
 from mailsettings.store.backup.snapshot import LONG_TIMEOUTS
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
 from mailsettings.store.engine import StatementRejected, translate_database_errors
 from mailsettings.store.tables import encryption_keys, metadata, schema_support
 

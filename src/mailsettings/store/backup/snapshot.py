@@ -18,8 +18,7 @@ from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.store import engine, migrations
 from mailsettings.store.backup.contents import BACKED_UP, Preface, RowFormat, identity_column, to_line
 from mailsettings.store.encryption.key_file import KeyFile
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
 from mailsettings.store.engine import translate_database_errors
 
 ROWS_PER_FETCH = 500

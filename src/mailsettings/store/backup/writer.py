@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mailsettings.domain.backup import BackupNotWritten
-from mailsettings.domain.secret import Secret
+from mailsettings.domain.values import Secret
 from mailsettings.store.backup.file_format import BackupWriter, Cost
 from mailsettings.store.private_file import flush_directory
 

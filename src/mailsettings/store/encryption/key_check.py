@@ -16,8 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store import engine
 from mailsettings.store.encryption.key_file import KeySource, LiveKeys
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
-from mailsettings.store.encryption.sealing import Sealer, key_id_of
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer, key_id_of
 from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.store.tables import encryption_keys

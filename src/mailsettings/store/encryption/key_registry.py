@@ -18,8 +18,7 @@ from mailsettings.domain.encryption_keys import (
 from mailsettings.domain.errors import SecretUnreadable
 from mailsettings.store.encryption.key_check import DROPPED_KEY_CHECK, key_checks, register_key
 from mailsettings.store.encryption.key_file import KeySource
-from mailsettings.store.encryption.sealed_columns import SEALED_COLUMNS, SealedColumn
-from mailsettings.store.encryption.sealing import Sealer, key_id_of, prefix_of
+from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer, key_id_of, prefix_of
 from mailsettings.store.tables import encryption_keys as table
 
 Position = tuple[int, Any]

@@ -9,8 +9,7 @@ from sqlalchemy import Row, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.store.encryption.sealed_columns import SERVICE_KEY
-from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.encryption.sealing import SERVICE_KEY, Sealer
 from mailsettings.store.tables import service_keys as table
 
 _log = logging.getLogger(__name__)
