@@ -23,7 +23,6 @@ PARTS: Mapping[str, Part] = {
             "mailsettings.web.errors",
             "mailsettings.web.request_errors",
             "mailsettings.web.body",
-            "mailsettings.web.body",
         ],
         ["tests/web"],
     ),
@@ -41,13 +40,11 @@ PARTS: Mapping[str, Part] = {
             "mailsettings.domain.observation",
             "mailsettings.domain.values",
             "mailsettings.domain.setting",
-            "mailsettings.domain.values",
         ],
         ["tests/domain", "tests/abuse/test_certificates.py"],
     ),
     "audit": Part(
         [
-            "mailsettings.domain.audit_log",
             "mailsettings.domain.audit_log",
             "mailsettings.domain.login_throttling",
         ],
@@ -79,7 +76,6 @@ PARTS: Mapping[str, Part] = {
         [
             "mailsettings.auth.access_token",
             "mailsettings.auth.passwords",
-            "mailsettings.auth.tokens",
             "mailsettings.auth.tokens",
         ],
         [

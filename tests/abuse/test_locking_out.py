@@ -84,7 +84,7 @@ class QuickDoor:
     def __init__(self, store: LocalStore) -> None:
         self.now = 1_800_000_000.0
         self.wait = 0
-        """Seconds, as the caller was told last."""
+        """Seconds to wait, by the last answer."""
         self.store = store
         denial_log = DenialLog(self.store, lambda: self.now)
         self.log_in = LogIn(self.store, PlainPasswords(), NamesAsTokens(), denial_log, 3600, lambda: self.now)

@@ -9,10 +9,10 @@ from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
 from mailsettings.use_cases.connection_tests import (
     MARGIN_SECONDS,
-    RETRY_AFTER_SECONDS,
     ConnectionTestLimits,
     ConnectionTestSlots,
 )
+from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS
 
 ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
 YOURS = "You have too many connection tests running. Try again in 5 seconds."

@@ -75,7 +75,7 @@ class Backend:
     issuer: OwnTokenIssuer
     accounts: ManageAccounts
     encryption_keys: ManageEncryptionKeys
-    tokens: ManageSigningKeys
+    signing_keys: ManageSigningKeys
     use_cases: UseCases
     monitoring_status: MonitoringStatus
     monitoring: MonitoringService | None

@@ -17,13 +17,11 @@ from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.idempotency import find_result
+from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS, find_result
 from mailsettings.use_cases.mail_servers import ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
 
-RETRY_AFTER_SECONDS = 5
-"""When to retry while tests are running; most have ended by then."""
 MARGIN_SECONDS = 30
 """Time beyond the deadline of a test to record its start and its end."""
 

@@ -11,7 +11,9 @@ from mailsettings.domain.errors import IdempotencyKeyReused, OutcomeUnknown, Req
 from mailsettings.domain.idempotency import IdempotencyKey, IdempotentResult
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.use_cases.audit_log import AuditedChange
-from mailsettings.use_cases.connection_tests import RETRY_AFTER_SECONDS
+
+RETRY_AFTER_SECONDS = 5
+"""When to retry while the first request is running; most connection tests have ended by then."""
 
 Known = TypeVar("Known", bound=IdempotentResult)
 
