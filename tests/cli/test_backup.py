@@ -202,7 +202,7 @@ def test_a_passphrase_that_others_can_read_is_refused(typed: Typed, good: Path, 
 def test_without_a_terminal_there_is_nobody_to_ask(typed: Typed, tmp_path: Path, what: str) -> None:
     typed("migrate")
 
-    assert refused(typed(what, tmp_path / "b")).endswith("a passphrase needs --passphrase-file.")
+    assert refused(typed(what, tmp_path / "b")).endswith("give the passphrase with --passphrase-file.")
 
 
 def test_database_in_use_refuses_a_restore_and_logs_it(typed: Typed, good: Path, tmp_path: Path) -> None:
