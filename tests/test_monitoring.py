@@ -38,10 +38,10 @@ STARTTLS = ConnectionSecurity.STARTTLS
 class MonitoringProcess:
     def __init__(self, url: str, output: Path) -> None:
         self.output = output
-        script = Path(__file__).parent / "support" / "monitoring_process.py"
-        command = [sys.executable, str(script), url, str(LEASE_SECONDS)]
+        tests = Path(__file__).parent
+        command = [sys.executable, "-m", "support.monitoring_process", url, str(LEASE_SECONDS)]
         with output.open("wb") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(command, cwd=tests, stdout=file, stderr=subprocess.STDOUT)
 
     @property
     def has_led(self) -> bool:

@@ -1,4 +1,4 @@
-"""A process that only runs monitoring, for tests of several: `python monitoring_process.py URL SECONDS`."""
+"""A process that only runs monitoring: `python -m support.monitoring_process URL SECONDS`."""
 
 import asyncio
 import logging
