@@ -64,9 +64,10 @@ async def three_processes(url: str, folder: Path) -> AsyncIterator[list[Monitori
                 one.process.wait()
 
 
-async def until_known_to_work(store: SQLStore, count: int) -> None:
+async def until_known_to_work(store: SQLStore, count: int, processes: list[MonitoringProcess]) -> None:
     async with asyncio.timeout(GUARD_SECONDS):
         while True:
+            assert any(one.process.poll() is None for one in processes), processes[0].output.read_text()
             async with store.reading() as view:
                 if (await view.monitoring.summary()).servers[Health.WORKING] == count:
                     return
@@ -84,7 +85,7 @@ async def test_one_of_three_processes_checks_and_another_takes_over(
 ) -> None:
     async with real_server(Behaviour()) as server, three_processes(database_url, tmp_path) as processes:
         await add(store, server, 5)
-        await until_known_to_work(store, 5)
+        await until_known_to_work(store, 5, processes)
         (leader,) = [one for one in processes if one.has_led]
         leader.end(signal.SIGKILL)
         async with store.reading() as view:
@@ -92,7 +93,7 @@ async def test_one_of_three_processes_checks_and_another_takes_over(
                 await view.monitoring.summary()
             ).has_leader  # so that the others have to wait until it has run out
         await add(store, server, 3)
-        await until_known_to_work(store, 8)
+        await until_known_to_work(store, 8, processes)
         next_leaders = [one for one in processes if one.has_led and one is not leader]
         codes = [one.end(signal.SIGTERM) for one in processes if one is not leader]
         async with store.reading() as view:

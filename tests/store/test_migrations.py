@@ -61,7 +61,7 @@ def test_up_down_and_up_again(empty_url: str) -> None:
 def test_a_migration_waits_longer_for_another_than_a_request(
     empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "_BUSY_TIMEOUT_SECONDS", 0)
+    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0)
     file = engine.sqlite_file(empty_sqlite_url)
     engine.make_private(file)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
