@@ -18,7 +18,7 @@ from mailsettings.use_cases.audit_log import AuditedChange, audited
 from mailsettings.use_cases.idempotency import run_once
 
 DEFAULT_SERVER = "default mail server"
-SERVERS_PER_PAGE = 2000
+SERVERS_PER_PAGE = 1000
 """A page of this size takes some milliseconds and some hundred kilobytes."""
 
 
