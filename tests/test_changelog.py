@@ -25,5 +25,5 @@ def test_every_change_is_one_line_below_a_known_heading() -> None:
     sections = set(re.findall(r"^### (.+)$", TEXT, flags=re.MULTILINE))
     below = TEXT.partition("\n## ")[2].splitlines()
 
-    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    assert sections <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security", "New names"}
     assert [line for line in below if line.startswith(("  ", "* "))] == []

@@ -1,3 +1,3 @@
 """Keeps an organisation's outgoing-mail settings and proves that they work."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -42,7 +42,7 @@ class PathDispatcher:
 def create_app(
     dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, listeners: Sequence[ExchangeListener] = ()
 ) -> ASGIApp:
-    """Return the whole service as one ASGI application; the access log and *told* get each exchange."""
+    """Return the whole service as one ASGI application; the access log and *listeners* get each exchange."""
     all_listeners = [log_exchange, *listeners]
     apis = [
         (api, ExchangeMiddleware(app, api.name, all_listeners, api.request_id_header)) for api, app in dialects

@@ -43,7 +43,7 @@ class CallerUsage:
 
 
 class HashingQueue:
-    """Runs work on *at_once* threads; each caller has *at_once_each* of them and *places_each* of all *places*."""
+    """Runs work on *max_concurrent* threads; a caller gets some of them and of the places in the queue."""
 
     def __init__(
         self, max_concurrent: int, max_concurrent_per_caller: int, places: int, max_places_per_caller: int

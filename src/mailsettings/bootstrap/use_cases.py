@@ -1,4 +1,4 @@
-"""The use cases and the APIs of one process."""
+"""Compose the use cases and the token readers of one process."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -172,7 +172,7 @@ class ProbeWarning:
 
 @dataclass(frozen=True, slots=True)
 class StageObservation:
-    """The observations of one stage; `mechanism` is that of the login, `write_audit_entry` holds anything else."""
+    """The observations of one stage; `mechanism` is that of the login, `note` holds anything else."""
 
     attempts: tuple[AddressAttempt, ...] = ()
     greeting: ServerGreeting | None = None

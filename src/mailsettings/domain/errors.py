@@ -1,4 +1,4 @@
-"""The errors of the domain. How each of them looks over HTTP is the dialect's decision.
+"""The errors of the domain. `web/errors.py` has their statuses, each dialect their form.
 
 MailSettingsError
 ├── NotAuthenticated        the access token is missing or invalid
@@ -13,9 +13,9 @@ MailSettingsError
 │   └── AccountNotFound
 ├── KeyRefused              the key cannot be dropped
 ├── AccountExists
-├── PreconditionFailed        the stored state is not the expected state
+├── PreconditionFailed      the stored state is not the expected state
 │   └── WeakPrecondition    the caller named the expected state only weakly
-├── IdempotencyError           the idempotency key was used before, and the request has no result to repeat
+├── IdempotencyError        the idempotency key was used before, and the request has no result to repeat
 │   ├── IdempotencyKeyReused
 │   ├── RequestInProgress
 │   └── OutcomeUnknown

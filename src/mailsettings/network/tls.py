@@ -14,7 +14,7 @@ seconds. RFC 9325 4.2 advises against these cipher suites anyway. TLS 1.3 has na
 def client_context(*, ca_file: Path | None = None, ca_data: bytes | None = None) -> ssl.SSLContext:
     """Return a context that trusts the certificates in *ca_file* and *ca_data*, or the system's if there are none.
 
-    Raises `OSError`, for certificates that cannot be loaded `ssl.SSLError`.
+    Raises `OSError`; `ssl.SSLError` if certificates cannot be loaded.
     """
     context = ssl.create_default_context(cafile=ca_file, cadata=ca_data)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

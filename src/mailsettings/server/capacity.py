@@ -91,15 +91,15 @@ class Pool:
                 del self._of[client_key]
 
     def used_by(self, client_key: str | None) -> int:
-        """Return how much *sharer* holds; always 0 for a trusted proxy, which has no key."""
+        """Return how much *client_key* holds; always 0 for a trusted proxy, which has no key."""
         return 0 if client_key is None else self._of[client_key]
 
     def is_full(self, client_key: str | None) -> bool:
-        """Return whether nothing is left for *sharer*, however little it holds itself."""
+        """Return whether nothing is left for *client_key*, however little it holds itself."""
         return self._free_for(client_key) < 1
 
     def has_reserve_for(self, client_key: str | None) -> bool:
-        """Return whether *sharer* may use the reserve."""
+        """Return whether *client_key* may use the reserve."""
         return client_key is None or client_key in self._known
 
     def _free_for(self, client_key: str | None) -> int:
@@ -181,7 +181,7 @@ class ConnectionSlots:
 
 
 class ConnectionSlot:
-    """The place of one connection of *sharer*."""
+    """The place of one connection of *client_key*."""
 
     def __init__(self, slots: ConnectionSlots, client_key: str | None) -> None:
         self.client_key = client_key

@@ -1,4 +1,4 @@
-"""Make TLS contexts that always verify, at least TLS 1.2, and read what a TLS connection presents."""
+"""Choose the TLS context for the certificates that a setting trusts, and read what a connection presents."""
 
 import asyncio
 import base64

@@ -102,11 +102,11 @@ class SQLMailServers:
         await SQLMonitoring(self._connection).forget(server_id)
 
     async def forget_versions(self, server_id: int, keep_count: int) -> None:
-        """Keep the *but* newest of what the server was."""
+        """Delete all but the *keep_count* newest versions of the server."""
         await self._history.forget(server_id, keep_count)
 
     async def forget_removed(self, keep_count: int) -> None:
-        """Keep the *but* newest of what servers were that are no more."""
+        """Delete all but the *keep_count* newest removed servers."""
         await self._history.forget_removed(keep_count)
 
     async def _one(self, condition: Any) -> StoredMailServer | None:

@@ -85,7 +85,7 @@ class AuditWitness:
         return None if known is None else await self._contradiction(known)
 
     async def accept(self, caller: Principal) -> AcceptedLog | None:
-        """Let the witness follow the log as it is now, and audit that; return None if they agree already.
+        """Record the log's current end in the witness and in the audit log; return None if they already agree.
 
         Raises `WitnessUnwritable`, `StoreUnavailable`.
         """

@@ -24,7 +24,7 @@ SERVERS_PER_PAGE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the list of mail servers; *more* tells whether another page may follow."""
+    """One page of the list of mail servers; `more` says whether another page may follow."""
 
     servers: Sequence[ListedMailServer]
     more: bool

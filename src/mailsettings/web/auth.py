@@ -16,7 +16,7 @@ from mailsettings.web.request_errors import RequestError, SeveralCredentials
 
 
 class BearerAuthMiddleware:
-    """Requires a valid token, except on *open_paths*, and limits the concurrent requests of each principal.
+    """Requires a valid token, except on *public_paths*, and limits the concurrent requests of each principal.
 
     It runs before the router, so that unauthenticated callers learn nothing from unknown paths, wrong methods and
     malformed bodies. Pure ASGI: Starlette's BaseHTTPMiddleware costs half the throughput of a small response.

@@ -1,4 +1,4 @@
-"""Request bodies: strict JSON, and the error that names an invalid field."""
+"""Request bodies: strict JSON, checks of single fields by the domain, and the error that names a field."""
 
 import json
 import math

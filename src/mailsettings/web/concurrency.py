@@ -11,7 +11,7 @@ from mailsettings.web.request_errors import TooManyRequests
 
 
 class ConcurrentRequests:
-    """Counts requests in this process, for all APIs together; *most* is the limit of each principal."""
+    """Counts requests in this process, for all APIs together; *limit* is that of each principal."""
 
     def __init__(self, limit: int = 32) -> None:
         self._limit = limit

@@ -14,7 +14,7 @@ from mailsettings.web.request_errors import ParameterInvalid
 
 BODY_SCOPE_KEY = "mailsettings.body"
 """The key of the body in the scope of a request, once the body is read."""
-_SCOPE_KEY = "mailsettings.once"
+_SCOPE_KEY = "mailsettings.idempotency"
 _HEADER = "Idempotency-Key"
 # The draft requires a quoted string; clients send bare text, as to Stripe, with the same limit of 255 characters.
 _KEY_PATTERN = re.compile(r"[!-~]{1,255}")

@@ -2,19 +2,19 @@
 
 RequestError
 ├── SeveralCredentials      more than one Authorization header (RFC 6750 3.1)
-├── IncompleteBody            the connection ended before the body
+├── IncompleteBody          the connection ended before the body
 ├── BodyTooLarge
-├── HostNotAllowed               no Host header, several, or a foreign name
-├── MalformedBody             not valid or ambiguous JSON
+├── HostNotAllowed          no Host header, several, or a foreign name
+├── MalformedBody           not valid or ambiguous JSON
 ├── MethodNotAllowed
 ├── PathNotFound
 ├── ParameterInvalid
 ├── ParameterMissing
-├── ConnectionTestFailed                a connection test that ran and failed
-├── TooManyRequests           concurrent requests of one principal
-├── UnsupportedContentCoding  a compressed body
+├── ConnectionTestFailed    a connection test that ran and failed
+├── TooManyRequests         concurrent requests of one principal
+├── UnsupportedContentCoding a compressed body
 ├── UnsupportedContentType
-└── UnsupportedVersion        of an API that has versions
+└── UnsupportedVersion      of an API that has versions
 """
 
 from collections.abc import Mapping

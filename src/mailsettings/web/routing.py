@@ -169,7 +169,7 @@ def _require_json(request: Request, *, optional: bool) -> None:
 
 
 def _require_form(request: Request) -> None:
-    """Raise `UnsupportedContentType` for any other form than the one of RFC 6749, such as multipart."""
+    """Raise `UnsupportedContentType` unless the form is URL-encoded (RFC 6749 4.4.2)."""
     if ascii_lower(_media_type(request)) != FORM:
         raise UnsupportedContentType("a form", FORM)
 

@@ -233,4 +233,4 @@ class LiveKeys:
 
 
 KeySource = LiveKeys | Sealer
-"""Where keys come from: a ring, which follows its file, or keys that stay as they are."""
+"""Where keys come from: `LiveKeys`, which follow the key file, or a `Sealer` with fixed keys."""

@@ -1,4 +1,4 @@
-"""Words about the sender, the recipient and the message."""
+"""Phrases about the sender, the recipient and the message."""
 
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings.meaning import ENVELOPE
