@@ -23,7 +23,7 @@ def test_a_file_open_to_every_user_is_named(database: Path, name: str, mode: int
     require_private(database)
     database.with_name(name).chmod(mode)
 
-    with pytest.raises(DatabaseFileExposed, match=f"{name} can be read or written by everybody"):
+    with pytest.raises(DatabaseFileExposed, match=f"{name} can be read or written by every user"):
         require_private(database)
 
 
