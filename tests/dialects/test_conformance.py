@@ -13,8 +13,8 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Send
 from mailsettings.site.audit import AUDIT
 from mailsettings.store.database import SQLStore
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.errors import ErrorResponse
-from mailsettings.web.request_errors import RequestError
+from mailsettings.web.errors import ProblemDetails
+from mailsettings.web.request_errors import FieldError, RequestError
 
 from support.databases import LocalStore
 from support.fakes import ScriptedProber
@@ -34,9 +34,13 @@ def has_the_vendors_shape(answer: httpx.Response, dialect: Dialect) -> bool:
     """Whether the body has the members of this API's refusals, each of them a text."""
     style = dialect.errors.at(answer.request.url.path)
     content = answer.json()
-    return set(content) == set(style.body(ErrorResponse(400), "")) and all(
-        isinstance(value, str) and value for value in content.values()
-    )
+    about = FieldError("body", ("host",), "host is missing.", "missing")
+    shapes = [
+        {name: type(value) for name, value in style.body(sample).items()}
+        for fields in ((), (about,))
+        for sample in [ProblemDetails(400, "", "A sentence.", fields, "id")]
+    ]
+    return {name: type(value) for name, value in content.items()} in shapes and all(content.values())
 
 
 @pytest.fixture
@@ -126,7 +130,11 @@ async def test_a_403_names_what_an_administrator_can_grant(api: Caller, operatio
     style = operation.dialect.errors
     sentence = f"This needs the permission {' or '.join(names)}."
     assert names
-    assert answer.json() == style.body(style.answer_to(PermissionDenied), sentence)
+    refusal = style.answer_to(PermissionDenied)
+    request_id = answer.headers["X-Request-ID"]
+    assert answer.json() == style.body(
+        ProblemDetails(refusal.status, refusal.code, sentence, request_id=request_id)
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from mailsettings.bootstrap.use_cases import APIS
-from mailsettings.web.errors import ErrorResponse
+from mailsettings.web.errors import ProblemDetails
 
 from support.databases import LocalStore
 from support.fakes import ScriptedProber
@@ -149,7 +149,7 @@ async def test_every_refusal_has_the_shape_of_its_vendor(api: Caller, name: str)
     wrong = [
         (where, problem)
         for where, style, schema in refusals
-        for problem in problems(document, schema, style.body(ErrorResponse(400, "Code"), "A sentence."))
+        for problem in problems(document, schema, style.body(ProblemDetails(400, "Code", "A sentence.")))
     ]
 
     assert refusals

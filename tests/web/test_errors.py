@@ -22,7 +22,7 @@ from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from support.canary import Canary
 
 STYLE = ErrorStyle(
-    body=lambda answer, message: {"word": answer.code, "says": message},
+    body=lambda error: {"word": error.code, "says": error.message},
     fields={Setting.HOST: "theHost", Setting.PASSWORD: "thePassword"},
     codes={
         400: "bad",

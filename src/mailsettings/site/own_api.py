@@ -18,6 +18,6 @@ class Refusal(BaseModel):
 ERRORS = common_error_responses(Refusal)
 
 STYLE = ErrorStyle(
-    body=lambda _answer, message: {"message": message},
+    body=lambda error: {"message": error.message},
     fields={setting: str(setting) for setting in Setting},
 )

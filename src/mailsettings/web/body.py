@@ -2,8 +2,9 @@
 
 import json
 import math
+import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NoReturn, get_args
 
 from fastapi.exceptions import RequestValidationError
@@ -13,7 +14,7 @@ from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import OAuth2ClientCredentials, PasswordAuthentication, Sender
 from mailsettings.domain.values import require_host
 from mailsettings.web.normalization import ascii_lower
-from mailsettings.web.request_errors import MalformedBody, ParameterInvalid, ParameterMissing, RequestError
+from mailsettings.web.request_errors import FieldError, MalformedBody, ParameterInvalid, ParameterMissing
 
 MAX_DEPTH = 16
 
@@ -91,34 +92,64 @@ def _too_deep() -> MalformedBody:
 
 
 _MISSING = {"missing", "union_tag_not_found"}
+_DISCRIMINATOR = "kind"
+"""The discriminator of unions with tags in lower case; the tags of the vendors' unions are in upper case."""
+# Safe to repeat: an unknown name may be a secret in the wrong place.
+_USUAL_NAME = re.compile(r"[A-Za-z_]{1,40}")
 
-_SENTENCES: Mapping[str, str] = {
-    "string_type": "must be a string.",
-    "string_too_short": "must have at least {min_length} characters.",
-    "too_short": "must have at least {min_length} characters.",
-    "string_too_long": "must have at most {max_length} characters.",
-    "too_long": "must have at most {max_length} characters.",
-    "int_type": "must be a whole number.",
-    "int_parsing": "must be a whole number.",
-    "int_from_float": "must be a whole number.",
-    "bool_type": "must be true or false.",
-    "greater_than_equal": "must be at least {ge}.",
-    "less_than_equal": "must be at most {le}.",
-    "literal_error": "must be {expected}.",
-    "union_tag_invalid": "must be one of {expected_tags}.",
-    "model_type": "must be an object.",
-    "model_attributes_type": "must be an object.",
-    "dict_type": "must be an object.",
-    "value_error": "{error}",
+_SENTENCES: Mapping[str, tuple[str, str]] = {
+    "missing": ("missing", "is missing."),
+    "union_tag_not_found": ("missing", "is missing."),
+    "extra_forbidden": ("unknown", "is not known here."),
+    "string_type": ("wrong_type", "must be a string."),
+    "string_too_short": ("too_short", "must have at least {min_length} characters."),
+    "too_short": ("too_short", "must have at least {min_length} characters."),
+    "string_too_long": ("too_long", "must have at most {max_length} characters."),
+    "too_long": ("too_long", "must have at most {max_length} characters."),
+    "int_type": ("wrong_type", "must be a whole number."),
+    "int_parsing": ("wrong_type", "must be a whole number."),
+    "int_from_float": ("wrong_type", "must be a whole number."),
+    "bool_type": ("wrong_type", "must be true or false."),
+    "bool_parsing": ("wrong_type", "must be true or false."),
+    "greater_than_equal": ("too_small", "must be at least {ge}."),
+    "less_than_equal": ("too_large", "must be at most {le}."),
+    "literal_error": ("not_a_choice", "must be {expected}."),
+    "union_tag_invalid": ("not_a_choice", "must be one of {expected_tags}."),
+    "model_type": ("wrong_type", "must be an object."),
+    "model_attributes_type": ("wrong_type", "must be an object."),
+    "dict_type": ("wrong_type", "must be an object."),
+    "list_type": ("wrong_type", "must be an array."),
+    "value_error": ("invalid", "{error}"),
 }
+"""For each type of a finding of pydantic: the code, and the end of the sentence."""
+_OTHER = ("invalid", "has a value that is not accepted.")
 
 
-def request_error(invalid: RequestValidationError) -> RequestError:
+def request_error(invalid: RequestValidationError) -> ParameterInvalid:
     """Return all findings as one error with a sentence each: `ParameterMissing` if all are missing members."""
-    findings = invalid.errors()
-    message = " ".join(dict.fromkeys(map(_sentence, findings)))
+    return findings_error(invalid.errors(), invalid.body)
+
+
+def findings_error(findings: Sequence[Any], sent: object) -> ParameterInvalid:
+    """Return the *findings* of pydantic about *sent* as one error."""
+    fields = [_field_error(finding, sent) for finding in findings]
+    message = " ".join(dict.fromkeys(field.sentence for field in fields))
     kind = ParameterMissing if all(finding["type"] in _MISSING for finding in findings) else ParameterInvalid
-    return kind(message)
+    return kind(message, fields)
+
+
+def _field_error(finding: Mapping[str, Any], sent: object) -> FieldError:
+    context = finding.get("ctx", {})
+    source, *location = finding["loc"]
+    path = _path(location, sent if source == "body" else None)
+    if discriminator := _discriminator(context):
+        path = (*path, discriminator)
+    code, end = _SENTENCES.get(finding["type"], _OTHER)
+    if code == "unknown" and not _USUAL_NAME.fullmatch(str(path[-1])):
+        what = "A member of the body" if source == "body" else "A parameter"
+        return FieldError(source, path[:-1], f"{what} with an unusual name is not known here.", code)
+    where = ".".join(map(str, path)) or "The body"
+    return FieldError(source, path, f"{where} {end.format_map(context)}", code)
 
 
 def member_names(model: Any) -> Collection[str]:
@@ -136,25 +167,32 @@ def _names(annotation: Any) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _sentence(finding: Mapping[str, Any]) -> str:
-    context = finding.get("ctx", {})
-    where = _member(finding["loc"], _discriminator(context))
-    if finding["type"] in _MISSING:
-        return f"{where} is missing."
-    sentence = _SENTENCES.get(finding["type"], "has a value that is not accepted.")
-    return f"{where} {sentence.format_map(context)}"
-
-
 def _discriminator(context: Mapping[str, Any]) -> str:
     """Return the JSON name of a union's discriminator: pydantic has "'a_b' | 'aB'"."""
     return str(context.get("discriminator", "")).rpartition(" ")[2].strip("'")
 
 
-def _member(location: tuple[Any, ...], discriminator: str) -> str:
-    """Return the path of a member in the request: without "body" and pydantic's union tags."""
-    # Tags of unions are upper case in the dialects ("NO_AUTH"), names of members are not.
-    parts = [part for part in location[1:] if isinstance(part, str) and not part.isupper()]
-    return ".".join([*parts, discriminator] if discriminator else parts) or "The body"
+def _path(location: Sequence[str | int], sent: object) -> tuple[str | int, ...]:
+    """Return the path of a member of *sent*: *location* without the tags of unions.
+
+    Tags of the vendors' unions are in upper case ("NO_AUTH"), names of members are not. Other tags are the value
+    of the discriminator of the object that *location* has reached.
+    """
+    path: list[str | int] = []
+    is_entered = True
+    for part in location:
+        if is_entered and isinstance(sent, dict) and part == sent.get(_DISCRIMINATOR):
+            is_entered = False
+        elif not (isinstance(part, str) and part.isupper()):
+            path.append(part)
+            sent, is_entered = _below(sent, part), True
+    return tuple(path)
+
+
+def _below(sent: object, part: str | int) -> object:
+    if isinstance(sent, dict):
+        return sent.get(part)
+    return sent[part] if isinstance(sent, list) and isinstance(part, int) and part < len(sent) else None
 
 
 def _validator(check: Callable[[str], object]) -> AfterValidator:

@@ -84,7 +84,7 @@ class Dialect:
         errors = replace(self.errors, grants=self.grants)
 
         def refuse(scope: Scope, error: Exception) -> Response:
-            return errors.at(scope["path"]).response(error)
+            return errors.at(scope["path"]).response(error, scope.get("request_id"))
 
         host = Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path)
         bearer = Middleware(

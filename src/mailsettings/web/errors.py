@@ -1,6 +1,6 @@
 """Turn errors into responses: one table of statuses, and each API's codes, body and names of the settings."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fastapi import FastAPI, Request
@@ -28,6 +28,7 @@ from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.report import Vocabulary, failure_sentence, report_members
 from mailsettings.web.request_errors import (
     ConnectionTestFailed,
+    FieldError,
     MethodNotAllowed,
     ParameterInvalid,
     PathNotFound,
@@ -87,15 +88,27 @@ class ErrorResponse:
 
 
 @dataclass(frozen=True, slots=True)
+class ProblemDetails:
+    """Everything that an API can say about an error; `fields` are the parts of the request that it is about."""
+
+    status: int
+    code: str
+    message: str
+    fields: Sequence[FieldError] = ()
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorStyle:
     """The form of the errors of one API.
 
-    `codes` are the API's names of the statuses in `STATUSES`, and `answers` override both for some errors. The
-    most specific class of an error in either table counts. `grants` are the API's names for permissions, so that a
-    403 names a permission that an administrator can grant. `path_styles` are the styles of single paths.
+    `body` chooses what of an error is in a response. `codes` are the API's names of the statuses in `STATUSES`,
+    and `answers` override both for some errors. The most specific class of an error in either table counts.
+    `grants` are the API's names for permissions, so that a 403 names a permission that an administrator can grant.
+    `path_styles` are the styles of single paths.
     """
 
-    body: Callable[[ErrorResponse, str], Mapping[str, object]]
+    body: Callable[[ProblemDetails], Mapping[str, object]]
     fields: Mapping[Setting, str]
     codes: Mapping[int, str] = field(default_factory=dict)
     answers: Mapping[type[Exception], ErrorResponse] = field(default_factory=dict)
@@ -112,21 +125,34 @@ class ErrorStyle:
         known = next(above for above in kind.__mro__ if above in self.answers or above in STATUSES)
         return self.answers.get(known) or ErrorResponse(STATUSES[known], self.codes.get(STATUSES[known], ""))
 
-    def response(self, error: Exception) -> Response:
+    def response(self, error: Exception, request_id: str | None = None) -> Response:
         """Return the response to *error* in this API's shape."""
         answer = self.answer_to(type(error))
-        return JSONResponse(
-            self.body(answer, self._message(error)),
-            answer.status,
-            {**NO_STORE, **_headers(error, answer)},
-            self.media_type,
-        )
+        headers = {**NO_STORE, **_headers(error, answer)}
+        return JSONResponse(self.details(error, request_id), answer.status, headers, self.media_type)
+
+    def details(self, error: Exception, request_id: str | None = None) -> Mapping[str, object]:
+        """Return the body of the response to *error*."""
+        answer = self.answer_to(type(error))
+        fields = self._fields(error)
+        return self.body(ProblemDetails(answer.status, answer.code, self._message(error), fields, request_id))
 
     def failed_test(self, failure: ProbeFailure, report: ProbeReport, words: Vocabulary) -> Response:
         """Return the response to a failed connection test: an error message together with the report."""
         answer = self.answer_to(ConnectionTestFailed)
-        body = {**self.body(answer, failure_sentence(failure, words)), "report": report_members(report, words)}
+        details = ProblemDetails(answer.status, answer.code, failure_sentence(failure, words))
+        body = {**self.body(details), "report": report_members(report, words)}
         return JSONResponse(body, answer.status, NO_STORE, self.media_type)
+
+    def _fields(self, error: Exception) -> Sequence[FieldError]:
+        match error:
+            case InvalidSetting():
+                name = self.fields[error.setting]
+                return [FieldError("body", tuple(name.split(".")), f"{name} {error.problem}")]
+            case ParameterInvalid():
+                return error.fields
+            case _:
+                return ()
 
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):
@@ -147,7 +173,8 @@ class ErrorStyle:
         """Render every error of the routes and the router of *app* in this style."""
 
         async def render(request: Request, error: Exception) -> Response:
-            return self.at(request.scope["path"]).response(_as_own_error(request, error))
+            style = self.at(request.scope["path"])
+            return style.response(_as_own_error(request, error), request.scope.get("request_id"))
 
         for kind in (MailSettingsError, RequestError, RequestValidationError, HTTPException, Exception):
             app.add_exception_handler(kind, render)

@@ -9,7 +9,7 @@ RequestError
 ├── MethodNotAllowed
 ├── PathNotFound
 ├── ParameterInvalid
-├── ParameterMissing
+│   └── ParameterMissing
 ├── ConnectionTestFailed    a connection test that ran and failed
 ├── TooManyRequests         concurrent requests of one principal
 ├── UnsupportedContentCoding a compressed body
@@ -17,8 +17,23 @@ RequestError
 └── UnsupportedVersion      of an API that has versions
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One part of a request that is not accepted.
+
+    `source` is "body", "query", "path" or "header". `path` leads to the member of the body, and is the name of the
+    parameter elsewhere. `sentence` is for people, `code` for programs.
+    """
+
+    source: str
+    path: tuple[str | int, ...]
+    sentence: str
+    code: str = "invalid"
 
 
 class RequestError(Exception):
@@ -74,10 +89,14 @@ class PathNotFound(RequestError):
 
 
 class ParameterInvalid(RequestError):
-    """A named part of the request has an invalid value."""
+    """Named parts of the request have an invalid value; `fields` has each of them, if they are known."""
+
+    def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.fields = fields
 
 
-class ParameterMissing(RequestError):
+class ParameterMissing(ParameterInvalid):
     """A required part of the request is missing."""
 
 

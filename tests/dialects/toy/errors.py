@@ -4,4 +4,4 @@ from mailsettings.web.errors import ErrorStyle
 
 from .translate import FIELDS
 
-STYLE = ErrorStyle(body=lambda _response, message: {"message": message}, fields=FIELDS)
+STYLE = ErrorStyle(body=lambda error: {"message": error.message}, fields=FIELDS)

@@ -4,18 +4,18 @@ from mailsettings.dialects.checkmarx.addressing import MEDIA_TYPE, TOKEN
 from mailsettings.dialects.checkmarx.translate import FIELDS
 from mailsettings.domain import errors
 from mailsettings.web import request_errors
-from mailsettings.web.errors import ErrorResponse, ErrorStyle
+from mailsettings.web.errors import ErrorResponse, ErrorStyle, ProblemDetails
 
 
-def _body(answer: ErrorResponse, message: str) -> dict[str, object]:
+def _body(error: ProblemDetails) -> dict[str, object]:
     """Return the message, with an error code if the vendor's sample of this error has one."""
-    if answer.code:
-        return {"message": message, "error": {"code": answer.code, "message": message}}
-    return {"message": message}
+    if error.code:
+        return {"message": error.message, "error": {"code": error.code, "message": error.message}}
+    return {"message": error.message}
 
 
 TOKEN_STYLE = ErrorStyle(
-    body=lambda answer, message: {"error": answer.code, "error_description": message},
+    body=lambda error: {"error": error.code, "error_description": error.message},
     fields=FIELDS,
     codes={
         **dict.fromkeys((400, 401, 403, 404, 405, 409, 412, 413, 415, 429), "invalid_request"),

@@ -9,7 +9,7 @@ from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
 STYLE = ErrorStyle(
-    body=lambda answer, message: {"code": answer.code, "message": message},
+    body=lambda error: {"code": error.code, "message": error.message},
     fields=FIELDS,
     codes={
         400: "InvalidParameter",
