@@ -39,7 +39,7 @@ _KeyHeader = Annotated[
 ]
 
 
-def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKey | None:
+async def _idempotency_key(request: Request, _key: _KeyHeader = None) -> IdempotencyKey | None:
     """Read the key and what it identifies: the method, the path in the spelling of the route, and the body."""
     keys = request.headers.getlist(_HEADER)
     if not keys:

@@ -78,11 +78,11 @@ class ReadCondition:
         return self.known is not None and stored in self.known
 
 
-def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # only documented: a header may have several lines, which the request has
+async def _expected(request: Request, if_match: IfMatch = None, if_none_match: IfNoneMatch = None) -> Precondition:  # noqa: ARG001  # only documented: a header may have several lines, which the request has
     return _precondition(request, none_of=_known_states(request))
 
 
-def _read_condition(
+async def _read_condition(
     request: Request,
     if_match: IfMatchOnRead = None,  # noqa: ARG001  # as above
     if_none_match: IfNoneMatchOnRead = None,  # noqa: ARG001

@@ -39,7 +39,7 @@ router = APIRouter(
 )
 
 
-def _number(id: Annotated[str, Path(description="Id of the configuration.")]) -> int:  # noqa: A002  # the vendor's name
+async def _number(id: Annotated[str, Path(description="Id of the configuration.")]) -> int:  # noqa: A002  # the vendor's name
     if not (id.isascii() and id.isdecimal() and len(id) <= len("999999999")):
         raise MailServerNotFound
     return int(id)

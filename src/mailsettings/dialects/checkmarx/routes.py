@@ -89,7 +89,7 @@ _IdText = Annotated[
 ]
 
 
-def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
+async def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
     if not _NUMBER.fullmatch(id):
         raise ParameterInvalid("id must be a whole number.")
     if len(id) > len(str(wire.MAX_ID)) or not 1 <= int(id) <= wire.MAX_ID:
