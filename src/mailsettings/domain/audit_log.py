@@ -85,6 +85,21 @@ class AuditEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which entries to read; None accepts every value.
+
+    Times are in the form of `timestamp`: entries not before `since`, and before `until`.
+    """
+
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    outcome: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AuditHead:
     """The second record of the last entry: its number and hash, 0 and empty before the first entry."""
 

@@ -8,6 +8,7 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import (
     Action,
     AuditEntry,
+    AuditFilter,
     AuditLogCheck,
     AuditOutcome,
     AuditRecord,
@@ -53,6 +54,17 @@ class ReadAuditLog:
         caller.require(Permission.AUDIT_READ)
         async with self._store.reading() as view:
             return await view.audit.entries(after, limit, since)
+
+    async def newest(
+        self, caller: Principal, wanted: AuditFilter, before: int | None = None, limit: int = ENTRIES_PER_PAGE
+    ) -> Sequence[AuditEntry]:
+        """Return at most *limit* entries of *wanted*, newest first, after entry *before* in this order.
+
+        Raises `PermissionDenied`.
+        """
+        caller.require(Permission.AUDIT_READ)
+        async with self._store.reading() as view:
+            return await view.audit.newest(wanted, before, limit)
 
     async def all(self, caller: Principal, since: str = "") -> AsyncIterator[AuditEntry]:
         """Yield every entry that is not before *since*. Raises `PermissionDenied`."""
