@@ -171,7 +171,7 @@ audit_entries = Table(
     Column("outcome", String(16), nullable=False),
     Column("details", Text, nullable=False),
     Column("mac", LargeBinary, nullable=False),
-    # The filters of the log, whose order is that of time.
+    # For the filters of the log, in the order of time.
     Index("ix_audit_entries_actor", "actor", "at"),
     Index("ix_audit_entries_action", "action", "at"),
     Index("ix_audit_entries_target", "target", "at"),
