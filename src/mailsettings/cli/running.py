@@ -24,6 +24,7 @@ from mailsettings.domain.audit_log import WitnessUnwritable
 from mailsettings.domain.backup import BackupError
 from mailsettings.domain.connection_test import StageReport
 from mailsettings.domain.errors import MailSettingsError
+from mailsettings.domain.service import SettingSource
 from mailsettings.server.certificate import CertificateUnusable
 from mailsettings.settings import Settings, SettingsInvalid
 from mailsettings.store.encryption.key_check import WrongKey
@@ -85,7 +86,7 @@ def read_settings() -> Settings:
     """Return the settings in the environment; without MAILSETTINGS_DEV, dev is as in the last start."""
     chosen = settings.read()
     if "dev" not in chosen.model_fields_set and _mark_path(chosen).exists():
-        settings.override(dev=True)
+        settings.override(SettingSource.FILE, dev=True)
         chosen = settings.read()
     return chosen
 

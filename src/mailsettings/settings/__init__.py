@@ -4,6 +4,7 @@ One module for each group of them, `model.py` for the reading.
 """
 
 from mailsettings.settings.base import PREFIX, SettingsInvalid
+from mailsettings.settings.effective import effective_settings
 from mailsettings.settings.model import Settings, metrics_directory, override, read, set_metrics_directory
 from mailsettings.settings.storage import MIN_PASSWORD_LENGTH
 
@@ -12,6 +13,7 @@ __all__ = [
     "PREFIX",
     "Settings",
     "SettingsInvalid",
+    "effective_settings",
     "metrics_directory",
     "override",
     "read",

@@ -2,12 +2,14 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from mailsettings.domain.service import SettingSource
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.identity import IdentitySettings
 from mailsettings.settings.monitoring import MonitoringSettings
@@ -81,11 +83,27 @@ def read() -> Settings:
         raise SettingsInvalid(_error_sentence(invalid.errors()[0])) from None
 
 
-def override(**chosen: object) -> None:
-    """Set values that options gave, for this process and those it starts; None means that an option is absent."""
+def override(source: SettingSource = SettingSource.OPTION, /, **chosen: object) -> None:
+    """Set values that *source* gave, for this process and those it starts; None means that an option is absent."""
     for name, value in chosen.items():
         if value is not None:
             os.environ[f"{PREFIX}{name}".upper()] = str(value)
+            _note_source(name, source)
+
+
+_SOURCES = "_MAILSETTINGS_SOURCES"
+"""The variable that names the settings which `override` set, for the processes that this one starts."""
+
+
+def noted_sources() -> Mapping[str, SettingSource]:
+    """Return the sources of settings that `override` set, by the names of their fields."""
+    pairs = (part.partition("=") for part in os.environ.get(_SOURCES, "").split(","))
+    return {name: SettingSource(source) for name, _, source in pairs if source in set(SettingSource)}
+
+
+def _note_source(name: str, source: SettingSource) -> None:
+    sources = {**noted_sources(), name: source}
+    os.environ[_SOURCES] = ",".join(f"{each}={source}" for each, source in sources.items())
 
 
 def metrics_directory() -> Path | None:

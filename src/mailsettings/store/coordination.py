@@ -3,6 +3,7 @@
 All times come from the database's clock, so that machines with different clocks agree on the age of a row.
 """
 
+import json
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.monitoring import MAX_WAITING_EVENTS, WaitingEvent
+from mailsettings.domain.service import DeliveryCounts, LeaseFacts, WaitingDelivery
 from mailsettings.store.tables import leases as lease_rows
 from mailsettings.store.tables import probe_admissions as test_rows
 from mailsettings.store.tables import webhook_events as event_rows
@@ -68,6 +70,14 @@ class SQLLeases:
         found = (await self._connection.execute(until)).scalar_one_or_none()
         return found is not None and found > await now(self._connection)
 
+    async def of(self, name: str) -> LeaseFacts | None:
+        """Return who holds the lease; None if it is free."""
+        held = select(lease_rows).where(
+            lease_rows.c.name == name, lease_rows.c.until > await now(self._connection)
+        )
+        row = (await self._connection.execute(held)).one_or_none()
+        return None if row is None else LeaseFacts(row.holder, row.until)
+
     async def give_up(self, name: str, holder: str) -> None:
         """Release the lease if *holder* has it."""
         await self._connection.execute(
@@ -96,6 +106,19 @@ class SQLOutbox:
         rows = await self._connection.execute(wanted.order_by(event_rows.c.next_at, event_rows.c.id).limit(limit))
         return [WaitingEvent(row.id, row.created_at, row.body, row.attempts) for row in rows]
 
+    async def waiting(self, after: str, limit: int) -> Sequence[WaitingDelivery]:
+        """Return at most *limit* waiting events after the id *after*, by id."""
+        page = select(event_rows).where(event_rows.c.id > after).order_by(event_rows.c.id).limit(limit)
+        return [
+            WaitingDelivery(row.id, _type_of(row.body), row.created_at, row.attempts, row.next_at)
+            for row in await self._connection.execute(page)
+        ]
+
+    async def counts(self) -> DeliveryCounts:
+        """Return how many events wait, and how many of them failed before."""
+        counted = select(func.count(), func.count().filter(event_rows.c.attempts > 0)).select_from(event_rows)
+        return DeliveryCounts(*(await self._connection.execute(counted)).one())
+
     async def postpone(self, event: WaitingEvent, next_at: float) -> None:
         """Count a failed attempt, and postpone *event* to *next_at*."""
         later = {"attempts": event.attempts + 1, "next_at": next_at}
@@ -108,6 +131,10 @@ class SQLOutbox:
     async def now(self) -> float:
         """Return the seconds since the epoch by the database's clock."""
         return await now(self._connection)
+
+
+def _type_of(body: str) -> str:
+    return str(json.loads(body).get("type", ""))
 
 
 USAGE_KEPT_SECONDS = 600

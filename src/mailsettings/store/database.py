@@ -12,6 +12,7 @@ from sqlalchemy.pool import QueuePool
 
 from mailsettings.domain.audit_log import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
+from mailsettings.domain.service import DatabaseVersion
 from mailsettings.store import engine
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
@@ -69,6 +70,8 @@ class WriterQueue:
 
 CONNECT_TIMEOUT_SECONDS = 2.4
 """The time limit for a connection to PostgreSQL: waiting for the pool, testing and opening a connection."""
+
+_SERVER_VERSION = "current_setting('server_version')"
 
 _audit_lines = logging.getLogger("mailsettings.audit")
 
@@ -130,6 +133,14 @@ class SQLStore:
         """Raise `StoreUnavailable` if the database does not answer."""
         async with self._transaction(engine.ONE_STATEMENT) as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def version(self) -> DatabaseVersion:
+        """Return the kind and the version of the database, and its last migration. Raises `StoreUnavailable`."""
+        kind, version = ("sqlite", "sqlite_version()") if self._data_version else ("postgresql", _SERVER_VERSION)
+        query = f"SELECT {version} AS version, (SELECT version_num FROM alembic_version) AS revision"  # noqa: S608
+        async with self._transaction(engine.ONE_STATEMENT) as connection:
+            row = (await connection.execute(text(query))).one()
+        return DatabaseVersion(kind, row.version, row.revision)
 
     def pool(self) -> Mapping[str, int]:
         """Return the current number of connections by state."""

@@ -7,6 +7,8 @@ transaction of the work checks the lease again, and is not committed without it.
 
 import asyncio
 import logging
+import os
+import socket
 import traceback
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -73,7 +75,8 @@ class Lease:
         self._store = store
         self._name = name
         self._seconds = seconds
-        self._holder = uuid.uuid4().hex
+        # Machine and process, for people who read the lease; the random part makes it unique.
+        self._holder = f"{socket.gethostname()[:30]}:{os.getpid()}:{uuid.uuid4().hex[:16]}"
         self._away = False
         self._may_hold = False
 
