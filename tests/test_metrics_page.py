@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -13,6 +12,7 @@ from mailsettings.domain.access import OPERATOR
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics
 
+from support import commands
 from support.request_bodies import checkmarx
 from support.service import SMTP_SETTINGS
 
@@ -23,7 +23,7 @@ PAGE = (ROOT / "docs" / "metrics.md").read_text()
 def test_the_table_is_that_of_the_code() -> None:
     program = "import metrics_page as made; print(made.with_table(made.PAGE.read_text()), end='')"
     written = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+        [commands.python(), "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     )
 
     assert written.stdout == PAGE, "run: .venv/bin/python scripts/metrics_page.py"

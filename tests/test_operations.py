@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import engine
 
+from support import commands
 from support.manifests import BY_KIND, PODS, variables
 from support.postgres import Postgres
 from support.processes import clean_environment, free_port, serving
@@ -62,7 +62,7 @@ class Shell:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
-        self.environment = dict(environment) | {"PATH": f"{Path(sys.executable).parent}:{environment['PATH']}"}
+        self.environment = dict(environment) | {"PATH": f"{commands.programs()}:{environment['PATH']}"}
 
     def run(self, script: str) -> str:
         """What it prints."""
@@ -197,10 +197,10 @@ def test_the_figures_are_those_of_the_code() -> None:
 
 def test_every_setting_and_every_command_that_is_named_exists() -> None:
     settings = {name.lower() for name in re.findall(rf"{PREFIX}([A-Z_]+)", TEXT)}
-    commands = set(re.findall(r"mailsettings ([a-z-]+)(?=[ `\n])", "\n".join(re.findall(r"`[^`\n]+`", TEXT))))
+    named = set(re.findall(r"mailsettings ([a-z-]+)(?=[ `\n])", "\n".join(re.findall(r"`[^`\n]+`", TEXT))))
 
     assert settings <= set(Settings.model_fields)
-    assert commands <= set(main.commands)
+    assert named <= set(main.commands)
 
 
 def test_commands_of_the_page_name_objects_of_the_manifests() -> None:

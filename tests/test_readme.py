@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from support import commands
 from support.processes import free_port, serving
 
 ROOT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     return clean | {
         "MAILSETTINGS_DATA_DIR": str(tmp_path / "data"),
         "MAILSETTINGS_ADMIN_PASSWORD": PASSWORD,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": f"{commands.programs()}:{os.environ['PATH']}",
     }
 
 
@@ -106,9 +107,7 @@ def test_taken_port_of_the_catch_all_is_one_sentence() -> None:
 def test_the_page_of_commands_lists_every_command() -> None:
     overview = COMMAND_LINE.partition("\n## ")[0]
     documented = set(re.findall(r"^    mailsettings (\S+)", overview, flags=re.MULTILINE))
-    told = subprocess.run(
-        [sys.executable, "-m", "mailsettings", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    told = commands.run(os.environ, "--help").stdout
     existing = set(re.findall(r"^  ([a-z-]+)  ", told.partition("Commands:")[2], flags=re.MULTILINE))
 
     assert documented == existing
@@ -150,7 +149,7 @@ def with_script(expression: str) -> str:
     """Return what *expression* prints; `it` is the script that writes the report into the README."""
     program = f"import readme_report as it; {expression}"
     return subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+        [commands.python(), "-c", program], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
     ).stdout
 
 

@@ -6,8 +6,6 @@ import hashlib
 import hmac
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +22,7 @@ from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
 from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
 from mailsettings.domain.errors import NotAuthenticated
 
+from support import commands
 from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey, issuer_client
 from support.processes import serving
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
@@ -325,11 +324,7 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
 
 def test_an_unknown_permission_stops_the_start_with_a_sentence(environment: dict[str, str]) -> None:
     wrong = environment | {"MAILSETTINGS_OIDC_PERMISSIONS": "mail-admin=canary-44"}
-    command = [sys.executable, "-m", "mailsettings", "serve"]
-
-    started = subprocess.run(
-        command, env=wrong, capture_output=True, text=True, timeout=GUARD_SECONDS, check=False
-    )
+    started = commands.run(wrong, "serve")
 
     assert started.returncode == 1
     assert started.stderr == (

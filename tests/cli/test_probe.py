@@ -5,7 +5,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,7 +155,7 @@ async def test_stages_appear_as_they_end(tmp_path: Path) -> None:
     environment = os.environ | {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path / "data")}
     async with scripted_server(stays_silent) as server:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "mailsettings", "probe", "127.0.0.1", "--port", str(server.port)),
+            *(commands.python(), "-m", "mailsettings", "probe", "127.0.0.1", "--port", str(server.port)),
             *("--security", "none"),
             env=environment,
             stdout=asyncio.subprocess.PIPE,

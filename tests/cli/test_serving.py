@@ -5,8 +5,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +16,12 @@ import httpx
 import pytest
 import trustme
 
+from support import commands
 from support.commands import Process
 from support.processes import Started, clean_environment, started
 from support.raw_http import everything
 from support.timeouts import GUARD_SECONDS
+from support.worker_forks import NAME as WORKER
 
 AUTHORITY = trustme.CA()
 PATIENCE_SECONDS = GUARD_SECONDS
@@ -65,7 +65,7 @@ def status_of(server: Started, path: str, trust: ssl.SSLContext) -> int:
 
 def children(process: Process) -> list[int]:
     found = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [pid for pid in map(int, found) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [pid for pid in map(int, found) if Path(f"/proc/{pid}/comm").read_text().strip() == WORKER]
 
 
 @pytest.fixture(scope="module")
@@ -281,8 +281,7 @@ def test_a_bad_certificate_stops_the_start_before_any_change(tmp_path: Path) -> 
     environment = clean_environment(tmp_path / "data")
     certificate, key = write_pair(tmp_path)
     (tmp_path / "certificate.pem").write_text("nonsense")
-    command = [sys.executable, "-m", "mailsettings", "serve", certificate, key]
-    refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    refused = commands.run(environment, "serve", certificate, key)
 
     assert refused.returncode == 1
     assert refused.stderr.startswith("Error: ")

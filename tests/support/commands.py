@@ -1,9 +1,14 @@
-"""Runs commands of the service, each in a process of its own, which on Linux is forked."""
+"""Runs commands of the service and Python programs, each in its own process, which on Linux is forked.
+
+The forked process has the environment, folder and standard files of a started process. Its imports are already
+loaded, so tests about imports, about another copy of the sources, or about a terminal start Python themselves.
+"""
 
 import atexit
 import json
 import os
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -19,7 +24,7 @@ from typing import IO, Any, Self, TypeAlias
 from support.timeouts import GUARD_SECONDS
 
 Process: TypeAlias = "Forked | subprocess.Popen[bytes]"
-SERVER = Path(__file__).with_name("command_server.py")
+CLIENT = Path(__file__).with_name("python_client.py")
 
 
 def run(environment: Mapping[str, str], *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
@@ -41,10 +46,12 @@ def start(
     environment: Mapping[str, str], *arguments: str, stdin: IO[Any], stdout: IO[Any], stderr: IO[Any]
 ) -> Process:
     """Return `mailsettings ARGUMENTS` as a process that runs."""
-    if sys.platform != "linux":
-        command = [sys.executable, "-m", "mailsettings", *arguments]
-        return subprocess.Popen(command, env=environment, stdin=stdin, stdout=stdout, stderr=stderr)
-    wanted = {"arguments": arguments, "environment": dict(environment), "folder": str(Path.cwd())}
+    command = ["-m", "mailsettings", *arguments]
+    if sys.platform != "linux" or environment.get("PYTHONPATH") != os.environ.get("PYTHONPATH"):
+        return subprocess.Popen(
+            [sys.executable, *command], env=environment, stdin=stdin, stdout=stdout, stderr=stderr
+        )
+    wanted = {"arguments": command, "environment": dict(environment), "folder": str(Path.cwd())}
     with tempfile.TemporaryFile("w+") as request:
         json.dump(wanted, request)
         request.seek(0)
@@ -52,6 +59,25 @@ def start(
         connection.connect(_server())
         socket.send_fds(connection, [b"."], [file.fileno() for file in (request, stdin, stdout, stderr)])
         return Forked(connection)
+
+
+@cache
+def programs() -> Path:
+    """Return a folder for the PATH of a shell: `python` and `mailsettings` in it run as forked processes."""
+    if sys.platform != "linux":
+        return Path(sys.executable).parent
+    folder = Path(_server()).parent
+    client = shlex.join([sys.executable, "-IS", str(CLIENT), _server()])
+    for name, arguments in (("python", ""), ("mailsettings", "-m mailsettings ")):
+        file = folder / name
+        file.write_text(f'#!/bin/sh\nexec {client} {arguments}"$@"\n')
+        file.chmod(0o700)
+    return folder
+
+
+def python() -> str:
+    """Return a program to run instead of `sys.executable`, for what imports the service."""
+    return str(programs() / "python") if sys.platform == "linux" else sys.executable
 
 
 class Forked:
@@ -121,7 +147,12 @@ def _server() -> str:
     """Start the server of this process, and return where it is."""
     folder = tempfile.mkdtemp(prefix="mailsettings-commands-")
     address = f"{folder}/socket"
-    process = subprocess.Popen([sys.executable, SERVER, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "support.command_server", address],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     assert process.stdin is not None
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"

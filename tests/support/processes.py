@@ -94,15 +94,12 @@ def started(
 def _start(
     environment: dict[str, str], arguments: list[str], output: BinaryIO, limit_files: tuple[int, int] | None
 ) -> Process:
-    workers = any(argument.startswith("--workers") for argument in arguments)
-    if limit_files is None and not workers:
+    if limit_files is None:
         with Path(os.devnull).open() as nothing:
             return commands.start(environment, *arguments, stdin=nothing, stdout=output, stderr=output)
-    # Workers are started by the main module of their parent.
-    command = [sys.executable, "-m", "mailsettings", *arguments]
-    if limit_files is not None:
-        soft, hard = limit_files
-        command = ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh", *command]
+    soft, hard = limit_files
+    limited = ["sh", "-c", f'ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$@"', "sh"]
+    command = [*limited, sys.executable, "-m", "mailsettings", *arguments]
     return subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
 
 

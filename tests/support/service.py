@@ -4,6 +4,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 
 import httpx
 import pytest
@@ -73,13 +74,19 @@ def build_service(
         clock=clock,
     )
     use_cases = replace(
-        create_use_cases(Settings(), parts),
+        create_use_cases(_settings(), parts),
         public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
         concurrent_requests=concurrent_requests or ConcurrentRequests(),
     )
     return create_apis(use_cases, metrics, ready, running)
+
+
+@cache
+def _settings() -> Settings:
+    """Return the defaults; to read them from the environment takes as long as to build the service."""
+    return Settings.model_construct()
 
 
 @dataclass
