@@ -15,9 +15,10 @@ from mailsettings.store import engine, migrations
 from mailsettings.store.tables import metadata
 
 TABLES = {
-    *("accounts", "alembic_version", "audit_entries", "audit_head", "idempotency_keys", "leases"),
+    *("accounts", "alembic_version", "audit_entries", "audit_head", "data_version", "idempotency_keys"),
     *(
         "known_neighbourhoods",
+        "leases",
         "login_failures",
         "mail_server_versions",
         "mail_servers",

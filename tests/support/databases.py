@@ -19,11 +19,12 @@ from mailsettings.domain.access import Credentials
 from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
-from mailsettings.store import database, engine, migrations, postgres_connection
 from mailsettings.store import database as writer_queue
+from mailsettings.store import engine, migrations, postgres_connection
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sqlite_file, sync_engine
+from mailsettings.store.freshness import Freshness, Version
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.tables import mail_servers
@@ -74,8 +75,8 @@ class LocalStore(SQLStore):
         event.listen(self._engine.sync_engine, "connect", _leave_out_flushes)
         # Dozens of requests at once wait for the connections of the pool, on a machine that is busy.
         vars(self._engine.pool)["_timeout"] = GUARD_SECONDS
-        # Like everything else, what the cache reads goes through `reading`, which tests replace.
-        self.cache = self._cached = ReadCache(self._data_version, self.reading)
+        self._cached = self.cache
+        self._uncached = ReadCache(Freshness(_NoAnswer()), self._reading_one_row, self.reading)
         self._away = False
 
     @property
@@ -85,7 +86,13 @@ class LocalStore(SQLStore):
     @away.setter
     def away(self, away: bool) -> None:
         self._away = away
-        self.cache = ReadCache(None, self.reading) if away else self._cached
+        self.cache = self._uncached if away else self._cached
+
+    @asynccontextmanager
+    async def _reading_one_row(self) -> AsyncIterator[Transaction]:
+        """Read cached values through `reading` like everything else, since tests replace that."""
+        async with self.reading() as snapshot:
+            yield snapshot
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -111,6 +118,19 @@ class LocalStore(SQLStore):
     def _require_there(self) -> None:
         if self._away:
             raise StoreUnavailable
+
+
+class _NoAnswer:
+    """The data version of a database that does not answer; so each value is read from the database."""
+
+    in_snapshots = False
+    newest: Version | None = None
+
+    async def ask(self) -> None:
+        pass
+
+    def close(self) -> None:
+        raise NotImplementedError
 
 
 def _leave_out_flushes(connection: Any, _record: object) -> None:
@@ -186,9 +206,9 @@ def patient_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
     milliseconds = GUARD_SECONDS * 1000
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
     monkeypatch.setattr(engine, "POSTGRESQL_LIMITS", " ".join(f"-c {name}={milliseconds}" for name in names))
-    for name in ("BUSY_TIMEOUT_SECONDS", "POOL_TIMEOUT_SECONDS", "DRIVER_TIMEOUT_SECONDS"):
+    limits = ("BUSY_TIMEOUT_SECONDS", "POOL_TIMEOUT_SECONDS", "CONNECT_TIMEOUT_SECONDS", "DRIVER_TIMEOUT_SECONDS")
+    for name in limits:
         monkeypatch.setattr(engine, name, GUARD_SECONDS)
-    monkeypatch.setattr(database, "CONNECT_TIMEOUT_SECONDS", GUARD_SECONDS)
     monkeypatch.setattr(writer_queue, "WRITER_QUEUE_TIMEOUT_SECONDS", GUARD_SECONDS)
     monkeypatch.setattr(postgres_connection, "MAX_SILENT_POLLS", GUARD_SECONDS * 10)
 

@@ -47,13 +47,24 @@ class Origin:
     api: str | None = field(default=None, compare=False)
 
 
+@dataclass(slots=True)
+class Moment:
+    """A time after one request arrived; the reads of the request may share what the store confirms for it.
+
+    The store sets `confirmed`. A moment belongs to one request: another request needs its own.
+    """
+
+    confirmed: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller."""
+    """The authenticated caller of one request; without `moment`, each read confirms by itself."""
 
     name: str
     permissions: frozenset[Permission]
     origin: Origin = Origin()
+    moment: Moment | None = field(default=None, compare=False, repr=False)
 
     def require(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless this principal has *permission*."""

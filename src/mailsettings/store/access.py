@@ -19,6 +19,7 @@ from mailsettings.domain.login_throttling import (
     ThrottleKey,
 )
 from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.tables import DATA_VERSION
 from mailsettings.store.tables import accounts as table
 from mailsettings.store.tables import known_networks as network_rows
 from mailsettings.store.tables import login_failures as failure_rows
@@ -37,9 +38,15 @@ class SQLAccounts:
 
     async def find(self, name: str) -> Credentials | None:
         """Return the account with exactly this name, with its password hash."""
-        rows = await self._connection.execute(select(table).where(table.c.name == name))
+        return (await self.versioned(name))[0]
+
+    async def versioned(self, name: str) -> tuple[Credentials | None, str | None]:
+        """Return the account with exactly this name, and the data version with an account."""
+        rows = await self._connection.execute(select(table, DATA_VERSION).where(table.c.name == name))
         row = rows.one_or_none()
-        return None if row is None else Credentials(_account(row), row.password_hash, row.security_stamp)
+        if row is None:
+            return None, None
+        return Credentials(_account(row), row.password_hash, row.security_stamp), row.data_version
 
     async def add(self, credentials: Credentials) -> None:
         """Store a new account. Raises `AccountExists`."""

@@ -19,7 +19,9 @@ from mailsettings.store.encryption.key_check import WrongKey, register_key, seal
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.engine import translate_database_errors
-from mailsettings.store.read_cache import DataVersion, ReadCache
+from mailsettings.store.freshness import DataVersion, Freshness, SQLiteDataVersion
+from mailsettings.store.postgres_data_version import PostgresDataVersion
+from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.transaction import Transaction
 
 WRITER_QUEUE_TIMEOUT_SECONDS = 10
@@ -68,9 +70,6 @@ class WriterQueue:
             raise
 
 
-CONNECT_TIMEOUT_SECONDS = 2.4
-"""The time limit for a connection to PostgreSQL: waiting for the pool, testing and opening a connection."""
-
 _SERVER_VERSION = "current_setting('server_version')"
 
 _audit_lines = logging.getLogger("mailsettings.audit")
@@ -84,19 +83,25 @@ class SQLStore:
         """Called with each audit entry after its commit."""
         self._engine = engine.async_engine(url)
         self._keys = keys
-        self._data_version = DataVersion(engine.sqlite_file(url)) if engine.is_sqlite(url) else None
+        self._sqlite = engine.is_sqlite(url)
+        self._data_version = _data_version_of(url)
+        self._freshness = Freshness(self._data_version)
         self._writer_queue = WriterQueue()
-        self._for_reading: Mapping[str, Any] = {} if self._data_version else engine.POSTGRESQL_SNAPSHOT
-        self.cache = ReadCache(self._data_version, self._reading_one_row)
+        self._for_reading: Mapping[str, Any] = {} if self._sqlite else engine.POSTGRESQL_SNAPSHOT
+        self._for_one_statement = engine.ONE_STATEMENT if self._sqlite else engine.POSTGRESQL_ONE_STATEMENT
+        self.cache = ReadCache(self._freshness, self._reading_one_row, self.reading)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
         """Run a transaction that is committed durably when the block ends without an error; one at a time."""
-        async with self._writer_queue.take(), self._transaction(engine.WRITE_OPTIONS) as connection:
-            # Under the lock, so that no key can be dropped between this check of the keys and the commit.
-            sealer = await sealer_for_writing(connection, self._keys)
-            work = Transaction(connection, self._keys, sealer)
-            yield work
+        try:
+            async with self._writer_queue.take(), self._transaction(engine.WRITE_OPTIONS) as connection:
+                # Under the lock, so that no key can be dropped between this check of the keys and the commit.
+                sealer = await sealer_for_writing(connection, self._keys)
+                work = Transaction(connection, self._keys, sealer)
+                yield work
+        finally:
+            self._freshness.note_write()
         for entry in work.audit.appended:
             _log_entry(entry)
             if self.on_appended is not None:
@@ -113,7 +118,7 @@ class SQLStore:
 
     @asynccontextmanager
     async def _reading_one_row(self) -> AsyncIterator[Transaction]:
-        async with self._transaction(engine.ONE_STATEMENT) as connection:
+        async with self._transaction(self._for_one_statement) as connection:
             yield Transaction(connection, self._keys)
 
     async def register_key(self) -> None:
@@ -131,14 +136,14 @@ class SQLStore:
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` if the database does not answer."""
-        async with self._transaction(engine.ONE_STATEMENT) as connection:
+        async with self._transaction(self._for_one_statement) as connection:
             await connection.execute(text("SELECT 1"))
 
     async def version(self) -> DatabaseVersion:
         """Return the kind and the version of the database, and its last migration. Raises `StoreUnavailable`."""
-        kind, version = ("sqlite", "sqlite_version()") if self._data_version else ("postgresql", _SERVER_VERSION)
+        kind, version = ("sqlite", "sqlite_version()") if self._sqlite else ("postgresql", _SERVER_VERSION)
         query = f"SELECT {version} AS version, (SELECT version_num FROM alembic_version) AS revision"  # noqa: S608
-        async with self._transaction(engine.ONE_STATEMENT) as connection:
+        async with self._transaction(self._for_one_statement) as connection:
             row = (await connection.execute(text(query))).one()
         return DatabaseVersion(kind, row.version, row.revision)
 
@@ -154,8 +159,7 @@ class SQLStore:
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._data_version:
-            self._data_version.close()
+        self._data_version.close()
         await self._engine.dispose()
 
     @asynccontextmanager
@@ -169,10 +173,16 @@ class SQLStore:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
         # SQLite has its own limit, busy_timeout, for a file that another process writes to.
-        seconds = None if self._data_version else CONNECT_TIMEOUT_SECONDS
+        seconds = None if self._sqlite else engine.CONNECT_TIMEOUT_SECONDS
         async with asyncio.timeout(seconds) as limit, self._engine.connect() as connection:
             limit.reschedule(None)
             yield connection
+
+
+def _data_version_of(url: str) -> DataVersion:
+    if engine.is_sqlite(url):
+        return SQLiteDataVersion(engine.sqlite_file(url))
+    return PostgresDataVersion(lambda: engine.connect(url), accepts_standby=engine.accepts_standby(url))
 
 
 def _log_entry(entry: AuditEntry) -> None:

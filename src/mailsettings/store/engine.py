@@ -1,5 +1,6 @@
 """Engines for SQLite and PostgreSQL: their URLs, the set-up of their sessions, and the meaning of their errors."""
 
+import asyncio
 import os
 import re
 import sqlite3
@@ -70,13 +71,18 @@ WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that will write."""
 
 ONE_STATEMENT = {"mailsettings_one_statement": True}
-"""Execution options of a connection that reads with a single statement."""
+"""Execution options of a connection to SQLite that reads with a single statement."""
+
+POSTGRESQL_ONE_STATEMENT = {"isolation_level": "AUTOCOMMIT"}
+"""The same for PostgreSQL, which makes a transaction of the statement without BEGIN and ROLLBACK."""
 
 POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 """Execution options that let all statements of a transaction see one moment, as they do on SQLite anyway."""
 
 BUSY_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 3
+CONNECT_TIMEOUT_SECONDS = 2.4
+"""For a connection to PostgreSQL: waiting for the pool, testing and opening it."""
 DRIVER_TIMEOUT_SECONDS = 2
 """For a connection to one host and address. The driver takes no less."""
 # The key of pg_advisory_xact_lock, which admits one writer or migration at a time.
@@ -108,15 +114,24 @@ def async_engine(url: str) -> AsyncEngine:
             # Errors must not repeat values; and a connection that died while idle is replaced before its use.
             hide_parameters=True,
             pool_pre_ping=True,
-            connect_args={
-                **_session(parsed, f"{_DURABLE} {POSTGRESQL_LIMITS}"),
-                "connect_timeout": DRIVER_TIMEOUT_SECONDS,
-                "async_creator_fn": TimeLimitedConnection.connect,
-            },
+            connect_args={**_limited_session(parsed), "async_creator_fn": TimeLimitedConnection.connect},
         )
     _add_listeners(engine.sync_engine)
     event.listen(engine.sync_engine, "before_cursor_execute", _refuse_writes_while_reading)
     return engine
+
+
+async def connect(url: str) -> TimeLimitedConnection:
+    """Return a PostgreSQL connection outside the pool; it commits each statement. Raises the driver's errors."""
+    parsed = _parsed(url)
+    arguments = {**_driver_arguments(parsed), **_limited_session(parsed)}
+    async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
+        return await TimeLimitedConnection.connect(**arguments, autocommit=True)
+
+
+def accepts_standby(url: str) -> bool:
+    """Return whether the URL asks for servers other than a primary."""
+    return _parsed(url).query.get("target_session_attrs", "primary") not in {"primary", "read-write"}
 
 
 def sync_engine(url: str) -> Engine:
@@ -173,6 +188,16 @@ def _session(parsed: URL, options: str) -> dict[str, object]:
     given = parsed.query.get("options", "")
     role = {} if "target_session_attrs" in parsed.query else {"target_session_attrs": "primary"}
     return {"options": " ".join([*([given] if isinstance(given, str) else given), options]).strip(), **role}
+
+
+def _limited_session(parsed: URL) -> dict[str, object]:
+    session = _session(parsed, f"{_DURABLE} {POSTGRESQL_LIMITS}")
+    return {**session, "connect_timeout": DRIVER_TIMEOUT_SECONDS}
+
+
+def _driver_arguments(parsed: URL) -> dict[str, Any]:
+    url = parsed.set(drivername="postgresql+psycopg")
+    return dict(url.get_dialect()().create_connect_args(url)[1])
 
 
 def _parsed(url: str) -> URL:
@@ -253,8 +278,7 @@ def endpoints(url: str) -> list[tuple[str, int]]:
     """Return host and port of each server; none for a file or Unix socket. Raises `DatabaseUnsupported`."""
     if is_sqlite(url):
         return []
-    parsed = read_url(url).set(drivername="postgresql+psycopg")
-    given = {**_defaults(), **parsed.get_dialect()().create_connect_args(parsed)[1]}
+    given = {**_defaults(), **_driver_arguments(read_url(url))}
     ports = [port or _PORT for port in str(given["port"]).split(",")]
     pairs: list[tuple[str, str]] = []
     for name in ("host", "hostaddr"):

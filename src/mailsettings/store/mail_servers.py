@@ -19,6 +19,7 @@ from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.history import SQLMailServerHistory
 from mailsettings.store.mail_server_rows import from_row, revision_of, seal_secret, to_columns
 from mailsettings.store.monitoring import SQLMonitoring
+from mailsettings.store.tables import DATA_VERSION
 from mailsettings.store.tables import mail_servers as table
 
 _LISTED = [table.c[name] for name in ListedMailServer._fields]
@@ -40,11 +41,17 @@ class SQLMailServers:
 
     async def find(self, server_id: int) -> StoredMailServer | None:
         """Return the server with this id."""
-        return await self._one(table.c.id == server_id)
+        return (await self.versioned(server_id))[0]
 
     async def find_default(self) -> StoredMailServer | None:
         """Return the server that an API with a single server shows."""
-        return await self._one(table.c.is_default)
+        return (await self.versioned(None))[0]
+
+    async def versioned(self, server_id: int | None) -> tuple[StoredMailServer | None, str | None]:
+        """Return the server with this id, or (None) the default server, and the data version with a server."""
+        condition = table.c.is_default if server_id is None else table.c.id == server_id
+        row = (await self._connection.execute(select(table, DATA_VERSION).where(condition))).one_or_none()
+        return (None, None) if row is None else (self._stored(row), row.data_version)
 
     async def versions(self, server_id: int) -> Sequence[MailServerVersion]:
         """Return the versions before the current one, newest first; a removal is a version too."""
@@ -108,10 +115,6 @@ class SQLMailServers:
     async def forget_removed(self, keep_count: int) -> None:
         """Delete all but the *keep_count* newest removed servers."""
         await self._history.forget_removed(keep_count)
-
-    async def _one(self, condition: Any) -> StoredMailServer | None:
-        row = (await self._connection.execute(select(table).where(condition))).one_or_none()
-        return None if row is None else self._stored(row)
 
     def _stored(self, row: Row[Any]) -> StoredMailServer:
         server = from_row(row, row.id, self._sealer)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    select,
     true,
 )
 
@@ -254,3 +255,15 @@ schema_support = Table(
     Column("works_with", Text, nullable=False),
     CheckConstraint("id = 1", name="single"),
 )
+
+# One row on PostgreSQL, which triggers move; empty on SQLite, which counts its commits by itself.
+data_version = Table(
+    "data_version",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
+    CheckConstraint("id = 1", name="single"),
+)
+
+DATA_VERSION = select(data_version.c.value).scalar_subquery().label("data_version")
+"""A column for the data version of the statement's snapshot."""

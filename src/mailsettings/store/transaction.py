@@ -2,6 +2,7 @@
 
 from functools import cached_property
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFailures
@@ -15,6 +16,7 @@ from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.monitoring import SQLMonitoring
+from mailsettings.store.tables import DATA_VERSION
 
 
 class Transaction:
@@ -31,6 +33,11 @@ class Transaction:
     @cached_property
     def _sealer(self) -> Sealer:
         return self._given or self._keys.known()
+
+    async def data_version(self) -> str | None:
+        """Return the data version of this snapshot on PostgreSQL; None if its row is missing."""
+        found: str | None = await self._connection.scalar(select(DATA_VERSION))
+        return found
 
     @cached_property
     def mail_servers(self) -> SQLMailServers:

@@ -18,6 +18,7 @@ from mailsettings.domain.access import (
     Credentials,
     Grants,
     IssuedToken,
+    Moment,
     Origin,
     Permission,
     Principal,
@@ -45,22 +46,23 @@ class Authenticator:
 
     async def by_token(self, token: str, origin: Origin) -> Principal:
         """Return the principal of *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        moment = Moment()
         try:
             claims = await self._tokens.read(token)
-            granted = claims.grants if claims.stamp is None else await self._granted_now(claims)
+            granted = claims.grants if claims.stamp is None else await self._granted_now(claims, moment)
         except NotAuthenticated as refused:
             await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
             raise
         allowed = frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
-        return Principal(claims.subject, allowed, origin)
+        return Principal(claims.subject, allowed, origin, moment)
 
     async def denied(self, caller: Principal, permission: Permission) -> None:
         """Record that *caller* lacked *permission*."""
         details = {"permission": permission.value}
         await self._denial_log.note(caller.name, caller.origin, Action.ACCESS, None, details)
 
-    async def _granted_now(self, claims: TokenClaims) -> frozenset[str]:
-        found = await self._store.cache.account(claims.subject)
+    async def _granted_now(self, claims: TokenClaims, moment: Moment) -> frozenset[str]:
+        found = await self._store.cache.account(claims.subject, moment)
         if found is None or found.stamp != claims.stamp:
             raise NotAuthenticated("The access token is no longer good.", presented=True)
         return found.account.grants

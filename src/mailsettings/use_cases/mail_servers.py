@@ -48,21 +48,21 @@ class ManageMailServers:
         Each page is a transaction of its own, so a slow reader of many pages never delays a writer.
         """
         caller.require(Permission.MAIL_SERVERS_READ)
-        async with self._store.reading() as work:
-            servers = await work.mail_servers.listed(after, SERVERS_PER_PAGE)
+        # A later page may be read long after the request arrived, so it does not share that answer.
+        moment = None if after else caller.moment
+        servers = await self._store.cache.page(after, SERVERS_PER_PAGE, moment)
         # A full last page makes the caller ask once more and get an empty page.
         return Page(servers, more=len(servers) == SERVERS_PER_PAGE)
 
     async def get(self, caller: Principal, server_id: int) -> StoredMailServer:
         """Return one mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
-        async with self._store.reading() as work:
-            return _existing(await work.mail_servers.find(server_id))
+        return _existing(await self._store.cache.mail_server(server_id, caller.moment))
 
     async def get_default(self, caller: Principal) -> StoredMailServer:
         """Return the default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
-        return _existing(await self._store.cache.default_mail_server())
+        return _existing(await self._store.cache.default_mail_server(caller.moment))
 
     async def create(
         self, caller: Principal, wanted: Replacement, idempotency_key: IdempotencyKey | None = None

@@ -28,6 +28,7 @@ LEFT_OUT: Mapping[Table, str] = {
     tables.login_failures: "of the moment: who has to wait before the next try",
     tables.probe_admissions: "of the moment: connection tests of the last minute",
     tables.schema_support: "the program's: written by its migrations",
+    tables.data_version: "of the moment: the data version of this database, which moves with each change",
     tables.encryption_keys: "the key file's: the database that is restored has one of its own",
     tables.webhook_events: "of the moment: a restored event would be delivered late and twice",
 }

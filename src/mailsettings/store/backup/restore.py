@@ -23,7 +23,7 @@ from mailsettings.store.backup.file_format import BackupReader, damaged
 from mailsettings.store.backup.snapshot import LONG_TIMEOUTS
 from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
 from mailsettings.store.engine import StatementRejected, translate_database_errors
-from mailsettings.store.tables import encryption_keys, metadata, schema_support
+from mailsettings.store.tables import data_version, encryption_keys, metadata, schema_support
 
 ROWS_PER_BATCH = 500
 MAX_ROW_NUMBER = 2**31 - 1
@@ -130,8 +130,8 @@ def _wrong_as_damaged() -> Iterator[None]:
         raise damaged() from None
 
 
-_MAY_HOLD_SOMETHING = {schema_support, encryption_keys}
-"""The migrations fill one, and the restoring transaction fills the other before it starts."""
+_MAY_HOLD_SOMETHING = {schema_support, data_version, encryption_keys}
+"""The migrations fill the first two, and the restoring transaction fills the third before it starts."""
 
 
 class SQLRestore:
