@@ -100,7 +100,7 @@ def counting(metrics: PrometheusMetrics) -> ExchangeListener:
 def service_from_environment() -> ASGIApp:
     """Return the application for uvicorn's workers, from the environment."""
     settings = read()
-    logs.configure("text" if settings.dev else settings.log_format, settings.log_level)
+    logs.configure("text" if settings.dev else settings.log_format, settings.log_level, in_background=True)
     metrics = PrometheusMetrics(metrics_directory())
     tracing = create_tracing(settings)
     service = create_service(create_backend(settings, metrics, tracing), metrics, tracing)

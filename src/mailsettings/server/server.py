@@ -148,6 +148,7 @@ class Server(uvicorn.Server):
         if self._signalled_at is None:
             self._signalled_at = time.monotonic()
         elif not self._is_worker:
+            logging.shutdown()  # writes the last lines
             # os._exit, since Linux ignores an unhandled signal to the first process of a container (PID 1).
             os._exit(128 + sig)
 

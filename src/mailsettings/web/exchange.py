@@ -143,7 +143,7 @@ def log_exchange(exchange: Exchange) -> None:
         "principal": exchange.caller,
         "request_id": exchange.request_id,
     }
-    _log.info("%s %s %d %.1f ms", method, path, exchange.status, milliseconds, extra=members)
+    logs.info(_log, f"{method} {path} {exchange.status} {milliseconds:.1f} ms", members)
 
 
 def _printable(text: str) -> str:
