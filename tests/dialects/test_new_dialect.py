@@ -45,7 +45,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(TOY, dialects / "toy", ignore=shutil.ignore_patterns("__pycache__"))
     registry = dialects / "__init__.py"
     text = registry.read_text(encoding="utf-8")
-    listed = text.replace("CHECKMARX)", "CHECKMARX, TOY)")
+    listed = text.replace("V1)", "V1, TOY)")
     registry.write_text(f"from mailsettings.dialects.toy import TOY\n{listed}", encoding="utf-8")
     return copy
 

@@ -35,6 +35,7 @@ FAILS = ProbeReport(
     (StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),),
     failure(FailureCode.AUTHENTICATION_FAILED, ProbeStage.AUTHENTICATE),
 )
+SERVER = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender"))
 Form = Mapping[str, str]
 
 
@@ -65,7 +66,7 @@ CALLS: Mapping[str, Call] = {
     )
     for each in ALL_OPERATIONS
 }
-WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration")
+WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration", "get_version")
 
 
 class BrokenStore(LocalStore):
@@ -103,7 +104,7 @@ class Stage:
         """Store an account, and a mail server that was replaced once."""
         await self.prepare_account()
         login = PasswordAuthentication(USERNAME, Secret("a password"))
-        server = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender"), login)
+        server = replace(SERVER, authentication=login)
         async with self.store.writing() as work:
             number = await work.mail_servers.add(server)
             await work.mail_servers.replace(number, replace(server, port=PORT))
@@ -281,7 +282,8 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
     yield name, "400", header("Authorization", "Bearer another")
     yield name, "401", token(None)
     yield name, "401", token("no such token")
-    yield name, "403", token("stranger")
+    if operation.permission is not None:
+        yield name, "403", token("stranger")
     yield name, "429", stage(concurrent_requests=ConcurrentRequests(0))
     yield name, "503", token("issuer-away")
     yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
@@ -304,10 +306,13 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
 
 
 def _of_single_operations() -> Iterable[Case]:
-    yield "requestToken", "400", wrong_password
-    yield "requestToken", "429", too_many_logins
-    yield "requestToken", "503", database_away
-    yield "requestToken", "default", broken
+    for name in ("requestToken", "get_token"):
+        yield name, "400", wrong_password
+        yield name, "429", too_many_logins
+        yield name, "503", database_away
+        yield name, "default", broken
+    yield "get_token", "401", wrong_basic_secret
+    yield "list_mail_servers", "200", first_page
     for name in ("getOpenIdConfiguration", "getJsonWebKeySet"):
         yield name, "400", stage(allowed_hosts=["other.example.org"])
     yield "getJsonWebKeySet", "503", database_away
@@ -316,3 +321,16 @@ def _of_single_operations() -> Iterable[Case]:
 
 async def wrong_password(call: Call) -> httpx.Response:
     return await on(replace(call, form={**LOGIN, "password": "wrong"}))
+
+
+async def wrong_basic_secret(call: Call) -> httpx.Response:
+    wrong = replace(call, form={"grant_type": "client_credentials"})
+    return await on(wrong.having(("Authorization", "Basic Y2xpZW50OndvcmQ=")))
+
+
+async def first_page(call: Call) -> httpx.Response:
+    """Ask for a page of one of two servers."""
+    async with staged() as made:
+        async with made.store.writing() as work:
+            await work.mail_servers.add(SERVER)
+        return await made.send(replace(call, path=f"{call.path}?limit=1"))

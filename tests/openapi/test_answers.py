@@ -103,7 +103,7 @@ def wrong_body(each: Provoked) -> Iterator[str]:
     elif media_type not in content:
         yield f"the media type {media_type}"
     else:
-        value = each.came.json() if media_type == "application/json" else each.came.text
+        value = each.came.json() if media_type.endswith("json") else each.came.text
         yield from problems(content[media_type]["schema"], value)
 
 

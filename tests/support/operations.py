@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 
 from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
+from mailsettings.dialects.v1 import V1
 from mailsettings.domain.access import Permission
 from mailsettings.web.dialect import Dialect
 
@@ -20,7 +21,10 @@ _FIRST_ID = "1"  # of the one mail server that tests store
 
 @dataclass(frozen=True)
 class Operation:
-    """One operation; `path` names the first mail server, `body` is the first example of a body."""
+    """One operation; `path` names the first mail server, `body` is the first example of a body.
+
+    `is_open`: it needs no access token. Without a `permission`, every valid token is enough.
+    """
 
     id: str
     dialect: Dialect
@@ -31,16 +35,12 @@ class Operation:
     headers: frozenset[str]
     body: Any = None
     takes_form: bool = False
+    is_open: bool = False
 
     @property
     def success(self) -> str:
         """The status of an answer that is no refusal."""
         return next(status for status in sorted(self.statuses) if status.startswith("2"))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it needs no access token."""
-        return self.permission is None
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -74,6 +74,7 @@ def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -
         headers=frozenset(parameter["name"] for parameter in parameters if parameter["in"] == "header"),
         body=_example(content[_JSON]) if _JSON in content else None,
         takes_form=_FORM in content,
+        is_open=document.get("security") == [],
     )
 
 
@@ -82,14 +83,18 @@ def _example(content: Json) -> Any:
     return named[0] if named else content["example"]
 
 
+VENDORS = [dialect for dialect in DIALECTS if dialect is not V1]
+"""The dialects with words of a vendor; those of `/v1` are the words of the whole project."""
 OPERATIONS: Sequence[Operation] = [operation for dialect in DIALECTS for operation in operations_of(dialect)]
-"""Those of the vendors' APIs."""
+"""Those of the vendors' APIs, and of `/v1`."""
 ALL_OPERATIONS: Sequence[Operation] = [operation for dialect in APIS for operation in operations_of(dialect)]
-"""Those and ours."""
+"""Those and the others of this service."""
 
 
 def reading(dialect: Dialect) -> Operation:
-    """The first operation of *dialect* that reads and needs a token."""
+    """The first operation of *dialect* that reads from the database and needs a token."""
     return next(
-        each for each in ALL_OPERATIONS if each.dialect is dialect and each.method == "GET" and not each.is_open
+        each
+        for each in ALL_OPERATIONS
+        if each.dialect is dialect and each.method == "GET" and each.permission is not None
     )

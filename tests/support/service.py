@@ -1,25 +1,31 @@
 """The whole service in one process, on any store and prober, and a client that speaks to it byte for byte."""
 
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from mailsettings.auth import tokens
 from mailsettings.bootstrap.service import create_apis
 from mailsettings.bootstrap.use_cases import Parts, create_use_cases
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.settings import Settings
 from mailsettings.store.database import SQLStore
+from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.connection_tests import ConnectionTestLimits
+from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.ports import PasswordHasher, Prober
 from mailsettings.web.concurrency import ConcurrentRequests
+from mailsettings.web.dialect import UseCases
 
 from support.fakes import GRANTS, NamesAsTokens, PlainPasswords, ScriptedProber
 
@@ -45,13 +51,6 @@ def build_service(
     """Everything real but the prober, the passwords and the tokens, which are names (see `fakes`)."""
     metrics = PrometheusMetrics()
 
-    async def no_keys() -> dict[str, object]:
-        async with store.reading():
-            return {"keys": []}
-
-    async def no_witness() -> None:
-        return None
-
     async def ready() -> None:
         return None
 
@@ -60,21 +59,8 @@ def build_service(
         yield
         await store.close()  # on the thread that opened its connections
 
-    parts = Parts(
-        store=store,
-        prober=prober,
-        passwords=passwords or PlainPasswords(),
-        issuer=NamesAsTokens(),
-        reader=NamesAsTokens(),
-        meter=metrics,
-        json_web_keys=no_keys,
-        witnessed=no_witness,
-        limits=limits,
-        grants=GRANTS,
-        clock=clock,
-    )
     use_cases = replace(
-        create_use_cases(_settings(), parts),
+        use_cases_of(store, prober, limits, passwords, clock, metrics),
         public_url=public_url,
         client_secret=client_secret,
         allowed_hosts=allowed_hosts,
@@ -87,6 +73,45 @@ def build_service(
 def _settings() -> Settings:
     """Return the defaults; to read them from the environment takes as long as to build the service."""
     return Settings.model_construct()
+
+
+def use_cases_of(
+    store: SQLStore,
+    prober: Prober,
+    limits: ConnectionTestLimits = LIMITS,
+    passwords: PasswordHasher | None = None,
+    clock: Callable[[], float] = time.time,
+    metrics: PrometheusMetrics | None = None,
+) -> UseCases:
+    """The use cases of `build_service`."""
+
+    async def no_keys() -> dict[str, object]:
+        async with store.reading():
+            return {"keys": []}
+
+    async def no_witness() -> None:
+        return None
+
+    return create_use_cases(
+        _settings(),
+        Parts(
+            store=store,
+            prober=prober,
+            passwords=passwords or PlainPasswords(),
+            issuer=NamesAsTokens(),
+            reader=NamesAsTokens(),
+            meter=metrics or PrometheusMetrics(),
+            json_web_keys=no_keys,
+            witnessed=no_witness,
+            limits=limits,
+            encryption_keys=ManageEncryptionKeys(
+                store, LiveKeys(KeyFile(Path(tempfile.gettempdir()) / "no-such-keys"))
+            ),
+            signing_keys=ManageSigningKeys(store, tokens.make),
+            grants=GRANTS,
+            clock=clock,
+        ),
+    )
 
 
 @dataclass

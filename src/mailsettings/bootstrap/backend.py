@@ -149,6 +149,7 @@ def create_backend(
     keys = SigningKeys(signing.list)
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     monitoring_status = MonitoringStatus(store)
+    sealing = ManageEncryptionKeys(store, ring)
     use_cases = create_use_cases(
         settings,
         Parts(
@@ -161,10 +162,12 @@ def create_backend(
             json_web_keys=keys.json_web_keys,
             witnessed=witness.noted,
             limits=_probe_limits(settings),
+            encryption_keys=sealing,
+            signing_keys=signing,
             gauges=[MonitoringGauges(monitoring_status)],
         ),
     )
-    accounts, sealing = ManageAccounts(store, passwords), ManageEncryptionKeys(store, ring)
+    accounts = ManageAccounts(store, passwords)
     webhook, interval = create_webhook(settings, egress), settings.monitoring_interval
     monitoring = (
         None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)

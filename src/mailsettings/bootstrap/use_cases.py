@@ -14,13 +14,16 @@ from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
 from mailsettings.store.database import SQLStore
+from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.history import MailServerHistory
+from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import GaugeSource, ReadMetrics
+from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.ports import Meter, PasswordHasher, Prober, TokenIssuer, TokenReader
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
@@ -81,6 +84,8 @@ class Parts:
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     witnessed: Callable[[], Awaitable[WitnessedEntry | None]]
     limits: ConnectionTestLimits
+    encryption_keys: ManageEncryptionKeys
+    signing_keys: ManageSigningKeys
     gauges: Sequence[GaugeSource] = ()
     grants: Grants = field(default_factory=lambda: GRANTS)
     clock: Callable[[], float] = time.time
@@ -98,6 +103,10 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         authentication=Authenticator(store, parts.reader, parts.grants, denial_log),
         audit_log=ReadAuditLog(store, parts.witnessed),
         metrics=ReadMetrics(parts.meter, parts.gauges),
+        monitoring_status=MonitoringStatus(store),
+        accounts=ManageAccounts(store, parts.passwords),
+        encryption_keys=parts.encryption_keys,
+        signing_keys=parts.signing_keys,
         json_web_keys=parts.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,

@@ -11,6 +11,7 @@ from mailsettings.web.openapi import header_components, header_references, heade
 
 Document = dict[str, Any]
 
+_JSON = "application/json"
 _TITLE = "mail-settings"
 _DESCRIPTION = """\
 An organisation's outgoing-mail settings behind two REST APIs, and a test that they work.
@@ -35,8 +36,10 @@ def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str
     components = found.setdefault("components", {})
     components["securitySchemes"] = schemes
     found["security"] = [{name: []} for name in schemes]
-    for operation in _operations(found):
-        _add_headers(operation, api.request_id_header)
+    for path, item in found["paths"].items():
+        for operation in item.values():
+            _add_headers(operation, api.request_id_header)
+            _set_error_media_type(operation, api.errors.at(path).media_type.partition(";")[0])
     components["headers"] = _used(header_components(api.request_id_header), found)
     found["tags"] = _tags(found, api.tags)
     return found
@@ -96,6 +99,13 @@ def _add_headers(operation: Document, request_id_header: str | None) -> None:
     for status, response in operation["responses"].items():
         found = headers_by_status(status, parameters, behind_token=behind_token)
         response["headers"] = {**response.get("headers", {}), **found, **header_references(*ids)["headers"]}
+
+
+def _set_error_media_type(operation: Document, media_type: str) -> None:
+    """Document errors under the media type of their API: FastAPI knows only that of successful responses."""
+    for status, response in operation["responses"].items():
+        if not status.startswith(("2", "3")) and "content" in response:
+            response["content"] = {media_type: response["content"][_JSON]}
 
 
 def _used(definitions: Mapping[str, Any], found: Document) -> Document:

@@ -10,14 +10,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from mailsettings.domain.access import Grants
+from mailsettings.domain.access import Grants, Principal
+from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.history import MailServerHistory
+from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
-from mailsettings.web.auth import BearerAuthMiddleware
+from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.web.auth import BearerAuthMiddleware, FixedCallerMiddleware
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.errors import ErrorStyle
 from mailsettings.web.hosts import HostMiddleware
@@ -39,6 +42,10 @@ class UseCases:
     authentication: Authenticator
     audit_log: ReadAuditLog
     metrics: ReadMetrics
+    monitoring_status: MonitoringStatus
+    accounts: ManageAccounts
+    encryption_keys: ManageEncryptionKeys
+    signing_keys: ManageSigningKeys
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     issuer: str
     public_url: str | None = None
@@ -78,23 +85,23 @@ class Dialect:
     request_id_header: str | None = None
     single_server_name: str | None = None
 
-    def build(self, use_cases: UseCases, telemetry: TelemetryConfig = NO_TELEMETRY) -> FastAPI:
-        """Return this API as a separate application, so that all its responses have its own error shape."""
-        public_paths = {*self.public_paths, *([self.token_path] if self.token_path else [])}
+    def build(
+        self,
+        use_cases: UseCases,
+        telemetry: TelemetryConfig = NO_TELEMETRY,
+        caller: Principal | None = None,
+    ) -> FastAPI:
+        """Return this API as a separate application, so that all its responses have its own error shape.
+
+        With *caller* all requests are that principal's, and need neither a token nor an allowed Host header: for a
+        program that calls the application in its own process.
+        """
         errors = replace(self.errors, grants=self.grants)
-
-        def refuse(scope: Scope, error: Exception) -> Response:
-            return errors.at(scope["path"]).response(error, scope.get("request_id"))
-
-        host = Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path)
-        bearer = Middleware(
-            BearerAuthMiddleware, use_cases.authentication, public_paths, refuse, use_cases.concurrent_requests
-        )
         app = FastAPI(
             title=self.title,
             description=self.description,
             openapi_url=None,  # the site serves the documents
-            middleware=[host, bearer],
+            middleware=self._middleware(use_cases, errors, caller),
             redirect_slashes=False,  # on a redirect many clients drop the body or the token
             telemetry=telemetry,
         )
@@ -107,6 +114,20 @@ class Dialect:
         app.state.concrete_paths = {path for path in paths if "{" not in path}
         errors.install(app)
         return app
+
+    def _middleware(self, use_cases: UseCases, errors: ErrorStyle, caller: Principal | None) -> list[Middleware]:
+        if caller is not None:
+            return [Middleware(FixedCallerMiddleware, caller)]
+        public_paths = {*self.public_paths, *([self.token_path] if self.token_path else [])}
+
+        def refuse(scope: Scope, error: Exception) -> Response:
+            return errors.at(scope["path"]).response(error, scope.get("request_id"))
+
+        authentication, concurrent = use_cases.authentication, use_cases.concurrent_requests
+        return [
+            Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path),
+            Middleware(BearerAuthMiddleware, authentication, public_paths, refuse, concurrent),
+        ]
 
 
 def use_cases(request: Request) -> UseCases:

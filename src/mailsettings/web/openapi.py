@@ -42,6 +42,12 @@ _HEADERS: Mapping[str, Json] = {
         "schema": {"type": "string", "format": "uri"},
         "example": "https://mail-settings.example.com/settings/1",
     },
+    "Link": {
+        "description": "Address of the next page (RFC 8288).",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": '<https://mail-settings.example.com/items?cursor=YWZ0ZXI6MTA>; rel="next"',
+    },
     "Retry-After": {
         "description": "Seconds to wait before the next attempt.",
         "required": True,

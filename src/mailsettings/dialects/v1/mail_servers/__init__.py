@@ -1,0 +1,1 @@
+"""Mail servers: read, change, choose the default, and go back to an earlier version."""
