@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.store.postgres_connection import TimeLimitedConnection
+from mailsettings.store.postgres_connection import TimeLimitedConnection, replace_dead_connections
 from mailsettings.store.private_file import require_private
 
 
@@ -111,11 +111,10 @@ def async_engine(url: str) -> AsyncEngine:
     else:
         engine = create_async_engine(
             parsed.set(drivername="postgresql+psycopg"),
-            # Errors must not repeat values; and a connection that died while idle is replaced before its use.
-            hide_parameters=True,
-            pool_pre_ping=True,
+            hide_parameters=True,  # errors must not repeat values
             connect_args={**_limited_session(parsed), "async_creator_fn": TimeLimitedConnection.connect},
         )
+        replace_dead_connections(engine.sync_engine)
     _add_listeners(engine.sync_engine)
     event.listen(engine.sync_engine, "before_cursor_execute", _refuse_writes_while_reading)
     return engine
