@@ -49,7 +49,7 @@ def test_a_file_that_everybody_can_open_stops_the_start(
         refused = run(environment, *command)
 
         sentence = f"Error: {file} can be read or written by every user; chmod it to 600.\n"
-        assert (refused.returncode, refused.stderr) == (1, sentence)
+        assert (refused.returncode, refused.stderr) == (3, sentence)
     assert sorted(path.name for path in file.parent.iterdir()) == before
 
 

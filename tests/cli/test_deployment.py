@@ -48,8 +48,9 @@ def test_a_database_server_is_migrated_by_demand_only(environment: dict[str, str
     refused = run(environment, "serve")
     migrated = run(environment, "migrate")
 
-    assert refused.returncode == 1
-    assert refused.stderr == "Error: The database is not up to date; run: mailsettings migrate\n"
+    assert refused.returncode == 3
+    assert refused.stderr.startswith("Error: The database is not up to date: it is empty, and this version of ")
+    assert refused.stderr.endswith("To migrate it, run: mailsettings migrate\n")
     assert (migrated.returncode, migrated.stderr) == (0, "")
 
 
@@ -91,7 +92,7 @@ def test_a_start_without_the_right_key_fails_without_writing(
 
     refused = run(environment | {"MAILSETTINGS_DATA_DIR": str(elsewhere)}, "serve")
 
-    assert refused.returncode == 1
+    assert refused.returncode == 3
     assert ("sealed with another key" if before else "There is no key file") in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert files(elsewhere) == before

@@ -31,7 +31,7 @@ COMMANDS = {
 
 def refused(arguments: list[str], **environment: str | None) -> str:
     ran = CliRunner().invoke(main, arguments, env={"MAILSETTINGS_DATABASE_URL": None, **environment})
-    assert ran.exit_code == 1, ran.output
+    assert ran.exit_code == 3, ran.output
     return ran.stderr
 
 
@@ -97,4 +97,4 @@ def test_after_migrate_every_command_works(tmp_path: Path) -> None:
     def run(*arguments: str) -> int:
         return commands.run(installed(tmp_path / "data"), *arguments).returncode
 
-    assert (run("account", "list"), run("migrate"), run("account", "list")) == (1, 0, 0)
+    assert (run("account", "list"), run("migrate"), run("account", "list")) == (3, 0, 0)

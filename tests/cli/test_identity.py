@@ -45,7 +45,7 @@ def test_a_generated_client_secret_is_nowhere_in_clear(run: Run, tmp_path: Path)
     assert re.fullmatch(r"[\w-]{43}", second)
     assert first != second
     assert (listed.stdout, users.stdout) == ("robot\tview-mail-settings\n", "")
-    assert (as_user.returncode, as_user.stderr) == (1, "Error: There is no account named robot.\n")
+    assert (as_user.returncode, as_user.stderr) == (4, "Error: There is no account named robot.\n")
     assert gone.returncode == 0
     everything = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert first.encode() not in everything
@@ -56,7 +56,7 @@ def test_a_generated_client_secret_is_nowhere_in_clear(run: Run, tmp_path: Path)
 def test_names_of_others_are_not_given_to_accounts(run: Run, name: str) -> None:
     made = run("client", "add", name, "--permission", "view-mail-settings")
 
-    assert (made.returncode, made.stdout) == (1, "")
+    assert (made.returncode, made.stdout) == (4, "")
     assert "is reserved for" in made.stderr
 
 
@@ -69,7 +69,7 @@ def test_signing_keys_rotate_and_the_signing_key_stays(run: Run) -> None:
     unknown = run("key", "signing", "drop", old)
 
     assert both == f"{old}\n{new}\tsigns\n"
-    assert (in_use.returncode, dropped.returncode, unknown.returncode) == (1, 0, 1)
+    assert (in_use.returncode, dropped.returncode, unknown.returncode) == (4, 0, 4)
     assert in_use.stderr == f"Error: The key {new} signs; run `mailsettings key signing rotate` first.\n"
     assert unknown.stderr == "Error: There is no key of this id; see `mailsettings key signing list`.\n"
     assert run("key", "signing", "list").stdout == f"{new}\tsigns\n"
@@ -81,7 +81,7 @@ def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
     as_user = run("account", "unlock", "robot")
 
     assert (unlocked.returncode, unlocked.stdout, unlocked.stderr) == (0, "", "")
-    assert (as_user.returncode, as_user.stderr) == (1, "Error: There is no account named robot.\n")
+    assert (as_user.returncode, as_user.stderr) == (4, "Error: There is no account named robot.\n")
 
 
 def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["2030-01-01"], 1, "Error: password is not stored."),
-        (["2030-01-01", "--id", "9"], 1, "Error: There is no such mail server."),
+        (["2030-01-01"], 4, "Error: password is not stored."),
+        (["2030-01-01", "--id", "9"], 4, "Error: There is no such mail server."),
         (["2030-01-01", "--never"], 2, "Error: Give either a date or --never."),
         ([], 2, "Error: Give either a date or --never."),
         (["soon"], 2, "Error: Invalid value for 'DATE': 'soon' does not match the format '%Y-%m-%d'."),
@@ -106,4 +106,4 @@ def test_an_impossible_expiry_is_refused_in_a_sentence(
 def test_the_actor_of_scheduled_checks_is_a_reserved_name(two_servers: None) -> None:
     code, sentence = refusal("token", "--subject", "watch", "--permission", "view-mail-settings")
 
-    assert (code, sentence) == (1, "Error: watch is reserved for scheduled checks.")
+    assert (code, sentence) == (4, "Error: watch is reserved for scheduled checks.")

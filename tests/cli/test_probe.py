@@ -107,7 +107,7 @@ async def test_a_terminal_with_another_encoding_is_no_error(tmp_path: Path) -> N
 async def test_an_invalid_host_is_reported_in_a_sentence(tmp_path: Path, host: str) -> None:
     told = await run(tmp_path, host)
 
-    assert (told.returncode, told.stdout) == (1, "")
+    assert (told.returncode, told.stdout) == (2, "")
     assert told.stderr.startswith("Error: host ")
 
 
@@ -116,7 +116,7 @@ async def test_an_unreadable_certificate_is_reported_in_a_sentence(tmp_path: Pat
     file.write_text(pem_of(with_version(17)))
     told = await run(tmp_path / "home", "mail.example.org", "--certificate", str(file))
 
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert told.stderr == "Error: certificate holds a certificate of an unknown version.\n"
 
 

@@ -60,7 +60,7 @@ def test_versions_are_listed_restored_and_forgotten(data: Path, canary: Canary) 
         (1, "a.example.org"),
     ]
     assert (unknown.returncode, unknown.stderr) == (
-        1,
+        4,
         "Error: There is no version 9 of this mail server to go back to.\n",
     )
     assert (forgotten.returncode, len(left)) == (0, 1)

@@ -147,3 +147,10 @@ def test_an_incompatible_newer_database_is_refused_unchanged(database_url: str, 
         migrations.require_current(database_url)
     with pytest.raises(migrations.SchemaNewer):
         migrations.migrate(database_url)
+
+
+def test_the_newest_file_is_the_head_that_alembic_knows() -> None:
+    """The head is read from the names of the files, so that a command need not import Alembic."""
+    folder = Path(__file__).parents[2] / "alembic"
+
+    assert migrations.head() == ScriptDirectory(str(folder)).get_current_head()

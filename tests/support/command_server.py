@@ -16,9 +16,9 @@ import socket
 import sys
 import time
 
-from mailsettings import (
-    bootstrap,  # noqa: F401  # what commands import when they start
-    cli,  # noqa: F401
+from mailsettings.cli import (
+    probing,  # noqa: F401  # what commands import when they run
+    serving,  # noqa: F401
 )
 
 from support import worker_forks

@@ -1,6 +1,12 @@
 """The composition root: build the whole service from the settings."""
 
-from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database
+from mailsettings.bootstrap.backend import (
+    Backend,
+    create_backend,
+    prepare,
+    require_database,
+    require_usable,
+)
 from mailsettings.bootstrap.outgoing import create_prober, create_webhook
 from mailsettings.bootstrap.service import (
     create_service,
@@ -23,5 +29,6 @@ __all__ = [
     "prepare",
     "require_database",
     "require_tracing",
+    "require_usable",
     "service_from_environment",
 ]

@@ -119,6 +119,15 @@ def prepare(settings: Settings) -> None:
         migrations.require_current(settings.database)
 
 
+def require_usable(settings: Settings) -> None:
+    """Require the keys and the current schema of the database; migrate and write nothing.
+
+    Raises `SchemaError`, `WrongKey` or `KeyFileUnusable`.
+    """
+    require_matching_keys(settings.database, key_ring(settings))
+    migrations.require_current(settings.database)
+
+
 def key_ring(settings: Settings) -> LiveKeys:
     """Return the encryption keys; nothing is read yet."""
     if settings.encryption_keys_file is not None:

@@ -5,10 +5,16 @@ import sys
 
 import click
 
-from mailsettings import settings
-from mailsettings.bootstrap import GRANTS
-from mailsettings.cli.running import operator, reporting_errors, run
-from mailsettings.domain.access import ISSUER_SEPARATOR, MONITORING, OPERATOR, Account, AccountKind
+from mailsettings.cli.command import REFUSED, Failure, Group, LocalCommand
+from mailsettings.cli.local import operator, run
+from mailsettings.domain.access import (
+    ISSUER_SEPARATOR,
+    MAX_TOKEN_LIFETIME_SECONDS,
+    MONITORING,
+    OPERATOR,
+    Account,
+    AccountKind,
+)
 
 SECRET_BYTES = 32
 
@@ -16,15 +22,14 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 
 def _unreserved_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Return *name*. Raises `ClickException` if it is reserved for external callers, operators or monitoring."""
+    """Return *name*. Raises `Failure` if it is reserved for external callers, operators or monitoring."""
     if ISSUER_SEPARATOR in name:
-        raise click.ClickException(
-            f"{ISSUER_SEPARATOR} is reserved for the names of an external issuer's callers."
-        )
+        sentence = f"{ISSUER_SEPARATOR} is reserved for the names of an external issuer's callers."
+        raise Failure(sentence, REFUSED)
     if name.startswith(f"{OPERATOR.name}:"):
-        raise click.ClickException(f"{OPERATOR.name}: is reserved for operators, who use this command line.")
+        raise Failure(f"{OPERATOR.name}: is reserved for operators, who use this command line.", REFUSED)
     if name == MONITORING.name:
-        raise click.ClickException(f"{MONITORING.name} is reserved for scheduled checks.")
+        raise Failure(f"{MONITORING.name} is reserved for scheduled checks.", REFUSED)
     return name
 
 
@@ -32,17 +37,33 @@ new_name_argument = click.argument("name", callback=_unreserved_name)
 subject_option = click.option(
     "--subject", default="operator", show_default=True, metavar="NAME", callback=_unreserved_name
 )
+
+
+class _Permission(click.ParamType[str]):
+    """The name of a permission."""
+
+    name = "permission"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name, if it exists."""
+        from mailsettings.bootstrap import GRANTS
+
+        if value not in GRANTS:
+            self.fail(f"{value!r} is not one of {', '.join(sorted(GRANTS))}.", param, ctx)
+        return value
+
+
 permission_option = click.option(
-    "--permission", "permissions", multiple=True, required=True, type=click.Choice(sorted(GRANTS))
+    "--permission", "permissions", multiple=True, required=True, type=_Permission(), metavar="NAME"
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def account() -> None:
     """Manage accounts of people, who log in with a password."""
 
 
-@click.group()
+@click.group(cls=Group)
 def client() -> None:
     """Manage accounts of machines, which log in with a secret (OAuth2 client credentials)."""
 
@@ -51,7 +72,6 @@ def client() -> None:
 @new_name_argument
 @permission_option
 @password_option
-@reporting_errors
 def add_account(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
     """Add an account; a prompt asks for its password."""
     added = Account(name, frozenset(permissions))
@@ -62,7 +82,6 @@ def add_account(name: str, permissions: tuple[str, ...], *, password_stdin: bool
 @client.command("add")
 @new_name_argument
 @permission_option
-@reporting_errors
 def add_client(name: str, permissions: tuple[str, ...]) -> None:
     """Add an account and print its secret, which is not shown again."""
     added = Account(name, frozenset(permissions), AccountKind.CLIENT)
@@ -74,7 +93,6 @@ def add_client(name: str, permissions: tuple[str, ...]) -> None:
 @account.command()
 @click.argument("name")
 @password_option
-@reporting_errors
 def set_password(name: str, *, password_stdin: bool) -> None:
     """Replace the password of an account, with a prompt; its tokens become invalid."""
     password = _password(from_stdin=password_stdin)
@@ -83,7 +101,6 @@ def set_password(name: str, *, password_stdin: bool) -> None:
 
 @client.command()
 @click.argument("name")
-@reporting_errors
 def new_secret(name: str) -> None:
     """Replace the secret of an account and print it; its tokens become invalid."""
     secret = secrets.token_urlsafe(SECRET_BYTES)
@@ -95,7 +112,6 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     """Add the commands that both kinds of accounts have."""
 
     @group.command("list")
-    @reporting_errors
     def list_() -> None:
         """Print each account with its permissions."""
         for each in run(lambda backend: backend.accounts.list()):
@@ -105,21 +121,18 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     @group.command()
     @click.argument("name")
     @permission_option
-    @reporting_errors
     def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
         """Replace the permissions of an account, from its next request on."""
         run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
 
     @group.command()
     @click.argument("name")
-    @reporting_errors
     def unlock(name: str) -> None:
         """End the delay of an account after failed logins."""
         run(lambda backend: backend.accounts.unlock(operator(), kind, name))
 
     @group.command()
     @click.argument("name")
-    @reporting_errors
     def remove(name: str) -> None:
         """Remove an account; its tokens become invalid."""
         run(lambda backend: backend.accounts.remove(operator(), kind, name))
@@ -130,10 +143,28 @@ _add_common_commands(client, AccountKind.CLIENT)
 
 
 def _password(*, from_stdin: bool) -> str:
+    from mailsettings import settings
+
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     if len(password) < settings.MIN_PASSWORD_LENGTH:
-        raise click.ClickException(f"A password needs at least {settings.MIN_PASSWORD_LENGTH} characters.")
+        raise Failure(f"A password needs at least {settings.MIN_PASSWORD_LENGTH} characters.", REFUSED)
     return str(password)
+
+
+@click.command(cls=LocalCommand)
+@subject_option
+@permission_option
+@click.option(
+    "--expires-in",
+    default=3600,
+    show_default=True,
+    type=click.IntRange(1, MAX_TOKEN_LIFETIME_SECONDS),
+    metavar="SECONDS",
+    help=f"The lifetime of the token, at most {MAX_TOKEN_LIFETIME_SECONDS} (366 days).",
+)
+def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
+    """Print an access token for all APIs."""
+    click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)

@@ -4,14 +4,18 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings.bootstrap import Backend
-from mailsettings.cli.running import operator, printable, reporting_errors, run
-from mailsettings.domain.audit_log import AuditEntry, WitnessedEntry, timestamp
-from mailsettings.site.audit import entry_json
-from mailsettings.use_cases.audit_log import AuditLogVerdict
+from mailsettings.cli.command import Group, LocalCommand
+from mailsettings.cli.local import operator, run
+from mailsettings.cli.output import printable
+
+if TYPE_CHECKING:
+    from mailsettings.bootstrap import Backend
+    from mailsettings.domain.audit_log import AuditEntry, WitnessedEntry
+    from mailsettings.use_cases.audit_log import AuditLogVerdict
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -24,6 +28,8 @@ class _SinceType(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the time as a `timestamp`."""
+        from mailsettings.domain.audit_log import timestamp
+
         ago = _AGO.fullmatch(value)
         try:
             if ago:
@@ -34,13 +40,15 @@ class _SinceType(click.ParamType[str]):
             self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
 
 
-class _SeenEntryType(click.ParamType[WitnessedEntry]):
+class _SeenEntryType(click.ParamType["WitnessedEntry"]):
     """An entry of the audit log, as `verify` and the log print it."""
 
     name = "number:hash"
 
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> WitnessedEntry:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> "WitnessedEntry":
         """Return the entry."""
+        from mailsettings.domain.audit_log import WitnessedEntry
+
         try:
             return WitnessedEntry.parse(value)
         except ValueError:
@@ -49,7 +57,7 @@ class _SeenEntryType(click.ParamType[WitnessedEntry]):
             )
 
 
-@click.group()
+@click.group(cls=Group)
 def audit() -> None:
     """Read and verify the audit log."""
 
@@ -57,7 +65,6 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--since", type=_SinceType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
 @click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
-@reporting_errors
 def list_(since: str | None, *, as_json: bool) -> None:
     """Print every change, test, login and refusal, oldest first."""
     run(lambda backend: _print(backend.use_cases.audit_log.all(operator(), since or ""), as_json=as_json))
@@ -69,11 +76,10 @@ def list_(since: str | None, *, as_json: bool) -> None:
     type=_SeenEntryType(),
     help="An entry from an earlier `verify` or the log, which must still exist: NUMBER:HASH.",
 )
-@reporting_errors
-def verify(seen: WitnessedEntry | None) -> None:
+def verify(seen: "WitnessedEntry | None") -> None:
     """Check that no entry was removed, altered or reordered."""
 
-    async def check(backend: Backend) -> AuditLogVerdict:
+    async def check(backend: "Backend") -> "AuditLogVerdict":
         return await backend.use_cases.audit_log.verify(operator(), seen)
 
     verdict = run(check)
@@ -85,8 +91,7 @@ def verify(seen: WitnessedEntry | None) -> None:
     )
 
 
-@audit.command()
-@reporting_errors
+@audit.command(cls=LocalCommand)
 def accept() -> None:
     """Accept the log as it is, after a restored backup, a fail-over or a reset; the log gets an entry about it."""
     accepted = run(lambda backend: backend.witness.accept(operator()), look=False)
@@ -98,12 +103,14 @@ def accept() -> None:
         )
 
 
-async def _print(entries: AsyncIterator[AuditEntry], *, as_json: bool) -> None:
+async def _print(entries: "AsyncIterator[AuditEntry]", *, as_json: bool) -> None:
+    from mailsettings.site.audit import entry_json
+
     async for entry in entries:
         click.echo(entry_json(entry) if as_json else _line(entry))
 
 
-def _line(entry: AuditEntry) -> str:
+def _line(entry: "AuditEntry") -> str:
     record = entry.record
     who = f"{record.actor or '-'} from {record.origin.address or '-'}"
     details = ", ".join(f"{name}: {_said(value)}" for name, value in record.details.items())

@@ -4,17 +4,18 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings import settings
-from mailsettings.bootstrap import Backend, require_database
-from mailsettings.cli.running import operator, reporting_errors, run
-from mailsettings.domain.backup import CopyResult
-from mailsettings.domain.values import Secret
-from mailsettings.store import private_file
-from mailsettings.store.backup.restore import VerifiedBackup, verified_backup
-from mailsettings.store.backup.writer import require_free
+from mailsettings.cli.command import LocalCommand
+from mailsettings.cli.local import operator, run
+
+if TYPE_CHECKING:
+    from mailsettings.bootstrap import Backend
+    from mailsettings.domain.backup import CopyResult
+    from mailsettings.domain.values import Secret
+    from mailsettings.store.backup.restore import VerifiedBackup
 
 MIN_PASSPHRASE_LENGTH = 12
 
@@ -26,23 +27,34 @@ passphrase_file_option = click.option(
 )
 
 
-@click.command()
+@click.command(cls=LocalCommand)
 @click.argument("file", type=click.Path(path_type=Path))
 @passphrase_file_option
-@reporting_errors
 def backup(file: Path, passphrase_file: Path | None) -> None:
     """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
-    require_free(file)
-    require_database(settings.read())  # before the prompt for a passphrase
-    passphrase = _new_passphrase(passphrase_file)
+    from mailsettings import settings
+    from mailsettings.bootstrap import require_database
+    from mailsettings.cli.running import reporting_errors
+    from mailsettings.store.backup.writer import require_free
+
+    with reporting_errors():
+        require_free(file)
+        require_database(settings.read())  # before the prompt for a passphrase
+        passphrase = _new_passphrase(passphrase_file)
     copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
     click.echo(f"{copied.rows} rows are in {file}.")
     _print_unreadable(copied.unreadable)
 
 
-def restore_backup(file: Path, passphrase_file: Path | None) -> None:
-    """Read all of *file*, then fill the database of the settings with it, which must be new."""
-    with verified_backup(file, _passphrase(passphrase_file)) as backup:
+@click.command(cls=LocalCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@passphrase_file_option
+def restore(file: Path, passphrase_file: Path | None) -> None:
+    """Fill a new database from the backup FILE. To restore a version of a mail server, see `server restore`."""
+    from mailsettings.cli.running import reporting_errors
+    from mailsettings.store.backup.restore import verified_backup
+
+    with reporting_errors(), verified_backup(file, _passphrase(passphrase_file)) as backup:
         # Not established: that would make keys, and the backup brings its own.
         copied, contradiction = run(partial(_restored, backup), establish=False)
         click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
@@ -51,28 +63,33 @@ def restore_backup(file: Path, passphrase_file: Path | None) -> None:
     _print_unreadable(copied.unreadable)
 
 
-async def _restored(backup: VerifiedBackup, backend: Backend) -> tuple[CopyResult, str | None]:
+async def _restored(backup: "VerifiedBackup", backend: "Backend") -> "tuple[CopyResult, str | None]":
     """Return the counts, and how the restored log contradicts the witness of the data directory, if it does."""
     copied = await backend.backups.restore(operator(), backup)
     return copied, await backend.witness.problem()
 
 
-def _new_passphrase(file: Path | None) -> Secret:
+def _new_passphrase(file: Path | None) -> "Secret":
     passphrase = _passphrase(file, confirmed=True)
     if len(passphrase.reveal()) < MIN_PASSPHRASE_LENGTH:
         raise click.ClickException(f"A passphrase needs at least {MIN_PASSPHRASE_LENGTH} characters.")
     return passphrase
 
 
-def _passphrase(file: Path | None, *, confirmed: bool = False) -> Secret:
+def _passphrase(file: Path | None, *, confirmed: bool = False) -> "Secret":
     if file is not None:
         return _line_of(file)
     if not sys.stdin.isatty():
         raise click.ClickException("Without a terminal, give the passphrase with --passphrase-file.")
+    from mailsettings.domain.values import Secret
+
     return Secret(click.prompt("Passphrase", hide_input=True, confirmation_prompt=confirmed, err=True))
 
 
-def _line_of(file: Path) -> Secret:
+def _line_of(file: Path) -> "Secret":
+    from mailsettings.domain.values import Secret
+    from mailsettings.store import private_file
+
     _, content = private_file.read(file, group=True)
     lines = content.splitlines()
     try:

@@ -2,26 +2,28 @@
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings.cli.running import operator, reporting_errors, run
-from mailsettings.domain.encryption_keys import EncryptionKey
-from mailsettings.store.encryption.key_file import new_key_line
+from mailsettings.cli.command import Group, LocalCommand
+from mailsettings.cli.local import operator, run
+
+if TYPE_CHECKING:
+    from mailsettings.domain.encryption_keys import EncryptionKey
 
 
-@click.group()
+@click.group(cls=Group)
 def key() -> None:
     """Manage the keys that encrypt secrets and sign access tokens."""
 
 
-@key.group()
+@key.group(cls=Group)
 def encryption() -> None:
     """Manage the keys that encrypt stored secrets."""
 
 
 @encryption.command()
-@reporting_errors
 def status() -> None:
     """Print each key with the number of secrets that need it, and the secrets that cannot be decrypted."""
     report = run(lambda backend: backend.encryption_keys.status())
@@ -30,15 +32,13 @@ def status() -> None:
     _print_unreadable(report.unreadable)
 
 
-@encryption.command("rotate")
-@reporting_errors
+@encryption.command("rotate", cls=LocalCommand)
 def rotate_encryption() -> None:
     """Make a new key, which encrypts from now on, and print its id; older keys still decrypt."""
     click.echo(run(lambda backend: backend.encryption_keys.rotate(operator())))
 
 
 @encryption.command()
-@reporting_errors
 def reseal() -> None:
     """Encrypt every secret with the current key, while requests run; continue an interrupted run."""
     done = run(lambda backend: backend.encryption_keys.reseal(operator()))
@@ -52,9 +52,8 @@ def reseal() -> None:
     sys.exit(1 if done.unreadable else 0)
 
 
-@encryption.command("drop")
+@encryption.command("drop", cls=LocalCommand)
 @click.argument("key_id")
-@reporting_errors
 def drop_encryption(key_id: str) -> None:
     """Delete the key KEY_ID, which no secret needs any more."""
     left_in = run(lambda backend: backend.encryption_keys.drop(operator(), key_id))
@@ -62,19 +61,20 @@ def drop_encryption(key_id: str) -> None:
         click.echo(f"No secret needs {key_id} any more; remove its line from {left_in}.")
 
 
-@encryption.command()
+@encryption.command(cls=LocalCommand)
 def new() -> None:
     """Print a line with a new key, for a key file that you manage yourself."""
+    from mailsettings.store.encryption.key_file import new_key_line
+
     click.echo(new_key_line(), nl=False)
 
 
-@key.group()
+@key.group(cls=Group)
 def signing() -> None:
     """Manage the keys that sign access tokens."""
 
 
 @signing.command("list")
-@reporting_errors
 def list_signing() -> None:
     """Print the id of each key, oldest first; the last key signs, all keys verify."""
     keys = run(lambda backend: backend.signing_keys.list())
@@ -83,7 +83,6 @@ def list_signing() -> None:
 
 
 @signing.command("rotate")
-@reporting_errors
 def rotate_signing() -> None:
     """Sign with a new key from now on and print its id; tokens of older keys stay valid."""
     click.echo(run(lambda backend: backend.signing_keys.rotate(operator())))
@@ -91,13 +90,12 @@ def rotate_signing() -> None:
 
 @signing.command("drop")
 @click.argument("key_id")
-@reporting_errors
 def drop_signing(key_id: str) -> None:
     """Delete a key; its tokens become invalid within seconds on every server."""
     run(lambda backend: backend.signing_keys.drop(operator(), key_id))
 
 
-def _state(each: EncryptionKey) -> str:
+def _state(each: "EncryptionKey") -> str:
     if not each.is_available:
         return "missing"
     return "current" if each.is_current else "old"

@@ -3,21 +3,24 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings.cli.running import operator, reporting_errors, run
-from mailsettings.domain.monitoring import Health, MonitoredServer, days_left, expiry_time
+from mailsettings.cli.command import Group
+from mailsettings.cli.local import operator, run
+
+if TYPE_CHECKING:
+    from mailsettings.domain.monitoring import MonitoredServer
 
 
-@click.group()
+@click.group(cls=Group)
 def monitoring() -> None:
     """Show the results of scheduled checks; see MAILSETTINGS_MONITORING_INTERVAL."""
 
 
 @monitoring.command()
 @click.option("--json", "as_json", is_flag=True, help="Print each server as a line of JSON.")
-@reporting_errors
 def status(*, as_json: bool) -> None:
     """Print the health of each mail server, the time of its last change, and the days until anything expires."""
     now = datetime.now(UTC).timestamp()
@@ -26,7 +29,9 @@ def status(*, as_json: bool) -> None:
         click.echo(json.dumps(members) if as_json else _line(server, members))
 
 
-def _members(server: MonitoredServer, now: float) -> Iterator[tuple[str, object]]:
+def _members(server: "MonitoredServer", now: float) -> Iterator[tuple[str, object]]:
+    from mailsettings.domain.monitoring import days_left, expiry_time
+
     certificate, secret = server.certificate_ends_at, server.secret_ends_on
     yield from {"id": server.server_id, "host": server.host, "port": server.port}.items()
     yield from {"health": str(server.health), "stage": server.stage, "code": server.code}.items()
@@ -36,7 +41,9 @@ def _members(server: MonitoredServer, now: float) -> Iterator[tuple[str, object]
     yield "secret_days_left", None if secret is None else days_left(expiry_time(secret), now)
 
 
-def _line(server: MonitoredServer, members: dict[str, object]) -> str:
+def _line(server: "MonitoredServer", members: dict[str, object]) -> str:
+    from mailsettings.domain.monitoring import Health
+
     parts = [str(server.server_id), f"{server.host}:{server.port}", str(server.health)]
     if server.health is not Health.UNCHECKED:
         parts.append(f"since {members['since']}")

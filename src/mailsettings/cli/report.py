@@ -18,12 +18,6 @@ _INDENT = " " * 14
 STORED_VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
 """Names of stored settings, which any API can change; also the names in --json."""
 
-recipient_option = click.option(
-    "--to", "recipient", metavar="ADDRESS", help="Send the test mail to this address; without it, no mail is sent."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
-pem_option = click.option("--show-pem", is_flag=True, help="Also print the server's certificates in PEM format.")
-
 
 class ReportPrinter:
     """Prints a report in *words*: each stage as it ends, or everything as JSON at the end."""

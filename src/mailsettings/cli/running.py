@@ -1,65 +1,64 @@
-"""Run one use case from the command line, as the operator: settings, backend, event loop, and errors.
+"""Use the database of this machine as the operator: settings, backend, event loop, and errors.
 
-An expected error is one sentence on standard error with exit code 1; click uses 2 for wrong usage.
+Only commands that work on this machine import this module, because it imports the whole service.
 """
 
-import asyncio
-import functools
-import getpass
-import logging
-import os
-import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+import gc
 
-import click
+# Imports are most of what a command takes, and a third of that the collector, which looks again and again at
+# what stays for good.
+gc.disable()
 
-from mailsettings import settings
-from mailsettings.auth.tokens import SigningKeyUnusable
-from mailsettings.bootstrap import Backend, create_backend, prepare, require_database
-from mailsettings.domain.access import OPERATOR, Principal
-from mailsettings.domain.audit_log import WitnessUnwritable
-from mailsettings.domain.backup import BackupError
-from mailsettings.domain.connection_test import StageReport
-from mailsettings.domain.errors import MailSettingsError
-from mailsettings.domain.service import SettingSource
-from mailsettings.server.certificate import CertificateUnusable
-from mailsettings.settings import Settings, SettingsInvalid
-from mailsettings.store.encryption.key_check import WrongKey
-from mailsettings.store.engine import DatabaseUnsupported
-from mailsettings.store.migrations import SchemaError
-from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable
+import asyncio  # noqa: E402  # after the collector has stopped
+import getpass  # noqa: E402
+import logging  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator  # noqa: E402
+from contextlib import asynccontextmanager, contextmanager  # noqa: E402
+from dataclasses import replace  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any, TypeVar  # noqa: E402
 
-Arguments = ParamSpec("Arguments")
+from mailsettings import settings  # noqa: E402
+from mailsettings.auth.tokens import SigningKeyUnusable  # noqa: E402
+from mailsettings.bootstrap import Backend, create_backend, prepare, require_database, require_usable  # noqa: E402
+from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure  # noqa: E402
+from mailsettings.domain.access import OPERATOR, Principal  # noqa: E402
+from mailsettings.domain.audit_log import WitnessUnwritable  # noqa: E402
+from mailsettings.domain.backup import BackupError  # noqa: E402
+from mailsettings.domain.connection_test import StageReport  # noqa: E402
+from mailsettings.domain.errors import MailSettingsError, StoreUnavailable  # noqa: E402
+from mailsettings.domain.service import SettingSource  # noqa: E402
+from mailsettings.server.certificate import CertificateUnusable  # noqa: E402
+from mailsettings.settings import Settings, SettingsInvalid  # noqa: E402
+from mailsettings.store.encryption.key_check import WrongKey  # noqa: E402
+from mailsettings.store.engine import DatabaseUnsupported  # noqa: E402
+from mailsettings.store.migrations import SchemaError  # noqa: E402
+from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
 Result = TypeVar("Result")
 
-EXPECTED_ERRORS = (
-    *(MailSettingsError, SettingsInvalid, DatabaseUnsupported, SchemaError),
-    WrongKey,
-    *(
-        BackupError,
-        CertificateUnusable,
-        DatabaseFileExposed,
-        KeyFileUnusable,
-        SigningKeyUnusable,
-        WitnessUnwritable,
-    ),
-)
+EXIT_CODES: dict[type[Exception], int] = {
+    **dict.fromkeys((SettingsInvalid, DatabaseUnsupported), USAGE),
+    **dict.fromkeys((StoreUnavailable, SchemaError, WrongKey, KeyFileUnusable, DatabaseFileExposed), UNREACHABLE),
+    MailSettingsError: REFUSED,
+    **dict.fromkeys((BackupError, CertificateUnusable, SigningKeyUnusable, WitnessUnwritable), FAILED),
+}
+"""The errors that a command expects, with the exit code of each; the first class that fits counts."""
 
 
-def reporting_errors(command: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Turn expected errors into a `ClickException`: one sentence, without a traceback."""
-
-    @functools.wraps(command)
-    def run_command(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        try:
-            return command(*arguments, **options)
-        except EXPECTED_ERRORS as error:
-            raise click.ClickException(str(error)) from None
-
-    return run_command
+@contextmanager
+def reporting_errors() -> Iterator[None]:
+    """Turn an expected error into a `Failure`: one sentence, without a traceback."""
+    try:
+        yield
+    except tuple(EXIT_CODES) as error:
+        code = next(code for expected, code in EXIT_CODES.items() if isinstance(error, expected))
+        raise Failure(str(error), code) from None
 
 
 DEV_MARK_FILE = "started-with-dev"
@@ -104,29 +103,42 @@ def run(
 ) -> Result:
     """Return the result of *use* on a backend with the settings in the environment.
 
+    For the options, see `open_backend`. Raises `Failure` for an expected error.
+    """
+
+    async def use_and_close() -> Result:
+        async with open_backend(establish=establish, look=look, on_stage=on_stage) as backend:
+            return await use(backend)
+
+    with reporting_errors():
+        return run_on_loop(use_and_close())
+
+
+@asynccontextmanager
+async def open_backend(
+    *, establish: bool = True, look: bool = True, on_stage: Callable[[StageReport], None] | None = None
+) -> AsyncIterator[Backend]:
+    """Open a backend with the settings in the environment.
+
     *on_stage* gets each stage of a connection test as it ends. With *establish* false the database may be new;
     otherwise `Backend.establish` runs first. With *look* the audit log is compared with its witness, and a
     contradiction is logged to standard error.
 
     Raises `DatabaseMissing` without a database.
     """
-
-    async def use_and_close() -> Result:
-        chosen = read_settings()
+    chosen = read_settings()
+    if establish:
+        require_database(chosen)
+    (require_usable if establish else prepare)(chosen)  # a restore fills a database that may lack a schema
+    backend = create_backend(chosen, on_stage=on_stage)
+    try:
         if establish:
-            require_database(chosen)
-        prepare(chosen)
-        backend = create_backend(chosen, on_stage=on_stage)
-        try:
-            if establish:
-                await backend.establish()
-            if establish and look:
-                await backend.witness.look()
-            return await use(backend)
-        finally:
-            await backend.close()
-
-    return run_on_loop(use_and_close())
+            await backend.establish()
+        if establish and look:
+            await backend.witness.look()
+        yield backend
+    finally:
+        await backend.close()
 
 
 def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
@@ -137,7 +149,7 @@ def run_on_loop(work: Coroutine[Any, Any, Result]) -> Result:
     """
     if sys.platform == "win32":
         return asyncio.run(work)
-    import uvloop  # noqa: PLC0415  # see above
+    import uvloop  # see above
 
     return uvloop.run(work)
 
@@ -149,8 +161,3 @@ def operator() -> Principal:
     except (OSError, KeyError):  # the user of a container may have no name
         user = str(os.getuid())
     return replace(OPERATOR, name=f"{OPERATOR.name}:{user}")
-
-
-def printable(text: str) -> str:
-    """Return *text* with escaped control characters: names come from outside and could move a cursor."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)

@@ -1,5 +1,6 @@
 """Start the service: the first account, the metrics directory, and the server in one or several processes."""
 
+import asyncio
 import logging
 import os
 import secrets
@@ -11,14 +12,15 @@ from functools import partial
 from pathlib import Path
 from ssl import SSLContext
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs, settings
-from mailsettings.bootstrap import create_backend
-from mailsettings.cli.running import operator
+from mailsettings.bootstrap import create_backend, prepare, require_tracing
+from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
@@ -26,6 +28,25 @@ from mailsettings.server.connection import ConnectionTimeouts
 from mailsettings.server.server import Server, ShutdownTimeouts
 from mailsettings.server.workers import Workers
 from mailsettings.settings import PREFIX, Settings
+
+
+def serve(workers: int, **chosen_settings: object) -> NoReturn:
+    """Serve until a signal, then exit; *chosen_settings* override the environment."""
+    with reporting_errors():
+        settings.override(**chosen_settings)
+        chosen = settings.read()
+        logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
+        if chosen.tls_certificate and chosen.tls_key:
+            # Report a bad pair before anything else is done.
+            reloading_tls_context(chosen.tls_certificate, chosen.tls_key)
+        require_tracing(chosen)
+        prepare(chosen)
+        mark_dev_mode(chosen)
+        password = asyncio.run(create_first_admin(chosen))
+    print_greeting(chosen, password)
+    with shared_metrics(workers):
+        sys.exit(serve_until_stopped(chosen, workers))
+
 
 MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
 """The file system in memory on Linux."""

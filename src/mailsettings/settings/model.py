@@ -68,12 +68,15 @@ RENAMED = {
 }
 """Old names of settings and the new ones, both without the prefix."""
 
+COMMAND_LINE = frozenset({"CA_FILE", "CLIENT_ID", "CLIENT_SECRET_FILE", "OUTPUT", "TOKEN", "TOKEN_FILE", "URL"})
+"""Names that belong to the command line, which reads them itself, without the prefix."""
+
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def read() -> Settings:
     """Return the settings in the environment. Raises `SettingsInvalid` for an unknown name or invalid value."""
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    known = {f"{PREFIX}{name}".upper() for name in (*Settings.model_fields, *COMMAND_LINE)}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             raise SettingsInvalid(_unknown_sentence(name))

@@ -4,17 +4,16 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, select
+from sqlalchemy import Connection, inspect, select, text
 
 from mailsettings.store import engine
 from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.tables import schema_support
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _LOCK_TIMEOUT_SECONDS = 60
 _PACKAGED = Path(__file__).with_name("alembic")
@@ -26,10 +25,14 @@ class SchemaError(Exception):
 
 
 class SchemaOutdated(SchemaError):
-    """The database lacks migrations."""
+    """The database lacks migrations: it has *revision*, None if it is empty."""
 
-    def __init__(self) -> None:
-        super().__init__("The database is not up to date; run: mailsettings migrate")
+    def __init__(self, revision: str | None) -> None:
+        has = f"has schema {revision}" if revision else "is empty"
+        super().__init__(
+            f"The database is not up to date: it {has}, and this version of mailsettings needs schema {head()}. "
+            "To migrate it, run: mailsettings migrate"
+        )
 
 
 class SchemaNewer(SchemaError):
@@ -49,6 +52,8 @@ def migrate(url: str) -> None:
             engine.make_private(engine.sqlite_file(url))
     with _connection(url) as connection:
         if not _is_ahead(connection):
+            from alembic import command  # noqa: PLC0415  # takes a third of a second, which only migrations need
+
             command.upgrade(alembic_config(connection), "head")
 
 
@@ -59,32 +64,44 @@ def exists(url: str) -> bool:
     database = engine.sync_engine(url)
     try:
         with translate_database_errors(), database.connect() as connection:
-            return _revision(connection) is not None
+            return revision(connection) is not None
     finally:
         database.dispose()
 
 
 def require_current(url: str) -> None:
-    """Raise `SchemaOutdated` or `SchemaNewer` unless the schema works with this program."""
-    with _connection(url) as connection:
-        if not _is_ahead(connection) and _revision(connection) != _scripts().get_current_head():
-            raise SchemaOutdated
+    """Raise `SchemaOutdated` or `SchemaNewer` unless the schema works with this program; migrate nothing."""
+    database = engine.sync_engine(url)
+    try:
+        with translate_database_errors(), database.connect() as connection:
+            if revision(connection) == head():
+                return
+    finally:
+        database.dispose()
+    with _connection(url) as connection:  # after a migration that runs now
+        if not _is_ahead(connection) and (found := revision(connection)) != head():
+            raise SchemaOutdated(found)
 
 
 def head() -> str:
     """Return the newest revision that this program knows."""
-    return str(_scripts().get_current_head())
+    return _known()[-1]
 
 
 def revision(connection: Connection) -> str | None:
     """Return the revision of the database; None before the first migration."""
-    return _revision(connection)
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
-def alembic_config(connection: Connection) -> Config:
+def alembic_config(connection: Connection) -> "Config":
     """Return Alembic's configuration without a file; `alembic/env.py` reads the connection from it."""
+    from alembic.config import Config  # noqa: PLC0415  # as above
+
     config = Config()
-    config.set_main_option("script_location", str(_PACKAGED if _PACKAGED.exists() else _CHECKOUT))
+    config.set_main_option("script_location", str(_folder()))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
@@ -125,10 +142,10 @@ def _is_ahead(connection: Connection) -> bool:
     The newest migration lists the programs it works with, each by the last migration that it knows. See
     docs/decisions/0009-expand-then-contract.md.
     """
-    revision, scripts = _revision(connection), _scripts()
-    if revision is None or revision in {script.revision for script in scripts.walk_revisions()}:
+    found = revision(connection)
+    if found is None or found in _known():
         return False
-    if scripts.get_current_head() not in _supported(connection):
+    if head() not in _supported(connection):
         raise SchemaNewer
     return True
 
@@ -144,9 +161,10 @@ def _supported(connection: Connection) -> Sequence[object]:
     return supported if isinstance(supported, list) else ()
 
 
-def _revision(connection: Connection) -> str | None:
-    return MigrationContext.configure(connection).get_current_revision()
+def _known() -> Sequence[str]:
+    """Return the revisions that this program knows, oldest first: the numbers at the start of the file names."""
+    return sorted(path.name.partition("_")[0] for path in (_folder() / "versions").glob("[0-9]*_*.py"))
 
 
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory(str(_PACKAGED if _PACKAGED.exists() else _CHECKOUT))
+def _folder() -> Path:
+    return _PACKAGED if _PACKAGED.exists() else _CHECKOUT

@@ -1,0 +1,61 @@
+"""Say the refusal of a service in sentences: problem details (RFC 9457), or the answer of something else."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mailsettings.cli.command import REFUSED, UNREACHABLE, Failure
+from mailsettings.cli.output import printable
+
+PROBLEM = "application/problem+json"
+_TITLES = {401: "The service rejected the access token.", 404: "The service has no such path."}
+
+
+def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failure:
+    """Return the failure that an answer with an error status is: one sentence for each wrong field."""
+    problem = _problem(headers, content)
+    code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED  # noqa: PLR2004
+    sentences = [_foreign(status, headers)] if problem is None else list(_sentences(status, problem))
+    if problem and status >= 500 and problem.get("request_id"):  # noqa: PLR2004
+        sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
+    if wait := headers.get("retry-after"):
+        sentences.append(f"Try again in {wait} seconds.")
+    return Failure("\n".join(printable(sentence) for sentence in sentences), code)
+
+
+def _problem(headers: Mapping[str, str], content: bytes) -> dict[str, Any] | None:
+    if not headers.get("content-type", "").startswith(PROBLEM):
+        return None
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _sentences(status: int, problem: Mapping[str, Any]) -> Iterator[str]:
+    errors = problem.get("errors") or []
+    for error in errors:
+        place = _place(error)
+        yield f"{place}: {error.get('detail')}" if place else str(error.get("detail"))
+    if not errors:
+        yield str(problem.get("detail") or problem.get("title") or f"The service answered {status}.")
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Return the field as a path with dots: `/sender/address` is sender.address."""
+    pointer = error.get("pointer")
+    if pointer is None:
+        return str(error.get("parameter") or "")
+    parts = str(pointer).removeprefix("#").split("/")[1:]
+    return ".".join(part.replace("~1", "/").replace("~0", "~") for part in parts)
+
+
+def _foreign(status: int, headers: Mapping[str, str]) -> str:
+    if 300 <= status < 400:  # noqa: PLR2004
+        return f"The service redirects (HTTP {status}), which is not followed: give its own address with --url."
+    kind = headers.get("content-type", "").partition(";")[0] or "nothing"
+    return (
+        f"HTTP {status} with {kind}, which is not an answer of mail-settings. "
+        "Check the address, and what is in front of the service."
+    )

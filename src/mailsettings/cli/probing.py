@@ -1,0 +1,117 @@
+"""Test any mail server from this machine, without a database or a running service."""
+
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from mailsettings import settings
+from mailsettings.bootstrap import create_prober
+from mailsettings.cli.command import USAGE, Failure
+from mailsettings.cli.report import ReportPrinter
+from mailsettings.cli.running import reporting_errors, run_on_loop
+from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
+from mailsettings.domain.connection_test import ProbeReport
+from mailsettings.domain.errors import MailSettingsError
+from mailsettings.domain.mail_server import (
+    Authentication,
+    ConnectionSecurity,
+    MailServer,
+    NoAuthentication,
+    PasswordAuthentication,
+    Sender,
+)
+from mailsettings.domain.setting import Setting
+from mailsettings.domain.values import Secret
+from mailsettings.network.policy import UNRESTRICTED
+from mailsettings.web.report import Vocabulary
+
+PORTS = {
+    ConnectionSecurity.NONE: 25,
+    ConnectionSecurity.STARTTLS: 587,
+    ConnectionSecurity.IMPLICIT_TLS: 465,
+}
+_NO_OAUTH2 = "OAuth2 would help too; `probe` does not support it: store the settings and use `server test`."
+PROBE_VOCABULARY = Vocabulary(
+    {
+        Setting.AUTHENTICATION: "--username",
+        Setting.CERTIFICATE: "--certificate",
+        Setting.HOST: "HOST",
+        Setting.PASSWORD: "the password",
+        Setting.PORT: "--port",
+        Setting.RECIPIENT: "--to",
+        Setting.SECURITY: "--security",
+        Setting.SENDER_ADDRESS: "--from",
+        Setting.USERNAME: "--username",
+    },
+    hints={Setting.CLIENT_ID: _NO_OAUTH2},
+)
+"""The names of the settings: options of this command."""
+
+
+def run_probe(  # noqa: PLR0913, PLR0917  # one for each option
+    host: str,
+    port: int | None,
+    security: str | None,
+    username: str | None,
+    sender: str | None,
+    certificate: Path | None,
+    recipient: str | None,
+    *,
+    as_json: bool,
+    show_pem: bool,
+) -> NoReturn:
+    """Test *host*, print what happened, and exit."""
+    with reporting_errors():
+        chosen = _security(security, port)
+        try:
+            server = MailServer(
+                host,
+                port or PORTS[chosen],
+                chosen,
+                Sender(sender or _sender(host, username)),
+                _authentication(username),
+                _trust(certificate),
+            )
+        except MailSettingsError as error:  # a wrong value
+            raise Failure(str(error), USAGE) from None
+        terminal = ReportPrinter(PROBE_VOCABULARY, as_json=as_json, show_pem=show_pem)
+        report = run_on_loop(_probe(server, recipient, terminal))
+    terminal.print_rest(report)
+    sys.exit(0 if report.succeeded else 1)
+
+
+async def _probe(server: MailServer, recipient: str | None, terminal: ReportPrinter) -> ProbeReport:
+    return await create_prober(settings.read(), UNRESTRICTED, terminal.on_stage).probe(server, recipient)
+
+
+def _security(security: str | None, port: int | None) -> ConnectionSecurity:
+    if security is not None:
+        return ConnectionSecurity(security)
+    implicit = port == PORTS[ConnectionSecurity.IMPLICIT_TLS]
+    return ConnectionSecurity.IMPLICIT_TLS if implicit else ConnectionSecurity.STARTTLS
+
+
+def _sender(host: str, username: str | None) -> str:
+    if username and "@" in username:
+        return username
+    name = host.rstrip(".")
+    is_address = ":" in name or name.replace(".", "").isdigit()
+    return f"postmaster@{'localhost' if is_address else name}"
+
+
+def _authentication(username: str | None) -> Authentication:
+    if username is None:
+        return NoAuthentication()
+    if sys.stdin.isatty():
+        password = click.prompt("Password", hide_input=True, err=True)
+    else:
+        password = sys.stdin.readline().rstrip("\r\n")
+    return PasswordAuthentication(username, Secret(password))
+
+
+def _trust(certificate: Path | None) -> Trust:
+    if certificate is None:
+        return SystemTrust()
+    return CustomTrust.parse(certificate.read_text(encoding="utf-8", errors="replace"))
