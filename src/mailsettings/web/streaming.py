@@ -1,7 +1,7 @@
 """Send long responses in chunks, each when the client has read the chunk before."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
@@ -13,9 +13,12 @@ from starlette.types import Receive, Scope, Send
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.domain.mail_server import ListedMailServer
 from mailsettings.use_cases.mail_servers import Page
+from mailsettings.web.kept_bytes import KeptBytes
 
 CHUNK_BYTES = 32 * 1024
 """Bytes of each chunk of a shared body."""
+MAX_KEPT_PAGES = 4
+"""A page may have some hundred kilobytes."""
 
 _log = logging.getLogger("mailsettings.streaming")
 
@@ -27,38 +30,49 @@ class Chunk(NamedTuple):
     more: bool
 
 
-async def streamed(chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]) -> Response:
-    """Return a response from *chunks*; an error in the first of them is raised before anything is sent."""
-    # The first chunk decides the status: an error before it is still a 503.
-    first = await anext(chunks)
-    if not first.more:
-        return Response(first.body, media_type=media_type, headers=headers)
-    return _StreamedResponse(first, chunks, media_type, headers)
+Read = Callable[[int], Awaitable[Page]]
+"""Returns the page after an id."""
+View = Callable[[ListedMailServer], Mapping[str, object]]
+"""Returns what an API shows of a mail server."""
 
 
-async def json_array(
-    read: Callable[[int], Awaitable[Page]],
-    view: Callable[[ListedMailServer], Mapping[str, object]],
-    opening: bytes = b"[",
-    closing: bytes = b"]",
-) -> AsyncGenerator[Chunk]:
-    """Write all mail servers as a JSON array, one chunk for each page.
+class JsonArray:
+    """Answers with all mail servers as a JSON array, one chunk for each page; the bytes of a single page are kept.
 
-    *read* returns the page after an id, *view* what the API shows of a mail server. An API that has the array as a
-    member of an object gives the text before and after it in *opening* and *closing*.
+    An API that has the array as a member of an object gives the text before and after it in *opening* and
+    *closing*.
     """
-    page = await read(0)
-    body = opening + _members(page, view)
-    while page.more:
-        yield Chunk(body, more=True)
-        page = await read(page.last)
-        body = b"," + _members(page, view) if page.servers else b""
-    yield Chunk(body + closing, more=False)
 
+    def __init__(self, view: View, opening: bytes = b"[", closing: bytes = b"]") -> None:
+        self._view = view
+        self._opening = opening
+        self._closing = closing
+        self._single_pages = KeptBytes(self._whole, MAX_KEPT_PAGES)
 
-def _members(page: Page, view: Callable[[ListedMailServer], Mapping[str, object]]) -> bytes:
-    """Return the views of a page with commas between them."""
-    return to_json([view(server) for server in page.servers])[1:-1]
+    async def response(self, read: Read, media_type: str, headers: Mapping[str, str]) -> Response:
+        """Return a response; an error in the first page is raised before anything is sent."""
+        # The first page decides the status: an error before it is still a 503.
+        first = await read(0)
+        if not first.more:
+            return Response(self._single_pages.of(first.servers), media_type=media_type, headers=headers)
+        return _StreamedResponse(self._chunks(first, read), media_type, headers)
+
+    async def _chunks(self, page: Page, read: Read) -> AsyncGenerator[Chunk]:
+        before = self._opening
+        while page.more:
+            last, body = page.last, before + self._members(page.servers)
+            del page  # it is not kept while the client reads
+            yield Chunk(body, more=True)
+            page = await read(last)
+            before = b"," if page.servers else b""
+        yield Chunk(before + self._members(page.servers) + self._closing, more=False)
+
+    def _whole(self, servers: Sequence[ListedMailServer]) -> bytes:
+        return self._opening + self._members(servers) + self._closing
+
+    def _members(self, servers: Sequence[ListedMailServer]) -> bytes:
+        """Return the views with commas between them."""
+        return to_json([self._view(server) for server in servers])[1:-1]
 
 
 class SharedBodyResponse(Response):
@@ -88,14 +102,12 @@ class _StreamedResponse(Response):
     Starlette's StreamingResponse would cancel a read of the database when the client disconnects.
     """
 
-    def __init__(
-        self, first: Chunk, rest: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]
-    ) -> None:
+    def __init__(self, chunks: AsyncGenerator[Chunk], media_type: str, headers: Mapping[str, str]) -> None:
         self.status_code = 200
         self.media_type = media_type
         self.background = None
         self.init_headers(headers)
-        self._chunks = _chained([first], rest)
+        self._chunks = chunks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send all chunks, as fast as the client reads."""
@@ -114,11 +126,3 @@ class _StreamedResponse(Response):
         except MailSettingsError as error:
             # The status has been sent, so only the missing end of the body can report the error (RFC 9112 8).
             _log.warning("A response ends early: %s", type(error).__name__)
-
-
-async def _chained(first: list[Chunk], rest: AsyncGenerator[Chunk]) -> AsyncGenerator[Chunk]:
-    """Yield *first*, then *rest*, and keep no chunk: many slow clients would hold a long chunk each."""
-    yield first.pop()
-    async with aclosing(rest):
-        async for chunk in rest:
-            yield chunk

@@ -28,7 +28,7 @@ from mailsettings.domain.mail_server import (
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.mail_servers import SERVERS_PER_PAGE, Page
-from mailsettings.web.streaming import json_array
+from mailsettings.web.streaming import JsonArray
 
 from support.databases import LocalStore, fill, new_file, row_of
 from support.fakes import ScriptedProber
@@ -58,7 +58,17 @@ async def written(*pages: Page) -> bytes:
     async def read(_after: int) -> Page:
         return left.pop(0)
 
-    return b"".join([chunk.body async for chunk in json_array(read, translate.to_view)])
+    sent = bytearray()
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.extend(message.get("body", b""))
+
+    response = await JsonArray(translate.to_view).response(read, "application/json", {})
+    await response({"type": "http", "method": "GET"}, receive, send)
+    return bytes(sent)
 
 
 def as_the_model_writes_it(servers: Sequence[StoredMailServer]) -> bytes:

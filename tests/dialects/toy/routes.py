@@ -15,7 +15,7 @@ from mailsettings.web.idempotency import IdempotencyHeader
 from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
 from mailsettings.web.openapi import Responses, common_error_responses, error_responses, header_references
 from mailsettings.web.routing import StrictRoute, requires_permission
-from mailsettings.web.streaming import json_array, streamed
+from mailsettings.web.streaming import JsonArray
 
 from . import examples, translate
 from . import schemas as wire
@@ -46,6 +46,7 @@ async def _number(id: Annotated[str, Path(description="Id of the configuration."
 
 
 Number = Annotated[int, Depends(_number)]
+_LIST = JsonArray(translate.to_view, b'{"emailConfigurations":[', b"]}")
 
 
 @router.get(
@@ -59,8 +60,7 @@ Number = Annotated[int, Depends(_number)]
 async def list_configurations(request: Request) -> Response:
     """Return all email configurations in the order of their ids."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    chunks = json_array(page, translate.to_view, b'{"emailConfigurations":[', b"]}")
-    return await streamed(chunks, "application/json", _NO_STORE)
+    return await _LIST.response(page, "application/json", _NO_STORE)
 
 
 @router.post(

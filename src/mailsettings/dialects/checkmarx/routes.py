@@ -16,9 +16,11 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import MailServerNotFound
+from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
+from mailsettings.web.kept_bytes import KeptBytes
 from mailsettings.web.negotiation import (
     NO_STORE,
     Prefer,
@@ -39,7 +41,7 @@ from mailsettings.web.openapi import (
 from mailsettings.web.report import report_json
 from mailsettings.web.request_errors import ParameterInvalid
 from mailsettings.web.routing import StrictRoute, requires_permission
-from mailsettings.web.streaming import json_array, streamed
+from mailsettings.web.streaming import JsonArray
 
 TAG = "Checkmarx: SMTP settings"
 _NUMBER = re.compile(r"0|[1-9][0-9]*")
@@ -100,6 +102,14 @@ async def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
 SettingsId = Annotated[int, Depends(_settings_id)]
 
 
+def _body(stored: StoredMailServer) -> bytes:
+    return to_json(translate.to_view(stored.listed()))
+
+
+_BODIES = KeptBytes(_body)
+_LIST = JsonArray(translate.to_view)
+
+
 @router.get(
     SETTINGS,
     operation_id="listSmtpSettings",
@@ -112,7 +122,7 @@ SettingsId = Annotated[int, Depends(_settings_id)]
 async def list_settings(request: Request) -> Response:
     """Return all SMTP settings in the order of their ids; passwords are never shown."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    return await streamed(json_array(page, translate.to_view), MEDIA_TYPE, NO_STORE)
+    return await _LIST.response(page, MEDIA_TYPE, NO_STORE)
 
 
 @router.post(
@@ -181,7 +191,7 @@ async def get_settings(request: Request, settings_id: SettingsId, condition: Rea
     if condition.not_modified(stored):
         return not_modified_response(stored, NO_STORE)
     headers = {**NO_STORE, "ETag": entity_tag(stored)}
-    return Response(to_json(translate.to_view(stored.listed())), media_type=MEDIA_TYPE, headers=headers)
+    return Response(_BODIES.of(stored), media_type=MEDIA_TYPE, headers=headers)
 
 
 @router.put(

@@ -14,6 +14,7 @@ from mailsettings.domain.mail_server import MailServer
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
+from mailsettings.web.kept_bytes import KeptBytes
 from mailsettings.web.negotiation import (
     NO_STORE,
     ReadPreconditions,
@@ -87,7 +88,7 @@ async def get_mail_server(request: Request, condition: ReadPreconditions) -> Res
     if condition.not_modified(stored):
         return not_modified_response(stored, NO_STORE)
     headers = {**NO_STORE, "ETag": entity_tag(stored)}
-    return Response(_cached_body.of(stored.server), media_type="application/json", headers=headers)
+    return Response(_BODIES.of(stored.server), media_type="application/json", headers=headers)
 
 
 @router.put(
@@ -171,20 +172,12 @@ async def roll_mail_server_back(
     stored = await use_cases(request).history.restore(
         current_principal(request), None, None, expected, idempotency_key
     )
-    body = to_wire(stored.server).model_dump_json(by_alias=True)
-    return Response(body, media_type="application/json", headers={**NO_STORE, "ETag": entity_tag(stored)})
+    headers = {**NO_STORE, "ETag": entity_tag(stored)}
+    return Response(_BODIES.of(stored.server), media_type="application/json", headers=headers)
 
 
-class _CachedBody:
-    """The JSON of the last read mail server; the store returns the same object until the row changes."""
-
-    def __init__(self) -> None:
-        self._made: tuple[MailServer, str] | None = None
-
-    def of(self, server: MailServer) -> str:
-        if self._made is None or self._made[0] is not server:
-            self._made = server, to_wire(server).model_dump_json(by_alias=True)
-        return self._made[1]
+def _body(server: MailServer) -> bytes:
+    return to_wire(server).model_dump_json(by_alias=True).encode()
 
 
-_cached_body = _CachedBody()
+_BODIES = KeptBytes(_body)

@@ -1,0 +1,50 @@
+"""The bytes of an answer are made once for each object, and kept for the objects that were asked for last."""
+
+import gc
+
+from mailsettings.web.kept_bytes import KeptBytes
+
+
+class Value:
+    """Equal to every other value, as two states of a mail server may be."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 1
+
+
+def counting(max_kept: int) -> tuple[KeptBytes[Value], list[Value]]:
+    made: list[Value] = []
+
+    def make(value: Value) -> bytes:
+        made.append(value)
+        return f"{len(made)}".encode()
+
+    return KeptBytes(make, max_kept), made
+
+
+def test_bytes_are_made_once_for_each_object() -> None:
+    kept, made = counting(10)
+    first, second = Value(), Value()
+
+    assert [kept.of(each) for each in (first, second, first, second)] == [b"1", b"2", b"1", b"2"]
+    assert len(made) == 2
+
+
+def test_the_objects_asked_for_last_stay() -> None:
+    kept, _ = counting(2)
+    first, second, third = Value(), Value(), Value()
+
+    assert [kept.of(each) for each in (first, second, first, third)] == [b"1", b"2", b"1", b"3"]
+    assert [kept.of(each) for each in (first, third, second)] == [b"1", b"3", b"4"]
+
+
+def test_a_new_object_never_gets_the_bytes_of_an_old_one() -> None:
+    """An object that nothing holds gives its id to the next object."""
+    kept = KeptBytes[list[int]](lambda value: str(value[0]).encode(), 3)
+
+    for number in range(1000):
+        assert kept.of([number]) == str(number).encode()
+        gc.collect(0)
