@@ -27,7 +27,7 @@ from support.smtp_server import (
     scripted_server,
     stays_silent,
 )
-from support.timeouts import GUARD_SECONDS
+from support.timeouts import GUARD_SECONDS, scaled
 
 TEST_CONNECTION = f"{SMTP_SETTINGS}/testconnection"
 TEST_STORED = f"{MAIL_SERVER}/actions/test"
@@ -220,7 +220,7 @@ async def test_second_looks_go_to_checked_addresses_without_asking_again(
     resolver = Rebinding([GOOD, GOOD], [BAD])
     usual = {open_port.port: ConnectionSecurity.STARTTLS}
     async with scripted_server(stays_silent) as silent:
-        prober = make_prober(egress=ONLY_GOOD, resolve=resolver, usual_ports=usual, deadline_seconds=8)
+        prober = make_prober(egress=ONLY_GOOD, resolve=resolver, usual_ports=usual, deadline_seconds=scaled(3))
         where = MailServer(NAME, silent.port, ConnectionSecurity.STARTTLS, SENDER)
         report = await prober.probe(where, None)
 

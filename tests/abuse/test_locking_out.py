@@ -1,6 +1,7 @@
 """Failed logins of others keep no owner out of an account, and guesses stay bounded all the same.
 
-The clock stands still unless a test turns it; the database is real.
+The clock stands still unless a test turns it; the database is real. `tests/store/test_login_throttling.py` holds
+for both kinds of database how failures are counted.
 """
 
 import asyncio
@@ -15,7 +16,12 @@ from argon2 import PasswordHasher
 from mailsettings.auth.passwords import MAX_CONCURRENT_HASHES_PER_CALLER, MAX_HASHES_PER_CALLER, Argon2Passwords
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.errors import LoginRefused, TooManyLogins
-from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, ACCOUNT_LIMIT, KNOWN_NETWORK_SECONDS
+from mailsettings.domain.login_throttling import (
+    ACCOUNT_FROM_NETWORK_LIMIT,
+    ACCOUNT_LIMIT,
+    KNOWN_NETWORK_SECONDS,
+    Failures,
+)
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.denial_log import DenialLog
@@ -73,8 +79,12 @@ async def with_accounts(door: Door) -> Door:
 
 
 @pytest.fixture
+def kind() -> str:
+    return "sqlite"
+
+
+@pytest.fixture
 async def door(store: SQLStore) -> Door:
-    """On a database of either kind."""
     return await with_accounts(Door(store))
 
 
@@ -201,8 +211,20 @@ async def reach_the_ceiling(quick: QuickDoor) -> None:
         assert await quick.knock(f"203.0.{number}.1", "wrong") == "refused"
 
 
-async def test_guesses_of_a_day_are_bounded_from_everywhere(quick: QuickDoor) -> None:
-    guesses = await quick.guesses_in(DAY, lambda number: f"203.{number // 200}.{number % 200}.1")
+async def test_guesses_are_bounded_from_everywhere(quick: QuickDoor) -> None:
+    guesses = await quick.guesses_in(3 * HOUR, lambda number: f"203.{number // 200}.{number % 200}.1")
+
+    assert guesses == 3 * ACCOUNT_LIMIT.failures == 300
+
+
+def test_guesses_of_a_day_are_bounded() -> None:
+    failures, now, guesses = Failures(), 1_800_000_000.0, 0
+    ends = now + DAY
+    while now < ends:
+        now += failures.wait_seconds(now)
+        if now < ends:
+            failures = ACCOUNT_LIMIT.after_failure(failures, now)
+            guesses += 1
 
     assert guesses == 24 * ACCOUNT_LIMIT.failures == 2400
 

@@ -143,3 +143,4 @@ async def back_again(http: httpx.AsyncClient) -> httpx.Response:
             answer, _ = await asked(http, "PUT", MAIL_SERVER)
             if answer.is_success:
                 return answer
+            await asyncio.sleep(0.05)

@@ -14,10 +14,10 @@ import pytest
 
 from mailsettings.store.encryption.key_file import KeyFile
 
-from support.databases import new_database
 from support.parallel_commands import Commands, at_once
 from support.postgres import Postgres
 from support.processes import READY_SECONDS, clean_environment, free_port
+from support.recycled_databases import new_database
 
 REPLICAS = {"sqlite": 8, "postgresql": 3}
 MIGRATIONS = 8

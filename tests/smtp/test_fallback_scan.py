@@ -31,7 +31,7 @@ from support.smtp_server import (
     server_context,
     stays_silent,
 )
-from support.timeouts import GUARD_SECONDS
+from support.timeouts import GUARD_SECONDS, scaled
 
 NONE, STARTTLS, IMPLICIT = ConnectionSecurity.NONE, ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
 CANARY = "canary-password-77a0"
@@ -182,7 +182,7 @@ async def test_missing_starttls_suggests_a_port_with_implicit_tls(make_prober: A
 
 async def test_a_silent_port_suggests_another_at_the_deadline(make_prober: Any) -> None:
     async with scripted_server(stays_silent) as silent, real_server(Behaviour(STARTTLS)) as secured:
-        prober = make_prober(usual_ports={secured.port: STARTTLS}, deadline_seconds=7)
+        prober = make_prober(usual_ports={secured.port: STARTTLS}, deadline_seconds=scaled(3))
         report = await prober.probe(MailServer(HOST, silent.port, STARTTLS, SENDER), None)
 
     assert report.failure is not None
@@ -291,7 +291,7 @@ async def test_silence_after_the_greeting_starts_no_scan(make_prober: Any) -> No
         await says(HELLO, b"250-mail.example.org\r\n250 AUTH PLAIN", then=stays_silent)(reader, writer)
 
     async with scripted_server(greets_late_and_stops) as slow, real_server(Behaviour(STARTTLS)) as secured:
-        prober = make_prober(usual_ports={secured.port: STARTTLS}, deadline_seconds=6)
+        prober = make_prober(usual_ports={secured.port: STARTTLS}, deadline_seconds=scaled(3))
         report = await prober.probe(MailServer(HOST, slow.port, NONE, SENDER, LOGIN), None)
 
     assert report.failure is not None

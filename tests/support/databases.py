@@ -4,7 +4,6 @@ import atexit
 import logging
 import shutil
 import tempfile
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from mailsettings.store.tables import mail_servers
 from mailsettings.store.transaction import Transaction
 
 from support.postgres import Postgres, running_postgres
+from support.recycled_databases import RecycledDatabases, new_database
 from support.timeouts import GUARD_SECONDS
 
 KEY = bytes(range(32))
@@ -222,22 +222,21 @@ def postgres() -> Iterator[Postgres]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres: Postgres) -> RecycledDatabases:
+    """The migrated databases of this process."""
+    return RecycledDatabases(postgres, "migrated")
+
+
 @pytest.fixture
 def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     yield from new_database(postgres, "template0")
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
-    yield from new_database(postgres, "migrated")
-
-
-def new_database(postgres: Postgres, template: str) -> Iterator[str]:
-    """An URL, for as long as the database is there."""
-    name = f"test_{uuid.uuid4().hex}"
-    postgres.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-    yield postgres.url(name)
-    postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def postgres_url(migrated_postgres: RecycledDatabases) -> Iterator[str]:
+    with migrated_postgres.lend() as url:
+        yield url
 
 
 @pytest.fixture
