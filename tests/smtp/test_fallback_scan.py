@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage, SuggestedChange
+from mailsettings.domain.connection_test import (
+    FailureCode,
+    ProbeBegun,
+    ProbeProgress,
+    ProbeReport,
+    ProbeStage,
+    ScanBegun,
+    StageReport,
+    SuggestedChange,
+)
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
 from mailsettings.domain.setting import Setting
 from mailsettings.domain.values import Secret
@@ -159,10 +168,12 @@ async def test_a_closed_port_suggests_the_best_open_port(make_prober: Any) -> No
     async with real_server(Behaviour(NONE)) as plain, real_server(Behaviour(STARTTLS)) as secured:
         usual = {plain.port: STARTTLS, secured.port: STARTTLS}
         settings = replace(plain.settings(NONE, LOGIN), port=1)
-        report = await make_prober(usual_ports=usual).probe(settings, None)
+        events: list[ProbeProgress] = []
+        report = await make_prober(usual_ports=usual).probe(settings, None, events.append)
 
     assert report.failure is not None
     assert report.failure.code is FailureCode.CONNECTION_REFUSED
+    assert [type(event) for event in events] == [ProbeBegun, StageReport, ScanBegun, StageReport]
     assert suggestion(report, Setting.PORT).suggested == secured.port
     assert suggestion(report, Setting.SECURITY).suggested is STARTTLS
     assert f"port {secured.port} of this host answers" in report.failure.explanation

@@ -10,9 +10,10 @@ from mailsettings.cli.report import STORED_VOCABULARY
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.domain.connection_test import (
     FailureCode,
+    ProbeBegun,
     ProbeFailure,
+    ProbeProgress,
     SettingStep,
-    StageReport,
     SuggestedChange,
 )
 from mailsettings.domain.findings import FAILURES, failure
@@ -77,12 +78,14 @@ def test_a_field_is_named_once() -> None:
 
 
 async def test_a_stage_printed_while_testing_contains_no_secret(make_prober: Any) -> None:
-    stages: list[StageReport] = []
+    events: list[ProbeProgress] = []
     secret = "canary-password-3c1d"
     offers = f"250-{secret}.example.org\r\n250-{secret.upper()}\r\n250 AUTH PLAIN".encode()
     async with scripted_server(says(b"220 hello", offers, b"235 Yes", b"250 OK")) as server:
         settings = MailServer(HOST, server.port, NONE, SENDER, LOGIN)
-        report = await make_prober(on_stage=stages.append).probe(settings, None)
+        report = await make_prober().probe(settings, None, events.append)
 
+    begun, *stages = events
+    assert begun == ProbeBegun(tuple(stage.stage for stage in report.stages))
     assert list(report.stages) == stages
     assert secret not in repr(stages).lower()

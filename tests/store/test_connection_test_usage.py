@@ -126,7 +126,7 @@ class Announcing(ScriptedProber):
         super().__init__(hold=asyncio.Event())
         self.settled = settled
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         self.settled.put_nowait("running")
         return await super().probe(server, recipient)
 

@@ -5,7 +5,14 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from mailsettings.domain.access import IssuedToken, Permission, TokenClaims
-from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
+from mailsettings.domain.connection_test import (
+    Outcome,
+    ProbeBegun,
+    ProbeListener,
+    ProbeReport,
+    ProbeStage,
+    StageReport,
+)
 from mailsettings.domain.errors import (
     IdentityUnavailable,
     NotAuthenticated,
@@ -17,16 +24,27 @@ WORKS = ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.PASSED),))
 
 @dataclass
 class ScriptedProber:
-    """Answers every probe with `report`, once `hold` is set if there is one, and keeps what it was asked."""
+    """Answers every probe with `report`, once `hold` is set if there is one, and keeps what it was asked.
+
+    A listener gets the stages of the report, the first of them before `hold`.
+    """
 
     report: ProbeReport = WORKS
     hold: asyncio.Event | None = None
     asked: list[tuple[MailServer, str | None]] = field(default_factory=list)
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(
+        self, server: MailServer, recipient: str | None, listener: ProbeListener | None = None
+    ) -> ProbeReport:
         self.asked.append((server, recipient))
+        notify = listener or (lambda _event: None)
+        notify(ProbeBegun(tuple(stage.stage for stage in self.report.stages)))
+        for stage in self.report.stages[:1]:
+            notify(stage)
         if self.hold is not None:
             await self.hold.wait()
+        for stage in self.report.stages[1:]:
+            notify(stage)
         return self.report
 
 

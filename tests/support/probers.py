@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage
+from mailsettings.domain.connection_test import Outcome, ProbeListener, ProbeReport, ProbeStage
 from mailsettings.domain.findings import FAILURES
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.network.policy import EgressPolicy
-from mailsettings.smtp.diagnosis.fallback_scan import ScanTimeouts
-from mailsettings.smtp.diagnosis.inspection import KnownPorts
+from mailsettings.smtp.diagnosis.inspection import KnownPorts, ScanTimeouts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 
@@ -21,8 +20,10 @@ from support.token_authority import make_tokens
 class CheckedProber(SMTPProber):
     """Holds what is true of every report, whatever a test is about."""
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        report = await super().probe(server, recipient)
+    async def probe(
+        self, server: MailServer, recipient: str | None, listener: ProbeListener | None = None
+    ) -> ProbeReport:
+        report = await super().probe(server, recipient, listener)
         if report.failure is not None:
             assert report.failure.stage in FAILURES[report.failure.code].stages
             [ended] = [stage for stage in report.stages if stage.outcome in {Outcome.FAILED, Outcome.UNKNOWN}]

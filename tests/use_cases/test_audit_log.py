@@ -161,7 +161,7 @@ async def test_reading_is_not_audited(keep: ManageMailServers, store: LocalStore
 
 async def test_a_test_is_audited_before_and_after_it_runs(store: LocalStore) -> None:
     class Watching(ScriptedProber):
-        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
             assert [each.outcome for each in await records(store)] == [AuditOutcome.BEGUN]
             return await super().probe(server, recipient)
 
@@ -220,7 +220,7 @@ async def test_finished_test_is_reported_although_its_audit_entry_failed(
     store: LocalStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     class GoesAway(ScriptedProber):
-        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
             store.away = True
             return await super().probe(server, recipient)
 

@@ -144,7 +144,7 @@ class Announcing(ScriptedProber):
         super().__init__(hold=asyncio.Event())
         self.begun = asyncio.Event()
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         self.begun.set()
         return await super().probe(server, recipient)
 
@@ -171,7 +171,7 @@ class Crash(BaseException):
 
 
 class Crashing(ScriptedProber):
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         raise Crash
 
 
@@ -207,7 +207,7 @@ class GoesAway(ScriptedProber):
         super().__init__()
         self.store = store
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         self.store.away = True
         return await super().probe(server, recipient)
 

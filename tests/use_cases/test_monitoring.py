@@ -237,7 +237,7 @@ async def test_a_bounded_number_of_checks_runs_at_once(duty: Duty) -> None:
     together, at_once = asyncio.Barrier(MAX_CONCURRENT_CHECKS), [0]
 
     class Crowd:
-        async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+        async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
             at_once.append(at_once[-1] + 1)
             await together.wait()
             at_once.append(at_once[-1] - 1)
@@ -271,7 +271,7 @@ async def test_an_unexpected_error_is_logged_once_with_its_traceback(
     await add(duty.store, 1, replace(SERVER, host="bad.example.org"))
     good, message = duty.prober.probe, "canary"
 
-    async def probe(server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         if server.host.startswith("bad"):
             raise ValueError(message)
         return await good(server, recipient)

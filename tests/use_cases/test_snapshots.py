@@ -26,7 +26,7 @@ class WaitingProber(ScriptedProber):
         self.began, self.may_answer = asyncio.Event(), asyncio.Event()
         super().__init__(hold=self.may_answer)
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         self.began.set()
         return await super().probe(server, recipient)
 

@@ -122,7 +122,7 @@ async def test_a_vendors_header_has_no_effect_in_other_apis(api: Caller) -> None
 class TalkativeProber(ScriptedProber):
     """As a library that we know nothing of."""
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(self, server: MailServer, recipient: str | None, listener: object = None) -> ProbeReport:
         logging.getLogger("some.library").warning("I have something to say.")
         return await super().probe(server, recipient)
 

@@ -13,7 +13,6 @@ from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.smtp.journal import StageListener
 from mailsettings.store import engine, migrations
 from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.store.backup.snapshot import Snapshot
@@ -139,17 +138,16 @@ def create_backend(
     settings: Settings,
     metrics: Meter = NO_METRICS,
     tracing: Tracing | None = None,
-    on_stage: StageListener | None = None,
     passwords: Argon2Passwords | None = None,
 ) -> Backend:
-    """Compose everything but HTTP; nothing is connected yet. *on_stage* gets each finished stage of a test."""
+    """Compose everything but HTTP; nothing is connected yet."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
     witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS))
     store.on_appended = witness.appended
     passwords = passwords or Argon2Passwords()
     egress = create_egress(settings)
-    smtp = create_prober(settings, egress, on_stage)
+    smtp = create_prober(settings, egress)
     prober: Prober = smtp
     scheduled: Prober = smtp.without_other_ports()
     if tracing is not None:

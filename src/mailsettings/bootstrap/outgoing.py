@@ -11,7 +11,6 @@ from mailsettings.network.http import GuardedNetwork, HTTPClient
 from mailsettings.network.policy import UNRESTRICTED, EgressPolicy, EgressPreset, Endpoint
 from mailsettings.network.tls import client_context
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
-from mailsettings.smtp.journal import StageListener
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
@@ -48,7 +47,7 @@ def create_egress(settings: Settings) -> EgressPolicy:
     )
 
 
-def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListener | None = None) -> SMTPProber:
+def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
     """Return a prober within the policy *egress*; it needs neither database nor keys.
 
     Raises `SettingsInvalid`.
@@ -66,7 +65,6 @@ def create_prober(settings: Settings, egress: EgressPolicy, on_stage: StageListe
         oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
         machine_name=MACHINE_NAME,
         request_id=logs.request_id.get,
-        on_stage=on_stage,
     )
 
 

@@ -83,7 +83,7 @@ def run_probe(  # noqa: PLR0913, PLR0917  # one for each option
 
 
 async def _probe(server: MailServer, recipient: str | None, terminal: ReportPrinter) -> ProbeReport:
-    return await create_prober(settings.read(), UNRESTRICTED, terminal.on_stage).probe(server, recipient)
+    return await create_prober(settings.read(), UNRESTRICTED).probe(server, recipient, terminal.on_progress)
 
 
 def _security(security: str | None, port: int | None) -> ConnectionSecurity:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 
 import click
 
-from mailsettings.domain.connection_test import Outcome, ProbeFailure, ProbeReport, StageObservation, StageReport
+from mailsettings.domain.connection_test import (
+    Outcome,
+    ProbeFailure,
+    ProbeProgress,
+    ProbeReport,
+    StageObservation,
+    StageReport,
+)
 from mailsettings.domain.observation import Certificate, TLSSession
 from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.web.report import Vocabulary, outcome_text, own_report_json
@@ -30,20 +37,25 @@ class ReportPrinter:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a terminal's encoding may lack characters of replies
 
-    def on_stage(self, stage: StageReport) -> None:
+    def on_progress(self, event: ProbeProgress) -> None:
+        """Print the stage that has ended, if *event* is one."""
+        if isinstance(event, StageReport):
+            self._print(event)
+
+    def _print(self, stage: StageReport) -> None:
         """Print *stage*; click omits the colours if the output is not a terminal."""
         if not self._as_json:
             self._printed.append(stage)
             click.echo("\n".join(_stage_lines(stage, show_pem=self._show_pem)))
 
     def print_rest(self, report: ProbeReport) -> None:
-        """Print the rest of *report* after the stages that `on_stage` has printed."""
+        """Print the rest of *report* after the stages that `on_progress` has printed."""
         if self._as_json:
             click.echo(own_report_json(report, STORED_VOCABULARY))
             return
         for stage in report.stages:
             if stage not in self._printed:
-                self.on_stage(stage)
+                self._print(stage)
         click.echo("\n".join(_outcome_lines(report, self._words)))
 
 

@@ -27,7 +27,6 @@ from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failur
 from mailsettings.domain.access import OPERATOR, Principal  # noqa: E402
 from mailsettings.domain.audit_log import WitnessUnwritable  # noqa: E402
 from mailsettings.domain.backup import BackupError  # noqa: E402
-from mailsettings.domain.connection_test import StageReport  # noqa: E402
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable  # noqa: E402
 from mailsettings.domain.service import SettingSource  # noqa: E402
 from mailsettings.server.certificate import CertificateUnusable  # noqa: E402
@@ -99,7 +98,6 @@ def run(
     *,
     establish: bool = True,
     look: bool = True,
-    on_stage: Callable[[StageReport], None] | None = None,
 ) -> Result:
     """Return the result of *use* on a backend with the settings in the environment.
 
@@ -107,7 +105,7 @@ def run(
     """
 
     async def use_and_close() -> Result:
-        async with open_backend(establish=establish, look=look, on_stage=on_stage) as backend:
+        async with open_backend(establish=establish, look=look) as backend:
             return await use(backend)
 
     with reporting_errors():
@@ -115,14 +113,11 @@ def run(
 
 
 @asynccontextmanager
-async def open_backend(
-    *, establish: bool = True, look: bool = True, on_stage: Callable[[StageReport], None] | None = None
-) -> AsyncIterator[Backend]:
+async def open_backend(*, establish: bool = True, look: bool = True) -> AsyncIterator[Backend]:
     """Open a backend with the settings in the environment.
 
-    *on_stage* gets each stage of a connection test as it ends. With *establish* false the database may be new;
-    otherwise `Backend.establish` runs first. With *look* the audit log is compared with its witness, and a
-    contradiction is logged to standard error.
+    With *establish* false the database may be new; otherwise `Backend.establish` runs first. With *look* the audit
+    log is compared with its witness, and a contradiction is logged to standard error.
 
     Raises `DatabaseMissing` without a database.
     """
@@ -130,7 +125,7 @@ async def open_backend(
     if establish:
         require_database(chosen)
     (require_usable if establish else prepare)(chosen)  # a restore fills a database that may lack a schema
-    backend = create_backend(chosen, on_stage=on_stage)
+    backend = create_backend(chosen)
     try:
         if establish:
             await backend.establish()

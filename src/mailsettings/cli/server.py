@@ -106,8 +106,9 @@ def test(api: str | None, server_id: int | None, recipient: str | None, *, as_js
         raise click.UsageError("--api and --id do not go together.")
     terminal = ReportPrinter(STORED_VOCABULARY, as_json=as_json, show_pem=show_pem)
     report = run(
-        lambda backend: backend.use_cases.probes.stored(operator(), server_id, recipient),
-        on_stage=terminal.on_stage,
+        lambda backend: backend.use_cases.probes.stored(
+            operator(), server_id, recipient, listener=terminal.on_progress
+        )
     )
     terminal.print_rest(report)
     sys.exit(0 if report.succeeded else 1)

@@ -1,5 +1,6 @@
-"""The result of a connection test, stage by stage, and how much a caller has used of its tests."""
+"""The result of a connection test, stage by stage, its progress, and how much a caller has used of its tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -205,3 +206,21 @@ class ProbeReport:
     def succeeded(self) -> bool:
         """Whether every requested stage passed."""
         return self.failure is None
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeBegun:
+    """The test has begun; `stages` are in the order of the connection."""
+
+    stages: tuple[ProbeStage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanBegun:
+    """The fallback scan has begun: it looks at other ports and modes, and tries no login."""
+
+
+ProbeProgress = ProbeBegun | StageReport | ScanBegun
+"""An event of a running test. A later report of a stage replaces an earlier report of the same stage."""
+ProbeListener = Callable[[ProbeProgress], None]
+"""Called with each event; it must return at once, since the test waits for it."""

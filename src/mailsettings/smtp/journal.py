@@ -1,25 +1,25 @@
 """Record one connection test stage by stage."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from mailsettings.domain.connection_test import (
     Outcome,
+    ProbeBegun,
     ProbeFailure,
+    ProbeListener,
     ProbeReport,
     ProbeStage,
     ProbeWarning,
+    ScanBegun,
     StageObservation,
     StageReport,
 )
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.observation import ServerGreeting, SMTPReply, TLSSession
 from mailsettings.smtp.redaction import displayable_reply, redact_report
-
-StageListener = Callable[[StageReport], None]
-"""Called with each stage when it ends."""
 
 
 class Journal:
@@ -28,12 +28,13 @@ class Journal:
     `hidden`: texts that the report must not contain. `sent`: the addresses sent to the server. `greeted`: the
     protocol of the port is known. `message_sent`: the whole message was sent. `permissions`: the roles in the
     access token, if readable. `ehlo_name`: the name sent in EHLO. `awaited`: what the test waits for, in words.
-    `deadline_seconds`: the time limit of the test.
+    `deadline_seconds`: the time limit of the test. *listener* gets each event of the test.
     """
 
-    def __init__(self, server: MailServer, on_stage: StageListener | None = None) -> None:
+    def __init__(self, server: MailServer, listener: ProbeListener | None = None) -> None:
         self.server = server
-        self._on_stage = on_stage
+        self._listener = listener
+        self._is_scanning = False
         self.hidden: Sequence[str] = ()
         self.sent: Sequence[str] = ()
         self.greeted = False
@@ -46,6 +47,8 @@ class Journal:
         self._done: list[StageReport] = []
         self._stage: ProbeStage | None = None
         self._observed = StageObservation()
+        if listener is not None:
+            listener(ProbeBegun(tuple(_stage_order(server.security))))
 
     @property
     def stage(self) -> ProbeStage:
@@ -123,6 +126,12 @@ class Journal:
         self._leave(Outcome.PASSED)
         self._end(StageReport(stage, Outcome.SKIPPED, observed=StageObservation(note=note)))
 
+    def begin_scan(self) -> None:
+        """Announce the fallback scan to the listener, once."""
+        if self._listener is not None and not self._is_scanning:
+            self._is_scanning = True
+            self._listener(ScanBegun())
+
     def succeeded(self, warnings: Sequence[ProbeWarning] = ()) -> ProbeReport:
         """Return the report of a test that passed."""
         self._leave(Outcome.PASSED)
@@ -147,9 +156,9 @@ class Journal:
 
     def _end(self, report: StageReport) -> None:
         self._done.append(report)
-        if self._on_stage is not None:
+        if self._listener is not None:
             [shown] = redact_report(ProbeReport((report,)), self.hidden).stages
-            self._on_stage(shown)
+            self._listener(shown)
 
 
 def _stage_order(security: ConnectionSecurity) -> Sequence[ProbeStage]:

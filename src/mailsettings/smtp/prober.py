@@ -14,7 +14,7 @@ from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeStage
+from mailsettings.domain.connection_test import FailureCode, ProbeListener, ProbeReport, ProbeStage
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer
 from mailsettings.domain.values import MASK
@@ -23,11 +23,11 @@ from mailsettings.network.guard import EgressGuard, HostLookup, NotAllowed, Reso
 from mailsettings.network.policy import Address, EgressPolicy
 from mailsettings.smtp.conversation import Conversation
 from mailsettings.smtp.diagnosis.failures import explain_error, outcome_of
-from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan, ScanTimeouts
-from mailsettings.smtp.diagnosis.inspection import KnownPorts, PortInspector
+from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan
+from mailsettings.smtp.diagnosis.inspection import KnownPorts, PortInspector, ScanTimeouts
 from mailsettings.smtp.diagnosis.settings import add_current_value, find_warnings, require_usable
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError, StageFailed
-from mailsettings.smtp.journal import Journal, StageListener
+from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens, TokenRequestFailed
 from mailsettings.smtp.redaction import credential_forms
@@ -47,7 +47,7 @@ class SMTPProber:
     """Tests mail servers.
 
     In EHLO it sends `ehlo_name`, else the name that `machine_name` finds, else the local address as a literal
-    (RFC 5321 4.1.4). `request_id` returns the id for the test mail. `on_stage` receives each stage as it ends.
+    (RFC 5321 4.1.4). `request_id` returns the id for the test mail.
     """
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -64,12 +64,10 @@ class SMTPProber:
         ports: KnownPorts | None = None,
         machine_name: MachineName | None = None,
         request_id: Callable[[], str | None] = lambda: None,
-        on_stage: StageListener | None = None,
     ) -> None:
         self._ehlo_name = ehlo_name
         self._machine_name = machine_name
         self._request_id = request_id
-        self._on_stage = on_stage
         self._deadline_seconds = deadline_seconds
         self._allow_cleartext_credentials = allow_cleartext_credentials
         self._trust = trust
@@ -88,13 +86,15 @@ class SMTPProber:
         other._ports = replace(self._ports, usual={})  # noqa: SLF001  # of the same class
         return other
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
-        """Test *server*; without a recipient send no mail.
+    async def probe(
+        self, server: MailServer, recipient: str | None, listener: ProbeListener | None = None
+    ) -> ProbeReport:
+        """Test *server*; without a recipient send no mail. *listener* gets each event of the test.
 
         Always returns a report: a defect in this program becomes the failure `internal`, with its traceback in the
         log. Only cancellation raises.
         """
-        journal = Journal(server, self._on_stage)
+        journal = Journal(server, listener)
         journal.deadline_seconds = self._deadline_seconds
         try:
             return await self._probe(journal, server, recipient)
@@ -134,7 +134,7 @@ class SMTPProber:
     def _fallback_scan(self, journal: Journal, addresses: Sequence[Address]) -> FallbackScan:
         server = journal.server
         inspection = PortInspector(addresses, server.host, journal.ehlo_name or None, self._guard.allows)
-        return FallbackScan(inspection, server, self._ports, self._timeouts, self._turns)
+        return FallbackScan(inspection, server, self._ports, self._timeouts, self._turns, journal.begin_scan)
 
     async def _converse(
         self,

@@ -12,7 +12,7 @@ from importlib import import_module
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
 
-from mailsettings.domain.connection_test import Outcome, ProbeReport, StageReport
+from mailsettings.domain.connection_test import Outcome, ProbeListener, ProbeReport, StageReport
 from mailsettings.domain.mail_server import MailServer
 
 STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE = (
@@ -20,7 +20,7 @@ STAGE_ATTRIBUTE, OUTCOME_ATTRIBUTE, ERROR_ATTRIBUTE = (
     "mailsettings.test.outcome",
     "error.type",
 )
-Probe = Callable[[MailServer, str | None], Awaitable[ProbeReport]]
+Probe = Callable[[MailServer, str | None, ProbeListener | None], Awaitable[ProbeReport]]
 """One connection test, as `SMTPProber.probe` makes it."""
 _NANOSECONDS_PER_MILLISECOND = 1_000_000  # in nanoseconds, which spans are counted in
 
@@ -78,14 +78,16 @@ class TracedProber:
         self._probe = probe
         self._tracer = tracer
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(
+        self, server: MailServer, recipient: str | None, listener: ProbeListener | None = None
+    ) -> ProbeReport:
         """Make the connection test and record it."""
         begun = time.time_ns()
         # The text of an exception may contain secrets, so the span does not record exceptions.
         with self._tracer.start_as_current_span(
             "connection test", start_time=begun, record_exception=False, set_status_on_exception=False
         ) as span:
-            report = await self._probe(server, recipient)
+            report = await self._probe(server, recipient, listener)
             self._record(report, span, begun)
         return report
 

@@ -1,5 +1,6 @@
 """Connection tests: who may run one, how many at a time, and what the audit log records."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, ProbeReport, Usage
+from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, ProbeListener, ProbeReport, Usage
 from mailsettings.domain.errors import IdempotencyError, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer
@@ -18,6 +19,7 @@ from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS, find_result
+from mailsettings.use_cases.lease import shielded
 from mailsettings.use_cases.mail_servers import ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
@@ -90,11 +92,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class RequestedTest:
-    """The caller of a test, the tested server by its name in the audit log, and the idempotency key, if any."""
+    """The caller of a test, the tested server by its name in the audit log, the idempotency key and a listener."""
 
     caller: Principal
     tested: str
     idempotency_key: IdempotencyKey | None
+    listener: ProbeListener | None = None
 
 
 class ConnectionTestRecords:
@@ -149,6 +152,15 @@ class ConnectionTestRecords:
         except StoreUnavailable:
             _log.error("The end of a connection test (%s) could not be written to the audit log.", outcome)
 
+    async def cancelled(self, asked: RequestedTest, test_id: str) -> None:
+        """Record that the caller ended the test; whether the mail was sent is unknown."""
+        try:
+            async with self._store.writing() as work:
+                await work.probe_admissions.end(test_id)
+                await _append(work, asked, AuditOutcome.FAILED, {"problem": "cancelled by the caller"})
+        except StoreUnavailable:
+            _log.error("The cancellation of a connection test could not be written to the audit log.")
+
     async def _known(self, idempotency: SQLIdempotency, asked: RequestedTest) -> ProbeReport | None:
         if asked.idempotency_key is None:
             return None
@@ -192,13 +204,14 @@ class RunConnectionTests:
         server: MailServer,
         recipient: str | None,
         idempotency_key: IdempotencyKey | None = None,
+        listener: ProbeListener | None = None,
     ) -> ProbeReport:
         """Test *server* as given, without any stored secret.
 
         Raises `PermissionDenied`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = RequestedTest(caller, GIVEN_SERVER, idempotency_key)
+        asked = RequestedTest(caller, GIVEN_SERVER, idempotency_key, listener)
         return await self._answered_before(asked) or await self._probe(asked, server, recipient)
 
     async def stored(
@@ -207,22 +220,22 @@ class RunConnectionTests:
         server_id: int | None,
         recipient: str | None,
         idempotency_key: IdempotencyKey | None = None,
+        listener: ProbeListener | None = None,
     ) -> ProbeReport:
         """Test the stored server with this id, or the default server.
 
         Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = RequestedTest(caller, target(server_id), idempotency_key)
+        asked = RequestedTest(caller, target(server_id), idempotency_key, listener)
         if (report := await self._answered_before(asked)) is not None:
             return report
         if server_id is None:
             stored = await self._mail_servers.get_default(caller)
         else:
             stored = await self._mail_servers.get(caller, server_id)
-        return await self._probe(
-            RequestedTest(caller, target(stored.id), idempotency_key), stored.server, recipient
-        )
+        asked = RequestedTest(caller, target(stored.id), idempotency_key, listener)
+        return await self._probe(asked, stored.server, recipient)
 
     async def _answered_before(self, asked: RequestedTest) -> ProbeReport | None:
         async with self._noting_refusals(asked):
@@ -235,10 +248,20 @@ class RunConnectionTests:
                 begun = await self._records.begin(asked, _details(server, recipient))
                 if isinstance(begun, ProbeReport):
                     return begun
-                report = await self._prober.probe(server, recipient)
+                report = await self._run(asked, begun, server, recipient)
         self._meter.probed("given" if asked.tested == GIVEN_SERVER else "stored", report)
         await self._records.end(asked, begun, report)
         return report
+
+    async def _run(
+        self, asked: RequestedTest, test_id: str, server: MailServer, recipient: str | None
+    ) -> ProbeReport:
+        """Return the report of the prober; a cancelled test is recorded as such."""
+        try:
+            return await self._prober.probe(server, recipient, asked.listener)
+        except asyncio.CancelledError:
+            await shielded(self._records.cancelled(asked, test_id))
+            raise
 
     @asynccontextmanager
     async def _noting_refusals(self, asked: RequestedTest) -> AsyncIterator[None]:

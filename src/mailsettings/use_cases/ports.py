@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol
 
 from mailsettings.domain.access import IssuedToken, TokenClaims
-from mailsettings.domain.connection_test import ProbeReport
+from mailsettings.domain.connection_test import ProbeListener, ProbeReport
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import Health, WaitingEvent
@@ -16,9 +16,12 @@ from mailsettings.domain.monitoring import Health, WaitingEvent
 class Prober(Protocol):
     """Tests mail servers."""
 
-    async def probe(self, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def probe(
+        self, server: MailServer, recipient: str | None, listener: ProbeListener | None = None
+    ) -> ProbeReport:
         """Connect, secure, log in and send one message to *recipient*; without one, stop before sending.
 
+        *listener* gets each event of the test, without any secret.
         Never raises for what the mail server or the network does: the report says it.
         """
         ...

@@ -7,7 +7,7 @@ do not wait (sendmail's greet_pause, Postfix's postscreen), and fail2ban reads t
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage, SuggestedChange
@@ -22,6 +22,7 @@ from mailsettings.smtp.diagnosis.inspection import (
     KnownPorts,
     PortInspector,
     PortProtocol,
+    ScanTimeouts,
 )
 from mailsettings.smtp.diagnosis.tls import TLS_CODES, add_certificate_details, client_certificate_failure
 from mailsettings.smtp.errors import StageFailed
@@ -51,39 +52,27 @@ T = TypeVar("T")
 Scan = Callable[[ProbeFailure, Journal], Awaitable[ProbeFailure]]
 
 
-@dataclass(frozen=True, slots=True)
-class ScanTimeouts:
-    """The waiting times of a fallback scan, in seconds.
+class FallbackScan:
+    """Looks for other settings that reach *server*; *ports* names the usual ports that it may try.
 
-    `silence`: until a silent port is inspected in the other mode. `implicit_tls`: the same for ports where TLS
-    comes first. `grace`: what the first connection still has once the scan has a result, so that the report does
-    not call the right port of a slow server wrong. `before_speaking` and `reply`: until EHLO, and for a reply, on
-    a port that has been silent for `silence`; other ports have the rest of the deadline.
+    It calls *announce* before it connects.
     """
 
-    implicit_tls: float = 1.0
-    silence: float = 8.0
-    grace: float = 1.5
-    before_speaking: float = 0.7
-    reply: float = 1.0
-
-
-class FallbackScan:
-    """Looks for other settings that reach *server*; *ports* names the usual ports that it may try."""
-
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917  # each belongs to one test or to all
         self,
         inspection: PortInspector,
         server: MailServer,
         ports: KnownPorts,
         timeouts: ScanTimeouts,
         turns: asyncio.Semaphore,
+        announce: Callable[[], None],
     ) -> None:
         self._inspection = inspection
         self._server = server
         self._ports = ports
         self._timeouts = timeouts
         self._turns = turns
+        self._announce = announce
         self._other_port: tuple[int, ConnectionSecurity] | None = None
         self._settled: ProbeFailure | None = None
 
@@ -118,6 +107,7 @@ class FallbackScan:
         if scan is None:
             return found
         async with self._turns:
+            self._announce()
             return await scan(found, journal)
 
     def _choose_scan(self, found: ProbeFailure, journal: Journal) -> Scan | None:
@@ -138,6 +128,7 @@ class FallbackScan:
         first = self._timeouts.implicit_tls if clear_on_tls_port else self._timeouts.silence
         await asyncio.sleep(first)
         async with self._turns:
+            self._announce()
             timeouts = self._timeouts
             self._settled = await self._security_failure(
                 stage, timeouts.reply, speak_after=timeouts.before_speaking

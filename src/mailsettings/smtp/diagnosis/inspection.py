@@ -88,6 +88,23 @@ class PortProtocol:
         return self.security is not None or self.other is not None
 
 
+@dataclass(frozen=True, slots=True)
+class ScanTimeouts:
+    """The waiting times of a fallback scan, in seconds.
+
+    `silence`: until a silent port is inspected in the other mode. `implicit_tls`: the same for ports where TLS
+    comes first. `grace`: what the first connection still has once the scan has a result, so that the report does
+    not call the right port of a slow server wrong. `before_speaking` and `reply`: until EHLO, and for a reply, on
+    a port that has been silent for `silence`; other ports have the rest of the deadline.
+    """
+
+    implicit_tls: float = 1.0
+    silence: float = 8.0
+    grace: float = 1.5
+    before_speaking: float = 0.7
+    reply: float = 1.0
+
+
 class PortInspector:
     """Inspects ports of *host*, one connection at a time, `MAX_CONNECTIONS` in all.
 
