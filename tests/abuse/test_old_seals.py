@@ -94,7 +94,7 @@ async def test_it_is_reported_and_not_sealed_anew(upgraded: Upgraded) -> None:
     upgraded.plant()
     place = f"mail_servers|{upgraded.server_id}|sealed_secret"
 
-    assert list((await upgraded.keys.status()).unreadable) == [place]
+    assert list((await upgraded.keys.status(OPERATOR)).unreadable) == [place]
     assert (await upgraded.keys.reseal(OPERATOR)).unreadable == (place,)
     assert (await upgraded.keys.rotate(OPERATOR)) is not None
     assert (await upgraded.keys.reseal(OPERATOR)).unreadable == (place,)

@@ -214,4 +214,7 @@ def test_an_account_cannot_have_a_name_reserved_for_issuers(run: Run) -> None:
     refused = run("account", "add", name, "--permission", "view-mail-settings", "--password-stdin", stdin=CANARY)
 
     assert refused.returncode == 4
-    assert refused.stderr == "Error: | is reserved for the names of an external issuer's callers.\n"
+    assert (
+        refused.stderr
+        == "Error: The name must not have |, which is reserved for the names of an external issuer's callers.\n"
+    )

@@ -70,8 +70,8 @@ def test_signing_keys_rotate_and_the_signing_key_stays(run: Run) -> None:
 
     assert both == f"{old}\n{new}\tsigns\n"
     assert (in_use.returncode, dropped.returncode, unknown.returncode) == (4, 0, 4)
-    assert in_use.stderr == f"Error: The key {new} signs; run `mailsettings key signing rotate` first.\n"
-    assert unknown.stderr == "Error: There is no key of this id; see `mailsettings key signing list`.\n"
+    assert in_use.stderr == f"Error: The key {new} signs; rotate the signing keys first.\n"
+    assert unknown.stderr == "Error: There is no signing key of this id; see the list of signing keys.\n"
     assert run("key", "signing", "list").stdout == f"{new}\tsigns\n"
 
 

@@ -106,4 +106,4 @@ def test_an_impossible_expiry_is_refused_in_a_sentence(
 def test_the_actor_of_scheduled_checks_is_a_reserved_name(two_servers: None) -> None:
     code, sentence = refusal("token", "--subject", "watch", "--permission", "view-mail-settings")
 
-    assert (code, sentence) == (4, "Error: watch is reserved for scheduled checks.")
+    assert (code, sentence) == (4, "Error: The name must not be watch, which is reserved for scheduled checks.")

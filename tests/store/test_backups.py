@@ -128,7 +128,7 @@ async def test_restored_secrets_are_sealed_with_the_newest_target_key(
     await source.make(tmp_path / "b")
     await target.restore(tmp_path / "b")
 
-    report = await ManageEncryptionKeys(target.store, target.ring).status()
+    report = await ManageEncryptionKeys(target.store, target.ring).status(OPERATOR)
     used = {key.key_id: key.secrets for key in report.keys}
     # Of two mail servers and of what two were before, of the audit log and what signs tokens.
     assert used == {before: 0, target.ring.newest().key_id: 6}
@@ -281,7 +281,7 @@ async def test_unreadable_secrets_are_reported_and_copied_unchanged(
         target.sql(select(mail_servers.c.sealed_secret).where(mail_servers.c.id == 1))[0]["sealed_secret"]
         == b"damaged"
     )
-    assert (await ManageEncryptionKeys(target.store, target.ring).status()).unreadable == lost
+    assert (await ManageEncryptionKeys(target.store, target.ring).status(OPERATOR)).unreadable == lost
 
 
 async def test_only_an_empty_database_can_be_restored_into(

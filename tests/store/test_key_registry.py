@@ -12,7 +12,7 @@ from mailsettings.auth.tokens import make
 from mailsettings.domain.access import OPERATOR, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.encryption_keys import KeyIsCurrent, KeyNeeded, KeyUnknown, ResealResult
-from mailsettings.domain.errors import KeyRefused, SecretUnreadable, StoreUnavailable
+from mailsettings.domain.errors import SecretUnreadable, SigningKeyNotFound, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
 from mailsettings.store import engine
@@ -68,7 +68,7 @@ class Service:
         return self.ring.newest().key_id
 
     async def counts(self) -> dict[str, int]:
-        return {key.key_id: key.secrets for key in (await self.keys.status()).keys}
+        return {key.key_id: key.secrets for key in (await self.keys.status(OPERATOR)).keys}
 
 
 @pytest.fixture
@@ -122,6 +122,23 @@ async def test_resealing_changes_only_the_key_of_each_secret(service: Service, d
     assert run(database_url, select(*columns).order_by(mail_servers.c.id)) == before
 
 
+async def test_progress_is_reported_after_each_batch(service: Service) -> None:
+    for number in range(7):
+        await service.add(f"password {number}")
+    await service.keys.rotate(OPERATOR)
+    outdated, counts = await service.keys.outdated(OPERATOR), []
+
+    async def note(done: ResealResult) -> None:
+        counts.append(done.count)
+
+    await service.keys.reseal(OPERATOR, 3, note)
+
+    assert outdated == counts[-1] == 7 + OURS
+    assert counts == sorted(counts)
+    assert counts[:3] == [3, 6, 7]
+    assert await service.keys.outdated(OPERATOR) == 0
+
+
 async def test_interrupted_resealing_continues_where_it_ended(service: Service) -> None:
     for number in range(5):
         await service.add(f"password {number}")
@@ -170,7 +187,7 @@ async def test_an_interrupted_drop_can_be_repeated(service: Service) -> None:
     await service.keys.rotate(OPERATOR)
     await service.keys.reseal(OPERATOR)
     service.ring.file.remove(old)
-    left = [key for key in (await service.keys.status()).keys if key.key_id == old]
+    left = [key for key in (await service.keys.status(OPERATOR)).keys if key.key_id == old]
     await service.keys.drop(OPERATOR, old)
 
     assert [key.is_available for key in left] == [False]
@@ -276,7 +293,7 @@ async def test_a_damaged_row_fails_alone_and_is_reported(service: Service, datab
     done = await service.keys.reseal(OPERATOR, batch=1)
     async with service.store.reading() as view:
         listed = [stored.id for stored in await all_of(view.mail_servers)]
-    report = await service.keys.status()
+    report = await service.keys.status(OPERATOR)
 
     assert listed == [good, damaged, foreign]
     assert await service.reveal(good) == "good"
@@ -371,7 +388,7 @@ async def test_damaged_signing_key_fails_alone_and_can_be_dropped(
     assert f"signing:{old} does not open" in caplog.text
     await service.store.register_key()
     await signing.drop(OPERATOR, old)
-    with pytest.raises(KeyRefused, match="There is no key"):
+    with pytest.raises(SigningKeyNotFound):
         await signing.drop(OPERATOR, old)
 
 

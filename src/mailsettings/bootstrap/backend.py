@@ -174,7 +174,7 @@ def create_backend(
             gauges=[MonitoringGauges(monitoring_status)],
         ),
     )
-    accounts = ManageAccounts(store, passwords)
+    accounts = use_cases.accounts
     webhook, interval = create_webhook(settings, egress), settings.monitoring_interval
     monitoring = (
         None if interval is None else MonitoringService(store, scheduled, interval, webhook, meter=metrics)

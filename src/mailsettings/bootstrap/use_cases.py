@@ -104,7 +104,7 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         audit_log=ReadAuditLog(store, parts.witnessed),
         metrics=ReadMetrics(parts.meter, parts.gauges),
         monitoring_status=MonitoringStatus(store),
-        accounts=ManageAccounts(store, parts.passwords),
+        accounts=ManageAccounts(store, parts.passwords, parts.grants, parts.clock),
         encryption_keys=parts.encryption_keys,
         signing_keys=parts.signing_keys,
         json_web_keys=parts.json_web_keys,

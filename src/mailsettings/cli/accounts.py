@@ -2,19 +2,20 @@
 
 import secrets
 import sys
+from collections.abc import Callable
 
 import click
 
 from mailsettings.cli.command import REFUSED, Failure, Group, LocalCommand
 from mailsettings.cli.local import operator, run
 from mailsettings.domain.access import (
-    ISSUER_SEPARATOR,
     MAX_TOKEN_LIFETIME_SECONDS,
-    MONITORING,
-    OPERATOR,
+    MIN_PASSWORD_LENGTH,
     Account,
     AccountKind,
+    new_name_problem,
 )
+from mailsettings.domain.errors import LastAccountManager
 
 SECRET_BYTES = 32
 
@@ -23,13 +24,8 @@ password_option = click.option("--password-stdin", is_flag=True, help="Read the 
 
 def _unreserved_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
     """Return *name*. Raises `Failure` if it is reserved for external callers, operators or monitoring."""
-    if ISSUER_SEPARATOR in name:
-        sentence = f"{ISSUER_SEPARATOR} is reserved for the names of an external issuer's callers."
-        raise Failure(sentence, REFUSED)
-    if name.startswith(f"{OPERATOR.name}:"):
-        raise Failure(f"{OPERATOR.name}: is reserved for operators, who use this command line.", REFUSED)
-    if name == MONITORING.name:
-        raise Failure(f"{MONITORING.name} is reserved for scheduled checks.", REFUSED)
+    if problem := new_name_problem(name):
+        raise Failure(f"The name {problem}", REFUSED)
     return name
 
 
@@ -123,7 +119,14 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     @permission_option
     def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
         """Replace the permissions of an account, from its next request on."""
-        run(lambda backend: backend.accounts.set_grants(operator(), kind, name, permissions))
+        _asking(
+            name,
+            lambda even_last: run(
+                lambda backend: backend.accounts.set_grants(
+                    operator(), kind, name, permissions, even_last=even_last
+                )
+            ),
+        )
 
     @group.command()
     @click.argument("name")
@@ -135,7 +138,21 @@ def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
     @click.argument("name")
     def remove(name: str) -> None:
         """Remove an account; its tokens become invalid."""
-        run(lambda backend: backend.accounts.remove(operator(), kind, name))
+        _asking(
+            name,
+            lambda even_last: run(
+                lambda backend: backend.accounts.remove(operator(), kind, name, even_last=even_last)
+            ),
+        )
+
+
+def _asking(name: str, change: Callable[[bool], None]) -> None:
+    """Make *change*; ask before it takes the management of accounts from the last account that has it."""
+    try:
+        change(False)  # noqa: FBT003  # not even the last
+    except LastAccountManager:
+        click.confirm(f"{name} is the last account that may manage accounts. Continue?", abort=True, err=True)
+        change(True)  # noqa: FBT003  # even the last
 
 
 _add_common_commands(account, AccountKind.USER)
@@ -143,14 +160,13 @@ _add_common_commands(client, AccountKind.CLIENT)
 
 
 def _password(*, from_stdin: bool) -> str:
-    from mailsettings import settings
 
     if from_stdin:
         password = sys.stdin.readline().rstrip("\r\n")
     else:
         password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if len(password) < settings.MIN_PASSWORD_LENGTH:
-        raise Failure(f"A password needs at least {settings.MIN_PASSWORD_LENGTH} characters.", REFUSED)
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise Failure(f"A password needs at least {MIN_PASSWORD_LENGTH} characters.", REFUSED)
     return str(password)
 
 

@@ -26,7 +26,7 @@ def encryption() -> None:
 @encryption.command()
 def status() -> None:
     """Print each key with the number of secrets that need it, and the secrets that cannot be decrypted."""
-    report = run(lambda backend: backend.encryption_keys.status())
+    report = run(lambda backend: backend.encryption_keys.status(operator()))
     for each in report.keys:
         click.echo(f"{each.key_id}\t{_state(each)}\t{each.secrets}")
     _print_unreadable(report.unreadable)

@@ -68,7 +68,10 @@ def shared_metrics(workers: int) -> Iterator[None]:
         yield
 
 
-FIRST_ADMIN = Account("admin", frozenset({"manage-system-settings", "view-audit-log", "view-metrics"}))
+FIRST_ADMIN = Account(
+    "admin",
+    frozenset({"manage-accounts", "manage-keys", "manage-system-settings", "view-audit-log", "view-metrics"}),
+)
 
 
 async def create_first_admin(settings: Settings) -> str | None:

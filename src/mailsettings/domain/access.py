@@ -1,14 +1,16 @@
 """Who may do what: the code requires permissions; an organisation assigns grants, which are named sets of them."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from mailsettings.domain.errors import InvalidSetting, PermissionDenied
 from mailsettings.domain.setting import Setting
 
 MAX_ACCOUNT_NAME_LENGTH = 255
+MIN_PASSWORD_LENGTH = 8
 MAX_TOKEN_LIFETIME_SECONDS = 366 * 86400
 """The longest lifetime of an access token without an account: a year, leap years included."""
 ISSUER_SEPARATOR = "|"
@@ -19,7 +21,9 @@ it."""
 class Permission(StrEnum):
     """`<resource>:<action>`; keep alphabetized."""
 
+    ACCOUNTS_MANAGE = "accounts:manage"
     AUDIT_READ = "audit:read"
+    KEYS_MANAGE = "keys:manage"
     MAIL_SERVERS_READ = "mail-servers:read"
     MAIL_SERVERS_TEST = "mail-servers:test"
     MAIL_SERVERS_WRITE = "mail-servers:write"
@@ -31,8 +35,27 @@ ALL_MAIL_SERVER_PERMISSIONS = frozenset(
 )
 """Every permission on mail servers."""
 
+MEANINGS: Mapping["Permission", str] = {
+    Permission.ACCOUNTS_MANAGE: "Manage accounts and clients, with permissions that the caller has.",
+    Permission.AUDIT_READ: "Read and verify the audit log.",
+    Permission.KEYS_MANAGE: "Manage the keys that encrypt secrets and sign access tokens.",
+    Permission.MAIL_SERVERS_READ: "Read mail servers, their health and their history.",
+    Permission.MAIL_SERVERS_TEST: "Test mail servers.",
+    Permission.MAIL_SERVERS_WRITE: "Change mail servers, and read the settings of the service.",
+    Permission.METRICS_READ: "Read the metrics of the service.",
+}
+"""What each permission allows, for people."""
+
 Grants = Mapping[str, frozenset[Permission]]
 """The permissions that each grant stands for."""
+
+
+def permissions_of(names: Iterable[str], grants: Grants) -> frozenset[Permission]:
+    """Return the permissions of the grants *names*; an unknown name counts as all permissions.
+
+    So only a caller with all permissions can give or manage a grant that this program does not know.
+    """
+    return frozenset[Permission]().union(*(grants.get(name, frozenset(Permission)) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +82,26 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller of one request; without `moment`, each read confirms by itself."""
+    """The authenticated caller of one request; without `moment`, each read confirms by itself.
+
+    `has_account` is false if the token stands for itself, or has another issuer.
+    """
 
     name: str
     permissions: frozenset[Permission]
     origin: Origin = Origin()
     moment: Moment | None = field(default=None, compare=False, repr=False)
+    has_account: bool = False
 
     def require(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless this principal has *permission*."""
         if permission not in self.permissions:
             raise PermissionDenied(permission)
+
+    def require_all(self, permissions: Iterable[Permission]) -> None:
+        """Raise `PermissionDenied` unless this principal has all *permissions*."""
+        for permission in sorted(permissions):
+            self.require(permission)
 
 
 OPERATOR = Principal("operator", frozenset(Permission))
@@ -95,9 +127,49 @@ class Account:
     kind: AccountKind = AccountKind.USER
 
     def __post_init__(self) -> None:
-        if not self.name or len(self.name) > MAX_ACCOUNT_NAME_LENGTH or not self.name.isprintable():
-            problem = f"must be 1 to {MAX_ACCOUNT_NAME_LENGTH} printable characters."
+        if problem := name_problem(self.name):
             raise InvalidSetting(Setting.USERNAME, problem)
+
+
+def name_problem(name: str) -> str | None:
+    """Return what is wrong with *name* as the name of an account, as the end of a sentence."""
+    if not name or len(name) > MAX_ACCOUNT_NAME_LENGTH or not name.isprintable():
+        return f"must be 1 to {MAX_ACCOUNT_NAME_LENGTH} printable characters."
+    return None
+
+
+def new_name_problem(name: str) -> str | None:
+    """Return what is wrong with *name* for a new account, as the end of a sentence."""
+    if ISSUER_SEPARATOR in name:
+        return (
+            f"must not have {ISSUER_SEPARATOR}, which is reserved for the names of an external issuer's callers."
+        )
+    if name.startswith(f"{OPERATOR.name}:"):
+        return f"must not begin with {OPERATOR.name}:, which is reserved for operators."
+    if name == MONITORING.name:
+        return f"must not be {MONITORING.name}, which is reserved for scheduled checks."
+    return name_problem(name)
+
+
+def require_strong(password: str) -> None:
+    """Raise `InvalidSetting` for a password that is too short."""
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise InvalidSetting(Setting.PASSWORD, f"must have at least {MIN_PASSWORD_LENGTH} characters.")
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """An account with the known facts about its logins; times are in seconds since the epoch.
+
+    `locked_until` is the end of the longest wait after failed logins, which may concern some networks only.
+    """
+
+    account: Account
+    created_at: datetime
+    failed_logins: int = 0
+    locked_until: float | None = None
+    last_login_at: str | None = None
+    """In the form of the audit log's `timestamp`."""
 
 
 @dataclass(frozen=True, slots=True)

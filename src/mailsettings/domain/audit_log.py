@@ -22,6 +22,7 @@ class Action(StrEnum):
     ACCESS = "access"
     """A request that was refused because its token was invalid or a permission was missing."""
     ACCOUNT_ADD = "account.add"
+    ACCOUNT_END_SESSIONS = "account.end-sessions"
     ACCOUNT_REMOVE = "account.remove"
     ACCOUNT_SET_PASSWORD = "account.set-password"  # a name
     ACCOUNT_SET_PERMISSIONS = "account.set-permissions"

@@ -10,9 +10,11 @@ MailSettingsError
 ├── NotFound
 │   ├── MailServerNotFound
 │   ├── NoSuchVersion       of a mail server
-│   └── AccountNotFound
+│   ├── AccountNotFound
+│   └── SigningKeyNotFound
 ├── KeyRefused              the key cannot be dropped
 ├── AccountExists
+├── LastAccountManager      no account would manage accounts any more
 ├── PreconditionFailed      the stored state is not the expected state
 │   └── WeakPrecondition    the caller named the expected state only weakly
 ├── IdempotencyError        the idempotency key was used before, and the request has no result to repeat
@@ -113,6 +115,13 @@ class AccountNotFound(NotFound):
         super().__init__(f"There is no account named {name}.")
 
 
+class SigningKeyNotFound(NotFound):
+    """No signing key has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no signing key of this id; see the list of signing keys.")
+
+
 class KeyRefused(MailSettingsError):
     """An encryption or signing key cannot be dropped; only the command line drops keys."""
 
@@ -122,6 +131,16 @@ class AccountExists(MailSettingsError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"An account named {name} exists already.")
+
+
+class LastAccountManager(MailSettingsError):
+    """The change would leave no account that may manage accounts."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This is the last account that may manage accounts. Give another account this permission first; "
+            "without one, only the command line on the service's machine can manage accounts."
+        )
 
 
 class PreconditionFailed(MailSettingsError):

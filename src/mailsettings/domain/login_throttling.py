@@ -116,6 +116,11 @@ class LoginAttempt:
         return ThrottleKey(f"account|{self.name}|from|{self.client_network}", self.name)
 
     @property
+    def account(self) -> ThrottleKey:
+        """The key for this account from all networks together."""
+        return ThrottleKey(f"account|{self.name}", self.name)
+
+    @property
     def callers(self) -> tuple[str, ...]:
         """The network and the account that share the capacity for password hashing."""
         address = () if self.address is None else (f"address|{self.client_network}",)
@@ -136,7 +141,7 @@ class LoginAttempt:
         """Return the limits on several client networks together."""
         limits: dict[ThrottleKey, Limit] = {}
         if self.name is not None:
-            limits[ThrottleKey(f"account|{self.name}", self.name)] = ACCOUNT_LIMIT
+            limits[self.account] = ACCOUNT_LIMIT
         if (network := site_network(self.address or "")) is not None:
             limits[ThrottleKey(f"network|{network}")] = SITE_LIMIT
         return limits

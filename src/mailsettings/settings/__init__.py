@@ -6,10 +6,8 @@ One module for each group of them, `model.py` for the reading.
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.effective import effective_settings
 from mailsettings.settings.model import Settings, metrics_directory, override, read, set_metrics_directory
-from mailsettings.settings.storage import MIN_PASSWORD_LENGTH
 
 __all__ = [
-    "MIN_PASSWORD_LENGTH",
     "PREFIX",
     "Settings",
     "SettingsInvalid",

@@ -5,9 +5,8 @@ from pathlib import Path
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, field_validator
 
+from mailsettings.domain.access import MIN_PASSWORD_LENGTH
 from mailsettings.settings.base import SettingsGroup
-
-MIN_PASSWORD_LENGTH = 8
 
 
 class StorageSettings(SettingsGroup):

@@ -5,11 +5,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, insert, select, update
+from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.access import Account, AccountKind, Credentials
+from mailsettings.domain.access import Account, AccountFacts, AccountKind, Credentials
 from mailsettings.domain.errors import AccountExists, AccountNotFound
 from mailsettings.domain.login_throttling import (
     KNOWN_NETWORK_SECONDS,
@@ -35,6 +35,18 @@ class SQLAccounts:
         """Return all accounts by name."""
         rows = await self._connection.execute(select(table).order_by(table.c.name))
         return [_account(row) for row in rows]
+
+    async def page(self, kind: AccountKind, after: str, limit: int) -> Sequence[AccountFacts]:
+        """Return at most *limit* accounts of this kind after the name *after*, by name, without their logins."""
+        page = select(table).where(table.c.kind == kind.value, table.c.name > after)
+        rows = await self._connection.execute(page.order_by(table.c.name).limit(limit))
+        return [AccountFacts(_account(row), row.created_at) for row in rows]
+
+    async def created_at(self, name: str) -> datetime:
+        """Return when the account was created."""
+        created = select(table.c.created_at).where(table.c.name == name)
+        at: datetime = (await self._connection.execute(created)).scalar_one()
+        return at
 
     async def find(self, name: str) -> Credentials | None:
         """Return the account with exactly this name, with its password hash."""
@@ -131,6 +143,20 @@ class SQLLoginFailures:
         )
         found = {row.subject: Failures(row.failures, row.last_at, row.blocked_until) for row in rows}
         return {subject: found.get(hashed, Failures()) for subject, hashed in hashes.items()}
+
+    async def of_account(self, name: str) -> Failures:
+        """Return the failures of one account on all networks: their sum, the last, and the longest wait."""
+        if not await self._hashes.has_key():
+            return Failures()
+        # This row counts failures again that the rows of single networks count.
+        shared = await self._hashes.of(LoginAttempt(name, None).account.text)
+        rows = failure_rows.c
+        figures = select(
+            func.coalesce(func.sum(rows.failures).filter(rows.subject != shared), 0),
+            func.coalesce(func.max(rows.last_at), 0.0),
+            func.coalesce(func.max(rows.blocked_until), 0.0),
+        ).where(rows.account_hash == await self._hashes.of_account(name))
+        return Failures(*(await self._connection.execute(figures)).one())
 
     async def remember(self, subject: ThrottleKey, failures: Failures) -> None:
         """Store *failures* in place of those of *subject*."""

@@ -54,7 +54,7 @@ class Authenticator:
             await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
             raise
         allowed = frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
-        return Principal(claims.subject, allowed, origin, moment)
+        return Principal(claims.subject, allowed, origin, moment, has_account=claims.stamp is not None)
 
     async def denied(self, caller: Principal, permission: Permission) -> None:
         """Record that *caller* lacked *permission*."""
@@ -96,7 +96,14 @@ class LogIn:
         self._meter = meter
 
     async def __call__(self, kind: AccountKind, name: str, secret: str, origin: Origin) -> IssuedToken:
-        """Return a token for the account *name*. Raises `LoginRefused`, `TooManyLogins`.
+        """Return a token for the account *name*. Raises `LoginRefused`, `TooManyLogins`."""
+        found = await self.check(kind, name, secret, origin)
+        return await self._tokens.issue(
+            found.account.name, found.account.grants, self._lifetime_seconds, found.stamp
+        )
+
+    async def check(self, kind: AccountKind, name: str, secret: str, origin: Origin) -> Credentials:
+        """Return the account *name* with this secret. Raises `LoginRefused`, `TooManyLogins`.
 
         A refusal takes the same work whatever was wrong, so its duration does not reveal which names exist.
         """
@@ -106,13 +113,12 @@ class LogIn:
         password_hash = found.password_hash if found else None
         # Also without an account: equal work for unknown names keeps them secret (OWASP ASVS 5.0, 6.3.8).
         fits = await self._passwords.verify(secret, password_hash, attempt.callers)
-        account = found.account if found and fits else None
-        wait = await self._settle(attempt, origin, found, succeeded=account is not None)
+        wait = await self._settle(attempt, origin, found, succeeded=found is not None and fits)
         if wait:
             raise _too_many(wait)
-        if found is None or account is None:
+        if found is None or not fits:
             raise LoginRefused
-        return await self._tokens.issue(account.name, account.grants, self._lifetime_seconds, found.stamp)
+        return found
 
     async def note_wrong_client(self, origin: Origin) -> None:
         """Count a guess at the secret of the vendor's own client, which has no account. Raises `TooManyLogins`."""

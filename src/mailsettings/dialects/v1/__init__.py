@@ -19,6 +19,8 @@ V1 = Dialect(
     errors=replace(problems.STYLE, path_styles={token.PATH: token.STYLE}),
     match_path=paths_below("/v1"),
     grants={
+        "manage-accounts": frozenset({Permission.ACCOUNTS_MANAGE}),
+        "manage-keys": frozenset({Permission.KEYS_MANAGE}),
         "manage-system-settings": ALL_MAIL_SERVER_PERMISSIONS,
         "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
     },

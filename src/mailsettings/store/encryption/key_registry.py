@@ -57,6 +57,14 @@ class SQLKeyRegistry:
             return done, (number, rows[-1].id)
         return done, (number + 1, None) if number + 1 < len(self._columns) else None
 
+    async def outdated(self) -> int:
+        """Return how many secrets are not sealed with the current key in the current format."""
+        sealer, found = self._source.newest(), 0
+        for column in self._columns:
+            older = column.sealed.is_not(None), column.start != column.newest_start(sealer.key_id)
+            found += (await self._connection.execute(select(func.count()).where(*older))).scalar_one()
+        return found
+
     async def require_droppable(self, key_id: str) -> None:
         """Raise a `KeyRefused` if the key has to stay. The answer is valid while the writer's lock is held."""
         sealer = self._source.newest()

@@ -37,6 +37,12 @@ class SQLServiceKeys:
         rows = await self._connection.execute(found.order_by(table.c.created_at, table.c.name))
         return [(row.name, text) for row in rows if (text := self._opened(row)) is not None]
 
+    async def created(self, prefix: str) -> Sequence[tuple[str, datetime]]:
+        """Return name and time of creation of each key, also of damaged keys, oldest first."""
+        found = select(table.c.name, table.c.created_at).where(table.c.name.startswith(prefix, autoescape=True))
+        rows = await self._connection.execute(found.order_by(table.c.created_at, table.c.name))
+        return [(row.name, row.created_at) for row in rows]
+
     def _opened(self, row: Row[Any]) -> str | None:
         """Return the text; None for a damaged key, so that only the tokens it signed are refused."""
         try:
