@@ -114,14 +114,14 @@ class CachedValues(Generic[Key, Value]):
     """The newest values by key, at most *max_values* of them and *max_bytes* in all; the oldest leave first.
 
     *load* returns a value and the data version of its snapshot, if the snapshot shows any. *size_of* estimates the
-    bytes of a value; None means that it is not cached. Each read of an unchanged value returns the same object.
+    bytes of a value. Each read of an unchanged value returns the same object.
     """
 
     def __init__(
         self,
         freshness: Freshness,
         load: Callable[[Key], Awaitable[tuple[Value, Version | None]]],
-        size_of: Callable[[Value], int | None],
+        size_of: Callable[[Value], int],
         max_values: int = 1024,
         max_bytes: int = 4 * 1024 * 1024,
     ) -> None:
@@ -151,11 +151,10 @@ class CachedValues(Generic[Key, Value]):
 
     def _keep(self, key: Key, value: Value) -> Value:
         """Keep the value and return it, or the equal value that another read kept meanwhile."""
-        size = self._size_of(value)
-        if key in self._kept or size is None:
-            return self._kept.get(key, value)
+        if key in self._kept:
+            return self._kept[key]
         self._kept[key] = value
-        self._bytes += size
+        self._bytes += self._size_of(value)
         while self._bytes > self._max_bytes or len(self._kept) > self._max_values:
-            self._bytes -= self._size_of(self._kept.pop(next(iter(self._kept)))) or 0
+            self._bytes -= self._size_of(self._kept.pop(next(iter(self._kept))))
         return value

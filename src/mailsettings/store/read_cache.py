@@ -9,7 +9,6 @@ from mailsettings.domain.mail_server import ListedMailServer, StoredMailServer
 from mailsettings.store.freshness import CachedValues, Freshness, Version
 from mailsettings.store.transaction import Transaction
 
-MAX_ROWS_OF_CACHED_PAGE = 300
 _BYTES_PER_ROW = 1024
 _BYTES_PER_VALUE = 4096
 
@@ -17,18 +16,18 @@ Reading = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 
 class ReadCache:
-    """Mail servers, pages of their list, and accounts.
+    """Mail servers, the first page of their list, and accounts.
 
     Each value is the last committed value, but two values may be from two moments; see `SQLStore.reading` for one.
     With a *moment*, all reads of one request cost one question to the database.
 
-    *reading* opens a snapshot, *reading_one_row* a cheaper one for a single statement.
+    *reading* opens a snapshot, *reading_at_once* a cheaper transaction for a single statement.
     """
 
-    def __init__(self, freshness: Freshness, reading_one_row: Reading, reading: Reading) -> None:
+    def __init__(self, freshness: Freshness, reading_at_once: Reading, reading: Reading) -> None:
         self._in_snapshots = freshness.in_snapshots
-        self._reading_one_row = reading_one_row
-        self._reading = reading if self._in_snapshots else reading_one_row
+        self._reading_at_once = reading_at_once
+        self._reading = reading if self._in_snapshots else reading_at_once
         self._servers = CachedValues(freshness, self._load_server, _size_of_server)
         self._pages = CachedValues(freshness, self._load_page, _size_of_page)
         self._accounts = CachedValues(freshness, self._load_account, lambda _: _BYTES_PER_VALUE)
@@ -42,24 +41,27 @@ class ReadCache:
         return await self._servers.get(server_id, moment)
 
     async def page(self, after: int, limit: int, moment: Moment | None = None) -> Sequence[ListedMailServer]:
-        """Return at most *limit* servers after id *after*, by id; a long page is not cached."""
-        return await self._pages.get((after, limit), moment)
+        """Return at most *limit* servers after id *after*, by id; only the first page is cached."""
+        if after:
+            async with self._reading_at_once() as work:
+                return await work.mail_servers.listed(after, limit)
+        return await self._pages.get(limit, moment)
 
     async def account(self, name: str, moment: Moment | None = None) -> Credentials | None:
         """Return the account of exactly this name, with its password hash."""
         return await self._accounts.get(name, moment)
 
     async def _load_server(self, server_id: int | None) -> tuple[StoredMailServer | None, Version | None]:
-        async with self._reading_one_row() as work:
+        async with self._reading_at_once() as work:
             return await work.mail_servers.versioned(server_id)
 
-    async def _load_page(self, key: tuple[int, int]) -> tuple[Sequence[ListedMailServer], Version | None]:
+    async def _load_page(self, limit: int) -> tuple[Sequence[ListedMailServer], Version | None]:
         async with self._reading() as work:
             version = await work.data_version() if self._in_snapshots else None
-            return tuple(await work.mail_servers.listed(*key)), version
+            return tuple(await work.mail_servers.listed(0, limit)), version
 
     async def _load_account(self, name: str) -> tuple[Credentials | None, Version | None]:
-        async with self._reading_one_row() as work:
+        async with self._reading_at_once() as work:
             return await work.accounts.versioned(name)
 
 
@@ -68,6 +70,5 @@ def _size_of_server(stored: StoredMailServer | None) -> int:
     return _BYTES_PER_VALUE + (len(trust.pem) if isinstance(trust, CustomTrust) else 0)
 
 
-def _size_of_page(servers: Sequence[ListedMailServer]) -> int | None:
-    short = len(servers) <= MAX_ROWS_OF_CACHED_PAGE
-    return _BYTES_PER_VALUE + len(servers) * _BYTES_PER_ROW if short else None
+def _size_of_page(servers: Sequence[ListedMailServer]) -> int:
+    return _BYTES_PER_VALUE + len(servers) * _BYTES_PER_ROW

@@ -265,5 +265,5 @@ data_version = Table(
     CheckConstraint("id = 1", name="single"),
 )
 
-DATA_VERSION = select(data_version.c.value).scalar_subquery().label("data_version")
+DATA_VERSION = select(data_version.c.value).where(data_version.c.id == 1).scalar_subquery().label("data_version")
 """A column for the data version of the statement's snapshot."""

@@ -48,9 +48,7 @@ class ManageMailServers:
         Each page is a transaction of its own, so a slow reader of many pages never delays a writer.
         """
         caller.require(Permission.MAIL_SERVERS_READ)
-        # A later page may be read long after the request arrived, so it does not share that answer.
-        moment = None if after else caller.moment
-        servers = await self._store.cache.page(after, SERVERS_PER_PAGE, moment)
+        servers = await self._store.cache.page(after, SERVERS_PER_PAGE, caller.moment)
         # A full last page makes the caller ask once more and get an empty page.
         return Page(servers, more=len(servers) == SERVERS_PER_PAGE)
 
