@@ -66,6 +66,7 @@ class SigningKeys:
         self._read = read
         self._clock = clock
         self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
+        self._public: dict[str, ec.EllipticCurvePublicKey] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._failed = 0
@@ -80,8 +81,7 @@ class SigningKeys:
     async def verification_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the public key of *key_id*, or None if it was dropped. Raises `StoreUnavailable`."""
         await self._renew_if_older_than(MAX_AGE_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
-        key = self._keys.get(key_id)
-        return key.public_key() if key else None
+        return self._public.get(key_id)
 
     async def json_web_keys(self) -> Mapping[str, object]:
         """Return all public keys as a JSON Web Key Set (RFC 7517). Raises `StoreUnavailable`."""
@@ -112,6 +112,7 @@ class SigningKeys:
         except StoreUnavailable:
             self._failed += 1
             raise
+        self._public = {key_id: key.public_key() for key_id, key in self._keys.items()}
         self._read_at = now
 
 

@@ -11,6 +11,7 @@ every replica.
 
 import time
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 from mailsettings.domain.access import (
     MAX_ACCOUNT_NAME_LENGTH,
@@ -43,6 +44,7 @@ class Authenticator:
         self._tokens = tokens
         self._grants = grants
         self._denial_log = denial_log
+        self._permissions = lru_cache(256)(self._union)
 
     async def by_token(self, token: str, origin: Origin) -> Principal:
         """Return the principal of *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
@@ -53,13 +55,16 @@ class Authenticator:
         except NotAuthenticated as refused:
             await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
             raise
-        allowed = frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
-        return Principal(claims.subject, allowed, origin, moment, has_account=claims.stamp is not None)
+        permissions = self._permissions(granted)
+        return Principal(claims.subject, permissions, origin, moment, has_account=claims.stamp is not None)
 
     async def denied(self, caller: Principal, permission: Permission) -> None:
         """Record that *caller* lacked *permission*."""
         details = {"permission": permission.value}
         await self._denial_log.note(caller.name, caller.origin, Action.ACCESS, None, details)
+
+    def _union(self, granted: frozenset[str]) -> frozenset[Permission]:
+        return frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
 
     async def _granted_now(self, claims: TokenClaims, moment: Moment) -> frozenset[str]:
         found = await self._store.cache.account(claims.subject, moment)

@@ -6,8 +6,8 @@ template, so that listeners need not keep what a client wrote into a path.
 
 import logging
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -102,7 +102,7 @@ class ExchangeMiddleware:
                 listener(exchange)
 
     def _begin(self, scope: Scope) -> Exchange:
-        request_id = _sent_id(scope, self._id_headers) or uuid.uuid4().hex
+        request_id = _sent_id(scope, self._id_headers) or secrets.token_hex(16)
         scope["request_id"] = request_id
         scope["api"] = self._api
         # Never reset: uvicorn logs an escaped exception after this middleware has returned, in the same task.

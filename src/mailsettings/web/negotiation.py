@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from mailsettings.domain.change import Precondition, StateTags
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.web.direct import reads_request
 from mailsettings.web.request_errors import ParameterInvalid
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -82,6 +83,7 @@ async def _expected(request: Request, if_match: IfMatch = None, if_none_match: I
     return _precondition(request, none_of=_known_states(request))
 
 
+@reads_request
 async def _read_condition(
     request: Request,
     if_match: IfMatchOnRead = None,  # noqa: ARG001  # as above

@@ -1,7 +1,7 @@
 """Routes that check the permission first, then read a bounded body strictly, then call FastAPI."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, TypeVar
 
 from fastapi.params import Form
@@ -18,6 +18,7 @@ from mailsettings.web import body as strict_json
 from mailsettings.web.auth import current_principal
 from mailsettings.web.body import member_names
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.direct import RouteHandler, direct_handler
 from mailsettings.web.idempotency import BODY_SCOPE_KEY, mark_replayed
 from mailsettings.web.normalization import ascii_lower
 from mailsettings.web.request_errors import (
@@ -34,7 +35,6 @@ FORM = "application/x-www-form-urlencoded"
 _JSON = re.compile(r"(application/([a-z0-9.!#$&^_-]+\+)?|text/)json", re.ASCII | re.IGNORECASE)
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Response]])
-RouteHandler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 def requires_permission(permission: Permission) -> Callable[[Endpoint], Endpoint]:
@@ -77,7 +77,7 @@ class StrictRoute(HeadRoute):
 
     def get_route_handler(self) -> RouteHandler:
         """Wrap FastAPI's own handler, as its documentation of custom routes describes."""
-        handle = super().get_route_handler()
+        handle = direct_handler(self.dependant) or super().get_route_handler()
         permission: Permission | None = getattr(self.endpoint, "permission", None)
         reads_body = self.body_field is not None
         must_be_there = reads_body and self.body_field.field_info.is_required()  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from mailsettings.domain.change import Replacement
 from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.direct import reads_request
 from mailsettings.web.idempotency import IdempotencyHeader
 from mailsettings.web.negotiation import ReadPreconditions, WritePrecondition, entity_tag, not_modified_response
 from mailsettings.web.openapi import Responses, common_error_responses, error_responses, header_references
@@ -39,6 +40,7 @@ router = APIRouter(
 )
 
 
+@reads_request
 async def _number(id: Annotated[str, Path(description="Id of the configuration.")]) -> int:  # noqa: A002  # the vendor's name
     if not (id.isascii() and id.isdecimal() and len(id) <= len("999999999")):
         raise MailServerNotFound

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from fastapi import Request
 
+from mailsettings.web.direct import reads_request
 from mailsettings.web.normalization import ascii_lower, segments
 from mailsettings.web.request_errors import UnsupportedVersion
 
@@ -39,6 +40,7 @@ _VERSION = re.compile(r';\s*v\s*=\s*"?([^";\s]*)', re.ASCII | re.IGNORECASE)
 _SUPPORTED = {"1", "1.0"}
 
 
+@reads_request
 async def require_version(request: Request) -> None:
     """Accept no version, or several of which at least one is supported. Raises `UnsupportedVersion`."""
     header = "accept" if request.method in {"GET", "HEAD"} else "content-type"

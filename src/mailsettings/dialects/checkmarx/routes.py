@@ -19,6 +19,7 @@ from mailsettings.domain.errors import MailServerNotFound
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.direct import reads_request
 from mailsettings.web.idempotency import IdempotencyHeader
 from mailsettings.web.kept_bytes import KeptBytes
 from mailsettings.web.negotiation import (
@@ -91,6 +92,7 @@ _IdText = Annotated[
 ]
 
 
+@reads_request
 async def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
     if not _NUMBER.fullmatch(id):
         raise ParameterInvalid("id must be a whole number.")
