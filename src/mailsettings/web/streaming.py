@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.domain.mail_server import ListedMailServer
 from mailsettings.use_cases.mail_servers import Page
-from mailsettings.web.kept_bytes import KeptBytes
+from mailsettings.web.kept_answers import KeptAnswers
 
 CHUNK_BYTES = 32 * 1024
 """Bytes of each chunk of a shared body."""
@@ -43,19 +43,28 @@ class JsonArray:
     *closing*.
     """
 
-    def __init__(self, view: View, opening: bytes = b"[", closing: bytes = b"]") -> None:
+    def __init__(
+        self,
+        view: View,
+        media_type: str,
+        headers: Mapping[str, str],
+        opening: bytes = b"[",
+        closing: bytes = b"]",
+    ) -> None:
         self._view = view
+        self._media_type = media_type
+        self._headers = headers
         self._opening = opening
         self._closing = closing
-        self._single_pages = KeptBytes(self._whole, MAX_KEPT_PAGES)
+        self._single_pages = KeptAnswers(self._whole, MAX_KEPT_PAGES)
 
-    async def response(self, read: Read, media_type: str, headers: Mapping[str, str]) -> Response:
+    async def response(self, read: Read) -> Response:
         """Return a response; an error in the first page is raised before anything is sent."""
         # The first page decides the status: an error before it is still a 503.
         first = await read(0)
         if not first.more:
-            return Response(self._single_pages.of(first.servers), media_type=media_type, headers=headers)
-        return _StreamedResponse(self._chunks(first, read), media_type, headers)
+            return self._single_pages.of(first.servers)
+        return _StreamedResponse(self._chunks(first, read), self._media_type, self._headers)
 
     async def _chunks(self, page: Page, read: Read) -> AsyncGenerator[Chunk]:
         before = self._opening
@@ -67,8 +76,9 @@ class JsonArray:
             before = b"," if page.servers else b""
         yield Chunk(before + self._members(page.servers) + self._closing, more=False)
 
-    def _whole(self, servers: Sequence[ListedMailServer]) -> bytes:
-        return self._opening + self._members(servers) + self._closing
+    def _whole(self, servers: Sequence[ListedMailServer]) -> Response:
+        body = self._opening + self._members(servers) + self._closing
+        return Response(body, media_type=self._media_type, headers=self._headers)
 
     def _members(self, servers: Sequence[ListedMailServer]) -> bytes:
         """Return the views with commas between them."""

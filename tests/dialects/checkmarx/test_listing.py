@@ -66,7 +66,7 @@ async def written(*pages: Page) -> bytes:
     async def send(message: Message) -> None:
         sent.extend(message.get("body", b""))
 
-    response = await JsonArray(translate.to_view).response(read, "application/json", {})
+    response = await JsonArray(translate.to_view, "application/json", {}).response(read)
     await response({"type": "http", "method": "GET"}, receive, send)
     return bytes(sent)
 

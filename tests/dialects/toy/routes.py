@@ -48,7 +48,7 @@ async def _number(id: Annotated[str, Path(description="Id of the configuration."
 
 
 Number = Annotated[int, Depends(_number)]
-_LIST = JsonArray(translate.to_view, b'{"emailConfigurations":[', b"]}")
+_LIST = JsonArray(translate.to_view, "application/json", _NO_STORE, b'{"emailConfigurations":[', b"]}")
 
 
 @router.get(
@@ -62,7 +62,7 @@ _LIST = JsonArray(translate.to_view, b'{"emailConfigurations":[', b"]}")
 async def list_configurations(request: Request) -> Response:
     """Return all email configurations in the order of their ids."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    return await _LIST.response(page, "application/json", _NO_STORE)
+    return await _LIST.response(page)
 
 
 @router.post(

@@ -21,7 +21,7 @@ from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.direct import reads_request
 from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.kept_bytes import KeptBytes
+from mailsettings.web.kept_answers import KeptAnswers
 from mailsettings.web.negotiation import (
     NO_STORE,
     Prefer,
@@ -104,12 +104,13 @@ async def _settings_id(id: _IdText) -> int:  # noqa: A002  # the vendor's name
 SettingsId = Annotated[int, Depends(_settings_id)]
 
 
-def _body(stored: StoredMailServer) -> bytes:
-    return to_json(translate.to_view(stored.listed()))
+def _answer(stored: StoredMailServer) -> Response:
+    headers = {**NO_STORE, "ETag": entity_tag(stored)}
+    return Response(to_json(translate.to_view(stored.listed())), media_type=MEDIA_TYPE, headers=headers)
 
 
-_BODIES = KeptBytes(_body)
-_LIST = JsonArray(translate.to_view)
+_ANSWERS = KeptAnswers(_answer)
+_LIST = JsonArray(translate.to_view, MEDIA_TYPE, NO_STORE)
 
 
 @router.get(
@@ -124,7 +125,7 @@ _LIST = JsonArray(translate.to_view)
 async def list_settings(request: Request) -> Response:
     """Return all SMTP settings in the order of their ids; passwords are never shown."""
     page = partial(use_cases(request).mail_servers.page, current_principal(request))
-    return await _LIST.response(page, MEDIA_TYPE, NO_STORE)
+    return await _LIST.response(page)
 
 
 @router.post(
@@ -192,8 +193,7 @@ async def get_settings(request: Request, settings_id: SettingsId, condition: Rea
     stored = await use_cases(request).mail_servers.get(current_principal(request), settings_id)
     if condition.not_modified(stored):
         return not_modified_response(stored, NO_STORE)
-    headers = {**NO_STORE, "ETag": entity_tag(stored)}
-    return Response(_BODIES.of(stored), media_type=MEDIA_TYPE, headers=headers)
+    return _ANSWERS.of(stored)
 
 
 @router.put(

@@ -10,11 +10,11 @@ from mailsettings.dialects.oracle_analytics.errors import STYLE
 from mailsettings.dialects.oracle_analytics.examples import FAILED_TEST, MAIL_SERVERS, NO_AUTH, TESTS
 from mailsettings.dialects.oracle_analytics.translate import to_domain, to_wire, vocabulary
 from mailsettings.domain.access import Permission
-from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.idempotency import IdempotencyHeader
-from mailsettings.web.kept_bytes import KeptBytes
+from mailsettings.web.kept_answers import KeptAnswers
 from mailsettings.web.negotiation import (
     NO_STORE,
     ReadPreconditions,
@@ -87,8 +87,7 @@ async def get_mail_server(request: Request, condition: ReadPreconditions) -> Res
     stored = await use_cases(request).mail_servers.get_default(current_principal(request))
     if condition.not_modified(stored):
         return not_modified_response(stored, NO_STORE)
-    headers = {**NO_STORE, "ETag": entity_tag(stored)}
-    return Response(_BODIES.of(stored.server), media_type="application/json", headers=headers)
+    return _ANSWERS.of(stored)
 
 
 @router.put(
@@ -172,12 +171,12 @@ async def roll_mail_server_back(
     stored = await use_cases(request).history.restore(
         current_principal(request), None, None, expected, idempotency_key
     )
-    headers = {**NO_STORE, "ETag": entity_tag(stored)}
-    return Response(_BODIES.of(stored.server), media_type="application/json", headers=headers)
+    return _answer(stored)  # not a shared answer, because a repeated request gets a further header
 
 
-def _body(server: MailServer) -> bytes:
-    return to_wire(server).model_dump_json(by_alias=True).encode()
+def _answer(stored: StoredMailServer) -> Response:
+    body = to_wire(stored.server).model_dump_json(by_alias=True)
+    return Response(body, media_type="application/json", headers={**NO_STORE, "ETag": entity_tag(stored)})
 
 
-_BODIES = KeptBytes(_body)
+_ANSWERS = KeptAnswers(_answer)
