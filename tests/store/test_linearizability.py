@@ -1,6 +1,7 @@
 """Reads from memory and writes of three processes, one of them paused at times, fit into one order."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from support.timeouts import GUARD_SECONDS
 TESTS = Path(__file__).parents[1]
 INITIAL = MailServer("initial.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 PROCESSES = 3
-WRITES_PER_PROCESS = 30
+WRITES_PER_PROCESS = 20
 PAUSES = 4
 PAUSE_SECONDS = 0.05
 
@@ -26,28 +27,31 @@ async def test_reads_and_writes_of_three_processes_are_linearizable(store: SQLSt
     async with store.writing() as work:
         assert await work.mail_servers.add(INITIAL) == 1
         await work.accounts.add(Credentials(Account("caller", frozenset()), "x"))
-    running = [start(database_url, f"p{number}") for number in range(PROCESSES)]
-    first = [process.stdout.readline() for process in running if process.stdout]
-    pause_at_times(running[0])
-    outputs = [process.communicate(timeout=GUARD_SECONDS)[0] for process in running]
-    history = [operation(line) for output in (*first, *outputs) for line in output.splitlines()]
+    status, output = run(database_url)
+    history = [operation(line) for line in output.splitlines()]
 
-    assert [process.returncode for process in running] == [0] * PROCESSES
+    assert status == 0
     assert sum(each.is_write for each in history) == PROCESSES * WRITES_PER_PROCESS
     assert sum(not each.is_write for each in history) > PROCESSES * WRITES_PER_PROCESS
     assert violations(INITIAL.host, history) == []
 
 
-def start(url: str, name: str) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "support.register_process", url, name, str(WRITES_PER_PROCESS)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, cwd=TESTS)
+def run(url: str) -> tuple[int, bytes]:
+    """Run the processes; return their status and output."""
+    command = [sys.executable, "-m", "support.register_process", url, str(PROCESSES), str(WRITES_PER_PROCESS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, bufsize=0, cwd=TESTS) as running:
+        assert running.stdout is not None
+        first, *_ = json.loads(running.stdout.readline())
+        pause_at_times(first)
+        output, _ = running.communicate(timeout=GUARD_SECONDS)
+    return running.returncode, output
 
 
-def pause_at_times(process: "subprocess.Popen[bytes]") -> None:
+def pause_at_times(process: int) -> None:
     for _ in range(PAUSES):
-        process.send_signal(signal.SIGSTOP)
+        os.kill(process, signal.SIGSTOP)
         time.sleep(PAUSE_SECONDS)
-        process.send_signal(signal.SIGCONT)
+        os.kill(process, signal.SIGCONT)
         time.sleep(PAUSE_SECONDS)
 
 

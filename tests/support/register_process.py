@@ -1,11 +1,12 @@
-"""A process that reads and writes one mail server at random: `python -m support.register_process URL NAME WRITES`.
+"""Processes that read and write one mail server at random: `python -m support.register_process URL COUNT WRITES`.
 
-It prints each operation as a line of JSON: whether it is a write, the host, and when it began and ended, on the
-clock that all processes of the machine share.
+The first line of the output has their ids. Each further line is an operation as JSON: whether it is a write, the
+host, and when it began and ended, on the clock that all processes of the machine share.
 """
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -77,9 +78,25 @@ async def write(store: SQLStore, name: str, count: int) -> None:
 
 def note(*, is_write: bool, host: str, began: float, ended: float | None = 0) -> None:
     """Write an operation; `ended` is None for a write without an answer."""
-    operation = [is_write, host, began, None if ended is None else time.monotonic()]
-    sys.stdout.write(json.dumps(operation) + "\n")
-    sys.stdout.flush()
+    put([is_write, host, began, None if ended is None else time.monotonic()])
+
+
+def put(line: list[object]) -> None:
+    # One call for each line, so that the lines of the processes do not mix.
+    os.write(sys.stdout.fileno(), json.dumps(line).encode() + b"\n")
+
+
+def fork(url: str, name: str, writes: int) -> int:
+    """Return the id of a new process, which is forked because the imports take longer than its work."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            asyncio.run(main(url, name, writes))
+            status = 0
+        finally:
+            os._exit(status)
+    return child
 
 
 async def main(url: str, name: str, writes: int) -> None:
@@ -94,4 +111,7 @@ async def main(url: str, name: str, writes: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    children = [fork(sys.argv[1], f"p{number}", int(sys.argv[3])) for number in range(int(sys.argv[2]))]
+    put([*children])
+    statuses = [os.waitpid(child, 0)[1] for child in children]
+    sys.exit(any(statuses))

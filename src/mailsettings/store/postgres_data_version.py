@@ -75,6 +75,9 @@ class PostgresDataVersion:
             connection = await _with_question(self._connect)
         except (psycopg.Error, OSError, TimeoutError):
             self._fail()
+        except BaseException:
+            self._fail()  # or the reads would wait for ever
+            raise
         else:
             self._connection, self._is_new = _Connection(connection, self), True
             self._send()
