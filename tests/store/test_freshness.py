@@ -299,3 +299,24 @@ async def test_value_of_another_data_version_is_not_kept() -> None:
         await values.get(5)
 
     assert loaded == [5, 5, 5]
+
+
+async def test_requests_share_an_answer_only_if_they_arrived_before_the_question(
+    filled: SQLStore, database_url: str
+) -> None:
+    """A change that was acknowledged after a request arrived may be missing; an earlier one never is."""
+    early, alike = Moment(), Moment()
+    seen = await read_all(filled, early)
+    execute(database_url, "UPDATE mail_servers SET host = 'new'")
+
+    assert await read_all(filled, alike) == seen
+    assert "'new'" in repr(await read_all(filled, Moment()))
+
+
+async def test_no_answer_is_shared_after_a_write_of_this_process(filled: SQLStore) -> None:
+    early, alike = Moment(), Moment()
+    await read_all(filled, early)
+    async with filled.writing() as work:
+        await work.mail_servers.replace(1, replace(RELAY, host="new.example.org"))
+
+    assert "new.example.org" in repr(await read_all(filled, alike))

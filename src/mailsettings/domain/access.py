@@ -1,6 +1,7 @@
 """Who may do what: the code requires permissions; an organisation assigns grants, which are named sets of them."""
 
 import secrets
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,12 +73,9 @@ class Origin:
 
 @dataclass(slots=True)
 class Moment:
-    """A time after one request arrived; the reads of the request may share what the store confirms for it.
+    """When one request arrived, on the clock `time.perf_counter`; each of its reads shows a time after that."""
 
-    The store sets `confirmed`. A moment belongs to one request: another request needs its own.
-    """
-
-    confirmed: int | None = None
+    arrived: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ text.
 import asyncio
 import logging
 import socket
+import time
 from asyncio import TimerHandle
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,8 @@ CLOSE_TIMEOUT_SECONDS = 5
 """For clients that still send a request or read the end of a response when the server shuts down."""
 DRAINING_STATE_KEY = "draining"
 """The key in the application's state (ASGI lifespan) that is true while the server drains before it stops."""
+
+ARRIVED_SCOPE_KEY = "mailsettings.arrived"  # when the headers were complete, on `time.perf_counter`
 
 _log = logging.getLogger("mailsettings.connection")
 _limited_log = RateLimitedLog(_log)
@@ -181,6 +184,8 @@ class BoundedConnection(HttpToolsProtocol):
             raise _StopParsing
         self._slot.mark_busy()
         super().on_headers_complete()
+        # Requests that arrived together share one question to the database about what has changed.
+        self.scope[ARRIVED_SCOPE_KEY] = time.perf_counter()  # type: ignore[literal-required]
         if self.app_state.get(DRAINING_STATE_KEY):
             self.cycle.keep_alive = False  # so that the client connects elsewhere before this server ends
         self._cancel_timeout()

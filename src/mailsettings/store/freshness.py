@@ -9,12 +9,13 @@
 4. A read asks for the data version after it began, and returns a cached value only with the newest answer: a value
    that was current at some time after the read began, and so contains each write acknowledged before.
 5. At most one question is under way, so the newest answer is never older than the answer that a read waited for.
-6. The reads of one request may share an answer (`Moment`), since each of them may show any time after the request
-   arrived. A write by this process ends that, so that a request reads what it wrote.
+6. A request (`Moment`) may use an answer to any question that was asked after it arrived, since each of its reads
+   may show any time after that. A write by this process ends that, so that a request reads what it wrote.
 7. Without an answer there is no value: the read fails.
 """
 
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -50,6 +51,8 @@ class Freshness:
         self.in_snapshots = data_version.in_snapshots
         self._data_version = data_version
         self._written = 0
+        self._asked_at = float("-inf")
+        self._written_then = 0
 
     def note_write(self) -> None:
         """Note that this process wrote, or may have written."""
@@ -60,11 +63,11 @@ class Freshness:
 
         On SQLite it never suspends.
         """
-        if moment is None or moment.confirmed != self._written:
-            written = self._written
+        if moment is None or moment.arrived >= self._asked_at or self._written != self._written_then:
+            asked_at, written = time.perf_counter(), self._written
             await self._data_version.ask()
-            if moment is not None:
-                moment.confirmed = written
+            if asked_at > self._asked_at:
+                self._asked_at, self._written_then = asked_at, written
         return self._data_version.newest
 
 

@@ -46,9 +46,8 @@ class Authenticator:
         self._denial_log = denial_log
         self._permissions = lru_cache(256)(self._union)
 
-    async def by_token(self, token: str, origin: Origin) -> Principal:
-        """Return the principal of *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        moment = Moment()
+    async def by_token(self, token: str, origin: Origin, moment: Moment | None = None) -> Principal:
+        """Return the principal of *token* at *moment*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         try:
             claims = await self._tokens.read(token)
             granted = claims.grants if claims.stamp is None else await self._granted_now(claims, moment)
@@ -66,7 +65,7 @@ class Authenticator:
     def _union(self, granted: frozenset[str]) -> frozenset[Permission]:
         return frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
 
-    async def _granted_now(self, claims: TokenClaims, moment: Moment) -> frozenset[str]:
+    async def _granted_now(self, claims: TokenClaims, moment: Moment | None) -> frozenset[str]:
         found = await self._store.cache.account(claims.subject, moment)
         if found is None or found.stamp != claims.stamp:
             raise NotAuthenticated("The access token is no longer good.", presented=True)

@@ -1,5 +1,6 @@
 """Authenticate callers by a bearer token, before anything else of the request is read (RFC 6750)."""
 
+import time
 from collections.abc import Callable, Collection
 from functools import lru_cache
 from ipaddress import ip_address
@@ -8,8 +9,9 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from mailsettings.domain.access import Origin, Principal
+from mailsettings.domain.access import Moment, Origin, Principal
 from mailsettings.domain.errors import MailSettingsError, NotAuthenticated
+from mailsettings.server.connection import ARRIVED_SCOPE_KEY
 from mailsettings.use_cases.login import Authenticator
 from mailsettings.web.concurrency import ConcurrentRequests, mark_authenticated
 from mailsettings.web.request_errors import RequestError, SeveralCredentials
@@ -42,7 +44,8 @@ class BearerAuthMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            principal = await self._authentication.by_token(_bearer_token(scope), origin_of(scope))
+            moment = Moment(scope.get(ARRIVED_SCOPE_KEY) or time.perf_counter())
+            principal = await self._authentication.by_token(_bearer_token(scope), origin_of(scope), moment)
             # From here the limit of the principal applies instead of the limit of unauthenticated requests.
             mark_authenticated(scope)
             self._concurrent_requests.enter(principal.name)
