@@ -25,9 +25,13 @@ from pathlib import Path
 
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
 MOST_RATIO = 3.0
+MOST_RATIO_ARRIVING = 5.0
 MOST_KILOBYTES = 100.0
-ARRIVING_SECONDS = 3.0
+ARRIVING_SECONDS = 8.0
+HEAD_START_SECONDS = 1.0
+"""For the reader to start, so that it reads before the first test arrives."""
 DEADLINE_SECONDS = 60
+ADDRESSES = 100
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,13 @@ class Service:
 def main() -> None:
     """Measure both kinds, print, and exit with 1 if a limit is exceeded."""
     options = _options()
+    if options.reader:
+        print(json.dumps(asyncio.run(_read(*json.loads(options.reader)))))
+        return
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     missed = []
-    for encryption in ("None", "Ssl"):
+    for encryption in [options.encryption] if options.encryption else ["None", "Ssl"]:
         with contextlib.ExitStack() as stack:
             silent = stack.enter_context(_silent_server())
             service = stack.enter_context(_service(options.tests))
@@ -62,34 +69,49 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure reads while tests hang.")
     parser.add_argument("--tests", type=int, default=1000)
     parser.add_argument("--reads", type=int, default=1000)
+    parser.add_argument("--encryption", choices=["None", "Ssl"])
+    parser.add_argument("--reader", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 async def _measure(service: Service, silent: int, encryption: str, tests: int, reads: int) -> list[str]:
-    await _read(service, reads)
-    before = await _read(service, reads)
+    await _reads(service, reads)
+    before = await _reads(service, reads)
     small = service.kilobytes()
-    hanging = [asyncio.create_task(_test(service, silent, encryption)) for _ in range(tests)]
-    arriving = await _read(service, reads, for_seconds=ARRIVING_SECONDS)
-    pending = await _read(service, reads)
+    reading = asyncio.create_task(_reads(service, reads, for_seconds=ARRIVING_SECONDS))
+    await asyncio.sleep(HEAD_START_SECONDS)
+    hanging = [asyncio.create_task(_test(service, silent, encryption, number)) for number in range(tests)]
+    arriving = await reading
+    pending = await _reads(service, reads)
     each = (service.kilobytes() - small) / tests
-    over = sum(task.done() for task in hanging)
+    over = [task.result() for task in hanging if task.done()]
     for task in hanging:
         task.cancel()
     await asyncio.gather(*hanging, return_exceptions=True)
     if over:
-        raise SystemExit(f"{over} tests did not hang")
+        raise SystemExit(f"{len(over)} tests did not hang: {over[0]!r}")
     print(f"\n{tests} tests hang, encryption {encryption}")
     _print({"before": before, "while they arrive": arriving, "while they hang": pending}, before)
     print(f"  memory for each test {each:.0f} kB")
     missed = [f"p99 with {encryption}"] if _p99(pending) > MOST_RATIO * _p99(before) else []
+    missed += [f"p99 at arrival with {encryption}"] if _p99(arriving) > MOST_RATIO_ARRIVING * _p99(before) else []
     return [*missed, f"memory with {encryption}"] if each > MOST_KILOBYTES else missed
 
 
-async def _read(service: Service, reads: int, for_seconds: float = 0) -> Sequence[float]:
-    """Return the milliseconds of at least *reads* sequential reads."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
-    request = f"GET {SETTINGS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n\r\n".encode()
+async def _reads(service: Service, reads: int, for_seconds: float = 0) -> Sequence[float]:
+    """Return the milliseconds of at least *reads* sequential reads, sent by a process that does nothing else."""
+    command = [sys.executable, __file__, "--reader", json.dumps([service.port, service.token, reads, for_seconds])]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    took: list[float] = json.loads(await process.stdout.read())
+    if await process.wait():
+        raise SystemExit("a read failed")
+    return took
+
+
+async def _read(port: int, token: str, reads: int, for_seconds: float) -> Sequence[float]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = f"GET {SETTINGS} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
     took: list[float] = []
     end = time.perf_counter() + for_seconds
     while len(took) < reads or time.perf_counter() < end:
@@ -106,17 +128,24 @@ async def _read(service: Service, reads: int, for_seconds: float = 0) -> Sequenc
     return took
 
 
-async def _test(service: Service, silent: int, encryption: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+async def _test(service: Service, silent: int, encryption: str, number: int) -> bytes:
+    """Send one test until the service accepts it, and return the answer, which does not come soon."""
+    address = f"127.0.1.{1 + number % ADDRESSES}"  # a single client may not have so many connections
     body = json.dumps(
         {"host": "127.0.0.1", "port": silent, "encryptionType": encryption, "fromAddress": "a@example.org"}
     )
     head = f"POST {SETTINGS}/testconnection HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n"
-    writer.write(f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
-    try:
-        await reader.read(100)
-    finally:
-        writer.close()
+    request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port, local_addr=(address, 0))
+        try:
+            writer.write(request)
+            answer = await reader.read(400)
+        finally:
+            writer.close()
+        if b"retry-after: 1\r\n" not in answer.lower():
+            return answer
+        await asyncio.sleep(1)  # too many requests with an unchecked token at the same moment
 
 
 def _print(reads: Mapping[str, Sequence[float]], before: Sequence[float]) -> None:
@@ -140,6 +169,7 @@ def _service(tests: int) -> Iterator[Service]:
             "MAILSETTINGS_LOG_LEVEL": "warning",
             "MAILSETTINGS_DEV": "true",
             "MAILSETTINGS_SMTP_TEST_TIMEOUT_SECONDS": str(DEADLINE_SECONDS),
+            "MAILSETTINGS_MAX_CONCURRENT_REQUESTS_PER_CLIENT": str(tests + 1),
             "MAILSETTINGS_SMTP_MAX_CONCURRENT_TESTS": str(tests),
             "MAILSETTINGS_SMTP_MAX_CONCURRENT_TESTS_PER_CLIENT": str(tests),
             "MAILSETTINGS_SMTP_MAX_TESTS_PER_MINUTE_PER_CLIENT": str(tests),

@@ -1,18 +1,28 @@
 """Limits of connection tests: at once, for each caller at once, for each in a minute."""
 
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 
 import pytest
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.connection_tests import (
     MARGIN_SECONDS,
+    MAX_CONCURRENT_RECORDS,
     ConnectionTestLimits,
     ConnectionTestSlots,
+    RunConnectionTests,
 )
+from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS
+
+from support.databases import LocalStore
+from support.fakes import ScriptedProber
 
 ALICE, BOB, CAROL = (Principal(name, frozenset(Permission)) for name in ("alice", "bob", "carol"))
 YOURS = "You have too many connection tests running. Try again in 5 seconds."
@@ -93,3 +103,44 @@ def test_the_limit_per_minute_ends_with_the_oldest_test(oldest: float, wait: int
 
 def test_a_test_counts_until_its_deadline_plus_a_margin() -> None:
     assert ConnectionTestLimits(deadline_seconds=7).max_seconds == 7 + MARGIN_SECONDS
+
+
+class CountingStore(LocalStore):
+    """Counts the transactions that are open at the same moment."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.open = self.most_open = 0
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        with self._counting():
+            async with super().reading() as view:
+                yield view
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[Transaction]:
+        with self._counting():
+            async with super().writing() as work:
+                yield work
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        try:
+            yield
+        finally:
+            self.open -= 1
+
+
+async def test_tests_that_arrive_together_leave_the_database_to_readers(sqlite_url: str) -> None:
+    store = CountingStore(sqlite_url)
+    limits = ConnectionTestLimits(100, 100, 100)
+    tests = RunConnectionTests(store, ScriptedProber(), limits, DenialLog(store))
+    server = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+    reports = await asyncio.gather(*(tests.given(ALICE, server, None) for _ in range(30)))
+    await store.close()
+
+    assert [report.succeeded for report in reports] == [True] * 30
+    assert store.most_open == MAX_CONCURRENT_RECORDS

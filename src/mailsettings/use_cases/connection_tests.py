@@ -24,6 +24,12 @@ from mailsettings.use_cases.mail_servers import ManageMailServers, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
 
+MAX_CONCURRENT_RECORDS = 2
+"""Concurrent transactions of connection tests in a process; the database has one writer at a time anyway.
+
+When a thousand tests arrive or end together, they would use every connection of the pool, and readers would wait
+behind all of them. A semaphore admits waiting tasks in the order of their arrival.
+"""
 MARGIN_SECONDS = 30
 """Time beyond the deadline of a test to record its start and its end."""
 
@@ -106,17 +112,18 @@ class ConnectionTestRecords:
     def __init__(self, store: SQLStore, limits: ConnectionTestLimits) -> None:
         self._store = store
         self._limits = limits
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT_RECORDS)
 
     async def previous(self, asked: RequestedTest) -> ProbeReport | None:
         """Return the report of an earlier identical request, without a write. Raises like `find_result`."""
         if asked.idempotency_key is None:
             return None
-        async with self._store.reading() as view:
+        async with self._turns, self._store.reading() as view:
             return await self._known(view.idempotency, asked)
 
     async def require_capacity(self, caller: Principal) -> None:
         """Raise `TooManyProbes` if `begin` would, without a write, which would delay other writers."""
-        async with self._store.reading() as view:
+        async with self._turns, self._store.reading() as view:
             usage = await view.probe_admissions.of(caller.name, self._limits.max_seconds)
         self._limits.require_capacity(usage)
 
@@ -126,7 +133,7 @@ class ConnectionTestRecords:
         If the test ran before, return its report. Raises `TooManyProbes`, and like `find_result`.
         """
         name = asked.caller.name
-        async with self._store.writing() as work:
+        async with self._turns, self._store.writing() as work:
             if (report := await self._known(work.idempotency, asked)) is not None:
                 return report
             self._limits.require_capacity(await work.probe_admissions.of(name, self._limits.max_seconds))
@@ -144,7 +151,7 @@ class ConnectionTestRecords:
         outcome = AuditOutcome.DONE if failure is None else AuditOutcome.FAILED
         details = {} if failure is None else {"code": str(failure.code), "stage": str(failure.stage)}
         try:
-            async with self._store.writing() as work:
+            async with self._turns, self._store.writing() as work:
                 await work.probe_admissions.end(test_id)
                 if asked.idempotency_key is not None:
                     await work.idempotency.remember(asked.caller.name, asked.idempotency_key, report)
@@ -155,7 +162,7 @@ class ConnectionTestRecords:
     async def cancelled(self, asked: RequestedTest, test_id: str) -> None:
         """Record that the caller ended the test; whether the mail was sent is unknown."""
         try:
-            async with self._store.writing() as work:
+            async with self._turns, self._store.writing() as work:
                 await work.probe_admissions.end(test_id)
                 await _append(work, asked, AuditOutcome.FAILED, {"problem": "cancelled by the caller"})
         except StoreUnavailable:
