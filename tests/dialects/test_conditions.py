@@ -38,7 +38,10 @@ def store(local_store: LocalStore) -> LocalStore:
 @pytest.fixture
 async def stored(api: Caller, resource: Resource) -> str:
     """The entity tag of a setting that is there."""
-    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    if resource.path == MAIL_SERVER:
+        await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    else:
+        await api.send("POST", SMTP_SETTINGS, json=STARTTLS)
     return (await api.send("GET", resource.path)).headers["ETag"]
 
 

@@ -21,6 +21,7 @@ async def test_replacement_by_the_other_api_names_the_creating_api(
     http: httpx.AsyncClient, backend: Backend
 ) -> None:
     assert (await http.post(SMTP_SETTINGS, json=checkmarx("correct horse"))).status_code == 201
+    await backend.use_cases.mail_servers.set_default(OPERATOR, 1)
     assert (
         await http.put(MAIL_SERVER, json=oracle("battery staple") | {"host": "b.example.org"})
     ).status_code == 200
@@ -43,8 +44,10 @@ async def test_an_api_that_replaces_its_own_is_no_news(http: httpx.AsyncClient, 
 @pytest.mark.parametrize("kind", ["sqlite"])
 async def test_a_restored_server_was_created_by_its_restorer(http: httpx.AsyncClient, backend: Backend) -> None:
     await http.post(SMTP_SETTINGS, json=checkmarx("correct horse"))
+    await backend.use_cases.mail_servers.set_default(OPERATOR, 1)
     await http.delete(MAIL_SERVER)
     assert (await http.post(f"{MAIL_SERVER}/actions/rollback")).status_code == 200
+    await backend.use_cases.mail_servers.clear_default(OPERATOR)
     await http.delete(f"{SMTP_SETTINGS}/1")
 
     assert (await last(backend)).details["created"] == {"by": "admin", "through": "oracle-analytics"}

@@ -1,10 +1,13 @@
 """One stored setting seen through both vendors' APIs, and the vendors' words in refusals."""
 
 import pytest
+from sqlalchemy import update
 
 from mailsettings.dialects.checkmarx.examples import STARTTLS
 from mailsettings.dialects.oracle_analytics.examples import CUSTOM_CERTIFICATE, NO_AUTH, OAUTH2, USERNAME_PASSWORD
+from mailsettings.store.tables import mail_servers
 
+from support.databases import LocalStore
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 
 
@@ -12,6 +15,12 @@ from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN, Caller
 def kind() -> str:
     """One database is enough: the cases differ only in their requests."""
     return "sqlite"
+
+
+@pytest.fixture
+def store(local_store: LocalStore) -> LocalStore:
+    """A store that can change a row as an earlier program would have stored it."""
+    return local_store
 
 
 @pytest.mark.parametrize(
@@ -64,7 +73,9 @@ async def test_server_stored_by_one_api_is_shown_by_other(api: Caller) -> None:
 
 
 async def test_listed_server_is_valid_for_the_single_server_api(api: Caller) -> None:
-    await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"password": None, "useDefaultCredentials": True})
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    by_machine = STARTTLS | {"password": None, "useDefaultCredentials": True}
+    await api.send("PUT", f"{SMTP_SETTINGS}/1", json=by_machine)
     ambient = (await api.send("GET", MAIL_SERVER)).json()
     await api.send("PUT", f"{SMTP_SETTINGS}/1", json=STARTTLS | {"password": ""})
     shown = await api.send("GET", MAIL_SERVER)
@@ -76,18 +87,60 @@ async def test_listed_server_is_valid_for_the_single_server_api(api: Caller) -> 
     assert put_back.status_code == 200
 
 
-async def test_the_single_server_is_the_default_and_stays_it(api: Caller) -> None:
-    for host in ("first.example.org", "second.example.org"):
-        await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"host": host})
-    shown = [(await api.send("GET", MAIL_SERVER)).json()["host"]]
+async def listed(api: Caller) -> dict[int, str]:
+    return {view["id"]: view["host"] for view in (await api.send("GET", SMTP_SETTINGS)).json()}
+
+
+async def test_no_api_replaces_or_removes_what_the_other_made(api: Caller) -> None:
+    await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"host": "first.example.org"})
+    before = (await api.send("GET", MAIL_SERVER)).status_code
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH | {"host": "second.example.org"})
+    await api.send("POST", SMTP_SETTINGS, json=STARTTLS | {"host": "third.example.org"})
+    shown = (await api.send("GET", MAIL_SERVER)).json()["host"]
+    all_of_them = await listed(api)
     deleted = [(await api.send("DELETE", MAIL_SERVER)).status_code for _ in range(2)]
-    left = [view["id"] for view in (await api.send("GET", SMTP_SETTINGS)).json()]
+
+    assert before == 404
+    assert shown == "second.example.org"
+    assert all_of_them == {1: "first.example.org", 2: "second.example.org", 3: "third.example.org"}
+    assert deleted == [200, 404]
+    assert await listed(api) == {1: "first.example.org", 3: "third.example.org"}
+
+
+async def test_the_default_is_not_deleted_through_the_other_api(api: Caller) -> None:
+    """A 400, because the vendor documents 400 and 404 for DELETE, and its clients read the message of these."""
     await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
 
-    assert shown == ["first.example.org"]
-    assert deleted == [200, 404]
-    assert left == [2]
-    assert [view["id"] for view in (await api.send("GET", SMTP_SETTINGS)).json()] == [2, 3]
+    refused = await api.send("DELETE", f"{SMTP_SETTINGS}/1")
+
+    assert (refused.status_code, set(refused.json())) == (400, {"message"})
+    assert "default" in refused.json()["message"]
+    assert (await api.send("GET", MAIL_SERVER)).status_code == 200
+
+
+async def test_a_default_of_an_earlier_version_is_deleted_by_its_api(api: Caller, store: LocalStore) -> None:
+    """That version made the first mail server the default, so a client of the other API never chose it."""
+    await api.send("POST", SMTP_SETTINGS, json=STARTTLS)
+    store.sql(update(mail_servers).values(is_default=True))
+
+    shown = (await api.send("GET", MAIL_SERVER)).json()["host"]
+    deleted = await api.send("DELETE", f"{SMTP_SETTINGS}/1")
+
+    assert shown == STARTTLS["host"]
+    assert deleted.status_code == 204
+    assert (await api.send("GET", MAIL_SERVER)).status_code == 404
+
+
+async def test_a_disabled_default_is_shown_and_not_tested(api: Caller, store: LocalStore) -> None:
+    await api.send("PUT", MAIL_SERVER, json=NO_AUTH)
+    store.sql(update(mail_servers).values(enabled=False))
+
+    shown = await api.send("GET", MAIL_SERVER)
+    tested = await api.send("POST", f"{MAIL_SERVER}/actions/test")
+
+    assert shown.status_code == 200
+    assert (tested.status_code, tested.json()["code"]) == (409, "IncorrectState")
+    assert tested.json()["message"] == "This mail server is disabled. Enable it first."
 
 
 async def test_what_one_api_cannot_say_it_leaves_alone(api: Caller) -> None:

@@ -74,7 +74,7 @@ APIS: dict[str, Callable[[Caller, int], Awaitable[None]]] = {"checkmarx": by_che
 
 async def add(store: SQLStore, server: MailServer) -> int:
     async with store.writing() as work:
-        return await work.mail_servers.add(server)
+        return await work.mail_servers.add(server, as_default=True)
 
 
 async def stored(store: SQLStore) -> MailServer:

@@ -38,7 +38,7 @@ READS: dict[str, Read] = {
 @pytest.fixture
 async def filled(store: SQLStore) -> SQLStore:
     async with store.writing() as work:
-        await work.mail_servers.add(RELAY)
+        await work.mail_servers.add(RELAY, as_default=True)
         await work.accounts.add(Credentials(Account("caller", frozenset({"a"})), "x"))
     return store
 

@@ -4,10 +4,11 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, insert
 
 from mailsettings.domain.certificates import CustomTrust, SystemTrust
 from mailsettings.domain.errors import MailServerNotFound
@@ -22,9 +23,12 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.values import Secret
+from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.engine import sqlite_file
+from mailsettings.store.engine import StatementRejected, sqlite_file
+from mailsettings.store.tables import mail_servers
+from mailsettings.use_cases.mail_server_names import name_mail_servers
 
 from support.certificates import authority_pem
 from support.databases import KEY, all_of
@@ -62,6 +66,7 @@ VARIANTS = {
     ),
     "unusual sender": replace(RELAY, sender=Sender("not an address", UNUSUAL)),
     "IPv6": replace(RELAY, host="2001:db8::7"),
+    "notes": replace(RELAY, description="a\n" + UNUSUAL, labels={"team/a": UNUSUAL[:60], "env": ""}),
 }
 
 
@@ -92,25 +97,25 @@ async def test_ids_begin_at_1_and_are_never_reused(store: SQLStore, database_url
     assert given == [1, 2, 3]
 
 
-async def test_the_first_server_is_the_default_until_its_deletion(
-    store: SQLStore,
-) -> None:
+async def test_at_most_one_server_is_the_default_by_choice(store: SQLStore) -> None:
     async def default() -> int | None:
         async with store.reading() as view:
             found = await view.mail_servers.find_default()
         return found.id if found else None
 
-    seen = [await default()]
+    async def choose(server_id: int | None) -> int | None:
+        async with store.writing() as work:
+            await work.mail_servers.choose_default(server_id)
+        return await default()
+
     first, second = await add(store, RELAY), await add(store, RELAY)
-    seen.append(await default())
+    seen = [await default(), *[await choose(one) for one in (first, second, None, first)]]
     async with store.writing() as work:
         await work.mail_servers.delete(first)
     seen.append(await default())
-    third = await add(store, RELAY)
-    seen.append(await default())
 
-    assert seen == [None, first, None, third]
-    assert second not in seen
+    assert seen == [None, first, second, None, first, None]
+    assert (await find(store, second)).version == 1
 
 
 async def test_all_servers_are_listed_by_id(store: SQLStore) -> None:
@@ -162,6 +167,8 @@ async def test_no_query_scans_all_servers(sqlite_url: str) -> None:
             await work.mail_servers.delete(server_id)
         async with store.reading() as view:
             await view.mail_servers.find(server_id)
+            await view.mail_servers.find("relay")
+            await view.mail_servers.find("server-7")
             await view.mail_servers.find_default()
             await view.mail_servers.listed(server_id, 10)
     finally:
@@ -174,10 +181,10 @@ async def test_no_query_scans_all_servers(sqlite_url: str) -> None:
             for statement, parameters in asked
             if "mail_servers" in statement and not statement.startswith("INSERT")
             for *_, plan in database.execute(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            if "mail_servers" in plan
         ]
-    assert len(plans) >= 7
-    searches = {plan.partition(" USING ")[0] for plan in plans if not plan.startswith("SCALAR SUBQUERY")}
-    assert searches == {"SEARCH mail_servers", "SEARCH data_version"}
+    assert len(plans) >= 9
+    assert {plan.partition(" USING ")[0] for plan in plans} == {"SEARCH mail_servers"}
 
 
 async def test_a_failed_transaction_writes_nothing(store: SQLStore) -> None:
@@ -216,15 +223,83 @@ async def test_concurrent_writers_lose_nothing(store: SQLStore, database_url: st
     assert (stored.server.port, stored.version) == (21, 21)
 
 
-async def test_concurrent_first_servers_leave_one_default(store: SQLStore) -> None:
-    ids = await asyncio.gather(*(add(store, RELAY) for _ in range(8)))
+async def test_concurrent_servers_get_different_names(store: SQLStore, database_url: str) -> None:
+    other = SQLStore(database_url, Sealer(KEY))
+    ids = await asyncio.gather(*(add(each, RELAY) for _ in range(6) for each in (store, other)))
+    await other.close()
+
+    stored = [await find(store, server_id) for server_id in ids]
+
+    assert sorted(ids) == list(range(1, 13))
+    assert {one.version for one in stored} == {1}
+    assert {one.server.trust for one in stored} == {SystemTrust()}
+    assert {one.server.authentication for one in stored} == {NoAuthentication()}
+    assert {one.name for one in stored} >= {"relay-example-org", "relay-example-org-2", "relay-example-org-9"}
+    assert len({one.name for one in stored}) == 12
+
+
+async def test_a_server_is_found_by_its_id_and_name(store: SQLStore) -> None:
+    async with store.writing() as work:
+        server_id = await work.mail_servers.add(RELAY, name="relay-berlin")
+    async with store.reading() as view:
+        by_name = await view.mail_servers.find("relay-berlin")
+        others = [await view.mail_servers.find(ref) for ref in ("relay", "server-1", 0, 2**31, 10**40)]
+
+    assert by_name == await find(store, server_id)
+    assert others == [None] * 5
+
+
+async def test_the_database_refuses_a_name_that_is_taken(store: SQLStore) -> None:
+    async def take(name: str) -> None:
+        async with store.writing() as work:
+            await work.mail_servers.add(RELAY, name=name)
+
+    await take("relay")
+    with pytest.raises(StatementRejected):
+        await take("relay")
+
+
+def without_names(url: str, *hosts: str) -> None:
+    """Store servers as programs of the previous version do, without names."""
+    row: dict[str, Any] = {"version": 1, "is_default": False, "port": 25, "security": "none"}
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    row |= {"authentication": "none", "sender_address": "a@example.org", "created_at": at, "updated_at": at}
+    rows = [{**row, "host": host} for host in hosts]
+    database = engine.sync_engine(url)
+    with database.begin() as connection:
+        connection.execute(insert(mail_servers), rows)
+    database.dispose()
+
+
+async def test_a_server_without_name_is_found_by_its_id(store: SQLStore, database_url: str) -> None:
+    without_names(database_url, "relay.example.org")
 
     async with store.reading() as view:
-        default = await view.mail_servers.find_default()
+        found = await view.mail_servers.find("server-1")
 
-    assert default is not None
-    assert sorted(ids) == list(range(1, 9))
-    assert default.id == 1
-    assert {server_id: (await find(store, server_id)).version for server_id in ids} == dict.fromkeys(ids, 1)
-    assert default.server.trust == SystemTrust()
-    assert default.server.authentication == NoAuthentication()
+    assert found is not None
+    assert (found.name, found.enabled, found.is_default) == ("server-1", True, False)
+    assert (found.server.description, found.server.labels) == ("", {})
+
+
+async def test_a_start_names_the_servers_of_the_previous_version(store: SQLStore, database_url: str) -> None:
+    hosts = ("smtp.example.com", "smtp.example.com", "192.0.2.7", "2001:db8::7", "Default", "server", "server-9")
+    without_names(database_url, *hosts)
+    before = (await find(store, 1)).tag
+
+    await name_mail_servers(store)
+
+    assert [(await find(store, number + 1)).name for number in range(len(hosts))] == [
+        *("smtp-example-com", "smtp-example-com-2", "server-192-0-2-7", "server-2001-db8-7"),
+        *("mail-default", "mail-server", "mail-server-9"),
+    ]
+    assert (await find(store, 1)).tag == before
+
+
+async def test_a_change_names_a_server_of_the_previous_version(store: SQLStore, database_url: str) -> None:
+    without_names(database_url, "smtp.example.com")
+
+    async with store.writing() as work:
+        await work.mail_servers.replace(1, RELAY)
+
+    assert (await find(store, 1)).name == "relay-example-org"

@@ -1,7 +1,9 @@
 """Migrations: one way to a schema, on both databases, however many start at once."""
 
+import json
 import sqlite3
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,10 +11,10 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import insert, inspect, select, text
 
 from mailsettings.store import engine, migrations
-from mailsettings.store.tables import metadata
+from mailsettings.store.tables import accounts, metadata
 
 TABLES = {
     *("accounts", "alembic_version", "audit_entries", "audit_head", "data_version", "idempotency_keys"),
@@ -154,3 +156,34 @@ def test_the_newest_file_is_the_head_that_alembic_knows() -> None:
     folder = Path(__file__).parents[2] / "alembic"
 
     assert migrations.head() == ScriptDirectory(str(folder)).get_current_head()
+
+
+ALL_OF_0008 = ["manage-system-settings", "view-audit-log", "view-metrics"]
+NEW_IN_0009 = ["manage-accounts", "manage-devices", "manage-keys", "view-messages"]
+
+
+def test_people_with_all_permissions_get_the_new_ones(empty_url: str) -> None:
+    """As the first account has; neither a client, nor a person without one of the earlier permissions."""
+    before = {
+        "admin": ("user", ALL_OF_0008),
+        "oracle": ("user", ["bi-service-administrator", "view-audit-log", "view-mail-settings", "view-metrics"]),
+        "auditor": ("user", ["view-audit-log", "view-mail-settings", "view-metrics"]),
+        "script": ("client", ALL_OF_0008),
+    }
+    if engine.is_sqlite(empty_url):
+        engine.make_private(engine.sqlite_file(empty_url))
+    database = engine.sync_engine(empty_url)
+    with database.begin() as connection:
+        config = migrations.alembic_config(connection)
+        command.upgrade(config, "0008")
+        for name, (kind, grants) in before.items():
+            row = {"name": name, "kind": kind, "password_hash": "x", "grants": json.dumps(grants)}
+            connection.execute(insert(accounts).values(created_at=datetime(2026, 11, 21, tzinfo=UTC), **row))
+        command.upgrade(config, "0009")
+        rows = connection.execute(select(accounts.c.name, accounts.c.grants)).all()
+    database.dispose()
+
+    stored = {name: json.loads(grants) for name, grants in rows}
+    gained = {name: sorted(set(stored[name]) - set(grants)) for name, (_, grants) in before.items()}
+    assert gained == {"admin": NEW_IN_0009, "oracle": NEW_IN_0009, "auditor": [], "script": []}
+    assert all(set(stored[name]) >= set(grants) for name, (_, grants) in before.items())

@@ -107,7 +107,7 @@ async def test_checks_are_spread_over_the_interval(store: SQLStore, database_url
         for table in (mail_servers, watch_states):
             (row,) = connection.execute(table.select()).mappings()
             key = "id" if table is mail_servers else "server_id"
-            rows = [{**row, key: number, "is_default": False} for number in range(2, 101)]
+            rows = [{**row, key: number, "name": None} for number in range(2, 101)]
             connection.execute(insert(table), [{name: one[name] for name in row} for one in rows])
     for tenth in range(1, 11):
         with database.begin() as connection:
@@ -133,6 +133,29 @@ async def test_a_state_is_stored_and_removed_with_its_server(store: SQLStore) ->
     assert (found, gone) == (state, None)
 
 
+async def test_a_disabled_server_is_neither_due_nor_counted(store: SQLStore) -> None:
+    """Neither its failure nor what expires with it is a reason to act; enabling it makes it due at once."""
+    await add_servers(store, 2)
+    failed = {"works": False, "code": "x", "certificate_ends_at": 1_000_000_000.0}
+    await keep(store, 1, since=50, checked_at=0, **failed)
+    await keep(store, 2, since=50, checked_at=0)
+    async with store.writing() as work:
+        await work.monitoring.set_secret_expiry(1, date(2020, 1, 2))
+        await work.mail_servers.set_enabled(1, enabled=False)
+        disabled = await work.monitoring.summary()
+        due = [await work.monitoring.due(1, 1, 10)]
+        await work.mail_servers.set_enabled(1, enabled=True)
+        due.append(await work.monitoring.due(600, 60, 10))
+        enabled = await work.monitoring.list([1])
+
+    assert disabled.servers[Health.DISABLED] == 1
+    assert disabled.servers[Health.FAILING] == 0
+    assert (disabled.certificate_ends_at, disabled.secret_ends_on) == (None, None)
+    assert 1 not in due[0]
+    assert 1 in due[1]
+    assert [one.health for one in enabled] == [Health.UNCHECKED]
+
+
 async def test_every_replica_has_the_same_summary(store: SQLStore, database_url: str) -> None:
     await add_servers(store, 5)
     failed = {"works": False, "code": "x"}
@@ -149,7 +172,13 @@ async def test_every_replica_has_the_same_summary(store: SQLStore, database_url:
         listed = await view.monitoring.list()
     await other.close()
 
-    assert summary.servers == {Health.UNCHECKED: 2, Health.WORKING: 1, Health.UNCONFIRMED: 1, Health.FAILING: 1}
+    assert summary.servers == {
+        Health.UNCHECKED: 2,
+        Health.WORKING: 1,
+        Health.UNCONFIRMED: 1,
+        Health.FAILING: 1,
+        Health.DISABLED: 0,
+    }
     assert [one.health for one in listed] == [
         *(Health.WORKING, Health.FAILING, Health.UNCONFIRMED, Health.UNCHECKED, Health.UNCHECKED)
     ]

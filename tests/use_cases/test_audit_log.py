@@ -152,6 +152,8 @@ async def test_an_unavailable_database_is_not_audited_as_a_refusal(
 
 async def test_reading_is_not_audited(keep: ManageMailServers, store: LocalStore) -> None:
     await add(store, SERVER)
+    async with store.writing() as work:
+        await work.mail_servers.choose_default(1)
     await keep.page(ALICE)
     await keep.get(ALICE, 1)
     await keep.get_default(ALICE)
@@ -249,9 +251,10 @@ async def test_replacing_what_another_api_created_names_that_api(
 ) -> None:
     one, other = (replace(ALICE, origin=Origin("192.0.2.1", "request 1", api)) for api in ("one", "other"))
     await keep.create(one, Replacement(SERVER))
+    await keep.set_default(one, 1)
     await keep.put_default(other, Replacement(replace(SERVER, port=25)))
     await keep.put_default(one, Replacement(replace(SERVER, port=26)))
 
-    _, by_the_other, by_its_own = await records(store)
+    _, _, by_the_other, by_its_own = await records(store)
     assert by_the_other.details["created"] == {"by": "alice", "through": "one"}
     assert "created" not in by_its_own.details

@@ -117,7 +117,7 @@ async def test_restoring_twice_undoes_the_first_restore(
 async def test_a_removed_server_is_restored_with_its_id(
     keep: ManageMailServers, history: MailServerHistory
 ) -> None:
-    await keep.create(ALICE, Replacement(server("other")))
+    await keep.put_default(ALICE, Replacement(server("other")))
     removed = await keep.create(ALICE, Replacement(server("a")))
     await keep.replace(ALICE, removed, Replacement(server("b")))
     await keep.delete(ALICE, removed)

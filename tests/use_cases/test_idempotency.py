@@ -130,7 +130,7 @@ async def test_a_report_is_repeated_although_the_server_is_gone(
     probes: RunConnectionTests, store: LocalStore, prober: ScriptedProber
 ) -> None:
     keep = ManageMailServers(store)
-    await keep.create(ALICE, WANTED)
+    await keep.put_default(ALICE, WANTED)
     reports = [await probes.stored(ALICE, None, None, idempotency_key())]
     await keep.delete_default(ALICE)
     reports.append(await probes.stored(ALICE, None, None, idempotency_key()))
@@ -237,7 +237,7 @@ async def test_a_refusal_is_not_remembered(
     store.away = False
     with pytest.raises(MailServerNotFound):
         await probes.stored(ALICE, None, None, idempotency_key())
-    await ManageMailServers(store).create(ALICE, WANTED)
+    await ManageMailServers(store).put_default(ALICE, WANTED)
     for _ in range(LIMITS.max_per_minute_per_caller):
         await probes.stored(ALICE, None, None)
     with pytest.raises(TooManyProbes):

@@ -65,7 +65,7 @@ async def test_an_unavailable_source_is_left_out_and_others_stay() -> None:
 
 async def test_each_connection_test_is_counted_by_its_source(local_store: LocalStore) -> None:
     store, tally = local_store, Tally()
-    await ManageMailServers(store).create(OPERATOR, Replacement(SERVER))
+    await ManageMailServers(store).put_default(OPERATOR, Replacement(SERVER))
     probes = RunConnectionTests(store, ScriptedProber(), ConnectionTestLimits(), DenialLog(store), tally)
 
     await probes.given(OPERATOR, SERVER, None)

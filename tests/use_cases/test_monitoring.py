@@ -293,7 +293,7 @@ async def test_expiry_of_a_secret_is_announced_with_its_days(duty: Duty) -> None
     server = replace(SERVER, authentication=PasswordAuthentication("a", Secret("canary-17")))
     await add(duty.store, 1, server)
     day = (datetime.now(UTC) + timedelta(days=5)).date()
-    await MonitoringStatus(duty.store).set_secret_expiry(OPERATOR, None, day)
+    await MonitoringStatus(duty.store).set_secret_expiry(OPERATOR, 1, day)
     await duty.check(WORKS, WORKS)
 
     (event,) = await duty.waiting()

@@ -29,6 +29,10 @@ USE_CASES: dict[
     "replace": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.replace(who, 1, WANTED)),
     "put default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.put_default(who, WANTED)),
     "delete": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.delete(who, 1)),
+    "overview": (Permission.MAIL_SERVERS_READ, lambda keep, _, who: keep.list(who)),
+    "disable": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.set_enabled(who, 1, enabled=False)),
+    "set default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.set_default(who, 1)),
+    "clear default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.clear_default(who)),
     "delete default": (Permission.MAIL_SERVERS_WRITE, lambda keep, _, who: keep.delete_default(who)),
     "test given": (Permission.MAIL_SERVERS_TEST, lambda _, probe, who: probe.given(who, SERVER, None)),
     "test stored": (Permission.MAIL_SERVERS_TEST, lambda _, probe, who: probe.stored(who, 1, None)),
@@ -52,13 +56,16 @@ async def test_without_its_permission_a_use_case_touches_nothing(name: str, loca
     assert prober.asked == []
 
 
-@pytest.mark.parametrize("server_id", [1, None], ids=["by id", "the default"])
-async def test_a_stored_server_is_tested_with_its_secret(server_id: int | None, local_store: LocalStore) -> None:
+@pytest.mark.parametrize("server_id", [1, "mail-example-org", None], ids=["by id", "by name", "the default"])
+async def test_a_stored_server_is_tested_with_its_secret(
+    server_id: int | str | None, local_store: LocalStore
+) -> None:
+    """By a caller who may test, and neither read nor change."""
     store, prober = local_store, ScriptedProber()
-    await ManageMailServers(store).create(OPERATOR, WANTED)
+    await ManageMailServers(store).put_default(OPERATOR, WANTED)
 
     report = await RunConnectionTests(store, prober, ConnectionTestLimits(), DenialLog(store)).stored(
-        OPERATOR, server_id, "to@example.org"
+        Principal("tester", frozenset({Permission.MAIL_SERVERS_TEST})), server_id, "to@example.org"
     )
 
     assert report.succeeded

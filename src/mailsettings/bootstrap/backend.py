@@ -28,6 +28,7 @@ from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
 from mailsettings.use_cases.connection_tests import ConnectionTestLimits
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
+from mailsettings.use_cases.mail_server_names import name_mail_servers
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring_service import MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringGauges, MonitoringStatus
@@ -82,9 +83,13 @@ class Backend:
     witness: AuditWitness
 
     async def establish(self) -> None:
-        """Check that the encryption keys fit the database, and ensure a signing key. Raises `WrongKey`."""
+        """Check that the encryption keys fit the database, ensure a signing key, and name the mail servers.
+
+        Raises `WrongKey`.
+        """
         await self.store.register_key()
         await self.signing_keys.ensure()
+        await name_mail_servers(self.store)
 
     async def issue_token(
         self, caller: Principal, subject: str, grants: Sequence[str], lifetime_seconds: int

@@ -107,6 +107,7 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         accounts=ManageAccounts(store, parts.passwords, parts.grants, parts.clock),
         encryption_keys=parts.encryption_keys,
         signing_keys=parts.signing_keys,
+        grants=parts.grants,
         json_web_keys=parts.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,

@@ -70,7 +70,12 @@ def shared_metrics(workers: int) -> Iterator[None]:
 
 FIRST_ADMIN = Account(
     "admin",
-    frozenset({"manage-accounts", "manage-keys", "manage-system-settings", "view-audit-log", "view-metrics"}),
+    frozenset(
+        {
+            *("manage-accounts", "manage-devices", "manage-keys", "manage-system-settings"),
+            *("view-audit-log", "view-messages", "view-metrics"),
+        }
+    ),
 )
 
 

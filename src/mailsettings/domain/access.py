@@ -24,10 +24,12 @@ class Permission(StrEnum):
 
     ACCOUNTS_MANAGE = "accounts:manage"
     AUDIT_READ = "audit:read"
+    DEVICES_MANAGE = "devices:manage"
     KEYS_MANAGE = "keys:manage"
     MAIL_SERVERS_READ = "mail-servers:read"
     MAIL_SERVERS_TEST = "mail-servers:test"
     MAIL_SERVERS_WRITE = "mail-servers:write"
+    MESSAGES_READ = "messages:read"
     METRICS_READ = "metrics:read"
 
 
@@ -39,10 +41,12 @@ ALL_MAIL_SERVER_PERMISSIONS = frozenset(
 MEANINGS: Mapping["Permission", str] = {
     Permission.ACCOUNTS_MANAGE: "Manage accounts and clients, with permissions that the caller has.",
     Permission.AUDIT_READ: "Read and verify the audit log.",
+    Permission.DEVICES_MANAGE: "Manage the devices and programs that may send mail through this service.",
     Permission.KEYS_MANAGE: "Manage the keys that encrypt secrets and sign access tokens.",
     Permission.MAIL_SERVERS_READ: "Read mail servers, their health and their history.",
     Permission.MAIL_SERVERS_TEST: "Test mail servers.",
     Permission.MAIL_SERVERS_WRITE: "Change mail servers, and read the settings of the service.",
+    Permission.MESSAGES_READ: "Read which messages this service forwarded, and their results.",
     Permission.METRICS_READ: "Read the metrics of the service.",
 }
 """What each permission allows, for people."""

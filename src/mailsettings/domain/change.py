@@ -34,13 +34,18 @@ MAX_VERSIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class MailServerVersion:
-    """A mail server after one change; `server` is None if the change removed it."""
+    """A mail server after one change; `server` is None if the change removed it.
+
+    `given_name` is None if a program without names stored the version.
+    """
 
     server_id: int
     version: int
     server: MailServer | None
     revision: Revision
     was_default: bool
+    given_name: str | None = None
+    enabled: bool = True
 
 
 def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> str | None:
@@ -58,15 +63,19 @@ def secret_change(now: MailServerVersion, before: MailServerVersion | None) -> s
     return "kept" if is_same_secret(old, new) else "replaced"
 
 
-def find_version(past: Sequence[MailServerVersion], version: int | None) -> MailServer:
-    """Return the server as it was in *version*, or before its last change (None). *past* is newest first.
+def find_version(
+    past: Sequence[MailServerVersion], version: int | None, current: MailServer | None = None
+) -> MailServer:
+    """Return the server as it was in *version*, or (None) before the last change that made it *current*.
 
+    *past* is newest first. A version that differs in name or state alone is not before a change of the settings.
     Raises `NoSuchVersion`.
     """
-    for one in past:
-        if one.server is not None and version in {None, one.version}:
-            return one.server
-    raise NoSuchVersion(version)
+    kept = [one.server for one in past if one.server is not None and version in {None, one.version}]
+    if not kept:
+        raise NoSuchVersion(version)
+    now = described(current)
+    return next((server for server in kept if described(server) != now), kept[0])
 
 
 def difference(before: MailServer | None, after: MailServer | None) -> dict[str, dict[str, object]]:
@@ -88,13 +97,14 @@ def described(server: MailServer | None) -> dict[Setting, object]:
         Setting.AUTHENTICATION: login.kind,
         Setting.CERTIFICATE: _certificates(server.trust),
         Setting.CLIENT_ID: login.client_id,
+        Setting.LABELS: dict(server.labels) or None,
         login.secret_setting: None if server.secret is None else f"label {server.secret.label}",
         Setting.SECURITY: server.security.value,
         Setting.SENDER_ADDRESS: server.sender.address,
         Setting.SENDER_NAME: server.sender.display_name,
         Setting.TENANT: login.tenant,
         Setting.USERNAME: login.username,
-        **{setting: getattr(server, name) for setting, name in PLAIN_SETTINGS.items()},
+        **{setting: getattr(server, name) or None for setting, name in PLAIN_SETTINGS.items()},
     }
 
 
@@ -162,6 +172,8 @@ class SecretInput(Enum):
 class Replacement:
     """The server that a caller wants to store.
 
+    `name` and `enabled` are None to stay as they are; a new server gets a name from its host, and is enabled.
+
     `keeps` has the settings that the request cannot express; see
     docs/decisions/0003-leave-what-an-api-cannot-say.md. Each of them stays as it is stored:
 
@@ -169,12 +181,14 @@ class Replacement:
     - `DEFAULT_CREDENTIALS`: the login of the machine itself, if the request has no login;
     - `CLIENT_ID`: the OAuth2 login, if the request has its user name and no password;
     - `SENDER_NAME`: a sender without a display name, if the request repeats the address in its place;
-    - each of `PLAIN_SETTINGS`: its value.
+    - `LABELS`, and each of `PLAIN_SETTINGS`: its value.
     """
 
     server: MailServer
     secret: SecretInput = SecretInput.GIVEN
     keeps: frozenset[Setting] = frozenset()
+    name: str | None = None
+    enabled: bool | None = None
 
     def onto(self, stored: MailServer | None) -> MailServer:
         """Return the server to store in place of *stored* (None: none is stored).
@@ -209,6 +223,8 @@ class Replacement:
         server = replace(self.server, authentication=self._authentication(stored.authentication), **plain)
         if Setting.CERTIFICATE in self.keeps:
             server = replace(server, trust=stored.trust)
+        if Setting.LABELS in self.keeps:
+            server = replace(server, labels=stored.labels)
         if Setting.SENDER_NAME in self.keeps and stored.sender.display_name is None:
             shown = {stored.sender.address, server.sender.address}
             if server.sender.display_name in shown:

@@ -6,7 +6,10 @@ MailSettingsError
 ├── PermissionDenied        the token is valid and does not allow this
 ├── InvalidSetting          a value that cannot be stored or tested
 │   ├── NoSecretStored      a placeholder was sent, and no secret is stored
-│   └── SecretNeededAgain   the stored secret was given for another destination
+│   ├── SecretNeededAgain   the stored secret was given for another destination
+│   └── NameTaken           another mail server has this name
+├── MailServerDisabled      the mail server is neither tested nor made the default
+├── DefaultMailServerInUse  the default mail server is neither disabled nor removed through another API
 ├── NotFound
 │   ├── MailServerNotFound
 │   ├── NoSuchVersion       of a mail server
@@ -84,6 +87,27 @@ class SecretNeededAgain(InvalidSetting):
             "must be sent again: the stored one is kept only while host, port, connection security, "
             "certificate, authentication type, user name, client id and tenant stay as they are.",
         )
+
+
+class NameTaken(InvalidSetting):
+    """Another mail server has the name that the caller chose."""
+
+    def __init__(self) -> None:
+        super().__init__(Setting.NAME, "is taken by another mail server; choose another name.")
+
+
+class MailServerDisabled(MailSettingsError):
+    """The mail server is disabled, so it is neither tested nor made the default."""
+
+    def __init__(self) -> None:
+        super().__init__("This mail server is disabled. Enable it first.")
+
+
+class DefaultMailServerInUse(MailSettingsError):
+    """The mail server is the default, which an API with a single server shows."""
+
+    def __init__(self) -> None:
+        super().__init__("This is the default mail server. Choose another default first, or clear the default.")
 
 
 class NotFound(MailSettingsError):

@@ -1,15 +1,16 @@
 """The settings of one outgoing mail server, valid from the moment they exist, and who created and changed them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from mailsettings.domain.certificates import SystemTrust, Trust
 from mailsettings.domain.errors import InvalidSetting, NoSecretStored
+from mailsettings.domain.naming import name_of_id, require_description, require_labels
 from mailsettings.domain.setting import Setting
-from mailsettings.domain.values import Secret, is_mask, normalised_host, require_host, require_printable
+from mailsettings.domain.values import Secret, is_mask, normalised_host, require_host, require_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,9 @@ class Sender:
     display_name: str | None = None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.SENDER_ADDRESS, self.address, MAX_NAME_LENGTH)
+        require_text(Setting.SENDER_ADDRESS, self.address, MAX_NAME_LENGTH)
         if self.display_name is not None:
-            _require_text(Setting.SENDER_NAME, self.display_name, MAX_NAME_LENGTH)
+            require_text(Setting.SENDER_NAME, self.display_name, MAX_NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class AmbientCredentials:
 
     def __post_init__(self) -> None:
         if self.username is not None:
-            _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
+            require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class PasswordAuthentication:
     tenant: ClassVar[None] = None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
+        require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
         _require_secret(Setting.PASSWORD, self.password)
 
 
@@ -116,9 +117,9 @@ class OAuth2ClientCredentials:
     client_secret: Secret | None
 
     def __post_init__(self) -> None:
-        _require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
-        _require_text(Setting.CLIENT_ID, self.client_id, MAX_CLIENT_ID_LENGTH)
-        _require_text(Setting.TENANT, self.tenant, MAX_CLIENT_ID_LENGTH)
+        require_text(Setting.USERNAME, self.username, MAX_NAME_LENGTH)
+        require_text(Setting.CLIENT_ID, self.client_id, MAX_CLIENT_ID_LENGTH)
+        require_text(Setting.TENANT, self.tenant, MAX_CLIENT_ID_LENGTH)
         if not self.tenant.replace("-", "").replace(".", "").isalnum() or not self.tenant.isascii():
             raise InvalidSetting(Setting.TENANT, "must be a tenant id or a domain name.")
         _require_secret(Setting.CLIENT_SECRET, self.client_secret)
@@ -131,7 +132,7 @@ Authentication = NoAuthentication | AmbientCredentials | PasswordAuthentication 
 
 @dataclass(frozen=True, slots=True)
 class MailServer:
-    """All settings that are needed to send mail through one SMTP server."""
+    """All settings of one SMTP server, and what administrators note about it: what a version restores."""
 
     host: str
     port: int
@@ -139,9 +140,13 @@ class MailServer:
     sender: Sender
     authentication: Authentication = NoAuthentication()
     trust: Trust = SystemTrust()
+    description: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         require_host(self.host)
+        require_description(self.description)
+        require_labels(self.labels)
         if not 1 <= self.port <= MAX_PORT:
             raise InvalidSetting(Setting.PORT, f"must be between 1 and {MAX_PORT}.")
 
@@ -179,10 +184,15 @@ class MailServer:
         )
 
 
-PLAIN_SETTINGS: Mapping[Setting, str] = {Setting.HOST: "host", Setting.PORT: "port"}
+PLAIN_SETTINGS: Mapping[Setting, str] = {
+    Setting.DESCRIPTION: "description",
+    Setting.HOST: "host",
+    Setting.PORT: "port",
+}
 """The settings that are one attribute of `MailServer` and one column, both of this name.
 
 The store, the audit log and `Replacement.keeps` read this table, so that a new plain setting needs no code there.
+An empty column, which an older program left, means the default of the attribute.
 """
 
 
@@ -211,13 +221,26 @@ def state_id(server_id: int, version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class StoredMailServer:
-    """A mail server with its id; `version` counts its changes from 1, `revision` describes the last."""
+    """A mail server with its id; `version` counts its changes from 1, `revision` describes the last.
+
+    `given_name` is None if an earlier program, without names, stored it; `default_since` is None if an earlier
+    program made it the default because it was the first.
+    """
 
     id: int
     version: int
     server: MailServer
     revision: Revision = Revision()
     creation: Creation = Creation()
+    given_name: str | None = None
+    enabled: bool = True
+    is_default: bool = False
+    default_since: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The name, which no other mail server has."""
+        return self.given_name or name_of_id(self.id)
 
     @property
     def state(self) -> str:
@@ -226,10 +249,13 @@ class StoredMailServer:
 
     @property
     def tag(self) -> str:
-        """The state with the time of its change, which makes it unique even after a backup was restored."""
-        at = self.revision.at
+        """The state with the time of its change, which makes it unique even after a backup was restored.
+
+        The choice as the default is part of it, because an API may show the default.
+        """
+        times = [at for at in (self.revision.at, self.default_since) if at is not None]
         # In microseconds, the precision that both databases store.
-        return self.state if at is None else f"{self.state}.{round(at.timestamp() * 1_000_000):x}"
+        return ".".join([self.state, *(f"{round(at.timestamp() * 1_000_000):x}" for at in times)])
 
     def listed(self) -> "ListedMailServer":
         """Return the form of a list."""
@@ -264,19 +290,11 @@ class ListedMailServer(NamedTuple):
     username: str | None
 
 
-def _require_text(setting: Setting, text: str, longest: int) -> None:
-    if not text:
-        raise InvalidSetting(setting, "must not be empty.")
-    if len(text) > longest:
-        raise InvalidSetting(setting, f"must not be longer than {longest} characters.")
-    require_printable(setting, text)
-
-
 def _require_secret(setting: Setting, secret: Secret | None) -> None:
     """Check a secret that a caller just gave; a sealed one was checked when it was stored."""
     if secret is None or secret.is_sealed:
         return
     text = secret.reveal()
-    _require_text(setting, text, MAX_SECRET_LENGTH)
+    require_text(setting, text, MAX_SECRET_LENGTH)
     if is_mask(text):
         raise NoSecretStored(setting)

@@ -61,6 +61,8 @@ class Health(StrEnum):
     UNCONFIRMED = "unconfirmed"
     """The last check failed, and the check before it passed."""
     FAILING = "failing"
+    DISABLED = "disabled"
+    """Not checked until it is enabled."""
 
 
 class EventType(StrEnum):

@@ -112,6 +112,15 @@ def require_printable(setting: Setting, text: str) -> None:
         raise InvalidSetting(setting, "must not contain control characters or line breaks.")
 
 
+def require_text(setting: Setting, text: str, longest: int) -> None:
+    """Refuse an empty text, a text of more than *longest* characters, and control characters."""
+    if not text:
+        raise InvalidSetting(setting, "must not be empty.")
+    if len(text) > longest:
+        raise InvalidSetting(setting, f"must not be longer than {longest} characters.")
+    require_printable(setting, text)
+
+
 def require_host(host: str) -> None:
     """Refuse everything but a host name (RFC 1123, in ASCII), an IPv4 address or an IPv6 address.
 

@@ -29,6 +29,12 @@ class SQLMailServerHistory:
         rows = select(table).where(table.c.server_id == server_id).order_by(table.c.version.desc())
         return [self._version(row) for row in await self._connection.execute(rows)]
 
+    async def removed_id(self, name: str) -> int | None:
+        """Return the id of the server that was removed last with this name, if it was not restored since."""
+        there = exists().where(mail_servers.c.id == table.c.server_id)
+        named = select(table.c.server_id).where(table.c.name == name, ~there)
+        return (await self._connection.execute(named.order_by(table.c.id.desc()).limit(1))).scalar_one_or_none()
+
     async def removed_default(self) -> MailServerVersion | None:
         """Return the removal of the last default server, if it was not restored since."""
         # A restored server exists again under its id, so its removal does not count.
@@ -78,7 +84,10 @@ class SQLMailServerHistory:
     def _version(self, row: Row[Any]) -> MailServerVersion:
         server = None if row.removed else from_row(row, row.server_id, self._sealer)
         change = revision_of(row.changed_at, row.changed_by)
-        return MailServerVersion(row.server_id, row.version, server, change, row.is_default)
+        enabled = row.enabled is not False  # empty if an older program stored the version
+        return MailServerVersion(
+            row.server_id, row.version, server, change, row.is_default, row.name, enabled=enabled
+        )
 
 
 def _newest(server_id: int, how_many: int = 1) -> Any:

@@ -1,5 +1,7 @@
 """Converts mail servers to columns and back. The secret of a row is decrypted only when it is used."""
 
+import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,6 +38,7 @@ def to_columns(server: MailServer) -> dict[str, Any]:
         "tenant": login.tenant,
         "certificates": trust.pem if isinstance(trust, CustomTrust) else None,
         "secret_label": server.secret.label if server.secret else None,
+        "labels": labels_json(server.labels),
     }
 
 
@@ -51,17 +54,28 @@ def from_row(row: Row[Any], server_id: int, sealer: Sealer) -> MailServer:
     """Return the server in the columns of *row*, which may be an earlier version."""
     certificates = row.certificates
     return MailServer(
-        **{name: getattr(row, name) for name in PLAIN_SETTINGS.values()},
+        **{name: value for name in PLAIN_SETTINGS.values() if (value := getattr(row, name)) is not None},
         security=ConnectionSecurity(row.security),
         sender=Sender(row.sender_address, row.sender_name),
         authentication=_authentication(row, _secret(row, server_id, sealer)),
         trust=SystemTrust() if certificates is None else CustomTrust(certificates),
+        labels=json.loads(row.labels or "{}"),
     )
 
 
+def labels_json(labels: Mapping[str, str]) -> str:
+    """Return the one form in which labels are stored, which `mail_server_list.py` searches."""
+    return json.dumps(dict(labels), sort_keys=True, separators=(",", ":"))
+
+
 def revision_of(at: datetime, by: str | None) -> Revision:
-    """Return who changed the row and when; SQLite stores times in UTC without a zone."""
-    return Revision(at if at.tzinfo else at.replace(tzinfo=UTC), by)
+    """Return who changed the row and when."""
+    return Revision(in_utc(at), by)
+
+
+def in_utc(at: datetime) -> datetime:
+    """Return a stored time with its zone; SQLite stores times in UTC without one."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _authentication(row: Row[Any], secret: Secret | None) -> Authentication:

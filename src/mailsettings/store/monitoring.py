@@ -5,7 +5,7 @@ by the golden ratio spreads the moments of servers with neighbouring ids over th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from typing import Any
 
@@ -33,7 +33,7 @@ from mailsettings.store.tables import watch_states as table
 
 LEASE_NAME = "watch"
 _SPREAD, _STEPS = 40_503, 65_536  # 2^16 divided by the golden ratio, and 2^16
-_IS_CURRENT = and_(table.c.server_id == mail_servers.c.id, table.c.version == mail_servers.c.version)
+IS_CURRENT = and_(table.c.server_id == mail_servers.c.id, table.c.version == mail_servers.c.version)
 """A result for older settings does not count."""
 
 
@@ -55,8 +55,8 @@ class SQLMonitoring:
         moment = await now(self._connection)
         wanted = (
             select(mail_servers.c.id)
-            .outerjoin(table, _IS_CURRENT)
-            .where(_is_due(moment, interval, again_after))
+            .outerjoin(table, IS_CURRENT)
+            .where(mail_servers.c.enabled, _is_due(moment, interval, again_after))
             .order_by(func.coalesce(table.c.checked_at, 0.0), mail_servers.c.id)
             .limit(limit)
         )
@@ -93,19 +93,21 @@ class SQLMonitoring:
         noted = update(mail_servers).where(mail_servers.c.id == server_id).values(secret_ends_on=day)
         await self._connection.execute(noted)
 
-    async def list(self) -> Sequence[MonitoredServer]:
-        """Return all stored servers by id, with their health."""
+    async def list(self, ids: Collection[int] | None = None) -> Sequence[MonitoredServer]:
+        """Return the stored servers with these ids (None: all) by id, with their health."""
         server = mail_servers.c
-        own = (server.id, server.host, server.port, server.secret_ends_on)
+        own = (server.id, server.host, server.port, server.enabled, server.secret_ends_on)
         wanted = select(*own, *(table.c[name] for name in _FIELDS)).select_from(mail_servers)
-        rows = await self._connection.execute(wanted.outerjoin(table, _IS_CURRENT).order_by(server.id))
+        if ids is not None:
+            wanted = wanted.where(server.id.in_(ids))
+        rows = await self._connection.execute(wanted.outerjoin(table, IS_CURRENT).order_by(server.id))
         return [_monitored(row) for row in rows]
 
     async def summary(self) -> MonitoringSummary:
         """Return figures about all servers together."""
         moment = await now(self._connection)
         counted = await self._connection.execute(
-            select(_HEALTH, func.count()).select_from(mail_servers).outerjoin(table, _IS_CURRENT).group_by(_HEALTH)
+            select(HEALTH, func.count()).select_from(mail_servers).outerjoin(table, IS_CURRENT).group_by(HEALTH)
         )
         counts = {Health(name): number for name, number in counted}
         ends = select(
@@ -113,9 +115,8 @@ class SQLMonitoring:
             func.min(mail_servers.c.secret_ends_on),
             func.max(table.c.checked_at),
         )
-        found = (
-            await self._connection.execute(ends.select_from(mail_servers).outerjoin(table, _IS_CURRENT))
-        ).one()
+        of_enabled = ends.select_from(mail_servers).outerjoin(table, IS_CURRENT).where(mail_servers.c.enabled)
+        found = (await self._connection.execute(of_enabled)).one()
         until = select(leases.c.until).where(leases.c.name == LEASE_NAME)
         has_leader = ((await self._connection.execute(until)).scalar_one_or_none() or 0) > moment
         return MonitoringSummary(moment, {one: counts.get(one, 0) for one in Health}, *found, has_leader)
@@ -124,7 +125,8 @@ class SQLMonitoring:
 _FIELDS = ("version", "works", "stage", "code", "since", "checked_at", "certificate_ends_at")
 
 # The same rule as `domain.monitoring.health`.
-_HEALTH = case(
+HEALTH = case(
+    (~mail_servers.c.enabled, Health.DISABLED.value),
     (table.c.server_id.is_(None), Health.UNCHECKED.value),
     (table.c.works, Health.WORKING.value),
     (table.c.checked_at > table.c.since, Health.FAILING.value),
@@ -150,8 +152,9 @@ def _state(row: Row[Any]) -> MonitoringState:
 
 
 def _monitored(row: Row[Any]) -> MonitoredServer:
-    known = row.version is not None
-    found = health(works=row.works, since=row.since, checked_at=row.checked_at) if known else Health.UNCHECKED
+    found = Health.UNCHECKED if row.enabled else Health.DISABLED
+    if row.enabled and row.version is not None:
+        found = health(works=row.works, since=row.since, checked_at=row.checked_at)
     return MonitoredServer(
         row.id,
         row.host,

@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from mailsettings.domain.access import Credentials, Moment
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.mail_server import ListedMailServer, StoredMailServer
+from mailsettings.domain.naming import MailServerRef
 from mailsettings.store.freshness import CachedValues, Freshness, Version
 from mailsettings.store.transaction import Transaction
 
@@ -36,9 +37,9 @@ class ReadCache:
         """Return the mail server that an API which knows a single server shows."""
         return await self._servers.get(None, moment)
 
-    async def mail_server(self, server_id: int, moment: Moment | None = None) -> StoredMailServer | None:
-        """Return the mail server with this id."""
-        return await self._servers.get(server_id, moment)
+    async def mail_server(self, ref: MailServerRef, moment: Moment | None = None) -> StoredMailServer | None:
+        """Return the mail server with this id or name."""
+        return await self._servers.get(ref, moment)
 
     async def page(self, after: int, limit: int, moment: Moment | None = None) -> Sequence[ListedMailServer]:
         """Return at most *limit* servers after id *after*, by id; only the first page is cached."""
@@ -51,9 +52,9 @@ class ReadCache:
         """Return the account of exactly this name, with its password hash."""
         return await self._accounts.get(name, moment)
 
-    async def _load_server(self, server_id: int | None) -> tuple[StoredMailServer | None, Version | None]:
+    async def _load_server(self, ref: MailServerRef | None) -> tuple[StoredMailServer | None, Version | None]:
         async with self._reading_at_once() as work:
-            return await work.mail_servers.versioned(server_id)
+            return await work.mail_servers.versioned(ref)
 
     async def _load_page(self, limit: int) -> tuple[Sequence[ListedMailServer], Version | None]:
         async with self._reading() as work:

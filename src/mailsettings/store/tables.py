@@ -58,6 +58,14 @@ mail_servers = Table(
     Column("created_through", Text),
     # When the secret expires, if an administrator entered it.
     Column("secret_ends_on", Date),
+    # Empty if a program without names stored the server; the next start fills it.
+    Column("name", Text),
+    Column("description", Text),
+    # A JSON object, with its keys in order.
+    Column("labels", Text),
+    Column("enabled", Boolean, nullable=False, server_default=true()),
+    # When it was chosen as the default; empty for a default that a program without this choice made.
+    Column("default_since", DateTime(timezone=True)),
     CheckConstraint("port BETWEEN 1 AND 65535", name="port"),
     CheckConstraint("security IN ('none', 'starttls', 'implicit-tls')", name="security"),
     CheckConstraint("authentication IN ('none', 'ambient', 'password', 'oauth2')", name="authentication"),
@@ -72,6 +80,8 @@ Index(
     sqlite_where=mail_servers.c.is_default == true(),
     postgresql_where=mail_servers.c.is_default == true(),
 )
+
+Index("uq_mail_servers_name", mail_servers.c.name, unique=True)
 
 # The earlier versions of each server; the row of a removal has only the numbers.
 mail_server_versions = Table(
@@ -96,6 +106,10 @@ mail_server_versions = Table(
     Column("secret_label", String(12)),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
+    Column("name", Text),
+    Column("description", Text),
+    Column("labels", Text),
+    Column("enabled", Boolean),
     UniqueConstraint("server_id", "version"),
     sqlite_autoincrement=True,
 )

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, ProbeListener, ProbeReport, Usage
-from mailsettings.domain.errors import IdempotencyError, StoreUnavailable, TooManyProbes
+from mailsettings.domain.errors import IdempotencyError, MailServerDisabled, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
-from mailsettings.domain.mail_server import MailServer
+from mailsettings.domain.mail_server import MailServer, StoredMailServer
+from mailsettings.domain.naming import MailServerRef
 from mailsettings.store.database import SQLStore
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.transaction import Transaction
@@ -20,7 +21,7 @@ from mailsettings.use_cases.audit_log import error_name
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS, find_result
 from mailsettings.use_cases.lease import shielded
-from mailsettings.use_cases.mail_servers import ManageMailServers, target
+from mailsettings.use_cases.mail_server_changes import existing, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
 
@@ -198,7 +199,7 @@ class RunConnectionTests:
         denial_log: DenialLog,
         meter: Meter = NO_METRICS,
     ) -> None:
-        self._mail_servers = ManageMailServers(store)
+        self._store = store
         self._prober = prober
         self._slots = ConnectionTestSlots(limits)
         self._records = ConnectionTestRecords(store, limits)
@@ -224,25 +225,30 @@ class RunConnectionTests:
     async def stored(
         self,
         caller: Principal,
-        server_id: int | None,
+        ref: MailServerRef | None,
         recipient: str | None,
         idempotency_key: IdempotencyKey | None = None,
         listener: ProbeListener | None = None,
     ) -> ProbeReport:
-        """Test the stored server with this id, or the default server.
+        """Test the stored server with this id or name, or (None) the default server.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `TooManyProbes`, `IdempotencyError`.
+        The caller needs no permission to read it. Raises `PermissionDenied`, `MailServerNotFound`,
+        `MailServerDisabled`, `TooManyProbes`, `IdempotencyError`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        asked = RequestedTest(caller, target(server_id), idempotency_key, listener)
+        asked = RequestedTest(caller, target(ref), idempotency_key, listener)
         if (report := await self._answered_before(asked)) is not None:
             return report
-        if server_id is None:
-            stored = await self._mail_servers.get_default(caller)
-        else:
-            stored = await self._mail_servers.get(caller, server_id)
+        stored = existing(await self._stored(ref))
         asked = RequestedTest(caller, target(stored.id), idempotency_key, listener)
+        async with self._noting_refusals(asked):
+            if not stored.enabled:
+                raise MailServerDisabled
         return await self._probe(asked, stored.server, recipient)
+
+    async def _stored(self, ref: MailServerRef | None) -> StoredMailServer | None:
+        async with self._store.reading() as view:
+            return await (view.mail_servers.find_default() if ref is None else view.mail_servers.find(ref))
 
     async def _answered_before(self, asked: RequestedTest) -> ProbeReport | None:
         async with self._noting_refusals(asked):
@@ -274,7 +280,7 @@ class RunConnectionTests:
     async def _noting_refusals(self, asked: RequestedTest) -> AsyncIterator[None]:
         try:
             yield
-        except (TooManyProbes, IdempotencyError) as refused:
+        except (TooManyProbes, IdempotencyError, MailServerDisabled) as refused:
             caller, problem = asked.caller, {"problem": error_name(refused)}
             await self._denial_log.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem)
             raise

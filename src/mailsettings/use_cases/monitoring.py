@@ -27,7 +27,7 @@ from mailsettings.domain.monitoring import (
 from mailsettings.store.database import SQLStore
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.lease import Lease, LeaseLost, outline, repeat_forever, shielded
-from mailsettings.use_cases.mail_servers import target
+from mailsettings.use_cases.mail_server_changes import target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
 
@@ -99,7 +99,7 @@ class ScheduledChecks:
 
     async def _check(self, server_id: int) -> None:
         stored = await shielded(self._stored(server_id))
-        if stored is not None:
+        if stored is not None and stored.enabled:
             # Without a recipient the test stops before it sends mail.
             report = await self._prober.probe(stored.server, None)
             await shielded(self._record(stored, check_result(stored, report)))

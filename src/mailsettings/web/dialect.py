@@ -30,7 +30,8 @@ from mailsettings.web.hosts import HostMiddleware
 class UseCases:
     """The use cases and the settings that every API needs.
 
-    `json_web_keys` verify the access tokens of this service (RFC 7517), and `issuer` is the claim `iss` in them.
+    `grants` are the names of permissions of all APIs, with what they allow. `json_web_keys` verify the access
+    tokens of this service (RFC 7517), and `issuer` is the claim `iss` in them.
     `client_secret` is required of OAuth2 clients at the login of users; None accepts any. `allowed_hosts` are the
     names of this service; an empty collection allows any.
     """
@@ -46,6 +47,7 @@ class UseCases:
     accounts: ManageAccounts
     encryption_keys: ManageEncryptionKeys
     signing_keys: ManageSigningKeys
+    grants: Grants
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     issuer: str
     public_url: str | None = None
@@ -96,7 +98,7 @@ class Dialect:
         With *caller* all requests are that principal's, and need neither a token nor an allowed Host header: for a
         program that calls the application in its own process.
         """
-        errors = replace(self.errors, grants=self.grants)
+        errors = replace(self.errors, grants=self.grants, other_grants=use_cases.grants)
         app = FastAPI(
             title=self.title,
             description=self.description,

@@ -45,6 +45,9 @@ STATUSES: Mapping[type[Exception], int] = {
     # A vendor's live service responds with 401, but then clients log in again, in vain (RFC 9110 15.5.4).
     errors.PermissionDenied: 403,
     errors.InvalidSetting: 400,
+    errors.NameTaken: 409,
+    errors.MailServerDisabled: 409,
+    errors.DefaultMailServerInUse: 409,
     errors.NotFound: 404,
     errors.AccountExists: 409,
     errors.PreconditionFailed: 412,
@@ -104,7 +107,8 @@ class ErrorStyle:
 
     `body` chooses what of an error is in a response. `codes` are the API's names of the statuses in `STATUSES`,
     and `answers` override both for some errors. The most specific class of an error in either table counts.
-    `grants` are the API's names for permissions, so that a 403 names a permission that an administrator can grant.
+    `grants` are the API's names for permissions, so that a 403 names a permission that an administrator can grant;
+    it names one of `other_grants`, of all APIs, where the API itself has none.
     `path_styles` are the styles of single paths.
     """
 
@@ -114,6 +118,7 @@ class ErrorStyle:
     answers: Mapping[type[Exception], ErrorResponse] = field(default_factory=dict)
     media_type: str = "application/json"
     grants: Grants = field(default_factory=dict)
+    other_grants: Grants = field(default_factory=dict)
     path_styles: Mapping[str, "ErrorStyle"] = field(default_factory=dict)
 
     def at(self, path: str) -> "ErrorStyle":
@@ -147,7 +152,7 @@ class ErrorStyle:
     def _fields(self, error: Exception) -> Sequence[FieldError]:
         match error:
             case InvalidSetting():
-                name = self.fields[error.setting]
+                name = self.fields.get(error.setting, str(error.setting))
                 return [FieldError("body", tuple(name.split(".")), f"{name} {error.problem}")]
             case ParameterInvalid():
                 return error.fields
@@ -156,7 +161,7 @@ class ErrorStyle:
 
     def _message(self, error: Exception) -> str:
         if isinstance(error, InvalidSetting):
-            return f"{self.fields[error.setting]} {error.problem}"
+            return f"{self.fields.get(error.setting, error.setting)} {error.problem}"
         if isinstance(error, PermissionDenied):
             return self._lacking(error)
         if isinstance(error, WeakPrecondition):
@@ -166,8 +171,11 @@ class ErrorStyle:
         return "The service failed unexpectedly. Its log has the cause under this response's X-Request-ID."
 
     def _lacking(self, denied: PermissionDenied) -> str:
-        names = [name for name, allowed in self.grants.items() if denied.permission in allowed]
-        return f"This needs the permission {' or '.join(names)}." if names else str(denied)
+        for grants in (self.grants, self.other_grants):
+            names = [name for name, allowed in grants.items() if denied.permission in allowed]
+            if names:
+                return f"This needs the permission {' or '.join(names)}."
+        return str(denied)
 
     def install(self, app: FastAPI) -> None:
         """Render every error of the routes and the router of *app* in this style."""

@@ -33,6 +33,8 @@ STYLE = ErrorStyle(
     fields=FIELDS,
     answers={
         errors.LoginRefused: ErrorResponse(400),
+        # DELETE documents only 400 and 404; the vendor's C# client cannot read the message of another status.
+        errors.DefaultMailServerInUse: ErrorResponse(400),
         request_errors.UnsupportedVersion: ErrorResponse(400, "UnsupportedApiVersion"),
     },
     media_type=MEDIA_TYPE,

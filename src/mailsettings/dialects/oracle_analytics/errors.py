@@ -5,6 +5,7 @@ they name the status, as its other codes do.
 """
 
 from mailsettings.dialects.oracle_analytics.translate import FIELDS
+from mailsettings.domain import errors
 from mailsettings.web import request_errors
 from mailsettings.web.errors import ErrorResponse, ErrorStyle
 
@@ -26,6 +27,7 @@ STYLE = ErrorStyle(
         503: "ServiceUnavailable",
     },
     answers={
+        errors.MailServerDisabled: ErrorResponse(409, "IncorrectState"),
         request_errors.IncompleteBody: ErrorResponse(400, "CannotParseRequest"),
         request_errors.MalformedBody: ErrorResponse(400, "CannotParseRequest"),
         request_errors.ParameterMissing: ErrorResponse(400, "MissingParameter"),

@@ -20,9 +20,12 @@ V1 = Dialect(
     match_path=paths_below("/v1"),
     grants={
         "manage-accounts": frozenset({Permission.ACCOUNTS_MANAGE}),
+        "manage-devices": frozenset({Permission.DEVICES_MANAGE}),
         "manage-keys": frozenset({Permission.KEYS_MANAGE}),
         "manage-system-settings": ALL_MAIL_SERVER_PERMISSIONS,
+        "test-mail-servers": frozenset({Permission.MAIL_SERVERS_TEST}),
         "view-mail-settings": frozenset({Permission.MAIL_SERVERS_READ}),
+        "view-messages": frozenset({Permission.MESSAGES_READ}),
     },
     tags={
         token.TAG: "Exchange a name and a secret for an access token, which all APIs of this service accept.",
