@@ -1,6 +1,7 @@
 """What holds for every dialect that exists; the operations are read from its routes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -9,7 +10,8 @@ import pytest
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import MailSettingsError, PermissionDenied
-from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.values import Secret
 from mailsettings.site.audit import AUDIT
 from mailsettings.store.database import SQLStore
 from mailsettings.web.dialect import Dialect
@@ -24,7 +26,10 @@ from support.service import BASE_URL, Caller, build_service
 BEHIND_A_TOKEN = [operation for operation in OPERATIONS if not operation.is_open]
 PATHS = {operation.path: operation.dialect for operation in OPERATIONS}
 METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE")
-SERVER = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender"))
+SERVER = MailServer(
+    *("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("sender@example.org", "Sender")),
+    PasswordAuthentication("sender", Secret("correct horse")),
+)
 
 BEHIND_A_PERMISSION = [operation for operation in BEHIND_A_TOKEN if operation.permission is not None]
 each_operation = pytest.mark.parametrize("operation", BEHIND_A_TOKEN, ids=str)
@@ -180,9 +185,9 @@ def test_every_error_has_its_row_in_the_table(dialect: Dialect, base: type[Excep
 async def test_no_answer_is_to_be_kept_on_the_way(api: Caller, store: SQLStore, operation: Operation) -> None:
     """RFC 9111 5.2.2.5."""
     async with store.writing() as work:
-        is_single = operation.dialect.single_server_name is not None
-        number = await work.mail_servers.add(SERVER, as_default=is_single)
-        await work.mail_servers.replace(number, SERVER)
+        for as_default in (False, True):
+            number = await work.mail_servers.add(SERVER, as_default=as_default)
+            await work.mail_servers.replace(number, replace(SERVER, port=25))
 
     answer = await api.send(operation.method, operation.path, json=operation.body)
 

@@ -28,7 +28,7 @@ from mailsettings.store import migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.web.normalization import ascii_lower, routable_path, segments
 
 from support.canary import Canary, text_of

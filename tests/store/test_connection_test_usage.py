@@ -16,7 +16,8 @@ from mailsettings.store.coordination import USAGE_KEPT_SECONDS
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import probe_admissions as table
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 
 from support.databases import KEY

@@ -14,7 +14,6 @@ from mailsettings.domain.access import Permission
 from mailsettings.web.dialect import Dialect
 
 Json = Mapping[str, Any]
-_JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 _FIRST_ID = "1"  # of the one mail server that tests store
 
@@ -60,6 +59,7 @@ def operations_of(dialect: Dialect) -> Sequence[Operation]:
 def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -> Operation:
     parameters = document.get("parameters", [])
     content = document.get("requestBody", {}).get("content", {})
+    json = next((found for kind, found in content.items() if kind.endswith("json")), None)
     path = route.path_format
     for parameter in parameters:
         if parameter["in"] == "path":
@@ -72,7 +72,7 @@ def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -
         permission=getattr(route.endpoint, "permission", None),
         statuses=frozenset(document["responses"]),
         headers=frozenset(parameter["name"] for parameter in parameters if parameter["in"] == "header"),
-        body=_example(content[_JSON]) if _JSON in content else None,
+        body=None if json is None else _example(json),
         takes_form=_FORM in content,
         is_open=document.get("security") == [],
     )

@@ -21,7 +21,7 @@ from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.use_cases.accounts import ManageAccounts
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.ports import PasswordHasher, Prober
 from mailsettings.web.concurrency import ConcurrentRequests

@@ -29,7 +29,8 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.values import Secret
 from mailsettings.store.tables import mail_servers
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
 

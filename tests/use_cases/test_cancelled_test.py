@@ -8,7 +8,8 @@ import pytest
 from mailsettings.domain.access import Origin, Permission, Principal
 from mailsettings.domain.connection_test import ProbeBegun, ProbeProgress
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 
 from support.databases import LocalStore, records

@@ -11,13 +11,13 @@ from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, Usage
 from mailsettings.domain.errors import TooManyProbes
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store.transaction import Transaction
-from mailsettings.use_cases.connection_tests import (
+from mailsettings.use_cases.connection_test_limits import (
     MARGIN_SECONDS,
     MAX_CONCURRENT_RECORDS,
     ConnectionTestLimits,
     ConnectionTestSlots,
-    RunConnectionTests,
 )
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS
 

@@ -25,7 +25,8 @@ from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.tables import idempotency_keys, probe_admissions
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS
 from mailsettings.use_cases.mail_servers import ManageMailServers

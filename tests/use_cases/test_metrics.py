@@ -13,7 +13,8 @@ from mailsettings.domain.errors import LoginRefused, PermissionDenied, StoreUnav
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import Health, MonitoringSummary
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers

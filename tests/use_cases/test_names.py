@@ -13,7 +13,8 @@ from mailsettings.domain.mail_server_list import LabelFilter, MailServerFilter
 from mailsettings.domain.monitoring import Health
 from mailsettings.domain.setting import Setting
 from mailsettings.store.database import SQLStore
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.mail_servers import ManageMailServers

@@ -9,7 +9,8 @@ from mailsettings.domain.access import OPERATOR, Permission, Principal
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.mail_servers import ManageMailServers
 

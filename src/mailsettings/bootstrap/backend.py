@@ -26,7 +26,7 @@ from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.mail_server_names import name_mail_servers
 from mailsettings.use_cases.metrics import NO_METRICS

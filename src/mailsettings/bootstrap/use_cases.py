@@ -16,7 +16,8 @@ from mailsettings.site.metrics import METRICS
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
-from mailsettings.use_cases.connection_tests import ConnectionTestLimits, RunConnectionTests
+from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
+from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
@@ -25,6 +26,7 @@ from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import GaugeSource, ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.ports import Meter, PasswordHasher, Prober, TokenIssuer, TokenReader
+from mailsettings.use_cases.several_tests import RunSeveralTests
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
 
@@ -95,10 +97,12 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
     """Return the use cases that the APIs call."""
     store, denial_log = parts.store, DenialLog(parts.store)
     lifetime, secret = settings.token_lifetime_seconds, settings.token_client_secret
+    probes = RunConnectionTests(store, parts.prober, parts.limits, denial_log, parts.meter)
     return UseCases(
         mail_servers=ManageMailServers(store, settings.max_history_versions),
         history=MailServerHistory(store, settings.max_history_versions),
-        probes=RunConnectionTests(store, parts.prober, parts.limits, denial_log, parts.meter),
+        probes=probes,
+        several_tests=RunSeveralTests(store, probes, parts.limits),
         log_in=LogIn(store, parts.passwords, parts.issuer, denial_log, lifetime, parts.clock, parts.meter),
         authentication=Authenticator(store, parts.reader, parts.grants, denial_log),
         audit_log=ReadAuditLog(store, parts.witnessed),

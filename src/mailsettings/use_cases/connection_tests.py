@@ -1,15 +1,15 @@
-"""Connection tests: who may run one, how many at a time, and what the audit log records."""
+"""Connection tests: who may run one, and what the audit log records."""
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
-from mailsettings.domain.connection_test import USAGE_WINDOW_SECONDS, ProbeListener, ProbeReport, Usage
+from mailsettings.domain.change import Replacement
+from mailsettings.domain.connection_test import ProbeListener, ProbeReport
 from mailsettings.domain.errors import IdempotencyError, MailServerDisabled, StoreUnavailable, TooManyProbes
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
@@ -18,81 +18,17 @@ from mailsettings.store.database import SQLStore
 from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.audit_log import error_name
+from mailsettings.use_cases.connection_test_limits import (
+    MAX_CONCURRENT_RECORDS,
+    ConnectionTestLimits,
+    ConnectionTestSlots,
+)
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.idempotency import RETRY_AFTER_SECONDS, find_result
+from mailsettings.use_cases.idempotency import find_result
 from mailsettings.use_cases.lease import shielded
 from mailsettings.use_cases.mail_server_changes import existing, target
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, Prober
-
-MAX_CONCURRENT_RECORDS = 2
-"""Concurrent transactions of connection tests in a process; the database has one writer at a time anyway.
-
-When a thousand tests arrive or end together, they would use every connection of the pool, and readers would wait
-behind all of them. A semaphore admits waiting tasks in the order of their arrival.
-"""
-MARGIN_SECONDS = 30
-"""Time beyond the deadline of a test to record its start and its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionTestLimits:
-    """`max_concurrent` in this process; the limits per caller for each principal, in all processes together.
-
-    No test takes longer than `deadline_seconds`.
-    """
-
-    max_concurrent: int = 16
-    max_concurrent_per_caller: int = 4
-    max_per_minute_per_caller: int = 30
-    deadline_seconds: float = 15
-
-    @property
-    def max_seconds(self) -> float:
-        """The age at which a test without a recorded end counts as ended, because its process must have died."""
-        return self.deadline_seconds + MARGIN_SECONDS
-
-    def require_capacity(self, usage: Usage) -> None:
-        """Raise `TooManyProbes` if a principal that has *usage* may have no more now."""
-        if usage.running >= self.max_concurrent_per_caller:
-            raise too_many_running()
-        if usage.begun >= self.max_per_minute_per_caller:
-            wait = int(USAGE_WINDOW_SECONDS - usage.oldest_seconds) + 1
-            raise TooManyProbes("You started too many connection tests within a minute.", wait)
-
-
-class ConnectionTestSlots:
-    """Admits connection tests to this process, or refuses them before they do anything.
-
-    The limit per principal is the same as in the database. The tests in this process are part of those, so this
-    check never refuses a test that the database would accept; it only keeps waiting tests from taking the slots of
-    others.
-    """
-
-    def __init__(self, limits: ConnectionTestLimits) -> None:
-        self._limits = limits
-        self._running: Counter[str] = Counter()
-
-    @contextmanager
-    def admit(self, caller: Principal) -> Iterator[None]:
-        """Count one test of *caller* while the block runs. Raises `TooManyProbes`."""
-        # No await between these checks and the count, so no other task can take the slot in between.
-        if self._running.total() >= self._limits.max_concurrent:
-            raise TooManyProbes("Too many connection tests are running.", RETRY_AFTER_SECONDS)
-        if self._running[caller.name] >= self._limits.max_concurrent_per_caller:
-            raise too_many_running()
-        self._running[caller.name] += 1
-        try:
-            yield
-        finally:
-            self._running[caller.name] -= 1
-            self._running += Counter()  # removes the callers at zero
-
-
-def too_many_running() -> TooManyProbes:
-    """Return the error for a principal at its limit of running tests."""
-    return TooManyProbes("You have too many connection tests running.", RETRY_AFTER_SECONDS)
-
 
 _log = logging.getLogger(__name__)
 
@@ -221,6 +157,35 @@ class RunConnectionTests:
         caller.require(Permission.MAIL_SERVERS_TEST)
         asked = RequestedTest(caller, GIVEN_SERVER, idempotency_key, listener)
         return await self._answered_before(asked) or await self._probe(asked, server, recipient)
+
+    async def based_on(  # noqa: PLR0913  # as `given`, and the two servers
+        self,
+        caller: Principal,
+        wanted: Replacement,
+        ref: MailServerRef | None,
+        recipient: str | None,
+        *,
+        idempotency_key: IdempotencyKey | None = None,
+        listener: ProbeListener | None = None,
+    ) -> ProbeReport:
+        """Test the settings in *wanted*, with the secret of the stored server *ref* if *wanted* keeps it.
+
+        Raises what `given` and `Replacement.onto` raise, and `MailServerNotFound`.
+        """
+        caller.require(Permission.MAIL_SERVERS_TEST)
+        stored = None if ref is None else existing(await self._stored(ref)).server
+        return await self.given(caller, wanted.onto(stored), recipient, idempotency_key, listener)
+
+    async def has_capacity(self, caller: Principal) -> None:
+        """Return once a test of *caller* would be admitted."""
+        while True:
+            try:
+                self._slots.require_slot(caller)
+                await self._records.require_capacity(caller)
+            except TooManyProbes as busy:
+                await asyncio.sleep(busy.retry_after_seconds)
+            else:
+                return
 
     async def stored(
         self,

@@ -86,6 +86,19 @@ class ManageMailServers:
         caller.require(Permission.MAIL_SERVERS_READ)
         return existing(await self._store.cache.mail_server(ref, caller.moment))
 
+    async def overview(self, caller: Principal, ref: MailServerRef | None) -> MailServerOverview:
+        """Return one mail server by its id or name, or (None) the default, with its health.
+
+        Raises `PermissionDenied`, `MailServerNotFound`.
+        """
+        caller.require(Permission.MAIL_SERVERS_READ)
+        async with self._store.reading() as view:
+            stored = existing(
+                await (view.mail_servers.find_default() if ref is None else view.mail_servers.find(ref))
+            )
+            [monitored] = await view.monitoring.list([stored.id])
+        return MailServerOverview(stored, monitored)
+
     async def get_default(self, caller: Principal) -> StoredMailServer:
         """Return the default mail server. Raises `PermissionDenied`, `MailServerNotFound`."""
         caller.require(Permission.MAIL_SERVERS_READ)
@@ -118,16 +131,17 @@ class ManageMailServers:
         ref: MailServerRef,
         merge: Callable[[StoredMailServer], Replacement],
         expected: Precondition = NO_PRECONDITION,
-    ) -> None:
+    ) -> int:
         """Change part of one mail server: read it, *merge* the change into it and store it, in one transaction.
 
-        Raises the same as `replace`, and what *merge* raises.
+        Return its id. Raises the same as `replace`, and what *merge* raises.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_REPLACE, target(ref)) as change:
             stored = found(change, await change.work.mail_servers.find(ref))
             expected.require(stored)
             await self._replace(change, caller, stored, merge(stored))
+            return stored.id
 
     async def put_default(
         self, caller: Principal, wanted: Replacement, expected: Precondition = NO_PRECONDITION
@@ -175,11 +189,11 @@ class ManageMailServers:
 
     async def set_enabled(
         self, caller: Principal, ref: MailServerRef, *, enabled: bool, expected: Precondition = NO_PRECONDITION
-    ) -> None:
+    ) -> int:
         """Enable one mail server, or disable it: it is no longer checked on schedule, and not tested.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`, and `DefaultMailServerInUse` if it
-        would disable the default.
+        Return its id. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`, and
+        `DefaultMailServerInUse` if it would disable the default.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         action = Action.MAIL_SERVER_ENABLE if enabled else Action.MAIL_SERVER_DISABLE
@@ -190,6 +204,7 @@ class ManageMailServers:
             if stored.enabled is not enabled:
                 await change.work.mail_servers.set_enabled(stored.id, caller.name, enabled=enabled)
                 await change.work.mail_servers.forget_versions(stored.id, self._max_versions)
+            return stored.id
 
     async def set_default(self, caller: Principal, ref: MailServerRef) -> None:
         """Make one mail server the default, in place of any other.

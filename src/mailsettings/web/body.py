@@ -145,9 +145,8 @@ def _field_error(finding: Mapping[str, Any], sent: object) -> FieldError:
     if discriminator := _discriminator(context):
         path = (*path, discriminator)
     code, end = _SENTENCES.get(finding["type"], _OTHER)
-    if code == "unknown" and not _USUAL_NAME.fullmatch(str(path[-1])):
-        what = "A member of the body" if source == "body" else "A parameter"
-        return FieldError(source, path[:-1], f"{what} with an unusual name is not known here.", code)
+    if code == "unknown":
+        return unknown_field(source, path)
     where = ".".join(map(str, path)) or "The body"
     return FieldError(source, path, f"{where} {end.format_map(context)}", code)
 
@@ -165,6 +164,14 @@ def _names(annotation: Any) -> Iterator[str]:
     else:
         for inner in get_args(annotation):
             yield from _names(inner)
+
+
+def unknown_field(source: str, path: tuple[str | int, ...]) -> FieldError:
+    """Return the error about an unknown member or parameter; its name is repeated only if it looks like a name."""
+    if not _USUAL_NAME.fullmatch(str(path[-1])):
+        what = "A member of the body" if source == "body" else "A parameter"
+        return FieldError(source, path[:-1], f"{what} with an unusual name is not known here.", "unknown")
+    return FieldError(source, path, f"{'.'.join(map(str, path))} is not known here.", "unknown")
 
 
 def _discriminator(context: Mapping[str, Any]) -> str:

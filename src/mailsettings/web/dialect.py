@@ -20,6 +20,7 @@ from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.several_tests import RunSeveralTests
 from mailsettings.web.auth import BearerAuthMiddleware, FixedCallerMiddleware
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.errors import ErrorStyle
@@ -39,6 +40,7 @@ class UseCases:
     mail_servers: ManageMailServers
     history: MailServerHistory
     probes: RunConnectionTests
+    several_tests: RunSeveralTests
     log_in: LogIn
     authentication: Authenticator
     audit_log: ReadAuditLog

@@ -1,7 +1,7 @@
 """Turn errors into responses: one table of statuses, and each API's codes, body and names of the settings."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -52,6 +52,7 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.AccountExists: 409,
     errors.PreconditionFailed: 412,
     errors.KeyRefused: 409,
+    errors.LastAccountManager: 409,
     errors.IdempotencyError: 409,
     errors.SecretUnreadable: 400,
     errors.TooMany: 429,
@@ -123,7 +124,8 @@ class ErrorStyle:
 
     def at(self, path: str) -> "ErrorStyle":
         """Return the style of the errors at *path*, in the spelling of the routes."""
-        return self.path_styles.get(path, self)
+        found = self.path_styles.get(path)
+        return self if found is None else replace(found, grants=self.grants)
 
     def answer_to(self, kind: type[Exception]) -> ErrorResponse:
         """Return the status and the code of errors of this *kind*."""

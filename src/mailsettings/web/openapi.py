@@ -72,6 +72,11 @@ _HEADERS: Mapping[str, Json] = {
         "description": "Present if this is the response to an earlier request with the same idempotency key.",
         "schema": {"type": "string", "enum": ["true"]},
     },
+    "X-Accel-Buffering": {
+        "description": "Tells a proxy to pass the events on at once.",
+        "required": True,
+        "schema": {"type": "string", "enum": ["no"]},
+    },
     "X-Request-ID": {
         "description": "Id of this request in the log: the caller's id, or a new id.",
         "required": True,

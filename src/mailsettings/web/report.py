@@ -95,6 +95,11 @@ def own_report_json(report: ProbeReport, words: Vocabulary) -> str:
     return _report_model(report, words, _own_address).model_dump_json(exclude_none=True)
 
 
+def own_stage_json(stage: StageReport) -> str:
+    """Return the report of one stage as one JSON object, as `own_report_json` spells it."""
+    return _stage(stage, datetime.now(UTC), _own_address).model_dump_json(exclude_none=True)
+
+
 def report_members(report: ProbeReport, words: Vocabulary) -> dict[str, object]:
     """Return *report* as members of a response's body."""
     return _report_model(report, words).model_dump(mode="json", by_alias=True, exclude_none=True)

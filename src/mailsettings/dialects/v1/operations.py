@@ -1,15 +1,17 @@
 """Parts of every operation of `/v1`: the router, the responses in the documents, and JSON responses."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic_core import to_json
 
-from mailsettings.dialects.v1.paging import QueryModel
 from mailsettings.dialects.v1.problems import Problem
+from mailsettings.web.body import unknown_field
+from mailsettings.web.direct import reads_request
 from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.openapi import Responses, common_error_responses, error_responses
+from mailsettings.web.request_errors import ParameterInvalid
 from mailsettings.web.routing import StrictRoute
 
 WITH_BODY: Responses = error_responses(Problem, 413, 415)
@@ -41,12 +43,12 @@ def example(value: Any) -> dict[str, Any]:
     return {"content": {"application/json": {"example": value}}}
 
 
-class _NoQuery(QueryModel):
-    """No parameters."""
-
-
-async def _no_query(_query: Annotated[_NoQuery, Query()]) -> None:
-    """Refuse all parameters in the query."""
+@reads_request
+async def _no_query(request: Request) -> None:
+    """Refuse all parameters in the query. Raises `ParameterInvalid`."""
+    if request.query_params:
+        fields = [unknown_field("query", (name,)) for name in request.query_params]
+        raise ParameterInvalid(" ".join(dict.fromkeys(field.sentence for field in fields)), fields)
 
 
 NO_QUERY = Depends(_no_query)

@@ -20,20 +20,24 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:mail-settings:problem:"
 
 CODES: Mapping[str, str] = {
-    "account_exists": "The name is in use",
+    "account_exists": "The account exists already",
     "account_not_found": "No such account",
     "body_incomplete": "The body is incomplete",
     "body_too_large": "The body is too large",
     "conflict": "The request does not fit the current state",
+    "default_mail_server_in_use": "The mail server is the default",
     "host_not_allowed": "The Host header is not accepted",
     "idempotency_key_reused": "The idempotency key was used for another request",
     "internal_error": "The service failed",
     "invalid_request": "The request is not valid",
     "issuer_unavailable": "The issuer of the access token is unavailable",
     "key_refused": "The key cannot be changed",
+    "last_account_manager": "The last account that manages accounts",
+    "mail_server_disabled": "The mail server is disabled",
     "mail_server_not_found": "No such mail server",
     "malformed_body": "The body is not valid JSON",
     "method_not_allowed": "The method is not supported here",
+    "name_taken": "The name is in use",
     "not_authenticated": "The access token is missing or not valid",
     "outcome_unknown": "The outcome of the first request is unknown",
     "path_not_found": "No such path",
@@ -52,10 +56,14 @@ CODES: Mapping[str, str] = {
 _ANSWERS: Mapping[type[Exception], tuple[int, str]] = {
     errors.AccountExists: (409, "account_exists"),
     errors.AccountNotFound: (404, "account_not_found"),
+    errors.DefaultMailServerInUse: (409, "default_mail_server_in_use"),
     errors.IdempotencyKeyReused: (409, "idempotency_key_reused"),
     errors.IdentityUnavailable: (503, "issuer_unavailable"),
     errors.KeyRefused: (409, "key_refused"),
+    errors.LastAccountManager: (409, "last_account_manager"),
+    errors.MailServerDisabled: (409, "mail_server_disabled"),
     errors.MailServerNotFound: (404, "mail_server_not_found"),
+    errors.NameTaken: (409, "name_taken"),
     errors.NoSuchVersion: (404, "version_not_found"),
     errors.OutcomeUnknown: (409, "outcome_unknown"),
     errors.RequestInProgress: (409, "request_in_progress"),
@@ -165,6 +173,11 @@ FIELDS: Mapping[Setting, str] = {
     Setting.USERNAME: "authentication.username",
 }
 """This API's name for each setting."""
+
+FIELDS_BELOW_SETTINGS: Mapping[Setting, str] = {
+    setting: name if setting is Setting.RECIPIENT else f"settings.{name}" for setting, name in FIELDS.items()
+}
+"""The same for requests with the settings of a mail server in the member `settings`."""
 
 STYLE = ErrorStyle(
     body=problem_body,

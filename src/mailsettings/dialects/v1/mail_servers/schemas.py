@@ -1,9 +1,10 @@
-"""The JSON of mail servers: their settings, who changed them, and their health."""
+"""The JSON of mail servers in responses: their settings, who changed them, and their health."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from typing_extensions import TypeAliasType
 
 from mailsettings.domain.mail_server import MAX_PORT
 from mailsettings.domain.monitoring import Health
@@ -102,21 +103,36 @@ class MailServerHealth(Shown):
 
 
 Security = Literal["none", "starttls", "implicit_tls"]
-Login = Annotated[NoLogin | PasswordLogin | OAuth2Login | MachineLogin, Field(discriminator="kind")]
-Trusted = Annotated[SystemTrusted | CertificatesTrusted, Field(discriminator="kind")]
+AnyLogin = NoLogin | PasswordLogin | OAuth2Login | MachineLogin
+AnyTrust = SystemTrusted | CertificatesTrusted
+# Named, so that the documents have one schema for each union, which generated clients need.
+Login = TypeAliasType("Login", Annotated[AnyLogin, Field(discriminator="kind")])
+Trusted = TypeAliasType("Trusted", Annotated[AnyTrust, Field(discriminator="kind")])
+PORT = {**Int32, "minimum": 1, "maximum": MAX_PORT}
 
 
-class MailServerView(Shown):
-    """A stored mail server."""
+class MailServerSettings(Shown):
+    """The settings of a mail server: all that an administrator chooses."""
 
-    id: Annotated[int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Id; it never changes.")]
-    default: Annotated[bool, Field(description="Whether the APIs with a single mail server show it.")]
+    name: Annotated[str, Field(description="Name; no other mail server has it.")]
+    description: Annotated[str | None, Field(description="Notes for people.")]
+    labels: Annotated[dict[str, str], Field(description="Labels, by which lists can be filtered.")]
+    enabled: Annotated[
+        bool, Field(description="Whether it is in use; a disabled mail server is neither checked nor tested.")
+    ]
     host: Annotated[str, Field(description="Host name or address.")]
-    port: Annotated[int, WithJsonSchema({**Int32, "minimum": 1, "maximum": MAX_PORT}), Field(description="Port.")]
+    port: Annotated[int, WithJsonSchema(PORT), Field(description="Port.")]
     security: Annotated[Security, Field(description="How the connection is encrypted.")]
     trust: Annotated[Trusted, Field(description="Which certificates of the mail server are trusted.")]
     sender: Annotated[SenderShown, Field(description="Who the mail is from.")]
     authentication: Annotated[Login, Field(description="How to log in to the mail server.")]
+
+
+class MailServerView(MailServerSettings):
+    """A stored mail server."""
+
+    id: Annotated[int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Id; it never changes.")]
+    default: Annotated[bool, Field(description="Whether the APIs with a single mail server show it.")]
     version: Annotated[
         int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Counts the changes, from 1.")
     ]
@@ -134,3 +150,51 @@ class MailServerPage(Shown):
     next_cursor: Annotated[
         str | None, Field(description="Send it as `cursor` to get the next page; null on the last page.")
     ]
+
+
+_Any = Annotated[Any, WithJsonSchema({})]
+
+
+class SettingChange(Shown):
+    """A setting that differs between two versions."""
+
+    field: Annotated[str, Field(description="The setting, by its path in a mail server.")]
+    before: Annotated[
+        _Any, Field(description="Its value before; a secret as its label, certificates as their SHA-256.")
+    ]
+    after: Annotated[_Any, Field(description="Its value after, in the same form.")]
+
+
+class MailServerVersionView(Shown):
+    """A version of a mail server, and what made it different from the version before."""
+
+    version: Annotated[int, WithJsonSchema({**Int32, "minimum": 1}), Field(description="Number of the version.")]
+    name: Annotated[str | None, Field(description="The name at that time.")]
+    enabled: Annotated[bool, Field(description="Whether it was enabled.")]
+    removed: Annotated[bool, Field(description="Whether the change removed the mail server.")]
+    changed_at: Annotated[datetime | None, Field(description="When the change was made.")]
+    changed_by: Annotated[str | None, Field(description="Who made the change.")]
+    secret: Annotated[
+        str | None, Field(description="What became of the secret: `set`, `replaced`, `removed` or `kept`.")
+    ]
+    changes: Annotated[
+        list[SettingChange] | None,
+        Field(description="What changed since the version before; null if that version is no longer stored."),
+    ]
+
+
+class MailServerVersionPage(Shown):
+    """A page of versions, newest first."""
+
+    items: Annotated[list[MailServerVersionView], Field(description="The versions.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Send it as `cursor` to get the next page; null on the last page.")
+    ]
+
+
+class MailServerDifference(Shown):
+    """What differs between two versions of a mail server."""
+
+    from_version: Annotated[int, WithJsonSchema(Int32), Field(description="The version in the path.")]
+    to_version: Annotated[int, WithJsonSchema(Int32), Field(description="The version that it is compared with.")]
+    changes: Annotated[list[SettingChange], Field(description="The settings that differ.")]

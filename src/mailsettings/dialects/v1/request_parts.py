@@ -1,0 +1,33 @@
+"""Parts of every request body: strict members, and rules of the domain about a single member."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from mailsettings.domain.errors import InvalidSetting
+
+
+def checked(check: Callable[[], object]) -> None:
+    """Call *check*, and turn a refusal of the domain into an error of the member that pydantic checks."""
+    try:
+        check()
+    except InvalidSetting as refused:
+        raise ValueError(refused.problem) from None
+
+
+def rule(check: Callable[[Any], object]) -> AfterValidator:
+    """Return the validator of a member by a rule of the domain; a member without a value is not checked."""
+
+    def validate(value: Any) -> Any:
+        if value is not None:
+            checked(lambda: check(value))
+        return value
+
+    return AfterValidator(validate)
+
+
+class Input(BaseModel):
+    """A part of a request; unknown members are refused by name."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
