@@ -89,7 +89,7 @@ class SQLStore:
         self._writer_queue = WriterQueue()
         self._for_reading: Mapping[str, Any] = {} if self._sqlite else engine.POSTGRESQL_SNAPSHOT
         self._for_one_statement = engine.ONE_STATEMENT if self._sqlite else engine.POSTGRESQL_ONE_STATEMENT
-        self.cache = ReadCache(self._freshness, self._reading_at_once, self.reading)
+        self.cache = ReadCache(self._freshness, self._reading_single, self.reading)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[Transaction]:
@@ -117,7 +117,7 @@ class SQLStore:
             yield Transaction(connection, self._keys)
 
     @asynccontextmanager
-    async def _reading_at_once(self) -> AsyncIterator[Transaction]:
+    async def _reading_single(self) -> AsyncIterator[Transaction]:
         async with self._transaction(self._for_one_statement) as connection:
             yield Transaction(connection, self._keys)
 

@@ -22,13 +22,13 @@ class ReadCache:
     Each value is the last committed value, but two values may be from two moments; see `SQLStore.reading` for one.
     With a *moment*, all reads of one request cost one question to the database.
 
-    *reading* opens a snapshot, *reading_at_once* a cheaper transaction for a single statement.
+    *reading* opens a snapshot, *reading_single* a cheaper transaction for a single statement.
     """
 
-    def __init__(self, freshness: Freshness, reading_at_once: Reading, reading: Reading) -> None:
+    def __init__(self, freshness: Freshness, reading_single: Reading, reading: Reading) -> None:
         self._in_snapshots = freshness.in_snapshots
-        self._reading_at_once = reading_at_once
-        self._reading = reading if self._in_snapshots else reading_at_once
+        self._reading_single = reading_single
+        self._reading = reading if self._in_snapshots else reading_single
         self._servers = CachedValues(freshness, self._load_server, _size_of_server)
         self._pages = CachedValues(freshness, self._load_page, _size_of_page)
         self._accounts = CachedValues(freshness, self._load_account, lambda _: _BYTES_PER_VALUE)
@@ -44,7 +44,7 @@ class ReadCache:
     async def page(self, after: int, limit: int, moment: Moment | None = None) -> Sequence[ListedMailServer]:
         """Return at most *limit* servers after id *after*, by id; only the first page is cached."""
         if after:
-            async with self._reading_at_once() as work:
+            async with self._reading_single() as work:
                 return await work.mail_servers.listed(after, limit)
         return await self._pages.get(limit, moment)
 
@@ -53,7 +53,7 @@ class ReadCache:
         return await self._accounts.get(name, moment)
 
     async def _load_server(self, ref: MailServerRef | None) -> tuple[StoredMailServer | None, Version | None]:
-        async with self._reading_at_once() as work:
+        async with self._reading_single() as work:
             return await work.mail_servers.versioned(ref)
 
     async def _load_page(self, limit: int) -> tuple[Sequence[ListedMailServer], Version | None]:
@@ -62,7 +62,7 @@ class ReadCache:
             return tuple(await work.mail_servers.listed(0, limit)), version
 
     async def _load_account(self, name: str) -> tuple[Credentials | None, Version | None]:
-        async with self._reading_at_once() as work:
+        async with self._reading_single() as work:
             return await work.accounts.versioned(name)
 
 
