@@ -44,7 +44,7 @@ types: .venv/dev  ## mypy --strict
 	$(BIN)/mypy
 
 bench: .venv/dev  ## measure reads, tests, growth, and a long list; minutes on an idle machine
-	$(BIN)/python benchmarks/read_path.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/read_path.py
 	$(BIN)/python benchmarks/probe_round_trips.py
 	$(BIN)/python benchmarks/probe_concurrency.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py --rounds 3 --seconds 1

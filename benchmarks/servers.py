@@ -22,25 +22,35 @@ class Server(NamedTuple):
 
 @contextlib.contextmanager
 def serving(command: list[str], environment: dict[str, str]) -> Iterator[Server]:
-    """Run *command*, which takes a port, until the block ends."""
+    """Run *command*, which takes a port, until the block ends; another process reads its log from a pipe."""
     port = free_port()
-    started = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(port)
-        yield Server(port, started.pid)
-    finally:
-        started.terminate()
-        started.wait(60)
+    started = subprocess.Popen(
+        [*command, "--port", str(port)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    with subprocess.Popen(["cat"], stdin=started.stdout, stdout=subprocess.DEVNULL):
+        assert started.stdout is not None
+        started.stdout.close()
+        try:
+            _wait_for(port)
+            yield Server(port, started.pid)
+        finally:
+            started.terminate()
+            started.wait(60)
 
 
-def uvicorn(target: str) -> list[str]:
-    """Return the command that serves an application of this folder."""
+def uvicorn(target: str, *, log: bool = False) -> list[str]:
+    """Return the command that serves an application of this folder, with uvicorn's access log if *log*."""
     command = [sys.executable, "-m", "uvicorn", target, "--app-dir", str(Path(__file__).parent)]
-    return [*command, "--log-level", "warning", "--no-access-log"]
+    return command if log else [*command, "--log-level", "warning", "--no-access-log"]
+
+
+def migrate(environment: dict[str, str]) -> None:
+    """Create the tables of the service with *environment*."""
+    subprocess.run([*SERVE[:-1], "migrate"], env=environment, check=True, capture_output=True)
 
 
 def make_token(environment: dict[str, str]) -> str:
-    """Return a context manager that runs the service with *environment*."""
+    """Return a token that may change the settings of the service with *environment*."""
     made = subprocess.run(
         [sys.executable, "-m", "mailsettings", "token", "--permission", "manage-system-settings"],
         env=environment,

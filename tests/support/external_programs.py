@@ -31,6 +31,7 @@ _GENERATORS = (
 )
 PROGRAMS: Mapping[str, Program] = {
     "apache2": Program(["apache2"], "apt-get install apache2"),
+    "better-sqlite3": Program(["better_sqlite3.node"], f"{_NPM} better-sqlite3 express jsonwebtoken morgan"),
     "caddy": Program(["caddy"], "apt-get install caddy; version 2.6 or newer"),
     "chromium": Program(["chromium", "chromium-browser", "google-chrome"], "apt-get install chromium"),
     "curl": Program(["curl"], "apt-get install curl"),
@@ -82,5 +83,6 @@ def missing() -> list[str]:
 
 def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
+    yield TOOLS / "node_modules" / "better-sqlite3" / "build" / "Release"
     yield from (TOOLS, TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin", Path("/usr/share/java"))
     yield from sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)  # for other versions of Python
