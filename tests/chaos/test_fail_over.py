@@ -40,7 +40,7 @@ async def store_on(primary: Postgres, standby: Postgres) -> SQLStore:
     migrations.migrate(primary.url("pair"))
     store = SQLStore(f"postgresql://postgres@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/pair", Sealer(KEY))
     async with store.writing() as work:
-        await work.mail_servers.add(replace(RELAY, host="before"))
+        await work.mail_servers.add(replace(RELAY, host="before"), as_default=True)
         await work.accounts.add(Credentials(Account("caller", frozenset({"before"})), "x"))
     primary.execute("ALTER SYSTEM RESET synchronous_standby_names")
     primary.execute("SELECT pg_reload_conf()")

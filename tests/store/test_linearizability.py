@@ -25,7 +25,7 @@ PAUSE_SECONDS = 0.05
 
 async def test_reads_and_writes_of_three_processes_are_linearizable(store: SQLStore, database_url: str) -> None:
     async with store.writing() as work:
-        assert await work.mail_servers.add(INITIAL) == 1
+        assert await work.mail_servers.add(INITIAL, as_default=True) == 1
         await work.accounts.add(Credentials(Account("caller", frozenset()), "x"))
     status, output = run(database_url)
     history = [operation(line) for line in output.splitlines()]

@@ -26,7 +26,7 @@ async def put(store: SQLStore, host: str) -> None:
     async with store.writing() as work:
         stored = await work.mail_servers.find_default()
         if stored is None:
-            await work.mail_servers.add(replace(RELAY, host=host))
+            await work.mail_servers.add(replace(RELAY, host=host), as_default=True)
         else:
             await work.mail_servers.replace(stored.id, replace(RELAY, host=host))
 

@@ -137,6 +137,12 @@ async def test_a_disabled_server_is_not_tested_until_enabled(
 
 
 async def test_an_unknown_name_is_not_found(keep: ManageMailServers, local_store: LocalStore) -> None:
+    for ref in ("one", "a mistyped password"):
+        with pytest.raises(MailServerNotFound):
+            await keep.delete(OPERATOR, ref)
+    targets = [one.target for one in await records(local_store)]
+
+    assert targets == ["mail-server:one", "mail-server"]
     with pytest.raises(MailServerNotFound):
         await keep.get(OPERATOR, "one")
     with pytest.raises(MailServerNotFound):

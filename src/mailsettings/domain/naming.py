@@ -37,9 +37,14 @@ _SUFFIXES = range(2, 10)
 _MAX_SUFFIX_LENGTH = len("-2147483647")
 
 
+def is_slug(text: str) -> bool:
+    """Return whether *text* has the form of an id or a name."""
+    return len(text) <= MAX_SERVER_NAME_LENGTH and _NAME.fullmatch(text) is not None
+
+
 def mail_server_ref(text: str) -> MailServerRef:
-    """Return the id or the name in *text*. Raises `MailServerNotFound` if it is neither."""
-    if not _NAME.fullmatch(text) or len(text) > MAX_SERVER_NAME_LENGTH:
+    """Return the id or the name in *text*. Raises `MailServerNotFound` for any other text."""
+    if not is_slug(text):
         raise MailServerNotFound
     return int(text) if _ID.fullmatch(text) else text
 
@@ -57,7 +62,7 @@ def id_in_name(name: str) -> int | None:
 
 def require_server_name(name: str, server_id: int | None) -> None:
     """Refuse anything but a name that the mail server *server_id* may have; None for a new mail server."""
-    if not _NAME.fullmatch(name) or len(name) > MAX_SERVER_NAME_LENGTH:
+    if not is_slug(name):
         raise InvalidSetting(
             Setting.NAME,
             f"must be 1 to {MAX_SERVER_NAME_LENGTH} lower-case letters, digits and hyphens, without a hyphen at "

@@ -4,7 +4,7 @@ from mailsettings.domain.access import Principal
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.errors import DefaultMailServerInUse, MailServerNotFound, NameTaken
 from mailsettings.domain.mail_server import Revision, StoredMailServer
-from mailsettings.domain.naming import MailServerRef, require_server_name
+from mailsettings.domain.naming import MailServerRef, is_slug, require_server_name
 from mailsettings.domain.setting import Setting
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.transaction import Transaction
@@ -15,7 +15,10 @@ DEFAULT_SERVER = "default mail server"
 
 def target(ref: MailServerRef | None) -> str:
     """Return what the audit log calls the mail server of this id or name, or (None) the default one."""
-    return DEFAULT_SERVER if ref is None else f"mail-server:{ref}"
+    if ref is None:
+        return DEFAULT_SERVER
+    # A text that cannot be a name may be anything, even a mistyped password.
+    return f"mail-server:{ref}" if isinstance(ref, int) or is_slug(ref) else "mail-server"
 
 
 def note_creation(change: AuditedChange, caller: Principal, stored: StoredMailServer) -> None:
