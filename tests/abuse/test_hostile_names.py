@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.report import STORED_VOCABULARY, ReportPrinter
+from mailsettings.cli.probing import STORED_VOCABULARY, members
+from mailsettings.cli.report import ReportPrinter
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication
@@ -38,7 +39,7 @@ def plain() -> Canary:
 
 def texts_of(report: ProbeReport, capsys: pytest.CaptureFixture[str]) -> list[str]:
     """All that is made of a report: for both APIs, for a terminal, and for a traceback."""
-    ReportPrinter(STORED_VOCABULARY, as_json=False, show_pem=True).print_rest(report)
+    ReportPrinter(show_pem=True).print_rest(members(report, STORED_VOCABULARY))
     sentence = failure_sentence(report.failure, WORDS) if report.failure else ""
     return [
         report_json(report, WORDS),

@@ -160,7 +160,7 @@ FAILURES = {
     ),
     "no such user": (4, ["account", "remove", "nobody"], {}, "no account named nobody"),
     "short password": (4, ["account", "set-password", "x", "--password-stdin"], {}, "at least 8"),
-    "nothing to test": (4, ["server", "test"], {}, "no such mail server"),
+    "nothing to test": (4, ["server", "test"], {}, "There is no such mail server: no default is chosen."),
     "unknown permission": (2, ["token", "--permission", "all"], {}, "Invalid value"),
     "no permission": (2, ["token"], {}, "Missing option"),
     "unknown command": (2, ["sing"], {}, "No such command"),
@@ -187,8 +187,7 @@ FAILURES = {
     ),
     "a test of such an id": (2, ["server", "test", "--id", "2147483648"], {}, "2147483648 is not in the range"),
     "before the calendar": (2, ["audit", "list", "--since", "999999d"], {}, "give a time"),
-    "no such API": (2, ["server", "test", "--api", "nothing"], {}, "--api must be one of: oracle"),
-    "two servers": (2, ["server", "test", "--api", "oracle", "--id", "1"], {}, "do not go together"),
+    "two servers": (2, ["server", "test", "relay", "--all"], {}, "Give names, --all or --label"),
 }
 
 

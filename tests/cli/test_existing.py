@@ -19,7 +19,7 @@ COMMANDS = {
     "client": ["client", "list"],
     "server history": ["server", "history"],
     "key encryption": ["key", "encryption", "status"],
-    "server restore": ["server", "restore", "1"],
+    "server restore": ["server", "restore", "relay", "1"],
     "server secret-expiry": ["server", "secret-expiry", "--never"],
     "key signing": ["key", "signing", "list"],
     "server test": ["server", "test"],

@@ -1,9 +1,11 @@
 """Commands on this machine call the same API in their own process, as the operator."""
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -12,6 +14,9 @@ from mailsettings.cli import main
 from mailsettings.store import migrations
 
 from support.processes import clean_environment
+
+CANARY = "canary-near-6c1d"
+GUID = "11111111-2222-3333-4444-555555555555"
 
 
 @pytest.fixture
@@ -50,3 +55,115 @@ def test_an_older_database_is_reported_and_not_migrated(data: Path) -> None:
 def test_the_empty_list_has_headers_for_people_and_none_for_programs(data: Path) -> None:
     assert run("server", "list").stdout.split()[:3] == ["ID", "NAME", "SERVER"]
     assert json.loads(run("server", "list", "-o", "json").stdout) == []
+
+
+def shown(*arguments: str, code: int = 0, stdin: str | None = None) -> Any:
+    """The JSON that a command prints; no secret is in its output."""
+    ran = CliRunner().invoke(main, [*arguments, "-o", "json"], input=stdin)
+    assert CANARY not in ran.output
+    assert ran.exit_code == code, ran.output
+    return json.loads(ran.stdout) if ran.stdout else ran.stderr
+
+
+RELAY = ["--host", "mail.example.com", "--from", "reports@example.com"]
+
+
+def test_a_server_is_created_changed_and_copied_by_options(data: Path, tmp_path: Path) -> None:
+    created = shown(
+        "server", "create", "relay", *RELAY, "--username", "u", "--password-stdin", stdin=f"{CANARY}\n"
+    )
+    labelled = shown(
+        "server", "set", "relay", "--label", "site=berlin", "--label", "team=a", "--from-name", "Reports"
+    )
+    changed = shown("server", "set", "relay", "--remove-label", "team", "--rename", "relay-berlin")
+    patched = shown("server", "patch", "relay-berlin", '{"description": "d", "sender": {"name": null}}')
+    exported = shown("server", "export", "relay-berlin")
+    (tmp_path / "copy.json").write_text(json.dumps(exported))
+    (tmp_path / "secret").write_text(f"{CANARY}\n")
+    copied = shown(
+        *("server", "create", "copy", "--file", str(tmp_path / "copy.json"), "--disabled"),
+        *("--password-file", str(tmp_path / "secret")),
+    )
+
+    assert (created["port"], created["security"]) == (587, "starttls")
+    assert created["authentication"]["username"] == "u"
+    assert created["authentication"]["password"]["stored"] is True
+    assert labelled["labels"] == {"site": "berlin", "team": "a"}
+    assert (changed["name"], changed["labels"]) == ("relay-berlin", {"site": "berlin"})
+    assert (patched["description"], patched["sender"]["name"]) == ("d", None)
+    assert not {"id", "version", "health", "default", "changed_at"} & set(exported)
+    assert exported["authentication"] == {"kind": "password", "username": "u"}
+    assert copied["authentication"]["password"]["stored"] is True
+    assert (copied["enabled"], copied["labels"], copied["host"]) == (False, {"site": "berlin"}, "mail.example.com")
+    assert [each["name"] for each in shown("server", "list", "--enabled")] == ["relay-berlin"]
+
+
+def test_a_rotated_secret_has_the_kind_of_the_stored_login(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    by_file = ["--secret-file", str(tmp_path / "secret")]
+    oauth2 = ["--oauth2-tenant", "example.com", "--oauth2-client-id", GUID, "--username", "a@example.com"]
+    before = shown("server", "create", "m365", *RELAY, *oauth2, *by_file)
+    after = shown("server", "set", "m365", *by_file)
+
+    labels = [each["authentication"]["client_secret"]["label"] for each in (before, after)]
+    assert labels[0] != labels[1]
+
+
+WRONG_USE = {
+    "nothing to change": (["set", "relay"], "Give at least one setting to change."),
+    "a list as a change": (["patch", "relay", "[1]"], "CHANGE must be one object in JSON or YAML."),
+    "two changes": (["patch", "relay", "{}", "--file", "x"], "either as an argument or by --file"),
+    "no such file": (["create", "--file", "/nonexistent"], "Cannot read /nonexistent: No such file"),
+    "a label without a value": (["create", "x", *RELAY, "--label", "site"], "--label must be like KEY=VALUE."),
+    "two secrets": (
+        ["set", "relay", "--password-file", "x", "--password-stdin"],
+        "either by a file or by standard",
+    ),
+    "no terminal": (["create", "x", *RELAY, "--username", "u"], "give the password with --password-file"),
+    "two trusts": (["set", "relay", "--certificate", "x", "--system-trust"], "Give either --certificate or"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_USE)
+def test_wrong_use_of_settings_is_explained(data: Path, name: str) -> None:
+    run("server", "create", "relay", *RELAY)
+    arguments, sentence = WRONG_USE[name]
+    ran = run("server", *arguments)
+
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert sentence in ran.stderr
+
+
+def test_every_wrong_field_is_a_line(data: Path) -> None:
+    run("server", "create", "relay", *RELAY)
+    ran = run("server", "patch", "relay", '{"host": 7, "sender": {"address": 7}}')
+
+    assert ran.exit_code == 4
+    fields = {line.removeprefix("Error: ").split()[0].rstrip(":") for line in ran.stderr.splitlines()}
+    assert fields == {"host", "sender.address"}
+
+
+def test_deleting_asks_first(data: Path) -> None:
+    run("server", "create", "relay", *RELAY)
+    kept = CliRunner().invoke(main, ["server", "delete", "relay"], input="n\n")
+    deleted = CliRunner().invoke(main, ["server", "delete", "relay"], input="y\n")
+
+    assert (kept.exit_code, deleted.exit_code) == (1, 0)
+    assert shown("server", "list") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_of_a_shell_names_commands(data: Path, shell: str) -> None:
+    script = run("completion", shell)
+    words = {"bash": "mailsettings server e", "zsh": "mailsettings server e", "fish": "mailsettings server e"}[
+        shell
+    ]
+    complete = {
+        "_MAILSETTINGS_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "e" if shell == "fish" else "2",
+    }
+    ran = CliRunner().invoke(main, [], prog_name="mailsettings", env=complete)
+
+    assert "_MAILSETTINGS_COMPLETE" in script.stdout
+    assert {"enable", "export"} <= set(re.findall(r"\w+", ran.stdout))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from mailsettings.cli.probing import STORED_VOCABULARY, members
 from mailsettings.cli.report import render
 from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.store import migrations
@@ -31,7 +32,7 @@ async def stored(data_dir: Path, server: Any) -> None:
     (data_dir / "sealing-key").chmod(0o600)
     store = SQLStore(url, Sealer(KEY))
     async with store.writing() as work:
-        await work.mail_servers.add(server)
+        await work.mail_servers.choose_default(await work.mail_servers.add(server))
     await store.close()
 
 
@@ -40,7 +41,7 @@ async def run(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[st
     return await asyncio.to_thread(commands.run, environment, "server", "test", *arguments)
 
 
-@pytest.mark.parametrize("which", [[], ["--api", "oracle"], ["--id", "1"]], ids=" ".join)
+@pytest.mark.parametrize("which", [[], ["--api", "oracle"], ["--id", "1"], ["1"]], ids=" ".join)
 async def test_stored_settings_that_work_are_told_to(tmp_path: Path, which: list[str]) -> None:
     async with real_server(Behaviour()) as server:
         await stored(tmp_path / "data", server.settings())
@@ -102,6 +103,6 @@ def test_on_a_terminal_outcomes_have_colours() -> None:
         StageReport(ProbeStage.CONNECT, Outcome.FAILED),
         StageReport(ProbeStage.CONTENT, Outcome.UNKNOWN),
     )
-    lines = render(ProbeReport(stages)).splitlines()
+    lines = render(members(ProbeReport(stages), STORED_VOCABULARY)).splitlines()
 
     assert [line[13:18] for line in lines[:3]] == ["\x1b[32m", "\x1b[31m", "\x1b[33m"]

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.report import STORED_VOCABULARY, render
+from mailsettings.cli.probing import STORED_VOCABULARY, members
+from mailsettings.cli.report import render
 from mailsettings.dialects.checkmarx.errors import STYLE as CHECKMARX
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.dialects.oracle_analytics.errors import STYLE as ORACLE
@@ -54,13 +55,13 @@ async def test_every_api_answers_a_situation_in_its_shape(make_prober: Any, situ
     """The same report as each route sends it, and as the command line prints it."""
     report = await probed(make_prober, situation)
     if report.failure is None:
-        assert "works" in render(report)
+        assert "works" in render(members(report, STORED_VOCABULARY))
         return
     for style, words in ((CHECKMARX, VOCABULARY), (ORACLE, vocabulary(report))):
         answer = style.failed_test(report.failure, report, words)
         assert answer.status_code == 400
         assert len(answer.body) < 64 * 1024
-    assert report.failure.explanation in render(report)
+    assert report.failure.explanation in render(members(report, STORED_VOCABULARY))
 
 
 def said(found: ProbeFailure, words: Vocabulary) -> str:

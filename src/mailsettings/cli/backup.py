@@ -10,6 +10,7 @@ import click
 
 from mailsettings.cli.command import LocalCommand
 from mailsettings.cli.local import operator, run
+from mailsettings.cli.progress import working
 
 if TYPE_CHECKING:
     from mailsettings.bootstrap import Backend
@@ -41,7 +42,8 @@ def backup(file: Path, passphrase_file: Path | None) -> None:
         require_free(file)
         require_database(settings.read())  # before the prompt for a passphrase
         passphrase = _new_passphrase(passphrase_file)
-    copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
+    with working("Writing the backup"):
+        copied = run(lambda backend: backend.backups.make(operator(), file, passphrase))
     click.echo(f"{copied.rows} rows are in {file}.")
     _print_unreadable(copied.unreadable)
 
@@ -56,7 +58,8 @@ def restore(file: Path, passphrase_file: Path | None) -> None:
 
     with reporting_errors(), verified_backup(file, _passphrase(passphrase_file)) as backup:
         # Not established: that would make keys, and the backup brings its own.
-        copied, contradiction = run(partial(_restored, backup), establish=False)
+        with working("Restoring the backup"):
+            copied, contradiction = run(partial(_restored, backup), establish=False)
         click.echo(f"{copied.rows} rows restored from the backup {backup.about.id} of {backup.about.made_at}.")
     if contradiction is not None:
         click.echo(f"The audit log is that of the backup. {contradiction} To accept it: mailsettings audit accept")

@@ -39,10 +39,14 @@ def is_from_variable(name: str) -> bool:
 
 
 class Failure(click.ClickException):
-    """Ends the command with *code* and the sentence *message* on standard error."""
+    """Ends the command with the exit code *code* and the sentence *message* on standard error.
 
-    def __init__(self, message: str, code: int = FAILED) -> None:
+    *problem* is the code of the API for it, if the API refused.
+    """
+
+    def __init__(self, message: str, code: int = FAILED, problem: str | None = None) -> None:
         super().__init__(message)
+        self.problem = problem
         self.exit_code = code  # type: ignore[misc]  # a class attribute in click, which reads it of the instance
 
 
@@ -50,6 +54,15 @@ def chosen(name: str) -> str | None:
     """Return the value of a shared option, from the command line or its variable."""
     value: str | None = click.get_current_context().meta.get(_KEY + name)
     return value
+
+
+def _remember_json(ctx: click.Context, _param: click.Parameter, value: bool) -> None:  # noqa: FBT001  # of click
+    if value:
+        ctx.meta[f"{_KEY}output"] = "json"
+
+
+json_flag = click.option("--json", is_flag=True, expose_value=False, hidden=True, callback=_remember_json)
+"""The old spelling of `-o json`."""
 
 
 class _SharedOption(click.Option):
@@ -84,7 +97,8 @@ class _Shared(click.Command):
         """Write the own options, then the shared options."""
         own = [param for param in self.get_params(ctx) if param not in self.shared_options]
         for title, params in (("Options", own), ("Output and service", self.shared_options)):
-            records = [record for param in params if (record := param.get_help_record(ctx))]
+            options = [param for param in params if isinstance(param, click.Option)]
+            records = [record for option in options if (record := option.get_help_record(ctx))]
             with formatter.section(title):
                 formatter.write_dl(records)
         if isinstance(self, click.Group):
@@ -99,6 +113,18 @@ class Group(_Shared, click.Group):
     """Commands that call the API, and perhaps commands of this machine."""
 
     command_class = Command
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._aliases: dict[str, click.Command] = {}
+
+    def add_alias(self, name: str, command: click.Command) -> None:
+        """Accept *name* as another spelling of *command*, which help pages do not list."""
+        self._aliases[name] = command
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name or an alias."""
+        return super().get_command(ctx, cmd_name) or self._aliases.get(cmd_name)
 
 
 class Root(Group):

@@ -44,8 +44,11 @@ def said(value: object) -> str:
             return str(value)
 
 
-def print_items(pages: Iterable[Sequence[Item]], columns: Sequence[Column]) -> None:
-    """Print a list, page by page as they come; the widths of a table are those of its first page."""
+def print_items(pages: Iterable[Sequence[Item]], columns: Sequence[Column], expected: Sequence[Item] = ()) -> None:
+    """Print a list, page by page as they come.
+
+    The widths of a table are those of its first page and of *expected*, items that may come later.
+    """
     match output_format():
         case "json":
             _print_json_array(chain.from_iterable(pages))
@@ -54,7 +57,7 @@ def print_items(pages: Iterable[Sequence[Item]], columns: Sequence[Column]) -> N
         case "csv":
             _print_csv(chain.from_iterable(pages), columns)
         case _:
-            _print_table(pages, columns)
+            _print_table(pages, columns, expected)
 
 
 def print_item(item: Item, lines: Sequence[Column]) -> None:
@@ -73,6 +76,11 @@ def print_item(item: Item, lines: Sequence[Column]) -> None:
                     name = click.style(f"{_title(line.name):<{width}}", bold=True)
                     value = printable(text, keep="\n")
                     click.echo(f"{name}{_GAP}{_indented(value, width + len(_GAP))}")
+
+
+def print_document(document: object, form: str) -> None:
+    """Print *document* as JSON or YAML, whatever the output of lists is."""
+    click.echo(as_json(document) if form == "json" else _as_yaml(document), nl=form == "json")
 
 
 def is_for_people() -> bool:
@@ -140,16 +148,17 @@ class _Echo(io.TextIOBase):
         return len(text)
 
 
-def _print_table(pages: Iterable[Sequence[Item]], columns: Sequence[Column]) -> None:
+def _print_table(pages: Iterable[Sequence[Item]], columns: Sequence[Column], expected: Sequence[Item]) -> None:
     head = [_title(column.name).upper() for column in columns]
     widths: list[int] = []
-    for page in pages:
+    for page in chain([expected], pages) if expected else pages:
         rows = [[printable(column.text(item)) or "-" for column in columns] for item in page]
         if not widths:
             widths = [max(map(len, cells)) for cells in zip(head, *rows, strict=True)]
             click.echo(click.style(_aligned(head, widths), bold=True))
-        for row in rows:
-            click.echo(_aligned(row, widths))
+        if page is not expected:
+            for row in rows:
+                click.echo(_aligned(row, widths))
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from mailsettings.cli.command import LocalCommandOfService
-from mailsettings.cli.report_options import json_option, pem_option, recipient_option
+from mailsettings.cli.report import json_option, pem_option, recipient_option
 
 MAX_PORT = 65535
 

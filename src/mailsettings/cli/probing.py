@@ -1,18 +1,20 @@
 """Test any mail server from this machine, without a database or a running service."""
 
+import json
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from mailsettings import settings
 from mailsettings.bootstrap import create_prober
 from mailsettings.cli.command import USAGE, Failure
+from mailsettings.cli.output import as_json as as_indented_json
 from mailsettings.cli.report import ReportPrinter
 from mailsettings.cli.running import reporting_errors, run_on_loop
 from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
-from mailsettings.domain.connection_test import ProbeReport
+from mailsettings.domain.connection_test import ProbeProgress, ProbeReport, StageReport
 from mailsettings.domain.errors import MailSettingsError
 from mailsettings.domain.mail_server import (
     Authentication,
@@ -22,10 +24,10 @@ from mailsettings.domain.mail_server import (
     PasswordAuthentication,
     Sender,
 )
-from mailsettings.domain.setting import Setting
+from mailsettings.domain.setting import SERVICE_SETTINGS, Setting
 from mailsettings.domain.values import Secret
 from mailsettings.network.policy import UNRESTRICTED
-from mailsettings.web.report import Vocabulary
+from mailsettings.web.report import Vocabulary, own_report_json
 
 PORTS = {
     ConnectionSecurity.NONE: 25,
@@ -48,6 +50,8 @@ PROBE_VOCABULARY = Vocabulary(
     hints={Setting.CLIENT_ID: _NO_OAUTH2},
 )
 """The names of the settings: options of this command."""
+STORED_VOCABULARY = Vocabulary({setting: str(setting) for setting in Setting if setting not in SERVICE_SETTINGS})
+"""The names of the settings in --json."""
 
 
 def run_probe(  # noqa: PLR0913, PLR0917  # one for each option
@@ -63,6 +67,7 @@ def run_probe(  # noqa: PLR0913, PLR0917  # one for each option
     show_pem: bool,
 ) -> NoReturn:
     """Test *host*, print what happened, and exit."""
+    terminal = None if as_json else ReportPrinter(show_pem=show_pem)
     with reporting_errors():
         chosen = _security(security, port)
         try:
@@ -76,14 +81,27 @@ def run_probe(  # noqa: PLR0913, PLR0917  # one for each option
             )
         except MailSettingsError as error:  # a wrong value
             raise Failure(str(error), USAGE) from None
-        terminal = ReportPrinter(PROBE_VOCABULARY, as_json=as_json, show_pem=show_pem)
         report = run_on_loop(_probe(server, recipient, terminal))
-    terminal.print_rest(report)
+    if terminal is None:
+        click.echo(as_indented_json(members(report, STORED_VOCABULARY)))
+    else:
+        terminal.print_rest(members(report, PROBE_VOCABULARY))
     sys.exit(0 if report.succeeded else 1)
 
 
-async def _probe(server: MailServer, recipient: str | None, terminal: ReportPrinter) -> ProbeReport:
-    return await create_prober(settings.read(), UNRESTRICTED).probe(server, recipient, terminal.on_progress)
+async def _probe(server: MailServer, recipient: str | None, terminal: ReportPrinter | None) -> ProbeReport:
+    def print_stage(event: ProbeProgress) -> None:
+        if terminal is not None and isinstance(event, StageReport):
+            (shown,) = members(ProbeReport((event,)), PROBE_VOCABULARY)["stages"]
+            terminal.print_stage(shown)
+
+    return await create_prober(settings.read(), UNRESTRICTED).probe(server, recipient, print_stage)
+
+
+def members(report: ProbeReport, words: Vocabulary) -> dict[str, Any]:
+    """Return *report* as the members of its JSON, in *words*."""
+    found: dict[str, Any] = json.loads(own_report_json(report, words))
+    return found
 
 
 def _security(security: str | None, port: int | None) -> ConnectionSecurity:

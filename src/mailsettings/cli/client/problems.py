@@ -15,12 +15,12 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failu
     """Return the failure that an answer with an error status is: one sentence for each wrong field."""
     problem = _problem(headers, content)
     code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED  # noqa: PLR2004
-    sentences = [_foreign(status, headers)] if problem is None else list(_sentences(status, problem))
+    sentences = [_foreign(status, headers)] if problem is None else list(sentences_of(problem))
     if problem and status >= 500 and problem.get("request_id"):  # noqa: PLR2004
         sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
     if wait := headers.get("retry-after"):
         sentences.append(f"Try again in {wait} seconds.")
-    return Failure("\n".join(printable(sentence) for sentence in sentences), code)
+    return Failure("\n".join(map(printable, sentences)), code, problem.get("code") if problem else None)
 
 
 def _problem(headers: Mapping[str, str], content: bytes) -> dict[str, Any] | None:
@@ -33,13 +33,25 @@ def _problem(headers: Mapping[str, str], content: bytes) -> dict[str, Any] | Non
     return found if isinstance(found, dict) else None
 
 
-def _sentences(status: int, problem: Mapping[str, Any]) -> Iterator[str]:
+def sentences_of(problem: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a sentence for each wrong field; without one, what the problem is."""
     errors = problem.get("errors") or []
     for error in errors:
-        place = _place(error)
-        yield f"{place}: {error.get('detail')}" if place else str(error.get("detail"))
+        yield _with_place(_place(error), str(error.get("detail")))
     if not errors:
-        yield str(problem.get("detail") or problem.get("title") or f"The service answered {status}.")
+        yield str(problem.get("detail") or problem.get("title") or "The service refused without a reason.")
+
+
+def _with_place(place: str, detail: str) -> str:
+    """Return *detail* with the field in front, unless it begins with the field."""
+    names = [part for part in place.split(".") if not part.isdecimal()]
+    if not names:
+        return detail
+    if detail.startswith((f"{place} ", f"{'.'.join(names)} ")):
+        return detail
+    if detail.startswith(f"{names[-1]} "):
+        return f"{place}{detail.removeprefix(names[-1])}"
+    return f"{place}: {detail}"
 
 
 def _place(error: Mapping[str, Any]) -> str:
