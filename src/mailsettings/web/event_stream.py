@@ -62,7 +62,11 @@ def _weight(request: Request, media_type: str) -> float:
 
 
 async def event_stream(
-    work: Callable[[Emit], Awaitable[None]], describe: Describe, *, outlives_client: bool
+    work: Callable[[Emit], Awaitable[None]],
+    describe: Describe,
+    *,
+    outlives_client: bool,
+    silence: float = COMMENT_SECONDS,
 ) -> Response:
     """Return the events that *work* emits, as they happen; an error before the first event is raised.
 
@@ -74,7 +78,7 @@ async def event_stream(
     first = await events.get()
     if first is None:
         await task  # raises: an operation that succeeds emits at least one event
-    return _EventStreamResponse(first, events, task, describe, outlives_client=outlives_client)
+    return _EventStreamResponse(first, events, task, describe, outlives_client=outlives_client, silence=silence)
 
 
 _running: set["asyncio.Future[None]"] = set()
@@ -86,7 +90,7 @@ class _EventStreamResponse(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the parts of `event_stream`
         self,
         first: Event | None,
         events: "asyncio.Queue[Event | None]",
@@ -94,6 +98,7 @@ class _EventStreamResponse(Response):
         describe: Describe,
         *,
         outlives_client: bool,
+        silence: float,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -104,6 +109,7 @@ class _EventStreamResponse(Response):
         self._task = task
         self._describe = describe
         self._outlives_client = outlives_client
+        self._silence = silence
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # the ASGI signature
         """Send the events as fast as the client reads; the operation never waits for the client."""
@@ -126,7 +132,7 @@ class _EventStreamResponse(Response):
         getting: asyncio.Future[Event | None] = asyncio.ensure_future(self._events.get())
         both: set[asyncio.Future[Any]] = {getting, gone}
         try:
-            await asyncio.wait(both, timeout=COMMENT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=self._silence, return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
                 return None
             if not getting.done():

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL
 from mailsettings.web.request_errors import FieldError, ParameterInvalid
 
 FieldsParameter = Annotated[
-    str | SkipJsonSchema[None],
+    str | None,
+    WITHOUT_NULL,
     Field(
         max_length=500,
         description="Return only these members, by their names with commas between them.",

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.openapi import Responses, optional_header
@@ -47,7 +47,8 @@ class PageQuery(QueryModel):
         ),
     ] = DEFAULT_LIMIT
     cursor: Annotated[
-        str | SkipJsonSchema[None],
+        str | None,
+        WITHOUT_NULL,
         Field(
             max_length=_MAX_CURSOR_LENGTH,
             description="`next_cursor` of the page before; without it, the first page.",

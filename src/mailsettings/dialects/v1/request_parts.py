@@ -3,7 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from mailsettings.domain.errors import InvalidSetting
 
@@ -25,6 +27,21 @@ def rule(check: Callable[[Any], object]) -> AfterValidator:
         return value
 
     return AfterValidator(validate)
+
+
+class _WithoutNull:
+    """Documents an optional member without the null that stands for its absence.
+
+    Not by `SkipJsonSchema[None]`: with that pydantic reports a wrong value once for each part of the union.
+    """
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        found = handler(schema)
+        [variant] = [each for each in found.pop("anyOf") if each != {"type": "null"}]
+        return {**variant, **found}
+
+
+WITHOUT_NULL = _WithoutNull()
 
 
 class Input(BaseModel):

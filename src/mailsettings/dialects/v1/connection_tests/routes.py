@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 from fastapi import Body, Request, Response
-from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import to_json
 
 from mailsettings.dialects.v1.connection_tests import examples
@@ -14,6 +13,7 @@ from mailsettings.dialects.v1.mail_servers import changes
 from mailsettings.dialects.v1.mail_servers.addressing import PATH, ServerRef
 from mailsettings.dialects.v1.operations import NO_QUERY, WITH_BODY, new_router, not_found
 from mailsettings.dialects.v1.problems import STYLE, Problem
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL
 from mailsettings.domain.access import Permission
 from mailsettings.domain.connection_test import ProbeListener, ProbeReport
 from mailsettings.domain.idempotency import IdempotencyKey
@@ -75,7 +75,7 @@ async def run_stored_test(
     request: Request,
     ref: ServerRef,
     idempotency_key: IdempotencyHeader,
-    test: Annotated[wire.StoredTest | SkipJsonSchema[None], Body(openapi_examples=examples.STORED)] = None,
+    test: Annotated[wire.StoredTest | None, WITHOUT_NULL, Body(openapi_examples=examples.STORED)] = None,
 ) -> Response:
     """Connect to a stored mail server, secure, log in, and send a mail to the recipient, if given.
 
@@ -139,7 +139,7 @@ async def run_settings_test(
 async def run_server_tests(
     request: Request,
     idempotency_key: IdempotencyHeader,
-    test: Annotated[wire.ServersTest | SkipJsonSchema[None], Body(openapi_examples=examples.SEVERAL)] = None,
+    test: Annotated[wire.ServersTest | None, WITHOUT_NULL, Body(openapi_examples=examples.SEVERAL)] = None,
 ) -> Response:
     """Test all mail servers that are enabled and meet the filter, some at a time.
 

@@ -6,10 +6,9 @@ A report has the members of `web/report_schema.py`; the classes here give them t
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
-from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.dialects.v1.mail_servers.inputs import ConnectionInput
-from mailsettings.dialects.v1.request_parts import Input, rule
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input, rule
 from mailsettings.domain.monitoring import Health
 from mailsettings.domain.observation import AddressOutcome
 from mailsettings.domain.setting import Setting
@@ -126,7 +125,8 @@ def _require_recipient(address: str) -> None:
 
 
 Recipient = Annotated[
-    StrictStr | SkipJsonSchema[None],
+    StrictStr | None,
+    WITHOUT_NULL,
     Field(max_length=255, description="Address that gets the test mail; without it, no mail is sent."),
     rule(_require_recipient),
 ]
@@ -144,7 +144,8 @@ class SettingsTest(Input):
     settings: Annotated[ConnectionInput, Field(description="The settings.")]
     recipient: Recipient = None
     based_on: Annotated[
-        StrictStr | SkipJsonSchema[None],
+        StrictStr | None,
+        WITHOUT_NULL,
         Field(
             max_length=63,
             description="Id or name of a stored mail server: its secret is used if `settings` leaves the secret "
@@ -158,7 +159,8 @@ class TestedServers(Input):
     """Which mail servers to test; without a condition, all that are enabled."""
 
     name: Annotated[
-        StrictStr | SkipJsonSchema[None],
+        StrictStr | None,
+        WITHOUT_NULL,
         Field(max_length=63, description="Only those with this text in their name."),
     ] = None
     label: Annotated[
@@ -169,7 +171,7 @@ class TestedServers(Input):
             description="Only those with all these labels: `key` or `key=value`.",
         ),
     ]
-    health: Annotated[Health | SkipJsonSchema[None], Field(description="Only those with this health.")] = None
+    health: Annotated[Health | None, WITHOUT_NULL, Field(description="Only those with this health.")] = None
 
 
 class ServersTest(Input):

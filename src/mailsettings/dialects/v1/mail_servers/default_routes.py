@@ -5,7 +5,6 @@ from typing import Annotated
 
 from fastapi import Body, Request, Response
 from pydantic import Field, StrictInt, StrictStr, WithJsonSchema, model_validator
-from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.dialects.v1.mail_servers import examples
 from mailsettings.dialects.v1.mail_servers import schemas as wire
@@ -13,7 +12,7 @@ from mailsettings.dialects.v1.mail_servers.addressing import PATH, ServerRef, sh
 from mailsettings.dialects.v1.mail_servers.routes import TAG
 from mailsettings.dialects.v1.operations import NO_QUERY, WITH_BODY, example, new_router, not_found
 from mailsettings.dialects.v1.problems import Problem
-from mailsettings.dialects.v1.request_parts import Input
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input
 from mailsettings.domain.access import Permission
 from mailsettings.domain.naming import MailServerRef, mail_server_ref
 from mailsettings.web.auth import current_principal
@@ -34,11 +33,12 @@ class DefaultChoice(Input):
     """The mail server to make the default: its id or its name, and only one of them."""
 
     id: Annotated[
-        StrictInt | SkipJsonSchema[None],
+        StrictInt | None,
+        WITHOUT_NULL,
         WithJsonSchema({**Int32, "minimum": 1}),
         Field(ge=1, le=2**31 - 1, description="Id of the mail server."),
     ] = None
-    name: Annotated[StrictStr | SkipJsonSchema[None], Field(description="Name of the mail server.")] = None
+    name: Annotated[StrictStr | None, WITHOUT_NULL, Field(description="Name of the mail server.")] = None
 
     @model_validator(mode="after")
     def _require_one(self) -> "DefaultChoice":

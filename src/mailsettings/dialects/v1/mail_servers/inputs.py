@@ -17,7 +17,7 @@ from pydantic_core import PydanticKnownError
 from typing_extensions import TypeAliasType
 
 from mailsettings.dialects.v1.mail_servers.schemas import PORT, Security
-from mailsettings.dialects.v1.request_parts import Input, checked, rule
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input, checked, rule
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.change import SecretInput
 from mailsettings.domain.mail_server import MAX_PORT, MAX_SECRET_LENGTH, PasswordAuthentication
@@ -205,11 +205,13 @@ class ConnectionInput(Input):
 
     host: Annotated[UpTo255, Field(description="Host name or address."), body.HOST]
     port: Annotated[
-        PortNumber | SkipJsonSchema[None],
+        PortNumber | None,
+        WITHOUT_NULL,
         Field(description="Port; by default 587 for `starttls`, 465 for `implicit_tls` and 25 for `none`."),
     ] = None
     security: Annotated[
-        Security | SkipJsonSchema[None],
+        Security | None,
+        WITHOUT_NULL,
         Field(description="How the connection is encrypted; by default `starttls`, on port 465 `implicit_tls`."),
     ] = None
     trust: Annotated[
@@ -229,7 +231,8 @@ class NewMailServer(ConnectionInput):
     """The settings of a new mail server."""
 
     name: Annotated[
-        NameText | SkipJsonSchema[None],
+        NameText | None,
+        WITHOUT_NULL,
         Field(description="Name: lower-case letters, digits and hyphens; by default derived from the host."),
     ] = None
     description: Annotated[
@@ -246,7 +249,7 @@ class NewMailServer(ConnectionInput):
         ),
     ]
     enabled: Annotated[
-        StrictBool | SkipJsonSchema[None], Field(description="Whether it is in use; by default true.")
+        StrictBool | None, WITHOUT_NULL, Field(description="Whether it is in use; by default true.")
     ] = None
     id: Refused = None
     default: Refused = None

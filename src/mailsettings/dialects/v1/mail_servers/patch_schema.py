@@ -3,18 +3,19 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, GetJsonSchemaHandler, RootModel, WithJsonSchema
-from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from mailsettings.dialects.v1.mail_servers.inputs import KEEP, KEPT, NameText, SecretText, without_default
 from mailsettings.dialects.v1.mail_servers.schemas import PORT, Security
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL
 from mailsettings.domain.naming import MAX_DESCRIPTION_LENGTH
 
 
 class SenderPatch(BaseModel):
     """The members of the sender to change."""
 
-    address: Annotated[str | SkipJsonSchema[None], Field(min_length=1, description="Address.")] = None
+    address: Annotated[str | None, WITHOUT_NULL, Field(min_length=1, description="Address.")] = None
     name: Annotated[str | None, Field(description="Name; null for none.")] = None
 
 
@@ -22,24 +23,25 @@ class TrustPatch(BaseModel):
     """The members of the trust to change; with another `kind`, all of them."""
 
     kind: Annotated[
-        Literal["system", "certificates"] | SkipJsonSchema[None], Field(description="Which are trusted.")
+        Literal["system", "certificates"] | None, WITHOUT_NULL, Field(description="Which are trusted.")
     ] = None
-    pem: Annotated[str | SkipJsonSchema[None], Field(description="The trusted certificates in PEM form.")] = None
+    pem: Annotated[str | None, WITHOUT_NULL, Field(description="The trusted certificates in PEM form.")] = None
 
 
 class LoginPatch(BaseModel):
     """The members of the login to change; with another `kind`, all of them."""
 
     kind: Annotated[
-        Literal["none", "password", "oauth2_client_credentials", "machine"] | SkipJsonSchema[None],
+        Literal["none", "password", "oauth2_client_credentials", "machine"] | None,
+        WITHOUT_NULL,
         Field(description="How to log in."),
     ] = None
-    username: Annotated[str | SkipJsonSchema[None], Field(description="User name or mailbox.")] = None
+    username: Annotated[str | None, WITHOUT_NULL, Field(description="User name or mailbox.")] = None
     password: Annotated[
         SecretText, Field(description=f"A new password. {KEEP}", json_schema_extra=without_default)
     ] = KEPT
-    tenant: Annotated[str | SkipJsonSchema[None], Field(description="Directory (tenant) id or domain.")] = None
-    client_id: Annotated[str | SkipJsonSchema[None], Field(description="Application (client) id.")] = None
+    tenant: Annotated[str | None, WITHOUT_NULL, Field(description="Directory (tenant) id or domain.")] = None
+    client_id: Annotated[str | None, WITHOUT_NULL, Field(description="Application (client) id.")] = None
     client_secret: Annotated[
         SecretText, Field(description=f"A new client secret. {KEEP}", json_schema_extra=without_default)
     ] = KEPT
@@ -48,27 +50,25 @@ class LoginPatch(BaseModel):
 class _PatchMembers(BaseModel):
     """The members of a patch."""
 
-    name: Annotated[NameText | SkipJsonSchema[None], Field(description="A new name.")] = None
+    name: Annotated[NameText | None, WITHOUT_NULL, Field(description="A new name.")] = None
     description: Annotated[
         str | None, Field(max_length=MAX_DESCRIPTION_LENGTH, description="Notes for people; null for none.")
     ] = None
     labels: Annotated[
-        dict[str, str | None] | SkipJsonSchema[None], Field(description="Labels; null removes a label.")
+        dict[str, str | None] | None, WITHOUT_NULL, Field(description="Labels; null removes a label.")
     ] = None
-    enabled: Annotated[bool | SkipJsonSchema[None], Field(description="Whether it is in use.")] = None
-    host: Annotated[str | SkipJsonSchema[None], Field(min_length=1, description="Host name or address.")] = None
+    enabled: Annotated[bool | None, WITHOUT_NULL, Field(description="Whether it is in use.")] = None
+    host: Annotated[str | None, WITHOUT_NULL, Field(min_length=1, description="Host name or address.")] = None
     port: Annotated[
         int | None, WithJsonSchema({**PORT, "type": ["integer", "null"]}), Field(description="Port.")
     ] = None
-    security: Annotated[Security | SkipJsonSchema[None], Field(description="How the connection is encrypted.")] = (
+    security: Annotated[Security | None, WITHOUT_NULL, Field(description="How the connection is encrypted.")] = (
         None
     )
-    trust: Annotated[TrustPatch | SkipJsonSchema[None], Field(description="Which certificates are trusted.")] = (
-        None
-    )
-    sender: Annotated[SenderPatch | SkipJsonSchema[None], Field(description="Who the mail is from.")] = None
+    trust: Annotated[TrustPatch | None, WITHOUT_NULL, Field(description="Which certificates are trusted.")] = None
+    sender: Annotated[SenderPatch | None, WITHOUT_NULL, Field(description="Who the mail is from.")] = None
     authentication: Annotated[
-        LoginPatch | SkipJsonSchema[None], Field(description="How to log in to the mail server.")
+        LoginPatch | None, WITHOUT_NULL, Field(description="How to log in to the mail server.")
     ] = None
 
 

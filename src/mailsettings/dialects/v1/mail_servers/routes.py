@@ -4,7 +4,6 @@ from typing import Annotated
 
 from fastapi import Body, Query, Request, Response
 from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema
 
 from mailsettings.dialects.v1.fields import FieldsParameter, chosen_fields, only
 from mailsettings.dialects.v1.mail_servers import changes, examples, inputs, translate
@@ -14,6 +13,7 @@ from mailsettings.dialects.v1.mail_servers.patch_schema import MailServerPatch
 from mailsettings.dialects.v1.operations import CHANGED, NO_QUERY, WITH_BODY, example, new_router, not_found
 from mailsettings.dialects.v1.paging import LINKED, PageQuery, page_response
 from mailsettings.dialects.v1.problems import Problem
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL
 from mailsettings.domain.access import Permission
 from mailsettings.domain.mail_server_list import LabelFilter, MailServerFilter
 from mailsettings.domain.monitoring import Health
@@ -39,7 +39,8 @@ class MailServerQuery(PageQuery):
     """The parameters of the list of mail servers."""
 
     name: Annotated[
-        str | SkipJsonSchema[None],
+        str | None,
+        WITHOUT_NULL,
         Field(max_length=63, description="Only mail servers with this text in their name.", examples=["relay"]),
     ] = None
     label: Annotated[
@@ -52,11 +53,9 @@ class MailServerQuery(PageQuery):
         ),
     ]
     enabled: Annotated[
-        bool | SkipJsonSchema[None], Field(description="Only mail servers that are enabled, or disabled.")
+        bool | None, WITHOUT_NULL, Field(description="Only mail servers that are enabled, or disabled.")
     ] = None
-    health: Annotated[Health | SkipJsonSchema[None], Field(description="Only mail servers with this health.")] = (
-        None
-    )
+    health: Annotated[Health | None, WITHOUT_NULL, Field(description="Only mail servers with this health.")] = None
     fields: FieldsParameter = None
 
     def to_filter(self) -> MailServerFilter:
