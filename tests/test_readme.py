@@ -82,6 +82,25 @@ def catching_all() -> Iterator[tuple[int, Path]]:
             process.wait()
 
 
+def test_the_curl_lines_of_v1_work_when_pasted(environment: dict[str, str]) -> None:
+    page = (ROOT / "docs" / "v1.md").read_text(encoding="utf-8")
+    script = "\n".join(line[4:] for line in page.splitlines() if line.startswith("    "))
+    script = script.replace("password=...", f"password={PASSWORD}")
+
+    with serving(environment, "--dev") as (url, _), catching_all() as (port, printed):
+        script = script.replace("1025", str(port)).replace("http://127.0.0.1:8080", url)
+        ran = subprocess.run(
+            ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        mails = printed.read_text()
+
+    assert ran.stderr == ""
+    assert '"labels":{"site":"berlin"}' in ran.stdout
+    assert re.findall(r"event: (\w+)\n", ran.stdout) == ["begun", *["stage"] * 8, "done"]
+    assert '"succeeded":true' in ran.stdout
+    assert re.findall(r"--- mail from (\S+) to (\S+)", mails) == [("reports@example.com", "me@example.com")]
+
+
 def test_make_catch_all_starts_the_mail_server_of_readme() -> None:
     told = subprocess.run(
         ["make", "--no-print-directory", "--dry-run", "--always-make", "catch-all"],

@@ -1,4 +1,4 @@
-"""Server-sent events: what is sent, when an operation ends, and that it never waits for a client."""
+"""Server-sent events: the bytes on the wire, the end of an operation, and that it never waits for a client."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
