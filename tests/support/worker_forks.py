@@ -14,6 +14,8 @@ import socket
 from collections.abc import Sequence
 from typing import Any
 
+from prometheus_client import values
+
 NAME = "worker"
 """The name of the processes in /proc/PID/comm."""
 _SET_NAME, _SET_CHILD_SUBREAPER = 15, 36  # Linux, prctl(2)
@@ -79,6 +81,8 @@ def _become(wanted: Any, files: Sequence[int]) -> list[str]:
     os.environ.clear()
     os.environ.update(wanted["environment"])
     resource.setrlimit(resource.RLIMIT_NOFILE, wanted["max_files"])
+    # prometheus_client reads the environment when it is imported.
+    values.ValueClass = values.get_value_class()
     _move(files, wanted["files"])
     _prctl(_SET_NAME, NAME.encode())
     arguments: list[str] = wanted["arguments"]
