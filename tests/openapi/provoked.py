@@ -14,23 +14,24 @@ import httpx
 from starlette.types import ASGIApp
 
 from mailsettings.dialects.v1 import V1
-from mailsettings.domain.access import OPERATOR, Permission
+from mailsettings.domain.access import OPERATOR, AccountKind, Permission
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.accounts import ManageAccounts
+from mailsettings.use_cases.keys import PREFIX
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.routing import MAX_BODY_BYTES
 
 from support.databases import LocalStore, new_file
 from support.fakes import PlainPasswords, ScriptedProber
-from support.operations import ALL_OPERATIONS, Operation
+from support.named import PASSWORD, store_named
+from support.operations import ALL_OPERATIONS, OWN_ACCOUNT, STORED_NAMES, Operation
 from support.request_bodies import HOST, PORT, USERNAME
 from support.service import ADMIN, BASE_URL, build_service
 
-PASSWORD = "correct horse"
 KEY = "Idempotency-Key"
 FAILS = ProbeReport(
     (StageReport(ProbeStage.AUTHENTICATE, Outcome.FAILED),),
@@ -66,17 +67,26 @@ CALLS: Mapping[str, Call] = {
         each.path,
         each.body,
         form=LOGIN if each.takes_form else None,
-        token=None if each.is_open else "admin",
+        token=each.token,
     )
     for each in ALL_OPERATIONS
 }
-WITHOUT_DATABASE = ("getMetrics", "getOpenIdConfiguration", "get_version")
+WITHOUT_DATABASE = (
+    *("getMetrics", "getOpenIdConfiguration", "list_settings", "list_presets", "get_preset", "list_permissions"),
+    *("get_me", "get_version"),
+)
+"""Operations that work without the database; the token of `get_me` has no account, and `get_version` asks past the
+store's transactions."""
 
 
 class BrokenStore(LocalStore):
     """A store with a fault that no error of the domain describes, once `broken` is set."""
 
     broken = False
+
+    def break_down(self) -> None:
+        """Let every read and write fail, and keep nothing in the cache."""
+        self.broken, self.cache = True, self._uncached
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -113,6 +123,7 @@ class Stage:
             for as_default in (False, True):
                 number = await work.mail_servers.add(server, as_default=as_default)
                 await work.mail_servers.replace(number, replace(server, port=PORT + number))
+        await store_named(self.store)
 
     async def prepare_account(self) -> None:
         """Store nothing but an account."""
@@ -200,7 +211,7 @@ async def database_away(call: Call) -> httpx.Response:
 
 async def broken(call: Call) -> httpx.Response:
     async with staged() as made:
-        made.store.broken = True
+        made.store.break_down()
         return await made.send(call)
 
 
@@ -307,8 +318,7 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
         yield name, "403", token("stranger")
     yield name, "429", stage(concurrent_requests=ConcurrentRequests(0))
     yield name, "503", token("issuer-away")
-    if name != "test_settings":  # its 404 is about another mail server
-        yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
+    yield from _with_nothing_stored(operation)
     if name not in WITHOUT_DATABASE:
         yield name, "503", database_away
         yield name, "default", broken
@@ -331,6 +341,14 @@ def _behind_a_token(operation: Operation) -> Iterable[Case]:
             yield name, "400", failing_twice
 
 
+def _with_nothing_stored(operation: Operation) -> Iterable[Case]:
+    name = operation.id
+    if name in {*OWN_ACCOUNT, "get_preset"}:  # the account is stored, a preset never is
+        yield name, operation.success, nothing_stored
+    elif name != "test_settings":  # its 404 is about another mail server
+        yield name, "404" if "404" in operation.statuses else operation.success, nothing_stored
+
+
 def _of_single_operations() -> Iterable[Case]:
     for name in ("requestToken", "get_token"):
         yield name, "400", wrong_password
@@ -338,6 +356,15 @@ def _of_single_operations() -> Iterable[Case]:
         yield name, "503", database_away
         yield name, "default", broken
     yield "get_token", "401", wrong_basic_secret
+    for name in OWN_ACCOUNT:
+        yield name, "404", token("admin")
+    yield "set_own_password", "429", own_password_guessed
+    yield "get_preset", "404", unknown_preset
+    for name in ("create_account", "create_client"):
+        yield name, "409", twice_without_key
+    for name in ("set_account_permissions", "set_client_permissions", "delete_account", "delete_client"):
+        yield name, "409", of_the_last_manager
+    yield "delete_signing_key", "409", of_the_only_key
     yield "list_mail_servers", "200", first_page
     yield "list_mail_server_versions", "200", first_page
     yield "disable_mail_server", "409", of_the_default
@@ -348,10 +375,51 @@ def _of_single_operations() -> Iterable[Case]:
     yield "test_mail_server", "409", of_a_disabled_server
     yield "create_mail_server", "409", with_a_taken_name
     yield "test_settings", "404", based_on_nothing
+    for name in ("list_accounts", "list_clients", "list_audit_entries", "list_deliveries"):
+        yield name, "200", of_one_item
     for name in ("getOpenIdConfiguration", "getJsonWebKeySet"):
         yield name, "400", stage(allowed_hosts=["other.example.org"])
     yield "getJsonWebKeySet", "503", database_away
     yield "getJsonWebKeySet", "default", broken
+
+
+async def of_one_item(call: Call) -> httpx.Response:
+    return await on(replace(call, path=f"{call.path}?limit=1"))
+
+
+async def unknown_preset(call: Call) -> httpx.Response:
+    return await on(replace(call, path="/v1/presets/nothing"))
+
+
+async def twice_without_key(call: Call) -> httpx.Response:
+    async with staged() as made:
+        await made.send(call)
+        return await made.send(call)
+
+
+async def of_the_last_manager(call: Call) -> httpx.Response:
+    """Send it about an account that alone manages accounts."""
+    async with staged() as made:
+        accounts = ManageAccounts(made.store, PlainPasswords())
+        await accounts.remove(OPERATOR, AccountKind.USER, ADMIN.name, even_last=True)
+        kind = AccountKind.USER if "/clients/" in call.path else AccountKind.CLIENT
+        await accounts.remove(OPERATOR, kind, STORED_NAMES[kind], even_last=True)
+        return await made.send(call if call.json is None else replace(call, json={"permissions": ["reader"]}))
+
+
+async def of_the_only_key(call: Call) -> httpx.Response:
+    async with staged() as made:
+        async with made.store.writing() as work:
+            await work.service_keys.remove(f"{PREFIX}2")
+        return await made.send(call)
+
+
+async def own_password_guessed(call: Call) -> httpx.Response:
+    async with staged() as made:
+        wrong = replace(call, json={**call.json, "current_password": "wrong"})
+        for _ in range(6):
+            answer = await made.send(wrong)
+        return answer
 
 
 async def wrong_password(call: Call) -> httpx.Response:

@@ -10,12 +10,19 @@ from fastapi.routing import APIRoute
 from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
 from mailsettings.dialects.v1 import V1
-from mailsettings.domain.access import Permission
+from mailsettings.domain.access import AccountKind, Permission
 from mailsettings.web.dialect import Dialect
 
 Json = Mapping[str, Any]
 _FORM = "application/x-www-form-urlencoded"
-_FIRST_ID = "1"  # of the one mail server that tests store
+_FIRST_ID = "1"  # of the one mail server that tests store; of an account, a client and a signing key, too
+STORED_NAMES = {AccountKind.USER: _FIRST_ID, AccountKind.CLIENT: "2"}
+"""The names of the accounts in paths; `support.named` stores them. People and machines share their names."""
+_PRESET = "microsoft365"
+
+
+OWN_ACCOUNT = ("set_own_password", "end_own_sessions")
+"""Operations on the account of the caller."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,13 @@ class Operation:
     body: Any = None
     takes_form: bool = False
     is_open: bool = False
+
+    @property
+    def token(self) -> str | None:
+        """The token with which it succeeds; see `support.fakes`."""
+        if self.is_open:
+            return None
+        return "admin-account" if self.id in OWN_ACCOUNT else "admin"
 
     @property
     def success(self) -> str:
@@ -63,7 +77,7 @@ def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -
     path = route.path_format
     for parameter in parameters:
         if parameter["in"] == "path":
-            path = path.replace(f"{{{parameter['name']}}}", _FIRST_ID)
+            path = path.replace(f"{{{parameter['name']}}}", _value_of(parameter["name"], path))
     return Operation(
         id=document["operationId"],
         dialect=dialect,
@@ -76,6 +90,13 @@ def _operation(dialect: Dialect, route: APIRoute, method: str, document: Json) -
         takes_form=_FORM in content,
         is_open=document.get("security") == [],
     )
+
+
+def _value_of(parameter: str, path: str) -> str:
+    """Return the value of a parameter in *path* that names something existing."""
+    if parameter == "preset":
+        return _PRESET
+    return STORED_NAMES[AccountKind.CLIENT] if path.startswith("/v1/clients/") else _FIRST_ID
 
 
 def _example(content: Json) -> Any:

@@ -69,6 +69,13 @@ def build_service(
     return create_apis(use_cases, metrics, ready, running)
 
 
+class _NoFile(LiveKeys):
+    """Keys without a file: the store of the tests has its key in memory, so nothing can be marked in a file."""
+
+    def bind(self) -> None:
+        pass
+
+
 @cache
 def _settings() -> Settings:
     """Return the defaults; to read them from the environment takes as long as to build the service."""
@@ -99,13 +106,13 @@ def use_cases_of(
             prober=prober,
             passwords=passwords or PlainPasswords(),
             issuer=NamesAsTokens(),
-            reader=NamesAsTokens(),
+            reader=NamesAsTokens(store),
             meter=metrics or PrometheusMetrics(),
             json_web_keys=no_keys,
             witnessed=no_witness,
             limits=limits,
             encryption_keys=ManageEncryptionKeys(
-                store, LiveKeys(KeyFile(Path(tempfile.gettempdir()) / "no-such-keys"))
+                store, _NoFile(KeyFile(Path(tempfile.gettempdir()) / "no-such-keys"))
             ),
             signing_keys=ManageSigningKeys(store, tokens.make),
             grants=GRANTS,

@@ -10,9 +10,10 @@ from mailsettings.bootstrap.outgoing import create_issuer_client
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants
 from mailsettings.domain.audit_log import WitnessedEntry
-from mailsettings.settings import PREFIX, Settings, SettingsInvalid
+from mailsettings.settings import PREFIX, Settings, SettingsInvalid, effective_settings
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
+from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -25,7 +26,9 @@ from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import GaugeSource, ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.own_account import OwnAccount
 from mailsettings.use_cases.ports import Meter, PasswordHasher, Prober, TokenIssuer, TokenReader
+from mailsettings.use_cases.service import DescribeService
 from mailsettings.use_cases.several_tests import RunSeveralTests
 from mailsettings.web.concurrency import ConcurrentRequests
 from mailsettings.web.dialect import UseCases
@@ -98,19 +101,22 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
     store, denial_log = parts.store, DenialLog(parts.store)
     lifetime, secret = settings.token_lifetime_seconds, settings.token_client_secret
     probes = RunConnectionTests(store, parts.prober, parts.limits, denial_log, parts.meter)
+    log_in = LogIn(store, parts.passwords, parts.issuer, denial_log, lifetime, parts.clock, parts.meter)
     return UseCases(
         mail_servers=ManageMailServers(store, settings.max_history_versions),
         history=MailServerHistory(store, settings.max_history_versions),
         probes=probes,
         several_tests=RunSeveralTests(store, probes, parts.limits),
-        log_in=LogIn(store, parts.passwords, parts.issuer, denial_log, lifetime, parts.clock, parts.meter),
+        log_in=log_in,
         authentication=Authenticator(store, parts.reader, parts.grants, denial_log),
         audit_log=ReadAuditLog(store, parts.witnessed),
         metrics=ReadMetrics(parts.meter, parts.gauges),
         monitoring_status=MonitoringStatus(store),
         accounts=ManageAccounts(store, parts.passwords, parts.grants, parts.clock),
+        own_account=OwnAccount(store, parts.passwords, log_in),
         encryption_keys=parts.encryption_keys,
         signing_keys=parts.signing_keys,
+        service=_describing(settings, store),
         grants=parts.grants,
         json_web_keys=parts.json_web_keys,
         issuer=ISSUER,
@@ -118,4 +124,14 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         client_secret=secret.get_secret_value() if secret else None,
         allowed_hosts=settings.allowed_hosts,
         concurrent_requests=ConcurrentRequests(settings.max_concurrent_requests_per_client),
+    )
+
+
+def _describing(settings: Settings, store: SQLStore) -> DescribeService:
+    shown = {"database_url": f"database {engine.location(settings.database)}"}
+    return DescribeService(
+        store,
+        effective_settings(settings, shown),
+        settings.monitoring_interval,
+        has_webhook=settings.webhook_url is not None,
     )

@@ -14,6 +14,7 @@ MailSettingsError
 │   ├── MailServerNotFound
 │   ├── NoSuchVersion       of a mail server
 │   ├── AccountNotFound
+│   ├── PresetNotFound
 │   └── SigningKeyNotFound
 ├── KeyRefused              the key cannot be dropped
 ├── AccountExists
@@ -137,6 +138,13 @@ class AccountNotFound(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no account named {name}.")
+
+
+class PresetNotFound(NotFound):
+    """No preset has this name."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no preset of this name; see the list of presets.")
 
 
 class SigningKeyNotFound(NotFound):

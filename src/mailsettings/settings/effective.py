@@ -35,7 +35,7 @@ def _effective(
         is_set=name in shown
         or (value is not None and (not isinstance(value, SecretStr) or bool(value.get_secret_value()))),
         source=noted.get(name, SettingSource.ENVIRONMENT) if is_given else SettingSource.DEFAULT,
-        description=_LINK.sub(r"\1", str(Settings.model_fields[name].description)),
+        description=_LINK.sub(r"\1", str(Settings.model_fields[name].description)).replace("`", ""),
     )
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
 
 from mailsettings import __version__
 from mailsettings.web.dialect import Dialect
@@ -30,6 +32,7 @@ def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str
     document.
     """
     found: Document = _readable(app.openapi())
+    _restore_examples(found, [route for router in api.routers for route in router.routes])
     found["info"] |= {"version": __version__, "license": _LICENCE}
     found["servers"] = _servers(public_url)
     schemes = _security_schemes(token_path, (public_url or "").rstrip("/"))
@@ -99,6 +102,18 @@ def _add_headers(operation: Document, request_id_header: str | None) -> None:
     for status, response in operation["responses"].items():
         found = headers_by_status(status, parameters, behind_token=behind_token)
         response["headers"] = {**response.get("headers", {}), **found, **header_references(*ids)["headers"]}
+
+
+def _restore_examples(found: Document, routes: Iterable[BaseRoute]) -> None:
+    """Put the examples of responses back as their routes declare them: FastAPI drops members that are null."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            for method in route.methods or ():
+                responses = found["paths"][route.path_format][method.lower()]["responses"]
+                for status, declared in route.responses.items():
+                    for media_type, content in declared.get("content", {}).items():
+                        if "example" in content:
+                            responses[str(status)]["content"][media_type]["example"] = content["example"]
 
 
 def _set_error_media_type(operation: Document, media_type: str) -> None:

@@ -20,6 +20,8 @@ from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.own_account import OwnAccount
+from mailsettings.use_cases.service import DescribeService
 from mailsettings.use_cases.several_tests import RunSeveralTests
 from mailsettings.web.auth import BearerAuthMiddleware, FixedCallerMiddleware
 from mailsettings.web.concurrency import ConcurrentRequests
@@ -47,8 +49,10 @@ class UseCases:
     metrics: ReadMetrics
     monitoring_status: MonitoringStatus
     accounts: ManageAccounts
+    own_account: OwnAccount
     encryption_keys: ManageEncryptionKeys
     signing_keys: ManageSigningKeys
+    service: DescribeService
     grants: Grants
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     issuer: str

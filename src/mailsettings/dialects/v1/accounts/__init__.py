@@ -1,0 +1,1 @@
+"""Accounts of people, and clients, which are accounts of machines."""
