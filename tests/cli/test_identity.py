@@ -44,7 +44,8 @@ def test_a_generated_client_secret_is_nowhere_in_clear(run: Run, tmp_path: Path)
     assert re.fullmatch(r"[\w-]{43}", first)
     assert re.fullmatch(r"[\w-]{43}", second)
     assert first != second
-    assert (listed.stdout, users.stdout) == ("robot\tview-mail-settings\n", "")
+    assert listed.stdout.splitlines()[1].split()[:2] == ["robot", "view-mail-settings"]
+    assert "robot" not in users.stdout
     assert (as_user.returncode, as_user.stderr) == (4, "Error: There is no account named robot.\n")
     assert gone.returncode == 0
     everything = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
@@ -61,18 +62,22 @@ def test_names_of_others_are_not_given_to_accounts(run: Run, name: str) -> None:
 
 
 def test_signing_keys_rotate_and_the_signing_key_stays(run: Run) -> None:
-    old = run("key", "signing", "list").stdout.split()[0]
+    def states(table: str) -> dict[str, str]:
+        rows = [line.split() for line in table.splitlines()[1:]]
+        return {row[0]: row[-1] for row in rows}
+
+    (old,) = states(run("key", "signing", "list").stdout)
     new = run("key", "signing", "rotate").stdout.strip()
     both = run("key", "signing", "list").stdout
     in_use = run("key", "signing", "drop", new)
     dropped = run("key", "signing", "drop", old)
     unknown = run("key", "signing", "drop", old)
 
-    assert both == f"{old}\n{new}\tsigns\n"
+    assert states(both) == {old: "verifies", new: "signs"}
     assert (in_use.returncode, dropped.returncode, unknown.returncode) == (4, 0, 4)
     assert in_use.stderr == f"Error: The key {new} signs; rotate the signing keys first.\n"
-    assert unknown.stderr == "Error: There is no signing key of this id; see the list of signing keys.\n"
-    assert run("key", "signing", "list").stdout == f"{new}\tsigns\n"
+    assert unknown.stderr.startswith("Error: There is no signing key of this id")
+    assert states(run("key", "signing", "list").stdout) == {new: "signs"}
 
 
 def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
@@ -92,13 +97,13 @@ def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_
     run("token", "--subject", "robot", "--permission", "view-mail-settings")
     run("account", "remove", "nobody")
     printed = run("audit", "list", "--since", "1h")
-    lines = [json.loads(line) for line in run("audit", "list", "--json").stdout.splitlines()]
+    lines = json.loads(run("audit", "list", "--json").stdout)
     nothing = run("audit", "list", "--since", "2999-01-01")
     good = run("audit", "verify")
     noted = good.stdout.rpartition(" ")[2].strip()
     seen = run("audit", "verify", "--seen", noted)
 
-    changes = [(line["action"], line["target"], line["outcome"]) for line in lines]
+    changes = [(line["action"], line["target"], line["outcome"]) for line in reversed(lines)]
     assert changes == [
         ("account.add", "alice", "done"),
         ("account.set-permissions", "alice", "done"),
@@ -107,9 +112,9 @@ def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_
         ("account.remove", "nobody", "refused"),
     ]
     assert all(line["actor"].startswith("operator:") for line in lines)
-    assert "account.set-permissions alice done by operator:" in printed.stdout
-    assert "(permissions: view-mail-settings -> manage-system-settings)" in printed.stdout
-    assert nothing.stdout == ""
+    assert re.search(r"operator:\S+ +- +account.set-permissions +alice +done +", printed.stdout)
+    assert "permissions: view-mail-settings -> manage-system-settings" in printed.stdout
+    assert nothing.stdout.count("\n") == 1  # the headers
     assert good.stdout.startswith("5 entries, all as they were written; the last is 5:")
     assert seen.returncode == 0
     assert CANARY not in printed.stdout + str(lines)

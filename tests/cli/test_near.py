@@ -98,6 +98,21 @@ def test_a_server_is_created_changed_and_copied_by_options(data: Path, tmp_path:
     assert [each["name"] for each in shown("server", "list", "--enabled")] == ["relay-berlin"]
 
 
+def test_a_preset_fills_in_what_a_provider_needs(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(CANARY)
+    fill = {"sender": "a@example.com", "mailbox": "a@example.com", "tenant": "example.com", "client_id": GUID}
+    options = [word for name, value in fill.items() for word in ("--fill", f"{name}={value}")]
+    create = ["server", "create", "m365", "--preset", "microsoft365", *options]
+    created = shown(*create, "--secret-file", str(tmp_path / "secret"))
+
+    assert (created["host"], created["port"]) == ("smtp.office365.com", 587)
+    assert created["authentication"]["kind"] == "oauth2_client_credentials"
+    assert created["authentication"]["client_id"] == GUID
+    assert created["authentication"]["client_secret"]["stored"] is True
+    assert "no blank to fill" in shown(*create, "--fill", "nonsense=x", code=2)
+    assert "no blank to fill" in shown(*create, "--fill", f"client_secret={CANARY[:-4]}", code=2)
+
+
 def test_a_rotated_secret_has_the_kind_of_the_stored_login(data: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(CANARY)
     by_file = ["--secret-file", str(tmp_path / "secret")]

@@ -1,57 +1,33 @@
-"""The commands about accounts: of people, with passwords, and of clients, with secrets that this program makes."""
+"""The commands about accounts: of people, with passwords, and of clients, with secrets that the service makes."""
 
-import secrets
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from mailsettings.cli.command import REFUSED, Failure, Group, LocalCommand
-from mailsettings.cli.local import operator, run
-from mailsettings.domain.access import (
-    MAX_TOKEN_LIFETIME_SECONDS,
-    MIN_PASSWORD_LENGTH,
-    Account,
-    AccountKind,
-    new_name_problem,
-)
-from mailsettings.domain.errors import LastAccountManager
+from mailsettings.cli.client import Client, service
+from mailsettings.cli.client.client import segment
+from mailsettings.cli.command import Failure, Group
+from mailsettings.cli.output import Column, is_for_people, print_item, print_items
+from mailsettings.cli.secret_input import ask_secret, read_secret, with_secret
 
-SECRET_BYTES = 32
-
-password_option = click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-
-
-def _unreserved_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    """Return *name*. Raises `Failure` if it is reserved for external callers, operators or monitoring."""
-    if problem := new_name_problem(name):
-        raise Failure(f"The name {problem}", REFUSED)
-    return name
-
-
-new_name_argument = click.argument("name", callback=_unreserved_name)
-subject_option = click.option(
-    "--subject", default="operator", show_default=True, metavar="NAME", callback=_unreserved_name
-)
-
-
-class _Permission(click.ParamType[str]):
-    """The name of a permission."""
-
-    name = "permission"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the name, if it exists."""
-        from mailsettings.bootstrap import GRANTS
-
-        if value not in GRANTS:
-            self.fail(f"{value!r} is not one of {', '.join(sorted(GRANTS))}.", param, ctx)
-        return value
-
-
+COLUMNS = [
+    Column("name"),
+    Column("permissions"),
+    Column("created_at"),
+    Column("last_login_at"),
+    Column("failed_logins"),
+    Column("locked_until"),
+]
 permission_option = click.option(
-    "--permission", "permissions", multiple=True, required=True, type=_Permission(), metavar="NAME"
+    "--permission",
+    "permissions",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="A permission; repeatable. `mailsettings permission list` prints all.",
 )
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
 
 @click.group(cls=Group)
@@ -64,123 +40,134 @@ def client() -> None:
     """Manage accounts of machines, which log in with a secret (OAuth2 client credentials)."""
 
 
-@account.command("add")
-@new_name_argument
-@permission_option
-@password_option
-def add_account(name: str, permissions: tuple[str, ...], *, password_stdin: bool) -> None:
-    """Add an account; a prompt asks for its password."""
-    added = Account(name, frozenset(permissions))
-    password = _password(from_stdin=password_stdin)
-    run(lambda backend: backend.accounts.add(operator(), added, password))
+@click.group(cls=Group)
+def permission() -> None:
+    """Show the permissions that accounts can have."""
 
 
-@client.command("add")
-@new_name_argument
+@permission.command("list")
+def list_permissions() -> None:
+    """Print each permission and what it allows."""
+    allows = Column("allows", lambda item: "; ".join(item["allows"]))
+    with service() as api:
+        print_items([api.get("/permissions")["items"]], [Column("name"), allows])
+
+
+@account.command("create")
+@click.argument("name")
 @permission_option
-def add_client(name: str, permissions: tuple[str, ...]) -> None:
-    """Add an account and print its secret, which is not shown again."""
-    added = Account(name, frozenset(permissions), AccountKind.CLIENT)
-    secret = secrets.token_urlsafe(SECRET_BYTES)
-    run(lambda backend: backend.accounts.add(operator(), added, secret))
-    click.echo(secret)
+@with_secret("the password")
+def create_account(
+    name: str, permissions: tuple[str, ...], secret_file: str | None, *, secret_stdin: bool
+) -> None:
+    """Create an account; a prompt asks for its password."""
+    with service() as api:
+        password = _password(secret_file, secret_stdin=secret_stdin)
+        created = api.send(
+            "POST", "/accounts", {"name": name, "permissions": list(permissions), "password": password}
+        )
+        if not is_for_people():
+            print_item(created, COLUMNS)
+
+
+@client.command("create")
+@click.argument("name")
+@permission_option
+def create_client(name: str, permissions: tuple[str, ...]) -> None:
+    """Create a client and print its secret, which is not shown again."""
+    with service() as api:
+        _print_secret(api.send("POST", "/clients", {"name": name, "permissions": list(permissions)}))
 
 
 @account.command()
 @click.argument("name")
-@password_option
-def set_password(name: str, *, password_stdin: bool) -> None:
+@with_secret("the password")
+def set_password(name: str, secret_file: str | None, *, secret_stdin: bool) -> None:
     """Replace the password of an account, with a prompt; its tokens become invalid."""
-    password = _password(from_stdin=password_stdin)
-    run(lambda backend: backend.accounts.set_password(operator(), AccountKind.USER, name, password))
+    with service() as api:
+        password = _password(secret_file, secret_stdin=secret_stdin)
+        api.send("PUT", f"/accounts/{segment(name)}/password", {"password": password})
 
 
 @client.command()
 @click.argument("name")
 def new_secret(name: str) -> None:
-    """Replace the secret of an account and print it; its tokens become invalid."""
-    secret = secrets.token_urlsafe(SECRET_BYTES)
-    run(lambda backend: backend.accounts.set_password(operator(), AccountKind.CLIENT, name, secret))
-    click.echo(secret)
+    """Replace the secret of a client and print it; its tokens become invalid."""
+    with service() as api:
+        _print_secret(api.send("POST", f"/clients/{segment(name)}/new-secret"))
 
 
-def _add_common_commands(group: click.Group, kind: AccountKind) -> None:
+def _add_common_commands(group: click.Group, path: str) -> None:
     """Add the commands that both kinds of accounts have."""
 
     @group.command("list")
     def list_() -> None:
         """Print each account with its permissions."""
-        for each in run(lambda backend: backend.accounts.list()):
-            if each.kind is kind:
-                click.echo(f"{each.name}\t{' '.join(sorted(each.grants))}")
+        with service() as api:
+            print_items(api.pages(path), COLUMNS)
+
+    @group.command()
+    @click.argument("name")
+    def show(name: str) -> None:
+        """Print the account NAME."""
+        with service() as api:
+            print_item(api.get(f"{path}/{segment(name)}"), COLUMNS)
 
     @group.command()
     @click.argument("name")
     @permission_option
-    def set_permissions(name: str, permissions: tuple[str, ...]) -> None:
+    @yes_option
+    def set_permissions(name: str, permissions: tuple[str, ...], *, yes: bool) -> None:
         """Replace the permissions of an account, from its next request on."""
-        _asking(
-            name,
-            lambda even_last: run(
-                lambda backend: backend.accounts.set_grants(
-                    operator(), kind, name, permissions, even_last=even_last
-                )
-            ),
-        )
+        body = {"permissions": list(permissions)}
+        with service() as api:
+            _change(api, "PUT", f"{path}/{segment(name)}/permissions", body, name=name, yes=yes)
 
     @group.command()
     @click.argument("name")
     def unlock(name: str) -> None:
         """End the delay of an account after failed logins."""
-        run(lambda backend: backend.accounts.unlock(operator(), kind, name))
+        with service() as api:
+            api.send("POST", f"{path}/{segment(name)}/unlock")
 
     @group.command()
     @click.argument("name")
-    def remove(name: str) -> None:
-        """Remove an account; its tokens become invalid."""
-        _asking(
-            name,
-            lambda even_last: run(
-                lambda backend: backend.accounts.remove(operator(), kind, name, even_last=even_last)
-            ),
-        )
+    @yes_option
+    def delete(name: str, *, yes: bool) -> None:
+        """Delete an account; its tokens become invalid. Asks before it deletes the last that manages accounts."""
+        with service() as api:
+            _change(api, "DELETE", f"{path}/{segment(name)}", None, name=name, yes=yes)
 
 
-def _asking(name: str, change: Callable[[bool], None]) -> None:
-    """Make *change*; ask before it takes the management of accounts from the last account that has it."""
+_add_common_commands(account, "/accounts")
+_add_common_commands(client, "/clients")
+for group, create in ((account, create_account), (client, create_client)):
+    group.add_alias("add", create)
+    group.add_alias("remove", group.commands["delete"])
+
+
+def _change(  # noqa: PLR0913  # a request, and what to ask
+    api: Client, method: str, path: str, body: object, *, name: str, yes: bool
+) -> None:
+    """Make a change; ask before it takes the management of accounts from the last account that has it."""
     try:
-        change(False)  # noqa: FBT003  # not even the last
-    except LastAccountManager:
-        click.confirm(f"{name} is the last account that may manage accounts. Continue?", abort=True, err=True)
-        change(True)  # noqa: FBT003  # even the last
+        api.send(method, path, body)
+    except Failure as refusal:
+        if refusal.problem != "last_account_manager":
+            raise
+        if not yes:
+            question = f"{name} is the last account that may manage accounts. Continue?"
+            click.confirm(question, abort=True, err=True)
+        api.send(method, path, body, query={"even_last": "true"})
 
 
-_add_common_commands(account, AccountKind.USER)
-_add_common_commands(client, AccountKind.CLIENT)
-
-
-def _password(*, from_stdin: bool) -> str:
-
-    if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+def _print_secret(created: Mapping[str, Any]) -> None:
+    if is_for_people():
+        click.echo(created["secret"])
     else:
-        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise Failure(f"A password needs at least {MIN_PASSWORD_LENGTH} characters.", REFUSED)
-    return str(password)
+        print_item(created, [Column("name"), Column("secret")])
 
 
-@click.command(cls=LocalCommand)
-@subject_option
-@permission_option
-@click.option(
-    "--expires-in",
-    default=3600,
-    show_default=True,
-    type=click.IntRange(1, MAX_TOKEN_LIFETIME_SECONDS),
-    metavar="SECONDS",
-    help=f"The lifetime of the token, at most {MAX_TOKEN_LIFETIME_SECONDS} (366 days).",
-)
-def token(subject: str, permissions: tuple[str, ...], expires_in: int) -> None:
-    """Print an access token for all APIs."""
-    click.echo(run(lambda backend: backend.issue_token(operator(), subject, permissions, expires_in)).text)
+def _password(secret_file: str | None, *, secret_stdin: bool) -> str:
+    given = read_secret(secret_file, secret_stdin=secret_stdin)
+    return ask_secret("the password", confirmed=True) if given is None else given

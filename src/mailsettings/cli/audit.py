@@ -2,42 +2,43 @@
 
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings.cli.command import Group, LocalCommand
+from mailsettings.cli.client import service
+from mailsettings.cli.command import FAILED, Group, LocalCommand, chosen, json_flag
 from mailsettings.cli.local import operator, run
-from mailsettings.cli.output import printable
+from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
+from mailsettings.cli.progress import working
 
 if TYPE_CHECKING:
-    from mailsettings.bootstrap import Backend
-    from mailsettings.domain.audit_log import AuditEntry, WitnessedEntry
-    from mailsettings.use_cases.audit_log import AuditLogVerdict
+    from mailsettings.domain.audit_log import WitnessedEntry
 
 _AGO = re.compile(r"([0-9]{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-class _SinceType(click.ParamType[str]):
+class _TimeType(click.ParamType[str]):
     """A time in ISO 8601, in UTC unless it has an offset, or an age: 90s, 15m, 12h, 30d."""
 
     name = "time"
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time as a `timestamp`."""
-        from mailsettings.domain.audit_log import timestamp
-
+        """Return the time in RFC 3339."""
         ago = _AGO.fullmatch(value)
         try:
             if ago:
-                return timestamp(datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])}))
-            moment = datetime.fromisoformat(value)
-            return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+                moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+            else:
+                moment = datetime.fromisoformat(value)
+            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):  # before the year 1 or after 9999, in UTC
             self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
+        return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 class _SeenEntryType(click.ParamType["WitnessedEntry"]):
@@ -57,17 +58,55 @@ class _SeenEntryType(click.ParamType["WitnessedEntry"]):
             )
 
 
+def said(value: object) -> str:
+    """Return a value of the details as text: `before -> after` for a change."""
+    match value:
+        case {"before": before, "after": after}:
+            return f"{said(before)} -> {said(after)}"
+        case dict():
+            return " ".join(f"{name} {said(member)}" for name, member in value.items())
+        case list():
+            return " ".join(map(str, value))
+        case None:
+            return "-"
+        case _:
+            return str(value)
+
+
+def _details(item: Item) -> str:
+    return ", ".join(f"{name}: {said(value)}" for name, value in item["details"].items())
+
+
+COLUMNS = [
+    Column("sequence"),
+    Column("at", lambda item: f"{item['at'][:19]}Z"),
+    Column("actor"),
+    Column("address"),
+    Column("action"),
+    Column("target"),
+    Column("outcome"),
+    Column("details", _details),
+]
+
+
 @click.group(cls=Group)
 def audit() -> None:
     """Read and verify the audit log."""
 
 
 @audit.command("list")
-@click.option("--since", type=_SinceType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
-@click.option("--json", "as_json", is_flag=True, help="Print each entry as a line of JSON.")
-def list_(since: str | None, *, as_json: bool) -> None:
-    """Print every change, test, login and refusal, oldest first."""
-    run(lambda backend: _print(backend.use_cases.audit_log.all(operator(), since or ""), as_json=as_json))
+@click.option("--since", type=_TimeType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
+@click.option("--until", type=_TimeType(), help="Skip entries from this time on.")
+@click.option("--actor", help="Only what this account, client or operator did.")
+@click.option("--action", help="Only this action, for example mail-server.replace.")
+@click.option("--target", help="Only actions on this target, for example mail-server:7.")
+@click.option("--outcome", help="Only entries that ended so, for example refused.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="At most N entries; by default all.")
+@json_flag
+def list_(limit: int | None, **filters: str | None) -> None:
+    """Print changes, tests, logins and refusals, newest first."""
+    with service() as client:
+        print_items(_limited(client.pages("/audit-log", **filters), limit), COLUMNS)
 
 
 @audit.command()
@@ -78,17 +117,17 @@ def list_(since: str | None, *, as_json: bool) -> None:
 )
 def verify(seen: "WitnessedEntry | None") -> None:
     """Check that no entry was removed, altered or reordered."""
-
-    async def check(backend: "Backend") -> "AuditLogVerdict":
-        return await backend.use_cases.audit_log.verify(operator(), seen)
-
-    verdict = run(check)
-    if verdict.problem is not None:
-        click.echo(verdict.problem, err=True)
-        sys.exit(1)
-    click.echo(
-        f"{verdict.sequence} entries, all as they were written; the last is {verdict.sequence}:{verdict.mac.hex()}"
-    )
+    if seen is not None and chosen("url"):
+        raise click.UsageError("--seen works on the machine of the service only; leave out --url.")
+    with working("Verifying the audit log"):
+        verdict = _verdict() if seen is None else _verdict_with(seen)
+    if not is_for_people():
+        print_item(verdict, [Column("intact"), Column("problem"), Column("entries"), Column("last")])
+    elif verdict["intact"]:
+        click.echo(f"{verdict['entries']} entries, all as they were written; the last is {verdict['last']}")
+    else:
+        click.echo(verdict["problem"], err=True)
+    sys.exit(0 if verdict["intact"] else FAILED)
 
 
 @audit.command(cls=LocalCommand)
@@ -103,32 +142,26 @@ def accept() -> None:
         )
 
 
-async def _print(entries: "AsyncIterator[AuditEntry]", *, as_json: bool) -> None:
-    from mailsettings.site.audit import entry_json
-
-    async for entry in entries:
-        click.echo(entry_json(entry) if as_json else _line(entry))
-
-
-def _line(entry: "AuditEntry") -> str:
-    record = entry.record
-    who = f"{record.actor or '-'} from {record.origin.address or '-'}"
-    details = ", ".join(f"{name}: {_said(value)}" for name, value in record.details.items())
-    return printable(
-        f"{entry.sequence:>6} {entry.at[:19]}Z {record.action} {record.target or '-'} {record.outcome} by {who}"
-        f"{f' ({details})' if details else ''}"
-    )
+def _limited(pages: Iterator[Sequence[Item]], limit: int | None) -> Iterator[Sequence[Item]]:
+    left = limit
+    for page in pages:
+        yield page if left is None else list(islice(page, left))
+        if left is not None and (left := left - len(page)) <= 0:
+            return
 
 
-def _said(value: object) -> str:
-    match value:
-        case {"before": before, "after": after}:
-            return f"{_said(before)} -> {_said(after)}"
-        case dict():
-            return " ".join(f"{name} {_said(member)}" for name, member in value.items())
-        case list():
-            return " ".join(map(str, value))
-        case None:
-            return "-"
-        case _:
-            return str(value)
+def _verdict() -> Item:
+    with service() as client:
+        found: Item = client.send("POST", "/audit-log/verify")
+    return found
+
+
+def _verdict_with(seen: "WitnessedEntry") -> Item:
+    """Return the verdict with the entry *seen*, which the API does not take: only its holder trusts it."""
+    verdict = run(lambda backend: backend.use_cases.audit_log.verify(operator(), seen))
+    return {
+        "intact": verdict.problem is None,
+        "problem": verdict.problem,
+        "entries": verdict.sequence,
+        "last": f"{verdict.sequence}:{verdict.mac.hex()}",
+    }

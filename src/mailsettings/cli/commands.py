@@ -10,12 +10,17 @@ PLACES = {
     "audit": "mailsettings.cli.audit:audit",
     "backup": "mailsettings.cli.backup:backup",
     "client": "mailsettings.cli.accounts:client",
+    "doctor": "mailsettings.cli.doctor:doctor",
     "key": "mailsettings.cli.keys:key",
     "monitoring": "mailsettings.cli.monitoring:monitoring",
+    "permission": "mailsettings.cli.accounts:permission",
+    "preset": "mailsettings.cli.facts:preset",
     "probe": "mailsettings.cli.probe:probe",
     "restore": "mailsettings.cli.backup:restore",
     "server": "mailsettings.cli.server:server",
-    "token": "mailsettings.cli.accounts:token",
+    "settings": "mailsettings.cli.facts:settings",
+    "token": "mailsettings.cli.token:token",
+    "whoami": "mailsettings.cli.facts:whoami",
 }
 """The module of each command; it is imported when the command is used."""
 MAX_PORT = 65535

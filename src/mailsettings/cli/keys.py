@@ -1,16 +1,31 @@
 """The commands about keys: those that encrypt stored secrets, and those that sign access tokens."""
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import click
 
-from mailsettings.cli.command import Group, LocalCommand
+from mailsettings.cli.client import service
+from mailsettings.cli.client.client import segment
+from mailsettings.cli.command import FAILED, Group, LocalCommand
 from mailsettings.cli.local import operator, run
+from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
+from mailsettings.cli.progress import working
 
-if TYPE_CHECKING:
-    from mailsettings.domain.encryption_keys import EncryptionKey
+SIGNING_COLUMNS = [
+    Column("id"),
+    Column("created_at"),
+    Column("state", lambda item: "signs" if item["current"] else "verifies"),
+]
+
+
+def _state(item: Item) -> str:
+    if not item["available"]:
+        return "missing"
+    return "current" if item["current"] else "old"
+
+
+ENCRYPTION_COLUMNS = [Column("id"), Column("state", _state), Column("secrets")]
 
 
 @click.group(cls=Group)
@@ -26,10 +41,10 @@ def encryption() -> None:
 @encryption.command()
 def status() -> None:
     """Print each key with the number of secrets that need it, and the secrets that cannot be decrypted."""
-    report = run(lambda backend: backend.encryption_keys.status(operator()))
-    for each in report.keys:
-        click.echo(f"{each.key_id}\t{_state(each)}\t{each.secrets}")
-    _print_unreadable(report.unreadable)
+    with service() as client:
+        report = client.get("/encryption-keys")
+    print_items([report["items"]], ENCRYPTION_COLUMNS)
+    _print_unreadable(report["unreadable"])
 
 
 @encryption.command("rotate", cls=LocalCommand)
@@ -41,15 +56,20 @@ def rotate_encryption() -> None:
 @encryption.command()
 def reseal() -> None:
     """Encrypt every secret with the current key, while requests run; continue an interrupted run."""
-    done = run(lambda backend: backend.encryption_keys.reseal(operator()))
-    click.echo(f"{done.count} resealed.")
-    if done.unmarked is not None:
+    with service() as client, working("Encrypting secrets with the current key"):
+        done = client.send("POST", "/encryption-keys/reseal")
+    if is_for_people():
+        click.echo(f"{done['resealed']} resealed.")
+    else:
+        print_item(done, [Column("resealed"), Column("unreadable"), Column("unmarked_key_file")])
+    if done["unmarked_key_file"] is not None:
         click.echo(
-            f"Write the word `bound` after each key in {done.unmarked}, "
-            "so that no secret that version 0.1.0 encrypted decrypts again."
+            f"Write the word `bound` after each key in {done['unmarked_key_file']}, "
+            "so that no secret that version 0.1.0 encrypted decrypts again.",
+            err=not is_for_people(),
         )
-    _print_unreadable(done.unreadable)
-    sys.exit(1 if done.unreadable else 0)
+    _print_unreadable(done["unreadable"])
+    sys.exit(FAILED if done["unreadable"] else 0)
 
 
 @encryption.command("drop", cls=LocalCommand)
@@ -76,31 +96,30 @@ def signing() -> None:
 
 @signing.command("list")
 def list_signing() -> None:
-    """Print the id of each key, oldest first; the last key signs, all keys verify."""
-    keys = run(lambda backend: backend.signing_keys.list())
-    for number, (key_id, _) in enumerate(keys, 1):
-        click.echo(f"{key_id}\tsigns" if number == len(keys) else key_id)
+    """Print each key, oldest first; the last key signs, all keys verify."""
+    with service() as client:
+        print_items([client.get("/signing-keys")["items"]], SIGNING_COLUMNS)
 
 
 @signing.command("rotate")
 def rotate_signing() -> None:
     """Sign with a new key from now on and print its id; tokens of older keys stay valid."""
-    click.echo(run(lambda backend: backend.signing_keys.rotate(operator())))
+    with service() as client:
+        keys = client.send("POST", "/signing-keys/rotate")["items"]
+    if is_for_people():
+        click.echo(keys[-1]["id"])
+    else:
+        print_item(keys[-1], SIGNING_COLUMNS)
 
 
 @signing.command("drop")
 @click.argument("key_id")
 def drop_signing(key_id: str) -> None:
     """Delete a key; its tokens become invalid within seconds on every server."""
-    run(lambda backend: backend.signing_keys.drop(operator(), key_id))
+    with service() as client:
+        client.send("DELETE", f"/signing-keys/{segment(key_id)}")
 
 
-def _state(each: "EncryptionKey") -> str:
-    if not each.is_available:
-        return "missing"
-    return "current" if each.is_current else "old"
-
-
-def _print_unreadable(places: Sequence[str]) -> None:
+def _print_unreadable(places: Iterable[str]) -> None:
     for place in places:
         click.echo(f"cannot be opened: {place}", err=True)

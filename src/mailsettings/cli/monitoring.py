@@ -1,17 +1,33 @@
 """The commands about monitoring: the health of the mail servers as scheduled checks found it."""
 
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
-from mailsettings.cli.command import Group
-from mailsettings.cli.local import operator, run
+from mailsettings.cli.client import service
+from mailsettings.cli.command import Group, json_flag
+from mailsettings.cli.output import Column, Item, is_for_people, print_items
 
-if TYPE_CHECKING:
-    from mailsettings.domain.monitoring import MonitoredServer
+
+def _days(text: str | None) -> int | None:
+    """Return the whole days until a time, or until a day begins (UTC)."""
+    if text is None:
+        return None
+    moment = datetime.fromisoformat(text)
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - datetime.now(UTC)).days
+
+
+COLUMNS = [
+    Column("id"),
+    Column("name"),
+    Column("server", lambda item: f"{item['host']}:{item['port']}"),
+    Column("health", lambda item: item["health"]["state"]),
+    Column("since", lambda item: item["health"]["since"]),
+    Column("checked_at", lambda item: item["health"]["checked_at"]),
+    Column("failure", lambda item: item["health"]["failure"]),
+    Column("certificate_days", lambda item: _days(item["health"]["certificate_expires_at"])),
+    Column("secret_days", lambda item: _days(item["health"]["secret_expires_on"])),
+]
 
 
 @click.group(cls=Group)
@@ -20,40 +36,31 @@ def monitoring() -> None:
 
 
 @monitoring.command()
-@click.option("--json", "as_json", is_flag=True, help="Print each server as a line of JSON.")
-def status(*, as_json: bool) -> None:
+@click.option(
+    "--expiring", type=click.IntRange(0), metavar="DAYS", help="Only if a certificate or secret expires."
+)
+@json_flag
+def status(expiring: int | None) -> None:
     """Print the health of each mail server, the time of its last change, and the days until anything expires."""
-    now = datetime.now(UTC).timestamp()
-    for server in run(lambda backend: backend.monitoring_status.list(operator())):
-        members = dict(_members(server, now))
-        click.echo(json.dumps(members) if as_json else _line(server, members))
+    with service() as client:
+        if is_for_people() and expiring is None:
+            click.echo(_summary(client.get("/monitoring")))
+        pages = ([item for item in page if _expires(item, expiring)] for page in client.pages("/mail-servers"))
+        print_items(pages, COLUMNS)
 
 
-def _members(server: "MonitoredServer", now: float) -> Iterator[tuple[str, object]]:
-    from mailsettings.domain.monitoring import days_left, expiry_time
-
-    certificate, secret = server.certificate_ends_at, server.secret_ends_on
-    yield from {"id": server.server_id, "host": server.host, "port": server.port}.items()
-    yield from {"health": str(server.health), "stage": server.stage, "code": server.code}.items()
-    yield from {"since": _iso(server.since), "checked_at": _iso(server.checked_at)}.items()
-    yield "certificate_days_left", None if certificate is None else days_left(certificate, now)
-    yield "secret_expires_on", None if secret is None else secret.isoformat()
-    yield "secret_days_left", None if secret is None else days_left(expiry_time(secret), now)
+def _expires(item: Item, within: int | None) -> bool:
+    if within is None:
+        return True
+    health = item["health"]
+    days = [_days(health["certificate_expires_at"]), _days(health["secret_expires_on"])]
+    return any(left is not None and left <= within for left in days)
 
 
-def _line(server: "MonitoredServer", members: dict[str, object]) -> str:
-    from mailsettings.domain.monitoring import Health
-
-    parts = [str(server.server_id), f"{server.host}:{server.port}", str(server.health)]
-    if server.health is not Health.UNCHECKED:
-        parts.append(f"since {members['since']}")
-    if server.code is not None:
-        parts.append(f"{server.stage}: {server.code}")
-    for name, what in (("certificate_days_left", "certificate"), ("secret_days_left", "secret")):
-        if members[name] is not None:
-            parts.append(f"{what}: {members[name]} days left")
-    return "\t".join(parts)
-
-
-def _iso(moment: float | None) -> str | None:
-    return None if moment is None else datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _summary(state: Item) -> str:
+    if not state["enabled"]:
+        return "Scheduled checks are off; set MAILSETTINGS_MONITORING_INTERVAL for the service."
+    counts = ", ".join(f"{count} {health}" for health, count in state["mail_servers"].items() if count)
+    deliveries = state["deliveries"]
+    waiting = f"; {deliveries['waiting']} events wait for the webhook" if deliveries["waiting"] else ""
+    return f"Checked every {state['interval_seconds']} s: {counts or 'no mail servers'}{waiting}."

@@ -58,6 +58,12 @@ def require_matching_keys(url: str, ring: LiveKeys) -> None:
         require_needed_keys(connection, ring.newest())
 
 
+def needs_keys(url: str) -> bool:
+    """Return whether the database has secrets, which need a key file; write nothing. Raises `StoreUnavailable`."""
+    with _connection(url) as connection:
+        return _has_secrets(connection)
+
+
 def require_needed_keys(connection: Connection, sealer: Sealer) -> None:
     """Raise `WrongKey` if secrets need a key that the database knows and the key file lacks."""
     live = {key for key, check in key_checks(connection).items() if check != DROPPED_KEY_CHECK}
