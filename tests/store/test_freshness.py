@@ -301,6 +301,66 @@ async def test_value_of_another_data_version_is_not_kept() -> None:
     assert loaded == [5, 5, 5]
 
 
+class Loads:
+    """Loads that wait for `may_end`; each returns its number."""
+
+    def __init__(self) -> None:
+        self.numbers = Numbers()
+        self.begun = 0
+        self.may_end = asyncio.Event()
+        self.values: CachedValues[str, int] = CachedValues(Freshness(self.numbers), self.load, lambda _: 1)
+
+    async def load(self, _key: str) -> tuple[int, Hashable | None]:
+        self.begun += 1
+        number, seen = self.begun, self.numbers.newest
+        await self.may_end.wait()
+        return number, seen
+
+    async def begin(self) -> asyncio.Task[int]:
+        """Begin a read and return when it waits for its load."""
+        reading = asyncio.create_task(self.values.get("key"))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return reading
+
+
+async def test_reads_at_once_share_one_load() -> None:
+    loads = Loads()
+    readers = [await loads.begin() for _ in range(20)]
+    loads.may_end.set()
+
+    assert await asyncio.gather(*readers) == [1] * 20
+    assert loads.begun == 1
+
+
+async def test_a_load_of_an_older_data_version_is_not_shared() -> None:
+    loads = Loads()
+    early = await loads.begin()
+    loads.numbers.newest = 2
+    late = await loads.begin()
+    loads.may_end.set()
+
+    assert (await early, await late, await loads.values.get("key")) == (1, 2, 2)
+
+
+async def test_loads_are_not_shared_without_a_data_version() -> None:
+    loads = Loads()
+    loads.numbers.newest = None
+    readers = [await loads.begin() for _ in range(3)]
+    loads.may_end.set()
+
+    assert await asyncio.gather(*readers) == [1, 2, 3]
+
+
+async def test_a_reader_that_leaves_does_not_end_the_load() -> None:
+    loads = Loads()
+    leaving, staying = await loads.begin(), await loads.begin()
+    leaving.cancel()
+    loads.may_end.set()
+
+    assert await staying == 1
+
+
 async def test_requests_share_an_answer_only_if_they_arrived_before_the_question(
     filled: SQLStore, database_url: str
 ) -> None:

@@ -11,9 +11,12 @@
 5. At most one question is under way, so the newest answer is never older than the answer that a read waited for.
 6. A request (`Moment`) may use an answer to any question that was asked after it arrived, since each of its reads
    may show any time after that. A write by this process ends that, so that a request reads what it wrote.
-7. Without an answer there is no value: the read fails.
+7. Reads of one key with one data version share a load: the load began when that data version was current, so its
+   value is no older than the data version, and by 4 that is enough for each of the reads.
+8. Without an answer there is no value: the read fails.
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Hashable
@@ -135,22 +138,40 @@ class CachedValues(Generic[Key, Value]):
         self._max_bytes = max_bytes
         self._version: Version | None = None
         self._kept: dict[Key, Value] = {}
+        self._loading: dict[Key, asyncio.Task[Value]] = {}
         self._bytes = 0
 
     async def get(self, key: Key, moment: Moment | None = None) -> Value:
         """Return the current value in the database. Raises `StoreUnavailable`."""
         version = await self._freshness.confirm(moment)
         if version != self._version:
-            self._version, self._kept, self._bytes = version, {}, 0
+            self._version, self._kept, self._loading, self._bytes = version, {}, {}, 0
         elif key in self._kept:
             return self._kept[key]
+        if version is None:
+            value, _ = await self._load(key)
+            return value
+        # Shielded: a caller that goes away must not end the load for the others.
+        return await asyncio.shield(self._loading.get(key) or self._begin(key, version))
+
+    def _begin(self, key: Key, version: Version) -> asyncio.Task[Value]:
+        under_way = self._loading
+
+        def end(task: asyncio.Task[Value]) -> None:
+            under_way.pop(key, None)
+            # Otherwise asyncio logs the error of a load that every caller has left.
+            _ = task.cancelled() or task.exception()
+
+        under_way[key] = task = asyncio.create_task(self._load_and_keep(key, version))
+        task.add_done_callback(end)
+        return task
+
+    async def _load_and_keep(self, key: Key, version: Version) -> Value:
         value, seen = await self._load(key)
         if not self._freshness.in_snapshots:
             seen = version  # read before the value
         # Another read may have got a newer answer while the value was loaded.
-        if seen is not None and seen == self._version:
-            return self._keep(key, value)
-        return value
+        return self._keep(key, value) if seen is not None and seen == self._version else value
 
     def _keep(self, key: Key, value: Value) -> Value:
         """Keep the value and return it, or the equal value that another read kept meanwhile."""
