@@ -71,12 +71,15 @@ def create_apis(
 ) -> ASGIApp:
     """Return the APIs and the site over *use_cases*; *running* lasts as long as they are served."""
     dialects = [(api, api.build(use_cases, telemetry)) for api in APIS]
-    # The login of the documentation page (Swagger UI) needs one token endpoint for all APIs.
+    # The documents of APIs without a token endpoint name the one of the first API that has one.
     token_path = next(dialect.token_path for dialect in DIALECTS if dialect.token_path)
 
     @cache
     def documents() -> Mapping[str, Document]:
-        return {api.name: document(api, app, token_path, use_cases.public_url) for api, app in dialects}
+        return {
+            api.name: document(api, app, api.token_path or token_path, use_cases.public_url)
+            for api, app in dialects
+        }
 
     @asynccontextmanager
     async def lifespan(_site: FastAPI) -> AsyncIterator[None]:

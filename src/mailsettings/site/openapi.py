@@ -14,6 +14,7 @@ from mailsettings.web.openapi import header_components, header_references, heade
 Document = dict[str, Any]
 
 _JSON = "application/json"
+_LOGINS = "securitySchemes"
 _TITLE = "mail-settings"
 _DESCRIPTION = """\
 An organisation's outgoing-mail settings behind two REST APIs, and a test that they work.
@@ -37,7 +38,7 @@ def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str
     found["servers"] = _servers(public_url)
     schemes = _security_schemes(token_path, (public_url or "").rstrip("/"))
     components = found.setdefault("components", {})
-    components["securitySchemes"] = schemes
+    components[_LOGINS] = schemes
     found["security"] = [{name: []} for name in schemes]
     for path, item in found["paths"].items():
         for operation in item.values():
@@ -49,7 +50,10 @@ def document(api: Dialect, app: FastAPI, token_path: str | None, public_url: str
 
 
 def merged(documents: Iterable[Document]) -> Document:
-    """Return one document of all *documents*; components of the same name must be equal."""
+    """Return one document of all *documents*; components of the same name must be equal.
+
+    It has the login of the first: the documentation page (Swagger UI) offers one token endpoint for all APIs.
+    """
     whole: Document = {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": __version__, "description": _DESCRIPTION, "license": _LICENCE},
@@ -61,8 +65,10 @@ def merged(documents: Iterable[Document]) -> Document:
         whole["paths"] |= part["paths"]
         whole |= {key: part[key] for key in ("servers", "security")}
         described |= {tag["name"]: tag["description"] for tag in part["tags"]}
+        whole["components"].setdefault(_LOGINS, part["components"][_LOGINS])
         for kind, components in part["components"].items():
-            _merge(whole["components"].setdefault(kind, {}), components)
+            if kind != _LOGINS:
+                _merge(whole["components"].setdefault(kind, {}), components)
     whole["tags"] = _tags(whole, described)
     return whole
 

@@ -13,7 +13,8 @@ FieldsParameter = Annotated[
     WITHOUT_NULL,
     Field(
         max_length=500,
-        description="Return only these members, by their names with commas between them.",
+        description="Return only these members, by their names with commas between them. The schema of the "
+        "response requires every member: it holds without this parameter.",
         examples=["id,host,port"],
     ),
 ]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
-from mailsettings.dialects.v1.mail_servers.inputs import ConnectionInput
+from mailsettings.dialects.v1.mail_servers.inputs import ConnectionInput, without_default
 from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input, rule
 from mailsettings.domain.monitoring import Health
 from mailsettings.domain.observation import AddressOutcome
@@ -177,5 +177,9 @@ class TestedServers(Input):
 class ServersTest(Input):
     """The mail servers to test, and the recipient of the mails."""
 
-    filter: Annotated[TestedServers, Field(description="Which mail servers to test.")] = TestedServers(label=[])
+    filter: Annotated[
+        TestedServers,
+        # Without the default: generated clients in Go do not compile with a default that is an object.
+        Field(description="Which mail servers to test.", json_schema_extra=without_default),
+    ] = TestedServers(label=[])
     recipient: Recipient = None

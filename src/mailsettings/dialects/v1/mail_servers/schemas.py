@@ -102,10 +102,10 @@ class MailServerHealth(Shown):
     ]
 
 
-Security = Literal["none", "starttls", "implicit_tls"]
 AnyLogin = NoLogin | PasswordLogin | OAuth2Login | MachineLogin
 AnyTrust = SystemTrusted | CertificatesTrusted
-# Named, so that the documents have one schema for each union, which generated clients need.
+# Named, so that the documents have one schema for each, and generated clients one type.
+Security = TypeAliasType("Security", Literal["none", "starttls", "implicit_tls"])
 Login = TypeAliasType("Login", Annotated[AnyLogin, Field(discriminator="kind")])
 Trusted = TypeAliasType("Trusted", Annotated[AnyTrust, Field(discriminator="kind")])
 PORT = {**Int32, "minimum": 1, "maximum": MAX_PORT}
