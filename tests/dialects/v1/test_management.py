@@ -1,5 +1,7 @@
 """The audit log, keys, settings, monitoring, versions and presets over `/v1`."""
 
+import json
+
 import pytest
 
 from mailsettings import __version__
@@ -97,6 +99,22 @@ async def test_encryption_keys_count_their_secrets(api: Caller) -> None:
 
     assert (key["current"], key["available"]) == (True, True)
     assert key["secrets"] >= 1
+
+
+async def test_resealing_reports_its_progress_as_events(api: Caller) -> None:
+    """HTML standard, 9.2: each event is an `event` line, a `data` line and an empty line."""
+    answer = await api.send("POST", "/v1/encryption-keys/reseal", headers={"Accept": "text/event-stream"})
+    events = [each.partition("\n") for each in answer.text.strip().split("\n\n")]
+
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert {name for name, _, _ in events[:-1]} == {"event: progress"}
+    assert events[-1][0] == "event: done"
+    assert json.loads(events[-1][2].removeprefix("data: ")) == {
+        "resealed": 0,
+        "unreadable": [],
+        "unmarked_key_file": None,
+    }
 
 
 async def test_versions_name_the_database_for_every_caller(api: Caller) -> None:

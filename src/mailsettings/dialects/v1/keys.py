@@ -3,19 +3,22 @@
 Rotating and dropping encryption keys stays on the machine that has the key file.
 """
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field
+from pydantic_core import to_json
 
 from mailsettings.dialects.v1.lists import whole_list
 from mailsettings.dialects.v1.moments import Moment
 from mailsettings.dialects.v1.operations import NO_QUERY, example, json_response, new_router, not_found
-from mailsettings.dialects.v1.problems import Problem
+from mailsettings.dialects.v1.problems import STYLE, Problem
 from mailsettings.domain.access import Permission
-from mailsettings.domain.encryption_keys import EncryptionKeyReport
+from mailsettings.domain.encryption_keys import EncryptionKeyReport, ResealResult
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.event_stream import MEDIA_TYPE, Emit, Event, event_stream, wants_events
 from mailsettings.web.negotiation import NO_STORE
 from mailsettings.web.openapi import Count, error_responses
 from mailsettings.web.routing import requires_permission
@@ -70,6 +73,12 @@ class SigningKeyList(BaseModel):
 
 _KEY = {"id": "b6d0c7f5a1e20934", "current": True, "available": True, "secrets": 3}
 _SIGNING_KEY = {"id": "1a2b3c4d5e6f7081", "created_at": "2026-11-21T10:15:30Z", "current": True}
+_RESEALED = {"resealed": 3, "unreadable": [], "unmarked_key_file": None}
+_EVENTS = {
+    "schema": {"type": "string"},
+    "example": 'event: progress\ndata: {"resealed":0,"total":3}\n\n'
+    'event: done\ndata: {"resealed":3,"unreadable":[],"unmarked_key_file":null}\n\n',
+}
 _ONE: dict[str, object] = {"items": [_SIGNING_KEY], "next_cursor": None}
 
 
@@ -95,20 +104,35 @@ async def get_encryption_keys(request: Request) -> Response:
     summary="Encrypt all secrets with the current key",
     response_description="All secrets are encrypted with the current key, except unreadable secrets.",
     response_model=ResealedSecrets,
-    responses={200: example({"resealed": 3, "unreadable": [], "unmarked_key_file": None})},
+    responses={
+        200: {"content": {"application/json": {"example": _RESEALED}, MEDIA_TYPE: _EVENTS}},
+    },
     dependencies=[NO_QUERY],
 )
 @requires_permission(Permission.KEYS_MANAGE)
 async def reseal_secrets(request: Request) -> Response:
     """Encrypt every secret that an older key encrypted, while other requests run.
 
-    It may be interrupted and repeated: it continues with the remaining secrets.
+    It may be interrupted and repeated: it continues with the remaining secrets. With `Accept: text/event-stream`
+    the response has an event `progress` after each part, and `done` with the result.
     """
-    done = await use_cases(request).encryption_keys.reseal(current_principal(request))
-    result = ResealedSecrets(
-        resealed=done.count, unreadable=list(done.unreadable), unmarked_key_file=done.unmarked
+    keys, caller = use_cases(request).encryption_keys, current_principal(request)
+    if not wants_events(request):
+        return json_response(_resealed(await keys.reseal(caller)))
+
+    async def work(emit: Emit) -> None:
+        total = await keys.outdated(caller)
+        emit(_event("progress", {"resealed": 0, "total": total}))
+
+        async def note(done: ResealResult) -> None:
+            emit(_event("progress", {"resealed": done.count, "total": total}))
+
+        emit(_event("done", _resealed(await keys.reseal(caller, on_progress=note))))
+
+    style, request_id = STYLE.at(request.scope["path"]), request.scope.get("request_id")
+    return await event_stream(
+        work, lambda error: to_json(style.details(error, request_id)).decode(), outlives_client=False
     )
-    return json_response(result.model_dump())
 
 
 @router.get(
@@ -162,6 +186,16 @@ async def delete_signing_key(
     """Delete a key; the tokens that it signed become invalid within seconds on every server."""
     await use_cases(request).signing_keys.drop(current_principal(request), key)
     return Response(status_code=204, headers=NO_STORE)
+
+
+def _resealed(done: ResealResult) -> dict[str, object]:
+    return ResealedSecrets(
+        resealed=done.count, unreadable=list(done.unreadable), unmarked_key_file=done.unmarked
+    ).model_dump()
+
+
+def _event(name: str, data: Mapping[str, object]) -> Event:
+    return Event(name, to_json(data).decode())
 
 
 async def _signing_keys(request: Request) -> list[dict[str, object]]:
