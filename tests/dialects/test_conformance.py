@@ -222,6 +222,10 @@ async def test_without_database_it_is_a_503_with_retry_after(
 
 
 class BrokenStore(LocalStore):
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.cache = self._uncached  # reads through `reading`
+
     def reading(self) -> Any:
         raise RuntimeError("canary-4b1d")
 
