@@ -129,7 +129,7 @@ class Target:
         sender = Sender("sender@example.org", "Sender")
         self._settings = MailServer(HOST, PORT, ConnectionSecurity.STARTTLS, sender, login)
         async with self._store.writing() as work:
-            await work.mail_servers.add(self._settings)
+            await work.mail_servers.add(self._settings, as_default=True)
         account = Account(ACCOUNT, frozenset({"admin"}))
         await ManageAccounts(self._store, PlainPasswords()).add(OPERATOR, account, "correct horse")
 

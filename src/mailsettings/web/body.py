@@ -100,7 +100,6 @@ _USUAL_NAME = re.compile(r"[A-Za-z_]{1,40}")
 _SENTENCES: Mapping[str, tuple[str, str]] = {
     "missing": ("missing", "is missing."),
     "union_tag_not_found": ("missing", "is missing."),
-    "extra_forbidden": ("unknown", "is not known here."),
     "string_type": ("wrong_type", "must be a string."),
     "string_too_short": ("too_short", "must have at least {min_length} characters."),
     "too_short": ("too_short", "must have at least {min_length} characters."),
@@ -141,12 +140,12 @@ def findings_error(findings: Sequence[Any], sent: object) -> ParameterInvalid:
 def _field_error(finding: Mapping[str, Any], sent: object) -> FieldError:
     context = finding.get("ctx", {})
     source, *location = finding["loc"]
-    path = _path(location, sent if source == "body" else None)
+    if finding["type"] == "extra_forbidden":  # its name is any text, so it may look like a tag
+        return unknown_field(source, (*_path(location[:-1], sent), location[-1]))
+    path = _path(location, sent) if source == "body" else tuple(location)
     if discriminator := _discriminator(context):
         path = (*path, discriminator)
     code, end = _SENTENCES.get(finding["type"], _OTHER)
-    if code == "unknown":
-        return unknown_field(source, path)
     where = ".".join(map(str, path)) or "The body"
     return FieldError(source, path, f"{where} {end.format_map(context)}", code)
 

@@ -79,6 +79,7 @@ async def test_every_wrong_member_is_named_at_once(api: Caller) -> None:
     wrong = {
         "id": 7,
         "nmae": "x",
+        "PORT": 25,
         "port": 0,
         "trust": {"kind": "certificates", "pem": "no certificate"},
         "sender": {"address": "a@example.com", "name": "\u0007"},
@@ -90,6 +91,7 @@ async def test_every_wrong_member_is_named_at_once(api: Caller) -> None:
     assert {each["pointer"]: each["code"] for each in problem["errors"]} == {
         "#/id": "invalid",
         "#/nmae": "unknown",
+        "#/PORT": "unknown",
         "#/port": "too_small",
         "#/host": "missing",
         "#/trust/pem": "invalid",
