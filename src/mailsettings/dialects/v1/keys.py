@@ -68,7 +68,7 @@ class SigningKeyList(BaseModel):
     """The signing keys, oldest first."""
 
     items: list[SigningKeyView] = Field(description="The keys.")
-    next_cursor: None = Field(description="Always null: the list has one page.")
+    next_cursor: str | None = Field(description="Always null: the list has one page.")
 
 
 _KEY = {"id": "b6d0c7f5a1e20934", "current": True, "available": True, "secrets": 3}

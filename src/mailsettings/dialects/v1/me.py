@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Body, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from mailsettings.dialects.v1.lists import whole_list
 from mailsettings.dialects.v1.operations import NO_QUERY, WITH_BODY, example, json_response, new_router, not_found
@@ -31,16 +31,16 @@ class PermissionList(BaseModel):
     """All permissions."""
 
     items: list[PermissionView] = Field(description="The permissions, by name.")
-    next_cursor: None = Field(description="Always null: the list has one page.")
+    next_cursor: str | None = Field(description="Always null: the list has one page.")
 
 
 class Me(BaseModel):
     """The caller of this request."""
 
     name: str = Field(description="Name of the caller, as in the audit log.")
-    kind: Annotated[
-        AccountKind | None, WithJsonSchema({"type": ["string", "null"], "enum": [*AccountKind, None]})
-    ] = Field(description="`user` for a person, `client` for a machine; null for a token without an account here.")
+    kind: AccountKind | None = Field(
+        description="`user` for a person, `client` for a machine; null for a token without an account here."
+    )
     permissions: list[PermissionView] = Field(description="What the caller may do.")
 
 

@@ -7,6 +7,7 @@ from fastapi import Path, Request, Response
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from mailsettings.dialects.v1.lists import whole_list
+from mailsettings.dialects.v1.mail_servers.schemas import Security
 from mailsettings.dialects.v1.operations import NO_QUERY, example, json_response, new_router, not_found
 from mailsettings.domain.errors import PresetNotFound
 from mailsettings.domain.mail_server import MAX_PORT, ConnectionSecurity
@@ -52,9 +53,7 @@ class PresetView(BaseModel):
     summary: str = Field(description="How mail is sent.")
     host: str = Field(description="Host; it may have blanks.")
     port: Annotated[int, WithJsonSchema({**Int32, "minimum": 1, "maximum": MAX_PORT})] = Field(description="Port.")
-    security: Annotated[str, WithJsonSchema({"type": "string", "enum": ["none", "starttls", "implicit_tls"]})] = (
-        Field(description="Connection security.")
-    )
+    security: Security = Field(description="Connection security.")
     login: LoginKind = Field(description="Kind of login.")
     blanks: list[PresetBlank] = Field(description="What you fill in.")
     steps: list[str] = Field(description="What an administrator does at the provider first, in this order.")
@@ -69,7 +68,7 @@ class PresetList(BaseModel):
     """All presets."""
 
     items: list[PresetView] = Field(description="The presets.")
-    next_cursor: None = Field(description="Always null: the list has one page.")
+    next_cursor: str | None = Field(description="Always null: the list has one page.")
 
 
 def view(preset: Preset) -> PresetView:
@@ -99,7 +98,7 @@ def view(preset: Preset) -> PresetView:
     )
 
 
-_SECURITY = {
+_SECURITY: dict[ConnectionSecurity, Security] = {
     ConnectionSecurity.NONE: "none",
     ConnectionSecurity.STARTTLS: "starttls",
     ConnectionSecurity.IMPLICIT_TLS: "implicit_tls",

@@ -48,10 +48,10 @@ class SettingView(BaseModel):
     """A setting as it takes effect in the process that answers."""
 
     name: str = Field(description="Name of its environment variable.")
-    value: Annotated[
-        str | int | bool | list[str] | None,
-        WithJsonSchema({"type": ["string", "integer", "boolean", "array", "null"], "items": {"type": "string"}}),
-    ] = Field(description="Its value; null for a secret, and for a setting without a value.")
+    value: Annotated[str | int | bool | list[str] | None, WithJsonSchema({})] = Field(
+        description="Its value: text, a whole number, a truth value or a list of texts; null for a secret, and "
+        "for a setting without a value."
+    )
     secret: bool = Field(description="Whether the value is a secret, which is never shown.")
     is_set: bool = Field(description="Whether it has a value.")
     source: SettingSource = Field(
@@ -65,7 +65,7 @@ class SettingList(BaseModel):
     """All settings."""
 
     items: list[SettingView] = Field(description="The settings, in the order of the documents.")
-    next_cursor: None = Field(description="Always null: the list has one page.")
+    next_cursor: str | None = Field(description="Always null: the list has one page.")
 
 
 class MonitoringLeader(BaseModel):
