@@ -15,6 +15,9 @@ from mailsettings.domain.values import require_printable
 MailServerRef = int | str
 """What a caller addresses a mail server by: its id or its name."""
 
+MAX_ID = 2**31 - 1
+"""The largest id that every database can store."""
+
 MAX_SERVER_NAME_LENGTH = 63
 MAX_DESCRIPTION_LENGTH = 500
 MAX_LABELS = 20
@@ -44,7 +47,7 @@ def is_slug(text: str) -> bool:
 
 def mail_server_ref(text: str) -> MailServerRef:
     """Return the id or the name in *text*. Raises `MailServerNotFound` for any other text."""
-    if not is_slug(text):
+    if not is_slug(text) or (_ID.fullmatch(text) and int(text) > MAX_ID):
         raise MailServerNotFound
     return int(text) if _ID.fullmatch(text) else text
 

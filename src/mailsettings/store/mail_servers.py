@@ -4,7 +4,21 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, false, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    delete,
+    false,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.change import MailServerVersion
@@ -15,7 +29,7 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.mail_server_list import MailServerFilter
-from mailsettings.domain.naming import MailServerRef, id_in_name, name_from_host, names_to_try
+from mailsettings.domain.naming import MAX_ID, MailServerRef, id_in_name, name_from_host, names_to_try
 from mailsettings.domain.values import is_same_secret
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.history import SQLMailServerHistory
@@ -26,8 +40,6 @@ from mailsettings.store.tables import DATA_VERSION
 from mailsettings.store.tables import mail_servers as table
 from mailsettings.store.tables import watch_states as checks
 
-MAX_ID = 2**31 - 1
-"""What the column holds on PostgreSQL."""
 _LISTED = [table.c[name] for name in ListedMailServer._fields]
 
 
@@ -47,7 +59,9 @@ class SQLMailServers:
 
     async def matching(self, wanted: MailServerFilter, after: int, limit: int) -> Sequence[StoredMailServer]:
         """Return at most *limit* servers after id *after* that meet the filter, by id."""
-        joined = select(table).outerjoin(checks, IS_CURRENT).where(table.c.id > after, *conditions(wanted))
+        # A cursor may hold a number that no id reaches.
+        later = table.c.id > literal(after, BigInteger)
+        joined = select(table).outerjoin(checks, IS_CURRENT).where(later, *conditions(wanted))
         rows = await self._connection.execute(joined.order_by(table.c.id).limit(limit))
         return [self._stored(row) for row in rows]
 

@@ -206,23 +206,31 @@ class ManageMailServers:
                 await change.work.mail_servers.forget_versions(stored.id, self._max_versions)
             return stored.id
 
-    async def set_default(self, caller: Principal, ref: MailServerRef) -> None:
-        """Make one mail server the default, in place of any other.
+    async def set_default(
+        self, caller: Principal, ref: MailServerRef, expected: Precondition = NO_PRECONDITION
+    ) -> int:
+        """Make one mail server the default, in place of any other, if the default so far meets *expected*.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, `MailServerDisabled`.
+        Return its id. Raises `PermissionDenied`, `MailServerNotFound`, `MailServerDisabled`, `PreconditionFailed`.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_SET_DEFAULT, target(ref)) as change:
             stored = found(change, await change.work.mail_servers.find(ref))
+            expected.require(await change.work.mail_servers.find_default())
             if not stored.enabled:
                 raise MailServerDisabled
             await self._choose_default(change, stored.id)
+            return stored.id
 
-    async def clear_default(self, caller: Principal) -> None:
-        """Leave no default; the mail server stays. Raises `PermissionDenied`, `MailServerNotFound`."""
+    async def clear_default(self, caller: Principal, expected: Precondition = NO_PRECONDITION) -> None:
+        """Leave no default; the mail server stays.
+
+        Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`.
+        """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_CLEAR_DEFAULT, DEFAULT_SERVER) as change:
-            found(change, await change.work.mail_servers.find_default())
+            stored = found(change, await change.work.mail_servers.find_default())
+            expected.require(stored)
             await self._choose_default(change, None)
 
     async def _choose_default(self, change: AuditedChange, server_id: int | None) -> None:

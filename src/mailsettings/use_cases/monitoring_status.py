@@ -9,15 +9,14 @@ from datetime import date
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
-from mailsettings.domain.errors import InvalidSetting, MailServerNotFound
-from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.change import NO_PRECONDITION, Precondition
+from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
 from mailsettings.domain.naming import MailServerRef
 from mailsettings.store.database import SQLStore
-from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.audit_log import audited
-from mailsettings.use_cases.mail_server_changes import target
+from mailsettings.use_cases.mail_server_changes import found, target
 
 
 class MonitoringStatus:
@@ -37,28 +36,29 @@ class MonitoringStatus:
         async with self._store.reading() as view:
             return await view.monitoring.summary()
 
-    async def set_secret_expiry(self, caller: Principal, ref: MailServerRef | None, day: date | None) -> None:
+    async def set_secret_expiry(
+        self,
+        caller: Principal,
+        ref: MailServerRef | None,
+        day: date | None,
+        expected: Precondition = NO_PRECONDITION,
+    ) -> int:
         """Set on which day a stored secret expires, None for never; *ref* None is the default server.
 
-        Raises `PermissionDenied`, `MailServerNotFound`, and `InvalidSetting` if no secret is stored.
+        Return the id of the server. Raises `PermissionDenied`, `MailServerNotFound`, `PreconditionFailed`, and
+        `InvalidSetting` if no secret is stored.
         """
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_SECRET_EXPIRY, target(ref)) as change:
-            stored = await _found(change.work, ref)
-            change.target = target(stored.id)
+            servers = change.work.mail_servers
+            stored = found(change, await (servers.find_default() if ref is None else servers.find(ref)))
+            expected.require(stored)
+            if stored.server.secret is None:
+                raise InvalidSetting(stored.server.authentication.secret_setting, "is not stored.")
             before = await change.work.monitoring.secret_expiry(stored.id)
             change.details["secret ends on"] = {"before": _iso_date(before), "after": _iso_date(day)}
             await change.work.monitoring.set_secret_expiry(stored.id, day)
-
-
-async def _found(work: Transaction, ref: MailServerRef | None) -> StoredMailServer:
-    servers = work.mail_servers
-    stored = await (servers.find_default() if ref is None else servers.find(ref))
-    if stored is None:
-        raise MailServerNotFound
-    if stored.server.secret is None:
-        raise InvalidSetting(stored.server.authentication.secret_setting, "is not stored.")
-    return stored
+            return stored.id
 
 
 def _iso_date(day: date | None) -> str | None:

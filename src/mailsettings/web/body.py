@@ -165,9 +165,14 @@ def _names(annotation: Any) -> Iterator[str]:
             yield from _names(inner)
 
 
+def is_usual_name(name: str) -> bool:
+    """Return whether *name* looks like a name, and so is safe to repeat."""
+    return _USUAL_NAME.fullmatch(name) is not None
+
+
 def unknown_field(source: str, path: tuple[str | int, ...]) -> FieldError:
     """Return the error about an unknown member or parameter; its name is repeated only if it looks like a name."""
-    if not _USUAL_NAME.fullmatch(str(path[-1])):
+    if not is_usual_name(str(path[-1])):
         what = "A member of the body" if source == "body" else "A parameter"
         return FieldError(source, path[:-1], f"{what} with an unusual name is not known here.", "unknown")
     return FieldError(source, path, f"{'.'.join(map(str, path))} is not known here.", "unknown")

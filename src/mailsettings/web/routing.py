@@ -16,14 +16,16 @@ from mailsettings.domain.access import Permission
 from mailsettings.domain.errors import PermissionDenied
 from mailsettings.web import body as strict_json
 from mailsettings.web.auth import current_principal
-from mailsettings.web.body import member_names
+from mailsettings.web.body import is_usual_name, member_names
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.direct import RouteHandler, direct_handler
 from mailsettings.web.idempotency import BODY_SCOPE_KEY, mark_replayed
 from mailsettings.web.normalization import ascii_lower
 from mailsettings.web.request_errors import (
     BodyTooLarge,
+    FieldError,
     IncompleteBody,
+    ParameterInvalid,
     UnsupportedContentCoding,
     UnsupportedContentType,
 )
@@ -96,6 +98,7 @@ class StrictRoute(HeadRoute):
             # The permission comes first: a caller without it learns nothing about validation, and sends no body.
             if permission is not None:
                 await _require_permission(request, permission)
+            _require_no_nul(request)
             if reads_json and (must_be_there or _has_body(request)):
                 _require_json(request, optional=not self.strict_content_type)
             if reads_body and not reads_json:
@@ -118,6 +121,21 @@ async def _require_permission(request: Request, permission: Permission) -> None:
     except PermissionDenied:
         await use_cases(request).authentication.denied(principal, permission)
         raise
+
+
+def _require_no_nul(request: Request) -> None:
+    """Refuse a NUL character in the path and the query: databases reject it, or end the text there."""
+    if "\0" not in request.scope["path"] and b"%00" not in request.scope["query_string"]:
+        return
+    sent = [("path", name, str(value)) for name, value in request.path_params.items()]
+    sent += [("query", name, value) for name, value in request.query_params.multi_items()]
+    wrong = [
+        FieldError(source, (name,), f"{name} must not have a NUL character.")
+        for source, name, value in sent
+        if "\0" in value and is_usual_name(name)  # another name is refused as unknown, or ignored
+    ]
+    if wrong:
+        raise ParameterInvalid(" ".join(field.sentence for field in wrong), wrong)
 
 
 class _ReadRequest(Request):

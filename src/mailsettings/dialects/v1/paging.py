@@ -109,8 +109,8 @@ def _position(cursor: str) -> str:
     except (binascii.Error, UnicodeError):
         raise _invalid_cursor() from None
     position = text.removeprefix(_PREFIX)
-    # Exactly as this service writes it: another spelling is not from here.
-    if not position or _cursor(position) != cursor:
+    # Exactly as this service writes it: another spelling is not from here. Names and ids are printable.
+    if not position.isprintable() or not position or _cursor(position) != cursor:
         raise _invalid_cursor()
     return position
 

@@ -1,26 +1,30 @@
 """The path operations on the default mail server, and on the day when a secret expires."""
 
+import re
+from contextlib import suppress
 from datetime import date
 from typing import Annotated
 
 from fastapi import Body, Request, Response
-from pydantic import Field, StrictInt, StrictStr, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, StrictInt, StrictStr, WithJsonSchema, model_validator
 
 from mailsettings.dialects.v1.mail_servers import examples
 from mailsettings.dialects.v1.mail_servers import schemas as wire
 from mailsettings.dialects.v1.mail_servers.addressing import PATH, ServerRef, shown
 from mailsettings.dialects.v1.mail_servers.routes import TAG
-from mailsettings.dialects.v1.operations import NO_QUERY, WITH_BODY, example, new_router, not_found
+from mailsettings.dialects.v1.operations import CHANGED, NO_QUERY, WITH_BODY, example, new_router, not_found
 from mailsettings.dialects.v1.problems import Problem
 from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input
 from mailsettings.domain.access import Permission
 from mailsettings.domain.naming import MailServerRef, mail_server_ref
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
+from mailsettings.web.negotiation import WritePrecondition
 from mailsettings.web.openapi import Int32, Responses, error_responses, header_references
 from mailsettings.web.routing import requires_permission
 
 DEFAULT = f"{PATH}/default"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN: Responses = {200: {**example(examples.VIEW), **header_references("ETag")}}
 _DISABLED = error_responses(Problem, 409, on_409="The mail server is disabled; enable it first.")
 _NO_DEFAULT = not_found("No mail server is the default.")
@@ -52,10 +56,22 @@ class DefaultChoice(Input):
         return self.id if self.id is not None else mail_server_ref(self.name or "")
 
 
+def _day(value: object) -> date:
+    # pydantic would also accept seconds since the epoch.
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        with suppress(ValueError):  # such as 2027-02-30
+            return date.fromisoformat(value)
+    raise ValueError("must be a day like 2027-05-31.")
+
+
 class SecretExpiry(Input):
     """The day on which a secret expires."""
 
-    expires_on: Annotated[date, Field(description="The day.", examples=["2027-05-31"])]
+    expires_on: Annotated[
+        date,
+        BeforeValidator(_day),
+        Field(description="The day.", examples=["2027-05-31"]),
+    ]
 
 
 @router.get(
@@ -79,16 +95,18 @@ async def get_default_mail_server(request: Request) -> Response:
     summary="Choose the default mail server",
     response_description="The mail server.",
     response_model=wire.MailServerView,
-    responses={**_SHOWN, **_NOT_FOUND, **_DISABLED, **WITH_BODY},
+    responses={**_SHOWN, **_NOT_FOUND, **_DISABLED, **CHANGED, **WITH_BODY},
     dependencies=[NO_QUERY],
 )
 @requires_permission(Permission.MAIL_SERVERS_WRITE)
 async def set_default_mail_server(
-    request: Request, choice: Annotated[DefaultChoice, Body(openapi_examples=examples.CHOICES)]
+    request: Request,
+    choice: Annotated[DefaultChoice, Body(openapi_examples=examples.CHOICES)],
+    expected: WritePrecondition,
 ) -> Response:
-    """Make a mail server the default, in place of any other."""
-    await use_cases(request).mail_servers.set_default(current_principal(request), choice.ref)
-    return await shown(request, choice.ref)
+    """Make a mail server the default, in place of any other. `If-Match` is about the default so far."""
+    servers = use_cases(request).mail_servers
+    return await shown(request, await servers.set_default(current_principal(request), choice.ref, expected))
 
 
 @router.delete(
@@ -98,13 +116,13 @@ async def set_default_mail_server(
     status_code=204,
     response_class=Response,
     response_description="No mail server is the default; all mail servers stay.",
-    responses=_NO_DEFAULT,
+    responses={**_NO_DEFAULT, **CHANGED},
     dependencies=[NO_QUERY],
 )
 @requires_permission(Permission.MAIL_SERVERS_WRITE)
-async def clear_default_mail_server(request: Request) -> Response:
+async def clear_default_mail_server(request: Request, expected: WritePrecondition) -> Response:
     """Leave no default mail server; the mail server itself stays."""
-    await use_cases(request).mail_servers.clear_default(current_principal(request))
+    await use_cases(request).mail_servers.clear_default(current_principal(request), expected)
     return Response(status_code=204)
 
 
@@ -114,18 +132,21 @@ async def clear_default_mail_server(request: Request) -> Response:
     summary="Enter when a secret expires",
     response_description="The mail server.",
     response_model=wire.MailServerView,
-    responses={**_SHOWN, **_NOT_FOUND, **WITH_BODY},
+    responses={**_SHOWN, **_NOT_FOUND, **CHANGED, **WITH_BODY},
     dependencies=[NO_QUERY],
 )
 @requires_permission(Permission.MAIL_SERVERS_WRITE)
 async def set_secret_expiry(
-    request: Request, ref: ServerRef, expiry: Annotated[SecretExpiry, Body(openapi_examples=examples.EXPIRY)]
+    request: Request,
+    ref: ServerRef,
+    expiry: Annotated[SecretExpiry, Body(openapi_examples=examples.EXPIRY)],
+    expected: WritePrecondition,
 ) -> Response:
     """Enter on which day the stored secret expires; the scheduled checks warn before. A new secret clears it."""
-    await use_cases(request).monitoring_status.set_secret_expiry(
-        current_principal(request), ref, expiry.expires_on
+    server_id = await use_cases(request).monitoring_status.set_secret_expiry(
+        current_principal(request), ref, expiry.expires_on, expected
     )
-    return await shown(request, ref)
+    return await shown(request, server_id)
 
 
 @router.delete(
@@ -135,11 +156,11 @@ async def set_secret_expiry(
     status_code=204,
     response_class=Response,
     response_description="No day is stored.",
-    responses=_NOT_FOUND,
+    responses={**_NOT_FOUND, **CHANGED},
     dependencies=[NO_QUERY],
 )
 @requires_permission(Permission.MAIL_SERVERS_WRITE)
-async def clear_secret_expiry(request: Request, ref: ServerRef) -> Response:
+async def clear_secret_expiry(request: Request, ref: ServerRef, expected: WritePrecondition) -> Response:
     """Forget the day on which the stored secret expires."""
-    await use_cases(request).monitoring_status.set_secret_expiry(current_principal(request), ref, None)
+    await use_cases(request).monitoring_status.set_secret_expiry(current_principal(request), ref, None, expected)
     return Response(status_code=204)
