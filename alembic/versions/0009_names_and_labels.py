@@ -1,4 +1,4 @@
-"""Add what administrators call a mail server and note about it, whether it is enabled, and who chose the default.
+"""Add names, notes and states of mail servers, when the default was chosen, and when a secret was stored.
 
 Programs of 0008 continue to work on this schema: they leave the columns empty, their new rows are enabled, and
 they ignore the new permissions.
@@ -25,10 +25,12 @@ def upgrade() -> None:
     op.add_column("mail_servers", sa.Column("labels", sa.Text))
     op.add_column("mail_servers", sa.Column("enabled", sa.Boolean, nullable=False, server_default=sa.true()))
     op.add_column("mail_servers", sa.Column("default_since", sa.DateTime(timezone=True)))
+    op.add_column("mail_servers", sa.Column("secret_stored_at", sa.DateTime(timezone=True)))
     op.create_index("uq_mail_servers_name", "mail_servers", ["name"], unique=True)
     for column in (
         *(sa.Column("name", sa.Text), sa.Column("description", sa.Text)),
         *(sa.Column("labels", sa.Text), sa.Column("enabled", sa.Boolean)),
+        sa.Column("secret_stored_at", sa.DateTime(timezone=True)),
     ):
         op.add_column("mail_server_versions", column)
     _give_new_permissions()
@@ -51,10 +53,10 @@ def _give_new_permissions() -> None:
 
 def downgrade() -> None:
     with op.batch_alter_table("mail_server_versions") as versions:
-        for name in ("enabled", "labels", "description", "name"):
+        for name in ("secret_stored_at", "enabled", "labels", "description", "name"):
             versions.drop_column(name)
     op.drop_index("uq_mail_servers_name", "mail_servers")
     with op.batch_alter_table("mail_servers") as servers:
-        for name in ("default_since", "enabled", "labels", "description", "name"):
+        for name in ("secret_stored_at", "default_since", "enabled", "labels", "description", "name"):
             servers.drop_column(name)
     op.execute('UPDATE schema_support SET works_with = \'["0003", "0004", "0005", "0006", "0007"]\'')

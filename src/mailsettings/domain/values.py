@@ -5,6 +5,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NoReturn, Self
 from urllib.parse import urlsplit
 
@@ -20,23 +21,26 @@ class Secret:
     """A password or client secret; only `reveal` returns its text.
 
     The audit log shows its `label`: a random text, new for each secret that a caller gives, even if the secret is
-    the same as before, so that the label confirms no guess. The label is stored with the secret.
+    the same as before, so that the label confirms no guess. The label is stored with the secret, and so is
+    `stored_at`, the time at which a caller gave it; None if an earlier program stored it.
     """
 
-    __slots__ = ("_open", "is_sealed", "label")
+    __slots__ = ("_open", "is_sealed", "label", "stored_at")
 
     def __init__(self, text: str) -> None:
         self._open: Callable[[], str] = lambda: text
         self.is_sealed = False
         self.label = secrets.token_hex(LABEL_BYTES)
+        self.stored_at: datetime | None = datetime.now(UTC)
 
     @classmethod
-    def sealed(cls, opener: Callable[[], str], label: str) -> Self:
+    def sealed(cls, opener: Callable[[], str], label: str, stored_at: datetime | None = None) -> Self:
         """Return a stored secret that is decrypted at each use; *opener* may raise `SecretUnreadable`."""
         secret = cls("")
         secret._open = opener
         secret.is_sealed = True
         secret.label = label
+        secret.stored_at = stored_at
         return secret
 
     def reveal(self) -> str:

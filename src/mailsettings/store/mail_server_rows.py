@@ -38,6 +38,7 @@ def to_columns(server: MailServer) -> dict[str, Any]:
         "tenant": login.tenant,
         "certificates": trust.pem if isinstance(trust, CustomTrust) else None,
         "secret_label": server.secret.label if server.secret else None,
+        "secret_stored_at": server.secret.stored_at if server.secret else None,
         "labels": labels_json(server.labels),
     }
 
@@ -95,4 +96,6 @@ def _secret(row: Row[Any], server_id: int, sealer: Sealer) -> Secret | None:
     associated_data = MAIL_SERVER_SECRET.associated_data_in(row._mapping)  # noqa: SLF001  # SQLAlchemy's public name for it
     if sealed is None:
         return None
-    return Secret.sealed(lambda: sealer.open(sealed, place, associated_data), label_of(row.secret_label, sealed))
+    stored_at = row.secret_stored_at and in_utc(row.secret_stored_at)
+    label = label_of(row.secret_label, sealed)
+    return Secret.sealed(lambda: sealer.open(sealed, place, associated_data), label, stored_at)

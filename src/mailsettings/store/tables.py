@@ -50,6 +50,8 @@ mail_servers = Table(
     Column("sealed_secret", LargeBinary),
     # Random, new for each secret that a caller gives; empty if an older program stored the secret.
     Column("secret_label", String(12)),
+    # Empty if an older program stored the secret.
+    Column("secret_stored_at", DateTime(timezone=True)),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("updated_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
@@ -104,6 +106,8 @@ mail_server_versions = Table(
     Column("certificates", Text),
     Column("sealed_secret", LargeBinary),
     Column("secret_label", String(12)),
+    # Empty if an older program stored the secret.
+    Column("secret_stored_at", DateTime(timezone=True)),
     Column("changed_at", DateTime(timezone=True), nullable=False),
     Column("changed_by", Text),
     Column("name", Text),

@@ -1,5 +1,6 @@
 """Mail servers in `/v1`: every setting, patches, preconditions, versions, the default, and secrets that stay."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -326,6 +327,19 @@ async def test_the_day_of_a_secret_is_shown_until_cleared(api: Caller) -> None:
     assert entered.json()["health"]["secret_expires_on"] == "2027-05-31"
     assert cleared.status_code == 204
     assert after.json()["authentication"]["password"]["expires_on"] is None
+
+
+async def test_a_secret_shows_when_it_was_given(api: Caller) -> None:
+    before = datetime.now(UTC)
+    first = (await created(api))["authentication"]["password"]["stored_at"]
+    kept = (await api.send("PATCH", f"{SERVERS}/1", json={"description": "x"})).json()
+    restored = (await api.send("POST", f"{SERVERS}/1/versions/1/restore")).json()
+    changed = {"authentication": {"password": "battery staple"}}
+    new = (await api.send("PATCH", f"{SERVERS}/1", json=changed)).json()
+
+    assert before <= datetime.fromisoformat(first) <= datetime.now(UTC)
+    assert [view["authentication"]["password"]["stored_at"] for view in (kept, restored)] == [first, first]
+    assert new["authentication"]["password"]["stored_at"] > first
 
 
 async def test_no_answer_and_no_log_has_the_secret(api: Caller, canary: Canary) -> None:

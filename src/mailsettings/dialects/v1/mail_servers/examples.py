@@ -25,7 +25,12 @@ VIEW: dict[str, Any] = {
     "authentication": {
         "kind": "password",
         "username": "reports@example.com",
-        "password": {"stored": True, "label": "a00298ed51f2", "expires_on": "2027-05-31"},
+        "password": {
+            "stored": True,
+            "label": "a00298ed51f2",
+            "stored_at": "2026-11-21T10:15:30Z",
+            "expires_on": "2027-05-31",
+        },
     },
     "version": 3,
     "created_by": "admin",

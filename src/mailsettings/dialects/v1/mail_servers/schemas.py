@@ -25,6 +25,10 @@ class StoredSecret(Shown):
         str | None,
         Field(description="Random name of the stored secret, new at each storing; the audit log has the same."),
     ]
+    stored_at: Annotated[
+        datetime | None,
+        Field(description="When a caller gave it; null if a version before 0.4.0 stored it."),
+    ]
     expires_on: Annotated[
         date | None, Field(description="The day on which it expires, if an administrator entered it.")
     ]

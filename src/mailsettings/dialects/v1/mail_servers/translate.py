@@ -117,8 +117,8 @@ def _login(login: Authentication, expires_on: date | None) -> wire.AnyLogin:
 
 def _secret(secret: Secret | None, expires_on: date | None) -> wire.StoredSecret:
     if secret is None:
-        return wire.StoredSecret(stored=False, label=None, expires_on=None)
-    return wire.StoredSecret(stored=True, label=secret.label, expires_on=expires_on)
+        return wire.StoredSecret(stored=False, label=None, stored_at=None, expires_on=None)
+    return wire.StoredSecret(stored=True, label=secret.label, stored_at=secret.stored_at, expires_on=expires_on)
 
 
 def _health(monitored: MonitoredServer) -> wire.MailServerHealth:
