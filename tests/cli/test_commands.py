@@ -125,7 +125,7 @@ def test_accounts_are_added_listed_changed_and_removed(run: Run) -> None:
     removed = run("account", "remove", "alice")
 
     assert [each.returncode for each in (added, listed, changed, removed)] == [0, 0, 0, 0]
-    assert [line.split()[:2] for line in listed.stdout.splitlines()[1:]] == [["alice", "view-mail-settings"]]
+    assert [line.split()[::3] for line in listed.stdout.splitlines()[1:]] == [["alice", "view-mail-settings"]]
     assert run("account", "list", "-o", "csv").stdout.count("\n") == 1
     assert CANARY not in f"{added}{listed}{changed}{removed}".replace(f"{CANARY}\\n", "")
 

@@ -80,8 +80,16 @@ def test_each_server_is_line_with_health_and_days_left(two_servers: None) -> Non
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        (["1", "2030-01-01"], 4, "Error: authentication.password is not stored."),
-        (["2030-01-01", "--id", "9"], 4, "Error: There is no such mail server."),
+        (
+            ["1", "2030-01-01"],
+            4,
+            "Error: authentication.password is not stored, so its expiry cannot be stored either.",
+        ),
+        (
+            ["2030-01-01", "--id", "9"],
+            4,
+            "Error: There is no such mail server. `mailsettings server list` prints all.",
+        ),
         (["2030-01-01", "--never"], 2, "Error: Give either a date or --never."),
         ([], 2, "Error: Give either a date or --never."),
         (["soon"], 2, "Error: Invalid value for 'DATE': 'soon' is not a date like 2027-03-31."),

@@ -11,6 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from mailsettings.cli import main
+from mailsettings.cli.server.stored import HEALTH
+from mailsettings.domain.monitoring import Health
 from mailsettings.store import migrations
 
 from support.processes import clean_environment
@@ -35,7 +37,11 @@ def run(*arguments: str) -> Result:
 def test_an_unknown_server_is_refused_in_a_sentence(data: Path) -> None:
     ran = run("server", "show", "../7%2f?x=y#z")
 
-    assert (ran.exit_code, ran.stdout, ran.stderr) == (4, "", "Error: There is no such mail server.\n")
+    assert (ran.exit_code, ran.stdout, ran.stderr) == (
+        4,
+        "",
+        "Error: There is no such mail server. `mailsettings server list` prints all.\n",
+    )
 
 
 def test_an_older_database_is_reported_and_not_migrated(data: Path) -> None:
@@ -135,6 +141,16 @@ WRONG_USE = {
         "either by a file or by standard",
     ),
     "no terminal": (["create", "x", *RELAY, "--username", "u"], "give the password with --password-file"),
+    "no terminal for a client secret": (
+        ["create", "x", *RELAY, "--oauth2-tenant", "t", "--oauth2-client-id", GUID, "--username", "u"],
+        "give the client secret with --secret-file",
+    ),
+    "an unknown health": (["list", "--health", "good"], "'unchecked', 'working', 'unconfirmed', 'failing'"),
+    "neither host nor sender": (["create", "x"], "Give --host HOST and --from ADDRESS."),
+    "a preset with blanks": (
+        ["create", "x", "--preset", "microsoft365"],
+        "Give --from ADDRESS, or fill the blanks of the preset; see `mailsettings preset show microsoft365`.",
+    ),
     "two trusts": (["set", "relay", "--certificate", "x", "--system-trust"], "Give either --certificate or"),
 }
 
@@ -147,6 +163,21 @@ def test_wrong_use_of_settings_is_explained(data: Path, name: str) -> None:
 
     assert (ran.exit_code, ran.stdout) == (2, "")
     assert sentence in ran.stderr
+
+
+def test_the_health_of_the_option_is_that_of_the_api() -> None:
+    assert tuple(Health) == HEALTH
+
+
+def test_a_table_of_usual_servers_fits_eighty_columns(data: Path) -> None:
+    run("server", "create", "relay-berlin-2", *RELAY)
+    plain = run("server", "list").stdout
+    run("server", "default", "relay-berlin-2")
+
+    assert max(map(len, plain.splitlines())) <= 80
+    assert "DEFAULT" not in plain
+    assert run("server", "list").stdout.split()[6] == "DEFAULT"
+    assert "enabled,default" in run("server", "list", "-o", "csv").stdout
 
 
 def test_every_wrong_field_is_a_line(data: Path) -> None:

@@ -21,14 +21,18 @@ PAGES: Sequence[Sequence[Item]] = [
 
 
 def printed(
-    *arguments: str, pages: Sequence[Sequence[Item]] = PAGES, color: bool = False, **environment: str
+    *arguments: str,
+    pages: Sequence[Sequence[Item]] = PAGES,
+    columns: Sequence[Column] = COLUMNS,
+    color: bool = False,
+    **environment: str,
 ) -> str:
     """What the command of this test prints with *arguments*."""
     root = Root("root", places={})
 
     @root.command("list", cls=Command)
     def list_() -> None:
-        print_items(pages, COLUMNS)
+        print_items(pages, columns)
 
     @root.command(cls=Command)
     def show() -> None:
@@ -42,6 +46,24 @@ def printed(
 def test_a_table_has_aligned_columns_with_headers() -> None:
     assert printed("list") == "NAME   PORT  DEFAULT\nrelay  587   yes\nnone   -     no\n"
     assert printed("show") == "name     relay\nport     587\ndefault  yes\n"
+
+
+def test_a_table_leaves_out_a_column_of_usual_values() -> None:
+    columns = [Column("name"), Column("default", usual="no")]
+    usual: list[Item] = [{"name": "relay", "default": False}]
+    unusual: list[Item] = [{"name": "relay", "default": True}]
+
+    assert printed("list", pages=[usual], columns=columns) == "NAME\nrelay\n"
+    assert printed("list", pages=[usual + unusual], columns=columns).startswith("NAME   DEFAULT\n")
+    assert printed("list", pages=[usual, unusual], columns=columns).startswith("NAME   DEFAULT\n")
+    assert printed("list", "-o", "csv", pages=[usual], columns=columns) == "name,default\nrelay,no\n"
+
+
+def test_times_for_people_have_whole_seconds() -> None:
+    pages: list[list[Item]] = [[{"name": "2026-01-02T03:04:05.678901Z"}]]
+
+    assert "2026-01-02T03:04:05Z " in printed("list", pages=pages)
+    assert "05.678901Z" in printed("list", "-o", "csv", pages=pages)
 
 
 def test_json_has_the_members_of_the_api() -> None:

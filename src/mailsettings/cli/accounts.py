@@ -13,11 +13,11 @@ from mailsettings.cli.secret_input import ask_secret, read_secret, with_secret
 
 COLUMNS = [
     Column("name"),
-    Column("permissions"),
     Column("created_at"),
     Column("last_login_at"),
-    Column("failed_logins"),
-    Column("locked_until"),
+    Column("failed_logins", usual="0"),
+    Column("locked_until", usual=""),
+    Column("permissions"),
 ]
 permission_option = click.option(
     "--permission",
@@ -48,7 +48,7 @@ def permission() -> None:
 @permission.command("list")
 def list_permissions() -> None:
     """Print each permission and what it allows."""
-    allows = Column("allows", lambda item: "; ".join(item["allows"]))
+    allows = Column("allows", lambda item: " ".join(item["allows"]))
     with service() as api:
         print_items([api.get("/permissions")["items"]], [Column("name"), allows])
 
@@ -97,50 +97,48 @@ def new_secret(name: str) -> None:
         _print_secret(api.send("POST", f"/clients/{segment(name)}/new-secret"))
 
 
-def _add_common_commands(group: click.Group, path: str) -> None:
+def _add_common_commands(group: click.Group, path: str, kind: str) -> None:
     """Add the commands that both kinds of accounts have."""
 
-    @group.command("list")
+    @group.command("list", help=f"Print each {kind} with its permissions.")
     def list_() -> None:
-        """Print each account with its permissions."""
         with service() as api:
             print_items(api.pages(path), COLUMNS)
 
-    @group.command()
+    @group.command(help=f"Print the {kind} NAME.")
     @click.argument("name")
     def show(name: str) -> None:
-        """Print the account NAME."""
         with service() as api:
             print_item(api.get(f"{path}/{segment(name)}"), COLUMNS)
 
-    @group.command()
+    @group.command(help=f"Replace the permissions of the {kind} NAME, from its next request on.")
     @click.argument("name")
     @permission_option
     @yes_option
     def set_permissions(name: str, permissions: tuple[str, ...], *, yes: bool) -> None:
-        """Replace the permissions of an account, from its next request on."""
         body = {"permissions": list(permissions)}
         with service() as api:
             _change(api, "PUT", f"{path}/{segment(name)}/permissions", body, name=name, yes=yes)
 
-    @group.command()
+    @group.command(help=f"End the delay of logins of the {kind} NAME after failed logins.")
     @click.argument("name")
     def unlock(name: str) -> None:
-        """End the delay of an account after failed logins."""
         with service() as api:
             api.send("POST", f"{path}/{segment(name)}/unlock")
 
-    @group.command()
+    @group.command(
+        help=f"Delete the {kind} NAME; its tokens become invalid. Asks before it deletes the last account that "
+        "may manage accounts."
+    )
     @click.argument("name")
     @yes_option
     def delete(name: str, *, yes: bool) -> None:
-        """Delete an account; its tokens become invalid. Asks before it deletes the last that manages accounts."""
         with service() as api:
             _change(api, "DELETE", f"{path}/{segment(name)}", None, name=name, yes=yes)
 
 
-_add_common_commands(account, "/accounts")
-_add_common_commands(client, "/clients")
+_add_common_commands(account, "/accounts", "account")
+_add_common_commands(client, "/clients", "client")
 for group, create in ((account, create_account), (client, create_client)):
     group.add_alias("add", create)
     group.add_alias("remove", group.commands["delete"])

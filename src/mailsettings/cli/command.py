@@ -19,6 +19,8 @@ REFUSED = 4
 
 FORMATS = ("table", "json", "yaml", "csv")
 _KEY = "mailsettings."
+_WHOLE = 1000
+"""More characters than any sentence of a help page has."""
 _SHARED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "output": ("-o", {"type": click.Choice(FORMATS), "help": "The form of the output; table by default."}),
     "url": ("", {"metavar": "URL", "help": "Call the service at this address; by default, work on this machine."}),
@@ -117,6 +119,14 @@ class Group(_Shared, click.Group):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._aliases: dict[str, click.Command] = {}
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List each command with the whole first sentence of its help, which click would cut to one line."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, each.get_short_help_str(_WHOLE)) for name, each in commands.items() if each is not None]
+            )
 
     def add_alias(self, name: str, command: click.Command) -> None:
         """Accept *name* as another spelling of *command*, which help pages do not list."""

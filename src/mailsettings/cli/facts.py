@@ -38,7 +38,7 @@ def list_presets() -> None:
 @preset.command()
 @click.argument("name")
 def show(name: str) -> None:
-    """Print the preset NAME: what to switch on at the provider, and what to fill in."""
+    """Print the preset NAME: what to switch on at the provider, and which blanks to fill."""
     with service() as client:
         found = client.get(f"/presets/{segment(name)}")
     if is_for_people():
@@ -76,15 +76,25 @@ def _lines(item: Item) -> Iterator[str]:
     if item["steps"]:
         yield "\nAt the provider:"
         yield from (f"{number}. {step}" for number, step in enumerate(item["steps"], 1))
-    yield "\nFill in:"
+    yield "\nBlanks to fill:"
     for blank in item["blanks"]:
         yield f"  {blank['name']}: {blank['meaning']}{_hint(blank)}"
+    yield f"\nThen run:\n  {_command(item)}"
     if item["refusals"]:
         yield "\nCommon replies:"
         for refusal in item["refusals"]:
             yield f"  {refusal['reply']}\n    {refusal['remedy']}"
     yield "\nSources:"
     yield from (f"  {source['url']} (read on {source['read_on']})" for source in item["sources"])
+
+
+def _command(item: Item) -> str:
+    """Return the command that creates a mail server from a preset."""
+    fills = [
+        f"--fill {blank['name']}=…" for blank in item["blanks"] if not blank["secret"] and not blank["default"]
+    ]
+    secrets = ["--secret-file FILE" for blank in item["blanks"] if blank["secret"]]
+    return " ".join(["mailsettings server create NAME --preset", item["name"], *fills, *secrets])
 
 
 def _hint(blank: Item) -> str:

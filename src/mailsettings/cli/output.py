@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
 import click
@@ -15,18 +16,26 @@ Item = Mapping[str, Any]
 """One object of an answer."""
 _GAP = "  "
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z)")
+"""The fraction of a second in a time of RFC 3339, section 5.6."""
 
 
 class Column:
-    """A column: its name, and its value in an item; by default the member of that name."""
+    """A column: its name, and its value in an item; by default the member of that name.
 
-    def __init__(self, name: str, value: Callable[[Item], object] | None = None) -> None:
+    A table leaves the column out if every row has the text *usual*.
+    """
+
+    def __init__(
+        self, name: str, value: Callable[[Item], object] | None = None, *, usual: str | None = None
+    ) -> None:
         self.name = name
+        self.usual = usual
         self.value = value or (lambda item: item.get(name))
 
     def text(self, item: Item) -> str:
-        """Return the value as text; an absent value is empty."""
-        return said(self.value(item))
+        """Return the value as text for people; an absent value is empty, and times have whole seconds."""
+        return _FRACTION.sub("", said(self.value(item)))
 
 
 def said(value: object) -> str:
@@ -149,6 +158,8 @@ class _Echo(io.TextIOBase):
 
 
 def _print_table(pages: Iterable[Sequence[Item]], columns: Sequence[Column], expected: Sequence[Item]) -> None:
+    if not expected:
+        columns, pages = _telling(columns, iter(pages))
     head = [_title(column.name).upper() for column in columns]
     widths: list[int] = []
     for page in chain([expected], pages) if expected else pages:
@@ -159,6 +170,21 @@ def _print_table(pages: Iterable[Sequence[Item]], columns: Sequence[Column], exp
         if page is not expected:
             for row in rows:
                 click.echo(_aligned(row, widths))
+
+
+def _telling(
+    columns: Sequence[Column], pages: Iterator[Sequence[Item]]
+) -> tuple[Sequence[Column], Iterable[Sequence[Item]]]:
+    """Return the columns that tell rows apart, and the pages.
+
+    A list of several pages has all columns, because a later page could have an unusual value.
+    """
+    begin = list(islice(pages, 2))
+    if len(begin) > 1:
+        return columns, chain(begin, pages)
+    items = [item for page in begin for item in page]
+    kept = [each for each in columns if each.usual is None or any(each.text(item) != each.usual for item in items)]
+    return kept, begin
 
 
 def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -37,9 +37,9 @@ def read_secret(secret_file: str | None, *, secret_stdin: bool) -> str | None:
     return None
 
 
-def ask_secret(what: str, *, confirmed: bool) -> str:
+def ask_secret(what: str, *, confirmed: bool, option: str = "password") -> str:
     """Return the secret that a person types at a terminal. Raises `click.UsageError` without a terminal."""
     if not sys.stdin.isatty():
-        raise click.UsageError(f"Without a terminal, give {what} with --password-file or --password-stdin.")
+        raise click.UsageError(f"Without a terminal, give {what} with --{option}-file or --{option}-stdin.")
     typed: str = click.prompt(what.capitalize(), hide_input=True, confirmation_prompt=confirmed, err=True)
     return typed

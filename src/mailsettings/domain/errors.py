@@ -129,7 +129,7 @@ class NoSuchVersion(NotFound):
         super().__init__(
             "There is no earlier version to go back to."
             if version is None
-            else f"There is no version {version} of this mail server to go back to."
+            else f"This mail server has no version {version}."
         )
 
 
@@ -144,7 +144,7 @@ class PresetNotFound(NotFound):
     """No preset has this name."""
 
     def __init__(self) -> None:
-        super().__init__("There is no preset of this name; see the list of presets.")
+        super().__init__("There is no preset of this name.")
 
 
 class SigningKeyNotFound(NotFound):

@@ -54,7 +54,10 @@ class MonitoringStatus:
             stored = found(change, await (servers.find_default() if ref is None else servers.find(ref)))
             expected.require(stored)
             if stored.server.secret is None:
-                raise InvalidSetting(stored.server.authentication.secret_setting, "is not stored.")
+                raise InvalidSetting(
+                    stored.server.authentication.secret_setting,
+                    "is not stored, so its expiry cannot be stored either.",
+                )
             before = await change.work.monitoring.secret_expiry(stored.id)
             change.details["secret ends on"] = {"before": _iso_date(before), "after": _iso_date(day)}
             await change.work.monitoring.set_secret_expiry(stored.id, day)

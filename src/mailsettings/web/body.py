@@ -112,6 +112,7 @@ _SENTENCES: Mapping[str, tuple[str, str]] = {
     "bool_parsing": ("wrong_type", "must be true or false."),
     "greater_than_equal": ("too_small", "must be at least {ge}."),
     "less_than_equal": ("too_large", "must be at most {le}."),
+    "enum": ("not_a_choice", "must be {expected}."),
     "literal_error": ("not_a_choice", "must be {expected}."),
     "union_tag_invalid": ("not_a_choice", "must be one of {expected_tags}."),
     "model_type": ("wrong_type", "must be an object."),

@@ -8,7 +8,19 @@ from mailsettings.cli.command import REFUSED, UNREACHABLE, Failure
 from mailsettings.cli.output import printable
 
 PROBLEM = "application/problem+json"
-_TITLES = {401: "The service rejected the access token.", 404: "The service has no such path."}
+ADVICE = {
+    "mail_server_not_found": "`mailsettings server list` prints all.",
+    "preset_not_found": "`mailsettings preset list` prints all.",
+    "account_not_found": "`mailsettings account list` and `mailsettings client list` print all.",
+    "signing_key_not_found": "`mailsettings key signing list` prints all.",
+    "version_not_found": "`mailsettings server history NAME` prints all.",
+    "permission_denied": "`mailsettings whoami` prints your permissions.",
+    "not_authenticated": "Get a new token: it may have expired.",
+    "secret_needed_again": "Give the secret with --password-file, --password-stdin or --ask-password.",
+    "mail_server_disabled": "Run: mailsettings server enable NAME",
+    "default_mail_server_in_use": "Run: mailsettings server default OTHER, or mailsettings server default --clear",
+}
+"""What to do about a problem, by its code: a sentence with commands, which the API does not know."""
 
 
 def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failure:
@@ -18,6 +30,8 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failu
     sentences = [_foreign(status, headers)] if problem is None else list(sentences_of(problem))
     if problem and status >= 500 and problem.get("request_id"):  # noqa: PLR2004
         sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
+    if problem and (advice := ADVICE.get(str(problem.get("code")))):
+        sentences[-1] += f" {advice}"
     if wait := headers.get("retry-after"):
         sentences.append(f"Try again in {wait} seconds.")
     return Failure("\n".join(map(printable, sentences)), code, problem.get("code") if problem else None)

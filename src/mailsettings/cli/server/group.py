@@ -12,6 +12,8 @@ from mailsettings.cli.command import REFUSED, Failure, Group
 ID_TYPE = click.IntRange(1, 2**31 - 1)
 """An id or a version: what the databases' integer columns hold."""
 DEFAULT = "default"
+LOGINS = {"none": "none", "password": "password", "oauth2": "oauth2_client_credentials", "machine": "machine"}
+"""The kind of login in the API for each word of --login."""
 
 
 @click.group(cls=Group)

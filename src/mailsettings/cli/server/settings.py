@@ -12,11 +12,10 @@ from mailsettings.cli.client import service
 from mailsettings.cli.client.client import segment
 from mailsettings.cli.output import print_item
 from mailsettings.cli.secret_input import ask_secret, read_secret, with_secret
-from mailsettings.cli.server.group import path_of, server
+from mailsettings.cli.server.group import LOGINS, path_of, server
 from mailsettings.cli.server.stored import LINES
 
 SECURITIES = ("none", "starttls", "implicit-tls")
-LOGINS = {"none": "none", "password": "password", "oauth2": "oauth2_client_credentials", "machine": "machine"}
 SECRETS = {"password": "password", "oauth2_client_credentials": "client_secret"}
 """The member that has the secret of each kind of login that has one."""
 MAX_PORT = 65535
@@ -31,12 +30,14 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _OPTIONS: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
-    click.option("--host", help="Host name or address."),
+    click.option("--host", help="Host name or address of the mail server."),
     click.option("--port", type=click.IntRange(1, MAX_PORT), help="By default 587, or 465 for implicit-tls."),
     click.option("--security", type=click.Choice(SECURITIES), help="How the connection is encrypted."),
-    click.option("--from", "sender", metavar="ADDRESS", help="Address of the sender."),
-    click.option("--from-name", "sender_name", metavar="TEXT", help="Name of the sender."),
-    click.option("--login", type=click.Choice(list(LOGINS)), help="How to log in; the other options imply it."),
+    click.option("--from", "--sender", "sender", metavar="ADDRESS", help="Address of the sender."),
+    click.option("--from-name", "--sender-name", "sender_name", metavar="TEXT", help="Name of the sender."),
+    click.option(
+        "--login", type=click.Choice(list(LOGINS)), help="How to log in; --username and --oauth2-… imply it."
+    ),
     click.option("--username", metavar="TEXT", help="User name, or the mailbox for OAuth2."),
     click.option(
         "--oauth2-tenant", "tenant", metavar="ID", help="Microsoft 365: directory (tenant) id or domain."
@@ -51,7 +52,10 @@ _OPTIONS: Sequence[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
 ]
 
 
-@server.command()
+@server.command(
+    epilog="Example: mailsettings server create relay --host mail.example.com --from reports@example.com "
+    "--username reports"
+)
 @click.argument("name", required=False)
 @click.option("--preset", metavar="NAME", help="Begin with the settings of a provider; see `preset list`.")
 @click.option("--fill", "blanks", multiple=True, metavar="BLANK=VALUE", help="Fill a blank of the preset.")
@@ -71,6 +75,7 @@ def create(
 ) -> None:
     """Create a mail server and print it.
 
+    Without a preset or a file, --host and --from are required; see `preset list` for well-known providers.
     A password comes from --password-file, --password-stdin or a prompt.
     """
     with service() as client:
@@ -80,6 +85,7 @@ def create(
         begin = merged(begin, {"name": name} if name else {}, {"enabled": False} if disabled else {})
         kind = begin.get("authentication", {}).get("kind")
         body = merged(begin, _body(kind, given))
+        _require(body, preset)
         _ask_for_secret(body)
         print_item(client.send("POST", "/mail-servers", body), LINES)
 
@@ -216,7 +222,8 @@ def _ask_for_secret(body: dict[str, Any]) -> None:
     member = SECRETS.get(login.get("kind", "none"))
     if member is not None and not isinstance(login.get(member), str):
         what = "the client secret" if member == "client_secret" else "the password"
-        login[member] = ask_secret(what, confirmed=False)
+        option = "secret" if member == "client_secret" else "password"
+        login[member] = ask_secret(what, confirmed=False, option=option)
 
 
 def _trust(certificate: str | None, *, system: bool) -> dict[str, str] | None:
@@ -232,12 +239,23 @@ def _trust(certificate: str | None, *, system: bool) -> dict[str, str] | None:
         raise click.UsageError(f"Cannot read {certificate}: {error.strerror}.") from None
 
 
+def _require(body: Mapping[str, Any], preset: str | None) -> None:
+    """Refuse a mail server without host or sender, before a prompt asks for its secret."""
+    given = {"--host HOST": body.get("host"), "--from ADDRESS": body.get("sender", {}).get("address")}
+    missing = [option for option, value in given.items() if not value]
+    if missing:
+        fill = f", or fill the blanks of the preset; see `mailsettings preset show {preset}`" if preset else ""
+        raise click.UsageError(f"Give {' and '.join(missing)}{fill}.")
+
+
 def _from_preset(preset: Mapping[str, Any], blanks: Mapping[str, str]) -> dict[str, Any]:
     """Return the mail server of a preset, without members that are still blank."""
     known = {blank["name"]: blank for blank in preset["blanks"]}
     for name in blanks:
         if name not in known or known[name]["secret"]:
-            raise click.UsageError(f"{name} is no blank to fill by --fill; see `preset show {preset['name']}`.")
+            raise click.UsageError(
+                f"{name} is no blank to fill by --fill; see `mailsettings preset show {preset['name']}`."
+            )
     values = {name: blank["default"] for name, blank in known.items()} | dict(blanks)
     result = _filled(preset["mail_server"], {"{" + name + "}": value for name, value in values.items() if value})
     return result if isinstance(result, dict) else {}

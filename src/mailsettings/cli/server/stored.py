@@ -6,12 +6,14 @@ from mailsettings.cli.client import service
 from mailsettings.cli.client.client import segment
 from mailsettings.cli.command import Command, chosen
 from mailsettings.cli.output import Column, Item, output_format, print_document, print_item, print_items
-from mailsettings.cli.server.group import DEFAULT, path_of, server, with_reference
+from mailsettings.cli.server.group import DEFAULT, LOGINS, path_of, server, with_reference
 
 _SET_BY_THE_SERVICE = frozenset(
     {"id", "default", "version", "created_by", "created_through", "changed_at", "changed_by", "health"}
 )
 _SECRETS = frozenset({"password", "client_secret"})
+HEALTH = ("unchecked", "working", "unconfirmed", "failing", "disabled")
+LOGIN_WORDS = {kind: word for word, kind in LOGINS.items()}
 
 
 def _secret(item: Item) -> str | None:
@@ -42,18 +44,21 @@ def _labels(item: Item) -> dict[str, str]:
     return labels
 
 
+# A table has the words of the options, so that what it shows can be typed.
 COLUMNS = [
     Column("id"),
     Column("name"),
     Column("server", lambda item: f"{item['host']}:{item['port']}"),
-    Column("security"),
-    Column("login", lambda item: item["authentication"]["kind"]),
+    Column("security", lambda item: item["security"].replace("_", "-")),
+    Column("login", lambda item: LOGIN_WORDS.get(item["authentication"]["kind"])),
     Column("health", lambda item: item["health"]["state"]),
-    Column("enabled"),
-    Column("default"),
-    Column("certificate_expires", lambda item: (item["health"].get("certificate_expires_at") or "")[:10]),
-    Column("secret_expires", lambda item: item["health"].get("secret_expires_on")),
-    Column("labels", _labels),
+    Column("enabled", usual="yes"),
+    Column("default", usual="no"),
+    Column(
+        "certificate_expires", lambda item: (item["health"].get("certificate_expires_at") or "")[:10], usual=""
+    ),
+    Column("secret_expires", lambda item: item["health"].get("secret_expires_on"), usual=""),
+    Column("labels", _labels, usual=""),
 ]
 LINES = [
     *COLUMNS[:3],
@@ -74,7 +79,7 @@ LINES = [
 @server.command("list")
 @click.option("--name", help="Only mail servers with this text in their name.")
 @click.option("--label", "labels", multiple=True, metavar="KEY[=VALUE]", help="Only with this label; repeatable.")
-@click.option("--health", metavar="STATE", help="Only with this health, for example failing.")
+@click.option("--health", type=click.Choice(HEALTH), help="Only with this health.")
 @click.option("--enabled/--disabled", default=None, help="Only enabled, or only disabled mail servers.")
 def list_(name: str | None, labels: tuple[str, ...], health: str | None, *, enabled: bool | None) -> None:
     """Print the mail servers with their health."""

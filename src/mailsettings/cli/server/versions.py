@@ -20,7 +20,8 @@ def _changes(item: Item) -> str:
 
 def _change(change: Item) -> str:
     if "before" in change or "after" in change:
-        return f"{change['field']}: {said(change.get('before')) or '-'} -> {said(change.get('after')) or '-'}"
+        before, after = said(change.get("before")), said(change.get("after"))
+        return f"{change['field']}: {before or '-'} -> {after or '-'}" if before else f"{change['field']}: {after}"
     return f"{change['field']} {change.get('change', '')}".strip()
 
 
