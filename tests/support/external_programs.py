@@ -38,6 +38,7 @@ PROGRAMS: Mapping[str, Program] = {
     "geronimo-annotation.jar": Program(
         ["geronimo-annotation-1.3-spec.jar"], "apt-get install libgeronimo-annotation-1.3-spec-java"
     ),
+    "go": Program(["go"], "apt-get install golang-go; version 1.18 or newer"),
     "haproxy": Program(["haproxy"], "apt-get install haproxy"),
     "httpmime.jar": Program(["httpmime.jar"], "apt-get install libhttpmime-java"),
     "java": Program(["java"], "apt-get install default-jdk-headless; version 17 or newer"),
@@ -60,6 +61,7 @@ PROGRAMS: Mapping[str, Program] = {
     "spectral": Program(["spectral"], f"{_NPM} @stoplight/spectral-cli"),
     "strace": Program(["strace"], "apt-get install strace"),
     "tsc": Program(["tsc"], f"{_NPM} typescript@5 @types/node@20"),
+    "validator.go": Program(["validator.go"], "apt-get install golang-gopkg-validator.v2-dev"),
     "wget": Program(["wget"], "apt-get install wget"),
 }
 
@@ -84,5 +86,11 @@ def missing() -> list[str]:
 def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
     yield TOOLS / "node_modules" / "better-sqlite3" / "build" / "Release"
-    yield from (TOOLS, TOOLS / "node_modules" / ".bin", TOOLS / "venv" / "bin", Path("/usr/share/java"))
+    yield from (
+        TOOLS,
+        TOOLS / "node_modules" / ".bin",
+        TOOLS / "venv" / "bin",
+        Path("/usr/share/java"),
+        Path("/usr/share/gocode/src/gopkg.in/validator.v2"),
+    )
     yield from sorted(Path.home().glob(".pyenv/versions/*/bin"), reverse=True)  # for other versions of Python

@@ -1,6 +1,6 @@
 """Build the OpenAPI documents: one for each API and a merged document, without any vendor's names here."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -53,7 +53,10 @@ def merged(documents: Iterable[Document]) -> Document:
     """Return one document of all *documents*; components of the same name must be equal.
 
     It has the login of the first: the documentation page (Swagger UI) offers one token endpoint for all APIs.
+    Generators turn `getServer` and `get_server` into one name, so the second gets the API in its name.
     """
+    parts = list(documents)
+    names = {operation["operationId"].lower() for part in parts for operation in _operations(part)}
     whole: Document = {
         "openapi": "3.1.0",
         "info": {"title": _TITLE, "version": __version__, "description": _DESCRIPTION, "license": _LICENCE},
@@ -61,8 +64,8 @@ def merged(documents: Iterable[Document]) -> Document:
         "components": {},
     }
     described: dict[str, str] = {}
-    for part in documents:
-        whole["paths"] |= part["paths"]
+    for part in parts:
+        whole["paths"] |= {path: _renamed(path, item, names) for path, item in part["paths"].items()}
         whole |= {key: part[key] for key in ("servers", "security")}
         described |= {tag["name"]: tag["description"] for tag in part["tags"]}
         whole["components"].setdefault(_LOGINS, part["components"][_LOGINS])
@@ -71,6 +74,16 @@ def merged(documents: Iterable[Document]) -> Document:
                 _merge(whole["components"].setdefault(kind, {}), components)
     whole["tags"] = _tags(whole, described)
     return whole
+
+
+def _renamed(path: str, item: Document, names: Collection[str]) -> Document:
+    """Return *item* with other operation ids where an id without its underscores is among the *names*."""
+    return {
+        method: {**operation, "operationId": f"{path.split('/')[1]}_{operation['operationId']}"}
+        if "_" in operation["operationId"] and operation["operationId"].replace("_", "") in names
+        else operation
+        for method, operation in item.items()
+    }
 
 
 def _servers(public_url: str | None) -> list[Document]:
@@ -178,6 +191,9 @@ def _member(key: str, value: Any) -> Any:
             return {status: _readable(response) for status, response in ordered}
         case "properties", dict():
             return {name: _readable(_untitled(schema)) for name, schema in value.items()}
+        case "schema", {"$ref": reference}:
+            # The description is that of the parameter; generators give a reference with one beside it no type.
+            return {"$ref": reference}
         case "schema", dict():
             return _readable(_untitled(value))
         case "example" | "examples", _:

@@ -29,7 +29,7 @@ public final class Flow {
     }
 
     private static void oracle(OracleAnalyticsMailServerApi api) throws ApiException {
-        expect(404, () -> api.getMailServer(null));
+        expect(404, () -> api.getMailServer(null, null));
         MailServer server = new MailServer()
             .host(HOST)
             .port(PORT)
@@ -38,7 +38,7 @@ public final class Flow {
             .connectionSecurity(new MailServerConnectionSecurity(new NoConnectionSecurity().connectionSecurityType(
                 NoConnectionSecurity.ConnectionSecurityTypeEnum.NO_CONNECTION_SECURITY)));
         api.putMailServer(server, null, null);
-        check(server.equals(api.getMailServer(null)));
+        check(server.equals(api.getMailServer(null, null)));
         check(api.testMailServer(null, new MailServerTest().recipient(RECEIVER)).getSucceeded());
         api.deleteMailServer(null, null);
     }
@@ -50,7 +50,7 @@ public final class Flow {
         int id = listed.get(0).getId();
         UpdateSMTPSettingsModel changed = new UpdateSMTPSettingsModel().host(HOST).port(PORT).fromAddress(SENDER);
         api.updateSmtpSettings(id, changed.displayName("Scans"), null, null);
-        check("Scans".equals(api.getSmtpSettings(id, null).getDisplayName()));
+        check("Scans".equals(api.getSmtpSettings(id, null, null).getDisplayName()));
         TestConnectionModel test = new TestConnectionModel().host(HOST).port(PORT).fromAddress(SENDER);
         api.testSmtpConnection(test.recieverEmail(RECEIVER), null, null);
         int closed = Integer.parseInt(System.getenv("CLOSED_PORT"));
