@@ -133,6 +133,7 @@ def _print_yaml_list(items: Iterable[Item]) -> None:
 def _as_yaml(value: object) -> str:
     import yaml
 
+    # Without a limit of the width: a folded text would not be what diff and grep look for.
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000_000)
     return text
 

@@ -18,6 +18,7 @@ MailServerRef = int | str
 MAX_ID = 2**31 - 1
 """The largest id that every database can store."""
 
+# A name has the form of a label of DNS (RFC 1123 2.1).
 MAX_SERVER_NAME_LENGTH = 63
 MAX_DESCRIPTION_LENGTH = 500
 MAX_LABELS = 20

@@ -79,6 +79,7 @@ class ManageAccounts:
         """
         credentials = Credentials(account, await self._passwords.hash(password))
         async with self._store.writing() as work:
+            # A removed account is in the audit log; without this question each start would create another.
             if await work.accounts.list() or await work.audit.has(Action.ACCOUNT_ADD):
                 return False
             change = AuditedChange(work, Action.ACCOUNT_ADD, account.name)
@@ -97,6 +98,7 @@ class ManageAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
             stored = await self._managed(change.work, caller, kind, name)
             await change.work.accounts.set_password(Credentials(stored, password_hash))
+            # Whoever knew the old password may have logged in from these networks.
             await change.work.known_networks.forget_account(name)
 
     async def set_grants(
@@ -180,5 +182,6 @@ async def _add(change: AuditedChange, credentials: Credentials) -> None:
 async def _existing(work: Transaction, kind: AccountKind, name: str) -> Credentials:
     stored = await work.accounts.find(name)
     if stored is None or stored.account.kind is not kind:
+        # A client is no account of a person, and the reverse: each path shows its own kind only.
         raise AccountNotFound(name)
     return stored

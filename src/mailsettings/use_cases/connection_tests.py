@@ -223,6 +223,7 @@ class RunConnectionTests:
         async with self._noting_refusals(asked):
             with self._slots.admit(asked.caller):
                 await self._records.require_capacity(asked.caller)
+                # The start is in the audit log before the first packet: a crash leaves a test without an end.
                 begun = await self._records.begin(asked, _details(server, recipient))
                 if isinstance(begun, ProbeReport):
                     return begun
@@ -238,6 +239,7 @@ class RunConnectionTests:
         try:
             return await self._prober.probe(server, recipient, asked.listener)
         except asyncio.CancelledError:
+            # The task is cancelled already, so an unshielded write would end at its first wait.
             await shielded(self._records.cancelled(asked, test_id))
             raise
 

@@ -159,6 +159,7 @@ class ManageMailServers:
                 await add(change, caller, wanted, as_default=True)
             else:
                 found(change, stored)
+                # A default from before 0.4 was not chosen; this PUT chooses it (decision 1).
                 if stored.default_since is None:
                     await change.work.mail_servers.choose_default(stored.id)
                 await self._replace(change, caller, stored, wanted)
@@ -175,6 +176,7 @@ class ManageMailServers:
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(ref)) as change:
             stored = found(change, await change.work.mail_servers.find(ref))
             expected.require(stored)
+            # A default that was not chosen may go: installations from before 0.4 have one that only others use.
             if stored.default_since is not None:
                 raise DefaultMailServerInUse
             await self._delete(change, caller, stored)
@@ -216,6 +218,7 @@ class ManageMailServers:
         caller.require(Permission.MAIL_SERVERS_WRITE)
         async with audited(self._store, caller, Action.MAIL_SERVER_SET_DEFAULT, target(ref)) as change:
             stored = found(change, await change.work.mail_servers.find(ref))
+            # The precondition is about the resource of the request: the default so far.
             expected.require(await change.work.mail_servers.find_default())
             if not stored.enabled:
                 raise MailServerDisabled

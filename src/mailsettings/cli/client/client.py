@@ -93,6 +93,7 @@ def _target(path: str, query: Query | None) -> str:
 def _encoded(headers: Mapping[str, str], method: str, body: object) -> tuple[dict[str, str], bytes]:
     if body is None:
         return dict(headers), b""
+    # RFC 5789 2: the media type says how a PATCH is meant.
     media_type = "application/merge-patch+json" if method == "PATCH" else "application/json"
     return {**headers, "content-type": media_type}, json.dumps(body).encode()
 

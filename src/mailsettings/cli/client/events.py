@@ -24,6 +24,7 @@ def read_events(chunks: Iterable[bytes]) -> Iterator[Event]:
     for line in _lines(chunks):
         key, _, value = line.partition(":")
         value = value.removeprefix(" ")
+        # `id` and `retry` are passed over: a command connects once. A line that begins with a colon is a comment.
         if key == "event":
             name = value
         elif key == "data":

@@ -80,6 +80,7 @@ class Far(Client):
         return Answer(response.status, received, self._chunks(response))
 
     def _response(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> HTTPResponse:
+        # A POST is not repeated on a connection that the service closes meanwhile (RFC 9112 9.3.1).
         if time.monotonic() - self._used_at > _IDLE_SECONDS:
             self.close()
         if self._connection is None:

@@ -28,6 +28,7 @@ def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failu
     problem = _problem(headers, content)
     code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED  # noqa: PLR2004
     sentences = [_foreign(status, headers)] if problem is None else list(sentences_of(problem))
+    # The detail of a 5xx says nothing about its cause, which is for the operator alone.
     if problem and status >= 500 and problem.get("request_id"):  # noqa: PLR2004
         sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
     if problem and (advice := ADVICE.get(str(problem.get("code")))):

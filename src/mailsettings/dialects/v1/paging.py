@@ -83,6 +83,7 @@ def page_response(
     *position* is what the next page continues after, and *view* what the API shows of an item.
     """
     items = found[: query.limit]
+    # A position and no number of items to skip, so that a page repeats and omits nothing when items are deleted.
     cursor = _cursor(position(items[-1])) if len(found) > query.limit else None
     body = to_json({"items": [view(item) for item in items], "next_cursor": cursor})
     return Response(body, media_type="application/json", headers={**NO_STORE, **_link(request, cursor)})
@@ -92,6 +93,7 @@ def _link(request: Request, cursor: str | None) -> dict[str, str]:
     """Return the header Link: the same address with the cursor of the next page."""
     if cursor is None:
         return {}
+    # An absolute address: behind a proxy with a path of its own, a relative address would lose that path.
     base = (use_cases(request).public_url or str(request.base_url)).rstrip("/")
     others = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
     address = f"{base}{request.scope['path']}?{urlencode([*others, ('cursor', cursor)])}"

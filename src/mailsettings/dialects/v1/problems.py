@@ -134,6 +134,7 @@ class Problem(BaseModel):
 
 def problem_body(error: ProblemDetails) -> dict[str, object]:
     """Return the members of a `Problem`; members without a value are left out."""
+    # A URN, because `type` identifies the kind and need not lead to a page (RFC 9457 3.1.1).
     code = error.code or "internal_error"
     body: dict[str, object] = {
         "type": f"{TYPE_PREFIX}{code}",

@@ -127,6 +127,7 @@ async def issue_token(request: Request, form: Annotated[LoginForm, Form()]) -> R
             return _wrong_secret(request, AccountKind.CLIENT)
         return _refusal(refused.error, refused.description)
     except TooManyLogins as delayed:
+        # RFC 6749 has no code for this case; clients know `invalid_grant`, and 429 says when to try again.
         return _refusal("invalid_grant", str(delayed), 429, {"Retry-After": str(delayed.retry_after_seconds)})
     answer = AccessToken(access_token=token.text, expires_in=token.expires_in)
     return json_response(answer.model_dump(), headers=NO_CACHE)

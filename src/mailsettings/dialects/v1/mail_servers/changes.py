@@ -80,8 +80,10 @@ def merge_patch(target: object, patch: object) -> Any:
 
 def _merged(shown: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """Return *shown* with *patch*; members of another kind of login or trust go, and null removes a secret."""
+    # RFC 7396 2 merges member by member, so members of the old kind would stay, and the new kind has none of them.
     start = {**shown, **{name: {} for name in _UNIONS if _is_other_kind(patch.get(name), shown[name])}}
     merged: dict[str, Any] = merge_patch(start, patch)
+    # In a merge patch null removes a member, and a secret that is left out would stay: here null means no secret.
     sent = patch.get("authentication")
     if isinstance(sent, Mapping):
         merged["authentication"].update({name: None for name in _SECRETS if name in sent and sent[name] is None})
@@ -94,6 +96,7 @@ def _is_other_kind(sent: object, shown: Mapping[str, Any]) -> bool:
 
 def _require_unchanged(model: inputs.MailServerReplacement, stored: StoredMailServer) -> None:
     """Refuse other values of members that the service sets, such as an old version."""
+    # Not the health: it changes by itself between a GET and the PUT of what it showed.
     now = to_jsonable_python(translate.read_only(stored))
     wrong = [name for name in now if name in model.model_fields_set and getattr(model, name) != now[name]]
     if wrong:
@@ -119,6 +122,7 @@ def _replacement(
 
 
 def _security_and_port(model: inputs.ConnectionInput) -> tuple[Security, int]:
+    # 587 is the port of submission (RFC 6409 3.1), with STARTTLS; 465 is that of implicit TLS (RFC 8314 3.3).
     implicit = model.security is None and model.port == _PORTS["implicit_tls"]
     security = model.security or ("implicit_tls" if implicit else "starttls")
     return security, model.port or _PORTS[security]

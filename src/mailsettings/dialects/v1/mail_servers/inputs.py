@@ -57,8 +57,10 @@ def _sent_secret(value: object) -> SentSecret:
             return SentSecret(SecretInput.GIVEN)
         case str():
             secret = Secret(value)
+            # The limits of secrets are the same for each kind of login; the user name is of no account here.
             checked(lambda: PasswordAuthentication("x", secret))
             return SentSecret(SecretInput.GIVEN, secret)
+        # What a GET shows, so that a client can send its response back.
         case {"stored": bool(), **others} if _SECRET_MEMBERS.issuperset(others):
             return KEPT
         case _:
@@ -79,7 +81,9 @@ _LABELS_SCHEMA = {
 }
 KEEP = "Left out, or as a response shows it, the stored secret stays; null removes it."
 """What a secret in a request means, for the documents."""
+# The longest address: 64 octets before the @ and 255 after it (RFC 5321 4.5.3.1).
 UpTo320 = Annotated[StrictStr, Field(min_length=1, max_length=320)]
+# The longest domain (RFC 5321 4.5.3.1.2).
 UpTo255 = Annotated[StrictStr, Field(min_length=1, max_length=255)]
 
 
