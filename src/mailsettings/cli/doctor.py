@@ -36,7 +36,7 @@ def _far() -> Iterator[Finding]:
         with service() as client:
             yield from _of_service(client)
     except Failure as failure:
-        yield wrong("service", failure.message)
+        yield wrong("service", failure.message, "Check --url and the token, and that the service runs.")
 
 
 def _of_service(client: Client) -> Iterator[Finding]:

@@ -22,9 +22,9 @@ COLUMNS = [
     Column("name"),
     Column("server", lambda item: f"{item['host']}:{item['port']}"),
     Column("health", lambda item: item["health"]["state"]),
-    Column("since", lambda item: item["health"]["since"]),
-    Column("checked_at", lambda item: item["health"]["checked_at"]),
-    Column("failure", lambda item: item["health"]["failure"]),
+    Column("since", lambda item: item["health"]["since"], usual=""),
+    Column("checked_at", lambda item: item["health"]["checked_at"], usual=""),
+    Column("failure", lambda item: item["health"]["failure"], usual=""),
     Column("certificate_days", lambda item: _days(item["health"]["certificate_expires_at"])),
     Column("secret_days", lambda item: _days(item["health"]["secret_expires_on"])),
 ]

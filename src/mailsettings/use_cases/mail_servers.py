@@ -176,7 +176,7 @@ class ManageMailServers:
         async with audited(self._store, caller, Action.MAIL_SERVER_DELETE, target(ref)) as change:
             stored = found(change, await change.work.mail_servers.find(ref))
             expected.require(stored)
-            # A default that was not chosen may go: installations from before 0.4 have one that only others use.
+            # A default from before 0.4 was not chosen, so other APIs may delete it (decision 1).
             if stored.default_since is not None:
                 raise DefaultMailServerInUse
             await self._delete(change, caller, stored)

@@ -154,8 +154,12 @@ def parsed(text: str, where: str) -> dict[str, Any]:
     except ValueError:
         found = None
     if not isinstance(found, dict):
-        raise click.UsageError(f"{where} must be one object in JSON or YAML.")
+        raise click.UsageError(f"{where} must be one object in JSON or YAML.{_of_list(found)}")
     return found
+
+
+def _of_list(found: object) -> str:
+    return " It is a list: `server export NAME` prints one mail server." if isinstance(found, list) else ""
 
 
 def pairs(given: tuple[str, ...], option: str) -> dict[str, str]:

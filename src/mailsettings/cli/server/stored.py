@@ -99,7 +99,7 @@ def show(name: str | None, server_id: int | None) -> None:
 @server.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 def export(names: tuple[str, ...]) -> None:
-    """Print all mail servers, or each NAME, as YAML or JSON that `server create --file` reads.
+    """Print all mail servers, or each NAME, as YAML or JSON; `server create --file` reads a file with one NAME.
 
     It has all settings but the secrets, which the service never shows.
     """
