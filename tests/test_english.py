@@ -87,7 +87,6 @@ tests/fuzz/__main__.py
 tests/fuzz/mutations.py
 tests/fuzz/target.py
 
-tests/real/test_generated_clients.py
 tests/real/test_http_clients.py
 tests/real/test_system_calls.py
 

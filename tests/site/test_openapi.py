@@ -358,7 +358,7 @@ async def test_only_members_that_can_be_null_say_so(api: Caller) -> None:
 
 @every_document
 async def test_the_schema_of_a_parameter_names_its_type_alone(api: Caller, name: str) -> None:
-    """openapi-generator makes `Any` of a reference with a description beside it."""
+    """openapi-generator makes `Any` of a reference with a description next to it."""
     found = dict(parameters(await served(api, name)))
 
     assert [where for where, each in found.items() if "$ref" in each["schema"] and len(each["schema"]) > 1] == []

@@ -30,7 +30,7 @@ class GeneratedClient:
 
     def by_openapi_python_client(self, flow: str = "openapi_python_client_flow.py") -> str:
         tool = program("openapi-python-client")
-        path = f"{Path(tool).parent}{os.pathsep}{os.environ['PATH']}"  # it formats with ruff, which is beside it
+        path = f"{Path(tool).parent}{os.pathsep}{os.environ['PATH']}"  # it formats with ruff, which is next to it
         options = ("--output-path", self.folder / "generated", "--meta", "none", "--fail-on-warning")
         self._run(tool, "generate", "--path", self.document, *options, PATH=path)
         python = Path(tool).with_name("python")
@@ -91,7 +91,7 @@ class GeneratedClient:
         self._run(tool, "generate", "-i", self.document, "-g", target, "-o", output, *options)
 
     def _typescript(self, flow: str) -> Path:
-        """Return the program that TypeScript makes of *flow* and what was generated."""
+        """Return the program that TypeScript makes of *flow* and the generated client."""
         (self.folder / "node_modules").symlink_to(TOOLS / "node_modules")
         strict = ("--strict", "--noEmitOnError", *_TYPESCRIPT, "--outDir", "out")
         self._run(program("tsc"), *strict, self._copied(flow))

@@ -192,7 +192,7 @@ def _member(key: str, value: Any) -> Any:
         case "properties", dict():
             return {name: _readable(_untitled(schema)) for name, schema in value.items()}
         case "schema", {"$ref": reference}:
-            # The description is that of the parameter; generators give a reference with one beside it no type.
+            # The description is that of the parameter; generators give a reference with one next to it no type.
             return {"$ref": reference}
         case "schema", dict():
             return _readable(_untitled(value))

@@ -98,7 +98,7 @@ class ManageAccounts:
         async with audited(self._store, caller, Action.ACCOUNT_SET_PASSWORD, name) as change:
             stored = await self._managed(change.work, caller, kind, name)
             await change.work.accounts.set_password(Credentials(stored, password_hash))
-            # Whoever knew the old password may have logged in from these networks.
+            # A person who knew the old password may have logged in from these networks.
             await change.work.known_networks.forget_account(name)
 
     async def set_grants(
