@@ -17,7 +17,7 @@ from support.canary import Canary
 from support.databases import LocalStore, account, records
 from support.fakes import NamesAsTokens, PlainPasswords
 
-ALICE = Principal("alice", frozenset(), Origin("192.0.2.1", "request 1"), has_account=True)
+ALICE = Principal("alice", frozenset(), Origin("192.0.2.1", "request 1"), stamp="the stamp")
 ROBOT = replace(ALICE, name="robot")
 
 
@@ -71,7 +71,7 @@ async def test_sessions_end_with_a_new_stamp_and_the_same_password(
 
 
 async def test_a_token_without_an_account_changes_none(own: OwnAccount, local_store: LocalStore) -> None:
-    namesake = replace(ALICE, has_account=False)
+    namesake = replace(ALICE, stamp=None)
     before = await account(local_store, "alice")
     with pytest.raises(AccountNotFound):
         await own.end_sessions(namesake)

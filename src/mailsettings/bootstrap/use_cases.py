@@ -101,14 +101,15 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
     store, denial_log = parts.store, DenialLog(parts.store)
     lifetime, secret = settings.token_lifetime_seconds, settings.token_client_secret
     probes = RunConnectionTests(store, parts.prober, parts.limits, denial_log, parts.meter)
+    authentication = Authenticator(store, parts.reader, parts.grants, denial_log)
     log_in = LogIn(store, parts.passwords, parts.issuer, denial_log, lifetime, parts.clock, parts.meter)
     return UseCases(
         mail_servers=ManageMailServers(store, settings.max_history_versions),
         history=MailServerHistory(store, settings.max_history_versions),
         probes=probes,
-        several_tests=RunSeveralTests(store, probes, parts.limits),
+        several_tests=RunSeveralTests(store, probes, parts.limits, authentication),
         log_in=log_in,
-        authentication=Authenticator(store, parts.reader, parts.grants, denial_log),
+        authentication=authentication,
         audit_log=ReadAuditLog(store, parts.witnessed),
         metrics=ReadMetrics(parts.meter, parts.gauges),
         monitoring_status=MonitoringStatus(store),

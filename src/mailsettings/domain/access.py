@@ -86,14 +86,19 @@ class Moment:
 class Principal:
     """The authenticated caller of one request; without `moment`, each read confirms by itself.
 
-    `has_account` is false if the token stands for itself, or has another issuer.
+    `stamp` is the stamp of its account; None if the token stands for itself, or has another issuer.
     """
 
     name: str
     permissions: frozenset[Permission]
     origin: Origin = Origin()
     moment: Moment | None = field(default=None, compare=False, repr=False)
-    has_account: bool = False
+    stamp: str | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def has_account(self) -> bool:
+        """Whether the token stands for an account of this service."""
+        return self.stamp is not None
 
     def require(self, permission: Permission) -> None:
         """Raise `PermissionDenied` unless this principal has *permission*."""

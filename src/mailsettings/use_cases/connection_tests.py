@@ -10,7 +10,13 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.connection_test import ProbeListener, ProbeReport
-from mailsettings.domain.errors import IdempotencyError, MailServerDisabled, StoreUnavailable, TooManyProbes
+from mailsettings.domain.errors import (
+    IdempotencyError,
+    MailServerDisabled,
+    PermissionDenied,
+    StoreUnavailable,
+    TooManyProbes,
+)
 from mailsettings.domain.idempotency import IdempotencyKey
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.naming import MailServerRef
@@ -170,11 +176,21 @@ class RunConnectionTests:
     ) -> ProbeReport:
         """Test the settings in *wanted*, with the secret of the stored server *ref* if *wanted* keeps it.
 
-        Raises what `given` and `Replacement.onto` raise, and `MailServerNotFound`.
+        A caller who may not change the server can send with its secret only what a test of it would send.
+        Raises what `given` and `Replacement.onto` raise, `MailServerNotFound`, and `MailServerDisabled`.
         """
         caller.require(Permission.MAIL_SERVERS_TEST)
-        stored = None if ref is None else existing(await self._stored(ref)).server
-        return await self.given(caller, wanted.onto(stored), recipient, idempotency_key, listener)
+        asked = RequestedTest(caller, GIVEN_SERVER, idempotency_key, listener)
+        if (report := await self._answered_before(asked)) is not None:
+            return report
+        stored = None if ref is None else existing(await self._stored(ref))
+        server = wanted.onto(stored.server if stored else None)
+        if stored is None or server.secret is None or server.secret is not stored.server.secret:
+            return await self._probe(asked, server, recipient)
+        async with self._noting_refusals(asked):
+            if Permission.MAIL_SERVERS_WRITE not in caller.permissions:
+                _require_same_mail(caller, stored, server)
+        return await self._probe(asked, server, recipient, secret_of=stored.id)
 
     async def has_capacity(self, caller: Principal) -> None:
         """Return once a test of *caller* would be admitted."""
@@ -219,12 +235,14 @@ class RunConnectionTests:
         async with self._noting_refusals(asked):
             return await self._records.previous(asked)
 
-    async def _probe(self, asked: RequestedTest, server: MailServer, recipient: str | None) -> ProbeReport:
+    async def _probe(
+        self, asked: RequestedTest, server: MailServer, recipient: str | None, secret_of: int | None = None
+    ) -> ProbeReport:
         async with self._noting_refusals(asked):
             with self._slots.admit(asked.caller):
                 await self._records.require_capacity(asked.caller)
                 # The start is in the audit log before the first packet: a crash leaves a test without an end.
-                begun = await self._records.begin(asked, _details(server, recipient))
+                begun = await self._records.begin(asked, _details(server, recipient, secret_of))
                 if isinstance(begun, ProbeReport):
                     return begun
                 report = await self._run(asked, begun, server, recipient)
@@ -247,14 +265,24 @@ class RunConnectionTests:
     async def _noting_refusals(self, asked: RequestedTest) -> AsyncIterator[None]:
         try:
             yield
-        except (TooManyProbes, IdempotencyError, MailServerDisabled) as refused:
+        except (TooManyProbes, IdempotencyError, MailServerDisabled, PermissionDenied) as refused:
             caller, problem = asked.caller, {"problem": error_name(refused)}
             await self._denial_log.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem)
             raise
 
 
-def _details(server: MailServer, recipient: str | None) -> dict[str, object]:
+def _require_same_mail(caller: Principal, stored: StoredMailServer, server: MailServer) -> None:
+    """Refuse a test of *server* with the secret of *stored* that a test of *stored* would not be."""
+    if not stored.enabled:
+        raise MailServerDisabled
+    if server.sender != stored.server.sender:
+        caller.require(Permission.MAIL_SERVERS_WRITE)
+
+
+def _details(server: MailServer, recipient: str | None, secret_of: int | None) -> dict[str, object]:
+    borrowed = {} if secret_of is None else {"secret of": target(secret_of), "sender": server.sender.address}
     return {
+        **borrowed,
         "host": server.host,
         "port": server.port,
         "connection security": server.security.value,

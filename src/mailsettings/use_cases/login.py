@@ -11,6 +11,7 @@ every replica.
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
 from mailsettings.domain.access import (
@@ -23,7 +24,6 @@ from mailsettings.domain.access import (
     Origin,
     Permission,
     Principal,
-    TokenClaims,
 )
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import LoginRefused, NotAuthenticated, TooManyLogins
@@ -50,12 +50,23 @@ class Authenticator:
         """Return the principal of *token* at *moment*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         try:
             claims = await self._tokens.read(token)
-            granted = claims.grants if claims.stamp is None else await self._granted_now(claims, moment)
+            granted = claims.grants
+            if claims.stamp is not None:
+                granted = await self._granted_now(claims.subject, claims.stamp, moment)
         except NotAuthenticated as refused:
             await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
             raise
-        permissions = self._permissions(granted)
-        return Principal(claims.subject, permissions, origin, moment, has_account=claims.stamp is not None)
+        return Principal(claims.subject, self._permissions(granted), origin, moment, claims.stamp)
+
+    async def confirmed(self, caller: Principal) -> Principal:
+        """Return *caller* with its current permissions, for an operation that takes long.
+
+        A token without an account keeps its permissions. Raises `NotAuthenticated`.
+        """
+        if caller.stamp is None:
+            return caller
+        granted = await self._granted_now(caller.name, caller.stamp, None)
+        return replace(caller, permissions=self._permissions(granted))
 
     async def denied(self, caller: Principal, permission: Permission) -> None:
         """Record that *caller* lacked *permission*."""
@@ -65,9 +76,9 @@ class Authenticator:
     def _union(self, granted: frozenset[str]) -> frozenset[Permission]:
         return frozenset[Permission]().union(*(self._grants.get(name, frozenset()) for name in granted))
 
-    async def _granted_now(self, claims: TokenClaims, moment: Moment | None) -> frozenset[str]:
-        found = await self._store.cache.account(claims.subject, moment)
-        if found is None or found.stamp != claims.stamp:
+    async def _granted_now(self, name: str, stamp: str, moment: Moment | None) -> frozenset[str]:
+        found = await self._store.cache.account(name, moment)
+        if found is None or found.stamp != stamp:
             raise NotAuthenticated("The access token is no longer good.", presented=True)
         return found.account.grants
 

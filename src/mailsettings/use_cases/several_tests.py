@@ -18,6 +18,8 @@ from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.idempotency import find_result
+from mailsettings.use_cases.lease import shielded
+from mailsettings.use_cases.login import Authenticator
 
 _PER_PAGE = 500
 _CLAIMED = "several tests"
@@ -30,9 +32,16 @@ ServerListener = Callable[[StoredMailServer, ProbeProgress | ProbeReport], None]
 class RunSeveralTests:
     """Tests all mail servers that meet a filter, some at a time."""
 
-    def __init__(self, store: SQLStore, tests: RunConnectionTests, limits: ConnectionTestLimits) -> None:
+    def __init__(
+        self,
+        store: SQLStore,
+        tests: RunConnectionTests,
+        limits: ConnectionTestLimits,
+        authentication: Authenticator,
+    ) -> None:
         self._store = store
         self._tests = tests
+        self._authentication = authentication
         # The caller keeps one place for a test of something else.
         self._workers = max(1, min(limits.max_concurrent_per_caller, limits.max_concurrent) - 1)
 
@@ -58,7 +67,9 @@ class RunSeveralTests:
     ) -> None:
         """Test each of *servers*; wait while a limit is reached, and leave out a server that is removed meanwhile.
 
-        Raises `PermissionDenied`, `IdempotencyError`.
+        It may take hours, so each test requires the current permissions of the caller. A cancellation begins no
+        further test; with an idempotency key the running tests end first, because a repeated request needs their
+        reports. Raises `PermissionDenied`, `NotAuthenticated`, `IdempotencyError`.
         """
         left = iter(servers)
 
@@ -66,12 +77,13 @@ class RunSeveralTests:
             for stored in left:
                 await self._test(caller, stored, recipient, listener, idempotency_key)
 
-        workers = [asyncio.ensure_future(work()) for _ in range(self._workers)]
+        workers = [asyncio.create_task(work()) for _ in range(self._workers)]
         try:
             await asyncio.gather(*workers)
         finally:
             for worker in workers:
-                worker.cancel()
+                if not worker.cancelling():  # a second cancellation would not let the running test end
+                    worker.cancel()
             await asyncio.gather(*workers, return_exceptions=True)
 
     async def _test(
@@ -84,14 +96,16 @@ class RunSeveralTests:
     ) -> None:
         while True:
             await self._tests.has_capacity(caller)
+            caller = await self._authentication.confirmed(caller)
+            test = self._tests.stored(
+                caller,
+                stored.id,
+                recipient,
+                _key_of(idempotency_key, stored.id),
+                lambda event: listener(stored, event),
+            )
             try:
-                report = await self._tests.stored(
-                    caller,
-                    stored.id,
-                    recipient,
-                    _key_of(idempotency_key, stored.id),
-                    lambda event: listener(stored, event),
-                )
+                report = await (test if idempotency_key is None else shielded(test))
             except TooManyProbes:  # another request took the place
                 continue
             except (MailServerNotFound, MailServerDisabled):

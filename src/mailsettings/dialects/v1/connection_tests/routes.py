@@ -160,7 +160,7 @@ async def run_server_tests(
                 idempotency_key,
             )
 
-        return await event_stream(work, _describe(request), outlives_client=idempotency_key is not None)
+        return await event_stream(work, _describe(request), outlives_client=False)
     reports: list[str] = []
 
     def keep(stored: StoredMailServer, event: object) -> None:
