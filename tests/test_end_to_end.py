@@ -128,6 +128,7 @@ async def test_secrets_swapped_in_database_are_refused_and_not_sent(
             stored = await http.post(SMTP_SETTINGS, json=smtp_settings(server.port, password=password))
             paths.append(stored.headers["Location"])
         swap_secrets(database_url, 1, 2)
+        await http.put("/v1/mail-servers/default", json={"id": 1})
         body = smtp_settings(server.port)
         del body["password"]
         kept = await http.put(paths[0], json=body)

@@ -127,7 +127,7 @@ async def test_two_workers_check_once_and_send_one_event(tmp_path: Path, monkeyp
         await backend.establish()
         login = PasswordAuthentication(USERNAME, Secret(canary.secret))
         stored = MailServer(HOST, server.port, STARTTLS, Sender("a@example.org"), login)
-        await backend.use_cases.mail_servers.create(OPERATOR, Replacement(stored))
+        await backend.use_cases.mail_servers.put_default(OPERATOR, Replacement(stored))
         await backend.monitoring_status.set_secret_expiry(OPERATOR, None, day)
         with serving(environment, "--workers", "2") as (_, output):
             (post,) = await receiver.received(1)
