@@ -86,7 +86,7 @@ public final class Flow {
             .host("smtp.example.org").sender(SENDER).description("Shared").authentication(kept), null, null);
         say("replace mailbox without its secret: version %d, stored %b", read.getVersion(),
             read.getAuthentication().getPasswordLogin().getPassword().getStored());
-        servers.setDefaultMailServer(new DefaultChoice().name("relay"));
+        servers.setDefaultMailServer(new DefaultChoice().name("relay"), null, null);
         say("choose the default: %s", servers.getDefaultMailServer().getName());
     }
 
@@ -119,7 +119,7 @@ public final class Flow {
 
     private static void remove(MailServersApi servers) throws ApiException, JsonProcessingException {
         refused("delete the default:", () -> servers.deleteMailServer("relay", null, null));
-        servers.clearDefaultMailServer();
+        servers.clearDefaultMailServer(null, null);
         refused("clear the default:", servers::getDefaultMailServer);
         for (String name : List.of("relay", "mailbox", "tenant")) {
             servers.deleteMailServer(name, null, null);
