@@ -15,6 +15,7 @@ import trustme
 from click.testing import CliRunner, Result
 
 from mailsettings.cli import main
+from mailsettings.cli.client import far
 from mailsettings.cli.command import TOKEN_VARIABLE, VARIABLES
 from mailsettings.settings import PREFIX
 from mailsettings.settings.model import COMMAND_LINE
@@ -172,6 +173,11 @@ REFUSALS: dict[str, tuple[Given, int, str]] = {
     "a page of a proxy": ((502, {"content-type": "text/html"}, b"<html>"), 3, "HTTP 502 with text/html"),
     "another service": ((404, JSON, {"detail": "Not Found"}), 3, "not an answer of mail-settings"),
     "a page that is no JSON": ((200, {"content-type": "text/html"}, b"<html>"), 3, "text/html instead of JSON"),
+    "a list without items": ((200, JSON, {}), 3, "not a list of mail-settings"),
+    "items that are no objects": ((200, JSON, {"items": ["x"], "next_cursor": None}), 3, "not a list of mail"),
+    "JSON that is nested too deep": ((200, JSON, b"[" * 200_000), 3, "instead of JSON"),
+    "errors that are no objects": ((400, PROBLEM, {"errors": ["x"], "detail": "It is wrong."}), 4, "It is wrong."),
+    "an escape in a media type": ((200, {"content-type": "a\x1b[2Jb"}, b"x"), 3, "a\\x1b[2jb instead of JSON"),
     "a terminal escape": ((409, PROBLEM, {"detail": "a\x1b[2Jb"}), 4, "a\\x1b[2Jb"),
 }
 
@@ -184,6 +190,49 @@ def test_a_refusal_is_a_sentence_and_an_exit_code(stub: Stub, secret_file: Path,
     assert (ran.exit_code, ran.stdout) == (code, "")
     assert sentence in ran.stderr
     assert len(stub.received) == 1
+
+
+def test_a_list_that_repeats_itself_ends(stub: Stub, secret_file: Path) -> None:
+    stub.answers["/v1/mail-servers"] = (200, JSON, {"items": [], "next_cursor": "again"})
+    ran = run("server", "list", "--url", stub.url, "--token-file", secret_file)
+
+    assert (ran.exit_code, len(stub.received)) == (3, 2)
+    assert "the same page twice" in ran.stderr
+
+
+EVENTS = {"content-type": "text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    ("events", "sentence"),
+    [
+        (b"event: done\ndata: {\n\n", "sent an event that is not JSON"),
+        (b'event: error\ndata: {"detail": "a\\u001b[2Jb"}\n\n', "a\\x1b[2Jb"),
+    ],
+)
+def test_a_wrong_event_is_a_sentence(stub: Stub, secret_file: Path, events: bytes, sentence: str) -> None:
+    stub.answers["/v1/mail-servers/relay/test"] = (200, EVENTS, events)
+    ran = run("server", "test", "relay", "--url", stub.url, "--token-file", secret_file)
+
+    assert ran.exit_code in {3, 4}
+    assert sentence in ran.stderr
+
+
+def test_an_endless_answer_ends(stub: Stub, secret_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(far, "MAX_ANSWER_BYTES", 1000)
+    stub.answers["/v1/mail-servers"] = (200, JSON, b"[" * 1001)
+    ran = run("server", "list", "--url", stub.url, "--token-file", secret_file)
+
+    assert ran.exit_code == 3
+    assert "sent an answer of more than 1000 bytes" in ran.stderr
+
+
+def test_a_token_beyond_ascii_is_refused_unseen(tmp_path: Path, stub: Stub) -> None:
+    (tmp_path / "token").write_text(f"{CANARY}…", encoding="utf-8")
+    ran = run("server", "list", "--url", stub.url, "--token-file", tmp_path / "token")
+
+    assert (ran.exit_code, stub.received) == (2, [])
+    assert "--token-file must hold an access token" in ran.stderr
 
 
 def test_a_redirect_takes_the_token_nowhere(stub: Stub, secret_file: Path) -> None:

@@ -47,7 +47,8 @@ class Failure(click.ClickException):
     """
 
     def __init__(self, message: str, code: int = FAILED, problem: str | None = None) -> None:
-        super().__init__(message)
+        # A message may repeat a part of an answer, which could move a cursor.
+        super().__init__("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message))
         self.problem = problem
         self.exit_code = code  # type: ignore[misc]  # a class attribute in click, which reads it of the instance
 

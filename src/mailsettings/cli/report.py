@@ -58,7 +58,7 @@ def _outcome_lines(report: Item) -> Iterator[str]:
 
 
 def _failure_lines(failure: Item) -> Iterator[str]:
-    yield f"{click.style(failure['title'], bold=True)} [{failure['code']}]"
+    yield f"{click.style(printable(failure['title']), bold=True)} [{printable(failure['code'])}]"
     yield printable(f"{failure['stage']}: {failure['explanation']}")
     if failure.get("reply"):
         yield printable(f"The server replied: {_reply(failure['reply'])}")
@@ -81,10 +81,10 @@ def _stage_lines(stage: Item, *, show_pem: bool) -> Iterator[str]:
     outcome = stage["outcome"]
     mark = click.style(f"{_MARKS[outcome]:<7}", fg=_COLOURS[outcome])
     said = " ".join(filter(None, (stage.get("note"), stage.get("mechanism"), _reply(stage.get("reply")))))
-    yield f"{stage['stage']:<13}{mark}{stage['milliseconds']:>6} ms  {printable(said)}".rstrip()
+    yield f"{printable(stage['stage']):<13}{mark}{stage['milliseconds']:>6} ms  {printable(said)}".rstrip()
     yield from (f"{_INDENT}{printable(line)}" for line in _details(stage))
     if show_pem and stage.get("tls"):
-        yield from (certificate["pem"].rstrip("\n") for certificate in stage["tls"]["chain"])
+        yield from (printable(certificate["pem"].rstrip("\n"), keep="\n") for certificate in stage["tls"]["chain"])
 
 
 def _details(stage: Item) -> Iterator[str]:

@@ -58,13 +58,16 @@ class Client(ABC):
 
     def pages(self, path: str, **query: object) -> Iterator[Sequence[Mapping[str, Any]]]:
         """Yield the items of a list, page by page."""
-        cursor = None
+        cursor: str | None = None
         while True:
             page = self.send("GET", path, query={"limit": _PAGE, **query, "cursor": cursor})
-            yield page["items"]
-            cursor = page["next_cursor"]
-            if cursor is None:
+            items, following = _page(page)
+            yield items
+            if following is None:
                 return
+            if following == cursor:
+                raise Failure("The service sent the same page twice.", UNREACHABLE)
+            cursor = following
 
     def events(self, method: str, path: str, body: object) -> Iterator[Event]:
         """Yield the events of a request that reports its progress."""
@@ -72,12 +75,24 @@ class Client(ABC):
         answer = self._checked(self.exchange(method, _target(path, None), headers, content))
         if answer.media_type != EVENT_STREAM:
             raise Failure("The service did not answer with a stream of events.", UNREACHABLE)
-        yield from read_events(answer.chunks)
+        try:
+            yield from read_events(answer.chunks)
+        except (ValueError, RecursionError):
+            raise Failure("The service sent an event that is not JSON.", UNREACHABLE) from None
 
     def _checked(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's successes
             return answer
         raise failure_of(answer.status, answer.headers, b"".join(answer.chunks))
+
+
+def _page(answer: Any) -> tuple[Sequence[Mapping[str, Any]], str | None]:
+    """Return the items of a page and the cursor of the next page."""
+    match answer:
+        case {"items": list(items), "next_cursor": None | str()} if all(isinstance(item, dict) for item in items):
+            return items, answer["next_cursor"]
+        case _:
+            raise Failure("The answer is not a list of mail-settings.", UNREACHABLE)
 
 
 def segment(name: str) -> str:
@@ -103,7 +118,7 @@ def _json(answer: Answer, content: bytes) -> Any:
         return None
     try:
         return json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         kind = answer.media_type or "no media type"
         raise Failure(
             f"The answer has {kind} instead of JSON: is this the address of mail-settings?", UNREACHABLE

@@ -29,7 +29,7 @@ def chosen_credentials() -> Credentials:
     if token_file and client_id and is_from_variable("token_file") is is_from_variable("client_id"):
         raise click.UsageError("Give either --token-file, or --client-id and --client-secret-file.")
     if token_file:
-        return Credentials(secret_line(token_file, "--token-file"))
+        return Credentials(_token(secret_line(token_file, "--token-file"), "--token-file"))
     if bool(client_id) is not bool(secret_file):
         raise click.UsageError("--client-id and --client-secret-file go together.")
     if client_id and secret_file:
@@ -38,7 +38,7 @@ def chosen_credentials() -> Credentials:
         return Credentials(form=form)
     # A variable, as pipelines keep their secrets; never an option, which every user of the machine can read.
     if token := os.environ.get(TOKEN_VARIABLE):
-        return Credentials(_plain(token, TOKEN_VARIABLE))
+        return Credentials(_token(_plain(token, TOKEN_VARIABLE), TOKEN_VARIABLE))
     raise click.UsageError(
         f"--url needs --token-file, or --client-id and --client-secret-file; or set {VARIABLES['token_file']} "
         f"or {TOKEN_VARIABLE}."
@@ -62,4 +62,11 @@ def secret_line(file: str, option: str) -> str:
 def _plain(text: str, where: str) -> str:
     if not text or not text.isprintable():
         raise click.UsageError(f"{where} must hold one line of text.")
+    return text
+
+
+def _token(text: str, where: str) -> str:
+    """Return *text* as a token, which is ASCII (RFC 6750 2.1)."""
+    if not text.isascii():
+        raise click.UsageError(f"{where} must hold an access token.")
     return text

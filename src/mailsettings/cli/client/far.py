@@ -22,6 +22,8 @@ from mailsettings.cli.command import UNREACHABLE, Failure, chosen
 
 TIMEOUT_SECONDS = 60
 """For connecting and between two parts of an answer: a connection test sends at least a comment every 5 s."""
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""The longest answer; a page of 500 mail servers has a hundredth of it."""
 _IDLE_SECONDS = 2
 """A connection that idled longer may be closed by the service at this moment, so a new one is opened."""
 _BLOCK = 65536
@@ -98,7 +100,14 @@ class Far(Client):
 
     def _chunks(self, response: HTTPResponse) -> Iterator[bytes]:
         with self._network_errors():
+            size = 0
             while chunk := response.read1(_BLOCK):
+                size += len(chunk)
+                if size > MAX_ANSWER_BYTES:
+                    self.close()
+                    raise Failure(
+                        f"{self._name} sent an answer of more than {MAX_ANSWER_BYTES} bytes.", UNREACHABLE
+                    )
                 yield chunk
             response.close()  # `read1` leaves a body of known length open, and the connection with it
         if response.will_close:

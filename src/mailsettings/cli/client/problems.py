@@ -43,14 +43,15 @@ def _problem(headers: Mapping[str, str], content: bytes) -> dict[str, Any] | Non
         return None
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def sentences_of(problem: Mapping[str, Any]) -> Iterator[str]:
     """Yield a sentence for each wrong field; without one, what the problem is."""
-    errors = problem.get("errors") or []
+    sent = problem.get("errors")
+    errors = [error for error in sent if isinstance(error, dict)] if isinstance(sent, list) else []
     for error in errors:
         yield _with_place(_place(error), str(error.get("detail")))
     if not errors:
