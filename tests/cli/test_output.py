@@ -80,7 +80,9 @@ def test_yaml_keeps_every_value_and_type() -> None:
     assert yaml.safe_load(printed("list", "-o", "yaml", pages=[[]])) == []
 
 
-@pytest.mark.parametrize("formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "formula", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1+1", "\uff20SUM(A1)"]
+)
 def test_csv_has_no_formula_for_a_spreadsheet(formula: str) -> None:
     """OWASP, "CSV Injection"."""
     text = printed("list", "-o", "csv", pages=[[{"name": formula, "port": -1, "default": None}]])
@@ -103,6 +105,14 @@ def test_no_form_lets_a_name_control_the_terminal(form: str) -> None:
     text = printed("list", "-o", form, pages=[[{"name": "a\x1b[2J\x9b2J\u202eb", "port": 1}]])
 
     assert not {"\x1b", "\x9b"} & set(text)
+
+
+def test_yaml_reverses_no_direction_of_writing() -> None:
+    pages = [[{"name": "a\u202egnp.exe\u2028b", "port": 1, "default": None}]]
+    text = printed("list", "-o", "yaml", pages=pages)
+
+    assert "\u202e" not in text
+    assert yaml.safe_load(text) == pages[0]
 
 
 def test_colours_are_for_a_terminal_without_no_color() -> None:

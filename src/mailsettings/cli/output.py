@@ -15,7 +15,8 @@ from mailsettings.cli.command import chosen
 Item = Mapping[str, Any]
 """One object of an answer."""
 _GAP = "  "
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""Also the full-width forms, which spreadsheets with Japanese settings obey."""
 _FRACTION = re.compile(r"(?<=T\d\d:\d\d:\d\d)\.\d+(?=Z)")
 """The fraction of a second in a time of RFC 3339, section 5.6."""
 
@@ -135,7 +136,11 @@ def _as_yaml(value: object) -> str:
 
     # Without a limit of the width: a folded text would not be what diff and grep look for.
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1_000_000)
-    return text
+    if printable(text, keep="\n") == text:
+        return text
+    # Some characters that a terminal obeys are left, such as those that reverse the direction of writing.
+    escaped: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=False, width=1_000_000)
+    return escaped
 
 
 def _print_csv(items: Iterable[Item], columns: Sequence[Column]) -> None:
