@@ -44,9 +44,8 @@ async def test_principal_over_its_limit_gets_429_and_others_200(path: str, sqlit
     transport = httpx.ASGITransport(build_service(store, ScriptedProber()))
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as http:
         admin, reader = Caller(http), Caller(http, "reader")
-        running = [
-            asyncio.create_task(admin.send("GET", [MAIL_SERVER, SMTP_SETTINGS][n % 2])) for n in range(MOST)
-        ]
+        # Reads of settings at the same time share one read of the database, those of the audit log do not.
+        running = [asyncio.create_task(admin.send("GET", "/audit")) for _ in range(MOST)]
         await store.all_here.wait()
         refused = await admin.send("GET", path)
         store.waits = False
@@ -60,7 +59,7 @@ async def test_principal_over_its_limit_gets_429_and_others_200(path: str, sqlit
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "1")
     assert set(refused.json()) == ({"code", "message"} if path == MAIL_SERVER else {"message"})
     assert (other.status_code, health.status_code) == (200, 200)
-    assert answered == {200, 404}
+    assert answered == {200}
     assert again.status_code == 200
 
 
