@@ -17,6 +17,7 @@ from support import commands
 
 CANARY = "canary-77d1e0aa"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+HINT = "`mailsettings account list` and `mailsettings client list` print all."
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def test_a_generated_client_secret_is_nowhere_in_clear(run: Run, tmp_path: Path)
     assert re.fullmatch(r"[\w-]{43}", first)
     assert re.fullmatch(r"[\w-]{43}", second)
     assert first != second
-    assert listed.stdout.splitlines()[1].split()[:2] == ["robot", "view-mail-settings"]
+    assert listed.stdout.splitlines()[1].split()[::3] == ["robot", "view-mail-settings"]
     assert "robot" not in users.stdout
-    assert (as_user.returncode, as_user.stderr) == (4, "Error: There is no account named robot.\n")
+    assert (as_user.returncode, as_user.stderr) == (4, f"Error: There is no account named robot. {HINT}\n")
     assert gone.returncode == 0
     everything = b"".join(path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file())
     assert first.encode() not in everything
@@ -86,7 +87,7 @@ def test_a_client_is_unlocked_as_a_user_is(run: Run) -> None:
     as_user = run("account", "unlock", "robot")
 
     assert (unlocked.returncode, unlocked.stdout, unlocked.stderr) == (0, "", "")
-    assert (as_user.returncode, as_user.stderr) == (4, "Error: There is no account named robot.\n")
+    assert (as_user.returncode, as_user.stderr) == (4, f"Error: There is no account named robot. {HINT}\n")
 
 
 def test_the_audit_log_is_printed_verified_and_tampering_reported(run: Run, tmp_path: Path) -> None:

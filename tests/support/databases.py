@@ -76,7 +76,7 @@ class LocalStore(SQLStore):
         # Dozens of requests at once wait for the connections of the pool, on a machine that is busy.
         vars(self._engine.pool)["_timeout"] = GUARD_SECONDS
         self._cached = self.cache
-        self._uncached = ReadCache(Freshness(_NoAnswer()), self._reading_at_once, self.reading)
+        self._uncached = ReadCache(Freshness(_NoAnswer()), self._reading_single, self.reading)
         self._away = False
 
     @property
@@ -89,7 +89,7 @@ class LocalStore(SQLStore):
         self.cache = self._uncached if away else self._cached
 
     @asynccontextmanager
-    async def _reading_at_once(self) -> AsyncIterator[Transaction]:
+    async def _reading_single(self) -> AsyncIterator[Transaction]:
         """Read cached values through `reading` like everything else, since tests replace that."""
         async with self.reading() as snapshot:
             yield snapshot
