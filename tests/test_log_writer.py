@@ -70,7 +70,7 @@ def test_dropped_lines_are_counted_once_the_log_is_read(pipe: Pipe, caplog: pyte
     writer = BackgroundWriter(descriptor, max_waiting=50)
 
     for _ in range(1000):
-        writer.write(f"{'x' * 1000}\n")
+        writer.write_request(f"{'x' * 1000}\n")
 
     received = 0
     while received + dropped(caplog) < 1000:
@@ -78,6 +78,17 @@ def test_dropped_lines_are_counted_once_the_log_is_read(pipe: Pipe, caplog: pyte
             received += os.read(reader, 1 << 20).count(b"\n")
     assert received + dropped(caplog) == 1000
     assert received < 500
+
+
+def test_lines_of_requests_are_dropped_before_all_others(pipe: Pipe) -> None:
+    reader, descriptor = pipe
+    writer = BackgroundWriter(descriptor, max_waiting=50)
+
+    for _ in range(1000):
+        writer.write_request(f"{'x' * 1000}\n")
+    writer.write("audit\n")
+
+    assert read_until(reader, "audit\n")
 
 
 def dropped(caplog: pytest.LogCaptureFixture) -> int:

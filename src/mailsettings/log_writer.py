@@ -13,6 +13,11 @@ from queue import SimpleQueue
 
 MAX_WAITING_LINES = 8192
 """Lines that wait while the log is not read; a line of a request has some hundred bytes."""
+RESERVE = 8
+"""Other lines than those of requests wait up to so many times that number.
+
+They are few, and some matter later: `audit verify --seen` needs the lines of the audit log.
+"""
 BATCH_SECONDS = 0.02
 """The time in which lines are collected for one write."""
 FLUSH_TIMEOUT_SECONDS = 2.0
@@ -24,7 +29,8 @@ _log = logging.getLogger("mailsettings.log")
 class BackgroundWriter:
     """Writes lines to the file *descriptor*, in order.
 
-    If more than *max_waiting* lines wait, further lines are dropped; the log says how many, once it is read again.
+    If more than *max_waiting* lines wait, further lines of requests are dropped, and with `RESERVE` times as many
+    all lines; the log says how many, once it is read again.
     """
 
     def __init__(self, descriptor: int, max_waiting: int = MAX_WAITING_LINES) -> None:
@@ -36,7 +42,14 @@ class BackgroundWriter:
 
     def write(self, line: str) -> None:
         """Write *line*, which ends with a newline, soon; any thread and any signal handler may call this."""
-        if self._waiting.qsize() < self._max_waiting:
+        self._add(line, RESERVE * self._max_waiting)
+
+    def write_request(self, line: str) -> None:
+        """Write *line* about a request like `write`, or drop it earlier."""
+        self._add(line, self._max_waiting)
+
+    def _add(self, line: str, max_waiting: int) -> None:
+        if self._waiting.qsize() < max_waiting:
             self._waiting.put(line)
         else:
             self._dropped += 1

@@ -46,18 +46,28 @@ def handler(style: _Style, stream: TextIO) -> logging.Handler:
 
 def _background_handler(style: _Style) -> logging.Handler:
     writer = BackgroundWriter(sys.stderr.fileno())
-    return LineHandler(style, writer.write, writer.flush)
+    return LineHandler(style, writer.write, writer.flush, writer.write_request)
 
 
 class LineHandler(logging.Handler):
-    """Passes a line for each record to *write*. At the end of the process `logging` calls *flush*."""
+    """Passes a line for each record to *write*. At the end of the process `logging` calls *flush*.
 
-    def __init__(self, style: _Style, write: Callable[[str], None], flush: Callable[[], None]) -> None:
+    *write_request* gets the lines of `write_info`; by default *write* gets them too.
+    """
+
+    def __init__(
+        self,
+        style: _Style,
+        write: Callable[[str], None],
+        flush: Callable[[], None],
+        write_request: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__()
         self.addFilter(_add_request_id)
         self.setFormatter(_json() if style == "json" else logging.Formatter(f"{_FIELDS} [%(request_id)s]"))
         self._style = style
         self._write = write
+        self._write_request = write_request or write
         self._flush = flush
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -77,9 +87,9 @@ class LineHandler(logging.Handler):
         at = f"{_second(int(now))},{int(now * 1000) % 1000:03d}"
         if self._style == "json":
             head = f'{{"time": "{at}", "level": "INFO", "logger": "{logger}", "message": {_encode(message)}, '
-            self._write(f"{head}{_encode(members)[1:]}\n")
+            self._write_request(f"{head}{_encode(members)[1:]}\n")
         else:
-            self._write(f"{at} INFO {logger} {message} [{members['request_id']}]\n")
+            self._write_request(f"{at} INFO {logger} {message} [{members['request_id']}]\n")
 
 
 _encode = json.JSONEncoder().encode
