@@ -21,6 +21,7 @@ from mailsettings.store.encryption.key_check import (
     DROPPED_KEY_CHECK,
     WrongKey,
     key_checks,
+    needs_keys,
     register_key,
     require_matching_keys,
 )
@@ -423,6 +424,11 @@ def test_key_is_registered_once_and_never_after_its_drop(database_url: str) -> N
     assert str(dropped.value) == (
         f"The key {first.key_id} was dropped and nothing may be sealed with it; put a newer key last."
     )
+
+
+@pytest.mark.usefixtures("service")
+def test_a_database_with_secrets_needs_its_keys(database_url: str) -> None:
+    assert needs_keys(database_url)
 
 
 def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:

@@ -136,6 +136,15 @@ async def test_a_disabled_server_is_not_tested_until_enabled(
     assert actions[3] == ("mail-server.enable", "done")
 
 
+async def test_enabling_an_enabled_server_changes_nothing(
+    keep: ManageMailServers, local_store: LocalStore
+) -> None:
+    await keep.create(OPERATOR, Replacement(SERVER, name="one"))
+    await keep.set_enabled(OPERATOR, "one", enabled=True)
+
+    assert len(await MailServerHistory(local_store).versions(OPERATOR, "one")) == 1
+
+
 async def test_an_unknown_name_is_not_found(keep: ManageMailServers, local_store: LocalStore) -> None:
     for ref in ("one", "a mistyped password"):
         with pytest.raises(MailServerNotFound):

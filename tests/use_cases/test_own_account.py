@@ -58,6 +58,26 @@ async def test_a_short_new_password_is_refused(own: OwnAccount) -> None:
         await own.set_password(ALICE, "correct horse", "7 lette")
 
 
+async def test_a_password_that_changed_meanwhile_is_not_overwritten(local_store: LocalStore) -> None:
+    class Slow(PlainPasswords):
+        """An administrator sets another password while this one is hashed."""
+
+        async def hash(self, password: str) -> str:
+            await ManageAccounts(local_store, PlainPasswords()).set_password(
+                OPERATOR, AccountKind.USER, "alice", "set by an administrator"
+            )
+            return await super().hash(password)
+
+    await ManageAccounts(local_store, PlainPasswords()).add(
+        OPERATOR, Account("alice", frozenset()), "correct horse"
+    )
+    log_in = LogIn(local_store, PlainPasswords(), NamesAsTokens(), DenialLog(local_store), 3600)
+    with pytest.raises(LoginRefused):
+        await OwnAccount(local_store, Slow(), log_in).set_password(ALICE, "correct horse", "battery staple")
+
+    assert (await account(local_store, "alice")).password_hash == "hash of set by an administrator"
+
+
 async def test_sessions_end_with_a_new_stamp_and_the_same_password(
     own: OwnAccount, local_store: LocalStore
 ) -> None:

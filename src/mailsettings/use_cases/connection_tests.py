@@ -223,8 +223,7 @@ class RunConnectionTests:
         stored = existing(await self._stored(ref))
         asked = RequestedTest(caller, target(stored.id), idempotency_key, listener)
         async with self._noting_refusals(asked):
-            if not stored.enabled:
-                raise MailServerDisabled
+            _require_enabled(stored)
         return await self._probe(asked, stored.server, recipient)
 
     async def _stored(self, ref: MailServerRef | None) -> StoredMailServer | None:
@@ -269,6 +268,11 @@ class RunConnectionTests:
             caller, problem = asked.caller, {"problem": error_name(refused)}
             await self._denial_log.note(caller.name, caller.origin, Action.MAIL_SERVER_TEST, asked.tested, problem)
             raise
+
+
+def _require_enabled(stored: StoredMailServer) -> None:
+    if not stored.enabled:
+        raise MailServerDisabled
 
 
 def _require_same_mail(caller: Principal, stored: StoredMailServer, server: MailServer) -> None:

@@ -156,5 +156,9 @@ class ManageSigningKeys:
             names = [found for found, _ in await change.work.service_keys.named(PREFIX)]
             if names[-1:] == [name]:
                 raise KeyRefused(f"The key {key_id} signs; rotate the signing keys first.")
-            if not await change.work.service_keys.remove(name):
-                raise SigningKeyNotFound
+            _require_found(found=await change.work.service_keys.remove(name))
+
+
+def _require_found(*, found: bool) -> None:
+    if not found:
+        raise SigningKeyNotFound

@@ -117,6 +117,17 @@ async def test_based_on_lends_the_secret_to_the_same_destination(api: Caller, pr
     assert secret_sent(prober) == "correct horse"
 
 
+async def test_a_repeat_with_a_lent_secret_sends_nothing_twice(api: Caller, prober: ScriptedProber) -> None:
+    await created(api)
+    body = {"settings": SETTINGS, "based_on": "relay"}
+    first, again = [
+        await api.send("POST", "/v1/tests", json=body, headers={"Idempotency-Key": "once"}) for _ in range(2)
+    ]
+
+    assert (first.status_code, first.json()) == (again.status_code, again.json())
+    assert len(prober.asked) == 1
+
+
 @pytest.mark.parametrize(
     "change",
     [
