@@ -276,7 +276,7 @@ def test_token_of_the_issuer_opens_both_apis_as_mapped(issuer: OpenIDIssuer, env
             url + TOKEN, data={"grant_type": "password", "username": "admin", "password": "correct horse"}
         )
         read["own"] = _both(url, own.json()["access_token"])
-        log = output.read_text()
+    log = output.read_text()
 
     assert read == {"admin": (200, 404), "auditor": (200, 404), "own": (200, 404)}
     assert deleted.status_code == 403
@@ -309,7 +309,7 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
             time.sleep(0.2)
         issuer.go_away()
         away = _both(url, issuer.token(realm_access={"roles": ["mail-admin"]}, jti="new"))
-        log = output.read_text()
+    log = output.read_text()
     issuer.start()
 
     message = "The access token cannot be verified right now: its issuer does not answer."
