@@ -1,4 +1,4 @@
-"""Tests of several mail servers go on when a limit or a removal comes between."""
+"""Tests of several mail servers continue when a limit or a removal comes between."""
 
 from typing import Any, cast
 
@@ -18,7 +18,7 @@ SERVER = MailServer("mail.example.org", 25, ConnectionSecurity.NONE, Sender("a@e
 
 
 class Scripted:
-    """Connection tests with these outcomes, one after the other, of a caller who keeps all permissions."""
+    """Connection tests with these outcomes in turn, of a caller who keeps all permissions."""
 
     def __init__(self, *outcomes: ProbeReport | Exception) -> None:
         self.outcomes = list(outcomes)
