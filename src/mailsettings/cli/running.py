@@ -9,32 +9,32 @@ import gc
 # what stays for good.
 gc.disable()
 
-import asyncio  # noqa: E402  # after the collector has stopped
-import getpass  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator  # noqa: E402
-from contextlib import asynccontextmanager, contextmanager  # noqa: E402
-from dataclasses import replace  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any, TypeVar  # noqa: E402
+import asyncio
+import getpass
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
 
-from mailsettings import settings  # noqa: E402
-from mailsettings.auth.tokens import SigningKeyUnusable  # noqa: E402
-from mailsettings.bootstrap import Backend, create_backend, prepare, require_database, require_usable  # noqa: E402
-from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure  # noqa: E402
-from mailsettings.domain.access import OPERATOR, Principal  # noqa: E402
-from mailsettings.domain.audit_log import WitnessUnwritable  # noqa: E402
-from mailsettings.domain.backup import BackupError  # noqa: E402
-from mailsettings.domain.errors import MailSettingsError, StoreUnavailable  # noqa: E402
-from mailsettings.domain.service import SettingSource  # noqa: E402
-from mailsettings.server.certificate import CertificateUnusable  # noqa: E402
-from mailsettings.settings import Settings, SettingsInvalid  # noqa: E402
-from mailsettings.store.encryption.key_check import WrongKey  # noqa: E402
-from mailsettings.store.engine import DatabaseUnsupported  # noqa: E402
-from mailsettings.store.migrations import SchemaError  # noqa: E402
-from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable  # noqa: E402
+from mailsettings import settings
+from mailsettings.auth.tokens import SigningKeyUnusable
+from mailsettings.bootstrap import Backend, create_backend, prepare, require_database, require_usable
+from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure
+from mailsettings.domain.access import OPERATOR, Principal
+from mailsettings.domain.audit_log import WitnessUnwritable
+from mailsettings.domain.backup import BackupError
+from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
+from mailsettings.domain.service import SettingSource
+from mailsettings.server.certificate import CertificateUnusable
+from mailsettings.settings import Settings, SettingsInvalid
+from mailsettings.store.encryption.key_check import WrongKey
+from mailsettings.store.engine import DatabaseUnsupported
+from mailsettings.store.migrations import SchemaError
+from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable
 
 gc.freeze()
 gc.enable()

@@ -81,7 +81,7 @@ class Client(ABC):
             raise Failure("The service sent an event that is not JSON.", UNREACHABLE) from None
 
     def _checked(self, answer: Answer) -> Answer:
-        if 200 <= answer.status < 300:  # noqa: PLR2004  # HTTP's successes
+        if 200 <= answer.status < 300:
             return answer
         raise failure_of(answer.status, answer.headers, b"".join(answer.chunks))
 

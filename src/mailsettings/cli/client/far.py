@@ -68,7 +68,7 @@ class Far(Client):
         headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
         answer = self._send("POST", "/v1/token", headers, form)
         content = b"".join(answer.chunks)
-        if answer.status != 200:  # noqa: PLR2004
+        if answer.status != 200:
             raise failure_of(answer.status, answer.headers, content)
         try:
             return str(json.loads(content)["access_token"])

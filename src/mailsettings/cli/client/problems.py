@@ -26,10 +26,10 @@ ADVICE = {
 def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failure:
     """Return the failure that an answer with an error status is: one sentence for each wrong field."""
     problem = _problem(headers, content)
-    code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED  # noqa: PLR2004
+    code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED
     sentences = [_foreign(status, headers)] if problem is None else list(sentences_of(problem))
     # The detail of a 5xx says nothing about its cause, which is for the operator alone.
-    if problem and status >= 500 and problem.get("request_id"):  # noqa: PLR2004
+    if problem and status >= 500 and problem.get("request_id"):
         sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
     if problem and (advice := ADVICE.get(str(problem.get("code")))):
         sentences[-1] += f" {advice}"
@@ -80,7 +80,7 @@ def _place(error: Mapping[str, Any]) -> str:
 
 
 def _foreign(status: int, headers: Mapping[str, str]) -> str:
-    if 300 <= status < 400:  # noqa: PLR2004
+    if 300 <= status < 400:
         return f"The service redirects (HTTP {status}), which is not followed: give its own address with --url."
     kind = headers.get("content-type", "").partition(";")[0] or "nothing"
     return (
