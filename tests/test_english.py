@@ -39,7 +39,7 @@ FORMS = {
     r"gets? to see": "can read",
     r"(?:is|are|was|were) owed": "must get, is due",
     r"turned away": "rejected (the denial log records it)",
-    r"courier|messenger": "outbox relay, webhook sender",
+    r"courier|messenger": "event delivery, webhook sender",
     r"second (?:look|opinion)s?": "fallback scan",
     r"neighbourhoods?": "network (known networks)",
     r"seal(?:ing|ed) keys?": "encryption key (key file), or service key (signing, audit)",

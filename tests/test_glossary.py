@@ -20,7 +20,7 @@ MAX_ROWS = 40
 REPLACED = {
     "denial log": r"turned_?away",
     "webhook sender": r"messenger",
-    "outbox relay": r"courier",
+    "event delivery": r"courier",
     "fallback scan": r"second_?(?:look|opinion)|impatient",
     "idempotency key": r"once|earlier|request_?repeated_?differently",
     "revision": r"changed_meanwhile",

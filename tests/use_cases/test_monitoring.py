@@ -33,7 +33,7 @@ from mailsettings.use_cases.metrics import NoMetrics
 from mailsettings.use_cases.monitoring import MAX_CONCURRENT_CHECKS, ScheduledChecks
 from mailsettings.use_cases.monitoring_service import LEASE_NAME, MonitoringService
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
-from mailsettings.use_cases.outbox import OutboxRelay
+from mailsettings.use_cases.outbox import EventDelivery
 
 from support.canary import Canary, text_of
 from support.databases import KEY, all_of
@@ -328,8 +328,8 @@ async def test_secret_expiry_needs_write_permission_and_a_stored_secret(store: S
 
 
 async def deliver(duty: Duty, webhook_sender: RecordingWebhookSender) -> bool:
-    courier = OutboxRelay(duty.store, webhook_sender, duty.lease, meter=duty.meter)
-    return await courier.deliver_due()
+    delivery = EventDelivery(duty.store, webhook_sender, duty.lease, meter=duty.meter)
+    return await delivery.deliver_due()
 
 
 async def put(duty: Duty, attempts: int = 0) -> None:
@@ -365,7 +365,7 @@ async def test_undelivered_event_is_retried_with_its_id_then_dropped(
     assert (last.levelno, last.getMessage()) == (logging.ERROR, words)
 
 
-async def test_a_relay_that_lost_the_lease_changes_nothing(duty: Duty) -> None:
+async def test_event_delivery_that_lost_the_lease_changes_nothing(duty: Duty) -> None:
     await put(duty)
     sql(duty.url, "UPDATE leases SET until = until - 3600")
 

@@ -9,7 +9,7 @@ from mailsettings.use_cases import lease, monitoring, outbox
 from mailsettings.use_cases.lease import Lease
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.monitoring import ScheduledChecks
-from mailsettings.use_cases.outbox import OutboxRelay
+from mailsettings.use_cases.outbox import EventDelivery
 from mailsettings.use_cases.ports import Meter, Prober, WebhookSender
 
 LEASE_NAME = "watch"
@@ -34,10 +34,10 @@ class MonitoringService:
         self._checks = ScheduledChecks(
             store, prober, self._lease, interval, has_webhook=has_webhook, meter=meter, pause_seconds=pause_seconds
         )
-        self._outbox_relay: OutboxRelay | None = None
+        self._event_delivery: EventDelivery | None = None
         if webhook_sender is not None:
             pause_seconds = min(pause_seconds, outbox.PAUSE_SECONDS)
-            self._outbox_relay = OutboxRelay(
+            self._event_delivery = EventDelivery(
                 store, webhook_sender, self._lease, meter=meter, pause_seconds=pause_seconds
             )
 
@@ -54,5 +54,5 @@ class MonitoringService:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._checks.run())
-            if self._outbox_relay is not None:
-                group.create_task(self._outbox_relay.run())
+            if self._event_delivery is not None:
+                group.create_task(self._event_delivery.run())

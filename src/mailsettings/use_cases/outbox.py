@@ -15,7 +15,7 @@ PAUSE_SECONDS = 2.0
 _log = logging.getLogger("mailsettings.webhook")
 
 
-class OutboxRelay:
+class EventDelivery:
     """Hands waiting events to *webhook_sender*, a few at once."""
 
     def __init__(
