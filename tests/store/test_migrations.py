@@ -28,6 +28,8 @@ TABLES = {
         "schema_support",
     ),
     *("sealed_keys", "sealing_keys", "watch_states", "webhook_events"),
+    *("device_rates", "device_test_logins", "device_uses", "devices", "message_recipients", "messages"),
+    *("relay_places", "relay_waiting", "relays"),
 }
 
 

@@ -12,7 +12,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -21,14 +20,11 @@ from sqlalchemy import (
     true,
 )
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+import mailsettings.store.relay_tables  # noqa: F401  # adds its tables to the metadata
+from mailsettings.store import metadata as names
+
+metadata = names.metadata
+"""All tables, with those of `relay_tables`."""
 
 mail_servers = Table(
     "mail_servers",

@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Date, DateTime, Float, Integer, LargeBinary, String, Table
 
 from mailsettings.domain.backup import Backup
-from mailsettings.store import tables
+from mailsettings.store import relay_tables, tables
 
 BACKED_UP: Sequence[Table] = (
     *(tables.mail_servers, tables.mail_server_versions, tables.accounts, tables.service_keys),
     *(tables.audit_entries, tables.audit_head, tables.watch_states),
+    *(relay_tables.devices, relay_tables.device_uses),
 )
 LEFT_OUT: Mapping[Table, str] = {
     tables.idempotency_keys: "of the moment: requests that are sent again within a day",
@@ -30,6 +31,13 @@ LEFT_OUT: Mapping[Table, str] = {
     tables.schema_support: "the program's: written by its migrations",
     tables.data_version: "of the moment: the data version of this database, which moves with each change",
     tables.encryption_keys: "the key file's: the database that is restored has one of its own",
+    relay_tables.device_rates: "of the moment: the allowance of the running minute",
+    relay_tables.device_test_logins: "of the moment: logins that expire after a minute",
+    relay_tables.messages: "of the moment: kept for some days, and larger than all other rows together",
+    relay_tables.message_recipients: "of the moment: they belong to the message log",
+    relay_tables.relay_places: "of the moment: which relay holds which connection",
+    relay_tables.relay_waiting: "of the moment: which relay waits for a connection",
+    relay_tables.relays: "of the moment: which relays run",
     tables.webhook_events: "of the moment: a restored event would be delivered late and twice",
 }
 
