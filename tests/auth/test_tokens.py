@@ -18,6 +18,7 @@ from mailsettings.auth.access_token import MAX_TOKEN_LENGTH, MAX_VERIFIED_TOKENS
 from mailsettings.auth.tokens import (
     AUDIENCE,
     MAX_AGE_SECONDS,
+    MAX_OUTAGE_SECONDS,
     OwnTokenIssuer,
     OwnTokenReader,
     SigningKeys,
@@ -25,7 +26,7 @@ from mailsettings.auth.tokens import (
     make,
 )
 from mailsettings.domain.access import TokenClaims
-from mailsettings.domain.errors import NotAuthenticated
+from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 
 KEY_ID, PEM = make()
 KEY = load(PEM)
@@ -204,6 +205,71 @@ async def test_a_dropped_key_ends_its_cached_tokens() -> None:
 
     with pytest.raises(NotAuthenticated):
         await us.read(token)
+
+
+class Outage:
+    """A reader that has read the keys and loses its store; and its time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.away = False
+        self.reader = OwnTokenReader(SigningKeys(self._keys, lambda: self.now), "us")
+
+    async def begin(self, seconds: float) -> None:
+        """Read the keys, then let the outage last for *seconds*."""
+        await self.reader.read(signed(claims(sub="earlier")))
+        self.away, self.now = True, self.now + seconds
+
+    async def _keys(self) -> list[tuple[str, str]]:
+        if self.away:
+            raise StoreUnavailable
+        return [(KEY_ID, PEM)]
+
+
+@pytest.fixture
+def outage() -> Outage:
+    return Outage()
+
+
+@pytest.mark.parametrize("seconds", [MAX_AGE_SECONDS + 1, 3600, MAX_OUTAGE_SECONDS - 1])
+async def test_tokens_without_an_account_outlast_an_outage(outage: Outage, seconds: float) -> None:
+    token = signed(claims())
+    await outage.reader.read(token)
+    await outage.begin(seconds)
+
+    assert (await outage.reader.read(token)).subject == "alice"
+    assert (await outage.reader.read(signed(claims(sub="prometheus")))).subject == "prometheus"
+
+
+async def test_tokens_of_accounts_wait_for_the_store(outage: Outage) -> None:
+    token = signed(claims(stamp="of the account"))
+    await outage.reader.read(token)
+    await outage.begin(MAX_AGE_SECONDS + 1)
+
+    for presented in (token, signed(claims(stamp="of another account"))):
+        with pytest.raises(StoreUnavailable):
+            await outage.reader.read(presented)
+
+
+async def test_in_an_outage_other_tokens_are_still_refused(outage: Outage) -> None:
+    await outage.begin(MAX_AGE_SECONDS + 1)
+
+    with pytest.raises(NotAuthenticated):
+        await outage.reader.read(signed(claims(), load(make()[1])))
+    with pytest.raises(NotAuthenticated):
+        await outage.reader.read(signed(claims(exp=int(time.time()) - 1)))
+    with pytest.raises(StoreUnavailable):  # it may be a new key
+        await outage.reader.read(signed(claims(), kid="unknown"))
+
+
+async def test_the_last_keys_expire_after_a_day(outage: Outage) -> None:
+    token = signed(claims())
+    await outage.reader.read(token)
+    await outage.begin(MAX_OUTAGE_SECONDS + 1)
+
+    for presented in (token, signed(claims(sub="prometheus"))):
+        with pytest.raises(StoreUnavailable):
+            await outage.reader.read(presented)
 
 
 async def test_the_cache_of_verified_tokens_is_fully_used() -> None:

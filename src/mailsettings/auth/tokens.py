@@ -28,6 +28,8 @@ MAX_AGE_SECONDS = 5.0
 """The longest time until a process notices that a key was dropped."""
 MIN_RELOAD_INTERVAL_SECONDS = 1.0
 """Between two reads because of tokens that name an unknown key."""
+MAX_OUTAGE_SECONDS = 86_400.0
+"""The longest outage of the database in which the last keys still verify tokens that need no account."""
 
 LoadKeys = Callable[[], Awaitable[Sequence[tuple[str, str]]]]
 """Return id and PEM of each key, oldest first. Raises `StoreUnavailable`."""
@@ -81,6 +83,12 @@ class SigningKeys:
     async def verification_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
         """Return the public key of *key_id*, or None if it was dropped. Raises `StoreUnavailable`."""
         await self._renew_if_older_than(MAX_AGE_SECONDS if key_id in self._keys else MIN_RELOAD_INTERVAL_SECONDS)
+        return self._public.get(key_id)
+
+    def kept_key(self, key_id: str) -> ec.EllipticCurvePublicKey | None:
+        """Return the public key of *key_id* as of the last read, for a while in which the store is unavailable."""
+        if self._clock() - self._read_at > MAX_OUTAGE_SECONDS:
+            return None
         return self._public.get(key_id)
 
     async def json_web_keys(self) -> Mapping[str, object]:
@@ -160,7 +168,10 @@ class OwnTokenIssuer:
 
 
 class OwnTokenReader:
-    """Reads our own tokens; remembers verified tokens until they expire, or until their key is dropped."""
+    """Reads our own tokens; remembers verified tokens until they expire, or until their key is dropped.
+
+    While the store is unavailable, the last keys verify tokens without an account; other tokens need the store.
+    """
 
     def __init__(self, keys: SigningKeys, issuer: str) -> None:
         self._keys = keys
@@ -170,7 +181,7 @@ class OwnTokenReader:
     async def read(self, token: str) -> TokenClaims:
         """Return what *token* says. Raises `NotAuthenticated`, `StoreUnavailable`."""
         known = self._verified.get(token)
-        if known is not None and time.time() < known[1].expires_at and await self._keys.verification_key(known[0]):
+        if known is not None and time.time() < known[1].expires_at and await self._still_valid(*known):
             return known[1]
         if len(token) > MAX_TOKEN_LENGTH:
             raise NotAuthenticated("The access token is too long.", presented=True)
@@ -179,10 +190,37 @@ class OwnTokenReader:
         remember(self._verified, token, (key_id, claims))
         return claims
 
+    async def _still_valid(self, key_id: str, claims: TokenClaims) -> bool:
+        try:
+            return await self._keys.verification_key(key_id) is not None
+        except StoreUnavailable:
+            self._require_no_account(claims)
+            if self._keys.kept_key(key_id) is None:
+                raise
+            return True
+
     async def _verify(self, token: str, key_id: str) -> TokenClaims:
-        key = await self._keys.verification_key(key_id)
+        try:
+            key = await self._keys.verification_key(key_id)
+        except StoreUnavailable:
+            # The last keys serve until the store is back: it must not take the metrics along.
+            kept = self._keys.kept_key(key_id)
+            if kept is None:  # it may be a new key
+                raise
+            claims = self._decode(token, kept)
+            self._require_no_account(claims)
+            return claims
         if key is None:
             raise invalid_token()
+        return self._decode(token, key)
+
+    @staticmethod
+    def _require_no_account(claims: TokenClaims) -> None:
+        """Raise `StoreUnavailable` at once if the store would be asked for the account next."""
+        if claims.stamp is not None:
+            raise StoreUnavailable
+
+    def _decode(self, token: str, key: ec.EllipticCurvePublicKey) -> TokenClaims:
         try:
             claims = jwt.decode(
                 token,
