@@ -77,6 +77,7 @@ PARTS: Mapping[str, Part] = {
             "mailsettings.auth.access_token",
             "mailsettings.auth.passwords",
             "mailsettings.auth.tokens",
+            "mailsettings.auth.trusted_issuer",
         ],
         [
             "tests/auth",
@@ -86,7 +87,12 @@ PARTS: Mapping[str, Part] = {
         ],
     ),
     "issuer": Part(
-        ["mailsettings.auth.jwks", "mailsettings.auth.oidc", "mailsettings.network.http"],
+        [
+            "mailsettings.auth.discovery",
+            "mailsettings.auth.jwks",
+            "mailsettings.auth.oidc",
+            "mailsettings.network.http",
+        ],
         [
             "tests/auth/test_oidc.py",
             "tests/auth/test_jwks.py",

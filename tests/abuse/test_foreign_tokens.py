@@ -19,11 +19,11 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.access_token import MAX_TOKEN_LENGTH
 from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader
 from mailsettings.domain.errors import NotAuthenticated
 
 from support import commands
-from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey, issuer_client
+from support.openid_issuer import AUDIENCE, Clock, OpenIDIssuer, SigningKey, issuer_client, trusted
 from support.processes import serving
 from support.service import MAIL_SERVER, SMTP_SETTINGS, TOKEN
 from support.timeouts import GUARD_SECONDS
@@ -36,8 +36,7 @@ Forge = Callable[[OpenIDIssuer], str]
 
 @pytest.fixture
 def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
-    trusted = TrustedIssuer(issuer.url, (AUDIENCE,), {"mail-admin": frozenset({"manage-system-settings"})})
-    return OIDCTokenReader(trusted, issuer_client(), clock)
+    return OIDCTokenReader(trusted(issuer), issuer_client(), clock)
 
 
 def part(value: bytes | dict[str, Any]) -> str:

@@ -14,12 +14,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from mailsettings.auth.jwks import MAX_KEYS, MIN_REFRESH_INTERVAL_SECONDS
-from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import OIDCTokenReader
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 from mailsettings.network.http import MAX_BODY_BYTES
 
 from support.openid_issuer import (
-    AUDIENCE,
     DISCOVERY,
     KEYS,
     RSA_KEY,
@@ -28,6 +27,7 @@ from support.openid_issuer import (
     SigningKey,
     answer,
     issuer_client,
+    trusted,
 )
 from support.timeouts import GUARD_SECONDS
 
@@ -37,8 +37,7 @@ LONG_SECONDS = GUARD_SECONDS
 
 @pytest.fixture
 def tokens(issuer: OpenIDIssuer, clock: Clock) -> OIDCTokenReader:
-    trusted = TrustedIssuer(issuer.url, (AUDIENCE,), {"mail-admin": frozenset({"manage-system-settings"})})
-    return OIDCTokenReader(trusted, issuer_client(), clock)
+    return OIDCTokenReader(trusted(issuer), issuer_client(), clock)
 
 
 WEAK_RSA = rsa.generate_private_key(65537, 1024)
@@ -308,7 +307,7 @@ async def test_a_remote_issuer_cannot_direct_requests_to_this_machine(
     """Case 37."""
     elsewhere, ca_file = tls_issuer
     elsewhere.described = {"jwks_uri": f"{scheme}{issuer.url.removeprefix('http')}{KEYS}"}
-    tokens = OIDCTokenReader(TrustedIssuer(elsewhere.url, (AUDIENCE,), {}), issuer_client(ca_file))
+    tokens = OIDCTokenReader(trusted(elsewhere), issuer_client(ca_file))
 
     with pytest.raises(IdentityUnavailable):
         await tokens.read(elsewhere.token())

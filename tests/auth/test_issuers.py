@@ -21,7 +21,7 @@ def issuers(own_subject: str = "alice") -> TokenReaderByIssuer:
     async def foreign(token: str) -> TokenClaims:
         return TokenClaims("idp.example|alice", frozenset({"foreign", token}), 0)
 
-    return TokenReaderByIssuer(OWN, own, FOREIGN, foreign)
+    return TokenReaderByIssuer(OWN, own, {FOREIGN: foreign})
 
 
 @pytest.mark.parametrize(("issuer", "reader"), [(OWN, "own"), (FOREIGN, "foreign")])

@@ -16,13 +16,15 @@ from mailsettings.auth.jwks import (
     MIN_REFRESH_INTERVAL_SECONDS,
     REFRESH_AFTER_SECONDS,
 )
-from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import OIDCTokenReader
+from mailsettings.auth.trusted_issuer import ClaimGrants
 from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import IdentityUnavailable, NotAuthenticated
 
 from support.openid_issuer import (
     AUDIENCE,
     DISCOVERY,
+    GRANTS,
     KEYS,
     RSA_KEY,
     Clock,
@@ -30,16 +32,15 @@ from support.openid_issuer import (
     SigningKey,
     answer,
     issuer_client,
+    trusted,
 )
 
 ALL, READING = "manage-system-settings", "view-mail-settings"
-GRANTS = {"mail-admin": frozenset({ALL}), "auditor": frozenset({READING})}
 HOST = "127.0.0.1"
 
 
 def reader(issuer: OpenIDIssuer, clock: Clock, ca_file: Path | None = None, /, **changes: Any) -> OIDCTokenReader:
-    trusted = {"issuer": issuer.url, "audiences": (AUDIENCE, "another"), "grants": GRANTS} | changes
-    return OIDCTokenReader(TrustedIssuer(**trusted), issuer_client(ca_file), clock)
+    return OIDCTokenReader(trusted(issuer, **changes), issuer_client(ca_file), clock)
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_a_token_gives_subject_and_grants(tokens: OIDCTokenReader, issuer:
 async def test_permissions_are_read_where_the_settings_say(
     issuer: OpenIDIssuer, clock: Clock, path: tuple[str, ...], claims: dict[str, Any], expected: set[str]
 ) -> None:
-    tokens = reader(issuer, clock, permissions_claim=path)
+    tokens = reader(issuer, clock, permissions=(ClaimGrants(path, GRANTS),))
 
     assert expected == (await tokens.read(issuer.token(**({"roles": None} | claims)))).grants
 
@@ -116,7 +117,9 @@ async def test_the_type_of_a_token_is_optional(
     assert (await tokens.read(issuer.key.sign(issuer.claims(), typ=kind))).grants == {ALL}
 
 
-async def test_one_of_several_audiences_is_enough(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+async def test_one_of_several_audiences_is_enough(issuer: OpenIDIssuer, clock: Clock) -> None:
+    tokens = reader(issuer, clock, audiences=(AUDIENCE, "another"))
+
     assert (await tokens.read(issuer.token(aud=["account", "another"]))).grants == {ALL}
 
 

@@ -15,6 +15,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from mailsettings.auth.trusted_issuer import ClaimGrants, TrustedIssuer
 from mailsettings.network.http import HTTPClient
 from mailsettings.network.tls import client_context
 
@@ -165,6 +166,19 @@ def tls_issuer(tmp_path: Path) -> Iterator[tuple[OpenIDIssuer, Path]]:
     made.start()
     yield made, ca_file
     made.go_away()
+
+
+GRANTS = {
+    "mail-admin": frozenset({"manage-system-settings"}),
+    "auditor": frozenset({"view-mail-settings"}),
+}
+"""What two roles allow."""
+
+
+def trusted(issuer: OpenIDIssuer, /, **changes: Any) -> TrustedIssuer:
+    """The trust that the tests give to *issuer*, unless changed."""
+    usual = {"issuer": issuer.url, "audiences": (AUDIENCE,), "permissions": (ClaimGrants(("roles",), GRANTS),)}
+    return TrustedIssuer(**(usual | changes))
 
 
 @dataclass

@@ -263,21 +263,27 @@ ReadToken = Callable[[str], Awaitable[TokenClaims]]
 
 
 class TokenReaderByIssuer:
-    """Reads our own tokens and those of one more issuer. The issuer in a token only chooses the reader."""
+    """Reads our own tokens and those of other issuers. The issuer in a token only chooses the reader.
 
-    def __init__(self, own_issuer: str, own: ReadToken, issuer: str, foreign: ReadToken) -> None:
+    Each reader of *foreign* accepts the tokens of its issuer alone.
+    """
+
+    def __init__(self, own_issuer: str, own: ReadToken, foreign: Mapping[str, ReadToken]) -> None:
         self._own_issuer = own_issuer
         self._own = own
-        self._issuer = issuer
         self._foreign = foreign
 
     async def read(self, token: str) -> TokenClaims:
         """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         issuer = parse_unverified(token).claims.get("iss")
-        if issuer == self._issuer:
-            return await self._foreign(token)
-        if issuer != self._own_issuer:
+        if issuer == self._own_issuer:
+            return await self._read_own(token)
+        read = self._foreign.get(issuer) if isinstance(issuer, str) else None
+        if read is None:
             raise invalid_token()
+        return await read(token)
+
+    async def _read_own(self, token: str) -> TokenClaims:
         claims = await self._own(token)
         if ISSUER_SEPARATOR in claims.subject:  # an account that is older than the rule for names
             raise invalid_token()

@@ -4,8 +4,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailsettings.auth.oidc import OIDCTokenReader, TrustedIssuer
+from mailsettings.auth.oidc import OIDCTokenReader
 from mailsettings.auth.tokens import OwnTokenReader, TokenReaderByIssuer
+from mailsettings.auth.trusted_issuer import ClaimGrants, TrustedIssuer
 from mailsettings.bootstrap.outgoing import create_issuer_client
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants
@@ -49,7 +50,7 @@ def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
     foreign = create_foreign_tokens(settings)
     if foreign is None or settings.oidc_issuer is None:
         return own
-    return TokenReaderByIssuer(ISSUER, own.read, settings.oidc_issuer, foreign.read)
+    return TokenReaderByIssuer(ISSUER, own.read, {settings.oidc_issuer: foreign.read})
 
 
 def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
@@ -65,8 +66,7 @@ def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
     trusted = TrustedIssuer(
         settings.oidc_issuer,
         settings.oidc_audience,
-        grants,
-        settings.oidc_permissions_claim,
+        (ClaimGrants(settings.oidc_permissions_claim, grants),),
         settings.oidc_subject_claim,
     )
     return OIDCTokenReader(trusted, create_issuer_client(settings))
