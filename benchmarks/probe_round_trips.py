@@ -38,6 +38,7 @@ from mailsettings.domain.mail_server import (
 )
 from mailsettings.domain.values import Secret
 from mailsettings.network.policy import UNRESTRICTED
+from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 
@@ -140,12 +141,14 @@ class Ours:
 
     async def _probe(self, server: MailServer) -> float:
         prober = SMTPProber(
-            UNRESTRICTED,
-            ehlo_name=None,
+            Connector(
+                UNRESTRICTED,
+                ehlo_name=None,
+                allow_cleartext_credentials=False,
+                trust=self._trust,
+                oauth2=make_tokens(),
+            ),
             deadline_seconds=15,
-            allow_cleartext_credentials=False,
-            trust=self._trust,
-            oauth2=make_tokens(),
         )
         begun = time.perf_counter()
         report = await prober.probe(server, TO)

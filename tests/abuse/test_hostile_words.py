@@ -12,6 +12,7 @@ import pytest
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.network.policy import EgressPolicy
+from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.diagnosis.inspection import KnownPorts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
@@ -52,12 +53,14 @@ async def tested(store: SQLStore) -> AsyncIterator[Caller]:
     await ManageAccounts(store, PlainPasswords()).add(OPERATOR, ADMIN, "correct horse")
     egress = EgressPolicy((ip_network("127.0.0.0/8"),), None)
     prober = SMTPProber(
-        egress,
-        ehlo_name=None,
+        Connector(
+            egress,
+            ehlo_name=None,
+            allow_cleartext_credentials=True,
+            trust=TLSContexts(),
+            oauth2=make_tokens(),
+        ),
         deadline_seconds=10,
-        allow_cleartext_credentials=True,
-        trust=TLSContexts(),
-        oauth2=make_tokens(),
         ports=KnownPorts(usual={}),
     )
     transport = httpx.ASGITransport(build_service(store, prober), raise_app_exceptions=False)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.bootstrap.outgoing import create_issuer_client, create_prober, settings_egress
+from mailsettings.bootstrap.outgoing import create_connector, create_issuer_client, settings_egress
 from mailsettings.network.http import MAX_BODY_BYTES, HTTPClient, RequestFailed, Response
 from mailsettings.network.policy import Address, EgressPolicy
 from mailsettings.network.tls import client_context
@@ -300,9 +300,9 @@ def test_an_allowed_network_opens_a_metadata_address(monkeypatch: pytest.MonkeyP
     assert not after.allows(other)
 
 
-def test_a_prober_needs_no_certificates_before_its_first_test() -> None:
+def test_a_connector_loads_no_certificates_before_its_first_connection() -> None:
     """Commands that test nothing do not wait for the system's authorities to load."""
-    assert create_prober(read(), EgressPolicy())._trust.cached.cache_info().misses == 0  # noqa: SLF001
+    assert create_connector(read(), EgressPolicy())._trust.cached.cache_info().misses == 0  # noqa: SLF001
 
 
 async def test_a_target_with_a_space_is_not_sent(client: HTTPClient) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 
 from mailsettings.network.policy import UNRESTRICTED
+from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.database import SQLStore
@@ -24,12 +25,14 @@ async def main(url: str, lease_seconds: float) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     store = SQLStore(url, Sealer(KEY))
     prober = SMTPProber(
-        UNRESTRICTED,
-        ehlo_name=None,
+        Connector(
+            UNRESTRICTED,
+            ehlo_name=None,
+            allow_cleartext_credentials=False,
+            trust=TLSContexts(),
+            oauth2=make_tokens(),
+        ),
         deadline_seconds=10,
-        allow_cleartext_credentials=False,
-        trust=TLSContexts(),
-        oauth2=make_tokens(),
     )
     async with MonitoringService(
         store, prober, INTERVAL, lease_seconds=lease_seconds, pause_seconds=0.1

@@ -9,6 +9,7 @@ from mailsettings.domain.connection_test import Outcome, ProbeListener, ProbeRep
 from mailsettings.domain.findings import FAILURES
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.network.policy import EgressPolicy
+from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.diagnosis.inspection import KnownPorts, ScanTimeouts
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
@@ -42,25 +43,36 @@ def short_timeouts(scale: float = 0.1) -> ScanTimeouts:
     return ScanTimeouts(first, silence, grace, scale * usual.before_speaking)
 
 
-class MakeProber:
-    """Makes probers; loopback and clear text are allowed unless said otherwise."""
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
-    loopback = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+
+def make_connector(**changes: Any) -> Connector:
+    """Return what connects to mail servers; loopback and clear text are allowed unless *changes* say otherwise."""
+    settings: dict[str, Any] = {
+        "egress": EgressPolicy(LOOPBACK, None),
+        "ehlo_name": None,
+        "allow_cleartext_credentials": True,
+        "trust": TLSContexts(),
+        "oauth2": make_tokens(),
+    }
+    return Connector(**(settings | changes))
+
+
+class MakeProber:
+    """Makes probers; what is no option of a prober is one of its connector."""
+
+    loopback = LOOPBACK
 
     def __call__(self, **changes: Any) -> SMTPProber:
         settings: dict[str, Any] = {
-            "egress": EgressPolicy(self.loopback, None),
-            "ehlo_name": None,
             "deadline_seconds": GUARD_SECONDS,
-            "allow_cleartext_credentials": True,
-            "trust": TLSContexts(),
-            "oauth2": make_tokens(),
             "ports": KnownPorts(usual={}),  # so that no test meets a mail server of the machine it runs on
             "timeouts": short_timeouts(),
         }
         if "usual_ports" in changes:
             changes["ports"] = KnownPorts(usual=changes.pop("usual_ports"))
-        return CheckedProber(**(settings | changes))
+        chosen = {name: changes.pop(name) for name in (*settings, "request_id") if name in changes}
+        return CheckedProber(make_connector(**changes), **(settings | chosen))
 
 
 @pytest.fixture

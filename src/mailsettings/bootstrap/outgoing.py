@@ -11,6 +11,7 @@ from mailsettings.network.http import GuardedNetwork, HTTPClient
 from mailsettings.network.policy import UNRESTRICTED, EgressPolicy, EgressPreset, Endpoint
 from mailsettings.network.tls import client_context
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
+from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
@@ -47,23 +48,27 @@ def create_egress(settings: Settings) -> EgressPolicy:
     )
 
 
-def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
-    """Return a prober within the policy *egress*; it needs neither database nor keys.
-
-    Raises `SettingsInvalid`.
-    """
+def create_connector(settings: Settings, egress: EgressPolicy) -> Connector:
+    """Return what connects to mail servers within the policy *egress*. Raises `SettingsInvalid`."""
     if settings.smtp_ca_file is not None:
         with loading_ca_file("SMTP_CA_FILE"):
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(settings.smtp_ca_file)
     trust = TLSContexts(settings.smtp_ca_file)
-    return SMTPProber(
+    return Connector(
         egress,
         ehlo_name=settings.smtp_ehlo_name,
-        deadline_seconds=settings.smtp_test_timeout_seconds,
         allow_cleartext_credentials=settings.smtp_allow_cleartext_login,
         trust=trust,
         oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
         machine_name=MACHINE_NAME,
+    )
+
+
+def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
+    """Return a prober within the policy *egress*; it needs neither database nor keys. Raises `SettingsInvalid`."""
+    return SMTPProber(
+        create_connector(settings, egress),
+        deadline_seconds=settings.smtp_test_timeout_seconds,
         request_id=logs.request_id.get,
     )
 

@@ -47,14 +47,18 @@ class Conversation:
         server: MailServer,
         context: ssl.SSLContext | None,
         oauth2: OAuth2Tokens,
-        request_id: str | None = None,
     ) -> None:
-        self._request_id = request_id
         self._journal = journal
         self._server = server
         self._context = context
         self._oauth2 = oauth2
         self._session: Session | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session, after `begin`."""
+        assert self._session is not None  # noqa: S101  # `begin` comes first
+        return self._session
 
     def close(self) -> None:
         """Send QUIT if the session is open, without waiting for the reply."""
@@ -68,29 +72,23 @@ class Conversation:
         self._journal.awaited = AWAITED_HANDSHAKE
         await while_waiting(self._journal.stage, self._open(open_session, self._context if implicit else None))
         if implicit:
-            self._journal.observe(tls=self._open_session.tls)
+            self._journal.observe(tls=self.session.tls)
             self._journal.enter(ProbeStage.GREET)
         await while_waiting(self._journal.stage, self._greet())
 
-    async def finish(self, recipient: str | None) -> None:
-        """Run all stages after the greeting. Raises the errors in `errors`, and `TokenRequestFailed`."""
+    async def log_in(self) -> None:
+        """Run the stages from EHLO to the login. Raises the errors in `errors`, and `TokenRequestFailed`."""
         await self._ehlo()
         await self._secure()
         await self._authenticate()
-        await self._send(recipient)
-
-    @property
-    def _open_session(self) -> Session:
-        assert self._session is not None  # noqa: S101  # `begin` comes first
-        return self._session
 
     async def _open(self, open_session: OpenSession, context: ssl.SSLContext | None) -> None:
         self._session = await open_session(context)
 
     async def _greet(self) -> None:
-        self._journal.ehlo_name = self._open_session.ehlo_name
+        self._journal.ehlo_name = self.session.ehlo_name
         self._journal.awaited = AWAITED_GREETING
-        greeting = await self._open_session.greeting()
+        greeting = await self.session.greeting()
         if identify_protocol(greeting.code, greeting.message):
             raise ReplyError(greeting.code, greeting.message)
         self._journal.greeted = True
@@ -98,23 +96,23 @@ class Conversation:
 
     async def _ehlo(self) -> None:
         self._journal.awaited = "the reply to EHLO"
-        await self._open_session.ehlo()
-        self._journal.observe(greeting=self._open_session.server)
+        await self.session.ehlo()
+        self._journal.observe(greeting=self.session.server)
 
     async def _secure(self) -> None:
         if self._context is None:
             self._journal.skip(ProbeStage.SECURE, "the settings say: no encryption")
         elif self._server.security is ConnectionSecurity.STARTTLS:
             self._journal.enter(ProbeStage.SECURE)
-            if not self._open_session.server.offers("STARTTLS"):
+            if not self.session.server.offers("STARTTLS"):
                 raise StageFailed(FailureCode.STARTTLS_NOT_OFFERED)
             self._journal.awaited = "the reply to STARTTLS"
             try:
-                await self._open_session.start_tls(self._context, self._server.host)
+                await self.session.start_tls(self._context, self._server.host)
             finally:
-                if self._open_session.starttls_accepted:
+                if self.session.starttls_accepted:
                     self._journal.awaited = AWAITED_HANDSHAKE
-            self._journal.observe(tls=self._open_session.tls)
+            self._journal.observe(tls=self.session.tls)
             await self._ehlo()  # RFC 3207 4.2: the client must forget what the server offered before TLS
 
     async def _authenticate(self) -> None:
@@ -130,13 +128,13 @@ class Conversation:
 
     async def _log_in(self, username: str, password: str) -> None:
         encrypted = self._server.security is not ConnectionSecurity.NONE
-        mechanism = password_mechanism(self._open_session.server.mechanisms, encrypted=encrypted)
+        mechanism = password_mechanism(self.session.server.mechanisms, encrypted=encrypted)
         self._journal.observe(mechanism=mechanism)
         self._journal.awaited = f"the reply to AUTH {mechanism}"
-        self._observe(await log_in(self._open_session, mechanism, username, password))
+        self._observe(await log_in(self.session, mechanism, username, password))
 
     async def _log_in_by_token(self, login: OAuth2ClientCredentials) -> None:
-        require_xoauth2(self._open_session.server.mechanisms)
+        require_xoauth2(self.session.server.mechanisms)
         self._journal.awaited = "the authority's access token"
         token = await self._oauth2.token(self._server, login)
         self._journal.awaited = f"the reply to AUTH {XOAUTH2}"
@@ -144,13 +142,13 @@ class Conversation:
         self._journal.permissions = token.permissions
         self._journal.observe(mechanism=XOAUTH2)
         try:
-            self._observe(await log_in_by_token(self._open_session, login.username, token.text))
+            self._observe(await log_in_by_token(self.session, login.username, token.text))
         except ReplyError:
             # The token carries its permissions, so a refused token would fail again after an administrator's fix.
             self._oauth2.forget(self._server)
             raise
 
-    async def _send(self, recipient: str | None) -> None:
+    async def send(self, recipient: str | None, request_id: str | None) -> None:
         """Send the envelope and the mail; with PIPELINING the commands travel together (RFC 2920 3.1).
 
         Without a recipient it ends after MAIL FROM, so that a test can check the sender without sending mail.
@@ -158,11 +156,11 @@ class Conversation:
         self._journal.enter(ProbeStage.SENDER)
         sender = self._server.sender
         self._journal.sent = (sender.address, *([] if recipient is None else [recipient]))
-        envelope = Envelope(self._open_session)
+        envelope = Envelope(self.session)
         commands = [f"MAIL FROM:<{sender.address}>".encode()]
         if recipient is not None:
             commands += [f"RCPT TO:<{recipient}>".encode(), b"DATA"]
-        together = self._open_session.server.offers("PIPELINING")
+        together = self.session.server.offers("PIPELINING")
         if together:
             envelope.write(*commands)
         for number, stage in enumerate(
@@ -181,7 +179,7 @@ class Conversation:
             self._journal.skip(ProbeStage.CONTENT, _NO_RECIPIENT)
             return
         now = datetime.now(UTC)
-        envelope.write_message(compose(sender, recipient, self._server.host, now, self._request_id))
+        envelope.write_message(compose(sender, recipient, self._server.host, now, request_id))
         self._journal.message_sent = True
         self._journal.awaited = "the reply to the end of the message"
         self._observe(await envelope.reply(wanted=_COMPLETION))

@@ -30,12 +30,11 @@ from mailsettings.smtp.journal import Journal
 CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_ALLOW_CLEARTEXT_LOGIN"
 
 
-def require_usable(server: MailServer, recipient: str | None, *, cleartext_allowed: bool) -> None:
-    """Check settings that cannot work or must not be used. Raises `StageFailed` with the stage concerned."""
+def require_addresses(server: MailServer, recipient: str | None) -> None:
+    """Check the sender and the recipient of a test mail. Raises `StageFailed` with the stage concerned."""
     _require_address(ProbeStage.SENDER, Setting.SENDER_ADDRESS, server.sender.address)
     if recipient is not None:
         _require_address(ProbeStage.RECIPIENT, Setting.RECIPIENT, recipient)
-    _require_credentials(server, cleartext_allowed=cleartext_allowed)
 
 
 def _require_address(stage: ProbeStage, setting: Setting, address: str) -> None:
@@ -49,7 +48,8 @@ def _require_address(stage: ProbeStage, setting: Setting, address: str) -> None:
         ) from None
 
 
-def _require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None:
+def require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None:
+    """Check that the login is complete and may be sent. Raises `StageFailed` for the login's stage."""
     login = server.authentication
     if not isinstance(login, PasswordAuthentication | OAuth2ClientCredentials):
         return
