@@ -24,7 +24,7 @@ pytest_plugins = [
     f"support.{name}"
     for name in (
         *("browser", "canary", "connections", "databases", "openid_issuer", "smtp_server", "token_authority"),
-        *("probers", "service", "browser_service", "real_service"),
+        *("probers", "service", "browser_service", "real_service", "sendmail_program"),
     )
 ]
 

@@ -113,13 +113,15 @@ def test_with_mounted_keys_only_the_database_is_written(environment: dict[str, s
     assert not no_disk.exists()
 
 
-def test_a_wheel_holds_the_migrations_and_the_pages(tmp_path: Path) -> None:
+def test_a_wheel_holds_migrations_pages_and_programs(tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
     subprocess.run([*pip, "--wheel-dir", str(tmp_path), str(ROOT)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
+    (scripts,) = (name for name in names if name.endswith(".dist-info/entry_points.txt"))
 
     assert "mailsettings/store/alembic/env.py" in names
     assert "mailsettings/store/alembic/versions/0001_mail_servers_and_accounts.py" in names
     assert "mailsettings/site/static/docs.html" in names
+    assert b"mailsettings-sendmail = mailsettings.sendmail:main\n" in zipfile.ZipFile(wheel).read(scripts)
     assert [name for name in names if not name.startswith("mailsettings")] == []
