@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select, update
 
-from mailsettings.bootstrap import Backend
+from mailsettings.bootstrap.backend import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.store import engine

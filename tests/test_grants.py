@@ -2,8 +2,7 @@
 
 import pytest
 
-from mailsettings.bootstrap import GRANTS
-from mailsettings.bootstrap.use_cases import APIS
+from mailsettings.bootstrap.use_cases import APIS, GRANTS
 from mailsettings.cli.serving import FIRST_ADMIN
 from mailsettings.domain.access import MEANINGS, Permission, permissions_of
 

@@ -9,7 +9,8 @@ import pytest
 
 from mailsettings import settings
 from mailsettings.auth.tokens import MAX_AGE_SECONDS
-from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare
+from mailsettings.bootstrap.service import create_service
 from mailsettings.domain.access import OPERATOR, Account, AccountKind
 from mailsettings.domain.login_throttling import ACCOUNT_FROM_NETWORK_LIMIT, NETWORK_LIMIT
 

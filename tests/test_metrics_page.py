@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailsettings.bootstrap import Backend
+from mailsettings.bootstrap.backend import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
 from mailsettings.telemetry.metrics import PrometheusMetrics

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from mailsettings import settings
-from mailsettings.bootstrap import create_backend, create_webhook, prepare
+from mailsettings.bootstrap.backend import create_backend, prepare
+from mailsettings.bootstrap.outgoing import create_webhook
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender

@@ -7,13 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.bootstrap import create_foreign_tokens, create_prober
+from mailsettings.bootstrap.outgoing import create_prober
+from mailsettings.bootstrap.use_cases import create_foreign_tokens
+from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import Settings, SettingsInvalid, read
 from mailsettings.settings.model import RENAMED
 
 ROOT = Path(__file__).parents[1]
 HOSTS = ("mail.example.org", "*.example.com", "[::1]")
+STATUS = ListenAddress("relay.example.com", 9588)
+LISTENERS = (
+    RelayListener(ListenerKind.STARTTLS, ListenAddress("::", 587)),
+    RelayListener(ListenerKind.TLS, ListenAddress("0.0.0.0", 465)),
+)
+OLD_LISTENERS = (RelayListener(ListenerKind.TLS, ListenAddress("192.0.2.1", 3465), old_tls=True),)
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("192.0.2.1"))
 
 
@@ -79,6 +87,10 @@ def test_a_line_end_after_the_database_url_is_removed(monkeypatch: pytest.Monkey
         ("ALLOWED_HOSTS", "mail.example.org, *.example.com,[::1]", "allowed_hosts", HOSTS),
         ("TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.1", "trusted_proxies", PROXIES),
         ("DEV", "true", "tested_ports", None),
+        ("METRICS_LISTEN", "[::1]:9100", "metrics_listen", ListenAddress("::1", 9100)),
+        ("RELAY_STATUS_LISTEN", "relay.example.com:9588", "relay_status_listen", STATUS),
+        ("RELAY_LISTEN", "starttls://[::]:587, tls://0.0.0.0:465", "relay_listen", LISTENERS),
+        ("RELAY_OLD_TLS", "tls://192.0.2.1:3465", "relay_old_tls", OLD_LISTENERS),
     ],
 )
 def test_a_setting_is_read_from_its_variable(
@@ -123,6 +135,14 @@ def test_a_setting_is_read_from_its_variable(
         ("OIDC_PERMISSIONS_CLAIM", "canary-17..roles"),
         ("OIDC_SUBJECT_CLAIM", ".canary-17"),
         ("DATBASE_URL", "postgresql://u:canary-17@h/d"),
+        ("METRICS_LISTEN", "canary-17"),
+        ("METRICS_LISTEN", "[canary-17]:80"),
+        ("RELAY_STATUS_LISTEN", "127.0.0.1:65536"),
+        ("RELAY_LISTEN", "ssl://canary-17:465"),
+        ("RELAY_LISTEN", "tls://canary-17"),
+        ("RELAY_LISTEN", ","),
+        ("RELAY_OLD_TLS", "plain://canary-17:25"),
+        ("RELAY_HOST_NAME", "canary 17"),
     ],
 )
 def test_invalid_or_unknown_setting_is_named_without_its_value(
@@ -149,13 +169,25 @@ def test_an_issuer_needs_an_audience_and_permissions(monkeypatch: pytest.MonkeyP
         read()
 
 
+@pytest.mark.parametrize("prefix", ["", "RELAY_"])
 @pytest.mark.parametrize("given", ["TLS_CERTIFICATE", "TLS_KEY"])
-def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
-    monkeypatch.setenv(f"MAILSETTINGS_{given}", "/canary.pem")
+def test_a_certificate_and_its_key_go_together(monkeypatch: pytest.MonkeyPatch, given: str, prefix: str) -> None:
+    monkeypatch.setenv(f"MAILSETTINGS_{prefix}{given}", "/canary.pem")
 
-    with pytest.raises(SettingsInvalid, match="MAILSETTINGS_TLS_KEY is not valid") as refused:
+    with pytest.raises(SettingsInvalid, match=f"MAILSETTINGS_{prefix}TLS_KEY is not valid") as refused:
         read()
     assert "canary" not in str(refused.value)
+
+
+def test_a_plain_listener_needs_networks_named_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILSETTINGS_RELAY_LISTEN", "plain://192.0.2.1:25")
+
+    with pytest.raises(SettingsInvalid, match="MAILSETTINGS_RELAY_PLAIN_NETWORKS"):
+        read()
+
+    monkeypatch.setenv("MAILSETTINGS_RELAY_PLAIN_NETWORKS", "192.0.2.0/24")
+
+    assert read().relay_listen == (RelayListener(ListenerKind.PLAIN, ListenAddress("192.0.2.1", 25)),)
 
 
 def test_a_claims_value_may_contain_commas_and_equals_signs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,7 @@ from click.testing import CliRunner
 from sqlalchemy import insert, select, text
 
 from mailsettings import settings
-from mailsettings.bootstrap import Backend, create_backend, prepare
-from mailsettings.bootstrap.backend import WITNESS
+from mailsettings.bootstrap.backend import WITNESS, Backend, create_backend, prepare
 from mailsettings.cli import main
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mailsettings.bootstrap import Backend, create_service
+from mailsettings.bootstrap.backend import Backend
+from mailsettings.bootstrap.service import create_service
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import described
 from mailsettings.domain.mail_server import ConnectionSecurity, PasswordAuthentication, Sender

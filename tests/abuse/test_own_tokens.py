@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.tokens import load
-from mailsettings.bootstrap import Backend
+from mailsettings.bootstrap.backend import Backend
 
 from support.service import MAIL_SERVER, SMTP_SETTINGS
 

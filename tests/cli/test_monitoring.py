@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailsettings import settings
-from mailsettings.bootstrap import create_backend, prepare
+from mailsettings.bootstrap.backend import create_backend, prepare
 from mailsettings.cli import main
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.change import Replacement

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from mailsettings.bootstrap import Backend
+from mailsettings.bootstrap.backend import Backend
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.audit_log import AuditRecord
 

@@ -9,7 +9,8 @@ from argon2 import Parameters, PasswordHasher, Type
 
 from mailsettings import settings
 from mailsettings.auth.passwords import Argon2Passwords
-from mailsettings.bootstrap import Backend, create_backend, create_service, prepare
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare
+from mailsettings.bootstrap.service import create_service
 from mailsettings.domain.access import OPERATOR, Account
 from mailsettings.telemetry.metrics import PrometheusMetrics
 from mailsettings.telemetry.tracing import Tracing

@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from mailsettings import settings
-from mailsettings.bootstrap import create_tracing
+from mailsettings.bootstrap.service import create_tracing
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.settings import SettingsInvalid
 from mailsettings.telemetry import otlp

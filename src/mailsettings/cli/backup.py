@@ -13,7 +13,7 @@ from mailsettings.cli.local import operator, run
 from mailsettings.cli.progress import working
 
 if TYPE_CHECKING:
-    from mailsettings.bootstrap import Backend
+    from mailsettings.bootstrap.backend import Backend
     from mailsettings.domain.backup import CopyResult
     from mailsettings.domain.values import Secret
     from mailsettings.store.backup.restore import VerifiedBackup
@@ -34,7 +34,7 @@ passphrase_file_option = click.option(
 def backup(file: Path, passphrase_file: Path | None) -> None:
     """Write everything to the new FILE, encrypted with a passphrase, while requests run."""
     from mailsettings import settings
-    from mailsettings.bootstrap import require_database
+    from mailsettings.bootstrap.backend import require_database
     from mailsettings.cli.running import reporting_errors
     from mailsettings.store.backup.writer import require_free
 

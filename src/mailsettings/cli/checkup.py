@@ -13,8 +13,7 @@ from pathlib import Path
 from ssl import CERT_NONE, create_default_context
 
 from mailsettings import __version__
-from mailsettings.bootstrap import create_backend, require_database
-from mailsettings.bootstrap.backend import key_ring
+from mailsettings.bootstrap.backend import create_backend, key_ring, require_database
 from mailsettings.cli.command import Failure
 from mailsettings.cli.doctor import MAX_CLOCK_DIFFERENCE_SECONDS, clock_finding
 from mailsettings.cli.findings import Finding, State, good, wrong

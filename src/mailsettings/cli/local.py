@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from mailsettings.bootstrap import Backend
+    from mailsettings.bootstrap.backend import Backend
     from mailsettings.domain.access import Principal
 
 Result = TypeVar("Result")

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 import click
 
 from mailsettings import settings
-from mailsettings.bootstrap import create_prober
+from mailsettings.bootstrap.outgoing import create_prober
 from mailsettings.cli.command import USAGE, Failure
 from mailsettings.cli.output import as_json as as_indented_json
 from mailsettings.cli.report import ReportPrinter

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from mailsettings import settings
 from mailsettings.auth.tokens import SigningKeyUnusable
-from mailsettings.bootstrap import Backend, create_backend, prepare, require_database, require_usable
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database, require_usable
 from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure
 from mailsettings.domain.access import OPERATOR, Principal
 from mailsettings.domain.audit_log import WitnessUnwritable

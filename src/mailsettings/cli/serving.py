@@ -19,7 +19,8 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs, settings
-from mailsettings.bootstrap import create_backend, prepare, require_tracing
+from mailsettings.bootstrap.backend import create_backend, prepare
+from mailsettings.bootstrap.service import require_tracing
 from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
@@ -143,7 +144,7 @@ def _config(settings: Settings) -> uvicorn.Config:
     """Return uvicorn's configuration, which can be pickled for the workers."""
     certificate, key = settings.tls_certificate, settings.tls_key
     return uvicorn.Config(
-        "mailsettings.bootstrap:service_from_environment",
+        "mailsettings.bootstrap.service:service_from_environment",
         factory=True,
         host=settings.host,
         port=settings.port,

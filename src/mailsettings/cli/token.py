@@ -21,7 +21,7 @@ class _Permission(click.ParamType[str]):
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return the name, if it exists."""
-        from mailsettings.bootstrap import GRANTS
+        from mailsettings.bootstrap.use_cases import GRANTS
 
         if value not in GRANTS:
             self.fail(f"{value!r} is not one of {', '.join(sorted(GRANTS))}.", param, ctx)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from mailsettings.domain.listening import ListenAddress
 from mailsettings.domain.mail_server import MAX_PORT
 
 PREFIX = "MAILSETTINGS_"
@@ -24,8 +25,17 @@ class SettingsGroup(BaseSettings):
     )
 
 
+def split_at_commas(text: str) -> list[str]:
+    """Return the parts of *text* between commas, without those that are empty."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _parts(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+    return split_at_commas(value) if isinstance(value, str) else value
+
+
+def _listen_address(value: object) -> object:
+    return ListenAddress.parse(value) if isinstance(value, str) else value
 
 
 def _claim_path(value: object) -> object:
@@ -68,5 +78,6 @@ HostNames = Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(_parts)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_parts)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parts)]
 ClaimPath = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_claim_path)]
+Address = Annotated[ListenAddress, NoDecode, BeforeValidator(_listen_address)]
 Seconds = Annotated[int, Field(ge=60, le=604800), BeforeValidator(_seconds)]
 Pairs = Annotated[tuple[tuple[str, str], ...], NoDecode, BeforeValidator(_pairs)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mailsettings.settings.base import PREFIX, HostNames, Networks, Port, SettingsGroup
+from mailsettings.settings.base import PREFIX, Address, HostNames, Networks, Port, SettingsGroup
 
 
 class ServerSettings(SettingsGroup):
@@ -59,6 +59,11 @@ class ServerSettings(SettingsGroup):
         default=None,
         validate_default=True,
         description="PEM file of that certificate's private key, not encrypted. The option `--tls-key` wins.",
+    )
+    metrics_listen: Address | None = Field(
+        default=None,
+        description="Address and port of a second HTTP listener of `serve` that needs no token, such as "
+        "`127.0.0.1:9100`, for `/metrics`, `/health/live` and `/health/ready`; by default there is none.",
     )
     drain_timeout_seconds: float = Field(
         default=0,
