@@ -4,6 +4,8 @@ import os
 import re
 import signal
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -12,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from mailsettings.cli.serving import MEMORY_FILE_SYSTEM
 
 from support import commands
-from support.processes import clean_environment, serving
+from support.processes import clean_environment, free_port, serving
 from support.timeouts import GUARD_SECONDS
 
 REQUESTS = 20
@@ -33,12 +35,8 @@ class Service:
 
     def value(self, name: str, **labels: str) -> float:
         """The sum of the series with these labels, of one scrape."""
-        text = httpx.get(f"{self._url}/metrics", headers=self._bearer).raise_for_status().text
-        return sum(
-            sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name == name and labels.items() <= sample.labels.items()
+        return total(
+            httpx.get(f"{self._url}/metrics", headers=self._bearer).raise_for_status().text, name, **labels
         )
 
     @property
@@ -54,12 +52,33 @@ class Service:
             time.sleep(0.1)
 
 
+def total(text: str, name: str, **labels: str) -> float:
+    """The sum of the series with these labels."""
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    )
+
+
+def assert_eventually(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + LONGEST_WAIT_SECONDS
+    while True:
+        with suppress(httpx.TransportError):
+            if condition():
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def make_token(environment: dict[str, str]) -> str:
     return commands.run(environment, "token", "--permission", "view-metrics").stdout.strip()
 
 
 def test_one_scrape_counts_all_workers_and_dead_ones(tmp_path: Path) -> None:
-    environment = clean_environment(tmp_path / "data") | {"TMPDIR": str(tmp_path)}
+    status = f"127.0.0.1:{free_port()}"
+    environment = clean_environment(tmp_path / "data", METRICS_LISTEN=status) | {"TMPDIR": str(tmp_path)}
     before = _directories(tmp_path)
     with serving(environment, "--workers", "2") as (url, output):
         service = Service(url, make_token(environment), output)
@@ -67,6 +86,7 @@ def test_one_scrape_counts_all_workers_and_dead_ones(tmp_path: Path) -> None:
         service.call(REQUESTS)
         counted = service.value("mailsettings_requests_total", operation="/docs")
         pool = service.value("mailsettings_database_pool_size")
+        assert total(httpx.get(f"http://{status}/metrics").text, "mailsettings_build_info") == 1
         os.kill(service.workers[0], signal.SIGKILL)
         service.wait_for_workers(3)
         service.call(1)
@@ -77,6 +97,10 @@ def test_one_scrape_counts_all_workers_and_dead_ones(tmp_path: Path) -> None:
         assert service.value("mailsettings_requests_total", operation="/docs") == REQUESTS + 1
         assert service.value("mailsettings_database_pool_size") == 10
         assert service.value("mailsettings_build_info") == 1
+        # Either worker may have answered there; now the others do.
+        assert_eventually(lambda: httpx.get(f"http://{status}/health/ready").status_code == 200)
+        told = httpx.get(f"http://{status}/metrics").text
+        assert total(told, "mailsettings_requests_total", operation="/docs") == REQUESTS + 1
 
     assert not directory.exists()
 

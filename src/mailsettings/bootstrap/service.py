@@ -15,6 +15,7 @@ from mailsettings.bootstrap.backend import Backend, create_backend
 from mailsettings.bootstrap.outgoing import MACHINE_NAME
 from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
+from mailsettings.server.status import STATUS_STATE_KEY, Status
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
@@ -82,10 +83,10 @@ def create_apis(
         }
 
     @asynccontextmanager
-    async def lifespan(_site: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_site: FastAPI) -> AsyncIterator[Mapping[str, object]]:
         async with running():
             documents()  # built now, so that no request waits for them
-            yield
+            yield {STATUS_STATE_KEY: Status(ping, use_cases.metrics.for_status)}
 
     site = create_site(documents, ping, lifespan, use_cases.allowed_hosts)
     return create_app(dialects, site, [counting(metrics)])

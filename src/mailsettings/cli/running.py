@@ -30,6 +30,7 @@ from mailsettings.domain.backup import BackupError
 from mailsettings.domain.errors import MailSettingsError, StoreUnavailable
 from mailsettings.domain.service import SettingSource
 from mailsettings.server.certificate import CertificateUnusable
+from mailsettings.server.status import AddressTaken
 from mailsettings.settings import Settings, SettingsInvalid
 from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.engine import DatabaseUnsupported
@@ -45,7 +46,9 @@ EXIT_CODES: dict[type[Exception], int] = {
     **dict.fromkeys((SettingsInvalid, DatabaseUnsupported), USAGE),
     **dict.fromkeys((StoreUnavailable, SchemaError, WrongKey, KeyFileUnusable, DatabaseFileExposed), UNREACHABLE),
     MailSettingsError: REFUSED,
-    **dict.fromkeys((BackupError, CertificateUnusable, SigningKeyUnusable, WitnessUnwritable), FAILED),
+    **dict.fromkeys(
+        (AddressTaken, BackupError, CertificateUnusable, SigningKeyUnusable, WitnessUnwritable), FAILED
+    ),
 }
 """The errors that a command expects, with the exit code of each; the first class that fits counts."""
 

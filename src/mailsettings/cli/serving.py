@@ -27,6 +27,7 @@ from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
 from mailsettings.server.connection import ConnectionTimeouts
 from mailsettings.server.server import Server, ShutdownTimeouts
+from mailsettings.server.status import require_free
 from mailsettings.server.workers import Workers
 from mailsettings.settings import PREFIX, Settings
 
@@ -41,6 +42,8 @@ def serve(workers: int, **chosen_settings: object) -> NoReturn:
             # Report a bad pair before anything else is done.
             reloading_tls_context(chosen.tls_certificate, chosen.tls_key)
         require_tracing(chosen)
+        if chosen.metrics_listen is not None:
+            require_free(chosen.metrics_listen)
         prepare(chosen)
         mark_dev_mode(chosen)
         password = asyncio.run(create_first_admin(chosen))
@@ -128,13 +131,15 @@ def serve_until_stopped(settings: Settings, workers: int) -> int:
     )
     limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
-        server = Server(config, shutdown_timeouts, timeouts, limits)
+        server = Server(config, shutdown_timeouts, timeouts, limits, status=settings.metrics_listen)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     return Workers(
         workers,
         partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
-        partial(Server, config, shutdown_timeouts, timeouts, limits, is_worker=True),
+        partial(
+            Server, config, shutdown_timeouts, timeouts, limits, status=settings.metrics_listen, is_worker=True
+        ),
         config.bind_socket(),
         shutdown_timeouts.drain + shutdown_timeouts.grace + WORKER_EXIT_MARGIN_SECONDS,
     ).run()

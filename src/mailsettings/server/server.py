@@ -24,9 +24,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 
+from mailsettings.domain.listening import ListenAddress
 from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits, ConnectionSlot
 from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionTimeouts
 from mailsettings.server.listener import Listener
+from mailsettings.server.status import STATUS_STATE_KEY, Status, serve_status
 
 RESERVED_FILES = 256
 """For connections to the database and to mail servers, the listener, files, and rejected connections."""
@@ -75,15 +77,19 @@ class ShutdownTimeouts:
 
 
 class Server(uvicorn.Server):
-    """The server of one process. A worker leaves an immediate stop to its parent."""
+    """The server of one process, with the address of its status listener if it has one.
 
-    def __init__(
+    A worker leaves an immediate stop to its parent.
+    """
+
+    def __init__(  # noqa: PLR0913  # each is one line in the composition root
         self,
         config: uvicorn.Config,
         shutdown_timeouts: ShutdownTimeouts,
         timeouts: ConnectionTimeouts,
         limits: CapacityLimits,
         *,
+        status: ListenAddress | None = None,
         is_worker: bool = False,
     ) -> None:
         super().__init__(config)
@@ -92,6 +98,8 @@ class Server(uvicorn.Server):
         self._shutdown_timeouts = shutdown_timeouts
         self._timeouts = timeouts
         self._limits = limits
+        self._status = status
+        self._status_task: asyncio.Task[None] | None = None
         self._is_worker = is_worker
         self._signalled_at: float | None = None
 
@@ -116,7 +124,14 @@ class Server(uvicorn.Server):
             _log.error("%s", error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
+        if self._status is not None:
+            self._status_task = asyncio.create_task(serve_status(self._status, self._shown()))
         self.started = True
+
+    def _shown(self) -> Status:
+        state = self.lifespan.state
+        shown: Status = state[STATUS_STATE_KEY]
+        return replace(shown, is_draining=lambda: state.get(DRAINING_STATE_KEY, False))
 
     async def _listen(self, **where: Any) -> asyncio.Server:
         options = {"backlog": self.config.backlog, **where}
@@ -165,6 +180,8 @@ class Server(uvicorn.Server):
         self._listener.close()
         await super().shutdown(sockets)
         over.cancel()
+        if self._status_task is not None:
+            self._status_task.cancel()
 
     def _cut_off(self) -> None:
         connections, tasks = list(self.server_state.connections), list(self.server_state.tasks)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from mailsettings.domain.access import Permission
+from mailsettings.server.status import METRICS_TYPE
 from mailsettings.site.own_api import ERRORS, STYLE
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import Dialect, use_cases
@@ -13,7 +14,6 @@ from mailsettings.web.routing import StrictRoute, requires_permission
 
 PATH = "/metrics"
 _TAG = "Metrics"
-_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _EXAMPLE = """\
 # HELP mailsettings_failed_logins_total Logins that did not get in.
 # TYPE mailsettings_failed_logins_total counter
@@ -37,7 +37,7 @@ async def read_metrics(request: Request) -> Response:
     Needs the permission `view-metrics`.
     """
     found = await use_cases(request).metrics(current_principal(request))
-    return Response(found, media_type=_MEDIA_TYPE, headers=NO_STORE)
+    return Response(found, media_type=METRICS_TYPE, headers=NO_STORE)
 
 
 METRICS = Dialect(

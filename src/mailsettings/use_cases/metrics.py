@@ -53,6 +53,10 @@ class ReadMetrics:
         Raises `PermissionDenied`.
         """
         caller.require(Permission.METRICS_READ)
+        return await self.for_status()
+
+    async def for_status(self) -> bytes:
+        """Return the same for the status listener, which only the network guards."""
         gauges: list[Gauge] = []
         for source in self._sources:
             with suppress(StoreUnavailable):
