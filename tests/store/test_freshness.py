@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import replace
+from ipaddress import ip_address
 
 import pytest
 from alembic import command
 from sqlalchemy import Engine, event, text
 
 from mailsettings.domain.access import Account, Credentials, Moment
+from mailsettings.domain.device import Device, parse_network
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine, migrations
@@ -24,6 +26,8 @@ from support.postgres import Postgres
 from support.tcp_proxy import proxied
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
+LAB = Device(0, "lab", networks=(parse_network("10.1.0.0/16"),), trusts_network=True)
+CHANGE = "UPDATE devices SET description = 'new'"
 
 Read = Callable[[SQLStore, Moment | None], Awaitable[object]]
 
@@ -32,6 +36,7 @@ READS: dict[str, Read] = {
     "by id": lambda store, moment: store.cache.mail_server(1, moment),
     "page": lambda store, moment: store.cache.page(0, 10, moment),
     "account": lambda store, moment: store.cache.account("caller", moment),
+    "device": lambda store, moment: store.cache.device("lab", moment),
 }
 
 
@@ -40,6 +45,7 @@ async def filled(store: SQLStore) -> SQLStore:
     async with store.writing() as work:
         await work.mail_servers.add(RELAY, as_default=True)
         await work.accounts.add(Credentials(Account("caller", frozenset({"a"})), "x"))
+        await work.devices.add(LAB, None)
     return store
 
 
@@ -90,8 +96,8 @@ async def test_unchanged_value_is_the_same_object(filled: SQLStore) -> None:
 async def test_the_next_read_sees_a_change_by_another_program(filled: SQLStore, database_url: str) -> None:
     seen = [await read_all(filled)]
     for statements in (
-        ["UPDATE mail_servers SET host = 'new'", "UPDATE accounts SET security_stamp = 'new'"],
-        ["DELETE FROM mail_servers", "DELETE FROM accounts"],
+        ["UPDATE mail_servers SET host = 'new'", "UPDATE accounts SET security_stamp = 'new'", CHANGE],
+        ["DELETE FROM mail_servers", "DELETE FROM accounts", "DELETE FROM devices"],
     ):
         execute(database_url, *statements)
         seen.append(await read_all(filled))
@@ -102,6 +108,20 @@ async def test_the_next_read_sees_a_change_by_another_program(filled: SQLStore, 
     assert seen[2] == missing
 
 
+async def test_the_next_login_sees_a_new_network_and_key(filled: SQLStore, database_url: str) -> None:
+    async def seen() -> tuple[bool, bool]:
+        found = (await filled.cache.trusted_networks()).device_of(ip_address("10.2.0.1"))
+        return found is not None, await filled.cache.device_secret_key() is not None
+
+    before = [await seen(), await seen()]
+    execute(database_url, """UPDATE devices SET networks = '["10.2.0.0/16"]'""")
+    changed = await seen()
+    async with filled.writing() as work:
+        await work.devices.writers_secret_key()
+
+    assert (before, changed, await seen()) == ([(False, False)] * 2, (True, False), (True, True))
+
+
 async def test_request_reads_its_own_write(filled: SQLStore) -> None:
     moment = Moment()
     before = await read_all(filled, moment)
@@ -109,6 +129,7 @@ async def test_request_reads_its_own_write(filled: SQLStore) -> None:
         await work.mail_servers.replace(1, replace(RELAY, host="new.example.org"))
         await work.mail_servers.add(RELAY)
         await work.accounts.set_grants("caller", {"new"})
+        await work.devices.replace(1, replace(LAB, description="new"), None)
     after = await read_all(filled, moment)
 
     assert [after[name] != before[name] for name in READS] == [True] * len(READS)
@@ -207,7 +228,7 @@ async def test_every_table_that_is_kept_moves_the_data_version(connected: SQLSto
         moving = set(connection.scalars(text(triggers)))
     database.dispose()
 
-    assert {"accounts", "mail_servers"} <= read_tables - {"data_version"} <= moving
+    assert {"accounts", "devices", "mail_servers"} <= read_tables - {"data_version"} <= moving
 
 
 async def test_a_data_version_never_comes_back(postgres_url: str) -> None:

@@ -7,13 +7,15 @@ MailSettingsError
 ├── InvalidSetting          a value that cannot be stored or tested
 │   ├── NoSecretStored      a placeholder was sent, and no secret is stored
 │   ├── SecretNeededAgain   the stored secret was given for another destination
-│   └── NameTaken           another mail server has this name
+│   ├── NameTaken           another mail server or device has this name
+│   └── NetworkTaken        another device trusts a part of this network
 ├── MailServerDisabled      the mail server is neither tested nor made the default
 ├── DefaultMailServerInUse  the default mail server is neither disabled nor removed through another API
 ├── NotFound
 │   ├── MailServerNotFound
 │   ├── NoSuchVersion       of a mail server
 │   ├── AccountNotFound
+│   ├── DeviceNotFound
 │   ├── PresetNotFound
 │   └── SigningKeyNotFound
 ├── KeyRefused              the key cannot be dropped
@@ -91,10 +93,20 @@ class SecretNeededAgain(InvalidSetting):
 
 
 class NameTaken(InvalidSetting):
-    """Another mail server has the name that the caller chose."""
+    """Another mail server, or another device, has the name that the caller chose."""
 
-    def __init__(self) -> None:
-        super().__init__(Setting.NAME, "is taken by another mail server; choose another name.")
+    def __init__(self, by: str = "mail server") -> None:
+        super().__init__(Setting.NAME, f"is taken by another {by}; choose another name.")
+
+
+class NetworkTaken(InvalidSetting):
+    """Another device trusts a network with some of the same addresses, so that a peer would be two devices."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__(
+            Setting.NETWORKS,
+            f"overlap a network that the device {device} trusts; an address can stand for one device only.",
+        )
 
 
 class MailServerDisabled(MailSettingsError):
@@ -138,6 +150,13 @@ class AccountNotFound(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no account named {name}.")
+
+
+class DeviceNotFound(NotFound):
+    """No device has this id or name."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such device.")
 
 
 class PresetNotFound(NotFound):

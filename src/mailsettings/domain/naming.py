@@ -37,6 +37,7 @@ _ID = re.compile(r"[0-9]+")
 _NAME = re.compile(SERVER_NAME)
 _KEY = re.compile(LABEL_KEY)
 _OF_ID = re.compile(r"server-([0-9]+)")
+_RESERVED = "is a reserved word; choose another name."
 _SUFFIXES = range(2, 10)
 _MAX_SUFFIX_LENGTH = len("-2147483647")
 
@@ -66,6 +67,13 @@ def id_in_name(name: str) -> int | None:
 
 def require_server_name(name: str, server_id: int | None) -> None:
     """Refuse anything but a name that the mail server *server_id* may have; None for a new mail server."""
+    require_name(name)
+    if _OF_ID.fullmatch(name) and id_in_name(name) != server_id:
+        raise InvalidSetting(Setting.NAME, _RESERVED)
+
+
+def require_name(name: str) -> None:
+    """Refuse anything but a slug that is neither an id nor a reserved word."""
     if not is_slug(name):
         raise InvalidSetting(
             Setting.NAME,
@@ -74,8 +82,8 @@ def require_server_name(name: str, server_id: int | None) -> None:
         )
     if not any(character.isalpha() for character in name):
         raise InvalidSetting(Setting.NAME, "must have a letter, so that it is not an id.")
-    if name in RESERVED_NAMES or (_OF_ID.fullmatch(name) and id_in_name(name) != server_id):
-        raise InvalidSetting(Setting.NAME, "is a reserved word; choose another name.")
+    if name in RESERVED_NAMES:
+        raise InvalidSetting(Setting.NAME, _RESERVED)
 
 
 def require_description(text: str) -> None:

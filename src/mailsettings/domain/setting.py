@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Setting(StrEnum):
-    """A setting that an administrator can change; each dialect has its own name for it."""
+    """A setting of a mail server or device; each dialect has its own name for it."""
 
     AUTHENTICATION = "authentication"
     CERTIFICATE = "certificate"
@@ -16,16 +16,26 @@ class Setting(StrEnum):
     DESCRIPTION = "description"
     EHLO_NAME = "EHLO name"
     ENABLED = "enabled"
+    FROM_DOMAINS = "from domains"
     HOST = "host"
     LABELS = "labels"
+    MAIL_SERVER = "mail server"
+    MAX_MESSAGE_BYTES = "max message bytes"
+    MAX_RECIPIENTS = "max recipients"
+    MESSAGES_PER_MINUTE = "messages per minute"
     NAME = "name"
+    NETWORKS = "networks"
     PASSWORD = "password"
     PORT = "port"
     RECIPIENT = "recipient"
     SECURITY = "connection security"
     SENDER_ADDRESS = "sender address"
     SENDER_NAME = "sender name"
+    SENDERS = "senders"
+    SENDS_AS_STORED_SENDER = "sends as stored sender"
+    SENDS_NULL_SENDER = "sends null sender"
     TENANT = "tenant"
+    TRUSTS_NETWORK = "trusts network"
     USERNAME = "user name"
 
 

@@ -5,8 +5,12 @@ from contextlib import AbstractAsyncContextManager
 
 from mailsettings.domain.access import Credentials, Moment
 from mailsettings.domain.certificates import CustomTrust
+from mailsettings.domain.device import DeviceRef
+from mailsettings.domain.device_secret import DeviceSecretKey
 from mailsettings.domain.mail_server import ListedMailServer, StoredMailServer
 from mailsettings.domain.naming import MailServerRef
+from mailsettings.domain.trusted_networks import TrustedNetworks
+from mailsettings.store.devices import DeviceCredentials
 from mailsettings.store.freshness import CachedValues, Freshness, Version
 from mailsettings.store.transaction import Transaction
 
@@ -17,7 +21,7 @@ Reading = Callable[[], AbstractAsyncContextManager[Transaction]]
 
 
 class ReadCache:
-    """Mail servers, the first page of their list, and accounts.
+    """Mail servers, the first page of their list, accounts, and what a login of a device needs.
 
     Each value is the last committed value, but two values may be from two moments; see `SQLStore.reading` for one.
     With a *moment*, all reads of one request cost one question to the database.
@@ -31,7 +35,10 @@ class ReadCache:
         self._reading = reading if self._in_snapshots else reading_single
         self._servers = CachedValues(freshness, self._load_server, _size_of_server)
         self._pages = CachedValues(freshness, self._load_page, _size_of_page)
-        self._accounts = CachedValues(freshness, self._load_account, lambda _: _BYTES_PER_VALUE)
+        self._accounts = CachedValues(freshness, self._load_account, _size_of_any)
+        self._devices = CachedValues(freshness, self._load_device, _size_of_any)
+        self._trusted = CachedValues(freshness, self._load_trusted, _size_of_trusted)
+        self._device_keys = CachedValues(freshness, self._load_device_key, _size_of_any)
 
     async def default_mail_server(self, moment: Moment | None = None) -> StoredMailServer | None:
         """Return the mail server that an API which knows a single server shows."""
@@ -52,6 +59,18 @@ class ReadCache:
         """Return the account of exactly this name, with its password hash."""
         return await self._accounts.get(name, moment)
 
+    async def device(self, ref: DeviceRef, moment: Moment | None = None) -> DeviceCredentials | None:
+        """Return the device with this id or name, with the hash of its secret."""
+        return await self._devices.get(ref, moment)
+
+    async def trusted_networks(self, moment: Moment | None = None) -> TrustedNetworks:
+        """Return the networks that stand for a device, disabled devices included."""
+        return await self._trusted.get(None, moment)
+
+    async def device_secret_key(self, moment: Moment | None = None) -> DeviceSecretKey | None:
+        """Return the key of the hashes of the devices' secrets; None before the first secret."""
+        return await self._device_keys.get(None, moment)
+
     async def _load_server(self, ref: MailServerRef | None) -> tuple[StoredMailServer | None, Version | None]:
         async with self._reading_single() as work:
             return await work.mail_servers.versioned(ref)
@@ -64,6 +83,28 @@ class ReadCache:
     async def _load_account(self, name: str) -> tuple[Credentials | None, Version | None]:
         async with self._reading_single() as work:
             return await work.accounts.versioned(name)
+
+    async def _load_device(self, ref: DeviceRef) -> tuple[DeviceCredentials | None, Version | None]:
+        async with self._reading_single() as work:
+            return await work.devices.versioned(ref)
+
+    async def _load_trusted(self, _: None) -> tuple[TrustedNetworks, Version | None]:
+        async with self._reading() as work:
+            version = await work.data_version() if self._in_snapshots else None
+            return TrustedNetworks(await work.devices.trusting()), version
+
+    async def _load_device_key(self, _: None) -> tuple[DeviceSecretKey | None, Version | None]:
+        async with self._reading() as work:
+            version = await work.data_version() if self._in_snapshots else None
+            return await work.devices.secret_key(), version
+
+
+def _size_of_any(_: object) -> int:
+    return _BYTES_PER_VALUE
+
+
+def _size_of_trusted(networks: TrustedNetworks) -> int:
+    return _BYTES_PER_VALUE + networks.size * _BYTES_PER_ROW
 
 
 def _size_of_server(stored: StoredMailServer | None) -> int:

@@ -9,6 +9,7 @@ from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFai
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.backup.restore import SQLRestore
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
+from mailsettings.store.devices import SQLDevices
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import Sealer
@@ -48,6 +49,11 @@ class Transaction:
     def accounts(self) -> SQLAccounts:
         """The accounts."""
         return SQLAccounts(self._connection)
+
+    @cached_property
+    def devices(self) -> SQLDevices:
+        """The devices."""
+        return SQLDevices(self._connection, self.service_keys)
 
     @cached_property
     def audit(self) -> SQLAuditLog:
