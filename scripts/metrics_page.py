@@ -1,13 +1,15 @@
 """Write the table of metrics into docs/metrics.md, from the code that counts them."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
-from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, MetricDescription
+from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, RELAY_METRICS, MetricDescription
 from mailsettings.use_cases import monitoring_status
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
+_OF_RELAY = re.compile(r"(<!-- metrics of the relay -->\n).*(<!-- /metrics of the relay -->)", re.DOTALL)
 
 
 MONITORING = (
@@ -22,17 +24,15 @@ MONITORING = (
 )
 
 
-def table() -> str:
+def table(metrics: Iterable[MetricDescription]) -> str:
     """Return one row for each metric, in the order of the code."""
-    return (
-        "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, (*ALL_METRICS, *MONITORING))])
-        + "\n"
-    )
+    return "\n".join(["| metric | kind | labels | |", "|---|---|---|---|", *map(_row, metrics)]) + "\n"
 
 
 def with_table(page: str) -> str:
-    """Return *page* with its table renewed."""
-    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
+    """Return *page* with its tables renewed."""
+    page = _BETWEEN.sub(lambda match: match[1] + table((*ALL_METRICS, *MONITORING)) + match[2], page)
+    return _OF_RELAY.sub(lambda match: match[1] + table(RELAY_METRICS) + match[2], page)
 
 
 def _row(metric: MetricDescription) -> str:

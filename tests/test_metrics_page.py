@@ -9,8 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.bootstrap.backend import Backend
 from mailsettings.domain.access import OPERATOR
-from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX
+from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, RELAY_METRICS
 from mailsettings.telemetry.metrics import PrometheusMetrics
+from mailsettings.telemetry.relay import RelayMetrics
 
 from support import commands
 from support.request_bodies import checkmarx
@@ -18,6 +19,7 @@ from support.service import SMTP_SETTINGS
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
+OF_SERVICE = PAGE.partition("<!-- metrics of the relay -->")[0]
 
 
 def test_the_table_is_that_of_the_code() -> None:
@@ -36,12 +38,21 @@ async def test_the_table_has_exactly_the_metrics_that_prometheus_gets() -> None:
     assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL_METRICS}
 
 
+async def test_the_relays_table_has_exactly_the_metrics_of_the_relay() -> None:
+    text = (await RelayMetrics().exposition()).decode()
+    told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
+
+    assert told == {
+        (f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in RELAY_METRICS
+    }
+
+
 async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, http: httpx.AsyncClient) -> None:
     await http.post(SMTP_SETTINGS, json=checkmarx("some password"))
     text = (await backend.use_cases.metrics(OPERATOR)).decode()
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
 
-    assert names == set(re.findall(rf"^\| `({PREFIX}_\w+)` \|", PAGE, re.MULTILINE))
+    assert names == set(re.findall(rf"^\| `({PREFIX}_\w+)` \|", OF_SERVICE, re.MULTILINE))
     assert f'{PREFIX}_monitored_servers{{health="unchecked"}} 1.0' in text
     assert f"{PREFIX}_monitoring_active 0.0" in text
     assert (
@@ -53,5 +64,9 @@ async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, ht
 def test_every_label_is_explained() -> None:
     explained = PAGE.partition("<!-- /metrics -->")[2]
 
-    for label in {label for metric in ALL_METRICS for label in metric.labels} - {"outcome", "problem", "version"}:
+    for label in {label for metric in (*ALL_METRICS, *RELAY_METRICS) for label in metric.labels} - {
+        "outcome",
+        "problem",
+        "version",
+    }:
         assert re.search(rf"`{label}`", explained), label

@@ -1,23 +1,27 @@
 """One transaction, and the repositories that read and write in it."""
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.audit_log import SQLAuditLog
-from mailsettings.store.backup.restore import SQLRestore
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
 from mailsettings.store.devices import SQLDevices
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
-from mailsettings.store.idempotency import SQLIdempotency
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.tables import DATA_VERSION
+
+if TYPE_CHECKING:
+    # Imported at the first use: their libraries would take a tenth of the memory of the relay, which uses neither.
+    from mailsettings.store.backup.restore import SQLRestore
+    from mailsettings.store.idempotency import SQLIdempotency
 
 
 class Transaction:
@@ -81,8 +85,10 @@ class Transaction:
         return SQLKeyRegistry(self._connection, self._keys)
 
     @cached_property
-    def idempotency(self) -> SQLIdempotency:
+    def idempotency(self) -> "SQLIdempotency":
         """The requests that carried an idempotency key."""
+        from mailsettings.store.idempotency import SQLIdempotency  # noqa: PLC0415  # see above
+
         return SQLIdempotency(self._connection, self.audit)
 
     @cached_property
@@ -106,6 +112,8 @@ class Transaction:
         return SQLOutbox(self._connection)
 
     @cached_property
-    def contents(self) -> SQLRestore:
+    def contents(self) -> "SQLRestore":
         """The whole content of the database, for restoring a backup."""
+        from mailsettings.store.backup.restore import SQLRestore  # noqa: PLC0415  # see above
+
         return SQLRestore(self._connection, self._sealer)

@@ -53,6 +53,33 @@ DATABASE_POOL = {
 }
 BUILD_INFO = MetricDescription("build_info", "gauge", "1, for the running version.", ("version",))
 
+RELAY_MESSAGES = MetricDescription(
+    "relay_messages_total", "counter", "Messages of devices, by result.", ("result",)
+)
+RELAY_MESSAGE_SECONDS = MetricDescription(
+    "relay_message_duration_seconds", "histogram", "Seconds from MAIL to the answer to the message."
+)
+RELAY_CONNECTIONS = MetricDescription("relay_connections", "gauge", "Open connections of devices.")
+RELAY_REFUSED_CONNECTIONS = MetricDescription(
+    "relay_refused_connections_total",
+    "counter",
+    "Connections of devices that were refused, because of a limit or their network.",
+    ("reason",),
+)
+RELAY_DEVICE_LOGINS = MetricDescription(
+    "relay_device_logins_total", "counter", "Logins of devices, by success.", ("accepted",)
+)
+RELAY_SERVER_LOGINS = MetricDescription(
+    "relay_server_logins_total", "counter", "Logins of the relay at mail servers, by success.", ("accepted",)
+)
+RELAY_WAITING = MetricDescription(
+    "relay_waiting_messages", "gauge", "Messages that wait for a connection to their mail server."
+)
+RELAY_PLACES = MetricDescription("relay_places", "gauge", "Connections to mail servers that this relay holds.")
+RELAY_UNLOGGED_MESSAGES = MetricDescription(
+    "relay_unlogged_messages_total", "counter", "Messages that are missing in the message log."
+)
+
 ALL_METRICS = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -63,3 +90,18 @@ ALL_METRICS = (
     *DATABASE_POOL.values(),
     BUILD_INFO,
 )
+"""The metrics of `serve`."""
+RELAY_METRICS = (
+    RELAY_MESSAGES,
+    RELAY_MESSAGE_SECONDS,
+    RELAY_CONNECTIONS,
+    RELAY_REFUSED_CONNECTIONS,
+    RELAY_DEVICE_LOGINS,
+    RELAY_SERVER_LOGINS,
+    RELAY_WAITING,
+    RELAY_PLACES,
+    RELAY_UNLOGGED_MESSAGES,
+    *DATABASE_POOL.values(),
+    BUILD_INFO,
+)
+"""The metrics of the relay's own process."""
