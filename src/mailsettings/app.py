@@ -40,7 +40,7 @@ class PathDispatcher:
 
 
 def create_app(
-    dialects: Iterable[tuple[Dialect, FastAPI]], site: FastAPI, listeners: Sequence[ExchangeListener] = ()
+    dialects: Iterable[tuple[Dialect, FastAPI]], site: ASGIApp, listeners: Sequence[ExchangeListener] = ()
 ) -> ASGIApp:
     """Return the whole service as one ASGI application; the access log and *listeners* get each exchange."""
     all_listeners = [log_exchange, *listeners]

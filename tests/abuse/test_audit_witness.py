@@ -17,7 +17,7 @@ from mailsettings.cli import main
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.store import engine, tables
+from mailsettings.store import database_url, engine, tables
 from mailsettings.store.encryption.key_file import new_key_line
 from mailsettings.use_cases.audit_log import write_audit_entry
 
@@ -190,7 +190,7 @@ async def test_an_older_copy_of_the_database_file_is_detected(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MAILSETTINGS_DATA_DIR", str(tmp_path / "data"))
-    file = engine.sqlite_file(sqlite_url)
+    file = database_url.sqlite_file(sqlite_url)
     async with service() as backend:
         await backend.accounts.add(OPERATOR, Account("alice", frozenset({"view-audit-log"})), "correct horse")
     shutil.copy2(file, tmp_path / "older")

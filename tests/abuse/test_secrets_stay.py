@@ -12,7 +12,7 @@ import pytest
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 
@@ -78,7 +78,7 @@ def secrets_in(view: Any) -> list[object]:
 
 async def test_database_journals_and_backups_hold_no_secret(sqlite_url: str, canary: Canary) -> None:
     """Case 20."""
-    store, file = SQLStore(sqlite_url, Sealer(KEY)), engine.sqlite_file(sqlite_url)
+    store, file = SQLStore(sqlite_url, Sealer(KEY)), database_url.sqlite_file(sqlite_url)
     looks = []
 
     async def change(work: Any, step: str) -> None:
@@ -108,7 +108,7 @@ async def test_sqlites_extra_files_are_private_during_a_transaction(empty_sqlite
     """Case 20. The journal exists only as long as its transaction, and holds earlier pages."""
     with under(umask):
         migrations.migrate(empty_sqlite_url)
-        store, file = SQLStore(empty_sqlite_url, Sealer(KEY)), engine.sqlite_file(empty_sqlite_url)
+        store, file = SQLStore(empty_sqlite_url, Sealer(KEY)), database_url.sqlite_file(empty_sqlite_url)
         async with store.writing() as work:
             await work.mail_servers.add(with_password("some password"))
             modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in file.parent.iterdir()}

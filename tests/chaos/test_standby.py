@@ -12,8 +12,9 @@ from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine, migrations
 from mailsettings.store.database import SQLStore
+from mailsettings.store.database_errors import StatementRejected
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.engine import StatementRejected
+from mailsettings.store.outages import Outages
 from mailsettings.store.postgres_data_version import PostgresDataVersion
 
 from support.databases import KEY, all_of
@@ -87,7 +88,7 @@ async def test_a_standby_that_was_asked_for_is_read_from_and_cannot_be_written_t
 async def test_a_primary_that_became_a_standby_does_not_answer(pair: Pair) -> None:
     """The connection was opened to a primary; only its answer shows what the server is now."""
     url = f"{pair[1].url('pair')}?target_session_attrs=any"
-    data_version = PostgresDataVersion(lambda: engine.connect(url))
+    data_version = PostgresDataVersion(lambda: engine.connect(url), Outages())
     try:
         with pytest.raises(StoreUnavailable):
             await data_version.ask()

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from mailsettings.cli import main
-from mailsettings.store import engine
+from mailsettings.store import database_url
 
 from support import commands
 
@@ -85,7 +85,7 @@ def test_where_a_database_is_tells_no_password() -> None:
         "postgresql:///settings": "named settings",
     }
 
-    assert {url: engine.location(url) for url in urls} == urls
+    assert {url: database_url.location(url) for url in urls} == urls
 
 
 def installed(data_dir: Path) -> Mapping[str, str]:

@@ -213,3 +213,26 @@ def test_the_completion_of_a_shell_names_commands(data: Path, shell: str) -> Non
 
     assert "_MAILSETTINGS_COMPLETE" in script.stdout
     assert {"enable", "export"} <= set(re.findall(r"\w+", ran.stdout))
+
+
+def test_a_command_tells_the_cause_of_a_database_failure(data: Path) -> None:
+    with closing(sqlite3.connect(data / "mailsettings.db")) as database, database:
+        database.execute("ALTER TABLE mail_server_versions RENAME TO elsewhere")
+    ran = run("server", "history", "1")
+
+    assert ran.exit_code == 3
+    assert ran.stderr.startswith("Error: The database is not available: no such table: mail_server_versions")
+    assert "The log of the service" not in ran.stderr
+
+
+def test_a_command_shows_where_it_failed_unexpectedly(data: Path) -> None:
+    run("server", "create", "relay", "--host", "mail.example.com", "--from", "reports@example.com")
+    with closing(sqlite3.connect(data / "mailsettings.db")) as database, database:
+        database.execute("PRAGMA ignore_check_constraints = ON")
+        database.execute("UPDATE mail_servers SET security = ?", (CANARY,))
+    ran = run("server", "show", "relay")
+
+    assert ran.exit_code == 3
+    assert "which is a bug. Please report this:\nTraceback (most recent call last):\n" in ran.stderr
+    assert ran.stderr.rstrip().endswith("ValueError")
+    assert CANARY not in ran.output

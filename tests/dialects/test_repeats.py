@@ -10,7 +10,7 @@ from mailsettings.domain.connection_test import FailureCode, ProbeReport, ProbeS
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.domain.setting import Setting
-from mailsettings.store import engine
+from mailsettings.store.database_url import is_sqlite, sqlite_file
 
 from support.canary import Canary
 from support.fakes import ScriptedProber
@@ -147,5 +147,5 @@ async def test_neither_the_key_nor_the_body_is_anywhere(
     assert [answer.status_code for answer in answers] == [201, 201, 200, 200, 409, 409]
     for planted in (key, canary):
         planted.assert_nowhere(log, *(answer.content for answer in answers), *map(repr, prober.asked))
-        if engine.is_sqlite(database_url):
-            planted.assert_nowhere(engine.sqlite_file(database_url).parent)
+        if is_sqlite(database_url):
+            planted.assert_nowhere(sqlite_file(database_url).parent)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.store.engine import endpoints
+from mailsettings.store.database_url import endpoints
 
 LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
 

@@ -16,6 +16,7 @@ from mailsettings.domain.idempotency import REMEMBERED_SECONDS, IdempotencyKey, 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
+from mailsettings.store.database_url import is_sqlite, sqlite_file
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.idempotency import MAX_DELETED_PER_INSERT
 from mailsettings.store.tables import idempotency_keys as table
@@ -127,8 +128,8 @@ async def test_no_key_request_or_caller_is_stored_in_clear(
     database.dispose()
 
     canary.assert_nowhere(rows, repr(idempotency_key))
-    if engine.is_sqlite(database_url):
-        canary.assert_nowhere(engine.sqlite_file(database_url).parent)
+    if is_sqlite(database_url):
+        canary.assert_nowhere(sqlite_file(database_url).parent)
 
 
 async def test_the_same_request_has_another_hash_under_each_key(store: SQLStore, database_url: str) -> None:

@@ -15,7 +15,7 @@ from mailsettings.domain.encryption_keys import KeyIsCurrent, KeyNeeded, KeyUnkn
 from mailsettings.domain.errors import SecretUnreadable, SigningKeyNotFound, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
-from mailsettings.store import engine
+from mailsettings.store import database_url, engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import (
     DROPPED_KEY_CHECK,
@@ -441,8 +441,8 @@ def test_a_new_database_gets_a_new_key(empty_url: str, tmp_path: Path) -> None:
 
 
 def test_an_empty_database_file_is_a_new_database(empty_sqlite_url: str, tmp_path: Path) -> None:
-    engine.sqlite_file(empty_sqlite_url).parent.mkdir()
-    engine.sqlite_file(empty_sqlite_url).touch(0o600)
+    database_url.sqlite_file(empty_sqlite_url).parent.mkdir()
+    database_url.sqlite_file(empty_sqlite_url).touch(0o600)
     ring = LiveKeys(KeyFile(tmp_path / "sealing-keys"))
     require_matching_keys(empty_sqlite_url, ring)
 

@@ -25,8 +25,9 @@ from mailsettings.domain.mail_server import (
 from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
+from mailsettings.store.database_errors import StatementRejected
+from mailsettings.store.database_url import sqlite_file
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.engine import StatementRejected, sqlite_file
 from mailsettings.store.tables import mail_servers
 from mailsettings.use_cases.mail_server_names import name_mail_servers
 

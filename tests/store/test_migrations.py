@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, inspect, select, text
 
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, engine, migrations
 from mailsettings.store.tables import accounts, metadata
 
 TABLES = {
@@ -67,7 +67,7 @@ def test_a_migration_waits_longer_for_another_than_a_request(
     empty_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0)
-    file = engine.sqlite_file(empty_sqlite_url)
+    file = database_url.sqlite_file(empty_sqlite_url)
     engine.make_private(file)
     other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
@@ -82,8 +82,8 @@ def test_a_migration_waits_longer_for_another_than_a_request(
 
 def test_a_failed_migration_leaves_nothing(empty_url: str) -> None:
     """The last table is there already, so the migration fails after it has made the others."""
-    if engine.is_sqlite(empty_url):
-        engine.make_private(engine.sqlite_file(empty_url))
+    if database_url.is_sqlite(empty_url):
+        engine.make_private(database_url.sqlite_file(empty_url))
     database = engine.sync_engine(empty_url)
     with database.begin() as connection:
         connection.execute(text("CREATE TABLE sealing_keys (x INTEGER)"))
@@ -96,8 +96,8 @@ def test_a_failed_migration_leaves_nothing(empty_url: str) -> None:
 
 
 def test_an_outdated_database_is_reported(empty_url: str) -> None:
-    if engine.is_sqlite(empty_url):
-        engine.make_private(engine.sqlite_file(empty_url))
+    if database_url.is_sqlite(empty_url):
+        engine.make_private(database_url.sqlite_file(empty_url))
 
     with pytest.raises(migrations.SchemaOutdated, match="mailsettings migrate"):
         migrations.require_current(empty_url)
@@ -172,8 +172,8 @@ def test_people_with_all_permissions_get_the_new_ones(empty_url: str) -> None:
         "auditor": ("user", ["view-audit-log", "view-mail-settings", "view-metrics"]),
         "script": ("client", ALL_OF_0008),
     }
-    if engine.is_sqlite(empty_url):
-        engine.make_private(engine.sqlite_file(empty_url))
+    if database_url.is_sqlite(empty_url):
+        engine.make_private(database_url.sqlite_file(empty_url))
     database = engine.sync_engine(empty_url)
     with database.begin() as connection:
         config = migrations.alembic_config(connection)

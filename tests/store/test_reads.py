@@ -11,7 +11,7 @@ import pytest
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 
@@ -54,7 +54,7 @@ async def test_the_next_read_sees_a_write_of_another_process(sqlite_url: str) ->
     seen = [await host(store)]
     for name in ("first", "second"):
         statement = f"UPDATE mail_servers SET host = '{name}', version = version + 1"
-        file = str(engine.sqlite_file(sqlite_url))
+        file = str(database_url.sqlite_file(sqlite_url))
         program = f"import sqlite3; c = sqlite3.connect({file!r}); c.execute({statement!r}); c.commit()"
         await asyncio.to_thread(subprocess.run, [sys.executable, "-c", program], check=True)
         seen.append(await host(store))
@@ -90,7 +90,7 @@ async def test_locked_file_is_read_from_disk_instead_of_memory(sqlite_url: str) 
     store = SQLStore(sqlite_url, Sealer(KEY))
     await put(store, "before")
     assert await host(store) == "before"
-    blocker = sqlite3.connect(engine.sqlite_file(sqlite_url), isolation_level=None)
+    blocker = sqlite3.connect(database_url.sqlite_file(sqlite_url), isolation_level=None)
     blocker.execute("BEGIN EXCLUSIVE")
     blocker.execute("UPDATE mail_servers SET host = 'after'")
     reading = asyncio.create_task(host(store))
@@ -143,7 +143,7 @@ async def test_unavailable_server_is_reported_soon_and_used_again_later(
 
 
 async def test_an_unreadable_file_is_reported_as_unavailable(empty_sqlite_url: str) -> None:
-    file = engine.sqlite_file(empty_sqlite_url)
+    file = database_url.sqlite_file(empty_sqlite_url)
     file.parent.mkdir()
     file.write_bytes(b"this is no database, whatever its name says" * 100)
     store = SQLStore(empty_sqlite_url, Sealer(KEY))
@@ -157,7 +157,7 @@ async def test_an_unreadable_file_is_reported_as_unavailable(empty_sqlite_url: s
     "url", ["mysql://u:canary@h/d", "sqlite://", "nonsense", "postgresql+asyncpg://u:canary@h/d", ""]
 )
 def test_another_kind_of_database_is_refused_without_its_url(url: str) -> None:
-    with pytest.raises(engine.DatabaseUnsupported) as refused:
+    with pytest.raises(database_url.DatabaseUnsupported) as refused:
         migrations.migrate(url)
 
     assert "canary" not in str(refused.value)

@@ -15,11 +15,11 @@ from sqlalchemy import select, text, update
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
-from mailsettings.store import engine
+from mailsettings.store import database_url, engine
 from mailsettings.store.database import SQLStore
+from mailsettings.store.database_errors import StatementRejected
 from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.encryption.sealing import Sealer, key_id, key_id_of, prefix_of
-from mailsettings.store.engine import StatementRejected
 from mailsettings.store.tables import encryption_keys, mail_servers
 
 from support.databases import KEY, all_of
@@ -228,7 +228,7 @@ async def test_no_database_file_holds_a_secret_in_clear(
     found: list[bytes] = []
 
     def look() -> None:
-        folder = engine.sqlite_file(sqlite_url).parent
+        folder = database_url.sqlite_file(sqlite_url).parent
         content = b"".join(path.read_bytes() for path in folder.iterdir())
         found.extend(form for form in _forms(CANARY) if form in content)
 
@@ -249,7 +249,7 @@ async def test_old_sealed_secrets_do_not_stay_in_free_pages(sqlite_url: str) -> 
     """Case 20."""
     store = SQLStore(sqlite_url, Sealer(KEY))
     ids = [await add(store, f"{CANARY}{number}" * 8) for number in range(20)]
-    file = engine.sqlite_file(sqlite_url)
+    file = database_url.sqlite_file(sqlite_url)
     with sqlite3.connect(file) as connection:
         sealed = [row[0] for row in connection.execute("SELECT sealed_secret FROM mail_servers")]
     connection.close()
@@ -272,7 +272,7 @@ async def test_the_files_belong_to_their_owner_whatever_the_umask(empty_sqlite_u
         migrations.migrate(empty_sqlite_url)
         store = SQLStore(empty_sqlite_url, Sealer(KEY))
         await add(store)
-        folder = engine.sqlite_file(empty_sqlite_url).parent
+        folder = database_url.sqlite_file(empty_sqlite_url).parent
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
         await store.close()
     finally:

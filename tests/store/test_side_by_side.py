@@ -29,7 +29,7 @@ from sqlalchemy import (
 from mailsettings.domain.access import Account, Credentials
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, engine, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.tables import schema_support
@@ -42,8 +42,8 @@ SENDER = Sender("a@example.org")
 
 @pytest.fixture
 def database(empty_url: str) -> Iterator[Engine]:
-    if engine.is_sqlite(empty_url):
-        engine.make_private(engine.sqlite_file(empty_url))
+    if database_url.is_sqlite(empty_url):
+        engine.make_private(database_url.sqlite_file(empty_url))
     made = engine.sync_engine(empty_url)
     yield made
     made.dispose()

@@ -19,10 +19,11 @@ from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.store import database as writer_queue
-from mailsettings.store import engine, migrations, postgres_connection
+from mailsettings.store import engine, migrations, postgres_connection, postgres_session
 from mailsettings.store.database import SQLStore
+from mailsettings.store.database_url import sqlite_file
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.engine import make_private, sqlite_file, sync_engine
+from mailsettings.store.engine import make_private, sync_engine
 from mailsettings.store.freshness import Freshness, Version
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.read_cache import ReadCache
@@ -205,7 +206,7 @@ def patient_database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyP
         return
     milliseconds = GUARD_SECONDS * 1000
     names = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout")
-    monkeypatch.setattr(engine, "POSTGRESQL_LIMITS", " ".join(f"-c {name}={milliseconds}" for name in names))
+    monkeypatch.setattr(postgres_session, "LIMITS", dict.fromkeys(names, str(milliseconds)))
     limits = ("BUSY_TIMEOUT_SECONDS", "POOL_TIMEOUT_SECONDS", "CONNECT_TIMEOUT_SECONDS", "DRIVER_TIMEOUT_SECONDS")
     for name in limits:
         monkeypatch.setattr(engine, name, GUARD_SECONDS)

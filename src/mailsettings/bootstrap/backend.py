@@ -13,7 +13,7 @@ from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, migrations
 from mailsettings.store.audit_witness import WitnessFile
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import new_backup
@@ -41,7 +41,8 @@ class DatabaseMissing(SchemaError):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(
-            f"There is no mail-settings database {engine.location(settings.database)}. {_location_hint(settings)} "
+            f"There is no mail-settings database {database_url.location(settings.database)}. "
+            f"{_location_hint(settings)} "
             "To make a new database, run: mailsettings migrate"
         )
 

@@ -16,7 +16,7 @@ from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
-from mailsettings.store.engine import endpoints
+from mailsettings.store.database_url import endpoints
 from mailsettings.webhook.sender import WebhookSender, parse_webhook_keys
 
 

@@ -1,13 +1,14 @@
 """Compose the ASGI application from the settings."""
 
 import gc
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import cache
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailsettings import logs
 from mailsettings.app import create_app
@@ -15,10 +16,15 @@ from mailsettings.bootstrap.backend import Backend, create_backend
 from mailsettings.bootstrap.outgoing import MACHINE_NAME
 from mailsettings.bootstrap.use_cases import APIS
 from mailsettings.dialects import DIALECTS
+from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.server.status import STATUS_STATE_KEY, Status
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, metrics_directory, read
 from mailsettings.site.openapi import Document, document
 from mailsettings.site.pages import create_site
+from mailsettings.store.database_errors import DatabaseUnavailable
+from mailsettings.store.encryption.key_check import WrongKey
+from mailsettings.store.migrations import SchemaError
+from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.telemetry.metrics import PrometheusMetrics, sampling
 from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
 from mailsettings.web.dialect import NO_TELEMETRY, UseCases
@@ -48,6 +54,7 @@ def create_service(
 
     @asynccontextmanager
     async def running() -> AsyncIterator[None]:
+        backend.store.outages.start_logging()
         await backend.establish()
         await backend.witness.look()
         MACHINE_NAME.begin()  # on a thread, so that the first connection test does not wait for it
@@ -89,7 +96,30 @@ def create_apis(
             yield {STATUS_STATE_KEY: Status(ping, use_cases.metrics.for_status)}
 
     site = create_site(documents, ping, lifespan, use_cases.allowed_hosts)
-    return create_app(dialects, site, [counting(metrics)])
+    return create_app(dialects, _starting_plainly(site), [counting(metrics)])
+
+
+EXPECTED_AT_START = (StoreUnavailable, SchemaError, WrongKey, KeyFileUnusable)
+
+
+def _starting_plainly(site: FastAPI) -> ASGIApp:
+    """Let *site* say in one sentence why it cannot start; Starlette sends the server a traceback."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_plainly(message: Message) -> None:
+            error = sys.exc_info()[1]
+            if message["type"] == "lifespan.startup.failed" and isinstance(error, EXPECTED_AT_START):
+                # The log has the outage of a database already.
+                message = {**message, "message": "" if isinstance(error, DatabaseUnavailable) else str(error)}
+            await send(message)
+
+        if scope["type"] != "lifespan":
+            await site(scope, receive, send)
+            return
+        with suppress(*EXPECTED_AT_START):
+            await site(scope, receive, send_plainly)
+
+    return run
 
 
 def counting(metrics: PrometheusMetrics) -> ExchangeListener:

@@ -14,7 +14,7 @@ from mailsettings.domain.audit_log import WitnessedEntry
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid, effective_settings
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
-from mailsettings.store import engine
+from mailsettings.store import database_url
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
@@ -129,7 +129,7 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
 
 
 def _describing(settings: Settings, store: SQLStore) -> DescribeService:
-    shown = {"database_url": f"database {engine.location(settings.database)}"}
+    shown = {"database_url": f"database {database_url.location(settings.database)}"}
     return DescribeService(
         store,
         effective_settings(settings, shown),

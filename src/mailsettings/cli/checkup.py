@@ -21,7 +21,7 @@ from mailsettings.cli.running import read_settings, reporting_errors
 from mailsettings.domain.audit_log import AuditFilter
 from mailsettings.settings import Settings
 from mailsettings.settings.effective import effective_settings
-from mailsettings.store import engine, migrations
+from mailsettings.store import database_url, migrations
 from mailsettings.store.encryption.key_check import needs_keys, require_matching_keys
 
 RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ def _settings(chosen: Settings) -> Finding:
 
 
 def _database(chosen: Settings) -> Finding:
-    where = engine.location(chosen.database)
+    where = database_url.location(chosen.database)
     return _checked("database", lambda: require_database(chosen), f"Reachable, {where}.")
 
 
@@ -148,9 +148,9 @@ def _files(chosen: Settings) -> Iterator[Finding]:
 
 
 def _sqlite_files(chosen: Settings) -> list[Path]:
-    if not engine.is_sqlite(chosen.database):
+    if not database_url.is_sqlite(chosen.database):
         return []
-    file = engine.sqlite_file(chosen.database)
+    file = database_url.sqlite_file(chosen.database)
     return [file, *(file.with_name(file.name + suffix) for suffix in ("-wal", "-shm"))]
 
 

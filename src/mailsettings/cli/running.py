@@ -32,8 +32,9 @@ from mailsettings.domain.service import SettingSource
 from mailsettings.server.certificate import CertificateUnusable
 from mailsettings.server.status import AddressTaken
 from mailsettings.settings import Settings, SettingsInvalid
+from mailsettings.store.database_errors import DatabaseUnavailable
+from mailsettings.store.database_url import DatabaseUnsupported
 from mailsettings.store.encryption.key_check import WrongKey
-from mailsettings.store.engine import DatabaseUnsupported
 from mailsettings.store.migrations import SchemaError
 from mailsettings.store.private_file import DatabaseFileExposed, KeyFileUnusable
 
@@ -60,7 +61,12 @@ def reporting_errors() -> Iterator[None]:
         yield
     except tuple(EXIT_CODES) as error:
         code = next(code for expected, code in EXIT_CODES.items() if isinstance(error, expected))
-        raise Failure(str(error), code) from None
+        raise Failure(sentences_for_operator(error), code) from error
+
+
+def sentences_for_operator(error: Exception) -> str:
+    """Return what to print about an expected error: of a database, also what a caller of the API is not told."""
+    return error.explanation if isinstance(error, DatabaseUnavailable) else str(error)
 
 
 DEV_MARK_FILE = "started-with-dev"

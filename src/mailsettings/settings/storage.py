@@ -1,6 +1,7 @@
 """Settings of the database, the keys, the first account and the history."""
 
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, field_validator
@@ -20,7 +21,19 @@ class StorageSettings(SettingsGroup):
     database_url: SecretStr = Field(
         default=SecretStr(""),
         description="`sqlite:///path` or `postgresql://user:password@host/name`; by default SQLite in the "
-        "data directory.",
+        "data directory. [Databases](docs/databases.md) has all forms.",
+    )
+    database_pool_size: int = Field(
+        default=15,
+        ge=1,
+        le=1000,
+        description="Connections to PostgreSQL that one process opens for transactions, at most; one more notices "
+        "changes.",
+    )
+    database_pooler: Literal["none", "transaction"] = Field(
+        default="none",
+        description="`transaction` behind a pooler that may give each transaction another session, such as "
+        "PgBouncer with `pool_mode=transaction`; see [databases](docs/databases.md).",
     )
     encryption_keys_file: Path | None = Field(
         default=None,
@@ -49,12 +62,17 @@ class StorageSettings(SettingsGroup):
 
     @property
     def database(self) -> str:
-        """The URL of the database, without a driver's name."""
+        """The URL of the database, without a driver's name; for PostgreSQL with the pool and the pooler."""
         # A file that a mounted secret is in often ends with a line end.
-        return (
-            self.database_url.get_secret_value().strip()
-            or f"sqlite:///{self.data_dir.absolute() / 'mailsettings.db'}"
-        )
+        given = self.database_url.get_secret_value().strip()
+        if not given:
+            return f"sqlite:///{self.data_dir.absolute() / 'mailsettings.db'}"
+        if not given.startswith(("postgres://", "postgresql://")):
+            return given
+        if not {"database_pooler", "database_pool_size"} & self.model_fields_set:
+            return given
+        session = f"mailsettings_pooler={self.database_pooler}&mailsettings_pool_size={self.database_pool_size}"
+        return f"{given}{'&' if '?' in given else '?'}{session}"
 
     @property
     def embedded(self) -> bool:

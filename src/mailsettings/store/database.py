@@ -13,13 +13,14 @@ from sqlalchemy.pool import QueuePool
 from mailsettings.domain.audit_log import AuditEntry
 from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
 from mailsettings.domain.service import DatabaseVersion
-from mailsettings.store import engine
+from mailsettings.store import database_url, engine
 from mailsettings.store.audit_log import SQLAuditLog
+from mailsettings.store.database_errors import WRITERS_WAIT, DatabaseUnavailable, translate_database_errors
 from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
-from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.freshness import DataVersion, Freshness, SQLiteDataVersion
+from mailsettings.store.outages import Outages
 from mailsettings.store.postgres_data_version import PostgresDataVersion
 from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.transaction import Transaction
@@ -39,6 +40,7 @@ class WriterQueue:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._failed = 0
+        self._failure = StoreUnavailable()
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
@@ -52,10 +54,10 @@ class WriterQueue:
             async with asyncio.timeout(WRITER_QUEUE_TIMEOUT_SECONDS):
                 await self._lock.acquire()
         except TimeoutError:
-            raise StoreUnavailable from None
+            raise DatabaseUnavailable(WRITERS_WAIT) from None
         try:
             if self._failed != failed_before:
-                raise StoreUnavailable
+                raise self._failure.with_traceback(None)
             async with self._noting_failure():
                 yield
         finally:
@@ -65,8 +67,9 @@ class WriterQueue:
     async def _noting_failure(self) -> AsyncIterator[None]:
         try:
             yield
-        except StoreUnavailable:
+        except StoreUnavailable as failure:
             self._failed += 1
+            self._failure = failure
             raise
 
 
@@ -83,12 +86,13 @@ class SQLStore:
         """Called with each audit entry after its commit."""
         self._engine = engine.async_engine(url)
         self._keys = keys
-        self._sqlite = engine.is_sqlite(url)
-        self._data_version = _data_version_of(url)
+        self._sqlite = database_url.is_sqlite(url)
+        self.outages = Outages()
+        self._data_version = _data_version_of(url, self.outages)
         self._freshness = Freshness(self._data_version)
         self._writer_queue = WriterQueue()
         self._for_reading: Mapping[str, Any] = {} if self._sqlite else engine.POSTGRESQL_SNAPSHOT
-        self._for_one_statement = engine.ONE_STATEMENT if self._sqlite else engine.POSTGRESQL_ONE_STATEMENT
+        self._for_one_statement = _for_one_statement(url)
         self.cache = ReadCache(self._freshness, self._reading_single, self.reading)
 
     @asynccontextmanager
@@ -100,6 +104,9 @@ class SQLStore:
                 sealer = await sealer_for_writing(connection, self._keys)
                 work = Transaction(connection, self._keys, sealer)
                 yield work
+        except DatabaseUnavailable as failure:  # of the queue; the transaction has noted its own
+            self.outages.failed(failure.problem)
+            raise
         finally:
             self._freshness.note_write()
         for entry in work.audit.appended:
@@ -164,11 +171,16 @@ class SQLStore:
 
     @asynccontextmanager
     async def _transaction(self, options: Mapping[str, Any]) -> AsyncIterator[AsyncConnection]:
-        with translate_database_errors():
-            async with self._connection() as connection:
-                await connection.execution_options(**options)
-                async with connection.begin():
-                    yield connection
+        try:
+            with translate_database_errors():
+                async with self._connection() as connection:
+                    await connection.execution_options(**options)
+                    async with connection.begin():
+                        yield connection
+        except DatabaseUnavailable as failure:
+            self.outages.failed(failure.problem)
+            raise
+        self.outages.answered(by_write=options is engine.WRITE_OPTIONS)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:
@@ -179,10 +191,19 @@ class SQLStore:
             yield connection
 
 
-def _data_version_of(url: str) -> DataVersion:
-    if engine.is_sqlite(url):
-        return SQLiteDataVersion(engine.sqlite_file(url))
-    return PostgresDataVersion(lambda: engine.connect(url), accepts_standby=engine.accepts_standby(url))
+def _for_one_statement(url: str) -> Mapping[str, Any]:
+    if database_url.is_sqlite(url):
+        return engine.ONE_STATEMENT
+    # Behind a pooler only a transaction has our settings.
+    return {} if database_url.is_pooled(url) else engine.POSTGRESQL_ONE_STATEMENT
+
+
+def _data_version_of(url: str, outages: Outages) -> DataVersion:
+    if database_url.is_sqlite(url):
+        return SQLiteDataVersion(database_url.sqlite_file(url))
+    return PostgresDataVersion(
+        lambda: engine.connect(url), outages, accepts_standby=database_url.accepts_standby(url)
+    )
 
 
 def _log_entry(entry: AuditEntry) -> None:

@@ -1,71 +1,22 @@
-"""Engines for SQLite and PostgreSQL: their URLs, the set-up of their sessions, and the meaning of their errors."""
+"""Engines for SQLite and PostgreSQL, and the set-up of their sessions and transactions."""
 
 import asyncio
 import os
-import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import zip_longest
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from psycopg import pq
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from mailsettings.domain.errors import StoreUnavailable
+from mailsettings.store import postgres_session
+from mailsettings.store.database_url import driver_arguments, is_pooled, is_sqlite, parsed_url, pool_size
 from mailsettings.store.postgres_connection import TimeLimitedConnection, replace_dead_connections
 from mailsettings.store.private_file import require_private
-
-
-class StatementRejected(Exception):
-    """The database rejected a statement, which is a bug.
-
-    The original text is dropped: it repeats the whole row.
-    """
-
-
-@contextmanager
-def translate_database_errors() -> Iterator[None]:
-    """Raise `StoreUnavailable` for a database that is away, busy, full or damaged, else `StatementRejected`."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError):
-        raise StoreUnavailable from None
-    except DBAPIError as error:
-        # SQLite raises the bare class for a file that is damaged or not a database.
-        if error.connection_invalidated or type(error) is DatabaseError:
-            raise StoreUnavailable from None
-        raise StatementRejected(type(error.orig).__name__) from None
-
-
-_SEVERAL = re.compile(r"(?P<before>postgresql://(?:[^@/]*@)?)(?P<hosts>[^@/?]*,[^@/?]*)(?P<after>[/?].*)?")
-_HOST = re.compile(r"(?:\[(?P<address>[^\]]*)\]|(?P<name>[^:]*))(?::(?P<port>[0-9]*))?")
-
-
-def read_url(url: str) -> URL:
-    """Return the parts of *url*. Raises `ValueError` or SQLAlchemy's `ArgumentError`, which may repeat the URL."""
-    several = _SEVERAL.fullmatch(url)
-    if several is None:
-        return make_url(url)
-    hosts, ports = zip(*(_host_and_port(part) for part in several["hosts"].split(",")), strict=True)
-    # One port applies to all hosts, and a missing one means libpq's default.
-    named = {"host": ",".join(hosts)} | ({"port": ",".join(ports)} if any(ports) else {})
-    return make_url(several["before"] + (several["after"] or "")).update_query_dict(named)
-
-
-def _host_and_port(part: str) -> tuple[str, str]:
-    found = _HOST.fullmatch(part)
-    if found is None:
-        raise ValueError("no host and port")
-    return found["address"] or found["name"] or "", found["port"] or ""
-
 
 WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that will write."""
@@ -81,92 +32,63 @@ POSTGRESQL_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}
 
 BUSY_TIMEOUT_SECONDS = 5
 POOL_TIMEOUT_SECONDS = 3
+MAX_KEPT_CONNECTIONS = 5
+"""Of the pool; further connections close after their transaction."""
 CONNECT_TIMEOUT_SECONDS = 2.4
 """For a connection to PostgreSQL: waiting for the pool, testing and opening it."""
 DRIVER_TIMEOUT_SECONDS = 2
 """For a connection to one host and address. The driver takes no less."""
 # The key of pg_advisory_xact_lock, which admits one writer or migration at a time.
 _WRITER_LOCK = 7_225_348_612
-# An acknowledged write is on the disk, and on a synchronous standby, whatever the server's default is.
-_DURABLE = "-c synchronous_commit=on"
-# The server gives up before our own wait (MAX_SILENT_POLLS) ends, and soon drops the lock of a writer that was cut
-# off, so that others can write when the network is back.
-POSTGRESQL_LIMITS = "-c statement_timeout=2200 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=4000"
-
-
-class DatabaseUnsupported(ValueError):
-    """The URL is neither `sqlite:///…` nor `postgresql://…`; `str()` does not repeat it."""
-
-    def __init__(self) -> None:
-        super().__init__("The database URL must begin with sqlite:/// or postgresql://.")
 
 
 def async_engine(url: str) -> AsyncEngine:
     """Return the engine for the service. Raises `DatabaseUnsupported`."""
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if is_sqlite(url):
         engine = create_async_engine(
             parsed.set(drivername="sqlite+aiosqlite"), hide_parameters=True, pool_timeout=POOL_TIMEOUT_SECONDS
         )
     else:
+        kept = min(pool_size(url), MAX_KEPT_CONNECTIONS)
         engine = create_async_engine(
             parsed.set(drivername="postgresql+psycopg"),
             hide_parameters=True,  # errors must not repeat values
-            connect_args={**_limited_session(parsed), "async_creator_fn": TimeLimitedConnection.connect},
+            connect_args={**_limited_session(url), "async_creator_fn": TimeLimitedConnection.connect},
+            pool_size=kept,
+            max_overflow=pool_size(url) - kept,
+            **_isolation(url),
         )
         replace_dead_connections(engine.sync_engine)
-    _add_listeners(engine.sync_engine)
+    _add_listeners(engine.sync_engine, url, postgres_session.LIMITS)
     event.listen(engine.sync_engine, "before_cursor_execute", _refuse_writes_while_reading)
     return engine
 
 
 async def connect(url: str) -> TimeLimitedConnection:
-    """Return a PostgreSQL connection outside the pool; it commits each statement. Raises the driver's errors."""
-    parsed = _parsed(url)
-    arguments = {**_driver_arguments(parsed), **_limited_session(parsed)}
+    """Return a PostgreSQL connection outside the pool; it commits each statement.
+
+    Raises the driver's errors and `DatabaseUnavailable`.
+    """
+    arguments = {**driver_arguments(parsed_url(url)), **_limited_session(url)}
     async with asyncio.timeout(CONNECT_TIMEOUT_SECONDS):
         return await TimeLimitedConnection.connect(**arguments, autocommit=True)
 
 
-def accepts_standby(url: str) -> bool:
-    """Return whether the URL asks for servers other than a primary."""
-    return _parsed(url).query.get("target_session_attrs", "primary") not in {"primary", "read-write"}
-
-
 def sync_engine(url: str) -> Engine:
     """Return an engine without time limits, for migrations and backups. Raises `DatabaseUnsupported`."""
-    parsed = _parsed(url)
-    name = "sqlite+pysqlite" if is_sqlite(url) else "postgresql+psycopg"
-    arguments = {} if is_sqlite(url) else {**_session(parsed, _DURABLE), "connect_timeout": 3}
-    engine = create_engine(parsed.set(drivername=name), hide_parameters=True, connect_args=arguments)
-    _add_listeners(engine)
+    parsed = parsed_url(url)
+    if is_sqlite(url):
+        engine = create_engine(parsed.set(drivername="sqlite+pysqlite"), hide_parameters=True)
+    else:
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            hide_parameters=True,
+            connect_args={**_session(url), "connect_timeout": 3},
+            **_isolation(url),
+        )
+    _add_listeners(engine, url)
     return engine
-
-
-def is_sqlite(url: str) -> bool:
-    """Return whether the database is SQLite."""
-    return _parsed(url).drivername == "sqlite"
-
-
-def sqlite_file(url: str) -> Path:
-    """Return the file of an SQLite database."""
-    return Path(_parsed(url).database or "")
-
-
-def require_private_file(url: str) -> None:
-    """Raise `DatabaseFileExposed` if the database is a file that every user can read or write."""
-    if is_sqlite(url):
-        require_private(sqlite_file(url))
-
-
-def location(url: str) -> str:
-    """Return where the database is, for people to read, without user name and password."""
-    parsed = _parsed(url)
-    if is_sqlite(url):
-        return f"at {parsed.database}"
-    hosts, ports = parsed.query.get("host", parsed.host or ""), parsed.query.get("port", parsed.port or "")
-    where = ":".join(str(part) for part in (hosts, ports) if part)
-    return f"named {parsed.database} at {where}" if where else f"named {parsed.database}"
 
 
 def make_private(file: Path) -> None:
@@ -179,43 +101,50 @@ def make_private(file: Path) -> None:
     os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def _session(parsed: URL, options: str) -> dict[str, object]:
+def _session(url: str, *limits: Mapping[str, str]) -> dict[str, object]:
     """Return the session options, in addition to those of the URL and taking precedence over them.
 
     By default only a primary is accepted: a standby may lack writes that its primary has acknowledged.
     """
-    given = parsed.query.get("options", "")
-    role = {} if "target_session_attrs" in parsed.query else {"target_session_attrs": "primary"}
-    return {"options": " ".join([*([given] if isinstance(given, str) else given), options]).strip(), **role}
+    query = parsed_url(url).query
+    role = {} if "target_session_attrs" in query else {"target_session_attrs": "primary"}
+    session: dict[str, object] = {"client_encoding": postgres_session.CLIENT_ENCODING, **role}
+    if is_pooled(url):
+        return {**session, "prepare_threshold": None}  # the next statement may go to another session
+    given = query.get("options", "")
+    own = postgres_session.startup_options(postgres_session.PINNED, *limits)
+    return {**session, "options": " ".join([*([given] if isinstance(given, str) else given), own]).strip()}
 
 
-def _limited_session(parsed: URL) -> dict[str, object]:
-    session = _session(parsed, f"{_DURABLE} {POSTGRESQL_LIMITS}")
-    return {**session, "connect_timeout": DRIVER_TIMEOUT_SECONDS}
+def _limited_session(url: str) -> dict[str, object]:
+    return {**_session(url, postgres_session.LIMITS), "connect_timeout": DRIVER_TIMEOUT_SECONDS}
 
 
-def _driver_arguments(parsed: URL) -> dict[str, Any]:
-    url = parsed.set(drivername="postgresql+psycopg")
-    return dict(url.get_dialect()().create_connect_args(url)[1])
+def _isolation(url: str) -> dict[str, Any]:
+    """Return what makes the driver name the isolation in each BEGIN, where a session cannot have it."""
+    return {"isolation_level": "READ COMMITTED"} if is_pooled(url) else {}
 
 
-def _parsed(url: str) -> URL:
-    try:
-        parsed = read_url(url)
-    except (ArgumentError, ValueError):
-        raise DatabaseUnsupported from None
-    if parsed.drivername not in {"sqlite", "postgresql"} or not parsed.database:
-        raise DatabaseUnsupported
-    return parsed
-
-
-def _add_listeners(engine: Engine) -> None:
+def _add_listeners(engine: Engine, url: str, *limits: Mapping[str, str]) -> None:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     else:
+        # Before SQLAlchemy's own first questions, which fail where texts come as bytes.
+        event.listen(engine, "connect", postgres_session.require_unicode, insert=True)
+        if is_pooled(url):
+            event.listen(
+                engine, "begin", _setting(postgres_session.local_settings(postgres_session.PINNED, *limits))
+            )
         event.listen(engine, "begin", _begin_postgresql)
         event.listen(engine, "handle_error", _disconnect_if_read_only)
+
+
+def _setting(statements: str) -> Callable[[Connection], None]:
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statements)
+
+    return begin
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
@@ -268,26 +197,3 @@ def _disconnect_if_read_only(context: ExceptionContext) -> None:
     # A read-only server is the wrong server, or only for a moment; new connections may find another server.
     if isinstance(context.original_exception, ReadOnlySqlTransaction):
         context.is_disconnect = True
-
-
-_PORT = "5432"
-
-
-def endpoints(url: str) -> list[tuple[str, int]]:
-    """Return host and port of each server; none for a file or Unix socket. Raises `DatabaseUnsupported`."""
-    if is_sqlite(url):
-        return []
-    given = {**_defaults(), **_driver_arguments(read_url(url))}
-    ports = [port or _PORT for port in str(given["port"]).split(",")]
-    pairs: list[tuple[str, str]] = []
-    for name in ("host", "hostaddr"):
-        # One port applies to all hosts (libpq, "Specifying Multiple Hosts").
-        hosts = str(given[name]).split(",")
-        pairs += zip_longest(hosts, ports[: len(hosts)], fillvalue=ports[0])
-    return [(host, int(port)) for host, port in pairs if host and not host.startswith(("/", "@"))]
-
-
-def _defaults() -> dict[str, str]:
-    """Return libpq's values for what the URL leaves open, from its environment variables."""
-    options = {option.keyword: option.val for option in pq.Conninfo.get_defaults()}
-    return {name: (options.get(name.encode()) or b"").decode() for name in ("host", "hostaddr", "port")}

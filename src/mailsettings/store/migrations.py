@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, inspect, select, text
 
-from mailsettings.store import engine
-from mailsettings.store.engine import translate_database_errors
+from mailsettings.store import database_url, engine
+from mailsettings.store.database_errors import translate_database_errors
 from mailsettings.store.tables import schema_support
 
 if TYPE_CHECKING:
@@ -47,9 +47,9 @@ def migrate(url: str) -> None:
 
     A newer schema that works with this program stays as it is.
     """
-    if engine.is_sqlite(url):
+    if database_url.is_sqlite(url):
         with translate_database_errors():
-            engine.make_private(engine.sqlite_file(url))
+            engine.make_private(database_url.sqlite_file(url))
     with _connection(url) as connection:
         if not _is_ahead(connection):
             from alembic import command  # noqa: PLC0415  # takes a third of a second, which only migrations need
@@ -59,7 +59,7 @@ def migrate(url: str) -> None:
 
 def exists(url: str) -> bool:
     """Return whether any migration was applied; do not create a missing file. Raises `StoreUnavailable`."""
-    if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
+    if database_url.is_sqlite(url) and not database_url.sqlite_file(url).exists():
         return False
     database = engine.sync_engine(url)
     try:

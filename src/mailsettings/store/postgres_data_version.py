@@ -5,19 +5,22 @@ come later: they wait for the next question, which is sent when the answer has a
 under way, and a busy process asks as often as the database answers.
 
 The driver's own methods would spend more time on one question than on the rest of a read, so this speaks to libpq
-itself: it sends a prepared statement and reads the result when the event loop reports data.
+itself: it sends a prepared statement, or its text to a pooler, and reads the result when the event loop reports
+data.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 import psycopg
+from psycopg.errors import error_from_result
 from psycopg.pq import ConnStatus, ExecStatus
 from psycopg.pq.abc import PGconn
 
-from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import postgres_connection
+from mailsettings.store.database_errors import SILENT, STANDBY, DatabaseProblem, DatabaseUnavailable, problem_of
 from mailsettings.store.freshness import Version
+from mailsettings.store.outages import Outages
 from mailsettings.store.postgres_connection import POLL_SECONDS, TimeLimitedConnection
 
 _NAME = b"mailsettings_data_version"
@@ -31,9 +34,14 @@ class PostgresDataVersion:
 
     in_snapshots = True
 
-    def __init__(self, connect: Connect, *, accepts_standby: bool = False) -> None:
+    def __init__(
+        self, connect: Connect, outages: Outages, *, accepts_standby: bool = False, pooled: bool = False
+    ) -> None:
         self.newest: Version | None = None
         self._connect = connect
+        self._outages = outages
+        self._pooled = pooled
+        self._problem = SILENT
         self._accepts_standby = accepts_standby
         self._connection: _Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
@@ -53,13 +61,13 @@ class PostgresDataVersion:
             self._busy = True
             loop.call_soon(self._send)
         if not await answered:
-            raise StoreUnavailable
+            raise DatabaseUnavailable(self._problem)
 
     def close(self) -> None:
         """Close the connection; the next question opens another."""
         if self._connecting is not None:
             self._connecting.cancel()
-        self._fail()
+        self._give_up()
 
     def _send(self) -> None:
         if self._connection is None:
@@ -72,42 +80,52 @@ class PostgresDataVersion:
     async def _open(self) -> None:
         """Open a connection and send the question, which all who wait by then share."""
         try:
-            connection = await _with_question(self._connect)
-        except (psycopg.Error, OSError, TimeoutError):
-            self._fail()
+            connection = await self._connect()
+            if not self._pooled:
+                await _prepare(connection)
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            self._fail(problem_of(error))
+        except DatabaseUnavailable as unsuitable:
+            self._fail(unsuitable.problem)
         except BaseException:
-            self._fail()  # or the reads would wait for ever
+            self._give_up()  # or the reads would wait for ever
             raise
         else:
-            self._connection, self._is_new = _Connection(connection, self), True
+            self._connection, self._is_new = _Connection(connection, self, prepared=not self._pooled), True
             self._send()
 
     def answered(self, version: Version | None, *, in_recovery: bool) -> None:
         """Take the answer, and send the next question if reads wait for it."""
         if in_recovery and not self._accepts_standby:
-            self.lost()
+            self.lost(STANDBY)
             return
         self.newest, self._is_new = version, False
+        self._outages.answered()
         _release(self._asked, answered=True)
         self._busy = bool(self._waiting)
         if self._busy:
             self._send()
 
-    def lost(self) -> None:
+    def lost(self, problem: DatabaseProblem) -> None:
         """Open another connection, unless this one was opened for the question; then there is no answer."""
         if not self._busy:  # a connection that ended while it was idle
             self._disconnect()
         elif self._is_new:
-            self._fail()
+            self._fail(problem)
         else:
             self._disconnect()
             self._send()
 
     def silent(self) -> None:
         """Give up: all reads that wait by now fail, or the last one would wait for as many time limits."""
-        self._fail()
+        self._fail(SILENT)
 
-    def _fail(self) -> None:
+    def _fail(self, problem: DatabaseProblem) -> None:
+        self._problem = problem
+        self._outages.failed(problem)
+        self._give_up()
+
+    def _give_up(self) -> None:
         self._disconnect()
         self._busy = False
         _release(self._asked, answered=False)
@@ -119,14 +137,12 @@ class PostgresDataVersion:
             self._connection = None
 
 
-async def _with_question(connect: Connect) -> TimeLimitedConnection:
-    connection = await connect()
+async def _prepare(connection: TimeLimitedConnection) -> None:
     try:
         await connection.execute(b"PREPARE " + _NAME + b" AS " + _QUESTION)
     except BaseException:
         await connection.close()
         raise
-    return connection
 
 
 def _release(readers: list[asyncio.Future[bool]], *, answered: bool) -> None:
@@ -139,8 +155,9 @@ def _release(readers: list[asyncio.Future[bool]], *, answered: bool) -> None:
 class _Connection:
     """A connection with the prepared question; tells its owner the answer, or that there will be none."""
 
-    def __init__(self, connection: TimeLimitedConnection, owner: PostgresDataVersion) -> None:
+    def __init__(self, connection: TimeLimitedConnection, owner: PostgresDataVersion, *, prepared: bool) -> None:
         self._owner = owner
+        self._prepared = prepared
         self._connection = connection
         self._libpq: PGconn = connection.pgconn
         self._socket = self._libpq.socket
@@ -148,6 +165,7 @@ class _Connection:
         self._silent_polls = 0
         self._sent = self._closed = False
         self._row: tuple[bytes | None, bytes | None] | None = None
+        self._refusal = SILENT
         self._poll: asyncio.TimerHandle | None = None
         self._loop.add_reader(self._socket, self._receive)
 
@@ -155,11 +173,14 @@ class _Connection:
         """Send the question."""
         self._sent, self._row, self._silent_polls = True, None, 0
         try:
-            self._libpq.send_query_prepared(_NAME, [])
+            if self._prepared:
+                self._libpq.send_query_prepared(_NAME, [])
+            else:  # a pooler may give each question another session
+                self._libpq.send_query(_QUESTION)
             self._libpq.flush()
-        except psycopg.OperationalError:
+        except psycopg.OperationalError as error:
             # Not at once: the owner is not finished with sending.
-            self._loop.call_soon(self._lose)
+            self._loop.call_soon(self._lose, problem_of(error))
             return
         if self._poll is None:
             self._poll = self._loop.call_later(POLL_SECONDS, self._count_silence)
@@ -182,10 +203,12 @@ class _Connection:
                     break
                 if result.status == ExecStatus.TUPLES_OK:
                     self._row = result.get_value(0, 0), result.get_value(0, 1)
+                else:
+                    self._refusal = problem_of(error_from_result(result))
             else:
                 return  # the rest of the answer has not arrived
-        except psycopg.OperationalError:
-            self._lose()
+        except psycopg.OperationalError as error:
+            self._lose(problem_of(error))
             return
         self._finish()
 
@@ -195,11 +218,11 @@ class _Connection:
             version, in_recovery = self._row
             self._owner.answered(version.decode() if version else None, in_recovery=in_recovery == b"t")
         elif self._sent or self._libpq.status == ConnStatus.BAD:
-            self._lose()
+            self._lose(self._refusal)
 
-    def _lose(self) -> None:
+    def _lose(self, problem: DatabaseProblem) -> None:
         if not self._closed:
-            self._owner.lost()
+            self._owner.lost(problem)
 
     def _count_silence(self) -> None:
         """Count polls and not seconds, because a pause of this process is not the server's."""

@@ -38,6 +38,10 @@ class Client(ABC):
     def exchange(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send one request and return the answer with any status. Read its body before the next request."""
 
+    def cause(self) -> str | None:
+        """Return why the service failed last, if this client can know it."""
+        return None
+
     def get(self, path: str, **query: object) -> Any:
         """Return the resource at *path*."""
         return self.send("GET", path, query=query)
@@ -83,7 +87,8 @@ class Client(ABC):
     def _checked(self, answer: Answer) -> Answer:
         if 200 <= answer.status < 300:
             return answer
-        raise failure_of(answer.status, answer.headers, b"".join(answer.chunks))
+        content = b"".join(answer.chunks)
+        raise failure_of(answer.status, answer.headers, content, self.cause())
 
 
 def _page(answer: Any) -> tuple[Sequence[Mapping[str, Any]], str | None]:

@@ -9,9 +9,12 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message
 
+from mailsettings.bootstrap.backend import Backend
 from mailsettings.cli.client.client import Answer, Client
 from mailsettings.cli.running import open_backend, operator, reporting_errors
 from mailsettings.dialects.v1 import V1
+from mailsettings.store.database_errors import explanation_of
+from mailsettings.use_cases.lease import outline
 from mailsettings.web.normalization import routable_path
 
 
@@ -34,11 +37,13 @@ class Near(Client):
         self._runner = runner
         self._opened = AsyncExitStack()
         self._app: ASGIApp
+        self._backend: Backend
+        self._failure: BaseException | None = None
 
     def open(self) -> None:
         """Open the database, and build the application."""
-        backend = self._runner.run(self._opened.enter_async_context(open_backend()))
-        self._app = V1.build(backend.use_cases, caller=operator())
+        self._backend = self._runner.run(self._opened.enter_async_context(open_backend()))
+        self._app = V1.build(self._backend.use_cases, caller=operator())
 
     def close(self) -> None:
         """Close the database."""
@@ -51,12 +56,20 @@ class Near(Client):
         received = {name.decode().lower(): value.decode("latin-1") for name, value in start["headers"]}
         return Answer(start["status"], received, self._chunks(request))
 
+    def cause(self) -> str | None:
+        """Return why the last request failed: what the log of a service would have."""
+        if (problem := self._backend.store.outages.problem) is not None:
+            return explanation_of(problem)
+        if self._failure is None:
+            return None
+        return f"The command failed unexpectedly, which is a bug. Please report this:\n{outline(self._failure)}"
+
     def _chunks(self, request: "_Request") -> Iterator[bytes]:
         try:
             while (chunk := self._runner.run(request.next_chunk())) is not None:
                 yield chunk
         finally:
-            self._runner.run(request.close())
+            self._failure = self._runner.run(request.close())
 
 
 class _Request:
@@ -81,7 +94,7 @@ class _Request:
     async def next_chunk(self) -> bytes | None:
         """Return the next part of the body; None after the last."""
         if self._is_complete:
-            # The application may still have to finish something. It has logged an error that it answered.
+            # The application may still have to finish something, or raise the error that it answered.
             await asyncio.gather(self._task, return_exceptions=True)
             return None
         message = await self._next_message()
@@ -89,10 +102,11 @@ class _Request:
         chunk: bytes = message.get("body", b"")
         return chunk
 
-    async def close(self) -> None:
-        """Cancel an application that still answers."""
+    async def close(self) -> BaseException | None:
+        """Cancel an application that still answers; return the error that it ended with."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        return None if self._task.cancelled() else self._task.exception()
 
     async def _next_message(self) -> Message:
         message = asyncio.create_task(self._messages.get())

@@ -23,13 +23,18 @@ ADVICE = {
 """What to do about a problem, by its code: a sentence with commands, which the API does not know."""
 
 
-def failure_of(status: int, headers: Mapping[str, str], content: bytes) -> Failure:
-    """Return the failure that an answer with an error status is: one sentence for each wrong field."""
+def failure_of(status: int, headers: Mapping[str, str], content: bytes, cause: str | None = None) -> Failure:
+    """Return the failure that an answer with an error status is: one sentence for each wrong field.
+
+    *cause* is why the service failed, if the command knows it: the answer does not tell.
+    """
     problem = _problem(headers, content)
     code = UNREACHABLE if status >= 500 or (status >= 300 and status < 400) or problem is None else REFUSED
     sentences = [_foreign(status, headers)] if problem is None else list(sentences_of(problem))
     # The detail of a 5xx says nothing about its cause, which is for the operator alone.
-    if problem and status >= 500 and problem.get("request_id"):
+    if status >= 500 and cause:
+        sentences = cause.split("\n")
+    elif problem and status >= 500 and problem.get("request_id"):
         sentences.append(f"The log of the service explains it at request {problem['request_id']}.")
     if problem and (advice := ADVICE.get(str(problem.get("code")))):
         sentences[-1] += f" {advice}"

@@ -21,8 +21,8 @@ from mailsettings.store import migrations
 from mailsettings.store.backup.contents import BACKED_UP, Batch, Preface, RowFormat, identity_column, parse_preface
 from mailsettings.store.backup.file_format import BackupReader, damaged
 from mailsettings.store.backup.snapshot import LONG_TIMEOUTS
+from mailsettings.store.database_errors import StatementRejected, translate_database_errors
 from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
-from mailsettings.store.engine import StatementRejected, translate_database_errors
 from mailsettings.store.tables import data_version, encryption_keys, metadata, schema_support
 
 ROWS_PER_BATCH = 500
@@ -222,5 +222,7 @@ def _refused_as_unusable(table: Table) -> Iterator[None]:
     try:
         with translate_database_errors():
             yield
-    except (StatementRejected, SQLAlchemyError, OverflowError):
-        raise BackupUnusable(f"The database refuses the rows of the backup for {table.name}.") from None
+    except (StatementRejected, SQLAlchemyError, OverflowError) as error:
+        # Only our own error is safe to repeat: those of SQLAlchemy have the row in them.
+        reason = str(error) if isinstance(error, StatementRejected) else type(error).__name__
+        raise BackupUnusable(f"The database refuses the rows of the backup for {table.name}: {reason}.") from None

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Engine, Row, StaticPool, Table, create_engine
 
 from mailsettings import __version__
 from mailsettings.domain.backup import Backup, BackupUnusable, CopyResult
-from mailsettings.domain.errors import SecretUnreadable, StoreUnavailable
-from mailsettings.store import engine, migrations
+from mailsettings.domain.errors import SecretUnreadable
+from mailsettings.store import database_url, engine, migrations
 from mailsettings.store.backup.contents import BACKED_UP, Preface, RowFormat, identity_column, to_line
+from mailsettings.store.database_errors import DatabaseUnavailable, problem_of, translate_database_errors
 from mailsettings.store.encryption.key_file import KeyFile
 from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer
-from mailsettings.store.engine import translate_database_errors
 
 ROWS_PER_FETCH = 500
 LONG_TIMEOUTS = [
@@ -104,7 +104,7 @@ def _last_number(connection: Connection, table: Table) -> int | None:
 def _consistent_connection(url: str) -> Iterator[Connection]:
     database = engine.sync_engine(url)
     try:
-        with _copy(database) if engine.is_sqlite(url) else _repeatable(database) as connection:
+        with _copy(database) if database_url.is_sqlite(url) else _repeatable(database) as connection:
             yield connection
     finally:
         database.dispose()
@@ -133,5 +133,5 @@ def _copy_sqlite(source: sqlite3.Connection, into: sqlite3.Connection) -> None:
     """Use SQLite's backup API, which works while others write."""
     try:
         source.backup(into)
-    except sqlite3.Error:
-        raise StoreUnavailable from None
+    except sqlite3.Error as error:
+        raise DatabaseUnavailable(problem_of(error)) from error

@@ -14,10 +14,10 @@ from sqlalchemy import Connection, insert, inspect, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.errors import SecretUnreadable
-from mailsettings.store import engine
+from mailsettings.store import database_url, engine
+from mailsettings.store.database_errors import translate_database_errors
 from mailsettings.store.encryption.key_file import KeySource, LiveKeys
 from mailsettings.store.encryption.sealing import SEALED_COLUMNS, SealedColumn, Sealer, key_id_of
-from mailsettings.store.engine import translate_database_errors
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.store.tables import encryption_keys
 
@@ -44,8 +44,8 @@ def require_matching_keys(url: str, ring: LiveKeys) -> None:
 
     Raises `WrongKey`, `KeyFileUnusable`, `DatabaseFileExposed`, `StoreUnavailable`.
     """
-    engine.require_private_file(url)
-    if engine.is_sqlite(url) and not engine.sqlite_file(url).exists():
+    database_url.require_private_file(url)
+    if database_url.is_sqlite(url) and not database_url.sqlite_file(url).exists():
         ring.file.create()
         ring.newest()
         return
