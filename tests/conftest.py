@@ -31,5 +31,5 @@ pytest_plugins = [
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], Any]]:
     """What speaks to sockets runs on the loop that the service runs on, everything else on asyncio's own."""
-    on_sockets = item.nodeid.startswith(("tests/smtp/", "tests/abuse/"))
+    on_sockets = item.nodeid.startswith(("tests/smtp/", "tests/abuse/", "tests/relay/"))
     return {"uvloop": uvloop.new_event_loop} if on_sockets else {"asyncio": asyncio.new_event_loop}

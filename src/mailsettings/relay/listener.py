@@ -1,0 +1,143 @@
+"""Listen for devices: one submission for each connection, within the limits, until the relay ends."""
+
+import asyncio
+import logging
+import socket
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from mailsettings.domain.device import Peer
+from mailsettings.domain.listening import ListenAddress, ListenerKind
+from mailsettings.logs import RateLimitedLog
+from mailsettings.relay import refusals
+from mailsettings.relay.client import Client, Endpoint, RelayParts
+from mailsettings.relay.connection import ClientGone, Connection, TooSlow
+from mailsettings.relay.replies import Reply
+from mailsettings.relay.submission import Submission
+
+BACKLOG = 1024
+CLOSE_TIMEOUT_SECONDS = 1.0
+"""A client that does not read the last reply is cut off after it."""
+_log = RateLimitedLog(logging.getLogger("mailsettings.relay"))
+
+
+class RelayServer:
+    """The relay's listeners and their connections. `start` may be called again for more listeners."""
+
+    def __init__(self, parts: RelayParts) -> None:
+        self._parts = parts
+        self._servers: list[asyncio.Server] = []
+        self._submissions: dict[asyncio.Task[None], Submission | None] = {}
+        self._of_address: Counter[Peer] = Counter()
+        self._open = 0
+        self._is_ending = False
+
+    async def start(self, endpoints: Sequence[Endpoint]) -> None:
+        """Listen. Raises `OSError` if an address is not available; then nothing more listens than before."""
+        loop = asyncio.get_running_loop()
+        started: list[asyncio.Server] = []
+        try:
+            for endpoint in endpoints:
+                make = partial(Connection, partial(self._accept, endpoint))
+                started.append(await loop.create_server(make, sock=_listening_socket(endpoint.listener.address)))
+        except OSError:
+            for server in started:
+                server.close()
+            raise
+        self._servers += started
+
+    @property
+    def ports(self) -> Sequence[int]:
+        """The ports of the listeners, in their order."""
+        return [int(server.sockets[0].getsockname()[1]) for server in self._servers]
+
+    async def close(self, grace_seconds: float) -> None:
+        """Accept nothing more, let messages in progress finish within *grace_seconds*, then end the rest."""
+        self._is_ending = True
+        for server in self._servers:
+            server.close()
+        for submission in list(self._submissions.values()):
+            if submission is not None:
+                submission.end()
+        if self._submissions:
+            await asyncio.wait(self._submissions, timeout=grace_seconds)
+        for task in list(self._submissions):
+            task.cancel()
+        if self._submissions:
+            await asyncio.wait(self._submissions)
+
+    def _accept(self, endpoint: Endpoint, connection: Connection) -> None:
+        peer = connection.peer
+        refused = self._refusal(endpoint, peer)
+        if refused is not None:
+            self._refuse(endpoint, connection, *refused)
+            return
+        self._open += 1
+        self._of_address[peer] += 1
+        self._parts.counters.connections(self._open)
+        client = Client(self._parts, connection, endpoint, peer)
+        task = asyncio.get_running_loop().create_task(self._serve(client))
+        self._submissions[task] = None
+        task.add_done_callback(partial(self._leave, client))
+
+    def _refusal(self, endpoint: Endpoint, peer: Peer) -> tuple[str, Reply] | None:
+        """Return why a connection is refused, and the reply to it; None if it is accepted."""
+        limits = self._parts.limits
+        if self._is_ending:
+            return "ending", refusals.ENDING
+        if not endpoint.admits(peer):
+            return "network", refusals.PLAIN_NOT_ALLOWED
+        if self._open >= limits.max_connections:
+            return "total", refusals.TOO_MANY_CONNECTIONS
+        if self._of_address[peer] >= limits.max_connections_per_address:
+            return "address", refusals.TOO_MANY_CONNECTIONS
+        return None
+
+    def _refuse(self, endpoint: Endpoint, connection: Connection, reason: str, reply: Reply) -> None:
+        self._parts.counters.refused_connection(reason)
+        _log.warning("Refused a connection from %s: %s.", connection.peer, reply.text)
+        if endpoint.listener.kind is ListenerKind.TLS:
+            connection.abort()
+            return
+        connection.write(reply.encode())
+        connection.close()
+
+    async def _serve(self, client: Client) -> None:
+        connection, context = client.connection, client.tls_context
+        try:
+            if client.endpoint.listener.kind is ListenerKind.TLS and context is not None:
+                await connection.start_tls(context, self._parts.limits.login_timeout_seconds)
+            await self._talk(client)
+        except (ClientGone, TooSlow):
+            pass
+        finally:
+            connection.close()
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, connection.abort)
+
+    async def _talk(self, client: Client) -> None:
+        submission = Submission(client)
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  # a coroutine runs in a task
+        self._submissions[task] = submission
+        if self._is_ending:
+            submission.end()
+        await submission.run()
+
+    def _leave(self, client: Client, task: "asyncio.Task[None]") -> None:
+        self._submissions.pop(task)
+        self._open -= 1
+        self._of_address[client.peer] -= 1
+        if not self._of_address[client.peer]:
+            del self._of_address[client.peer]
+        self._parts.counters.connections(self._open)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logging.getLogger("mailsettings.relay").error("A connection failed: %r", error, exc_info=error)
+
+
+def _listening_socket(address: ListenAddress) -> socket.socket:
+    """Return a socket that listens on *address*; `::` serves IPv4, too. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    return socket.create_server(
+        (address.host, address.port), family=family, backlog=BACKLOG, dualstack_ipv6=address.host == "::"
+    )

@@ -1,0 +1,62 @@
+"""The relay's own replies to devices. A 5xx stands for a mistake of the device; trouble of the relay is a 4xx."""
+
+from mailsettings.relay.replies import Reply
+
+# Commands (RFC 5321 4.2, RFC 2034).
+UNKNOWN_COMMAND = Reply(500, "5.5.1", "Unknown command")
+NOT_IMPLEMENTED = Reply(502, "5.5.1", "Command not implemented")
+LINE_TOO_LONG = Reply(500, "5.5.2", "Line too long")
+NOT_A_LINE = Reply(500, "5.5.2", "A command is a line of ASCII that ends with CR LF")
+SYNTAX = Reply(501, "5.5.2", "Syntax error in parameters")
+NO_PARAMETERS = Reply(501, "5.5.4", "The command has no parameters")
+UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Parameter not recognised")
+HELLO_FIRST = Reply(503, "5.5.1", "Send EHLO first")
+MAIL_FIRST = Reply(503, "5.5.1", "Send MAIL first")
+MAIL_TWICE = Reply(503, "5.5.1", "A message is in progress; send RSET to start again")
+NO_RECIPIENTS = Reply(554, "5.5.1", "No valid recipients")
+IMPROPER_PIPELINING = Reply(503, "5.5.0", "Content must wait for the reply to DATA")
+TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors")
+NOT_SMTP = Reply(421, "4.7.0", "This is an SMTP server")
+
+# Encryption and login (RFC 3207 4, RFC 4954 4 and 6).
+TLS_FIRST = Reply(530, "5.7.0", "Send STARTTLS first")
+TLS_ALREADY = Reply(503, "5.5.1", "TLS is already active")
+LOGIN_FIRST = Reply(530, "5.7.0", "Log in first")
+LOGIN_ALREADY = Reply(503, "5.5.1", "Already logged in")
+NO_LOGIN_NOW = Reply(503, "5.5.1", "No login while a message is in progress")
+NO_EXTENSION = Reply(503, "5.5.1", "Log in after EHLO")
+UNKNOWN_MECHANISM = Reply(504, "5.5.4", "Use AUTH PLAIN or AUTH LOGIN")
+LOGIN_CANCELLED = Reply(501, "5.7.0", "Login cancelled")
+NOT_BASE64 = Reply(501, "5.5.2", "The login is not valid base64")
+LOGIN_ACCEPTED = Reply(235, "2.7.0", "Logged in")
+LOGIN_REFUSED = Reply(535, "5.7.8", "User name or secret is wrong, or the device may not log in from here")
+TOO_MANY_LOGINS = Reply(454, "4.7.0", "Too many failed logins; try again later")
+LOGIN_UNAVAILABLE = Reply(454, "4.7.0", "Logins are not possible right now; try again later")
+LOGIN_ENDED = Reply(421, "4.7.0", "The device was changed or disabled; log in again")
+PLAIN_NOT_ALLOWED = Reply(554, "5.7.1", "This port is open to named networks only")
+
+# Limits and our own trouble.
+TOO_MANY_CONNECTIONS = Reply(421, "4.7.0", "Too many connections; try again later")
+ENDING = Reply(421, "4.3.2", "The service is closing; try again later")
+TIMED_OUT = Reply(421, "4.4.2", "Timed out")
+TOO_SLOW = Reply(451, "4.4.2", "The message came too slowly; send it again")
+ABORTED = Reply(451, "4.4.2", "The device left before the end of the message")
+OUTCOME_UNKNOWN = Reply(451, "4.4.2", "The service ended before the mail server answered; the outcome is unknown")
+OWN_TROUBLE = Reply(451, "4.3.0", "Local trouble; try again later")
+NO_MAIL_SERVER = Reply(451, "4.3.5", "No mail server is set up for this device")
+RATE = Reply(451, "4.7.1", "Too many messages in a minute; try again later")
+TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
+
+# The message (RFC 6409, RFC 1870 6).
+TOO_LARGE = Reply(552, "5.3.4", "The message is larger than allowed")
+HEADER_TOO_LARGE = Reply(552, "5.3.4", "The header of the message is larger than 64 KiB")
+SENDER_NOT_ALLOWED = Reply(550, "5.7.1", "The device may not send from this address")
+FROM_NOT_ALLOWED = Reply(550, "5.7.1", "The device may not use the address in From:")
+FROM_MISSING = Reply(550, "5.6.0", "The message has no From: field with an address")
+FROM_TWICE = Reply(550, "5.6.0", "The message has more than one From: field")
+FROM_MALFORMED = Reply(550, "5.6.0", "The From: field is not a list of addresses")
+LOOP = Reply(554, "5.4.6", "The message has too many Received: fields; it loops")
+BAD_SENDER = Reply(553, "5.1.7", "The sender is not an address with a full domain")
+BAD_RECIPIENT = Reply(553, "5.1.3", "The recipient is not an address with a full domain")
+NOT_ASCII = Reply(553, "5.6.7", "The address needs SMTPUTF8")
+NO_SMTPUTF8 = Reply(555, "5.6.7", "The mail server does not offer SMTPUTF8")
