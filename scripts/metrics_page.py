@@ -5,23 +5,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, RELAY_METRICS, MetricDescription
-from mailsettings.use_cases import monitoring_status
+from mailsettings.use_cases.gauges import ALL_GAUGES
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)
 _OF_RELAY = re.compile(r"(<!-- metrics of the relay -->\n).*(<!-- /metrics of the relay -->)", re.DOTALL)
 
-
-MONITORING = (
-    MetricDescription(monitoring_status.SERVERS[0], "gauge", monitoring_status.SERVERS[1], ("health",)),
-    *(
-        MetricDescription(name, "gauge", meaning)
-        for name, meaning in (
-            *(monitoring_status.CERTIFICATE, monitoring_status.SECRET),
-            *(monitoring_status.LAST_CHECK, monitoring_status.ACTIVE),
-        )
-    ),
-)
+GAUGES = tuple(MetricDescription(name, "gauge", meaning, *labels) for name, meaning, *labels in ALL_GAUGES)
 
 
 def table(metrics: Iterable[MetricDescription]) -> str:
@@ -31,7 +21,7 @@ def table(metrics: Iterable[MetricDescription]) -> str:
 
 def with_table(page: str) -> str:
     """Return *page* with its tables renewed."""
-    page = _BETWEEN.sub(lambda match: match[1] + table((*ALL_METRICS, *MONITORING)) + match[2], page)
+    page = _BETWEEN.sub(lambda match: match[1] + table((*ALL_METRICS, *GAUGES)) + match[2], page)
     return _OF_RELAY.sub(lambda match: match[1] + table(RELAY_METRICS) + match[2], page)
 
 

@@ -2,9 +2,11 @@
 
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings.bootstrap.backend import Backend
@@ -32,8 +34,9 @@ def test_the_table_is_that_of_the_code() -> None:
 
 
 async def test_the_table_has_exactly_the_metrics_that_prometheus_gets() -> None:
-    text = (await PrometheusMetrics().exposition([])).decode()
-    told = {(family.name, family.type, family.documentation) for family in text_string_to_metric_families(text)}
+    text = (await PrometheusMetrics().exposition([])).content.decode()
+    families = [one for one in text_string_to_metric_families(text) if not one.name.startswith("process_")]
+    told = {(family.name, family.type, family.documentation) for family in families}
 
     assert told == {(f"{PREFIX}_{one.name}".removesuffix("_total"), one.kind, one.meaning) for one in ALL_METRICS}
 
@@ -49,8 +52,8 @@ async def test_the_relays_table_has_exactly_the_metrics_of_the_relay() -> None:
 
 async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, http: httpx.AsyncClient) -> None:
     await http.post(SMTP_SETTINGS, json=checkmarx("some password"))
-    text = (await backend.use_cases.metrics(OPERATOR)).decode()
-    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    text = (await backend.use_cases.metrics(OPERATOR)).content.decode()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith(f"# TYPE {PREFIX}_")}
 
     assert names == set(re.findall(rf"^\| `({PREFIX}_\w+)` \|", OF_SERVICE, re.MULTILINE))
     assert f'{PREFIX}_monitored_servers{{health="unchecked"}} 1.0' in text
@@ -59,6 +62,11 @@ async def test_the_table_has_all_metrics_of_a_whole_service(backend: Backend, ht
         f'{PREFIX}_requests_total{{api="checkmarx",method="POST",operation="{SMTP_SETTINGS}",status="201"}}'
         in text
     )
+
+
+@pytest.fixture
+def service_settings() -> Mapping[str, str]:
+    return {"METRICS_SERVER_NAMES": "true"}
 
 
 def test_every_label_is_explained() -> None:

@@ -3,10 +3,12 @@
 import httpx
 import pytest
 
+from mailsettings.domain.access import OPERATOR
+
 from support.databases import LocalStore
 from support.fakes import ScriptedProber
 from support.raw_http import Server, exchange, statuses
-from support.service import MAIL_SERVER, SMTP_SETTINGS, build_service
+from support.service import ADMIN, MAIL_SERVER, SMTP_SETTINGS, TOKEN, build_service, use_cases_of
 
 OURS = ("mail.example.org", "*.apps.example.org", "[::1]")
 PATHS = [MAIL_SERVER, SMTP_SETTINGS, "/docs", "/nothing"]
@@ -72,6 +74,28 @@ async def test_our_health_is_told_under_any_host(local_store: LocalStore, host: 
 async def test_metrics_accept_any_host_and_still_need_a_token(local_store: LocalStore) -> None:
     assert (await answer_to(local_store, "10.0.0.1:8080", "/metrics")).status_code == 401
     assert (await answer_to(local_store, "10.0.0.1:8080", "/audit")).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("10.0.0.1:8080", 200),  # the address that the client connected to
+        ("10.0.0.2:8080", 400),
+        ("localhost:8080", 400),
+        ("10.0.0.1.evil.test", 400),
+        ("evil.example.org", 400),
+    ],
+)
+async def test_tokens_are_given_at_the_connected_address(local_store: LocalStore, host: str, status: int) -> None:
+    service = build_service(local_store, ScriptedProber(), allowed_hosts=OURS)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(service), base_url="http://10.0.0.1") as client:
+        await use_cases_of(local_store, ScriptedProber()).accounts.add_first(OPERATOR, ADMIN, "a password of ten")
+        form = {"grant_type": "password", "username": "admin", "password": "a password of ten"}
+        answer = await client.post(TOKEN, data=form, headers={"Host": host})
+        elsewhere = await client.get(SMTP_SETTINGS, headers={"Host": host})
+
+    assert answer.status_code == status
+    assert elsewhere.status_code == 400
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -39,6 +39,18 @@ async def test_monitoring_may_read_them_and_nothing_else(api: Caller) -> None:
     assert [answer.status_code for answer in others] == [403] * 3
 
 
+async def test_openmetrics_and_gzip_are_by_request(api: Caller) -> None:
+    sent = {"Accept": "application/openmetrics-text; version=1.0.0", "Accept-Encoding": "gzip"}
+    plain = await api("monitoring").send("GET", "/metrics", headers={"Accept-Encoding": "identity, gzip;q=0"})
+    compressed = await api("monitoring").send("GET", "/metrics", headers=sent)
+
+    assert "content-encoding" not in plain.headers
+    assert compressed.headers["content-encoding"] == "gzip"  # httpx decompresses it
+    assert compressed.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0; ")
+    assert compressed.headers["vary"] == "Accept, Accept-Encoding"
+    assert compressed.text.endswith("# EOF\n")
+
+
 @pytest.mark.parametrize("token", ["auditor", "reader", "tester", "stranger"])
 async def test_metrics_need_their_own_permission(api: Caller, token: str) -> None:
     refused = await api(token).send("GET", "/metrics")

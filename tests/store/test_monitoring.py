@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
-from mailsettings.domain.monitoring import MAX_WAITING_EVENTS, Health, MonitoringState, WaitingEvent
+from mailsettings.domain.monitoring import DAY_SECONDS, MAX_WAITING_EVENTS, Health, MonitoringState, WaitingEvent
 from mailsettings.domain.values import Secret
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
@@ -89,6 +89,24 @@ async def test_an_unconfirmed_failure_is_checked_again_early(store: SQLStore) ->
     assert await due(store, again_after=60) == []
     # As much later: all were checked a second ahead of now, and only the first of them is in doubt.
     assert await due(store, again_after=-2) == [1]
+
+
+async def test_servers_of_alarms_are_listed_first(store: SQLStore) -> None:
+    await add_servers(store, 6)
+    async with store.writing() as work:
+        now = await work.monitoring.now()
+        await work.monitoring.set_secret_expiry(2, datetime.fromtimestamp(now, UTC).date())
+        await work.mail_servers.set_enabled(6, enabled=False)
+    await keep(store, 3, since=10, checked_at=0, certificate_ends_at=now + 100 * DAY_SECONDS)
+    await keep(store, 4, since=10, checked_at=0, certificate_ends_at=now + 29 * DAY_SECONDS)
+    await keep(store, 5, since=10, checked_at=0, works=False)
+
+    async with store.reading() as view:
+        found = await view.monitoring.by_urgency(10)
+        fewer = await view.monitoring.by_urgency(2)
+
+    assert [one.server_id for one in found] == [5, 2, 4, 1, 3]
+    assert [one.server_id for one in fewer] == [5, 2]
 
 
 async def test_a_clock_set_back_stops_no_check(store: SQLStore) -> None:

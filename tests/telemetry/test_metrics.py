@@ -1,6 +1,11 @@
 """The exposed metrics: few series for any input, and correct values."""
 
+import os
+import subprocess
+from pathlib import Path
+
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from mailsettings import __version__
@@ -9,6 +14,7 @@ from mailsettings.domain.findings import FAILURES, failure
 from mailsettings.domain.metrics import Gauge
 from mailsettings.domain.monitoring import Health
 from mailsettings.telemetry.metrics import PrometheusMetrics
+from mailsettings.telemetry.processes import ProcessesCollector
 
 from support.fakes import WORKS
 
@@ -33,9 +39,14 @@ def metrics() -> PrometheusMetrics:
 
 async def series(metrics: PrometheusMetrics, name: str, *gauges: Gauge) -> Series:
     """The values of one metric, by those of its labels in the order of their names."""
-    text = (await metrics.exposition(gauges)).decode()
+    text = (await metrics.exposition(gauges)).content.decode()
     samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     return {tuple(sample.labels.values()): sample.value for sample in samples if sample.name == name}
+
+
+async def counted(metrics: PrometheusMetrics, name: str) -> Series:
+    """The values of one metric that are not 0."""
+    return {labels: value for labels, value in (await series(metrics, name)).items() if value}
 
 
 async def test_requests_are_counted_by_api_operation_method_and_status(metrics: PrometheusMetrics) -> None:
@@ -83,7 +94,7 @@ async def test_a_connection_test_is_counted_by_its_outcome(metrics: PrometheusMe
     metrics.probed("given", ProbeReport((lost,), unknown))
     metrics.probed("stored", ProbeReport((StageReport(ProbeStage.CONNECT, Outcome.FAILED),), refused))
 
-    assert await series(metrics, "mailsettings_connection_tests_total") == {
+    assert await counted(metrics, "mailsettings_connection_tests_total") == {
         ("none", "passed", "given", "none"): 1,
         ("delivery_unknown", "unknown", "given", "content"): 1,
         ("connection_refused", "failed", "stored", "connect"): 1,
@@ -97,9 +108,85 @@ async def test_connection_test_series_are_bounded_by_the_catalogue(
         for stage in meaning.stages:
             metrics.probed("given", ProbeReport((), failure(code, stage, explanation="of the server's own")))
 
-    found = await series(metrics, "mailsettings_connection_tests_total")
+    found = await counted(metrics, "mailsettings_connection_tests_total")
 
     assert len(found) == sum(len(meaning.stages) for meaning in FAILURES.values())
+
+
+async def test_series_of_alarms_exist_before_the_first_event(metrics: PrometheusMetrics) -> None:
+    pairs = {(str(code), str(stage)) for code, meaning in FAILURES.items() for stage in meaning.stages}
+    tests = await series(metrics, "mailsettings_connection_tests_total")
+
+    assert {(code, stage) for code, _, _, stage in tests} == pairs
+    assert {(source, value) for (_, _, source, _), value in tests.items()} == {("stored", 0)}
+    assert await series(metrics, "mailsettings_responses_total") == dict.fromkeys(
+        [("2xx",), ("3xx",), ("4xx",), ("5xx",), ("none",)], 0
+    )
+    assert await series(metrics, "mailsettings_webhook_deliveries_total") == {("yes",): 0, ("no",): 0}
+    assert await series(metrics, "mailsettings_monitoring_checks_total") == dict.fromkeys(
+        [("working",), ("unconfirmed",), ("failing",)], 0
+    )
+
+
+async def test_every_failure_counts_in_a_series_that_exists(metrics: PrometheusMetrics) -> None:
+    before = await series(metrics, "mailsettings_connection_tests_total")
+    for code, meaning in FAILURES.items():
+        for stage in meaning.stages:
+            outcome = Outcome.UNKNOWN if code is FailureCode.DELIVERY_UNKNOWN else Outcome.FAILED
+            metrics.probed("stored", ProbeReport((StageReport(stage, outcome),), failure(code, stage)))
+
+    assert (await series(metrics, "mailsettings_connection_tests_total")).keys() == before.keys()
+
+
+async def test_responses_are_counted_by_class_of_their_status(metrics: PrometheusMetrics) -> None:
+    for status in (200, 204, 304, 404, 500, 503, 0):
+        count(metrics, status=status)
+
+    assert await series(metrics, "mailsettings_responses_total") == {
+        ("2xx",): 2,
+        ("3xx",): 1,
+        ("4xx",): 1,
+        ("5xx",): 2,
+        ("none",): 1,
+    }
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="figures of processes come from /proc")
+async def test_figures_of_the_process_have_their_usual_names(metrics: PrometheusMetrics) -> None:
+    count(metrics)
+
+    for name in ("cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"):
+        ((value,),) = [(await series(metrics, f"process_{name}")).values()]
+        assert value > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="figures of processes come from /proc")
+def test_figures_of_several_processes_add_up() -> None:
+    def values(*processes: int) -> dict[str, float]:
+        collected = ProcessesCollector(lambda: processes).collect()
+        return {metric.name: metric.samples[0].value for metric in collected}
+
+    with subprocess.Popen(["sleep", "60"]) as other:  # holds still
+        try:
+            one, two, own = values(other.pid), values(other.pid, other.pid), values(other.pid, os.getpid())
+        finally:
+            other.kill()
+
+    assert two["process_virtual_memory_bytes"] == 2 * one["process_virtual_memory_bytes"]
+    assert own["process_start_time_seconds"] <= one["process_start_time_seconds"]
+    assert two["process_max_fds"] == one["process_max_fds"]
+
+
+async def test_openmetrics_is_one_document_with_an_end(metrics: PrometheusMetrics) -> None:
+    gauge = Gauge("watched", "How many are watched.", {(): 7})
+    accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
+
+    read = await metrics.exposition([gauge], accept)
+    families = {family.name for family in parse_openmetrics(read.content.decode())}
+
+    assert read.media_type.startswith("application/openmetrics-text; version=1.0.0;")
+    assert read.content.count(b"# EOF") == 1
+    assert families >= {"mailsettings_requests", "mailsettings_watched"}
 
 
 async def test_failed_login_series_exist_before_the_first_failure(metrics: PrometheusMetrics) -> None:
@@ -117,7 +204,7 @@ async def test_scheduled_checks_and_webhook_deliveries_are_counted(metrics: Prom
     metrics.delivered(taken=True)
     metrics.delivered(taken=False)
 
-    assert await series(metrics, "mailsettings_monitoring_checks_total") == {("working",): 1, ("unconfirmed",): 1}
+    assert await counted(metrics, "mailsettings_monitoring_checks_total") == {("working",): 1, ("unconfirmed",): 1}
     assert await series(metrics, "mailsettings_webhook_deliveries_total") == {("yes",): 1, ("no",): 1}
 
 

@@ -212,7 +212,8 @@ def test_a_collector_receives_all_spans_of_a_service(tmp_path: Path) -> None:
 
 def test_without_a_collector_the_sdk_is_not_imported(tmp_path: Path) -> None:
     program = (
-        "import sys; from mailsettings import cli, bootstrap; bootstrap.service_from_environment(); "
+        "import sys; from mailsettings.bootstrap.service import service_from_environment; "
+        "service_from_environment(); "
         "print([name for name in sys.modules if name.startswith('opentelemetry.sdk')])"
     )
     command = [sys.executable, "-c", program]

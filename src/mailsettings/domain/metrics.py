@@ -8,11 +8,19 @@ from dataclasses import dataclass
 class Gauge:
     """A value that goes up and down: one for each combination of the *labels*, or a single one without labels.
 
-    The combinations must be few and known in advance, because a monitoring system stores each one for months. So
-    an id, an address or a name that a user chose is never a label.
+    The combinations must be few, because a monitoring system stores each one for months, and hold no text that a
+    user chose, unless a setting of the operator asks for it.
     """
 
     name: str
     meaning: str
     values: Mapping[tuple[str, ...], float]
     labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exposition:
+    """All metrics as text, in the format *media_type*."""
+
+    content: bytes
+    media_type: str

@@ -140,6 +140,7 @@ class MonitoredServer:
     checked_at: float | None
     certificate_ends_at: float | None
     secret_ends_on: date | None
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class MonitoringSummary:
     certificate_ends_at: float | None
     secret_ends_on: date | None
     checked_at: float | None
+    oldest_checked_at: float | None
     has_leader: bool
 
     @property

@@ -33,6 +33,12 @@ class MonitoringSettings(SettingsGroup):
         "system.",
     )
 
+    metrics_server_names: bool = Field(
+        default=False,
+        description="Whether the metrics have a line with the name and the host of each mail server; by default "
+        "they have only ids.",
+    )
+
     @field_validator("webhook_url")
     @classmethod
     def _require_secure_url(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:

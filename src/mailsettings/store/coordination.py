@@ -119,6 +119,12 @@ class SQLOutbox:
         counted = select(func.count(), func.count().filter(event_rows.c.attempts > 0)).select_from(event_rows)
         return DeliveryCounts(*(await self._connection.execute(counted)).one())
 
+    async def backlog(self) -> tuple[int, float | None]:
+        """Return how many events wait, and when the oldest of them arose; None if no event waits."""
+        found = select(func.count(), func.min(event_rows.c.created_at)).select_from(event_rows)
+        count, oldest = (await self._connection.execute(found)).one()
+        return count, oldest
+
     async def postpone(self, event: WaitingEvent, next_at: float) -> None:
         """Count a failed attempt, and postpone *event* to *next_at*."""
         later = {"attempts": event.attempts + 1, "next_at": next_at}

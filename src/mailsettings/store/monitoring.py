@@ -6,7 +6,7 @@ by the golden ratio spreads the moments of servers with neighbouring ids over th
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -26,7 +26,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.monitoring import Health, MonitoredServer, MonitoringState, MonitoringSummary, health
+from mailsettings.domain.monitoring import (
+    DAY_SECONDS,
+    Health,
+    MonitoredServer,
+    MonitoringState,
+    MonitoringSummary,
+    health,
+)
+from mailsettings.domain.observation import EXPIRES_SOON_DAYS
 from mailsettings.store.coordination import now
 from mailsettings.store.tables import leases, mail_servers
 from mailsettings.store.tables import watch_states as table
@@ -96,12 +104,20 @@ class SQLMonitoring:
     async def list(self, ids: Collection[int] | None = None) -> Sequence[MonitoredServer]:
         """Return the stored servers with these ids (None: all) by id, with their health."""
         server = mail_servers.c
-        own = (server.id, server.host, server.port, server.enabled, server.secret_ends_on)
-        wanted = select(*own, *(table.c[name] for name in _FIELDS)).select_from(mail_servers)
-        if ids is not None:
-            wanted = wanted.where(server.id.in_(ids))
-        rows = await self._connection.execute(wanted.outerjoin(table, IS_CURRENT).order_by(server.id))
+        wanted = _MONITORED if ids is None else _MONITORED.where(server.id.in_(ids))
+        rows = await self._connection.execute(wanted.order_by(server.id))
         return [_monitored(row) for row in rows]
+
+    async def by_urgency(self, limit: int) -> Sequence[MonitoredServer]:
+        """Return at most *limit* enabled servers by id: failing servers first, then those that expire soon."""
+        soon = await now(self._connection) + EXPIRES_SOON_DAYS * DAY_SECONDS
+        expiring = or_(
+            table.c.certificate_ends_at < soon,
+            mail_servers.c.secret_ends_on < datetime.fromtimestamp(soon, UTC).date(),
+        )
+        urgency = case((HEALTH.in_([Health.FAILING.value]), 0), (expiring, 1), else_=2)
+        wanted = _MONITORED.where(mail_servers.c.enabled).order_by(urgency, mail_servers.c.id).limit(limit)
+        return [_monitored(row) for row in await self._connection.execute(wanted)]
 
     async def summary(self) -> MonitoringSummary:
         """Return figures about all servers together."""
@@ -114,6 +130,7 @@ class SQLMonitoring:
             func.min(table.c.certificate_ends_at),
             func.min(mail_servers.c.secret_ends_on),
             func.max(table.c.checked_at),
+            func.min(table.c.checked_at),
         )
         of_enabled = ends.select_from(mail_servers).outerjoin(table, IS_CURRENT).where(mail_servers.c.enabled)
         found = (await self._connection.execute(of_enabled)).one()
@@ -131,6 +148,11 @@ HEALTH = case(
     (table.c.works, Health.WORKING.value),
     (table.c.checked_at > table.c.since, Health.FAILING.value),
     else_=Health.UNCONFIRMED.value,
+)
+
+_OWN = ("id", "host", "port", "enabled", "secret_ends_on", "name")
+_MONITORED = select(*(mail_servers.c[name] for name in _OWN), *(table.c[name] for name in _FIELDS)).select_from(
+    mail_servers.outerjoin(table, IS_CURRENT)
 )
 
 
@@ -166,4 +188,5 @@ def _monitored(row: Row[Any]) -> MonitoredServer:
         row.checked_at,
         row.certificate_ends_at,
         row.secret_ends_on,
+        row.name or "",
     )

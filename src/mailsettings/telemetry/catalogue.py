@@ -18,6 +18,9 @@ class MetricDescription:
 REQUESTS = MetricDescription(
     "requests_total", "counter", "Answered requests.", ("api", "operation", "method", "status")
 )
+RESPONSES = MetricDescription(
+    "responses_total", "counter", "Answered requests by class of the status, such as `5xx`.", ("class",)
+)
 REQUEST_SECONDS = MetricDescription(
     "request_duration_seconds",
     "histogram",
@@ -82,6 +85,7 @@ RELAY_UNLOGGED_MESSAGES = MetricDescription(
 
 ALL_METRICS = (
     REQUESTS,
+    RESPONSES,
     REQUEST_SECONDS,
     CONNECTION_TESTS,
     FAILED_LOGINS,

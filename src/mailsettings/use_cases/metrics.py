@@ -1,12 +1,12 @@
 """Metrics of the service for monitoring systems."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 
 from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.connection_test import ProbeReport
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.metrics import Exposition, Gauge
 from mailsettings.domain.monitoring import Health
 from mailsettings.use_cases.ports import Meter
 
@@ -29,9 +29,9 @@ class NoMetrics:
     def delivered(self, *, taken: bool) -> None:
         """Count nothing."""
 
-    async def exposition(self, _gauges: Sequence[Gauge]) -> bytes:
+    async def exposition(self, _gauges: Sequence[Gauge], _accept: str = "", /) -> Exposition:
         """Return no text."""
-        return b""
+        return Exposition(b"", "text/plain")
 
 
 NO_METRICS = NoMetrics()
@@ -47,18 +47,26 @@ class ReadMetrics:
         self._metrics = metrics
         self._sources = sources
 
-    async def __call__(self, caller: Principal) -> bytes:
-        """Return the metrics in Prometheus' text format, without unavailable sources.
+    async def __call__(self, caller: Principal, accept: str = "") -> Exposition:
+        """Return the metrics in a format that *accept* names, without unavailable sources.
 
         Raises `PermissionDenied`.
         """
         caller.require(Permission.METRICS_READ)
-        return await self.for_status()
+        return await self._all(accept)
 
     async def for_status(self) -> bytes:
-        """Return the same for the status listener, which only the network guards."""
-        gauges: list[Gauge] = []
-        for source in self._sources:
-            with suppress(StoreUnavailable):
-                gauges.extend(await source())
-        return await self._metrics.exposition(gauges)
+        """Return the same as plain text for the status listener, which only the network guards."""
+        return (await self._all("")).content
+
+    async def _all(self, accept: str) -> Exposition:
+        # All at once: in an outage of the database each of them waits for it as long as it may.
+        read = await asyncio.gather(*map(_read, self._sources))
+        return await self._metrics.exposition([gauge for gauges in read for gauge in gauges], accept)
+
+
+async def _read(source: GaugeSource) -> Sequence[Gauge]:
+    try:
+        return await source()
+    except StoreUnavailable:
+        return ()

@@ -1,7 +1,6 @@
-"""The state of all mail servers as scheduled checks found it, as a list and as metrics.
+"""The state of all mail servers as scheduled checks found it.
 
-Everything comes from the database, so every process reports the same. The metrics are about all servers together:
-the id of a server as a label would create one time series for each server.
+Everything comes from the database, so every process reports the same.
 """
 
 from collections.abc import Sequence
@@ -11,8 +10,7 @@ from mailsettings.domain.access import Permission, Principal
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.change import NO_PRECONDITION, Precondition
 from mailsettings.domain.errors import InvalidSetting
-from mailsettings.domain.metrics import Gauge
-from mailsettings.domain.monitoring import MonitoredServer, MonitoringSummary
+from mailsettings.domain.monitoring import MonitoredServer
 from mailsettings.domain.naming import MailServerRef
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.audit_log import audited
@@ -30,11 +28,6 @@ class MonitoringStatus:
         caller.require(Permission.MAIL_SERVERS_READ)
         async with self._store.reading() as view:
             return await view.monitoring.list()
-
-    async def summary(self) -> MonitoringSummary:
-        """Return figures about all servers together, without names. Raises `StoreUnavailable`."""
-        async with self._store.reading() as view:
-            return await view.monitoring.summary()
 
     async def set_secret_expiry(
         self,
@@ -66,36 +59,3 @@ class MonitoringStatus:
 
 def _iso_date(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
-
-
-SERVERS = ("monitored_servers", "Stored mail servers by health.")
-CERTIFICATE = ("certificate_days_left", "Whole days until the first certificate of a mail server expires.")
-SECRET = ("secret_days_left", "Whole days until the first stored secret expires, of secrets with a known date.")
-LAST_CHECK = ("monitoring_last_check_timestamp_seconds", "When a scheduled check last ended.")
-ACTIVE = ("monitoring_active", "1 while a process runs the scheduled checks, 0 otherwise.")
-
-
-class MonitoringGauges:
-    """The figures of *status* as gauges."""
-
-    def __init__(self, status: MonitoringStatus) -> None:
-        self._status = status
-
-    async def __call__(self) -> Sequence[Gauge]:
-        """Return all gauges; those of unknown dates have no value. Raises `StoreUnavailable`."""
-        return gauges(await self._status.summary())
-
-
-def gauges(summary: MonitoringSummary) -> Sequence[Gauge]:
-    """Return the figures of *summary* as gauges."""
-    servers: dict[tuple[str, ...], float] = {(health.value,): number for health, number in summary.servers.items()}
-    single = (
-        (CERTIFICATE, summary.certificate_days_left),
-        (SECRET, summary.secret_days_left),
-        (LAST_CHECK, summary.checked_at),
-        (ACTIVE, int(summary.has_leader)),
-    )
-    return [
-        Gauge(*SERVERS, servers, ("health",)),
-        *(Gauge(*what, {} if value is None else {(): value}) for what, value in single),
-    ]

@@ -9,7 +9,7 @@ from typing import Protocol
 from mailsettings.domain.access import IssuedToken, TokenClaims
 from mailsettings.domain.connection_test import ProbeListener, ProbeReport
 from mailsettings.domain.mail_server import MailServer
-from mailsettings.domain.metrics import Gauge
+from mailsettings.domain.metrics import Exposition, Gauge
 from mailsettings.domain.monitoring import Health, WaitingEvent
 
 
@@ -93,6 +93,6 @@ class Meter(Protocol):
         """Count an attempt to deliver an event."""
         ...
 
-    async def exposition(self, gauges: Sequence[Gauge], /) -> bytes:
-        """Return all counts of every process of this server, and *gauges*, in the text format of Prometheus."""
+    async def exposition(self, gauges: Sequence[Gauge], accept: str = "", /) -> Exposition:
+        """Return all counts of every process of this server, and *gauges*, in a format that *accept* names."""
         ...

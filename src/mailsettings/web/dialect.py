@@ -133,7 +133,7 @@ class Dialect:
 
         authentication, concurrent = use_cases.authentication, use_cases.concurrent_requests
         return [
-            Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path),
+            Middleware(HostMiddleware, use_cases.allowed_hosts, refuse, self.host_exempt_path, self.token_path),
             Middleware(BearerAuthMiddleware, authentication, public_paths, refuse, concurrent),
         ]
 

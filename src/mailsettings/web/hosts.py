@@ -27,6 +27,7 @@ class HostMiddleware:
         allowed: Collection[str],
         refuse: Callable[[Scope, Exception], Response],
         exempt: str | None = None,
+        token_path: str | None = None,
     ) -> None:
         self._app = app
         self._names = {name.lower() for name in allowed if not name.startswith("*.")}
@@ -34,12 +35,17 @@ class HostMiddleware:
         self._any = not allowed
         self._refuse = refuse
         self._exempt = exempt
+        self._token_path = token_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Process the request or refuse it; paths that begin with *exempt* are served under any host name."""
+        """Process the request or refuse it.
+
+        Paths that begin with *exempt* are served under any host name, and *token_path* also under the address that
+        the client connected to: Prometheus gets its token at the replica that it scrapes.
+        """
         if scope["type"] == "http" and not self._is_exempt(scope["path"]):
             values = [value for name, value in scope["headers"] if name == b"host"]
-            problem = self._problem(values)
+            problem = self._problem(values, scope)
             if problem:
                 await self._refuse(scope, HostNotAllowed(problem))(scope, receive, send)
                 return
@@ -48,16 +54,22 @@ class HostMiddleware:
     def _is_exempt(self, path: str) -> bool:
         return self._exempt is not None and path.startswith(self._exempt)
 
-    def _problem(self, values: list[bytes]) -> str | None:
+    def _problem(self, values: list[bytes], scope: Scope) -> str | None:
         # RFC 9112 3.2: respond with 400 to a missing, repeated or invalid Host header.
         if len(values) != 1:
             return "Send exactly one Host header."
         match = _HOST.fullmatch(values[0])
         if match is None:
             return "The Host header must be a host name or an address, with or without a port."
-        if not self._any and not self._is_ours(match[1].decode().lower()):
+        name = match[1].decode().lower()
+        if not (self._any or self._is_ours(name) or self._is_address_of_tokens(name, scope)):
             return "The name in the Host header is not one of this service's allowed hosts."
         return None
+
+    def _is_address_of_tokens(self, name: str, scope: Scope) -> bool:
+        # A web page of another site has a name for its host: it cannot make a browser send an address here.
+        local = scope.get("server")
+        return scope["path"] == self._token_path and local is not None and name.strip("[]") == local[0]
 
     def _is_ours(self, name: str) -> bool:
         return name in self._names or name.endswith(self._endings)

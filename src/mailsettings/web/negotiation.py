@@ -1,7 +1,7 @@
 """Conditional requests and entity tags (RFC 9110 13), and preferences (RFC 7240)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -18,6 +18,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 """For responses with settings and errors, which caches must not keep (RFC 9111 5.2.2.5)."""
 # An entity tag (RFC 9110 8.8.3), after the white space and empty elements that lists may have (5.6.1).
 _TAG = re.compile(r'[ \t,]*(W/)?"([\x21\x23-\x7e\x80-\xff]*)"[ \t]*(?=,|$)')
+_ZERO_WEIGHT = re.compile(r"q=0(\.0{0,3})?")
 _CODING_SUFFIX = re.compile(r"-(gzip|br|zstd)$")
 """Compressing proxies (Apache, Caddy) append it inside the quotes. No tag of this service has this ending."""
 
@@ -136,6 +137,12 @@ def _tags(text: str, header: str) -> list[tuple[bool, str]]:
         tags.append((bool(found[1]), _CODING_SUFFIX.sub("", found[2])))
         position = found.end()
     return tags
+
+
+def accepts_gzip(values: Sequence[str]) -> bool:
+    """Return whether the lines *values* of Accept-Encoding name gzip with a weight above 0 (RFC 9110 12.5.3)."""
+    codings = (part.replace(" ", "").lower().partition(";") for line in values for part in line.split(","))
+    return any(name in {"gzip", "x-gzip"} and not _ZERO_WEIGHT.fullmatch(weight) for name, _, weight in codings)
 
 
 Prefer = Annotated[
