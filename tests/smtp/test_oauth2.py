@@ -242,9 +242,8 @@ async def test_a_token_is_used_only_for_its_destination(authority: Authority, to
 async def test_forgetting_one_token_keeps_the_others(authority: Authority, tokens: OAuth2Tokens) -> None:
     here = MailServer("mail.example.com", 587, ConnectionSecurity.STARTTLS, SENDER, login())
     there = replace(here, port=588)
-    for server in (here, there):
-        await tokens.token(server, login())
-    tokens.forget(here)
+    first, _ = [await tokens.token(server, login()) for server in (here, there)]
+    tokens.forget(here, first)
     for server in (here, there):
         await tokens.token(server, login())
 

@@ -1,57 +1,58 @@
-"""Hand messages on: the pool of logged-in connections, and one message's way over a connection."""
+"""Hand messages on: find the pool of a mail server, wait for a place in it, and begin the transfer."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+import asyncio
+from collections.abc import Callable, Sequence
 
-from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.domain.connection_test import ProbeFailure
+from mailsettings.domain.mail_server import Destination, StoredMailServer
 from mailsettings.domain.observation import ServerGreeting
-from mailsettings.relay.replies import Delivered, Reply
+from mailsettings.relay import answers
+from mailsettings.relay.beginning import Beginning
+from mailsettings.relay.places import Places
+from mailsettings.relay.pool import Limits, LoginListener, Pool
+from mailsettings.relay.replies import Refused
+from mailsettings.relay.transfer import MailCommand, Transfer
+from mailsettings.smtp.connector import Connector
+
+__all__ = ["MailCommand", "Outgoing", "Transfer"]
+
+PoolKey = tuple[Destination, str | None]
+"""The destination, and the label of the secret: another for each secret that a caller gives."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailCommand:
-    """The envelope sender with its parameters; `size` is the announced size in bytes, if any."""
+class Outgoing:
+    """The way to all mail servers.
 
-    sender: str
-    size: int | None = None
-    eight_bit: bool = False
-    smtputf8: bool = False
-
-
-class Transfer(Protocol):
-    """One message on its way: recipients, then the content, then the answer.
-
-    After an exception the transfer is over. Each method may raise `Refused`.
+    *on_login_refused* and *on_login_accepted* are called after each login at a mail server.
     """
 
-    recipient_replies: Sequence[Reply]
-    """The replies to the recipients so far, in their order."""
-
-    async def add(self, recipients: Sequence[str], *, data: bool) -> Sequence[Reply]:
-        """Pass *recipients* on, with DATA right behind them if *data*, and return the reply to each."""
-
-    async def start_content(self) -> None:
-        """Wait for the mail server's 354, after DATA, which is sent if it was not sent yet."""
-
-    async def write(self, content: bytes) -> None:
-        """Send content as it goes over the wire, with stuffed dots; wait while the mail server does not read."""
-
-    async def finish(self) -> Delivered:
-        """Send the final dot and return the acceptance. Raises `Refused`, `OutcomeUnknown`."""
-
-    def abandon(self) -> None:
-        """End the transfer so that nothing is sent: without a final dot. Does nothing after the end."""
-
-
-class Outgoing(Protocol):
-    """The way to all mail servers."""
+    def __init__(
+        self,
+        connector: Connector,
+        places: Places,
+        limits: Limits | None = None,
+        *,
+        on_login_refused: Callable[[StoredMailServer, ProbeFailure], None] = lambda _server, _found: None,
+        on_login_accepted: Callable[[StoredMailServer], None] = lambda _server: None,
+    ) -> None:
+        self._connector = connector
+        self._places = places
+        self._limits = limits or Limits()
+        self._listener = LoginListener(on_login_refused, on_login_accepted)
+        self._pools: dict[PoolKey, Pool] = {}
+        self._current: dict[int, tuple[StoredMailServer, Pool]] = {}
+        self._retired: list[Pool] = []
+        self._ending = False
 
     def require_usable(self, server: StoredMailServer) -> None:
-        """Raise `Refused` while the relay waits after a refused login at *server*."""
+        """Raise `Refused` while the relay waits after a refused login at *server*, or ends."""
+        if self._ending:
+            raise Refused(answers.ENDING)
+        self._pool(server).require_usable()
 
     def features(self, server: StoredMailServer) -> ServerGreeting | None:
         """Return what *server* last offered, with its size limit; None if it is not known yet."""
+        return self._pool(server).offered
 
     async def begin(
         self, server: StoredMailServer, mail: MailCommand, recipients: Sequence[str], *, data: bool
@@ -60,3 +61,33 @@ class Outgoing(Protocol):
 
         Waits within the hold time for a place, and through temporary refusals of MAIL. Raises `Refused`.
         """
+        self.require_usable(server)
+        beginning = Beginning(self._pool(server), mail, recipients, data=data, seconds=self._limits.hold)
+        return await beginning.run()
+
+    async def close(self, grace_seconds: float) -> None:
+        """Refuse new messages, let those in progress end within *grace_seconds*, and close all connections."""
+        self._ending = True
+        deadline = asyncio.get_running_loop().time() + grace_seconds
+        await asyncio.gather(*(pool.close(deadline) for pool in [*self._pools.values(), *self._retired]))
+
+    def _pool(self, server: StoredMailServer) -> Pool:
+        known = self._current.get(server.id)
+        if known is not None and known[0] is server:
+            return known[1]
+        label = server.server.secret.label if server.server.secret else None
+        key = (server.server.destination(), label)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(server, self._connector, self._places, self._limits, self._listener)
+        if known is None or known[0].version <= server.version:  # a message may still have an older state
+            self._current[server.id] = (server, pool)
+            if known is not None and known[1] is not pool:
+                self._retire(known[1])
+        return pool
+
+    def _retire(self, pool: Pool) -> None:
+        if all(current is not pool for _, current in self._current.values()):
+            self._pools = {key: other for key, other in self._pools.items() if other is not pool}
+            self._retired = [old for old in (*self._retired, pool) if not old.is_unused]
+            pool.retire()

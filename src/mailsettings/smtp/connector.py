@@ -28,8 +28,8 @@ EXPECTED_ERRORS = (StageFailed, ReplyError, NotAllowed, NotConnected, TokenReque
 """The expected errors of a conversation; any other exception is a defect in this program."""
 
 
-class Watch(Protocol):
-    """Who follows a connection while it is made: the fallback scan of a test; the relay only waits."""
+class Follower(Protocol):
+    """Follows a connection while it is made: the fallback scan of a test; the relay only waits."""
 
     def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
         """Take note of the attempts to connect."""
@@ -44,7 +44,7 @@ class OnlyWait:
     def use_attempts(self, attempts: Sequence[AddressAttempt]) -> None:
         """Do nothing."""
 
-    async def while_waiting(self, stage: ProbeStage, work: Awaitable[None]) -> None:  # noqa: ARG002  # a `Watch`
+    async def while_waiting(self, stage: ProbeStage, work: Awaitable[None]) -> None:  # noqa: ARG002  # a `Follower`
         """Await *work*."""
         await work
 
@@ -92,13 +92,13 @@ class Connector:
         """
         server = journal.server
         require_credentials(server, cleartext_allowed=self._allow_cleartext_credentials)
-        # From here on, replies may repeat what is sent.
+        # From here on, replies may repeat our credentials.
         journal.hidden = credential_forms(server)
         addresses = await self._addresses(journal, server)
         journal.ehlo_name = await self._name_for_ehlo()
         return addresses
 
-    async def connect(self, journal: Journal, addresses: Sequence[Address], watch: Watch) -> Conversation:
+    async def connect(self, journal: Journal, addresses: Sequence[Address], follower: Follower) -> Conversation:
         """Return a conversation after the login, over a connection to one of *addresses*.
 
         Raises `EXPECTED_ERRORS`, after it closed the connection.
@@ -112,12 +112,12 @@ class Connector:
             sock = await race.connect()
         finally:
             journal.observe(attempts=tuple(race.attempts))
-            watch.use_attempts(race.attempts)
+            follower.use_attempts(race.attempts)
         conversation = Conversation(journal, server, context, self._oauth2)
         try:
             await conversation.begin(
                 lambda tls: Session.open(sock, host=server.host, context=tls, ehlo_name=journal.ehlo_name or None),
-                watch.while_waiting,
+                follower.while_waiting,
             )
             await conversation.log_in()
         except BaseException:

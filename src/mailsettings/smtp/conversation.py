@@ -26,7 +26,7 @@ from mailsettings.smtp.session import Session
 
 _NO_LOGIN = "the settings have no login"
 _NO_RECIPIENT = "no recipient was given, so no mail was sent"
-_COMPLETION, _INTERMEDIATE = 2, 3  # RFC 5321 4.2.1: first digits, "completion" and "intermediate"
+_COMPLETION, _INTERMEDIATE, _TRANSIENT = 2, 3, 4  # RFC 5321 4.2.1: first digits
 
 _COMMANDS = {
     ProbeStage.SENDER: "MAIL FROM",
@@ -140,12 +140,14 @@ class Conversation:
         self._journal.awaited = f"the reply to AUTH {XOAUTH2}"
         self._journal.hidden = credential_forms(self._server, token.text)
         self._journal.permissions = token.permissions
+        self._journal.token_was_cached = token.was_cached
         self._journal.observe(mechanism=XOAUTH2)
         try:
             self._observe(await log_in_by_token(self.session, login.username, token.text))
-        except ReplyError:
+        except ReplyError as error:
             # The token carries its permissions, so a refused token would fail again after an administrator's fix.
-            self._oauth2.forget(self._server)
+            if error.code // 100 != _TRANSIENT:
+                self._oauth2.forget(self._server, token)
             raise
 
     async def send(self, recipient: str | None, request_id: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +24,12 @@ from mailsettings.smtp.redaction import displayable_reply, redact_report
 
 
 class Journal:
-    """The journal of one test. Entering a stage marks the previous stage as passed.
+    """The journal of one connection. Entering a stage marks the previous stage as passed.
 
     `hidden`: texts that the report must not contain. `sent`: the addresses sent to the server. `greeted`: the
     protocol of the port is known. `message_sent`: the whole message was sent. `permissions`: the roles in the
-    access token, if readable. `ehlo_name`: the name sent in EHLO. `awaited`: what the test waits for, in words.
-    `deadline_seconds`: the time limit of the test. *listener* gets each event of the test.
+    access token, if readable. `token_was_cached`: it was fetched for an earlier login. `ehlo_name`: the name sent
+    in EHLO. `awaited`: the awaited answer, in words. `deadline_seconds`: the limit. *listener* gets each event.
     """
 
     def __init__(self, server: MailServer, listener: ProbeListener | None = None) -> None:
@@ -40,6 +41,7 @@ class Journal:
         self.greeted = False
         self.message_sent = False
         self.permissions: frozenset[str] | None = None
+        self.token_was_cached = False
         self.ehlo_name = ""
         self.awaited = ""
         self.deadline_seconds = 0.0
@@ -105,6 +107,14 @@ class Journal:
         """Begin *stage*."""
         self._leave(Outcome.PASSED)
         self._stage, self._stage_begun, self._observed = stage, time.perf_counter(), StageObservation()
+
+    def at(self, stage: ProbeStage, sent: Sequence[str], *, message_sent: bool = False) -> "Journal":
+        """Return a copy in *stage*, for an error of one message over a connection that carries many."""
+        other = copy(self)
+        other._done, other._listener = [*self._done], None  # noqa: SLF001  # of the same class
+        other.sent, other.message_sent = sent, message_sent
+        other.enter(stage)
+        return other
 
     def return_to(self, stage: ProbeStage) -> None:
         """Make *stage* the current stage again if it had passed: a later error showed that it failed."""

@@ -52,10 +52,14 @@ class TokenRequestFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A token; `permissions` are the roles in it, or None if the token is opaque."""
+    """A token; `permissions` are the roles in it, or None if the token is opaque.
+
+    `was_cached`: it was fetched for an earlier login, so the authority may have revoked it since.
+    """
 
     text: str = field(repr=False)
     permissions: frozenset[str] | None
+    was_cached: bool = False
 
 
 class OAuth2Tokens:
@@ -67,19 +71,48 @@ class OAuth2Tokens:
         self._trust = trust
         self._threads = DaemonThreads(MAX_CONCURRENT_CALLS, "oauth2")
         self._applications: dict[_ApplicationKey, Any] = {}
+        self._running: dict[_ApplicationKey, asyncio.Future[AccessToken]] = {}
+        self._latest: dict[_ApplicationKey, str] = {}
 
     async def token(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
-        """Return a token that logs in to *server* as *login*. Raises `TokenRequestFailed`."""
+        """Return a token that logs in to *server* as *login*. Raises `TokenRequestFailed`.
+
+        Logins with the same stored secret that need a token at the same time share one request.
+        """
+        if not _is_stored(login):
+            return await self._fetch(server, login)
+        key = _application_key(server)
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = asyncio.ensure_future(self._fetch(server, login))
+            running.add_done_callback(lambda ended: self._ended(key, ended))
+        return await asyncio.shield(running)
+
+    def _ended(self, key: _ApplicationKey, fetched: "asyncio.Future[AccessToken]") -> None:
+        del self._running[key]
+        if fetched.cancelled() or fetched.exception() is not None:  # all who waited may have left
+            return
+        self._latest[key] = fetched.result().text
+
+    async def _fetch(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
         tls = await self._trust.context(SystemTrust())
         http = _BlockingClient(HTTPClient(self._network, tls), asyncio.get_running_loop())
-        text = await self._threads.run(lambda: self._token(server, login, http))
-        return AccessToken(text, _roles(text))
+        text, was_cached = await self._threads.run(lambda: self._token(server, login, http))
+        return AccessToken(text, _roles(text), was_cached)
 
-    def forget(self, server: MailServer) -> None:
-        """Drop the cached token. A token contains its permissions, so a refused token stays refused."""
-        self._applications.pop(_application_key(server), None)
+    def forget(self, server: MailServer, token: AccessToken) -> None:
+        """Drop *token* from the cache, unless another login has replaced it already.
 
-    def _token(self, server: MailServer, login: OAuth2ClientCredentials, http: "_BlockingClient") -> str:
+        A token contains its permissions, so a refused token stays refused.
+        """
+        key = _application_key(server)
+        if self._latest.get(key) == token.text:
+            del self._latest[key]
+            self._applications.pop(key, None)
+
+    def _token(
+        self, server: MailServer, login: OAuth2ClientCredentials, http: "_BlockingClient"
+    ) -> tuple[str, bool]:
         from msal.exceptions import MsalServiceError  # noqa: PLC0415  # takes 150 ms, and most installations never need it
 
         try:
@@ -97,7 +130,7 @@ class OAuth2Tokens:
                 str(error.__context__ or error), FailureCode.OAUTH2_AUTHORITY_UNREACHABLE
             ) from error
         if isinstance(token, str) and token:
-            return token
+            return token, answer.get("token_source") == "cache"
         said = f"{answer.get('error', '')}: {answer.get('error_description', '')}"
         raise _token_failure(said, FailureCode.OAUTH2_TOKEN_REFUSED)
 
@@ -107,12 +140,13 @@ class OAuth2Tokens:
         A secret that is not stored gets a new application, and so a new token, each time: the test must prove that
         the secret works now.
         """
-        if login.client_secret is not None and not login.client_secret.is_sealed:
+        if login.client_secret is not None and not _is_stored(login):
             return self._make_application(login, login.client_secret, http)
         key = _application_key(server)
         if key not in self._applications:
             if len(self._applications) >= MAX_APPLICATIONS:
                 self._applications.clear()
+                self._latest.clear()
             self._applications[key] = self._make_application(login, login.client_secret or Secret(""), http)
         return self._applications[key]
 
@@ -150,6 +184,10 @@ class _BlockingClient:
             return await self._http.request(method, url, headers=headers, content=content, deadline=deadline)
 
         return asyncio.run_coroutine_threadsafe(send(), self._loop).result()
+
+
+def _is_stored(login: OAuth2ClientCredentials) -> bool:
+    return login.client_secret is None or login.client_secret.is_sealed
 
 
 def _application_key(server: MailServer) -> _ApplicationKey:

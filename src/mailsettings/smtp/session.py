@@ -164,6 +164,10 @@ class Session:
         self._transport.set_protocol(protocol)
         return self._transport
 
+    def abort(self) -> None:
+        """Close at once, and drop the unsent data."""
+        self._transport.abort()
+
     def close(self) -> None:
         """Close without waiting for a reply; send QUIT only after the greeting.
 
