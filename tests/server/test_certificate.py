@@ -2,6 +2,7 @@
 
 import logging
 import ssl
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
+from mailsettings.server.certificate import OLD_SUBMISSION, SUBMISSION, CertificateUnusable, reloading_tls_context
 
 AUTHORITY = trustme.CA()
 PAIRS = [AUTHORITY.issue_cert("localhost") for _ in range(3)]
@@ -112,6 +113,18 @@ BAD: dict[Callable[[Path, Path], None], str] = {
     nothing: "No such file or directory",
     an_encrypted_key: "is encrypted",
 }
+
+
+def test_old_devices_get_tls_1_0_only_where_it_is_chosen(certificate: Path, key: Path) -> None:
+    write(certificate, key, PAIRS[0])
+    old = {"maximum_version": ssl.TLSVersion.TLSv1, "minimum_version": ssl.TLSVersion.TLSv1}
+
+    with warnings.catch_warnings(action="ignore", category=DeprecationWarning):
+        assert shown_by(reloading_tls_context(certificate, key, OLD_SUBMISSION), "localhost", **old) == der(
+            PAIRS[0]
+        )
+        with pytest.raises(ssl.SSLError):
+            shown_by(reloading_tls_context(certificate, key, SUBMISSION), "localhost", **old)
 
 
 @pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)

@@ -39,7 +39,13 @@ MACHINE_NAME = MachineName()
 
 def create_egress(settings: Settings) -> EgressPolicy:
     """Return where the prober and the webhook may connect. No allowlist permits the service's own sockets."""
-    own = [(settings.host, settings.port), *endpoints(settings.database)]
+    listening = [*(listener.address for listener in settings.relay_listeners)]
+    listening += [address for address in (settings.metrics_listen, settings.relay_status_listen) if address]
+    own = [
+        (settings.host, settings.port),
+        *((address.host, address.port) for address in listening),
+        *endpoints(settings.database),
+    ]
     return EgressPolicy(
         allowed_networks=settings.tested_networks,
         allowed_ports=settings.tested_ports,

@@ -67,3 +67,11 @@ class RelayListener:
 
     def __str__(self) -> str:
         return f"{self.kind}://{self.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRelay:
+    """A relay that runs now; its listeners have addresses at which other machines reach them, where they can."""
+
+    holder: str
+    listeners: tuple[RelayListener, ...]

@@ -72,6 +72,9 @@ class EventType(StrEnum):
     RECOVERED = "mail_server.recovered"
     CERTIFICATE_EXPIRING = "mail_server.certificate_expiring"
     SECRET_EXPIRING = "mail_server.secret_expiring"
+    RELAY_LOGIN_REFUSED = "mail_server.relay_login_refused"
+    """The mail server refuses the login of the relay, with the stored settings."""
+    RELAY_LOGIN_RECOVERED = "mail_server.relay_login_recovered"
 
 
 @dataclass(frozen=True, slots=True)

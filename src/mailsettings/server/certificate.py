@@ -2,7 +2,9 @@
 
 import logging
 import ssl
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 _log = logging.getLogger("mailsettings.tls")
@@ -14,13 +16,26 @@ class CertificateUnusable(Exception):
     """The two files cannot be used; `str()` is one sentence that says why."""
 
 
-def reloading_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+@dataclass(frozen=True, slots=True)
+class TLSProfile:
+    """What a TLS server speaks: protocols for ALPN; with `old`, TLS 1.0 and 1.1 too."""
+
+    alpn: tuple[str, ...] = ()
+    old: bool = False
+
+
+HTTPS = TLSProfile(alpn=("http/1.1",))
+SUBMISSION = TLSProfile()
+OLD_SUBMISSION = TLSProfile(old=True)
+
+
+def reloading_tls_context(certificate: Path, key: Path, profile: TLSProfile = HTTPS) -> ssl.SSLContext:
     """Return a context that presents the current content of the two files. Raises `CertificateUnusable`.
 
     Each TLS ClientHello checks the files with two system calls. The connection then continues with the newest
     usable context in place of the first. An unusable pair of files is logged once, and the pair before it stays.
     """
-    shown = _CurrentContext(certificate, key)
+    shown = _CurrentContext(certificate, key, profile)
 
     def choose(connection: ssl.SSLSocket | ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = shown.context()
@@ -34,10 +49,11 @@ def reloading_tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 class _CurrentContext:
     """The context of the last usable content of the two files."""
 
-    def __init__(self, certificate: Path, key: Path) -> None:
+    def __init__(self, certificate: Path, key: Path, profile: TLSProfile) -> None:
         self._files = (certificate, key)
+        self._profile = profile
         self._seen = _fingerprints(*self._files)
-        self._context = _load_context(*self._files)
+        self._context = _load_context(*self._files, profile)
 
     def context(self) -> ssl.SSLContext:
         found = _fingerprints(*self._files)
@@ -45,7 +61,7 @@ class _CurrentContext:
             # Recorded before the files are read: a change during the reading is found at the next handshake.
             self._seen = found
             try:
-                self._context = _load_context(*self._files)
+                self._context = _load_context(*self._files, self._profile)
             except CertificateUnusable as unusable:
                 _log.error("The new TLS certificate is unusable; the previous one stays in use. %s", unusable)
             else:
@@ -53,11 +69,24 @@ class _CurrentContext:
         return self._context
 
 
-def _load_context(certificate: Path, key: Path) -> ssl.SSLContext:
+def _new_context(profile: TLSProfile) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION
-    context.set_alpn_protocols(["http/1.1"])
+    if profile.alpn:
+        context.set_alpn_protocols(list(profile.alpn))
+    if not profile.old:
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+    # Since OpenSSL 3.0 the old versions also need security level 0: their signatures use SHA-1.
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of the old versions
+        context.minimum_version = ssl.TLSVersion.TLSv1
+    return context
+
+
+def _load_context(certificate: Path, key: Path, profile: TLSProfile) -> ssl.SSLContext:
+    context = _new_context(profile)
 
     def no_password() -> str:  # without a callback OpenSSL prompts on the terminal
         raise CertificateUnusable(f"The private key in {key} is encrypted. Store it without a passphrase.")

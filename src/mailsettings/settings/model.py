@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.domain.service import SettingSource
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.identity import IdentitySettings
@@ -47,6 +48,25 @@ class Settings(RelaySettings, MonitoringSettings, IdentitySettings, SMTPSettings
     def tested_ports(self) -> frozenset[int] | None:
         """Ports that connection tests may use; None for any."""
         return None if self.dev else frozenset(self.smtp_allowed_ports)
+
+    @property
+    def relay_listeners(self) -> tuple[RelayListener, ...]:
+        """The relay's listeners; for development a single one on loopback, unless others are set."""
+        chosen = self.relay_listen
+        if self.dev and "relay_listen" not in self.model_fields_set:
+            chosen = (RelayListener(ListenerKind.STARTTLS, ListenAddress("127.0.0.1", 2587)),)
+        return (*chosen, *self.relay_old_tls)
+
+    @property
+    def relay_certificate(self) -> tuple[Path, Path] | None:
+        """The files of the relay's certificate and key, by default those of the HTTP server."""
+        for certificate, key in (
+            (self.relay_tls_certificate, self.relay_tls_key),
+            (self.tls_certificate, self.tls_key),
+        ):
+            if certificate is not None and key is not None:
+                return certificate, key
+        return None
 
 
 RENAMED = {

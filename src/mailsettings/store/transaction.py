@@ -16,6 +16,7 @@ from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.monitoring import SQLMonitoring
+from mailsettings.store.relays import SQLRelays
 from mailsettings.store.tables import DATA_VERSION
 
 if TYPE_CHECKING:
@@ -105,6 +106,11 @@ class Transaction:
     def leases(self) -> SQLLeases:
         """The leases of work that one process does for all."""
         return SQLLeases(self._connection)
+
+    @cached_property
+    def relays(self) -> SQLRelays:
+        """The relays that run."""
+        return SQLRelays(self._connection)
 
     @cached_property
     def outbox(self) -> SQLOutbox:

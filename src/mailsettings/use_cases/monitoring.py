@@ -120,7 +120,7 @@ class ScheduledChecks:
                 await self._note(work, event, now)
         self._meter.checked(state.health)
         for event in events:
-            _log_event(event)
+            log_event(event)
 
     async def _note(self, work: Transaction, event: MonitoringEvent, now: float) -> None:
         if event.type in {EventType.FAILING, EventType.RECOVERED}:
@@ -149,7 +149,7 @@ def _data(event: MonitoringEvent) -> Iterator[tuple[str, object]]:
         "host": result.host,
         "port": result.port,
     }.items()
-    if event.type is EventType.FAILING:
+    if event.type in {EventType.FAILING, EventType.RELAY_LOGIN_REFUSED}:
         yield from {"stage": result.stage, "code": result.code}.items()
     if event.ends_at is not None:
         yield from {"expires_at": _iso(event.ends_at), "days_left": event.days_left}.items()
@@ -169,7 +169,7 @@ def _audit_record(event: MonitoringEvent) -> AuditRecord:
     )
 
 
-def _log_event(event: MonitoringEvent) -> None:
+def log_event(event: MonitoringEvent) -> None:
     """Write a line to the program's log with the same fields as the data of the webhook."""
     result = event.result
     words = {
@@ -177,8 +177,11 @@ def _log_event(event: MonitoringEvent) -> None:
         EventType.RECOVERED: "works again",
         EventType.CERTIFICATE_EXPIRING: f"has a certificate with {event.days_left} days left",
         EventType.SECRET_EXPIRING: f"has a secret with {event.days_left} days left",
+        EventType.RELAY_LOGIN_REFUSED: f"refuses the login of the relay, so devices cannot send: {result.code}",
+        EventType.RELAY_LOGIN_RECOVERED: "accepts the login of the relay again",
     }
-    level = logging.INFO if event.type is EventType.RECOVERED else logging.WARNING
+    is_good = event.type in {EventType.RECOVERED, EventType.RELAY_LOGIN_RECOVERED}
+    level = logging.INFO if is_good else logging.WARNING
     extra = {"event": str(event.type), "mail_server": dict(_data(event))}
     _log.log(level, "mail server %d %s", result.server_id, words[event.type], extra=extra)
 
