@@ -218,30 +218,6 @@ def test_commands_of_the_page_name_objects_of_the_manifests() -> None:
     assert all("-n mailsettings" in line or " -f " in line or " -k " in line for line in lines)
 
 
-def metrics_with_labels() -> dict[str, set[str]]:
-    """Return all series in the table of the page; a histogram has three."""
-    found: dict[str, set[str]] = {}
-    for row in (PAGE.parent / "metrics.md").read_text().splitlines():
-        if row.startswith("| `mailsettings_"):
-            name, kind, labels, _ = (cell.strip() for cell in row.strip("|").split(" | "))
-            series = ("_bucket", "_sum", "_count") if kind == "histogram" else ("",)
-            found |= {name.strip("`") + ending: set(re.findall(r"`(\w+)`", labels)) for ending in series}
-    return found
-
-
-@pytest.mark.parametrize("alarm", re.findall(r"```promql\n(.+)\n```", TEXT))
-def test_every_alarm_uses_existing_metrics_and_labels(alarm: str) -> None:
-    told = {"up": {"job"}} | metrics_with_labels()
-    series = re.findall(r"\b(up|mailsettings_\w+)(?:{([^}]*)})?", alarm)
-    grouped = {name for group in re.findall(r"\bby \(([^)]*)\)", alarm) for name in group.split(", ")} - {"le"}
-
-    assert series
-    for name, matchers in series:
-        assert set(re.findall(r"(\w+)[!=]", matchers)) <= told[name]
-        assert grouped <= told[name]
-    assert alarm.count("(") == alarm.count(")")
-
-
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)]+)\)", TEXT))))
 def test_every_link_leads_somewhere(link: str) -> None:
     path, _, anchor = link.partition("#")
