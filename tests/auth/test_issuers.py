@@ -54,3 +54,21 @@ async def test_a_token_of_an_unknown_issuer_is_rejected(text: str) -> None:
 async def test_an_account_cannot_pose_as_the_issuers_user() -> None:
     with pytest.raises(NotAuthenticated):
         await issuers(f"idp.example{ISSUER_SEPARATOR}alice").read(token(iss=OWN))
+
+
+@pytest.mark.parametrize(
+    ("claims", "reason"),
+    [
+        (
+            {"iss": f"{FOREIGN}/"},
+            "its issuer (iss) differs from that in the settings by a final slash alone",
+        ),
+        ({"iss": "https://elsewhere.example"}, "its issuer (iss) is not in the settings"),
+        ({"sub": "alice"}, "its issuer (iss) is missing or not a text"),
+    ],
+)
+async def test_the_reason_names_a_slash_and_no_unsigned_text(claims: dict[str, str], reason: str) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        await issuers().read(token(**claims))
+
+    assert refused.value.reason == reason

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,40 @@ async def test_issuer_urls_may_have_slashes_and_queries(issuer: OpenIDIssuer, cl
 
 def _key_set(issuer: OpenIDIssuer) -> bytes:
     return json.dumps({"keys": [issuer.key.jwk()]}).encode()
+
+
+async def test_the_reason_of_a_refusal_names_the_signed_audience(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        await tokens.read(issuer.token(aud="account"))
+
+    assert refused.value.reason == 'its audience (aud) is "account", not accepted here'
+
+
+async def test_the_signature_alone_can_be_checked(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    await tokens.require_signature(issuer.token(aud="account", exp=1))
+    with pytest.raises(NotAuthenticated) as refused:
+        await tokens.require_signature(SigningKey("first").sign(issuer.claims()))
+
+    assert refused.value.reason == "its signature does not fit the key of its issuer"
+
+
+async def test_an_issuer_that_is_asked_at_start_is_logged(
+    issuer: OpenIDIssuer, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "mailsettings.issuer")
+    await reader(issuer, clock).ask_issuer()
+    issuer.published = []
+    await reader(issuer, clock).ask_issuer()
+    issuer.described = {"issuer": f"{issuer.url}/"}
+    await reader(issuer, clock).ask_issuer()
+
+    assert caplog.messages == [
+        f"The issuer {issuer.url} publishes 1 usable keys.",
+        f"The issuer {issuer.url} publishes no usable key, so no token of it is valid.",
+        (
+            "The keys of the OpenID Connect issuer could not be fetched: it calls itself by another name than the "
+            "settings do, which differs by a final slash alone."
+        ),
+    ]

@@ -7,10 +7,12 @@ recognised by claims that only they contain.
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, TypeVar
+
+import jwt
 
 from mailsettings.auth.jwks import ALGORITHMS
 from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH
@@ -22,6 +24,9 @@ MAX_PARSED_TOKENS = 32
 MAX_VERIFIED_TOKENS = 1024
 MAX_TIMESTAMP = 253402300799
 """The end of the year 9999; a later time is an attack."""
+
+MAX_SHOWN_LENGTH = 200
+"""Characters of a claim that a log shows."""
 
 _PART_COUNT = 3  # RFC 7515 3.1: header, payload, signature
 
@@ -38,11 +43,13 @@ _SPACE_SEPARATED_CLAIMS = {"scope", "scp"}  # RFC 8693 4.2, and Microsoft's name
 def require_header(header: Mapping[str, object]) -> tuple[str | None, str]:
     """Return key id and algorithm. Raises `NotAuthenticated`, for unknown types and extensions too."""
     kind, key_id, algorithm = header.get("typ", "JWT"), header.get("kid"), header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS or not isinstance(key_id, str | None):
-        raise invalid_token()
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise invalid_token("its algorithm (alg) is not accepted here")
+    if not isinstance(key_id, str | None):
+        raise invalid_token("its key id (kid) is not a text")
     # RFC 7515 4.1.11: a reader must reject extensions that it does not support, and we support none.
     if not isinstance(kind, str) or kind.lower() not in _TYPES or "crit" in header or "b64" in header:
-        raise invalid_token()
+        raise invalid_token("its type (typ) is not that of an access token, or its header has an extension")
     return key_id, algorithm
 
 
@@ -51,24 +58,24 @@ def require_access_token(header: Mapping[str, object], claims: Mapping[str, obje
     # Keycloak says what a token is in a claim, Amazon Cognito in another.
     kind = str(claims.get("typ", "Bearer")).lower()
     if kind != "bearer" or claims.get("token_use", "access") != "access":
-        raise invalid_token()
-    if any(name in claims for name in _CLAIMS_OF_OTHER_TOKENS):
-        raise invalid_token()
+        raise invalid_token("its claim typ or token_use says that it is not an access token")
+    if other := [name for name in _CLAIMS_OF_OTHER_TOKENS if name in claims]:
+        raise invalid_token(f"it has the claim {other[0]}, which access tokens do not have")
     # Only ID tokens have a nonce, except in older releases of Keycloak, which add the type Bearer.
     if "nonce" in claims and "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}:
-        raise invalid_token()
+        raise invalid_token("it has the claim nonce, as ID tokens have")
     require_timestamps(claims)
 
 
 def require_timestamps(claims: Mapping[str, object]) -> None:
     """Raise `NotAuthenticated` unless each time in *claims* is a number of seconds up to the year 9999."""
     for name in ("exp", "nbf", "iat"):
-        _require_timestamp(claims.get(name, 0))
+        _require_timestamp(name, claims.get(name, 0))
 
 
-def _require_timestamp(value: object) -> None:
+def _require_timestamp(name: str, value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TIMESTAMP:
-        raise invalid_token()
+        raise invalid_token(f"its claim {name} is not a time")
 
 
 def claim_at(claims: Mapping[str, object], path: Sequence[str]) -> object:
@@ -83,7 +90,7 @@ def name_at(claims: Mapping[str, object], path: Sequence[str]) -> str:
     """Return the claim at *path* if it can be a caller's name. Raises `NotAuthenticated`."""
     name = claim_at(claims, path)
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= MAX_ACCOUNT_NAME_LENGTH:
-        raise invalid_token()
+        raise invalid_token(f"its claim {'.'.join(path)} is missing, or cannot be a name")
     return name
 
 
@@ -109,8 +116,10 @@ class UnverifiedToken:
 def parse_unverified(token: str) -> UnverifiedToken:
     """Return the two objects in *token*, if each has one reading only. Raises `NotAuthenticated`."""
     parts = token.split(".")
-    if len(token) > MAX_TOKEN_LENGTH or len(parts) != _PART_COUNT:
-        raise invalid_token()
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise invalid_token(f"it is longer than {MAX_TOKEN_LENGTH} characters")
+    if len(parts) != _PART_COUNT:
+        raise invalid_token("it is not a JWT: it does not have three parts")
     return UnverifiedToken(_decode_object(parts[0]), _decode_object(parts[1]))
 
 
@@ -121,9 +130,45 @@ def remember(verified: OrderedDict[str, Verified], token: str, value: Verified) 
         verified.popitem(last=False)
 
 
-def invalid_token() -> NotAuthenticated:
-    """Return the error for every token that is not valid, except for an expired token."""
-    return NotAuthenticated("The access token is not valid.", presented=True)
+def invalid_token(reason: str) -> NotAuthenticated:
+    """Return the error for every token that is not valid, except for an expired token; *reason* is in the log."""
+    return NotAuthenticated("The access token is not valid.", presented=True, reason=reason)
+
+
+def expired_token() -> NotAuthenticated:
+    """Return the error for an expired token, which tells the caller to get another."""
+    return NotAuthenticated("The access token has expired.", presented=True, reason="it has expired (exp)")
+
+
+def reason_of(error: jwt.PyJWTError, claims: Mapping[str, object]) -> str:
+    """Return which rule of PyJWT a token with *claims* broke; it checks the signature before the claims."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"it has no claim {error.claim}"
+    if isinstance(error, jwt.InvalidAudienceError) and "aud" in claims:
+        return f"its audience (aud) is {bounded(claims['aud'])}, not accepted here"
+    return next((reason for kind, reason in _REASONS if isinstance(error, kind)), "its claims are malformed")
+
+
+def issuer_problem(issuer: object, known: Iterable[str]) -> str:
+    """Return why the service has no issuer of this name; the name is not signed, so it is left out."""
+    if not isinstance(issuer, str):
+        return "its issuer (iss) is missing or not a text"
+    if issuer.rstrip("/") in {name.rstrip("/") for name in known}:
+        return "its issuer (iss) differs from that in the settings by a final slash alone"
+    return "its issuer (iss) is not in the settings"
+
+
+def bounded(value: object) -> str:
+    """Return a claim as a short text without control characters, for a log."""
+    text = json.dumps(value)
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}…"
+
+
+_REASONS: Sequence[tuple[type[jwt.PyJWTError], str]] = (
+    (jwt.InvalidSignatureError, "its signature does not fit the key of its issuer"),
+    (jwt.InvalidIssuerError, "its issuer (iss) is not the issuer in the settings"),
+    (jwt.ImmatureSignatureError, "it is not valid yet (nbf or iat); compare the clocks"),
+)
 
 
 def _decode_object(part: str) -> dict[str, object]:
@@ -131,9 +176,9 @@ def _decode_object(part: str) -> dict[str, object]:
         text = base64.urlsafe_b64decode(part + "==").decode()
         value = json.loads(text, object_pairs_hook=_unique_members, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:  # binascii's, json's and Unicode's errors are ValueErrors
-        raise invalid_token() from error
+        raise invalid_token("its header or its claims are not JSON") from error
     if not isinstance(value, dict):
-        raise invalid_token()
+        raise invalid_token("its header or its claims are not a JSON object")
     return value
 
 

@@ -40,8 +40,11 @@ async def _get_json(http: HTTPClient, url: str, deadline: float) -> Mapping[str,
 
 def _jwks_url(issuer: str, described: Mapping[str, object]) -> str:
     # Discovery 4.3: exactly; else the document of one issuer could speak for another.
-    if described.get("issuer") != issuer:
-        raise KeysUnusable("it calls itself by another name than MAILSETTINGS_OIDC_ISSUER")
+    named = described.get("issuer")
+    if named != issuer:
+        slash = isinstance(named, str) and named.rstrip("/") == issuer.rstrip("/")
+        difference = ", which differs by a final slash alone" if slash else ""
+        raise KeysUnusable(f"it calls itself by another name than the settings do{difference}")
     url = described.get("jwks_uri")
     # Only an issuer on this machine may send us to a port of this machine.
     if not isinstance(url, str) or not is_secure_url(url) or (_is_plain_http(url) and not _is_plain_http(issuer)):

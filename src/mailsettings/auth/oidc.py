@@ -4,28 +4,33 @@ Its callers are named `<issuer's name>|<subject>`. No account here has that mark
 issuer can take the name of an account; and no two issuers have the same name.
 """
 
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jwt
 
 from mailsettings.auth.access_token import (
     UnverifiedToken,
+    expired_token,
     invalid_token,
     name_at,
     parse_unverified,
+    reason_of,
     remember,
     require_access_token,
     require_header,
 )
 from mailsettings.auth.discovery import fetch_keys
-from mailsettings.auth.jwks import CachedIssuerKeys
+from mailsettings.auth.jwks import CachedIssuerKeys, KeySet
 from mailsettings.auth.trusted_issuer import TrustedIssuer
 from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
-from mailsettings.domain.errors import NotAuthenticated
+from mailsettings.domain.errors import IdentityUnavailable
 from mailsettings.network.http import HTTPClient
 
 LEEWAY_SECONDS = 30
+
+_log = logging.getLogger("mailsettings.issuer")
 
 
 class OIDCTokenReader:
@@ -34,48 +39,74 @@ class OIDCTokenReader:
     def __init__(
         self, trusted: TrustedIssuer, http: HTTPClient, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._trusted = trusted
+        self.trusted = trusted
         self._keys = CachedIssuerKeys(lambda: fetch_keys(trusted.issuer, http), clock)
 
     async def read(self, token: str) -> TokenClaims:
         """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
         unverified = parse_unverified(token)
-        key_id, algorithm = require_header(unverified.header)
+        require_header(unverified.header)
         keys = await self._keys.current()
         known = keys.verified.get(token)
         if known is not None and time.time() < known.expires_at:
             return known
+        keys, key = await self._key_of(unverified)
+        claims = self._claims(token, unverified, key)
+        remember(keys.verified, token, claims)
+        return claims
+
+    async def require_signature(self, token: str) -> None:
+        """Check nothing but that the issuer signed *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
+        _, key = await self._key_of(parse_unverified(token))
+        try:
+            jwt.PyJWS().decode(token, key, [key.algorithm_name])
+        except jwt.PyJWTError as error:
+            raise invalid_token(reason_of(error, {})) from error
+
+    async def ask_issuer(self) -> None:
+        """Fetch the keys now, so that the log has a problem of the issuer before a caller meets it."""
+        try:
+            keys = (await self._keys.current()).keys
+        except IdentityUnavailable:
+            return  # the fetch has logged why
+        if keys:
+            _log.info("The issuer %s publishes %d usable keys.", self.trusted.issuer, len(keys))
+        else:
+            _log.warning("The issuer %s publishes no usable key, so no token of it is valid.", self.trusted.issuer)
+
+    async def _key_of(self, unverified: UnverifiedToken) -> tuple[KeySet, jwt.PyJWK]:
+        """Return the key that the header names, and its set; fetch the keys again if it is new."""
+        key_id, algorithm = require_header(unverified.header)
+        keys = await self._keys.current()
         key = keys.find(key_id, algorithm)
         if key is None:
             keys = await self._keys.refreshed()
             key = keys.find(key_id, algorithm)
         if key is None:
-            raise invalid_token()
-        claims = self._claims(token, unverified, key)
-        remember(keys.verified, token, claims)
-        return claims
+            raise invalid_token("its issuer publishes no key, or several, for its key id (kid) and algorithm")
+        return keys, key
 
     def _claims(self, token: str, unverified: UnverifiedToken, key: jwt.PyJWK) -> TokenClaims:
         require_access_token(unverified.header, unverified.claims)
-        self._require_signed(token, key)
-        name = name_at(unverified.claims, self._trusted.subject_claim)
-        subject = f"{self._trusted.caller_prefix}{ISSUER_SEPARATOR}{name}"
+        self._require_signed(token, unverified.claims, key)
+        name = name_at(unverified.claims, self.trusted.subject_claim)
+        subject = f"{self.trusted.caller_prefix}{ISSUER_SEPARATOR}{name}"
         return TokenClaims(
-            subject, self._trusted.grants_of(unverified.claims), float(str(unverified.claims["exp"]))
+            subject, self.trusted.grants_of(unverified.claims), float(str(unverified.claims["exp"]))
         )
 
-    def _require_signed(self, token: str, key: jwt.PyJWK) -> None:
+    def _require_signed(self, token: str, claims: Mapping[str, object], key: jwt.PyJWK) -> None:
         try:
             jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],  # the token's, see `KeySet.find`
-                audience=self._trusted.audiences,
-                issuer=self._trusted.issuer,
+                audience=self.trusted.audiences,
+                issuer=self.trusted.issuer,
                 leeway=LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.ExpiredSignatureError as error:
-            raise NotAuthenticated("The access token has expired.", presented=True) from error
+            raise expired_token() from error
         except jwt.PyJWTError as error:
-            raise invalid_token() from error
+            raise invalid_token(reason_of(error, claims)) from error

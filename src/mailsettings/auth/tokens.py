@@ -15,8 +15,11 @@ from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.access_token import (
     MAX_TOKEN_LENGTH,
+    expired_token,
     invalid_token,
+    issuer_problem,
     parse_unverified,
+    reason_of,
     remember,
     require_timestamps,
 )
@@ -184,7 +187,8 @@ class OwnTokenReader:
         if known is not None and time.time() < known[1].expires_at and await self._still_valid(*known):
             return known[1]
         if len(token) > MAX_TOKEN_LENGTH:
-            raise NotAuthenticated("The access token is too long.", presented=True)
+            reason = f"it is longer than {MAX_TOKEN_LENGTH} characters"
+            raise NotAuthenticated("The access token is too long.", presented=True, reason=reason)
         key_id = _key_id(token)
         claims = await self._verify(token, key_id)
         remember(self._verified, token, (key_id, claims))
@@ -211,7 +215,7 @@ class OwnTokenReader:
             self._require_no_account(claims)
             return claims
         if key is None:
-            raise invalid_token()
+            raise invalid_token("its signing key is unknown or was dropped")
         return self._decode(token, key)
 
     @staticmethod
@@ -232,9 +236,9 @@ class OwnTokenReader:
                 options={"require": ["exp", "iat", "sub", "aud", "iss"], "verify_iat": False},
             )
         except jwt.ExpiredSignatureError as error:
-            raise NotAuthenticated("The access token has expired.", presented=True) from error
+            raise expired_token() from error
         except jwt.PyJWTError as error:
-            raise invalid_token() from error
+            raise invalid_token(reason_of(error, {})) from error
         return _token_claims(claims)
 
 
@@ -243,9 +247,9 @@ def _token_claims(claims: Mapping[str, Any]) -> TokenClaims:
     require_timestamps(claims)
     grants, stamp = claims.get("grants", []), claims.get("stamp")
     if not isinstance(grants, list) or not all(isinstance(name, str) for name in grants):
-        raise invalid_token()
+        raise invalid_token("its claim grants is malformed")
     if not isinstance(stamp, str | None):
-        raise invalid_token()
+        raise invalid_token("its claim stamp is malformed")
     return TokenClaims(claims["sub"], frozenset(grants), float(claims["exp"]), stamp)
 
 
@@ -253,9 +257,9 @@ def _key_id(token: str) -> str:
     try:
         key_id = jwt.get_unverified_header(token).get("kid")
     except jwt.PyJWTError as error:
-        raise invalid_token() from error
+        raise invalid_token("it is not a JWT") from error
     if not isinstance(key_id, str):
-        raise invalid_token()
+        raise invalid_token("it names no key (kid)")
     return key_id
 
 
@@ -280,11 +284,11 @@ class TokenReaderByIssuer:
             return await self._read_own(token)
         read = self._foreign.get(issuer) if isinstance(issuer, str) else None
         if read is None:
-            raise invalid_token()
+            raise invalid_token(issuer_problem(issuer, self._foreign))
         return await read(token)
 
     async def _read_own(self, token: str) -> TokenClaims:
         claims = await self._own(token)
         if ISSUER_SEPARATOR in claims.subject:  # an account that is older than the rule for names
-            raise invalid_token()
+            raise invalid_token("its subject looks like that of another issuer")
         return claims

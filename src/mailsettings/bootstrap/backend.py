@@ -1,14 +1,22 @@
 """Compose everything but HTTP from the settings."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 
 from mailsettings.auth import tokens
+from mailsettings.auth.oidc import OIDCTokenReader
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader, SigningKeys
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
-from mailsettings.bootstrap.use_cases import ISSUER, Parts, create_token_reader, create_use_cases
+from mailsettings.bootstrap.use_cases import (
+    ISSUER,
+    Parts,
+    create_foreign_tokens,
+    create_token_reader,
+    create_use_cases,
+)
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -83,6 +91,7 @@ class Backend:
     monitoring: MonitoringService | None
     backups: ManageBackups
     witness: AuditWitness
+    foreign_tokens: Sequence[OIDCTokenReader]
 
     async def establish(self) -> None:
         """Check that the encryption keys fit the database, ensure a signing key, and name the mail servers.
@@ -104,6 +113,10 @@ class Backend:
     def monitoring_running(self) -> AbstractAsyncContextManager[None]:
         """Run the scheduled checks during the block, if the settings ask for them."""
         return nullcontext() if self.monitoring is None else self.monitoring.running()
+
+    async def ask_issuers(self) -> None:
+        """Ask each issuer for its keys, and log what it finds."""
+        await asyncio.gather(*(reader.ask_issuer() for reader in self.foreign_tokens))
 
     async def close(self) -> None:
         """Close connections and threads, and record the last audit entry in the witness."""
@@ -164,6 +177,7 @@ def create_backend(
     issuer = OwnTokenIssuer(keys, ISSUER, [dialect.token_claims for dialect in DIALECTS])
     monitoring_status = MonitoringStatus(store)
     sealing = ManageEncryptionKeys(store, ring)
+    foreign = create_foreign_tokens(settings)
     use_cases = create_use_cases(
         settings,
         Parts(
@@ -171,7 +185,7 @@ def create_backend(
             prober=prober,
             passwords=passwords,
             issuer=issuer,
-            reader=create_token_reader(settings, OwnTokenReader(keys, ISSUER)),
+            reader=create_token_reader(OwnTokenReader(keys, ISSUER), foreign),
             meter=metrics,
             json_web_keys=keys.json_web_keys,
             witnessed=witness.noted,
@@ -190,6 +204,7 @@ def create_backend(
     return Backend(
         *(store, passwords, issuer, accounts, sealing, signing, use_cases, monitoring_status, monitoring, backups),
         witness=witness,
+        foreign_tokens=foreign,
     )
 
 

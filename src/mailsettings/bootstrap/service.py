@@ -1,5 +1,6 @@
 """Compose the ASGI application from the settings."""
 
+import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -58,10 +59,12 @@ def create_service(
         await backend.establish()
         await backend.witness.look()
         MACHINE_NAME.begin()  # on a thread, so that the first connection test does not wait for it
+        asking = asyncio.create_task(backend.ask_issuers())
         try:
             async with backend.monitoring_running(), sampling(lambda: counted.sample_pool(backend.store.pool())):
                 yield
         finally:
+            asking.cancel()
             await backend.close()
             if tracing is not None:
                 await tracing.close()

@@ -45,18 +45,17 @@ SINGLE_SERVER_APIS = [api.single_server_name for api in DIALECTS if api.single_s
 ISSUER = "mailsettings"
 
 
-def create_token_reader(settings: Settings, own: OwnTokenReader) -> TokenReader:
-    """Return a reader of own tokens, and of tokens of the issuer in the settings. Raises `SettingsInvalid`."""
-    foreign = create_foreign_tokens(settings)
-    if foreign is None or settings.oidc_issuer is None:
+def create_token_reader(own: OwnTokenReader, foreign: Sequence[OIDCTokenReader]) -> TokenReader:
+    """Return a reader of own tokens, and of those that the readers *foreign* accept."""
+    if not foreign:
         return own
-    return TokenReaderByIssuer(ISSUER, own.read, {settings.oidc_issuer: foreign.read})
+    return TokenReaderByIssuer(ISSUER, own.read, {reader.trusted.issuer: reader.read for reader in foreign})
 
 
-def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
-    """Return a reader of the tokens of the issuer in the settings, if set. Raises `SettingsInvalid`."""
+def create_foreign_tokens(settings: Settings) -> Sequence[OIDCTokenReader]:
+    """Return a reader of the tokens of each issuer in the settings. Raises `SettingsInvalid`."""
     if settings.oidc_issuer is None:
-        return None
+        return []
     grants: dict[str, frozenset[str]] = {}
     for value, name in settings.oidc_permissions:
         if name not in GRANTS:
@@ -69,7 +68,7 @@ def create_foreign_tokens(settings: Settings) -> OIDCTokenReader | None:
         (ClaimGrants(settings.oidc_permissions_claim, grants),),
         settings.oidc_subject_claim,
     )
-    return OIDCTokenReader(trusted, create_issuer_client(settings))
+    return [OIDCTokenReader(trusted, create_issuer_client(settings))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

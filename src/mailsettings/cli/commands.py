@@ -13,6 +13,7 @@ PLACES = {
     "doctor": "mailsettings.cli.doctor:doctor",
     "key": "mailsettings.cli.keys:key",
     "monitoring": "mailsettings.cli.monitoring:monitoring",
+    "oidc": "mailsettings.cli.oidc:oidc",
     "permission": "mailsettings.cli.accounts:permission",
     "preset": "mailsettings.cli.facts:preset",
     "probe": "mailsettings.cli.probe:probe",

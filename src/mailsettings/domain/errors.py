@@ -43,11 +43,15 @@ class MailSettingsError(Exception):
 
 
 class NotAuthenticated(MailSettingsError):
-    """The request has no access token (`presented` is false) or an invalid one."""
+    """The request has no access token (`presented` is false) or an invalid one.
 
-    def __init__(self, problem: str, *, presented: bool) -> None:
+    `reason` is for the operator: it completes "the token was refused: …" and repeats no part of an unsigned token.
+    """
+
+    def __init__(self, problem: str, *, presented: bool, reason: str = "") -> None:
         super().__init__(problem)
         self.presented = presented
+        self.reason = reason
 
 
 class LoginRefused(MailSettingsError):

@@ -9,6 +9,7 @@ request. So a removed account, a changed password and a removed permission take 
 every replica.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -35,6 +36,8 @@ from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.metrics import NO_METRICS
 from mailsettings.use_cases.ports import Meter, PasswordHasher, TokenIssuer, TokenReader
 
+_log = logging.getLogger("mailsettings.login")
+
 
 class Authenticator:
     """Finds the principal of a token; *grants* maps each grant to its permissions."""
@@ -54,7 +57,9 @@ class Authenticator:
             if claims.stamp is not None:
                 granted = await self._granted_now(claims.subject, claims.stamp, moment)
         except NotAuthenticated as refused:
-            await self._denial_log.note(None, origin, Action.ACCESS, None, {"problem": error_name(refused)})
+            _log.info("Refused an access token from %s: %s.", origin.address, refused.reason)
+            details = {"problem": error_name(refused), "reason": refused.reason}
+            await self._denial_log.note(None, origin, Action.ACCESS, None, details)
             raise
         return Principal(claims.subject, self._permissions(granted), origin, moment, claims.stamp)
 
@@ -79,7 +84,8 @@ class Authenticator:
     async def _granted_now(self, name: str, stamp: str, moment: Moment | None) -> frozenset[str]:
         found = await self._store.cache.account(name, moment)
         if found is None or found.stamp != stamp:
-            raise NotAuthenticated("The access token is no longer good.", presented=True)
+            reason = "its account was removed, or its password was changed or its sessions were ended"
+            raise NotAuthenticated("The access token is no longer good.", presented=True, reason=reason)
         return found.account.grants
 
 
