@@ -17,7 +17,7 @@ _PATH = re.compile(rf"[ \t]*(?:<((?:{_QUOTED}|[^\">])*)>|([^ \t<>]+))(?=[ \t]|$)
 _SOURCE_ROUTE = re.compile(r"@[^@:,]+(?:,@[^@:,]+)*:")  # RFC 5321 4.1.2 At-domain; accepted and ignored
 _ATOM = r"[^\x00-\x20\x7f()<>@,;:\\\".\[\]]+"  # RFC 5322 3.2.3, and RFC 6531 3.3 for characters beyond ASCII
 _LOCAL = re.compile(rf"{_ATOM}(?:\.+{_ATOM})*\.*")  # dots that RFC 5321 refuses occur in real addresses
-_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_](?:[\w-]{0,61}[^\W_])?\.?")
+_DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+[^\W_](?:[\w-]{0,61}[^\W_])?")
 _LITERAL = re.compile(r"\[[0-9A-Za-z.:-]{3,60}\]")
 _NUMBERS = re.compile(r"[0-9.]+")
 
@@ -87,7 +87,7 @@ def require_address(path: str, refusal: Reply, *, smtputf8: bool, qualified: boo
     A local part that needs its quotes is refused: mail servers disagree where it ends. With *qualified* the domain
     must be complete (RFC 6409 4.2).
     """
-    local, at, domain = _unquoted(path).rpartition("@")
+    local, at, domain = _unquoted(path).removesuffix(".").rpartition("@")
     if not path.isascii() and not smtputf8:
         raise Refused(refusals.NOT_ASCII)
     if not _LOCAL.fullmatch(local) or len(local) > MAX_LOCAL_PART_LENGTH or len(path) > MAX_PATH_LENGTH:

@@ -106,13 +106,16 @@ class Connection(asyncio.Protocol):
         """Whether the connection is encrypted."""
         return self._tls is not None
 
-    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:  # noqa: ASYNC109  # passed on to a timer
-        """Start TLS, and forget everything that arrived in clear (RFC 3207 4.2)."""
+    def start_tls(self, context: ssl.SSLContext) -> None:
+        """Send all replies, start TLS, and forget everything that arrived in clear (RFC 3207 4.2)."""
         self.flush()
         self._buffer.clear()
-        self._tls = tls = TLSChannel(context)
+        self._tls = TLSChannel(context)
+
+    async def shake_hands(self, timeout: float) -> None:  # noqa: ASYNC109  # passed on to a timer
+        """Wait for the end of the TLS handshake. Raises `ClientGone`, `TooSlow`."""
         deadline = asyncio.get_running_loop().time() + timeout
-        while not tls.is_open:
+        while self._tls is not None and not self._tls.is_open:
             await self._receive(deadline)
 
     def buffered_line(self) -> bytes | None:

@@ -61,7 +61,7 @@ class HeaderRules:
         if not from_fields:
             if not self.sender:
                 raise Refused(refusals.FROM_MISSING)
-            return [*fields, Field.of("From", f"<{self.sender}>")]
+            return [*fields, Field.of("From", self.sender)]
         self._require_allowed(from_fields[0])
         return fields
 

@@ -34,7 +34,15 @@ class RelayServer:
         self._is_ending = False
 
     async def start(self, endpoints: Sequence[Endpoint]) -> None:
-        """Listen. Raises `OSError` if an address is not available; then nothing more listens than before."""
+        """Listen. Raises `OSError` if an address is not available; then nothing more listens than before.
+
+        Raises `ValueError` if a listener needs TLS and has no context.
+        """
+        for endpoint in endpoints:
+            if endpoint.listener.kind is not ListenerKind.PLAIN and not (
+                endpoint.tls_context or self._parts.tls_context
+            ):
+                raise ValueError(f"The listener {endpoint.listener} needs a certificate.")
         loop = asyncio.get_running_loop()
         started: list[asyncio.Server] = []
         try:
@@ -77,6 +85,8 @@ class RelayServer:
         self._of_address[peer] += 1
         self._parts.counters.connections(self._open)
         client = Client(self._parts, connection, endpoint, peer)
+        if endpoint.listener.kind is ListenerKind.TLS and client.tls_context is not None:
+            connection.start_tls(client.tls_context)  # before the first bytes arrive
         task = asyncio.get_running_loop().create_task(self._serve(client))
         self._submissions[task] = None
         task.add_done_callback(partial(self._leave, client))
@@ -104,10 +114,9 @@ class RelayServer:
         connection.close()
 
     async def _serve(self, client: Client) -> None:
-        connection, context = client.connection, client.tls_context
+        connection = client.connection
         try:
-            if client.endpoint.listener.kind is ListenerKind.TLS and context is not None:
-                await connection.start_tls(context, self._parts.limits.login_timeout_seconds)
+            await connection.shake_hands(self._parts.limits.login_timeout_seconds)
             await self._talk(client)
         except (ClientGone, TooSlow):
             pass

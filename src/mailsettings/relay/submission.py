@@ -170,7 +170,8 @@ class Submission:
         self._mail.abort()
         self._say(_START_TLS)
         self._client.forget()
-        await self._connection.start_tls(context, self._timeout())
+        self._connection.start_tls(context)
+        await self._connection.shake_hands(self._timeout())
 
     async def _auth(self, argument: str) -> None:
         client = self._client
