@@ -68,7 +68,7 @@ def test_only_cr_lf_dot_cr_lf_ends_content(sent: bytes, content: bytes) -> None:
 
 
 def test_a_stuffed_dot_is_stuffed_again() -> None:
-    assert b"a\r\n..\r\nb\r\n.\r\n" == relayed([b"a\n.\nb\r\n.\r\n"])
+    assert relayed([b"a\n.\nb\r\n.\r\n"]) == b"a\r\n..\r\nb\r\n.\r\n"
 
 
 @settings(max_examples=400)

@@ -74,7 +74,7 @@ def test_hidden_recipients_stay_hidden() -> None:
 
 def test_a_missing_from_is_the_envelope_sender() -> None:
     assert received(b"Subject: a\r\n\r\n")["From"] == "scan@example.com"
-    assert refusals.FROM_MISSING == refusal(b"Subject: a\r\n\r\n", replace(RULES, sender=""))
+    assert refusal(b"Subject: a\r\n\r\n", replace(RULES, sender="")) == refusals.FROM_MISSING
 
 
 @pytest.mark.parametrize(
@@ -109,20 +109,20 @@ def test_text_without_header_becomes_the_body(content: bytes) -> None:
     ],
 )
 def test_every_address_in_from_must_be_allowed(value: bytes) -> None:
-    assert refusals.FROM_NOT_ALLOWED == refusal(b"From: " + value + b"\r\n\r\n")
-    assert refusals.FROM_NOT_ALLOWED == refusal(b"fRoM \t: " + value + b"\r\n\r\n")
+    assert refusal(b"From: " + value + b"\r\n\r\n") == refusals.FROM_NOT_ALLOWED
+    assert refusal(b"fRoM \t: " + value + b"\r\n\r\n") == refusals.FROM_NOT_ALLOWED
 
 
 def test_a_from_without_addresses_is_refused() -> None:
-    assert refusals.FROM_MISSING == refusal(b"From: Group:;\r\n\r\n")
-    assert refusals.FROM_MALFORMED == refusal(b"From: Scanner\r\n\r\n")
+    assert refusal(b"From: Group:;\r\n\r\n") == refusals.FROM_MISSING
+    assert refusal(b"From: Scanner\r\n\r\n") == refusals.FROM_MALFORMED
 
 
 @pytest.mark.parametrize("rules", [RULES, REWRITING])
 def test_two_from_fields_are_refused(rules: HeaderRules) -> None:
     content = b"From: scan@example.com\r\nfrom : scan@example.com\r\n\r\n"
 
-    assert refusals.FROM_TWICE == refusal(content, rules)
+    assert refusal(content, rules) == refusals.FROM_TWICE
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_two_from_fields_are_refused(rules: HeaderRules) -> None:
 def test_the_stored_sender_replaces_the_address(old: bytes, new: str, answers: str | None) -> None:
     message = received(old + b"Sender: s@t\r\n\r\n", REWRITING)
 
-    assert [str(value) for value in message.get_all("From")] == [new]
+    assert [str(value) for value in message.get_all("From", [])] == [new]
     assert [answers] == [value and str(value) for value in message.get_all("Reply-To", [None])]
     assert message["Sender"] == "s@t"
 
@@ -160,7 +160,7 @@ def test_a_display_name_cannot_add_fields() -> None:
 def test_a_message_that_loops_is_refused() -> None:
     loop = b"Received: from a\r\n" * 51
 
-    assert refusals.LOOP == refusal(loop + b"From: scan@example.com\r\n\r\n")
+    assert refusal(loop + b"From: scan@example.com\r\n\r\n") == refusals.LOOP
     assert received(loop[18:] + b"From: scan@example.com\r\n\r\n")
 
 

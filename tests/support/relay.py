@@ -19,9 +19,11 @@ from mailsettings.relay.client import Endpoint, RelayParts
 from mailsettings.relay.limits import Counters, RelayLimits
 from mailsettings.relay.listener import RelayServer
 from mailsettings.relay.outgoing import MailCommand, Outgoing, Transfer
-from mailsettings.relay.replies import Delivered, Refused, Reply
+from mailsettings.relay.places import Places
+from mailsettings.relay.replies import Refused
 from mailsettings.relay.services import Services
 
+from support.probers import make_connector
 from support.smtp_server import AUTHORITY, HOST, Behaviour, RealServer, real_server, server_context
 from support.timeouts import GUARD_SECONDS
 
@@ -34,91 +36,30 @@ _COUNTERS = Counters()
 CLIENT_CONTEXT = ssl.create_default_context(cadata=AUTHORITY.cert_pem.bytes().decode())
 
 
-def parse(lines: Sequence[bytes]) -> Reply:
-    text = b"\n".join(line[4:].strip() for line in lines).decode()
-    enhanced, _, rest = text.partition(" ")
-    is_enhanced = enhanced.count(".") == 2 and enhanced.replace(".", "").isdigit()
-    return Reply(int(lines[-1][:3]), enhanced if is_enhanced else None, rest if is_enhanced else text)
+class WatchedOutgoing(Outgoing):
+    """The way to the mail server; `refusal` and `offered` take the place of what it knows, if they are set."""
 
-
-class DirectTransfer(Transfer):
-    """One message over a new connection without TLS and login: each command waits for its reply."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._is_data_sent = False
-        self.recipient_replies: list[Reply] = []
-
-    async def reply(self) -> Reply:
-        lines = [await self._reader.readline()]
-        while lines[-1][3:4] == b"-":
-            lines.append(await self._reader.readline())
-        if not lines[-1]:
-            raise Refused(Reply(451, "4.4.2", "connection lost"), "connection_lost")
-        return parse(lines)
-
-    async def command(self, line: str) -> Reply:
-        self._writer.write(line.encode() + b"\r\n")
-        return await self.reply()
-
-    async def add(self, recipients: Sequence[str], *, data: bool) -> Sequence[Reply]:
-        replies = [await self.command(f"RCPT TO:<{recipient}>") for recipient in recipients]
-        self.recipient_replies += replies
-        if data and any(reply.code == 250 for reply in self.recipient_replies):
-            self._writer.write(b"DATA\r\n")
-            self._is_data_sent = True
-        return replies
-
-    async def start_content(self) -> None:
-        answer = await (self.reply() if self._is_data_sent else self.command("DATA"))
-        if answer.code != 354:
-            raise Refused(answer)
-
-    async def write(self, content: bytes) -> None:
-        self._writer.write(content)
-        await self._writer.drain()
-
-    async def finish(self) -> Delivered:
-        delivered = Delivered(await self.command("."))
-        self._writer.close()
-        return delivered
-
-    def abandon(self) -> None:
-        self._writer.close()
-
-
-@dataclass
-class DirectOutgoing(Outgoing):
-    """A new connection to the mail server for each message; `refusal` is what `require_usable` raises."""
-
-    offered: ServerGreeting | None = None
-    refusal: Refused | None = None
-    begun: list[MailCommand] = field(default_factory=list)
-    transfers: list[DirectTransfer] = field(default_factory=list)
+    def __init__(self, places: int) -> None:
+        super().__init__(make_connector(), Places(places))
+        self.offered: ServerGreeting | None = None
+        self.refusal: Refused | None = None
+        self.begun: list[MailCommand] = []
+        self.batches: list[tuple[Sequence[str], bool]] = []
 
     def require_usable(self, server: StoredMailServer) -> None:
         if self.refusal is not None:
             raise self.refusal
+        super().require_usable(server)
 
     def features(self, server: StoredMailServer) -> ServerGreeting | None:
-        return self.offered
+        return self.offered or super().features(server)
 
     async def begin(
         self, server: StoredMailServer, mail: MailCommand, recipients: Sequence[str], *, data: bool
     ) -> Transfer:
         self.begun.append(mail)
-        reader, writer = await asyncio.open_connection(server.server.host, server.server.port)
-        transfer = DirectTransfer(reader, writer)
-        self.transfers.append(transfer)
-        await transfer.reply()
-        await transfer.command("EHLO relay.example.com")
-        answer = await transfer.command(f"MAIL FROM:<{mail.sender}>" + (" SMTPUTF8" if mail.smtputf8 else ""))
-        if answer.code != 250:
-            writer.close()
-            raise Refused(answer)
-        await transfer.add(recipients, data=data)
-        return transfer
+        self.batches.append((recipients, data))
+        return await super().begin(server, mail, recipients, data=data)
 
 
 @dataclass
@@ -184,7 +125,7 @@ class RunningRelay:
     relay: RelayServer
     mail_server: RealServer
     devices: Devices
-    outgoing: DirectOutgoing
+    outgoing: WatchedOutgoing
     kind: ListenerKind
 
     @property
@@ -306,11 +247,16 @@ async def running_relay(
     counters: Counters = _COUNTERS,
     networks: tuple[Network, ...] = LOOPBACK,
     change: Callable[[Device], Device] = lambda device: device,
+    server: StoredMailServer | None = None,
+    places: int = 3,
 ) -> AsyncIterator[RunningRelay]:
-    """A relay on a free port, in front of a real mail server; *change* makes the device of the test."""
+    """A relay on a free port, in front of a real mail server.
+
+    *change* makes the device of the test; *server* takes the place of the real mail server.
+    """
     async with real_server(behaviour) as mail_server:
-        devices = Devices({DEVICE.name: change(DEVICE)}, server=stored(mail_server.settings()))
-        outgoing = DirectOutgoing()
+        devices = Devices({DEVICE.name: change(DEVICE)}, server=server or stored(mail_server.settings()))
+        outgoing = WatchedOutgoing(places)
         parts = RelayParts(
             services=devices.services(),
             outgoing=outgoing,
@@ -325,5 +271,4 @@ async def running_relay(
             yield RunningRelay(relay, mail_server, devices, outgoing, kind)
         finally:
             await relay.close(0)
-            for transfer in outgoing.transfers:
-                transfer.abandon()
+            await outgoing.close(0)

@@ -60,6 +60,11 @@ class RelayServer:
         """The ports of the listeners, in their order."""
         return [int(server.sockets[0].getsockname()[1]) for server in self._servers]
 
+    @property
+    def connections(self) -> int:
+        """The number of open connections."""
+        return self._open
+
     async def close(self, grace_seconds: float) -> None:
         """Accept nothing more, let messages in progress finish within *grace_seconds*, then end the rest."""
         self._is_ending = True

@@ -80,10 +80,10 @@ class MailCommands:
 
     async def data(self, argument: str) -> None:
         """Take the content and answer with the acceptance of the mail server."""
+        self._refuse_early_content()
         transaction = self._require_transaction()
         if argument:
             raise Refused(refusals.NO_PARAMETERS)
-        self._refuse_early_content()
         await self._deliver(transaction)
 
     def _say(self, reply: Reply) -> None:

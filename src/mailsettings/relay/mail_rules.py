@@ -11,7 +11,7 @@ from email.utils import format_datetime
 from mailsettings.domain.device import Device
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.relay import refusals
+from mailsettings.relay import answers, refusals
 from mailsettings.relay.client import Client, RelayParts
 from mailsettings.relay.commands import Path, parse_path, require_address
 from mailsettings.relay.header import Field
@@ -85,7 +85,7 @@ def _require_possible(relay: RelayParts, device: Device, server: StoredMailServe
         raise Refused(refusals.TOO_LARGE)
     features = relay.outgoing.features(server)
     if mail.smtputf8 and features is not None and not features.offers("SMTPUTF8"):
-        raise Refused(refusals.NO_SMTPUTF8)
+        raise Refused(answers.NOT_SMTPUTF8)
 
 
 def max_message_bytes(relay: RelayParts, device: Device | None, server: StoredMailServer | None) -> int:

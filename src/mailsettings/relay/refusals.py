@@ -59,4 +59,3 @@ LOOP = Reply(554, "5.4.6", "The message has too many Received: fields; it loops"
 BAD_SENDER = Reply(553, "5.1.7", "The sender is not an address with a full domain")
 BAD_RECIPIENT = Reply(553, "5.1.3", "The recipient is not an address with a full domain")
 NOT_ASCII = Reply(553, "5.6.7", "The address needs SMTPUTF8")
-NO_SMTPUTF8 = Reply(555, "5.6.7", "The mail server does not offer SMTPUTF8")
