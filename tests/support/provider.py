@@ -1,6 +1,7 @@
 """A mail server that the relay hands messages on to: it keeps what it accepted, and misbehaves as a test says."""
 
 import asyncio
+import base64
 import socket
 import ssl
 import struct
@@ -43,6 +44,12 @@ class Provider:
     """The connections that may be logged in at once; another gets 432."""
     pace: float = 0.0
     """The seconds that a message takes."""
+    tokens: set[str] | None = None
+    """The access tokens that it accepts."""
+    limit: int | None = None
+    """The bytes of content after which it refuses a message."""
+    reads: bool = True
+    """Whether it reads content."""
     port: int = 0
     connections: int = 0
     logged_in: int = 0
@@ -118,7 +125,9 @@ class Visit:
         """Send *text* although the client did not ask."""
         await self._say(text)
 
-    async def _line(self) -> bytes:
+    async def _line(self, *, reads: bool = True) -> bytes:
+        if not reads:
+            await asyncio.Event().wait()
         while b"\n" not in self._buffer:
             read = await self._reader.read(65536)
             if not read:
@@ -142,6 +151,8 @@ class Visit:
             await self._say(reply)
             await self._writer.start_tls(_context())
             return True
+        if verb == "AUTH" and reply.startswith("334"):
+            return await self._refuse_token(reply)
         if verb == "DATA" and reply.startswith("354"):
             return await self._say(reply) and await self._message()
         if not await self._say(reply):
@@ -155,7 +166,7 @@ class Visit:
                 lines = ["mail.example.org", *tls, *self.provider.extensions]
                 return "\r\n".join([*(f"250-{each}" for each in lines[:-1]), f"250 {lines[-1]}"])
             case "AUTH":
-                return self._log_in()
+                return self._log_in(line)
             case "MAIL":
                 self.sender = line[len("MAIL FROM:<") :].partition(">")[0]
                 return "250 2.1.0 OK"
@@ -173,8 +184,17 @@ class Visit:
             case _:
                 return "250 2.0.0 OK"
 
-    def _log_in(self) -> str:
+    async def _refuse_token(self, challenge: str) -> bool:
+        self.provider.said["535"] += 1
+        return (
+            await self._say(challenge) and bool(await self._line()) and await self._say("535 5.7.3 Unsuccessful")
+        )
+
+    def _log_in(self, line: str) -> str:
         provider = self.provider
+        sent = base64.b64decode(line.rpartition(" ")[2]).decode()
+        if provider.tokens is not None and not any(token in sent for token in provider.tokens):
+            return "334 eyJzdGF0dXMiOiI0MDEifQ=="
         if provider.most is not None and provider.logged_in >= provider.most:
             provider.said["432"] += 1
             return "432 4.3.2 Concurrent connections limit exceeded"
@@ -188,10 +208,12 @@ class Visit:
         provider.sending += 1
         provider.most_sending = max(provider.most_sending, provider.sending)
         try:
-            while (line := await self._line()) != b".\r":
+            while (line := await self._line(reads=provider.reads)) != b".\r":
                 if not line:
                     return False
                 content.append(line + b"\n")
+                if provider.limit is not None and len(content) * len(line) > provider.limit:
+                    return await self._say("552 5.3.4 Too large") and False
             await asyncio.sleep(provider.pace)
             provider.heard.append(".")
             reply = self._reaction(".") or f"250 2.0.0 Ok: queued as {len(provider.messages) + 1:04}"

@@ -105,7 +105,7 @@ def authority() -> Iterator[Authority]:
     AUTHORITY.issue_cert("localhost").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     seen.url = f"https://localhost:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # how soon it notices its end
     thread.start()
     yield seen
     server.shutdown()

@@ -58,6 +58,9 @@ _CONFUSED = ("4.3.0", "mail server gave an unexpected reply")
 _LOGIN_MISSING = {FailureCode.AUTHENTICATION_REQUIRED, FailureCode.ENCRYPTION_REQUIRED}
 
 
+INTERNAL = Refused(Reply(451, "4.3.0", "internal error of the relay: internal"), FailureCode.INTERNAL.value)
+
+
 def login_refused(failure: str) -> Refused:
     """Return the refusal of a message while the mail server refuses the stored login."""
     return Refused(Reply(454, "4.7.0", f"provider login failed: {failure}"), failure)

@@ -8,7 +8,7 @@ from aiosmtplib import SMTPResponse
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.relay import answers
 from mailsettings.relay.backoff import Backoff
-from mailsettings.relay.pool import Pool
+from mailsettings.relay.pool import Limits, Pool
 from mailsettings.relay.replies import Refused
 from mailsettings.relay.server_connection import ServerConnection
 from mailsettings.relay.transfer import EXPECTED_ERRORS, MailCommand, Transfer
@@ -28,19 +28,19 @@ class _TryAgain(Exception):
 
 
 class Beginning:
-    """The beginning of one message's transfer, within *seconds*."""
+    """The beginning of one message's transfer, within the hold time."""
 
     def __init__(
-        self, pool: Pool, mail: MailCommand, recipients: Sequence[str], *, data: bool, seconds: float
+        self, pool: Pool, mail: MailCommand, recipients: Sequence[str], *, data: bool, limits: Limits
     ) -> None:
         self._pool = pool
         self._mail = mail
         self._recipients = recipients
         self._data = data
-        self._seconds = seconds
+        self._seconds = limits.hold
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.time() + seconds
-        self._backoff = Backoff(self._loop.time)
+        self._deadline = self._loop.time() + limits.hold
+        self._backoff = Backoff(self._loop.time, first=limits.pause)
 
     async def run(self) -> Transfer:
         """Return the transfer with the replies to the recipients. Raises `Refused`."""

@@ -67,12 +67,9 @@ class Opener:
             async with asyncio.timeout(self._seconds):
                 conversation = await self._logged_in(journal)
             return ServerConnection(self._server, conversation.session, journal, place)
-        except EXPECTED_ERRORS as error:
+        except Exception as error:
             place.release()
-            raise _not_opened(error, journal) from error
-        except Exception as error:  # noqa: BLE001  # a server can send anything; those in line always get a reply
-            place.release()
-            raise _defect(error, journal) from None
+            raise _explained(error, journal) from error
         except BaseException:
             place.release()
             raise
@@ -93,6 +90,16 @@ class Opener:
 def _is_login_refusal(error: Exception, journal: Journal) -> bool:
     in_login = journal.last_stage is ProbeStage.AUTHENTICATE
     return in_login and isinstance(error, ReplyError) and error.code // 100 == _PERMANENT
+
+
+def _explained(error: Exception, journal: Journal) -> NotOpened:
+    """Explain *error*. A server can send anything, and the messages in line get a reply also after a defect."""
+    try:
+        if isinstance(error, EXPECTED_ERRORS):
+            return _not_opened(error, journal)
+    except Exception as defect:  # noqa: BLE001  # as said
+        return _defect(defect, journal)
+    return _defect(error, journal)
 
 
 def _not_opened(error: Exception, journal: Journal) -> NotOpened:

@@ -62,7 +62,7 @@ class Outgoing:
         Waits within the hold time for a place, and through temporary refusals of MAIL. Raises `Refused`.
         """
         self.require_usable(server)
-        beginning = Beginning(self._pool(server), mail, recipients, data=data, seconds=self._limits.hold)
+        beginning = Beginning(self._pool(server), mail, recipients, data=data, limits=self._limits)
         return await beginning.run()
 
     async def close(self, grace_seconds: float) -> None:

@@ -1,7 +1,7 @@
 """The logged-in connections to one mail server with one secret, and the line of messages that wait for one."""
 
 import asyncio
-from collections import deque
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.observation import ServerGreeting
 from mailsettings.relay import answers
 from mailsettings.relay.backoff import Backoff, LoginBackoff
+from mailsettings.relay.line import Line, Waiter
 from mailsettings.relay.opening import NotOpened, Opener, Trouble
 from mailsettings.relay.places import Places, places_key
 from mailsettings.relay.replies import Refused
@@ -18,11 +19,10 @@ from mailsettings.relay.server_connection import ServerConnection
 from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.diagnosis.failures import explain_error
 
+_log = logging.getLogger("mailsettings.relay")
 NO_PLACE = "connections_in_use"
 RETRY_WIDER_SECONDS = 60.0
 """So long a pool keeps to the number of connections that the server admitted."""
-
-Waiter = asyncio.Future[ServerConnection]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +30,15 @@ class Limits:
     """The limits of the relay towards mail servers, in seconds.
 
     `hold`: how long a device waits for a place, and for each reply. `connect`: how long a connection takes, with
-    its login. `idle`, `age`: when a connection is closed between two messages.
+    its login. `idle`, `age`: when a connection is closed between two messages. `pause`: the first pause after a
+    refusal for now.
     """
 
     hold: float = 50.0
     connect: float = 30.0
     idle: float = 30.0
     age: float = 300.0
+    pause: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +71,10 @@ class Pool:
         self._idle: list[ServerConnection] = []
         self._open: set[ServerConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
-        self._line: deque[Waiter] = deque()
+        self._line = Line()
         self._login = LoginBackoff(self._loop.time)
-        self._pause = Backoff(self._loop.time)
+        self._pause = Backoff(self._loop.time, first=limits.pause)
         self._trial: ServerConnection | None = None
-        self._logged_in = False
         self._admitted: int | None = None
         self._last_refusal: Refused | None = None
         self._all_closed = asyncio.Event()
@@ -87,21 +88,24 @@ class Pool:
 
     async def take(self, deadline: float, *, again: bool = False) -> ServerConnection:
         """Wait for a connection until *deadline*; a message that tries *again* is first. Raises `Refused`."""
-        if self._idle and not self._line and not self._pause.failures:
+        if self._idle and self._line.is_empty and not self._pause.failures:
             connection = self._idle.pop()
             if self._is_fit(connection):
                 return connection
-        waiter: Waiter = self._loop.create_future()
-        (self._line.appendleft if again else self._line.append)(waiter)
+        waiter = self._line.join(again=again)
         self._serve()
         try:
             async with asyncio.timeout_at(deadline):
-                return await waiter
+                return await self._served(waiter)
         except TimeoutError:
-            self._leave(waiter)
             raise self._reason_for_waiting() from None
-        except asyncio.CancelledError:
-            self._leave(waiter)
+
+    async def _served(self, waiter: Waiter) -> ServerConnection:
+        try:
+            return await waiter
+        except asyncio.CancelledError:  # by the deadline too
+            if (too_late := self._line.leave(waiter)) is not None:
+                self.give_back(too_late)
             raise
 
     def give_back(self, connection: ServerConnection) -> None:
@@ -132,7 +136,7 @@ class Pool:
     @property
     def is_unused(self) -> bool:
         """Whether the pool has no connections and no messages."""
-        return not (self._open or self._line or self._opening)
+        return not self._open and not self._opening and self._line.is_empty
 
     def retire(self) -> None:
         """Close idle connections now and the others after their message, because the setting changed."""
@@ -141,7 +145,7 @@ class Pool:
 
     async def close(self, deadline: float) -> None:
         """Refuse those in line, let messages in progress end until *deadline*, then close all connections."""
-        self._fail_line(Refused(answers.ENDING))
+        self._line.fail(Refused(answers.ENDING))
         self.retire()
         for task in self._opening:
             task.cancel()
@@ -156,7 +160,7 @@ class Pool:
 
     def _serve(self) -> None:
         """Give idle connections to those in line, open more for the others, and close unneeded connections."""
-        while self._line and self._idle and self._may_try():
+        while self._idle and not self._line.is_empty and self._may_try():
             connection = self._idle.pop()
             if self._is_fit(connection):
                 self._hand_over(connection)
@@ -164,7 +168,7 @@ class Pool:
             task = asyncio.create_task(self._open_one())
             self._opening.add(task)
             task.add_done_callback(self._opening_ended)
-        if self._retired and not self._line:
+        if self._retired and self._line.is_empty:
             for connection in [*self._idle]:
                 connection.quit()
 
@@ -174,19 +178,19 @@ class Pool:
 
     def _may_open(self) -> bool:
         most = self._places.limit if self._admitted is None else self._admitted
-        # The first login is alone: if it is refused, one is enough.
-        most = most if self._logged_in else 1
+        # The first login is alone: a server counts refused logins.
+        most = most if self._open else 1
         room = len(self._open) + len(self._opening) < most and len(self._opening) < len(self._line)
         return room and self._may_try()
 
     def _hand_over(self, connection: ServerConnection) -> None:
         if self._pause.failures:
             self._trial = connection
-        self._line.popleft().set_result(connection)
+        self._line.serve(connection)
 
     async def _open_one(self) -> None:
         place = await self._places.take(self._key)
-        if not self._line:
+        if self._line.is_empty:
             place.release()
             return
         try:
@@ -198,38 +202,39 @@ class Pool:
 
     def _opening_ended(self, task: asyncio.Task[None]) -> None:
         self._opening.discard(task)
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            _log.error("A connection to a mail server failed unexpectedly.", exc_info=defect)
+            self._line.fail(answers.INTERNAL)
         self._serve()
 
     def _opened(self, connection: ServerConnection) -> None:
         self.offered = connection.offered
-        self._logged_in = True
         self._login.reset()
         self._open.add(connection)
         self._all_closed.clear()
         connection.on_closed = lambda: self._closed(connection)
         connection.place.on_wanted = lambda: self._wanted(connection)
         self._listener.accepted(self._server)
-        if self._line:
-            self._hand_over(connection)
-        else:
+        if self._line.is_empty:
             self.give_back(connection)
+        else:
+            self._hand_over(connection)
 
     def _not_opened(self, failed: NotOpened) -> None:
         self._last_refusal = failed.refusal
         if failed.trouble in {Trouble.LOGIN_REFUSED, Trouble.LOGIN_UNAVAILABLE}:
-            self._logged_in = False
             permanent = failed.trouble is Trouble.LOGIN_REFUSED
             self._login.extend(failed.refusal, permanent=permanent)
             if permanent:
                 self._listener.refused(self._server, failed.found)
-            self._fail_line(failed.refusal)
+            self._line.fail(failed.refusal)
         elif self._open:
             self._admitted = len(self._open)
             self._loop.call_later(RETRY_WIDER_SECONDS, self._widen)
         elif failed.trouble is Trouble.TOO_MANY:
             self._wait()
         else:
-            self._fail_line(failed.refusal)
+            self._line.fail(failed.refusal)
 
     def _wait(self) -> None:
         self._trial = None
@@ -239,17 +244,6 @@ class Pool:
     def _widen(self) -> None:
         self._admitted = None
         self._serve()
-
-    def _fail_line(self, refusal: Refused) -> None:
-        while self._line:
-            self._line.popleft().set_exception(Refused(refusal.reply, refusal.failure))
-
-    def _leave(self, waiter: Waiter) -> None:
-        """Take *waiter* out of the line, or take back the connection that it got too late."""
-        if waiter in self._line:
-            self._line.remove(waiter)
-        elif not waiter.cancelled() and waiter.exception() is None:
-            self.give_back(waiter.result())
 
     def _reason_for_waiting(self) -> Refused:
         """Return the refusal for a message that waited too long."""

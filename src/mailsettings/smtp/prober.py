@@ -23,7 +23,6 @@ from mailsettings.smtp.diagnosis.failures import explain_error, outcome_of
 from mailsettings.smtp.diagnosis.fallback_scan import FallbackScan
 from mailsettings.smtp.diagnosis.inspection import KnownPorts, PortInspector, ScanTimeouts
 from mailsettings.smtp.diagnosis.settings import add_current_value, find_warnings, require_addresses
-from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal
 
 MAX_CONCURRENT_SCANS = 16
@@ -104,8 +103,6 @@ class SMTPProber:
 
 async def _report(error: Exception, journal: Journal, scan: FallbackScan | None, end: float) -> ProbeReport:
     """Return the report for *error*, improved by the fallback scan if time is left before *end*."""
-    if isinstance(error, StageFailed) and error.stage:
-        journal.enter(error.stage)
     found = explain_error(error, journal)
     if scan is not None:
         with suppress(TimeoutError):

@@ -146,6 +146,8 @@ def explain_error(error: Exception, journal: Journal) -> ProbeFailure:
     """Return the failure for *error* in the current stage; its text contains none of `journal.hidden`."""
     match error:
         case StageFailed():
+            if error.stage:
+                journal.enter(error.stage)
             return add_offers(error.failure(journal.stage), journal)
         case ReplyError():
             return _explain_reply(error, journal)
