@@ -39,6 +39,7 @@ PARTS: Mapping[str, Part] = {
             "mailsettings.domain.encryption_keys",
             "mailsettings.domain.errors",
             "mailsettings.domain.mail_server",
+            "mailsettings.domain.message_log",
             "mailsettings.domain.monitoring",
             "mailsettings.domain.observation",
             "mailsettings.domain.values",

@@ -4,7 +4,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from mailsettings.domain.access import OPERATOR
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -13,7 +13,8 @@ from mailsettings.domain.device_overview import DeviceSettings
 from mailsettings.domain.device_secret import new_secret
 from mailsettings.domain.errors import LoginRefused, StoreUnavailable, TooManyLogins
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store.tables import audit_entries
+from mailsettings.store.devices import KEY_NAME
+from mailsettings.store.tables import audit_entries, service_keys
 from mailsettings.use_cases import device_logins
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.device_logins import DeviceLogins
@@ -266,6 +267,16 @@ async def test_only_an_enabled_mail_server_is_used(
     seen += [await logins.mail_server(device), await logins.mail_server(chosen)]
 
     assert [server and server.id for server in seen] == [None, first, second, None, None]
+
+
+async def test_a_damaged_key_of_the_service_refuses_no_login(
+    logins: DeviceLogins, scanner: Added, store: LocalStore
+) -> None:
+    store.sql(update(service_keys).where(service_keys.c.name == KEY_NAME).values(sealed=b"damaged"))
+    with pytest.raises(StoreUnavailable):
+        await logins.log_in("scanner-3", scanner[1], PEER)
+
+    assert await logins.current(scanner[0]) == scanner[0]
 
 
 async def test_a_database_that_is_away_refuses_no_login(

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, cast
 
 from sqlalchemy import text
@@ -113,6 +113,16 @@ class SQLStore:
             _log_entry(entry)
             if self.on_appended is not None:
                 self.on_appended(entry)
+
+    @asynccontextmanager
+    async def writing_unqueued(self) -> AsyncIterator[Transaction]:
+        """Run a short transaction next to other writers, for rows that no other transaction depends on.
+
+        It seals nothing and writes no audit entry. On SQLite, which has a single writer, it waits for its turn.
+        """
+        turn = self._writer_queue.take() if self._sqlite else nullcontext()
+        async with turn, self._transaction(engine.UNQUEUED_WRITE_OPTIONS) as connection:
+            yield Transaction(connection, self._keys)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

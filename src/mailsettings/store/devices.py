@@ -1,9 +1,10 @@
 """The devices as rows, the key of their secrets, and when each was last used."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, false, insert, select, update
@@ -11,25 +12,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailsettings.domain.device import Device, DeviceRef, parse_network
 from mailsettings.domain.device_overview import DeviceUse, StoredDevice
-from mailsettings.domain.device_secret import DeviceSecretKey
+from mailsettings.domain.device_secret import DeviceSecretKey, device_owner
 from mailsettings.domain.mail_server import Revision
 from mailsettings.domain.naming import MAX_ID
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.mail_server_rows import in_utc, revision_of
 from mailsettings.store.relay_tables import device_rates, device_test_logins, device_uses
 from mailsettings.store.relay_tables import devices as table
-from mailsettings.store.tables import DATA_VERSION
+from mailsettings.store.tables import DATA_VERSION, service_keys
 
 KEY_NAME = "device-logins"
 """The service key of the hashes of the devices' secrets."""
 
 
+_SEALED_KEY = select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery()
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceCredentials:
-    """A device with the hash of its secret; None if it has no secret."""
+    """A device with the hash of its secret, None if it has no secret, and the key of the hash."""
 
     device: Device
     secret_hash: bytes | None = field(repr=False)
+    key: Callable[[], DeviceSecretKey] = field(repr=False, compare=False)
+
+    def fits(self, secret: str) -> bool:
+        """Return whether *secret* is that of the device. Raises `SecretUnreadable` if the key is."""
+        owner = device_owner(self.device.id)
+        return self.secret_hash is not None and self.key().fits(owner, secret, self.secret_hash)
 
 
 class SQLDevices:
@@ -51,10 +61,13 @@ class SQLDevices:
 
     async def versioned(self, ref: DeviceRef) -> tuple[DeviceCredentials | None, str | None]:
         """Return the device with this id or name for a login, and the data version with a device."""
-        row = (await self._connection.execute(select(table, DATA_VERSION).where(_is(ref)))).one_or_none()
-        return (
-            (None, None) if row is None else (DeviceCredentials(_device(row), row.secret_hash), row.data_version)
-        )
+        wanted = select(table, DATA_VERSION, _SEALED_KEY.label("sealed_key")).where(_is(ref))
+        row = (await self._connection.execute(wanted)).one_or_none()
+        if row is None:
+            return None, None
+        # Opened at a login only, so that a damaged key leaves the devices readable that need no login.
+        key = partial(self._opened, row.sealed_key)
+        return DeviceCredentials(_device(row), row.secret_hash, key), row.data_version
 
     async def trusting(self) -> Sequence[Device]:
         """Return the devices that trust their networks, disabled devices included, by id."""
@@ -95,18 +108,17 @@ class SQLDevices:
         rows = await self._connection.execute(select(device_uses).where(device_uses.c.device_id.in_(ids)))
         return {row.device_id: DeviceUse(row.last_used_at, row.last_peer) for row in rows}
 
-    async def secret_key(self) -> DeviceSecretKey | None:
-        """Return the key of the hashes; None before the first secret. Raises `SecretUnreadable`."""
-        text = await self._keys.get(KEY_NAME)
-        return None if text is None else DeviceSecretKey(bytes.fromhex(text))
-
-    async def writers_secret_key(self) -> DeviceSecretKey:
+    async def secret_key(self) -> DeviceSecretKey:
         """Return the key of the hashes, before the first secret a new key. Raises `SecretUnreadable`."""
-        found = await self.secret_key()
-        if found is None:
-            found = DeviceSecretKey.new()
-            await self._keys.add(KEY_NAME, found.key.hex())
-        return found
+        text = await self._keys.get(KEY_NAME)
+        if text is not None:
+            return DeviceSecretKey(bytes.fromhex(text))
+        new = DeviceSecretKey.new()
+        await self._keys.add(KEY_NAME, new.key.hex())
+        return new
+
+    def _opened(self, sealed: bytes) -> DeviceSecretKey:
+        return DeviceSecretKey(bytes.fromhex(self._keys.opened(KEY_NAME, sealed)))
 
     async def _change(self, device_id: int, values: dict[str, Any], by: str | None) -> None:
         now = {"version": table.c.version + 1, "changed_at": datetime.now(UTC), "changed_by": by}

@@ -21,6 +21,9 @@ from mailsettings.store.private_file import require_private
 WRITE_OPTIONS = {"mailsettings_writes": True}
 """Execution options of a connection that will write."""
 
+UNQUEUED_WRITE_OPTIONS = {"mailsettings_writes": True, "mailsettings_unqueued": True}
+"""The same for rows that no other transaction depends on: on PostgreSQL without the lock of the writers."""
+
 ONE_STATEMENT = {"mailsettings_one_statement": True}
 """Execution options of a connection to SQLite that reads with a single statement."""
 
@@ -189,7 +192,8 @@ def _refuse_writes_while_reading(connection: Connection, *arguments: Any) -> Non
 
 def _begin_postgresql(connection: Connection) -> None:
     # Held until the end of the transaction. See docs/decisions/0002-one-writer-at-a-time.md.
-    if connection.get_execution_options().get("mailsettings_writes", False):
+    options = connection.get_execution_options()
+    if options.get("mailsettings_writes", False) and not options.get("mailsettings_unqueued", False):
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})")
 
 

@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from mailsettings.domain.access import Credentials, Moment
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.device import DeviceRef
-from mailsettings.domain.device_secret import DeviceSecretKey
 from mailsettings.domain.mail_server import ListedMailServer, StoredMailServer
 from mailsettings.domain.naming import MailServerRef
 from mailsettings.domain.trusted_networks import TrustedNetworks
@@ -38,7 +37,6 @@ class ReadCache:
         self._accounts = CachedValues(freshness, self._load_account, _size_of_any)
         self._devices = CachedValues(freshness, self._load_device, _size_of_any)
         self._trusted = CachedValues(freshness, self._load_trusted, _size_of_trusted)
-        self._device_keys = CachedValues(freshness, self._load_device_key, _size_of_any)
 
     async def default_mail_server(self, moment: Moment | None = None) -> StoredMailServer | None:
         """Return the mail server that an API which knows a single server shows."""
@@ -67,10 +65,6 @@ class ReadCache:
         """Return the networks that stand for a device, disabled devices included."""
         return await self._trusted.get(None, moment)
 
-    async def device_secret_key(self, moment: Moment | None = None) -> DeviceSecretKey | None:
-        """Return the key of the hashes of the devices' secrets; None before the first secret."""
-        return await self._device_keys.get(None, moment)
-
     async def _load_server(self, ref: MailServerRef | None) -> tuple[StoredMailServer | None, Version | None]:
         async with self._reading_single() as work:
             return await work.mail_servers.versioned(ref)
@@ -92,11 +86,6 @@ class ReadCache:
         async with self._reading() as work:
             version = await work.data_version() if self._in_snapshots else None
             return TrustedNetworks(await work.devices.trusting()), version
-
-    async def _load_device_key(self, _: None) -> tuple[DeviceSecretKey | None, Version | None]:
-        async with self._reading() as work:
-            version = await work.data_version() if self._in_snapshots else None
-            return await work.devices.secret_key(), version
 
 
 def _size_of_any(_: object) -> int:

@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
+from mailsettings.store.device_rates import SQLDeviceRates
 from mailsettings.store.devices import SQLDevices
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.messages import SQLMessages
 from mailsettings.store.monitoring import SQLMonitoring
 from mailsettings.store.relays import SQLRelays
 from mailsettings.store.tables import DATA_VERSION
@@ -59,6 +61,16 @@ class Transaction:
     def devices(self) -> SQLDevices:
         """The devices."""
         return SQLDevices(self._connection, self.service_keys)
+
+    @cached_property
+    def device_rates(self) -> SQLDeviceRates:
+        """The messages that devices took of their allowances."""
+        return SQLDeviceRates(self._connection)
+
+    @cached_property
+    def messages(self) -> SQLMessages:
+        """The message log."""
+        return SQLMessages(self._connection)
 
     @cached_property
     def audit(self) -> SQLAuditLog:

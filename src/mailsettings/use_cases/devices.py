@@ -125,7 +125,7 @@ async def _found(change: AuditedChange, ref: DeviceRef) -> StoredDevice:
 
 
 async def _give_secret(work: Transaction, device_id: int, caller: Principal) -> Secret:
-    secret, key = new_secret(), await work.devices.writers_secret_key()
+    secret, key = new_secret(), await work.devices.secret_key()
     await work.devices.set_secret(device_id, key.hash(device_owner(device_id), secret), caller.name)
     return Secret(secret)
 
