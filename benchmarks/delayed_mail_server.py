@@ -22,7 +22,8 @@ _SERVERS: set[asyncio.Server] = set()
 class Mailbox:
     """`flights` of the last session up to its final 250, the connection's own included; `mails` in all."""
 
-    def __init__(self) -> None:
+    def __init__(self, round_trip_seconds: float) -> None:
+        self.round_trip_seconds = round_trip_seconds
         self._flights = _PROCESSES.Value("i", 0)
         self._mails = _PROCESSES.Value("i", 0)
         self._sent: Counter[int] = Counter()
@@ -52,9 +53,11 @@ class Mailbox:
 
 
 @contextmanager
-def serving(context: ssl.SSLContext, *, implicit: bool, starttls: bool) -> Iterator[tuple[int, Mailbox]]:
+def serving(
+    context: ssl.SSLContext, *, implicit: bool, starttls: bool, round_trip_seconds: float = ROUND_TRIP_SECONDS
+) -> Iterator[tuple[int, Mailbox]]:
     """Yield the port of the delay, in a separate process, so that it takes no time from the clients."""
-    mailbox = Mailbox()
+    mailbox = Mailbox(round_trip_seconds)
     told, tells = _PROCESSES.Pipe(duplex=False)
 
     async def serve() -> None:
@@ -96,7 +99,7 @@ async def _delay(
     speaks_first: bool,
 ) -> None:
     """Forward bytes both ways with half a round trip of delay; delay the connection by a whole round trip."""
-    await asyncio.sleep(ROUND_TRIP_SECONDS * (1.5 if speaks_first else 1))
+    await asyncio.sleep(mailbox.round_trip_seconds * (1.5 if speaks_first else 1))
     back_reader, back_writer = await asyncio.open_connection("127.0.0.1", port)
     session: int = back_writer.get_extra_info("sockname")[1]
     # If the server speaks first, its greeting answers the client's last packet of the connection.
@@ -105,30 +108,36 @@ async def _delay(
     listened.set()
 
     async def there() -> None:
-        while data := await reader.read(_READ):
+        while data := await _read(reader):
             if listened.is_set():
                 mailbox.count(session)
                 listened.clear()
-            _later(back_writer, data)
+            _later(back_writer, data, mailbox.round_trip_seconds / 2)
 
     async def back() -> None:
-        while data := await back_reader.read(_READ):
-            _later(writer, data)
+        while data := await _read(back_reader):
+            _later(writer, data, mailbox.round_trip_seconds / 2)
             listened.set()
 
-    with suppress(ConnectionError):
-        await asyncio.wait(
-            {asyncio.ensure_future(there()), asyncio.ensure_future(back())}, return_when="FIRST_COMPLETED"
-        )
-    await asyncio.sleep(ROUND_TRIP_SECONDS)
+    await asyncio.wait(
+        {asyncio.ensure_future(there()), asyncio.ensure_future(back())}, return_when="FIRST_COMPLETED"
+    )
+    await asyncio.sleep(mailbox.round_trip_seconds)
     back_writer.close()
     writer.close()
 
 
-def _later(writer: asyncio.StreamWriter, data: bytes) -> None:
-    """Wait half a round trip, precise to 0.1 ms: timers alone are a whole millisecond late each time."""
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """Return what comes next, or nothing at the end, however the connection ends."""
+    with suppress(ConnectionError):
+        return await reader.read(_READ)
+    return b""
+
+
+def _later(writer: asyncio.StreamWriter, data: bytes, seconds: float) -> None:
+    """Wait, precise to 0.1 ms: timers alone are a whole millisecond late each time."""
     loop = asyncio.get_running_loop()
-    due = loop.time() + ROUND_TRIP_SECONDS / 2
+    due = loop.time() + seconds
 
     def write_when_due() -> None:
         if loop.time() < due:

@@ -31,7 +31,7 @@ def serving(command: list[str], environment: dict[str, str]) -> Iterator[Server]
         assert started.stdout is not None
         started.stdout.close()
         try:
-            _wait_for(port)
+            wait_for(port)
             yield Server(port, started.pid)
         finally:
             started.terminate()
@@ -69,7 +69,8 @@ def free_port() -> int:
         return port
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Wait until a server listens on *port*."""
     end = time.monotonic() + _START_SECONDS
     while time.monotonic() < end:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):

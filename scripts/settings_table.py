@@ -1,4 +1,4 @@
-"""Write the tables of settings into docs/settings.md and docs/external-identity.md, from the code."""
+"""Write the table of settings into docs/settings.md, from the descriptions in the code."""
 
 import re
 from pathlib import Path
@@ -7,10 +7,9 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from mailsettings.settings import PREFIX, Settings
-from mailsettings.settings.issuers import ClaimPermissions, IssuerSettings
 
-DOCS = Path(__file__).parents[1] / "docs"
-PAGES = [DOCS / "settings.md", DOCS / "external-identity.md"]
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+_BETWEEN = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
 
 
 def table() -> str:
@@ -21,23 +20,9 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def issuer_table() -> str:
-    """Return one row for each setting of an issuer in the file of issuers."""
-    fields = [(name, field) for name, field in IssuerSettings.model_fields.items()]
-    of_claims = [(f"permissions.{name}", field) for name, field in ClaimPermissions.model_fields.items()]
-    rows = ["| key | default | meaning |", "|---|---|---|"]
-    for name, field in (*fields, *of_claims):
-        description = str(field.description).replace("|", "\\|")
-        rows.append(f"| `{name}` | {_default(field)} | {description} |")
-    return "\n".join(rows) + "\n"
-
-
-def with_tables(page: str) -> str:
-    """Return *page* with its tables renewed."""
-    for name, rows in {"settings": table(), "issuer settings": issuer_table()}.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
-        page = between.sub(lambda match, rows=rows: match[1] + rows + match[2], page)  # type: ignore[misc]
-    return page
+def with_table(page: str) -> str:
+    """Return *page* with its table renewed."""
+    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
 
 
 def _relative(description: str) -> str:
@@ -47,8 +32,6 @@ def _relative(description: str) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if field.is_required():
-        return "required"
     if field.default_factory is not None or value is None or isinstance(value, SecretStr) or value == ():
         return ""
     if isinstance(value, tuple):
@@ -57,5 +40,4 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    for page in PAGES:
-        page.write_text(with_tables(page.read_text()))
+    PAGE.write_text(with_table(PAGE.read_text()))

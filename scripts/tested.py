@@ -79,7 +79,6 @@ PARTS: Mapping[str, Part] = {
     "auth": Part(
         [
             "mailsettings.auth.access_token",
-            "mailsettings.auth.issuers",
             "mailsettings.auth.passwords",
             "mailsettings.auth.tokens",
             "mailsettings.auth.trusted_issuer",

@@ -160,7 +160,7 @@ async def test_the_program_runs_by_another_name_without_secrets_in_sight(
 
 
 async def test_a_caller_that_speaks_smtp_is_logged_in(sendmail_settings: WriteSettings) -> None:
-    """The conversation of `sendmail -bs`, as Symfony Mailer has it by default."""
+    """The conversation of `sendmail -bs`, which Symfony Mailer uses by default."""
     async with real_server(STARTTLS) as server:
         process = await asyncio.create_subprocess_exec(
             *(*START, "-bs", "-C", str(sendmail_settings(server.port))),

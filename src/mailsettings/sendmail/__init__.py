@@ -69,7 +69,7 @@ def _converse(arguments: Arguments) -> None:
 def _message(
     arguments: Arguments, config: Config, sender: bytes, stream: BufferedIOBase
 ) -> tuple[list[bytes], Content]:
-    """Read the message; return its recipients and what is sent."""
+    """Read the message; return its recipients and its wire form."""
     lines = lines_of(stream, dot_ends=arguments.dot_ends)
     fields, body = header.read(lines)
     recipients = _recipients(arguments, fields, config.local_address)

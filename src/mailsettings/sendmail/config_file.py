@@ -9,7 +9,7 @@ DEFAULT = "/etc/mailsettings/sendmail.conf"
 VARIABLE = "MAILSETTINGS_SENDMAIL_CONF"
 SECURITY = {"starttls": 587, "implicit-tls": 465, "none": 25}
 """The values of `security`, with the port of each."""
-_KEYS = frozenset(
+KEYS = frozenset(
     ("host", "port", "security", "ca_file", "user", "secret", "secret_file", "sender", "local_address", "timeout")
 )
 _MAX_BYTES = 65536
@@ -87,7 +87,7 @@ def _values(text: str, path: str) -> dict[str, str]:
         key, equals, value = (part.strip() for part in line.partition("="))
         if not key or key.startswith("#"):
             continue
-        if not equals or key not in _KEYS:
+        if not equals or key not in KEYS:
             raise Failed(CONFIG, f"{path}, line {number}: the line must be KEY = VALUE, with one of {_known()}")
         if key in values:
             raise Failed(CONFIG, f"{path}, line {number}: {key} is there twice")
@@ -96,7 +96,7 @@ def _values(text: str, path: str) -> dict[str, str]:
 
 
 def _known() -> str:
-    return ", ".join(sorted(_KEYS))
+    return ", ".join(sorted(KEYS))
 
 
 def _require_private(path: str, mode: int) -> None:

@@ -24,7 +24,7 @@ MAX_APPLICATIONS = 64
 MAX_CONCURRENT_CALLS = 8
 
 # Source: Microsoft Learn, "Microsoft Entra authentication and authorization error codes".
-_CODES_BY_AADSTS: Mapping[str, FailureCode] = {
+CODES_BY_AADSTS: Mapping[str, FailureCode] = {
     "AADSTS90002": FailureCode.OAUTH2_TENANT_UNKNOWN,  # the tenant was not found
     "AADSTS900021": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is not valid
     "AADSTS900023": FailureCode.OAUTH2_TENANT_UNKNOWN,  # it is neither a DNS name nor an external domain
@@ -197,7 +197,7 @@ def _application_key(server: MailServer) -> _ApplicationKey:
 def _token_failure(said: str, otherwise: FailureCode) -> TokenRequestFailed:
     number = _AADSTS.search(said)
     return TokenRequestFailed(
-        _CODES_BY_AADSTS.get(number[0], FailureCode.OAUTH2_TOKEN_REFUSED) if number else otherwise, said
+        CODES_BY_AADSTS.get(number[0], FailureCode.OAUTH2_TOKEN_REFUSED) if number else otherwise, said
     )
 
 

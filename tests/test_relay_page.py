@@ -1,0 +1,111 @@
+"""The page about the relay is true: its replies, codes, keys and commands are the program's."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailsettings.domain.connection_test import FailureCode, ProbeStage
+from mailsettings.domain.findings import failure
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials, Sender
+from mailsettings.domain.values import Secret
+from mailsettings.relay import answers, refusals
+from mailsettings.relay.replies import Reply
+from mailsettings.sendmail import config_file
+from mailsettings.sendmail import failure as exits
+from mailsettings.smtp.diagnosis.failures import explain_error
+from mailsettings.smtp.errors import ReplyError
+from mailsettings.smtp.journal import Journal
+from mailsettings.smtp.oauth2 import CODES_BY_AADSTS
+
+PAGE = (Path(__file__).parents[1] / "docs" / "relay.md").read_text()
+MISTAKES = {500, 501, 502, 503, 504, 555}
+"""Replies to commands that no device sends; one row has them all."""
+
+
+def rows(between: str, and_: str) -> list[list[str]]:
+    """Return the cells of each row there, without the head."""
+    lines = [line for line in PAGE.partition(between)[2].partition(and_)[0].splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[1:]]
+
+
+def shown(reply: Reply) -> str:
+    return f"{reply.code} {reply.enhanced} {reply.text}"
+
+
+REPLIES = [row[0].strip("`") for row in rows("<!-- replies -->", "<!-- /replies -->")]
+OWN = {shown(reply) for reply in vars(refusals).values() if isinstance(reply, Reply) and reply.code >= 400}
+
+
+def trouble() -> set[str]:
+    """The replies to failures of the connection to the mail server, without our code."""
+    found = {
+        shown(answers.of_failure(failure(code, stage)).reply).replace(f": {code.value}", ": …")
+        for code in FailureCode
+        for stage in ProbeStage
+    }
+    return found | {shown(answers.busy("x").reply).replace(": x", ": …")}
+
+
+def test_every_reply_of_the_relay_is_on_the_page() -> None:
+    own = {text for text in OWN if int(text[:3]) not in MISTAKES}
+
+    assert own | trouble() == {text for text in REPLIES if text[3:4] == " " and "…" not in text[:5]}
+    assert {int(text[:3]) for text in OWN} & MISTAKES
+
+
+def login_failure(said: str) -> Reply:
+    """What a device gets when the mail server answers a login by OAuth2 so."""
+    code, _, text = said.partition(" ")
+    login = OAuth2ClientCredentials("scans@example.com", "id", "tenant", Secret("x" * 20))
+    server = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("scans@example.com"), login)
+    journal = Journal(server)
+    journal.enter(ProbeStage.AUTHENTICATE)
+    return answers.of_failure(explain_error(ReplyError(int(code), text), journal)).reply
+
+
+def envelope_failure(said: str) -> Reply:
+    """What a device gets when the mail server answers its message so."""
+    code, _, text = said.partition(" ")
+    server = MailServer("mail.example.org", 587, ConnectionSecurity.STARTTLS, Sender("scans@example.com"))
+    journal = Journal(server).at(ProbeStage.SENDER, ["scans@example.com", "x@example.com"])
+    return answers.of_error(ReplyError(int(code), text), journal).reply
+
+
+@pytest.mark.parametrize("row", rows("<!-- microsoft -->", "<!-- /microsoft -->"), ids=lambda row: row[0])
+def test_a_refusal_of_microsoft_reaches_devices_so(row: list[str]) -> None:
+    said, seen = row[0].strip("`"), row[1].strip("`")
+    if said.startswith("AADSTS"):
+        assert seen == f"454 4.7.0 provider login failed: {CODES_BY_AADSTS[said]}"
+    elif seen.startswith("454"):
+        assert seen == shown(login_failure(said))
+    elif said.startswith("432"):
+        assert answers.is_about_the_server(envelope_failure(said))
+        assert seen.endswith(f"{answers.busy('').reply.code} {answers.busy('').reply.enhanced}")
+    else:
+        assert seen == "the same reply"
+        assert said.removesuffix(".") == shown(envelope_failure(said)).removesuffix(".")
+
+
+def test_keys_and_exit_codes_of_sendmail_are_on_the_page() -> None:
+    settings = PAGE.partition("<!-- sendmail.conf -->")[2].partition("<!-- exit codes -->")[0]
+    keys = re.findall(r"`(\w+)`", "".join(row[0] for row in rows("<!-- sendmail.conf -->", "<!-- exit codes -->")))
+    codes = {int(row[0]) for row in rows("<!-- exit codes -->", "## Several relays")}
+
+    assert set(keys) == config_file.KEYS
+    assert config_file.VARIABLE in settings
+    assert config_file.DEFAULT in PAGE
+    assert codes == {value for name, value in vars(exits).items() if name.isupper()}
+
+
+def test_the_settings_of_sendmail_on_the_page_are_valid(tmp_path: Path) -> None:
+    example = PAGE.partition("<!-- sendmail.conf -->\n")[2].partition("\n\n")[0].replace("    ", "")
+    secret, file = tmp_path / "secret", tmp_path / "sendmail.conf"
+    secret.write_text("x" * 26)
+    secret.chmod(0o640)
+    file.write_text(example.replace("/etc/mailsettings/sendmail.secret", str(secret)))
+    read = config_file.read(str(file))
+
+    assert (read.host, read.port, read.user, read.local_address) == (
+        *("relay.example.com", 2587, "web1", "admin@example.com"),
+    )
