@@ -23,6 +23,9 @@ LIBPQ_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")
         ("postgresql://u@[2001:db8::1]:1,10.0.0.1:2/d", [("2001:db8::1", 1), ("10.0.0.1", 2)]),
         ("postgresql://u@/d?host=/var/run/postgresql", []),
         ("postgresql:///d", []),
+        ("postgresql://u:p@%2Fvar%2Frun%2Fpostgresql/d", []),
+        ("postgres://u:p@db.example.org:6432/d", [("db.example.org", 6432)]),
+        ("postgresql://db/d?mailsettings_pooler=transaction&mailsettings_pool_size=3", [("db", 5432)]),
     ],
 )
 def test_every_server_of_a_url_is_listed(

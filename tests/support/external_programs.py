@@ -55,6 +55,7 @@ PROGRAMS: Mapping[str, Program] = {
         name: Program([f"{name}.installed"], "sudo make mta")
         for name in ("dovecot", "exim", "opensmtpd", "postfix", "sendmail")
     },
+    "pgbouncer": Program(["pgbouncer"], "apt-get install pgbouncer"),
     "nc": Program(["nc"], "apt-get install netcat-openbsd"),
     "prism": Program(["prism"], f"{_NPM} @stoplight/prism-cli"),
     "redocly": Program(["redocly"], f"{_NPM} @redocly/cli"),

@@ -212,7 +212,10 @@ def _data_version_of(url: str, outages: Outages) -> DataVersion:
     if database_url.is_sqlite(url):
         return SQLiteDataVersion(database_url.sqlite_file(url))
     return PostgresDataVersion(
-        lambda: engine.connect(url), outages, accepts_standby=database_url.accepts_standby(url)
+        lambda: engine.connect(url),
+        outages,
+        accepts_standby=database_url.accepts_standby(url),
+        pooled=database_url.is_pooled(url),
     )
 
 

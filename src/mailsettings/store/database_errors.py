@@ -133,6 +133,7 @@ _CHECK_FILE = "Check the path, its owner and its mode."
 _GRANT = f"Grant the role the rights that docs/databases.md lists, or name another role in {_URL}."
 _FEWER = "Raise max_connections of the server, or lower MAILSETTINGS_DATABASE_POOL_SIZE."
 _RESTARTS = "Check whether the server restarts, or an administrator ends its connections."
+_POOLER = "Behind PgBouncer, set MAILSETTINGS_DATABASE_POOLER=transaction; docs/databases.md has the details."
 _WAIT = "Wait until the server is ready."
 _TRUST = "Check the file of sslrootcert: it must hold the authority that signed the server's certificate."
 _PRIMARY = f"Name the primary in {_URL}, or all servers of the cluster."
@@ -170,6 +171,7 @@ _CONNECTION = (
     _Known("permission denied for database", _GRANT, INSUFFICIENT_PRIVILEGE),
     _Known("too many (clients|connections)|remaining connection slots", _FEWER, "53300"),
     _Known("system is (starting up|shutting down|in recovery)|not yet accepting", _WAIT, "57P03"),
+    _Known("unsupported startup parameter", _POOLER, "08P01"),
     _Known("unrecognized configuration parameter", f"Remove it from `options` in {_URL}.", "42704"),
     _Known("resolve host|translate host name", f"Check the host in {_URL}, and the DNS of this machine."),
     _Known("does not match host name", f"Use a name of the certificate as host in {_URL}."),
