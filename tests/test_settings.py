@@ -12,7 +12,10 @@ from mailsettings.bootstrap.use_cases import create_foreign_tokens
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import Settings, SettingsInvalid, read
+from mailsettings.settings.effective import effective_settings
 from mailsettings.settings.model import RENAMED
+
+from support.canary import Canary
 
 ROOT = Path(__file__).parents[1]
 HOSTS = ("mail.example.org", "*.example.com", "[::1]")
@@ -252,3 +255,78 @@ def test_a_renamed_setting_stops_the_start_and_names_the_new(
     assert str(stopped.value) == (f"MAILSETTINGS_{old} is now MAILSETTINGS_{new}; set MAILSETTINGS_{new} instead.")
     assert new.lower() in Settings.model_fields
     assert old.lower() not in Settings.model_fields
+
+
+def test_a_secret_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, canary: Canary) -> None:
+    (tmp_path / "secret").write_text(f"{canary.secret}\n")
+    monkeypatch.setenv("MAILSETTINGS_ADMIN_PASSWORD_FILE", str(tmp_path / "secret"))
+    chosen = read()
+
+    assert chosen.admin_password is not None
+    assert chosen.admin_password.get_secret_value() == canary.secret
+    (shown,) = (each for each in effective_settings(chosen, {}) if each.name == "MAILSETTINGS_ADMIN_PASSWORD")
+    assert (shown.source, shown.is_set, shown.value) == ("file", True, None)
+    canary.assert_nowhere(repr(chosen))
+
+
+def test_a_credential_of_systemd_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "MAILSETTINGS_DATABASE_URL").write_text("postgresql://u:p@db/mail\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+
+    assert read().database == "postgresql://u:p@db/mail"
+    monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", "postgresql://u:p@other/mail")
+    assert read().database == "postgresql://u:p@other/mail"
+
+
+@pytest.mark.parametrize(
+    ("content", "also", "problem"),
+    [
+        (None, None, "cannot read"),
+        (b"", None, "is empty"),
+        (b"\n", None, "is empty"),
+        (b"\xff", None, "is not a text in UTF-8"),
+        (b"x" * 70_000, None, "longer than"),
+        (b"correct horse", "correct horse", "are both set"),
+    ],
+)
+def test_an_unusable_secret_file_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, also: str | None, problem: str
+) -> None:
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv("MAILSETTINGS_ADMIN_PASSWORD_FILE", str(tmp_path / "secret"))
+    if also is not None:
+        monkeypatch.setenv("MAILSETTINGS_ADMIN_PASSWORD", also)
+
+    with pytest.raises(SettingsInvalid, match=f"MAILSETTINGS_ADMIN_PASSWORD_FILE.*{problem}"):
+        read()
+
+
+def test_each_wrong_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILSETTINGS_LOG_LEVEL", "loud")
+    monkeypatch.setenv("MAILSETTINGS_PORT", "0")
+    with pytest.raises(SettingsInvalid) as refused:
+        read()
+
+    named = [line.partition(" ")[0] for line in str(refused.value).splitlines()]
+    assert sorted(named) == ["MAILSETTINGS_LOG_LEVEL", "MAILSETTINGS_PORT"]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            "postgres://u:p@db/mail",
+            "postgres://u:p@db/mail?mailsettings_pooler=transaction&mailsettings_pool_size=15",
+        ),
+        ("postgresql://db/m?sslmode=require", "postgresql://db/m?sslmode=require&mailsettings_pooler=transaction"),
+        ("sqlite:////data/m.db", "sqlite:////data/m.db"),
+    ],
+)
+def test_the_pooler_goes_with_a_url_of_postgresql(
+    monkeypatch: pytest.MonkeyPatch, given: str, expected: str
+) -> None:
+    monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", given)
+    monkeypatch.setenv("MAILSETTINGS_DATABASE_POOLER", "transaction")
+
+    assert read().database.startswith(expected)

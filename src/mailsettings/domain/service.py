@@ -18,7 +18,7 @@ class SettingSource(StrEnum):
     OPTION = "option"
     """An option of the command line."""
     FILE = "file"
-    """A file in the data directory that an earlier start wrote."""
+    """A file that holds a secret, or a file in the data directory that an earlier start wrote."""
 
 
 @dataclass(frozen=True, slots=True)

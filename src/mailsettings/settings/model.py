@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.domain.service import SettingSource
@@ -15,6 +15,7 @@ from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.identity import IdentitySettings
 from mailsettings.settings.monitoring import MonitoringSettings
 from mailsettings.settings.relay import RelaySettings
+from mailsettings.settings.secret_files import SUFFIX, in_files, read_secret_files
 from mailsettings.settings.server import ServerSettings
 from mailsettings.settings.smtp import SMTPSettings
 from mailsettings.settings.storage import StorageSettings
@@ -92,19 +93,29 @@ RENAMED = {
 COMMAND_LINE = frozenset({"CA_FILE", "CLIENT_ID", "CLIENT_SECRET_FILE", "OUTPUT", "TOKEN", "TOKEN_FILE", "URL"})
 """Names that belong to the command line, which reads them itself, without the prefix."""
 
+SECRETS = tuple(
+    name for name, field in Settings.model_fields.items() if field.annotation in {SecretStr, SecretStr | None}
+)
+"""The fields that may be in files too."""
+MAX_SENTENCES = 5
+
 _METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def read() -> Settings:
     """Return the settings in the environment. Raises `SettingsInvalid` for an unknown name or invalid value."""
-    known = {f"{PREFIX}{name}".upper() for name in (*Settings.model_fields, *COMMAND_LINE)}
+    files = (f"{name}{SUFFIX}" for name in SECRETS)
+    known = {f"{PREFIX}{name}".upper() for name in (*Settings.model_fields, *COMMAND_LINE, *files)}
     for name in os.environ:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             raise SettingsInvalid(_unknown_sentence(name))
     try:
-        return Settings()
+        return Settings(**read_secret_files(SECRETS))
     except ValidationError as invalid:
-        raise SettingsInvalid(_error_sentence(invalid.errors()[0])) from None
+        # Not the original, which has the values. A wrong setting often makes others wrong, so a few are enough.
+        first = {error["loc"][0]: error for error in reversed(invalid.errors())}  # of each setting
+        sentences = [_error_sentence(error) for error in reversed(first.values())]
+        raise SettingsInvalid("\n".join(sentences[:MAX_SENTENCES])) from None
 
 
 def override(source: SettingSource = SettingSource.OPTION, /, **chosen: object) -> None:
@@ -120,13 +131,14 @@ _SOURCES = "_MAILSETTINGS_SOURCES"
 
 
 def noted_sources() -> Mapping[str, SettingSource]:
-    """Return the sources of settings that `override` set, by the names of their fields."""
+    """Return the sources of settings that `override` set or files have, by the names of their fields."""
     pairs = (part.partition("=") for part in os.environ.get(_SOURCES, "").split(","))
-    return {name: SettingSource(source) for name, _, source in pairs if source in set(SettingSource)}
+    noted = {name: SettingSource(source) for name, _, source in pairs if source in set(SettingSource)}
+    return {**dict.fromkeys(in_files(SECRETS), SettingSource.FILE), **noted}
 
 
 def _note_source(name: str, source: SettingSource) -> None:
-    sources = {**noted_sources(), name: source}
+    sources = {**noted_sources(), name: source}  # those of files are found again
     os.environ[_SOURCES] = ",".join(f"{each}={source}" for each, source in sources.items())
 
 
