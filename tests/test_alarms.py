@@ -77,6 +77,16 @@ def test_every_alarm_has_a_test_that_it_fires_and_resolves(alarm: str) -> None:
     assert any(course[:1] == [False] and True in course and course[-1:] == [False] for course in courses)
 
 
+def test_connection_tests_of_every_api_may_be_slow() -> None:
+    paths = json.loads((ROOT / "docs" / "openapi" / "openapi.json").read_text())["paths"]
+    (excluded,) = re.findall(r'operation!~"([^"]+)"', ALARMS["MailSettingsSlow"])
+
+    tests = {path for path in paths if re.fullmatch(excluded, path)}
+
+    assert tests == {path for path in paths if "test" in path.rpartition("/")[2]}
+    assert len({path.split("/")[1] for path in tests}) == 3  # of each API
+
+
 @pytest.fixture
 def promtool() -> Callable[..., None]:
     """Run promtool; skip where it is missing."""

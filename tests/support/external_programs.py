@@ -58,6 +58,7 @@ PROGRAMS: Mapping[str, Program] = {
     "pgbouncer": Program(["pgbouncer"], "apt-get install pgbouncer"),
     "nc": Program(["nc"], "apt-get install netcat-openbsd"),
     "prism": Program(["prism"], f"{_NPM} @stoplight/prism-cli"),
+    "prometheus": Program(["prometheus"], "apt-get install prometheus; it brings promtool"),
     "redocly": Program(["redocly"], f"{_NPM} @redocly/cli"),
     "spectral": Program(["spectral"], f"{_NPM} @stoplight/spectral-cli"),
     "strace": Program(["strace"], "apt-get install strace"),
