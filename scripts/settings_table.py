@@ -1,4 +1,4 @@
-"""Write the table of settings into docs/settings.md, from the descriptions in the code."""
+"""Write the tables of settings into docs/settings.md and docs/external-identity.md, from the code."""
 
 import re
 from pathlib import Path
@@ -7,9 +7,10 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from mailsettings.settings import PREFIX, Settings
+from mailsettings.settings.issuers import ClaimPermissions, IssuerSettings
 
-PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
-_BETWEEN = re.compile(r"(<!-- settings -->\n).*(<!-- /settings -->)", re.DOTALL)
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = [DOCS / "settings.md", DOCS / "external-identity.md"]
 
 
 def table() -> str:
@@ -20,9 +21,23 @@ def table() -> str:
     return "\n".join(rows) + "\n"
 
 
-def with_table(page: str) -> str:
-    """Return *page* with its table renewed."""
-    return _BETWEEN.sub(lambda match: match[1] + table() + match[2], page)
+def issuer_table() -> str:
+    """Return one row for each setting of an issuer in the file of issuers."""
+    fields = [(name, field) for name, field in IssuerSettings.model_fields.items()]
+    of_claims = [(f"permissions.{name}", field) for name, field in ClaimPermissions.model_fields.items()]
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for name, field in (*fields, *of_claims):
+        description = str(field.description).replace("|", "\\|")
+        rows.append(f"| `{name}` | {_default(field)} | {description} |")
+    return "\n".join(rows) + "\n"
+
+
+def with_tables(page: str) -> str:
+    """Return *page* with its tables renewed."""
+    for name, rows in {"settings": table(), "issuer settings": issuer_table()}.items():
+        between = re.compile(rf"(<!-- {name} -->\n).*(<!-- /{name} -->)", re.DOTALL)
+        page = between.sub(lambda match, rows=rows: match[1] + rows + match[2], page)  # type: ignore[misc]
+    return page
 
 
 def _relative(description: str) -> str:
@@ -32,6 +47,8 @@ def _relative(description: str) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
+    if field.is_required():
+        return "required"
     if field.default_factory is not None or value is None or isinstance(value, SecretStr) or value == ():
         return ""
     if isinstance(value, tuple):
@@ -40,4 +57,5 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text()))
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text()))

@@ -79,6 +79,7 @@ PARTS: Mapping[str, Part] = {
     "auth": Part(
         [
             "mailsettings.auth.access_token",
+            "mailsettings.auth.issuers",
             "mailsettings.auth.passwords",
             "mailsettings.auth.tokens",
             "mailsettings.auth.trusted_issuer",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
-from mailsettings.server.connection import MAX_HEAD_BYTES, ConnectionTimeouts
+from mailsettings.server.connection import MAX_HEAD_BYTES, ConnectionLimits
 from mailsettings.settings import PREFIX, Settings
 
 from support.compose import ROOT, Config, conditions, read_compose_file
@@ -171,5 +171,5 @@ def test_the_proxy_closes_idle_connections_before_the_replicas() -> None:
 
 
 def test_proxy_waits_for_a_request_as_long_as_replicas() -> None:
-    assert seconds("read_header") == ConnectionTimeouts().head
+    assert seconds("read_header") == ConnectionLimits().head
     assert directive("max_header_size") == f"{MAX_HEAD_BYTES // 1024}KiB"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.bootstrap.outgoing import create_prober
-from mailsettings.bootstrap.use_cases import create_foreign_tokens
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.settings import Settings, SettingsInvalid, read
@@ -28,12 +28,12 @@ OLD_LISTENERS = (RelayListener(ListenerKind.TLS, ListenAddress("192.0.2.1", 3465
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("192.0.2.1"))
 
 
-def test_the_page_of_settings_has_a_row_for_each() -> None:
+def test_the_tables_of_settings_have_a_row_for_each() -> None:
     written = subprocess.run(
         [
             sys.executable,
             "-c",
-            "import settings_table as it; print(it.with_table(it.PAGE.read_text()), end='')",
+            "import settings_table as it; print(*(it.with_tables(page.read_text()) for page in it.PAGES), sep='')",
         ],
         cwd=ROOT / "scripts",
         capture_output=True,
@@ -41,9 +41,8 @@ def test_the_page_of_settings_has_a_row_for_each() -> None:
         check=True,
     )
 
-    assert written.stdout == (ROOT / "docs" / "settings.md").read_text(), (
-        "run: .venv/bin/python scripts/settings_table.py"
-    )
+    pages = [(ROOT / "docs" / name).read_text() for name in ("settings.md", "external-identity.md")]
+    assert written.stdout == "".join(pages) + "\n", "run: .venv/bin/python scripts/settings_table.py"
 
 
 def test_without_any_setting_everything_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:

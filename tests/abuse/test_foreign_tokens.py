@@ -250,11 +250,21 @@ def environment(issuer: OpenIDIssuer, tmp_path: Path) -> dict[str, str]:
         "MAILSETTINGS_OIDC_AUDIENCE": f"other, {AUDIENCE}",
         "MAILSETTINGS_OIDC_PERMISSIONS_CLAIM": "realm_access.roles",
         "MAILSETTINGS_OIDC_PERMISSIONS": "mail-admin=manage-system-settings,auditor=view-mail-settings",
+        "MAILSETTINGS_OIDC_MAX_TOKEN_BYTES": str(LONGEST_TOKEN),
     }
 
 
-def get(url: str, path: str, token: str) -> httpx.Response:
-    return httpx.get(url + path, headers={"Authorization": f"Bearer {token}"})
+LONGEST_TOKEN = 16 * 1024
+
+
+def long_token(issuer: OpenIDIssuer, size: int) -> str:
+    """A token of nearly *size* characters: base64 makes four of three."""
+    room = size - len(issuer.token(realm_access={"roles": ["auditor"]}, filler=""))
+    return issuer.token(realm_access={"roles": ["auditor"]}, filler="x" * (room * 3 // 4 - 4))
+
+
+def get(url: str, path: str, token: str, filler: int = 0) -> httpx.Response:
+    return httpx.get(url + path, headers={"Authorization": f"Bearer {token}", "X-Filler": "x" * filler})
 
 
 def of_roles(issuer: OpenIDIssuer, *roles: str) -> str:
@@ -262,7 +272,8 @@ def of_roles(issuer: OpenIDIssuer, *roles: str) -> str:
 
 
 def test_token_of_the_issuer_opens_both_apis_as_mapped(issuer: OpenIDIssuer, environment: dict[str, str]) -> None:
-    """Case 37, end to end: processes, HTTP, and nothing replaced."""
+    """Case 37, end to end: processes, HTTP, and nothing replaced; with a token as long as may be."""
+    longest, longer = long_token(issuer, LONGEST_TOKEN), long_token(issuer, LONGEST_TOKEN + 1024)
     admin, auditor, nobody = (of_roles(issuer, role) for role in ("mail-admin", "auditor", "dancer"))
     with serving(environment) as (url, output):
         read = {name: _both(url, token) for name, token in [("admin", admin), ("auditor", auditor)]}
@@ -275,9 +286,14 @@ def test_token_of_the_issuer_opens_both_apis_as_mapped(issuer: OpenIDIssuer, env
             url + TOKEN, data={"grant_type": "password", "username": "admin", "password": "correct horse"}
         )
         read["own"] = _both(url, own.json()["access_token"])
+        long = [
+            get(url, SMTP_SETTINGS, *sent).status_code for sent in ((longest, 7000), (longer,), (longest, 9000))
+        ]
     log = output.read_text()
 
     assert read == {"admin": (200, 404), "auditor": (200, 404), "own": (200, 404)}
+    assert len(longest) in range(LONGEST_TOKEN - 8, LONGEST_TOKEN + 1)
+    assert long == [200, 401, 431]
     assert deleted.status_code == 403
     assert [answer.status_code for answer in refused.values()] == [403, 403]
     assert {answer.headers["WWW-Authenticate"] for answer in refused.values()} == {
@@ -317,7 +333,10 @@ def test_a_service_lives_through_its_issuer_coming_and_going(
     assert cold[0].json() == {"message": message}
     assert cold[1].json() == {"code": "ServiceUnavailable", "message": message}
     assert (back, away) == ((200, 404), (200, 404))
-    assert "The keys of the OpenID Connect issuer could not be fetched: the connection failed: refused." in log
+    assert (
+        f"The keys of the OpenID Connect issuer {issuer.url} could not be fetched: the connection failed: refused."
+        in log
+    )
     assert token not in log
 
 

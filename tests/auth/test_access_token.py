@@ -21,14 +21,15 @@ from mailsettings.auth.access_token import (
     require_header,
     values_at,
 )
+from mailsettings.auth.jwks import DEFAULT_ALGORITHMS
 from mailsettings.domain.errors import NotAuthenticated
 
 HEADER: dict[str, Any] = {"alg": "ES256", "kid": "first", "typ": "at+jwt"}
 
 
 def test_a_valid_header_names_its_key() -> None:
-    assert require_header(HEADER) == ("first", "ES256")
-    assert require_header({"alg": "RS256"}) == (None, "RS256")
+    assert require_header(HEADER, DEFAULT_ALGORITHMS) == ("first", "ES256")
+    assert require_header({"alg": "RS256"}, DEFAULT_ALGORITHMS) == (None, "RS256")
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_valid_header_names_its_key() -> None:
 )
 def test_any_wrong_header_field_is_rejected(change: dict[str, Any]) -> None:
     with pytest.raises(NotAuthenticated):
-        require_header(HEADER | change)
+        require_header(HEADER | change, DEFAULT_ALGORITHMS)
 
 
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
@@ -88,9 +89,12 @@ def token_of(header: object, claims: object) -> str:
         (lambda: parse_unverified("a.b"), "it is not a JWT: it does not have three parts"),
         (lambda: parse_unverified("a.b.c"), "its header or its claims are not JSON"),
         (lambda: parse_unverified(token_of(HEADER, [])), "its header or its claims are not a JSON object"),
-        (lambda: require_header({"alg": "none"}), "its algorithm (alg) is not accepted here"),
-        (lambda: require_header({"alg": "ES256", "kid": 7}), "its key id (kid) is not a text"),
-        (lambda: require_header({"alg": "ES256", "typ": "dpop+jwt"}), "its type (typ) is not that of an access"),
+        (lambda: require_header({"alg": "none"}, DEFAULT_ALGORITHMS), "its algorithm (alg) is not accepted here"),
+        (lambda: require_header({"alg": "ES256", "kid": 7}, DEFAULT_ALGORITHMS), "its key id (kid) is not a text"),
+        (
+            lambda: require_header({"alg": "ES256", "typ": "dpop+jwt"}, DEFAULT_ALGORITHMS),
+            "its type (typ) is not that of an access",
+        ),
         (lambda: require_access_token({}, {"typ": "ID"}), "its claim typ or token_use says that it is not"),
         (lambda: require_access_token({}, {"at_hash": "h"}), "it has the claim at_hash, which access tokens"),
         (lambda: require_access_token({}, {"nonce": "n"}), "it has the claim nonce, as ID tokens have"),

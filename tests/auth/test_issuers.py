@@ -3,7 +3,7 @@
 import jwt
 import pytest
 
-from mailsettings.auth.tokens import TokenReaderByIssuer
+from mailsettings.auth.issuers import TokenReaderByIssuer
 from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated
 

@@ -1,11 +1,13 @@
 """Which keys of an issuer are accepted, at the very bounds, and the errors for other documents."""
 
 import base64
+from collections.abc import Collection
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from mailsettings.auth.jwks import MAX_KEYS, KeysUnusable, parse_jwks
+from mailsettings.auth.jwks import ALGORITHMS, DEFAULT_ALGORITHMS, MAX_KEYS, KeysUnusable, parse_jwks
 
 from support.openid_issuer import SigningKey
 
@@ -50,5 +52,15 @@ def test_a_key_verifies_only_its_own_algorithms() -> None:
     assert algorithms(rsa | {"alg": "ES256"}, jwk | {"alg": "RS256"}) == []
 
 
-def algorithms(*keys: dict[str, Any]) -> list[str | None]:
-    return [key.algorithm_name for key in parse_jwks({"keys": list(keys)}).keys]
+def test_a_curve_belongs_to_one_algorithm() -> None:
+    """RFC 7518 3.4."""
+    private = [ec.generate_private_key(curve()) for curve in (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)]
+    jwks = [SigningKey("one", key=key).jwk(alg=None) for key in private]
+
+    assert [algorithms(jwk, allowed=ALGORITHMS) for jwk in jwks] == [["ES256"], ["ES384"], ["ES512"]]
+    assert algorithms(jwks[1] | {"alg": "ES256"}, jwks[0] | {"alg": "ES384"}, allowed=ALGORITHMS) == []
+    assert algorithms(rsa_of(2048), allowed={"PS512", "ES256"}) == ["PS512"]
+
+
+def algorithms(*keys: dict[str, Any], allowed: Collection[str] = DEFAULT_ALGORITHMS) -> list[str | None]:
+    return [key.algorithm_name for key in parse_jwks({"keys": list(keys)}, allowed).keys]

@@ -4,14 +4,16 @@ import asyncio
 import json
 import logging
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from mailsettings.auth.access_token import MAX_VERIFIED_TOKENS
+from mailsettings.auth.access_token import MAX_TOKEN_LENGTH, MAX_VERIFIED_TOKENS
 from mailsettings.auth.jwks import (
+    ALGORITHMS,
     MAX_AGE_SECONDS,
     MIN_FIRST_FETCH_INTERVAL_SECONDS,
     MIN_REFRESH_INTERVAL_SECONDS,
@@ -109,6 +111,81 @@ async def test_every_supported_key_type_verifies(
     issuer.published = [key.jwk() if named else key.jwk(alg=None, use=None)]
 
     assert (await tokens.read(issuer.token())).grants == {ALL}
+
+
+EC384, EC521 = ec.generate_private_key(ec.SECP384R1()), ec.generate_private_key(ec.SECP521R1())
+MORE_KEYS = [
+    *(SigningKey("r", name, RSA_KEY) for name in ("RS384", "RS512", "PS384", "PS512")),
+    *(SigningKey("e", name, key) for name, key in (("ES384", EC384), ("ES512", EC521))),
+]
+
+
+@pytest.mark.parametrize("key", MORE_KEYS, ids=lambda key: key.algorithm)
+async def test_more_algorithms_verify_only_where_allowed(
+    issuer: OpenIDIssuer, clock: Clock, key: SigningKey
+) -> None:
+    issuer.key, issuer.published = key, [key.jwk(alg=None)]
+    allowing = reader(issuer, clock, algorithms=frozenset({key.algorithm}))
+    others = reader(issuer, clock, algorithms=frozenset(ALGORITHMS) - {key.algorithm})
+
+    assert (await allowing.read(issuer.token())).grants == {ALL}
+    with pytest.raises(NotAuthenticated):
+        await others.read(issuer.token())
+
+
+@pytest.mark.parametrize("claim", ["nonce", "at_hash"])
+async def test_signs_of_an_id_token_are_accepted_only_where_allowed(
+    issuer: OpenIDIssuer, clock: Clock, claim: str
+) -> None:
+    allowing = reader(issuer, clock, id_token_claims=frozenset({claim}))
+    other = reader(issuer, clock, id_token_claims=frozenset({"nonce", "at_hash"} - {claim}))
+
+    assert (await allowing.read(issuer.token(**{claim: "x"}))).grants == {ALL}
+    for claims in ({claim: "x", "c_hash": "x"}, {claim: "x", "cnf": {}}, {claim: "x", "token_use": "id"}):
+        with pytest.raises(NotAuthenticated):
+            await allowing.read(issuer.token(**claims))
+    with pytest.raises(NotAuthenticated):
+        await other.read(issuer.token(**{claim: "x"}))
+
+
+async def test_a_token_of_200_groups_needs_a_higher_limit(issuer: OpenIDIssuer, clock: Clock) -> None:
+    token = issuer.token(groups=[str(uuid.UUID(int=number)) for number in range(200)])
+    allowing = reader(issuer, clock, max_token_length=len(token))
+
+    assert MAX_TOKEN_LENGTH < len(token) < 12 * 1024
+    assert (await allowing.read(token)).grants == {ALL}
+    with pytest.raises(NotAuthenticated):
+        await allowing.read(f"{token}x")
+    with pytest.raises(NotAuthenticated):
+        await reader(issuer, clock).read(token)
+
+
+async def test_a_token_without_audience_needs_its_client(issuer: OpenIDIssuer, clock: Clock) -> None:
+    required = ((("client_id",), frozenset({"robot"})),)
+    tokens = reader(issuer, clock, audiences=(), required=required)
+
+    assert (await tokens.read(issuer.token(aud=None, client_id="robot"))).grants == {ALL}
+    for claims in ({"client_id": "other"}, {}, {"client_id": "robot", "aud": AUDIENCE}):
+        with pytest.raises(NotAuthenticated):
+            await tokens.read(issuer.token(**({"aud": None} | claims)))
+
+
+async def test_a_token_without_subject_needs_a_claim_for_it(issuer: OpenIDIssuer, clock: Clock) -> None:
+    tokens = reader(issuer, clock, client_subject_claim=("appid",))
+
+    assert (await tokens.read(issuer.token(sub=None, appid="robot"))).subject == f"{HOST}|client|robot"
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(issuer.token(sub=None))
+
+
+async def test_tokens_may_name_another_issuer_than_its_documents(issuer: OpenIDIssuer, clock: Clock) -> None:
+    """As those of AD FS do; the issuer itself must then be in the list too."""
+    trust = f"{issuer.url}/services/trust"
+    tokens = reader(issuer, clock, token_issuers=(trust,))
+
+    assert (await tokens.read(issuer.token(iss=trust))).subject == f"{HOST}|alice"
+    with pytest.raises(NotAuthenticated):
+        await tokens.read(issuer.token())
 
 
 @pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", "jwt", None])
@@ -364,7 +441,7 @@ async def test_an_issuer_that_is_asked_at_start_is_logged(
         f"The issuer {issuer.url} publishes 1 usable keys.",
         f"The issuer {issuer.url} publishes no usable key, so no token of it is valid.",
         (
-            "The keys of the OpenID Connect issuer could not be fetched: it calls itself by another name than the "
-            "settings do, which differs by a final slash alone."
+            f"The keys of the OpenID Connect issuer {issuer.url} could not be fetched: it calls itself by another "
+            "name than the settings do, which differs by a final slash alone."
         ),
     ]

@@ -75,6 +75,35 @@ def test_each_fault_has_its_own_line(issuer: OpenIDIssuer, change: dict[str, Any
     assert {name for name, each in found.items() if each["state"] == "wrong"} == {check, "result"}
 
 
+def test_settings_of_the_issuers_file_are_explained(
+    issuer: OpenIDIssuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "issuers.toml"
+    file.write_text(
+        f"""
+        [[issuer]]
+        issuer = "{issuer.url}"
+        token_issuers = ["{issuer.url}/trust"]
+        clients = ["robot"]
+        client_subject_claim = "client_id"
+        id_token_claims = ["nonce"]
+        permissions = [{{ claim = "roles", values.mail-admin = ["manage-system-settings"] }}]
+        """
+    )
+    for name in ("ISSUER", "AUDIENCE", "PERMISSIONS"):
+        monkeypatch.delenv(f"MAILSETTINGS_OIDC_{name}")
+    monkeypatch.setenv("MAILSETTINGS_OIDC_ISSUERS_FILE", str(file))
+    good = {"iss": f"{issuer.url}/trust", "aud": None, "sub": None, "client_id": "robot", "nonce": "n"}
+
+    assert {each["state"] for each in checked(issuer.token(**good), 0).values()} == {"ok"}
+    other = checked(issuer.token(**(good | {"client_id": "other", "aud": AUDIENCE})), 1)
+    assert {name for name, each in other.items() if each["state"] == "wrong"} == {
+        "aud",
+        "required client_id",
+        "result",
+    }
+
+
 def test_a_final_slash_of_the_issuer_is_named(issuer: OpenIDIssuer) -> None:
     found = checked(issuer.token(iss=f"{issuer.url}/"), 1)
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from mailsettings.server.capacity import Allocation, Capacity, CapacityLimits, ConnectionSlot
-from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
+from mailsettings.server.connection import BoundedConnection, ConnectionLimits
 from mailsettings.server.listener import Listener
 
 from support.raw_http import PATIENCE_SECONDS, statuses
@@ -72,10 +72,10 @@ async def connected(app: ASGIApp = echo) -> AsyncIterator[Client]:
 
     def make(slot: ConnectionSlot, account: Allocation) -> BoundedConnection:
         return BoundedConnection(
-            slot, account, ConnectionTimeouts(), config=config, server_state=ServerState(), app_state={}
+            slot, account, ConnectionLimits(), config=config, server_state=ServerState(), app_state={}
         )
 
-    listener = Listener(Capacity(CapacityLimits()), make, ConnectionTimeouts(), None)
+    listener = Listener(Capacity(CapacityLimits()), make, ConnectionLimits(), None)
     transport, _ = await loop.connect_accepted_socket(listener.accept, ours)
     connection = transport.get_protocol()
     assert isinstance(connection, BoundedConnection)

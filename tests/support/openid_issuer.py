@@ -118,8 +118,9 @@ class OpenIDIssuer:
                 issuer.asked.append(self.path)
                 if self.path in issuer.lies:
                     issuer.lies[self.path](self)
-                elif self.path == DISCOVERY:
-                    says = {"issuer": issuer.url, "jwks_uri": issuer.url + KEYS} | issuer.described
+                elif self.path.endswith(DISCOVERY):  # an issuer may have a path
+                    itself = issuer.url + self.path.removesuffix(DISCOVERY)
+                    says = {"issuer": itself, "jwks_uri": issuer.url + KEYS} | issuer.described
                     answer(self, json.dumps(says).encode())
                 elif self.path == KEYS:
                     keys = [issuer.key.jwk()] if issuer.published is None else issuer.published

@@ -7,18 +7,18 @@ recognised by claims that only they contain.
 import base64
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NoReturn, TypeVar
 
 import jwt
 
-from mailsettings.auth.jwks import ALGORITHMS
 from mailsettings.domain.access import MAX_ACCOUNT_NAME_LENGTH
 from mailsettings.domain.errors import NotAuthenticated
 
 MAX_TOKEN_LENGTH = 8 * 1024
+"""The longest token, unless the settings allow more."""
 MAX_PARSED_TOKENS = 32
 """Kept before their signature is checked: 8 KiB of JSON become objects of twenty times that size."""
 MAX_VERIFIED_TOKENS = 1024
@@ -40,10 +40,10 @@ _CLAIMS_OF_OTHER_TOKENS = (
 _SPACE_SEPARATED_CLAIMS = {"scope", "scp"}  # RFC 8693 4.2, and Microsoft's name for it
 
 
-def require_header(header: Mapping[str, object]) -> tuple[str | None, str]:
+def require_header(header: Mapping[str, object], algorithms: Collection[str]) -> tuple[str | None, str]:
     """Return key id and algorithm. Raises `NotAuthenticated`, for unknown types and extensions too."""
     kind, key_id, algorithm = header.get("typ", "JWT"), header.get("kid"), header.get("alg")
-    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in algorithms:
         raise invalid_token("its algorithm (alg) is not accepted here")
     if not isinstance(key_id, str | None):
         raise invalid_token("its key id (kid) is not a text")
@@ -53,16 +53,22 @@ def require_header(header: Mapping[str, object]) -> tuple[str | None, str]:
     return key_id, algorithm
 
 
-def require_access_token(header: Mapping[str, object], claims: Mapping[str, object]) -> None:
-    """Raise `NotAuthenticated` for a token with another purpose, and for times out of range."""
+def require_access_token(
+    header: Mapping[str, object], claims: Mapping[str, object], tolerated: Collection[str] = ()
+) -> None:
+    """Raise `NotAuthenticated` for a token with another purpose, and for times out of range.
+
+    *tolerated* are claims of other tokens that this issuer adds to its access tokens too.
+    """
     # Keycloak says what a token is in a claim, Amazon Cognito in another.
     kind = str(claims.get("typ", "Bearer")).lower()
     if kind != "bearer" or claims.get("token_use", "access") != "access":
         raise invalid_token("its claim typ or token_use says that it is not an access token")
-    if other := [name for name in _CLAIMS_OF_OTHER_TOKENS if name in claims]:
+    if other := [name for name in _CLAIMS_OF_OTHER_TOKENS if name in claims and name not in tolerated]:
         raise invalid_token(f"it has the claim {other[0]}, which access tokens do not have")
     # Only ID tokens have a nonce, except in older releases of Keycloak, which add the type Bearer.
-    if "nonce" in claims and "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}:
+    may_be_id_token = "typ" not in claims and str(header.get("typ", "")).lower() in {"", "jwt"}
+    if "nonce" in claims and may_be_id_token and "nonce" not in tolerated:
         raise invalid_token("it has the claim nonce, as ID tokens have")
     require_timestamps(claims)
 
@@ -94,9 +100,14 @@ def name_at(claims: Mapping[str, object], path: Sequence[str]) -> str:
     return name
 
 
-def values_at(claims: Mapping[str, object], path: Sequence[str]) -> frozenset[str]:
-    """Return the strings at *path*: each of a list, each word of a scope, or the text itself."""
+def values_at(claims: Mapping[str, object], path: Sequence[str], *, of_objects: bool = False) -> frozenset[str]:
+    """Return the strings at *path*: each of a list, each word of a scope, or the text itself.
+
+    With *of_objects*, an object stands for the names of those members that are objects with members.
+    """
     found = claim_at(claims, path)
+    if of_objects and isinstance(found, dict):
+        return frozenset(name for name, value in found.items() if isinstance(value, dict) and value)
     if isinstance(found, str):
         return frozenset(found.split(" ") if path[-1] in _SPACE_SEPARATED_CLAIMS else [found])
     return (
@@ -113,11 +124,11 @@ class UnverifiedToken:
 
 
 @lru_cache(MAX_PARSED_TOKENS)  # a request parses twice, for the issuer and for the key
-def parse_unverified(token: str) -> UnverifiedToken:
+def parse_unverified(token: str, max_length: int = MAX_TOKEN_LENGTH) -> UnverifiedToken:
     """Return the two objects in *token*, if each has one reading only. Raises `NotAuthenticated`."""
     parts = token.split(".")
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise invalid_token(f"it is longer than {MAX_TOKEN_LENGTH} characters")
+    if len(token) > max_length:
+        raise invalid_token(f"it is longer than {max_length} characters")
     if len(parts) != _PART_COUNT:
         raise invalid_token("it is not a JWT: it does not have three parts")
     return UnverifiedToken(_decode_object(parts[0]), _decode_object(parts[1]))

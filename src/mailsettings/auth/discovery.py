@@ -7,6 +7,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from mailsettings.auth.jwks import KeySet, KeysUnusable, parse_jwks
+from mailsettings.auth.trusted_issuer import TrustedIssuer
 from mailsettings.domain.values import is_secure_url
 from mailsettings.network.http import HTTPClient
 
@@ -14,15 +15,17 @@ FETCH_TIMEOUT_SECONDS = 3
 """For both documents together."""
 
 
-async def fetch_keys(issuer: str, http: HTTPClient) -> KeySet:
-    """Return the keys that *issuer* publishes now (OpenID Connect Discovery 1.0).
+async def fetch_keys(trusted: TrustedIssuer, http: HTTPClient) -> KeySet:
+    """Return the keys that the issuer *trusted* publishes now (OpenID Connect Discovery 1.0).
 
     Raises `RequestFailed`, `KeysUnusable`.
     """
     deadline = asyncio.get_running_loop().time() + FETCH_TIMEOUT_SECONDS
     # Discovery 4.1: a final slash is removed before the path is appended.
+    issuer = trusted.issuer
     described = await _get_json(http, issuer.removesuffix("/") + "/.well-known/openid-configuration", deadline)
-    return parse_jwks(await _get_json(http, _jwks_url(issuer, described), deadline))
+    document = await _get_json(http, _jwks_url(issuer, described), deadline)
+    return parse_jwks(document, trusted.algorithms, (issuer, *trusted.token_issuers))
 
 
 async def _get_json(http: HTTPClient, url: str, deadline: float) -> Mapping[str, object]:

@@ -7,9 +7,10 @@ longer. While the issuer is away they count for a day: tokens that it signed bef
 import asyncio
 import logging
 import math
+import re
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -33,8 +34,15 @@ MIN_REFRESH_INTERVAL_SECONDS = 30
 MIN_FIRST_FETCH_INTERVAL_SECONDS = 5
 """The same until there are keys: before that, all callers of the issuer are locked out."""
 
-_ALGORITHMS_BY_TYPE = {"RSA": ("RS256", "PS256"), "EC": ("ES256",), "OKP": ("EdDSA",)}
-ALGORITHMS = frozenset(name for names in _ALGORITHMS_BY_TYPE.values() for name in names)
+_RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+_CURVES = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}  # RFC 7518 3.4
+ALGORITHMS: Mapping[str, str] = {
+    **dict.fromkeys(_RSA, "RSA"),
+    **dict.fromkeys(_CURVES, "EC"),
+    "EdDSA": "OKP",
+}
+"""The signature algorithms that an issuer may use, each with its type of key (RFC 7518 6.1, RFC 8037 2)."""
+DEFAULT_ALGORITHMS = frozenset({"RS256", "PS256", "ES256", "EdDSA"})
 
 _log = logging.getLogger("mailsettings.issuer")
 
@@ -59,18 +67,39 @@ class KeySet:
         return fitting[0] if len(fitting) == 1 else None
 
 
-def parse_jwks(document: Mapping[str, object]) -> KeySet:
-    """Return the usable keys in *document*; issuers publish keys for other purposes too.
+def parse_jwks(
+    document: Mapping[str, object],
+    algorithms: Collection[str] = DEFAULT_ALGORITHMS,
+    issuers: Collection[str] = (),
+) -> KeySet:
+    """Return the keys in *document* for *algorithms*; issuers publish keys for other purposes too.
 
-    An empty set is valid: it is how an issuer revokes all it has signed. `PyJWKSet` would reject it. Raises
-    `KeysUnusable`.
+    A key that names its issuer counts only if that is one of *issuers*. An empty set is valid: it is how an issuer
+    revokes all it has signed. `PyJWKSet` would reject it. Raises `KeysUnusable`.
     """
     entries = document.get("keys")
     if not isinstance(entries, list):
         raise KeysUnusable("its keys are not a JSON Web Key Set")
     if len(entries) > MAX_KEYS:
         raise KeysUnusable(f"it has more than {MAX_KEYS} keys")
-    return KeySet(tuple(key for entry in entries if _is_for_signatures(entry) for key in _parse_key(entry)))
+    usable = [entry for entry in entries if _is_for_signatures(entry) and _is_of(issuers, entry.get("issuer"))]
+    return KeySet(tuple(key for entry in usable for key in _parse_key(entry, algorithms)))
+
+
+def _is_of(issuers: Collection[str], issuer: object) -> bool:
+    """Return whether a key with this member `issuer` may verify tokens of *issuers*.
+
+    Microsoft publishes the keys of several issuers together, and those of all tenants with `{tenantid}` in it:
+    https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
+    """
+    if issuer is None:
+        return True
+    before, mark, after = str(issuer).partition("{tenantid}")
+    if not mark:
+        return issuer in issuers
+    return any(
+        re.fullmatch(f"{re.escape(before)}[A-Za-z0-9.-]+{re.escape(after)}", each) is not None for each in issuers
+    )
 
 
 def _is_for_signatures(entry: object) -> bool:
@@ -89,32 +118,36 @@ def _is_for_signatures(entry: object) -> bool:
     )
 
 
-def _parse_key(entry: Mapping[str, str]) -> Iterator[PyJWK]:
-    for algorithm in _ALGORITHMS_BY_TYPE.get(entry["kty"], ()):
-        if entry.get("alg", algorithm) == algorithm:
+def _parse_key(entry: Mapping[str, str], algorithms: Collection[str]) -> Iterator[PyJWK]:
+    for algorithm, kind in ALGORITHMS.items():
+        if algorithm in algorithms and kind == entry["kty"] and entry.get("alg", algorithm) == algorithm:
             try:
                 key = PyJWK(dict(entry), algorithm)
             except (PyJWTError, UnsupportedAlgorithm):
                 continue
-            if _is_strong(key.key):
+            if _is_strong(key.key, algorithm):
                 yield key
 
 
-def _is_strong(key: object) -> bool:
+def _is_strong(key: object, algorithm: str) -> bool:
     """Check type, curve and length, which PyJWT checks for no key that it gets as a `PyJWK`."""
     if isinstance(key, rsa.RSAPublicKey):
         return MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
     if isinstance(key, ec.EllipticCurvePublicKey):
-        return isinstance(key.curve, ec.SECP256R1)
+        return isinstance(key.curve, _CURVES[algorithm])
     return isinstance(key, ed25519.Ed25519PublicKey)
 
 
 class CachedIssuerKeys:
-    """The keys that *fetch* returns. At most one fetch runs at a time, and all callers wait for it."""
+    """The keys of *issuer*, which *fetch* returns.
+
+    At most one fetch runs at a time, and all callers wait for it.
+    """
 
     def __init__(
-        self, fetch: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
+        self, issuer: str, fetch: Callable[[], Awaitable[KeySet]], clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self._issuer = issuer
         self._fetch = fetch
         self._clock = clock
         self._keys: KeySet | None = None
@@ -159,6 +192,8 @@ class CachedIssuerKeys:
             self._keys = await self._fetch()
             self._fetched = started
         except (RequestFailed, KeysUnusable) as failed:
-            _log.warning("The keys of the OpenID Connect issuer could not be fetched: %s.", failed)
+            _log.warning(
+                "The keys of the OpenID Connect issuer %s could not be fetched: %s.", self._issuer, failed
+            )
         finally:
             self._fetching = None

@@ -14,7 +14,6 @@ from mailsettings.auth.access_token import (
     UnverifiedToken,
     expired_token,
     invalid_token,
-    name_at,
     parse_unverified,
     reason_of,
     remember,
@@ -24,7 +23,7 @@ from mailsettings.auth.access_token import (
 from mailsettings.auth.discovery import fetch_keys
 from mailsettings.auth.jwks import CachedIssuerKeys, KeySet
 from mailsettings.auth.trusted_issuer import TrustedIssuer
-from mailsettings.domain.access import ISSUER_SEPARATOR, TokenClaims
+from mailsettings.domain.access import TokenClaims
 from mailsettings.domain.errors import IdentityUnavailable
 from mailsettings.network.http import HTTPClient
 
@@ -40,12 +39,12 @@ class OIDCTokenReader:
         self, trusted: TrustedIssuer, http: HTTPClient, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.trusted = trusted
-        self._keys = CachedIssuerKeys(lambda: fetch_keys(trusted.issuer, http), clock)
+        self._keys = CachedIssuerKeys(trusted.issuer, lambda: fetch_keys(trusted, http), clock)
 
     async def read(self, token: str) -> TokenClaims:
         """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        unverified = parse_unverified(token)
-        require_header(unverified.header)
+        unverified = parse_unverified(token, self.trusted.max_token_length)
+        require_header(unverified.header, self.trusted.algorithms)
         keys = await self._keys.current()
         known = keys.verified.get(token)
         if known is not None and time.time() < known.expires_at:
@@ -57,7 +56,7 @@ class OIDCTokenReader:
 
     async def require_signature(self, token: str) -> None:
         """Check nothing but that the issuer signed *token*. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        _, key = await self._key_of(parse_unverified(token))
+        _, key = await self._key_of(parse_unverified(token, self.trusted.max_token_length))
         try:
             jwt.PyJWS().decode(token, key, [key.algorithm_name])
         except jwt.PyJWTError as error:
@@ -76,7 +75,7 @@ class OIDCTokenReader:
 
     async def _key_of(self, unverified: UnverifiedToken) -> tuple[KeySet, jwt.PyJWK]:
         """Return the key that the header names, and its set; fetch the keys again if it is new."""
-        key_id, algorithm = require_header(unverified.header)
+        key_id, algorithm = require_header(unverified.header, self.trusted.algorithms)
         keys = await self._keys.current()
         key = keys.find(key_id, algorithm)
         if key is None:
@@ -87,13 +86,11 @@ class OIDCTokenReader:
         return keys, key
 
     def _claims(self, token: str, unverified: UnverifiedToken, key: jwt.PyJWK) -> TokenClaims:
-        require_access_token(unverified.header, unverified.claims)
-        self._require_signed(token, unverified.claims, key)
-        name = name_at(unverified.claims, self.trusted.subject_claim)
-        subject = f"{self.trusted.caller_prefix}{ISSUER_SEPARATOR}{name}"
-        return TokenClaims(
-            subject, self.trusted.grants_of(unverified.claims), float(str(unverified.claims["exp"]))
-        )
+        claims, trusted = unverified.claims, self.trusted
+        require_access_token(unverified.header, claims, trusted.id_token_claims)
+        self._require_signed(token, claims, key)
+        trusted.require_meant(claims)
+        return TokenClaims(trusted.caller_of(claims), trusted.grants_of(claims), float(str(claims["exp"])))
 
     def _require_signed(self, token: str, claims: Mapping[str, object], key: jwt.PyJWK) -> None:
         try:
@@ -101,10 +98,10 @@ class OIDCTokenReader:
                 token,
                 key,
                 algorithms=[key.algorithm_name],  # the token's, see `KeySet.find`
-                audience=self.trusted.audiences,
-                issuer=self.trusted.issuer,
+                audience=self.trusted.audiences or None,
+                issuer=self.trusted.accepted_issuers,
                 leeway=LEEWAY_SECONDS,
-                options={"require": ["exp", "iss", "aud", "sub"]},
+                options={"require": self.trusted.required_claims},
             )
         except jwt.ExpiredSignatureError as error:
             raise expired_token() from error

@@ -17,13 +17,11 @@ from mailsettings.auth.access_token import (
     MAX_TOKEN_LENGTH,
     expired_token,
     invalid_token,
-    issuer_problem,
-    parse_unverified,
     reason_of,
     remember,
     require_timestamps,
 )
-from mailsettings.domain.access import ISSUER_SEPARATOR, IssuedToken, TokenClaims
+from mailsettings.domain.access import IssuedToken, TokenClaims
 from mailsettings.domain.errors import NotAuthenticated, StoreUnavailable
 
 ALGORITHM = "ES256"
@@ -261,34 +259,3 @@ def _key_id(token: str) -> str:
     if not isinstance(key_id, str):
         raise invalid_token("it names no key (kid)")
     return key_id
-
-
-ReadToken = Callable[[str], Awaitable[TokenClaims]]
-
-
-class TokenReaderByIssuer:
-    """Reads our own tokens and those of other issuers. The issuer in a token only chooses the reader.
-
-    Each reader of *foreign* accepts the tokens of its issuer alone.
-    """
-
-    def __init__(self, own_issuer: str, own: ReadToken, foreign: Mapping[str, ReadToken]) -> None:
-        self._own_issuer = own_issuer
-        self._own = own
-        self._foreign = foreign
-
-    async def read(self, token: str) -> TokenClaims:
-        """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
-        issuer = parse_unverified(token).claims.get("iss")
-        if issuer == self._own_issuer:
-            return await self._read_own(token)
-        read = self._foreign.get(issuer) if isinstance(issuer, str) else None
-        if read is None:
-            raise invalid_token(issuer_problem(issuer, self._foreign))
-        return await read(token)
-
-    async def _read_own(self, token: str) -> TokenClaims:
-        claims = await self._own(token)
-        if ISSUER_SEPARATOR in claims.subject:  # an account that is older than the rule for names
-            raise invalid_token("its subject looks like that of another issuer")
-        return claims

@@ -9,14 +9,9 @@ from mailsettings.auth import tokens
 from mailsettings.auth.oidc import OIDCTokenReader
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader, SigningKeys
+from mailsettings.bootstrap.identity import create_foreign_tokens, create_token_reader
 from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
-from mailsettings.bootstrap.use_cases import (
-    ISSUER,
-    Parts,
-    create_foreign_tokens,
-    create_token_reader,
-    create_use_cases,
-)
+from mailsettings.bootstrap.use_cases import ISSUER, Parts, create_use_cases
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
@@ -185,7 +180,7 @@ def create_backend(
             prober=prober,
             passwords=passwords,
             issuer=issuer,
-            reader=create_token_reader(OwnTokenReader(keys, ISSUER), foreign),
+            reader=create_token_reader(settings, OwnTokenReader(keys, ISSUER), foreign),
             meter=metrics,
             json_web_keys=keys.json_web_keys,
             witnessed=witness.noted,

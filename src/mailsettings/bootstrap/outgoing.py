@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from mailsettings import logs
 from mailsettings.network.guard import EgressGuard, HostLookup
@@ -94,10 +95,12 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | 
     return WebhookSender(url.get_secret_value(), keys, HTTPClient(_network(anywhere), tls))
 
 
-def create_issuer_client(settings: Settings) -> HTTPClient:
-    """Return the client that fetches the keys of the OpenID Connect issuer. Raises `SettingsInvalid`."""
-    with loading_ca_file("OIDC_CA_FILE"):
-        tls = client_context(ca_file=settings.oidc_ca_file)
+def create_issuer_client(
+    settings: Settings, ca_file: Path | None = None, setting: str = "OIDC_CA_FILE"
+) -> HTTPClient:
+    """Return the client that fetches keys of an issuer; *setting* names *ca_file*. Raises `SettingsInvalid`."""
+    with loading_ca_file(setting):
+        tls = client_context(ca_file=ca_file)
     return HTTPClient(_network(settings_egress(settings)), tls)
 
 

@@ -1,17 +1,13 @@
-"""Compose the use cases and the token readers of one process."""
+"""Compose the use cases of one process."""
 
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from mailsettings.auth.oidc import OIDCTokenReader
-from mailsettings.auth.tokens import OwnTokenReader, TokenReaderByIssuer
-from mailsettings.auth.trusted_issuer import ClaimGrants, TrustedIssuer
-from mailsettings.bootstrap.outgoing import create_issuer_client
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants
 from mailsettings.domain.audit_log import WitnessedEntry
-from mailsettings.settings import PREFIX, Settings, SettingsInvalid, effective_settings
+from mailsettings.settings import Settings, effective_settings
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
 from mailsettings.store import database_url
@@ -40,35 +36,8 @@ GRANTS: Grants = {name: allowed for api in APIS for name, allowed in api.grants.
 """All names of permissions, with what they allow."""
 SINGLE_SERVER_APIS = [api.single_server_name for api in DIALECTS if api.single_server_name]
 """The command line's names of the APIs that show the default mail server alone."""
-
-
 ISSUER = "mailsettings"
-
-
-def create_token_reader(own: OwnTokenReader, foreign: Sequence[OIDCTokenReader]) -> TokenReader:
-    """Return a reader of own tokens, and of those that the readers *foreign* accept."""
-    if not foreign:
-        return own
-    return TokenReaderByIssuer(ISSUER, own.read, {reader.trusted.issuer: reader.read for reader in foreign})
-
-
-def create_foreign_tokens(settings: Settings) -> Sequence[OIDCTokenReader]:
-    """Return a reader of the tokens of each issuer in the settings. Raises `SettingsInvalid`."""
-    if settings.oidc_issuer is None:
-        return []
-    grants: dict[str, frozenset[str]] = {}
-    for value, name in settings.oidc_permissions:
-        if name not in GRANTS:
-            known = ", ".join(sorted(GRANTS))
-            raise SettingsInvalid(f"{PREFIX}OIDC_PERMISSIONS has an unknown permission; use one of: {known}.")
-        grants[value] = grants.get(value, frozenset()) | {name}
-    trusted = TrustedIssuer(
-        settings.oidc_issuer,
-        settings.oidc_audience,
-        (ClaimGrants(settings.oidc_permissions_claim, grants),),
-        settings.oidc_subject_claim,
-    )
-    return [OIDCTokenReader(trusted, create_issuer_client(settings))]
+"""The claim `iss` in the access tokens of this service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

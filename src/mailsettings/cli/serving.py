@@ -25,7 +25,7 @@ from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
-from mailsettings.server.connection import ConnectionTimeouts
+from mailsettings.server.connection import ConnectionLimits
 from mailsettings.server.server import Server, ShutdownTimeouts
 from mailsettings.server.status import require_free
 from mailsettings.server.workers import Workers
@@ -126,19 +126,28 @@ def serve_until_stopped(settings: Settings, workers: int) -> int:
     """Serve until a signal; return the exit status."""
     config = _config(settings)
     shutdown_timeouts = ShutdownTimeouts(settings.drain_timeout_seconds, settings.grace_timeout_seconds)
-    timeouts = ConnectionTimeouts(
-        settings.headers_timeout_seconds, settings.body_timeout_seconds, settings.response_timeout_seconds
+    connection_limits = ConnectionLimits(
+        settings.headers_timeout_seconds,
+        settings.body_timeout_seconds,
+        settings.response_timeout_seconds,
+        settings.max_head_bytes,
     )
     limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
-        server = Server(config, shutdown_timeouts, timeouts, limits, status=settings.metrics_listen)
+        server = Server(config, shutdown_timeouts, connection_limits, limits, status=settings.metrics_listen)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     return Workers(
         workers,
         partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
         partial(
-            Server, config, shutdown_timeouts, timeouts, limits, status=settings.metrics_listen, is_worker=True
+            Server,
+            config,
+            shutdown_timeouts,
+            connection_limits,
+            limits,
+            status=settings.metrics_listen,
+            is_worker=True,
         ),
         config.bind_socket(),
         shutdown_timeouts.drain + shutdown_timeouts.grace + WORKER_EXIT_MARGIN_SECONDS,

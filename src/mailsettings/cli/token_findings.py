@@ -5,7 +5,7 @@ Each rule is looked at apart from the others, so that a token with several fault
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 
 from mailsettings.auth.access_token import (
@@ -13,14 +13,14 @@ from mailsettings.auth.access_token import (
     bounded,
     claim_at,
     issuer_problem,
-    name_at,
     parse_unverified,
     require_access_token,
     require_header,
+    values_at,
 )
 from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader
 from mailsettings.auth.trusted_issuer import TrustedIssuer
-from mailsettings.bootstrap.use_cases import create_foreign_tokens
+from mailsettings.bootstrap.identity import create_foreign_tokens
 from mailsettings.cli.command import USAGE, Failure
 from mailsettings.cli.findings import Finding, State, good, wrong
 from mailsettings.cli.running import read_settings, reporting_errors
@@ -34,13 +34,13 @@ def findings_of(token: str) -> Iterator[Finding]:
     if not readers:
         raise Failure("The settings name no issuer: set MAILSETTINGS_OIDC_ISSUER.", USAGE)
     try:
-        unverified = parse_unverified(token)
+        unverified = parse_unverified(token, readers[0].trusted.max_token_length)
     except NotAuthenticated as refused:
         yield _refused("form", refused)
         return
     yield good("form", f"{len(token)} characters in three parts.")
     issuer = unverified.claims.get("iss")
-    reader = next((each for each in readers if each.trusted.issuer == issuer), None)
+    reader = next((each for each in readers if issuer in each.trusted.accepted_issuers), None)
     yield _issuer(issuer, readers)
     yield from _claims(unverified, (reader or readers[0]).trusted)
     if reader is not None:
@@ -48,7 +48,7 @@ def findings_of(token: str) -> Iterator[Finding]:
 
 
 def _issuer(issuer: object, readers: Sequence[OIDCTokenReader]) -> Finding:
-    known = [reader.trusted.issuer for reader in readers]
+    known = [name for reader in readers for name in reader.trusted.accepted_issuers]
     if issuer in known:
         return good("iss", f"{bounded(issuer)}.")
     advice = f"The settings have {', '.join(known)}; write the issuer exactly as its tokens do."
@@ -58,24 +58,45 @@ def _issuer(issuer: object, readers: Sequence[OIDCTokenReader]) -> Finding:
 def _claims(unverified: UnverifiedToken, trusted: TrustedIssuer) -> Iterator[Finding]:
     header, claims = unverified.header, unverified.claims
     shown = ", ".join(f"{name} {bounded(header[name])}" for name in ("alg", "typ", "kid") if name in header)
-    yield _checked("header", f"{shown}.", lambda: require_header(header))
-    yield _checked("kind", "An access token, by its claims.", lambda: require_access_token(header, claims))
-    yield _audience(claims.get("aud"), trusted.audiences)
+    yield _checked("header", f"{shown}.", lambda: require_header(header, trusted.algorithms))
+    tolerated = trusted.id_token_claims
+    yield _checked(
+        "kind", "An access token, by its claims.", lambda: require_access_token(header, claims, tolerated)
+    )
+    yield _audience(claims, trusted)
     yield from _times(claims)
-    path = ".".join(trusted.subject_claim)
-    found = bounded(claim_at(claims, trusted.subject_claim))
-    yield _checked(path, f"{found}, the name of the caller.", lambda: name_at(claims, trusted.subject_claim))
+    for required, accepted in trusted.required:
+        yield _required(claims, required, accepted)
+    yield _caller(claims, trusted)
     for each in trusted.permissions:
         values, granted = bounded(claim_at(claims, each.claim)), ", ".join(sorted(each.given_by(claims)))
         state = State.GOOD if granted else State.NOTE
         yield Finding(".".join(each.claim), state, f"{values} gives {granted or 'no permission'}.")
 
 
-def _audience(audience: object, accepted: Sequence[str]) -> Finding:
+def _caller(claims: dict[str, object], trusted: TrustedIssuer) -> Finding:
+    claim = trusted.subject_claim
+    if claim_at(claims, claim) is None and trusted.client_subject_claim is not None:
+        claim = trusted.client_subject_claim
+    found = f"{bounded(claim_at(claims, claim))}, the name of the caller."
+    return _checked(".".join(claim), found, lambda: trusted.caller_of(claims))
+
+
+def _required(claims: dict[str, object], claim: Sequence[str], values: Collection[str]) -> Finding:
+    name, found = f"required {'.'.join(claim)}", bounded(claim_at(claims, claim))
+    if values_at(claims, claim).isdisjoint(values):
+        return wrong(name, f"{found}, no value that the settings require.", f"One of {', '.join(sorted(values))}.")
+    return good(name, f"{found}, as the settings require.")
+
+
+def _audience(claims: dict[str, object], trusted: TrustedIssuer) -> Finding:
+    audience, accepted = claims.get("aud"), trusted.audiences
+    if not accepted and "aud" not in claims:
+        return good("aud", "missing, and the settings name the clients instead.")
     named = audience if isinstance(audience, list) else [audience]
     if set(accepted) & {each for each in named if isinstance(each, str)}:
         return good("aud", f"{bounded(audience)}.")
-    advice = f"MAILSETTINGS_OIDC_AUDIENCE has {', '.join(accepted)}; let the issuer add one of them, or change it."
+    advice = f"The settings have {', '.join(accepted) or 'none'}; let the issuer add one of them, or change it."
     return wrong("aud", f"{bounded(audience)}, no audience of this service.", advice)
 
 

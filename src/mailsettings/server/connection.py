@@ -24,7 +24,7 @@ from mailsettings.server.response import ResponseDeadline, plain_text_response, 
 
 HTTP_VERSIONS = {"1.0", "1.1"}
 """The HTTP versions that are served. The parser also accepts HTTP/0.9, and 2.0 by name only."""
-MAX_HEAD_BYTES = 16 * 1024
+MAX_HEAD_BYTES = 16 * 1024  # unless the settings allow longer access tokens
 MAX_TRANSFER_BYTES = 1024 * 1024
 """Of a body on the wire, with chunk extensions. It is larger than the limit of a body, since a client that is cut
 off while it sends may never read the 413 (RFC 9112 9.6)."""
@@ -44,15 +44,16 @@ _limited_log = RateLimitedLog(_log)
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionTimeouts:
-    """Time limits in seconds: for the whole header, then for the whole body, and for reading the response.
+class ConnectionLimits:
+    """Seconds for the whole head of a request, then for the whole body, and for reading the response.
 
-    `answer` is the limit for each `MIN_READ_BYTES` bytes of a long response.
+    `answer` is the limit for each `MIN_READ_BYTES` bytes of a long response. `head_bytes` limits the head's size.
     """
 
     head: float = 10
     body: float = 30
     answer: float = 30
+    head_bytes: int = MAX_HEAD_BYTES
 
 
 class _StopParsing(Exception):
@@ -63,17 +64,15 @@ class BoundedConnection(HttpToolsProtocol):
     """uvicorn's protocol with limits. It supports no WebSockets: run uvicorn with `ws="none"`."""
 
     def __init__(
-        self, slot: ConnectionSlot, allocation: Allocation, timeouts: ConnectionTimeouts, **options: Any
+        self, slot: ConnectionSlot, allocation: Allocation, limits: ConnectionLimits, **options: Any
     ) -> None:
         super().__init__(**options)
         self.is_made = False
         self._slot = slot
         self._allocation = allocation
-        self._timeouts = timeouts
+        self._limits = limits
         self._deadline: TimerHandle | None = None
-        self._response_deadline = ResponseDeadline(
-            self.loop, timeouts.answer, self._unsent, self._abort_slow_reader
-        )
+        self._response_deadline = ResponseDeadline(self.loop, limits.answer, self._unsent, self._abort_slow_reader)
         self._pending = PendingBytes()
         self._in_message = False
         self._in_body = False
@@ -118,7 +117,7 @@ class BoundedConnection(HttpToolsProtocol):
         self._parse(data)
         if self.transport.is_closing() or not (self._in_message or self._received):
             return
-        if self._received > (MAX_TRANSFER_BYTES if self._in_body else MAX_HEAD_BYTES):
+        if self._received > (MAX_TRANSFER_BYTES if self._in_body else self._limits.head_bytes):
             self._refuse(413 if self._in_body else 431)
         elif not self._allocation.try_raise_to(self._pending.total + self._unsent()):
             self._refuse_for_capacity()
@@ -240,12 +239,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _count(self, size: int) -> None:
         self._pending.head += size
-        if self._pending.head > MAX_HEAD_BYTES:
+        if self._pending.head > self._limits.head_bytes:
             self._refusal = 431
             raise _StopParsing
 
     def _start_timeout(self) -> None:
-        seconds = self._timeouts.body if self._in_body else self._timeouts.head
+        seconds = self._limits.body if self._in_body else self._limits.head
         self._deadline = self.loop.call_later(seconds, self._time_out)
 
     def _cancel_timeout(self) -> None:

@@ -11,7 +11,7 @@ from ssl import SSLContext
 
 from mailsettings.logs import RateLimitedLog
 from mailsettings.server.capacity import Allocation, Capacity, ConnectionSlot, ConnectionSlots
-from mailsettings.server.connection import BoundedConnection, ConnectionTimeouts
+from mailsettings.server.connection import BoundedConnection, ConnectionLimits
 from mailsettings.server.response import plain_text_response
 
 MAX_REJECTED_CONNECTIONS = 64
@@ -26,12 +26,12 @@ class Listener:
     """Turns accepted sockets into connections, with TLS if a context is given, or rejects them."""
 
     def __init__(
-        self, capacity: Capacity, make: MakeConnection, timeouts: ConnectionTimeouts, tls: SSLContext | None
+        self, capacity: Capacity, make: MakeConnection, limits: ConnectionLimits, tls: SSLContext | None
     ) -> None:
         self._capacity = capacity
         self._slots = ConnectionSlots(capacity.connections)
         self._make = make
-        self._timeouts = timeouts
+        self._limits = limits
         self._tls = tls
         self._handshakes: set[asyncio.Task[None]] = set()
         self._rejected: set[_RejectedConnection] = set()
@@ -75,8 +75,8 @@ class Listener:
                 lambda: connection,
                 connected,
                 ssl=tls,
-                ssl_handshake_timeout=self._timeouts.head,
-                ssl_shutdown_timeout=self._timeouts.body,
+                ssl_handshake_timeout=self._limits.head,
+                ssl_shutdown_timeout=self._limits.body,
             )
         except OSError:  # includes ssl.SSLError
             connected.close()

@@ -26,7 +26,7 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from mailsettings.domain.listening import ListenAddress
 from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits, ConnectionSlot
-from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionTimeouts
+from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionLimits
 from mailsettings.server.listener import Listener
 from mailsettings.server.status import STATUS_STATE_KEY, Status, serve_status
 
@@ -86,7 +86,7 @@ class Server(uvicorn.Server):
         self,
         config: uvicorn.Config,
         shutdown_timeouts: ShutdownTimeouts,
-        timeouts: ConnectionTimeouts,
+        connection_limits: ConnectionLimits,
         limits: CapacityLimits,
         *,
         status: ListenAddress | None = None,
@@ -96,7 +96,7 @@ class Server(uvicorn.Server):
         # One second more than `_cut_off`, for tasks that ignore their cancellation.
         config.timeout_graceful_shutdown = ceil(shutdown_timeouts.grace) + 1
         self._shutdown_timeouts = shutdown_timeouts
-        self._timeouts = timeouts
+        self._connection_limits = connection_limits
         self._limits = limits
         self._status = status
         self._status_task: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
             replace(self._limits, max_connections=raise_open_file_limit(self._limits.max_connections))
         )
         self.lifespan.state[CAPACITY_STATE_KEY] = capacity
-        self._listener = Listener(capacity, self._connection, self._timeouts, self.config.ssl)
+        self._listener = Listener(capacity, self._connection, self._connection_limits, self.config.ssl)
         self.config.loaded_app = _ignoring_cancellation(self.config.loaded_app)
         host, port = self.config.host, self.config.port
         listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
@@ -142,7 +142,7 @@ class Server(uvicorn.Server):
         return BoundedConnection(
             slot,
             allocation,
-            self._timeouts,
+            self._connection_limits,
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,

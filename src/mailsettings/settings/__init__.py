@@ -5,15 +5,18 @@ One module for each group of them, `model.py` for the reading.
 
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.effective import effective_settings
+from mailsettings.settings.issuers import IssuerSettings, read_issuers
 from mailsettings.settings.model import Settings, metrics_directory, override, read, set_metrics_directory
 
 __all__ = [
     "PREFIX",
+    "IssuerSettings",
     "Settings",
     "SettingsInvalid",
     "effective_settings",
     "metrics_directory",
     "override",
     "read",
+    "read_issuers",
     "set_metrics_directory",
 ]

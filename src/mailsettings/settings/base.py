@@ -1,5 +1,6 @@
 """What all groups of settings share: the prefix, the error, and how values are written in the environment."""
 
+import json
 import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated
@@ -9,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from mailsettings.domain.listening import ListenAddress
 from mailsettings.domain.mail_server import MAX_PORT
+from mailsettings.domain.values import is_secure_url
 
 PREFIX = "MAILSETTINGS_"
 
@@ -39,13 +41,33 @@ def _listen_address(value: object) -> object:
 
 
 def _claim_path(value: object) -> object:
-    r"""Dots go into objects; `\.` is a dot in a name, and a name that is a web address is one name."""
-    if not isinstance(value, str):
-        return value
-    path = [value] if value.startswith(("https://", "http://")) else _unescaped(value, ".")
-    if not all(path):
-        raise ValueError("it must be the name of a claim, or several with dots between")
+    r"""Dots go into objects; `\.` is a dot in a name, and a name that is a web address is one name.
+
+    A JSON array has the names as they are, for a claim inside an object with a web address as its name.
+    """
+    path = value
+    if isinstance(value, str):
+        path = _names(value)
+    if not isinstance(path, list | tuple) or not path or not all(isinstance(name, str) and name for name in path):
+        raise ValueError("it must be the name of a claim, or several with dots between, or a list of names")
     return path
+
+
+def _names(text: str) -> object:
+    if text.startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return None
+    return [text] if text.startswith(("https://", "http://")) else _unescaped(text, ".")
+
+
+def require_issuer_url(issuer: str) -> str:
+    """Return *issuer* if it can be an OpenID Connect issuer. Raises `ValueError`."""
+    # OpenID Connect Discovery 3: an issuer has no query. Braces are a placeholder that someone forgot.
+    if not is_secure_url(issuer) or set(issuer) & set("?{}"):
+        raise ValueError("it must be an https address, or an http one of loopback, without a query")
+    return issuer
 
 
 def _pairs(value: object) -> object:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from mailsettings.domain.values import is_secure_url
-from mailsettings.settings.base import PREFIX, ClaimPath, Names, Pairs, SettingsGroup
+from mailsettings.settings.base import PREFIX, ClaimPath, Names, Pairs, SettingsGroup, require_issuer_url
+
+_BYTES_BESIDES_TOKEN = 8192
 
 
 class IdentitySettings(SettingsGroup):
@@ -34,7 +35,8 @@ class IdentitySettings(SettingsGroup):
     )
     oidc_permissions_claim: ClaimPath = Field(
         default=("roles",),
-        description="Claim that holds these values; a dot enters an object, as in `realm_access.roles`.",
+        description="Claim that holds these values; a dot enters an object, as in `realm_access.roles`. "
+        'A JSON array has the names one by one, as in `["https://example.org/app", "roles"]`.',
     )
     oidc_subject_claim: ClaimPath = Field(
         default=("sub",), description="Claim that names the caller; choose one that users cannot change."
@@ -44,13 +46,35 @@ class IdentitySettings(SettingsGroup):
         description="PEM file of certificate authorities to trust for the issuer, instead of those of the system.",
     )
 
+    oidc_issuers_file: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="TOML file of several issuers, or of one with more settings than these variables have; see "
+        "[external identity](docs/external-identity.md#several-issuers-and-more-settings).",
+    )
+    oidc_max_token_bytes: int = Field(
+        default=8192,
+        ge=8192,
+        le=16384,
+        description="Size of an issuer's access token, at most. A request may have 8 KiB of headers besides.",
+    )
+
+    @property
+    def max_head_bytes(self) -> int:
+        """The most bytes of headers in a request: the longest token, and 8 KiB besides."""
+        return self.oidc_max_token_bytes + _BYTES_BESIDES_TOKEN
+
     @field_validator("oidc_issuer")
     @classmethod
     def _secure(cls, issuer: str | None) -> str | None:
-        # OpenID Connect Discovery 3: an issuer has no query.
-        if issuer is not None and (not is_secure_url(issuer) or "?" in issuer):
-            raise ValueError("it must be an https address, or an http one of loopback, without a query")
-        return issuer
+        return issuer if issuer is None else require_issuer_url(issuer)
+
+    @field_validator("oidc_issuers_file")
+    @classmethod
+    def _replaces_the_variables(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("oidc_issuer") is not None:
+            raise ValueError(f"it does not go with {PREFIX}OIDC_ISSUER; write that issuer into the file")
+        return file
 
     @field_validator("oidc_audience", "oidc_permissions")
     @classmethod
