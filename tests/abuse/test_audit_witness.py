@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from sqlalchemy import insert, select, text
 
 from mailsettings import settings
-from mailsettings.bootstrap.backend import WITNESS, Backend, create_backend, prepare
+from mailsettings.bootstrap.backend import Backend, create_backend, prepare
 from mailsettings.cli import main
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin
 from mailsettings.domain.audit_log import Action, AuditOutcome, AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.store import database_url, engine, tables
+from mailsettings.store.audit_witness import WITNESS_NAME
 from mailsettings.store.encryption.key_file import new_key_line
 from mailsettings.use_cases.audit_log import write_audit_entry
 
@@ -246,7 +247,7 @@ async def test_lagging_witness_catches_up_and_each_directory_has_one(
 async def test_directory_without_a_witness_starts_from_the_current_log(url: str) -> None:
     async with service() as backend:
         await write(backend, 2)
-    (settings.read().data_dir / WITNESS).unlink()
+    (settings.read().data_dir / WITNESS_NAME).unlink()
     async with service():
         pass
 
@@ -270,7 +271,7 @@ async def test_witness_with_foreign_content_fails_verification_and_stays_unchang
 ) -> None:
     async with service() as backend:
         await write(backend, 1)
-    (settings.read().data_dir / WITNESS).write_text(content)
+    (settings.read().data_dir / WITNESS_NAME).write_text(content)
     async with service() as backend:
         await write(backend, 1)
         assert "does not hold the number and hash" in str(await problem(backend))
@@ -354,7 +355,7 @@ def typed(*arguments: str) -> str:
 
 def witness() -> str:
     """What the file holds."""
-    return (settings.read().data_dir / WITNESS).read_text().removesuffix("\n")
+    return (settings.read().data_dir / WITNESS_NAME).read_text().removesuffix("\n")
 
 
 async def noted(backend: Backend, sequence: int) -> None:

@@ -17,12 +17,12 @@ from mailsettings.domain.access import IssuedToken, Principal
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import database_url, migrations
-from mailsettings.store.audit_witness import WitnessFile
+from mailsettings.store.audit_witness import WITNESS_NAME, WitnessFile
 from mailsettings.store.backup.snapshot import Snapshot
 from mailsettings.store.backup.writer import new_backup
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_check import require_matching_keys
-from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
+from mailsettings.store.encryption.key_file import LiveKeys, key_file
 from mailsettings.store.migrations import SchemaError
 from mailsettings.telemetry.tracing import Tracing
 from mailsettings.use_cases.accounts import ManageAccounts
@@ -65,10 +65,6 @@ def _location_hint(settings: Settings) -> str:
     if "data_dir" in settings.model_fields_set:
         return f"{directory} decides where it is ({url} is not set); check it."
     return f"Neither {directory} nor {url} is set; set the same variable as for the service."
-
-
-WITNESS = "audit-witness"
-"""The name of the file in the data directory, also with an external database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +140,7 @@ def require_usable(settings: Settings) -> None:
 
 def key_ring(settings: Settings) -> LiveKeys:
     """Return the encryption keys; nothing is read yet."""
-    if settings.encryption_keys_file is not None:
-        return LiveKeys(KeyFile(settings.encryption_keys_file, given=True))
-    return LiveKeys(KeyFile(settings.data_dir / "sealing-keys", before=settings.data_dir / "sealing-key"))
+    return LiveKeys(key_file(settings.data_dir, settings.encryption_keys_file))
 
 
 def create_backend(
@@ -158,7 +152,7 @@ def create_backend(
     """Compose everything but HTTP; nothing is connected yet."""
     ring = key_ring(settings)
     store = SQLStore(settings.database, ring)
-    witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS))
+    witness = AuditWitness(store, WitnessFile(settings.data_dir / WITNESS_NAME))
     store.on_appended = witness.appended
     passwords = passwords or Argon2Passwords()
     egress = create_egress(settings)

@@ -17,6 +17,7 @@ PLACES = {
     "permission": "mailsettings.cli.accounts:permission",
     "preset": "mailsettings.cli.facts:preset",
     "probe": "mailsettings.cli.probe:probe",
+    "relay": "mailsettings.cli.relay:relay",
     "restore": "mailsettings.cli.backup:restore",
     "server": "mailsettings.cli.server:server",
     "settings": "mailsettings.cli.facts:settings",
@@ -42,11 +43,12 @@ def main() -> None:
 @click.option("--tls-certificate", type=click.Path(), help="PEM file with the certificate; serves HTTPS.")
 @click.option("--tls-key", type=click.Path(), help="PEM file of its private key.")
 @click.option("--dev", is_flag=True, help="Readable logs; connection tests may reach loopback and any port.")
-def serve(workers: int, *, dev: bool, **chosen_settings: object) -> None:
+@click.option("--relay", is_flag=True, help="Also run the relay, as a child that is restarted when it ends.")
+def serve(workers: int, *, dev: bool, relay: bool, **chosen_settings: object) -> None:
     """Serve the APIs and the documentation page."""
     from mailsettings.cli.serving import serve as run_service
 
-    run_service(workers, dev=dev or None, **chosen_settings)
+    run_service(workers, relay=relay, dev=dev or None, **chosen_settings)
 
 
 @main.command(cls=LocalCommandOfService)

@@ -6,7 +6,7 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ from uvicorn.config import STARTUP_FAILURE
 from mailsettings import logs, settings
 from mailsettings.bootstrap.backend import create_backend, prepare
 from mailsettings.bootstrap.service import require_tracing
+from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE
 from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
+from mailsettings.server.child import SupervisedChild
 from mailsettings.server.connection import ConnectionLimits
 from mailsettings.server.server import Server, ShutdownTimeouts
 from mailsettings.server.status import require_free
@@ -32,8 +34,11 @@ from mailsettings.server.workers import Workers
 from mailsettings.settings import PREFIX, Settings
 
 
-def serve(workers: int, **chosen_settings: object) -> NoReturn:
-    """Serve until a signal, then exit; *chosen_settings* override the environment."""
+def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> NoReturn:
+    """Serve until a signal, then exit; *chosen_settings* override the environment.
+
+    With *relay*, run the relay as a child.
+    """
     with reporting_errors():
         settings.override(**chosen_settings)
         chosen = settings.read()
@@ -49,7 +54,7 @@ def serve(workers: int, **chosen_settings: object) -> NoReturn:
         password = asyncio.run(create_first_admin(chosen))
     print_greeting(chosen, password)
     with shared_metrics(workers):
-        sys.exit(serve_until_stopped(chosen, workers))
+        sys.exit(serve_with_relay(chosen, workers) if relay else serve_until_stopped(chosen, workers))
 
 
 MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
@@ -122,8 +127,31 @@ WORKER_EXIT_MARGIN_SECONDS = 5
 """The time that a worker has to end after its grace time, before it is killed."""
 
 
-def serve_until_stopped(settings: Settings, workers: int) -> int:
-    """Serve until a signal; return the exit status."""
+def serve_with_relay(settings: Settings, workers: int) -> int:
+    """Serve next to a relay until a signal; return the exit status.
+
+    In development, a relay that cannot start is not tried again: its port may belong to another trial.
+    """
+    relay = SupervisedChild(
+        "relay", _relay_command, gives_up=lambda status: settings.dev and status in START_FAILURES
+    )
+    relay.start()
+    try:
+        return serve_until_stopped(settings, workers, relay.begin_stop)
+    finally:
+        relay.stop(settings.drain_timeout_seconds + settings.grace_timeout_seconds + WORKER_EXIT_MARGIN_SECONDS)
+
+
+START_FAILURES = frozenset({FAILED, USAGE, UNREACHABLE, REFUSED})
+"""The exit codes of a command that reports an error."""
+
+
+def _relay_command(pipe: int) -> list[str]:
+    return [sys.executable, "-m", "mailsettings", "relay", "--supervisor", str(pipe)]
+
+
+def serve_until_stopped(settings: Settings, workers: int, on_stop: Callable[[], None] = lambda: None) -> int:
+    """Serve until a signal, at which *on_stop* is called; return the exit status."""
     config = _config(settings)
     shutdown_timeouts = ShutdownTimeouts(settings.drain_timeout_seconds, settings.grace_timeout_seconds)
     connection_limits = ConnectionLimits(
@@ -134,7 +162,8 @@ def serve_until_stopped(settings: Settings, workers: int) -> int:
     )
     limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
-        server = Server(config, shutdown_timeouts, connection_limits, limits, status=settings.metrics_listen)
+        status = settings.metrics_listen
+        server = Server(config, shutdown_timeouts, connection_limits, limits, status=status, on_stop=on_stop)
         server.run()
         return 0 if server.started else STARTUP_FAILURE
     return Workers(
@@ -151,6 +180,7 @@ def serve_until_stopped(settings: Settings, workers: int) -> int:
         ),
         config.bind_socket(),
         shutdown_timeouts.drain + shutdown_timeouts.grace + WORKER_EXIT_MARGIN_SECONDS,
+        on_stop,
     ).run()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from mailsettings.domain.connection_test import ProbeFailure
 from mailsettings.domain.mail_server import Destination, StoredMailServer
@@ -15,6 +16,15 @@ from mailsettings.relay.transfer import MailCommand, Transfer
 from mailsettings.smtp.connector import Connector
 
 __all__ = ["MailCommand", "Outgoing", "Transfer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The messages that wait for a connection, and the open connections."""
+
+    waiting: int
+    connections: int
+
 
 PoolKey = tuple[Destination, str | None]
 """The destination, and the label of the secret: another for each secret that a caller gives."""
@@ -53,6 +63,12 @@ class Outgoing:
     def features(self, server: StoredMailServer) -> ServerGreeting | None:
         """Return what *server* last offered, with its size limit; None if it is not known yet."""
         return self._pool(server).offered
+
+    @property
+    def usage(self) -> Usage:
+        """What all mail servers together are used for now."""
+        pools = [*self._pools.values(), *self._retired]
+        return Usage(sum(pool.waiting for pool in pools), sum(pool.connections for pool in pools))
 
     async def begin(
         self, server: StoredMailServer, mail: MailCommand, recipients: Sequence[str], *, data: bool

@@ -134,6 +134,16 @@ class Pool:
         self._wait()
 
     @property
+    def waiting(self) -> int:
+        """The messages in line."""
+        return len(self._line)
+
+    @property
+    def connections(self) -> int:
+        """The open connections, in use or idle."""
+        return len(self._open)
+
+    @property
     def is_unused(self) -> bool:
         """Whether the pool has no connections and no messages."""
         return not self._open and not self._opening and self._line.is_empty

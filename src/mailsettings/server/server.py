@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import ceil
@@ -28,44 +28,10 @@ from mailsettings.domain.listening import ListenAddress
 from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacity, CapacityLimits, ConnectionSlot
 from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionLimits
 from mailsettings.server.listener import Listener
+from mailsettings.server.open_files import raise_open_file_limit
 from mailsettings.server.status import STATUS_STATE_KEY, Status, serve_status
 
-RESERVED_FILES = 256
-"""For connections to the database and to mail servers, the listener, files, and rejected connections."""
-MIN_CONNECTIONS = 16
-
 _log = logging.getLogger("mailsettings.server")
-
-
-def raise_open_file_limit(connections: int) -> int:
-    """Raise the soft limit of open files as far as needed and allowed; return how many connections fit."""
-    limit = _raise_soft_limit(connections + RESERVED_FILES)
-    fitting = max(MIN_CONNECTIONS, min(connections, limit - RESERVED_FILES))
-    if fitting < connections:
-        _log.warning(
-            "The system allows this process %d open files, so it accepts at most %d connections instead of %d. "
-            "Raise the hard limit of open files, for example with `ulimit -Hn`, LimitNOFILE= or --ulimit nofile=.",
-            limit,
-            fitting,
-            connections,
-        )
-    else:
-        _log.info("Accepting at most %d connections.", connections)
-    return fitting
-
-
-def _raise_soft_limit(wanted: int) -> int:
-    if sys.platform == "win32":
-        return wanted  # sockets are not files on Windows
-    import resource  # noqa: PLC0415  # does not exist on Windows
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    soft, most = (wanted if each == unlimited else each for each in (soft, hard))
-    raised = max(soft, min(wanted, most))
-    if raised > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
-    return raised
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +45,7 @@ class ShutdownTimeouts:
 class Server(uvicorn.Server):
     """The server of one process, with the address of its status listener if it has one.
 
-    A worker leaves an immediate stop to its parent.
+    *on_stop* is called at the first signal. A worker leaves an immediate stop to its parent.
     """
 
     def __init__(  # noqa: PLR0913  # each is one line in the composition root
@@ -90,6 +56,7 @@ class Server(uvicorn.Server):
         limits: CapacityLimits,
         *,
         status: ListenAddress | None = None,
+        on_stop: Callable[[], None] | None = None,
         is_worker: bool = False,
     ) -> None:
         super().__init__(config)
@@ -99,6 +66,7 @@ class Server(uvicorn.Server):
         self._connection_limits = connection_limits
         self._limits = limits
         self._status = status
+        self._on_stop = on_stop
         self._status_task: asyncio.Task[None] | None = None
         self._is_worker = is_worker
         self._signalled_at: float | None = None
@@ -162,6 +130,8 @@ class Server(uvicorn.Server):
         """
         if self._signalled_at is None:
             self._signalled_at = time.monotonic()
+            if self._on_stop is not None:
+                self._on_stop()
         elif not self._is_worker:
             logging.shutdown()  # writes the last lines
             # os._exit, since Linux ignores an unhandled signal to the first process of a container (PID 1).

@@ -29,20 +29,25 @@ _log = logging.getLogger("mailsettings.workers")
 
 
 class Workers:
-    """*count* processes, each of which calls *prepare*, makes a server and serves the socket *listening*."""
+    """*count* processes, each of which calls *prepare*, makes a server and serves the socket *listening*.
 
-    def __init__(
+    *on_stop* is called at the first signal.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  # each is one line in the composition root
         self,
         count: int,
         prepare: Callable[[], None],
         make_server: Callable[[], Server],
         listening: socket.socket,
         max_shutdown_seconds: float,
+        on_stop: Callable[[], None] = lambda: None,
     ) -> None:
         self._count = count
         self._work = partial(_work, prepare, make_server)
         self._listening = listening
         self._max_shutdown_seconds = max_shutdown_seconds
+        self._on_stop = on_stop
         self._workers: list[SpawnProcess] = []
         self._signals: list[int] = []  # signals
         self._signal_reader, self._signal_writer = socket.socketpair()
@@ -80,6 +85,7 @@ class Workers:
     def _end(self) -> None:
         """Let the workers finish; kill them at a second signal or after the time limit."""
         self._listening.close()
+        self._on_stop()
         for worker in self._workers:
             worker.terminate()
         end = time.monotonic() + self._max_shutdown_seconds

@@ -6,7 +6,14 @@ One module for each group of them, `model.py` for the reading.
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.effective import effective_settings
 from mailsettings.settings.issuers import IssuerSettings, read_issuers
-from mailsettings.settings.model import Settings, metrics_directory, override, read, set_metrics_directory
+from mailsettings.settings.model import (
+    Settings,
+    forget_metrics_directory,
+    metrics_directory,
+    override,
+    read,
+    set_metrics_directory,
+)
 
 __all__ = [
     "PREFIX",
@@ -14,6 +21,7 @@ __all__ = [
     "Settings",
     "SettingsInvalid",
     "effective_settings",
+    "forget_metrics_directory",
     "metrics_directory",
     "override",
     "read",

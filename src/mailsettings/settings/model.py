@@ -153,6 +153,11 @@ def set_metrics_directory(directory: Path) -> None:
     os.environ[_METRICS_DIRECTORY] = str(directory)
 
 
+def forget_metrics_directory() -> None:
+    """Let this process and those it starts count for themselves."""
+    os.environ.pop(_METRICS_DIRECTORY, None)
+
+
 def _unknown_sentence(name: str) -> str:
     if new := RENAMED.get(name.upper().removeprefix(PREFIX)):
         return f"{name} is now {PREFIX}{new}; set {PREFIX}{new} instead."

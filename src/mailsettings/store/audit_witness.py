@@ -18,6 +18,8 @@ from mailsettings.store import private_file
 if sys.platform != "win32":
     import fcntl
 
+WITNESS_NAME = "audit-witness"
+"""The name of the file in the data directory, also with an external database."""
 MAX_FILE_BYTES = 100
 
 

@@ -76,7 +76,7 @@ class RelayMetrics:
         """Count a login of a device."""
         self._device_logins.labels(_yes_or_no(accepted)).inc()
 
-    def server_login(self, *, accepted: bool) -> None:
+    def server_login(self, accepted: bool) -> None:  # noqa: FBT001  # as above
         """Count a login at a mail server."""
         self._server_logins.labels(_yes_or_no(accepted)).inc()
 

@@ -176,6 +176,13 @@ def _marked(line: str) -> str:
     return f"{key.strip()} {_MARK} {hash_sign}{comment}"
 
 
+def key_file(data_dir: Path, given: Path | None) -> KeyFile:
+    """Return the *given* file, or else that of the service in *data_dir*; nothing is read yet."""
+    if given is not None:
+        return KeyFile(given, given=True)
+    return KeyFile(data_dir / "sealing-keys", before=data_dir / "sealing-key")
+
+
 class LiveKeys:
     """The keys in *file*, which is read again after it changed; it may be missing until the first use."""
 
