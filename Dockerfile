@@ -22,5 +22,7 @@ RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
 USER 10001:10001
 WORKDIR /data
 EXPOSE 8080
+# The relay: STARTTLS and implicit TLS.
+EXPOSE 2587 2465
 ENTRYPOINT ["mailsettings"]
 CMD ["serve", "--host", "0.0.0.0"]

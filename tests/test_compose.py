@@ -141,7 +141,8 @@ def test_image_starts_this_projects_command_and_not_as_root() -> None:
     (entrypoint,) = dockerfile("ENTRYPOINT")
     (command,) = dockerfile("CMD")
 
-    assert list(scripts) == json.loads(entrypoint)
+    assert json.loads(entrypoint) == ["mailsettings"]
+    assert "mailsettings" in scripts
     assert json.loads(command) == ["serve", "--host", "0.0.0.0"]
     assert dockerfile("USER") == ["10001:10001"]
 
@@ -169,3 +170,19 @@ def test_the_build_gets_every_source_of_the_wheel() -> None:
     named = [project["project"]["readme"], *project["project"]["license-files"], *wheel["force-include"]]
 
     assert set() == {*named, "pyproject.toml", *(path.split("/")[0] for path in wheel["packages"])} - {*copied()}
+
+
+def test_the_relay_is_a_service_of_its_own_by_a_profile(tmp_path: Path) -> None:
+    services = read_compose_file(tmp_path, "--profile", "relay")["services"]
+    relay, service = services["relay"], services["mailsettings"]
+    (port,) = relay["ports"]
+
+    assert relay["command"] == ["relay", "--dev"]
+    assert relay["volumes"] == service["volumes"]
+    assert set(service["environment"].items()) < set(relay["environment"].items())
+    assert (port["host_ip"], port["target"]) == ("127.0.0.1", 2587)
+    assert relay["environment"]["MAILSETTINGS_RELAY_LISTEN"] == f"starttls://0.0.0.0:{port['target']}"
+    assert relay["environment"]["MAILSETTINGS_RELAY_STATUS_LISTEN"] in relay["healthcheck"]["test"][3]
+    assert {key: relay[key] for key in ("user", "read_only", "cap_drop", "security_opt", "tmpfs")} == {
+        key: service[key] for key in ("user", "read_only", "cap_drop", "security_opt", "tmpfs")
+    }

@@ -48,7 +48,7 @@ def test_every_manifest_is_valid_to_the_last_field(name: str, version: str) -> N
 
 
 def test_every_file_is_part_of_it() -> None:
-    files = {path.name for path in FOLDER.iterdir()} - {"kustomization.yaml"}
+    files = {path.name for path in FOLDER.iterdir() if path.is_file()} - {"kustomization.yaml"}
     (settings,) = KUSTOMIZATION["configMapGenerator"]
 
     assert {*KUSTOMIZATION["resources"], *settings["envs"]} == files
