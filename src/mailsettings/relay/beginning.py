@@ -10,8 +10,8 @@ from mailsettings.relay import answers
 from mailsettings.relay.backoff import Backoff
 from mailsettings.relay.pool import Limits, Pool
 from mailsettings.relay.replies import Refused
-from mailsettings.relay.server_connection import ServerConnection
-from mailsettings.relay.transfer import EXPECTED_ERRORS, MailCommand, Transfer
+from mailsettings.relay.server_connection import EXPECTED_ERRORS, ServerConnection
+from mailsettings.relay.transfer import MailCommand, Transfer
 from mailsettings.smtp.errors import ReplyError
 
 _OK, _LATER = 2, 4  # RFC 5321 4.2.1: first digits

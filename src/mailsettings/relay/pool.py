@@ -162,8 +162,9 @@ class Pool:
         with suppress(TimeoutError):
             async with asyncio.timeout_at(deadline):
                 await self._all_closed.wait()
-        for connection in [*self._open]:
+        for connection in [each for each in self._open if each.is_open]:
             connection.abort()
+        await self._all_closed.wait()  # for the replies to QUIT
         if self._sweeper is not None:
             self._sweeper.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
@@ -180,7 +181,7 @@ class Pool:
             task.add_done_callback(self._opening_ended)
         if self._retired and self._line.is_empty:
             for connection in [*self._idle]:
-                connection.quit()
+                self._quit(connection)
 
     def _may_try(self) -> bool:
         """Return whether a message may be sent now: after a refusal for now, messages are tried singly."""
@@ -200,6 +201,8 @@ class Pool:
 
     async def _open_one(self) -> None:
         place = await self._places.take(self._key)
+        if (task := asyncio.current_task()) is not None:
+            place.on_lost = task.cancel
         if self._line.is_empty:
             place.release()
             return
@@ -271,7 +274,11 @@ class Pool:
 
     def _wanted(self, connection: ServerConnection) -> None:
         if connection in self._idle:
-            connection.quit()
+            self._quit(connection)
+
+    def _quit(self, connection: ServerConnection) -> None:
+        self._idle.remove(connection)
+        connection.quit()
 
     def _closed(self, connection: ServerConnection) -> None:
         self._open.discard(connection)
@@ -288,7 +295,7 @@ class Pool:
         self._sweeper = None
         now = self._loop.time()
         for connection in [idle for idle in self._idle if now - idle.idle_since >= self._limits.idle]:
-            connection.quit()
+            self._quit(connection)
         if self._idle:
             oldest = min(idle.idle_since for idle in self._idle)
             self._sweeper = self._loop.call_at(oldest + self._limits.idle, self._sweep)

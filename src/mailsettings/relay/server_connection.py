@@ -2,14 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from aiosmtplib import SMTPResponse
 
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.relay.places import Place
 from mailsettings.smtp.envelope import Envelope
+from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.session import Session
+
+QUIT_TIMEOUT_SECONDS = 1.0
+EXPECTED_ERRORS = (ReplyError, *WIRE_ERRORS)
+"""The errors that end a connection."""
+_BYE = 221  # RFC 5321 4.2.3
 
 
 class ServerConnection:
@@ -30,9 +37,11 @@ class ServerConnection:
         self._loop = asyncio.get_running_loop()
         self.since = self.idle_since = self._loop.time()
         self._needs_reset = False
-        self._is_open = True
+        self._is_open, self._is_closed = True, False
+        self._quitting: asyncio.Task[None] | None = None
         self._envelope = Envelope(session)
         self._envelope.on_broken = self.abort
+        place.on_lost = self.abort
 
     @property
     def is_open(self) -> bool:
@@ -77,21 +86,30 @@ class ServerConnection:
         return [b"RSET"] if needs_reset else []
 
     def quit(self) -> None:
-        """End the connection with QUIT, between two messages."""
+        """End the connection with QUIT, between two messages.
+
+        The place is released when the server has answered: until then the server counts the connection.
+        """
         if self._is_open:
-            self._session.close()
-            self._closed()
+            self._is_open = False
+            self._envelope.write(b"QUIT")
+            self._quitting = asyncio.create_task(self._quit())
+
+    async def _quit(self) -> None:
+        with suppress(TimeoutError, *EXPECTED_ERRORS):
+            async with asyncio.timeout(QUIT_TIMEOUT_SECONDS):
+                while (await self._envelope.any_reply()).code != _BYE:
+                    pass
+        self.abort()
 
     def abort(self) -> None:
         """End the connection at once; a message without its final dot is not sent."""
-        if self._is_open:
-            self._session.abort()
-            self._closed()
-
-    def _closed(self) -> None:
         self._is_open = False
-        self.place.release()
-        self.on_closed()
+        if not self._is_closed:
+            self._is_closed = True
+            self._session.abort()
+            self.place.release()
+            self.on_closed()
 
     def _require_open(self) -> None:
         if self._envelope.error is not None:

@@ -12,13 +12,12 @@ from mailsettings.domain.connection_test import ProbeStage
 from mailsettings.domain.observation import ServerGreeting
 from mailsettings.relay import answers
 from mailsettings.relay.replies import Delivered, Refused, Reply
-from mailsettings.relay.server_connection import ServerConnection
-from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError
+from mailsettings.relay.server_connection import EXPECTED_ERRORS, ServerConnection
+from mailsettings.smtp.errors import ReplyError
 from mailsettings.smtp.journal import Journal
 
 _OK, _GO_AHEAD, _LATER, _NEVER = 2, 3, 4, 5  # RFC 5321 4.2.1: first digits
 _CLOSING = 421
-EXPECTED_ERRORS = (ReplyError, *WIRE_ERRORS)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
 TOO_LARGE = Reply(552, "5.3.4", "The message is larger than the mail server takes")
 UNSAFE_ADDRESS = Reply(501, "5.1.7", "The address has a character that the relay does not pass on")

@@ -18,6 +18,7 @@ from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.mail_servers import SQLMailServers
 from mailsettings.store.messages import SQLMessages
 from mailsettings.store.monitoring import SQLMonitoring
+from mailsettings.store.relay_places import SQLRelayPlaces
 from mailsettings.store.relays import SQLRelays
 from mailsettings.store.tables import DATA_VERSION
 
@@ -113,6 +114,11 @@ class Transaction:
     def monitoring(self) -> SQLMonitoring:
         """The results of scheduled checks of each mail server."""
         return SQLMonitoring(self._connection)
+
+    @cached_property
+    def relay_places(self) -> SQLRelayPlaces:
+        """The places of relays at mail servers."""
+        return SQLRelayPlaces(self._connection)
 
     @cached_property
     def leases(self) -> SQLLeases:
