@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -15,6 +16,9 @@ from mailsettings.cli.doctor import clock_finding
 from mailsettings.cli.findings import State
 from mailsettings.store import migrations
 
+from support.canary import Canary
+from support.openid_issuer import OpenIDIssuer
+from support.postgres import Postgres
 from support.processes import clean_environment, free_port
 
 
@@ -40,7 +44,7 @@ def test_a_good_installation_has_nothing_wrong(data: Path) -> None:
 
     assert {name for name, finding in found.items() if finding["state"] != "ok"} == set()
     assert set(found) == {
-        *("version", "settings", "database", "schema", "keys", "clock"),
+        *("version", "settings", "database", "encoding", "rights", "schema", "keys", "clock"),
         *("audit log", "files", "egress", "listener"),
     }
     assert "MAILSETTINGS_DATA_DIR (environment)" in found["settings"]["found"]
@@ -95,3 +99,61 @@ def test_another_program_on_the_port_is_reported(data: Path, monkeypatch: pytest
 @pytest.mark.parametrize(("seconds", "state"), [(59, State.GOOD), (-61, State.WRONG), (3600, State.WRONG)])
 def test_a_clock_may_differ_by_a_minute(seconds: float, state: State) -> None:
     assert clock_finding(seconds, "the database's").state is state
+
+
+def test_issuer_webhook_and_collector_are_asked(
+    data: Path, monkeypatch: pytest.MonkeyPatch, issuer: OpenIDIssuer, canary: Canary
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as collector:
+        settings = {
+            "OIDC_ISSUER": issuer.url,
+            "OIDC_AUDIENCE": "us",
+            "OIDC_PERMISSIONS": "admin=manage-system-settings",
+            "MONITORING_INTERVAL": "15m",
+            "WEBHOOK_URL": f"http://127.0.0.1:1/{canary.secret[:12]}",
+            "WEBHOOK_SECRET": "x" * 32,
+            "SMTP_ALLOWED_NETWORKS": "127.0.0.0/8",
+            "OTLP_ENDPOINT": f"http://127.0.0.1:{collector.getsockname()[1]}",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(f"MAILSETTINGS_{name}", value)
+        found = checked(1)
+        issuer.described = {"issuer": f"{issuer.url}/"}
+        changed = checked(1)["issuer"]
+
+    assert found["issuer"] == {
+        "check": "issuer",
+        "state": "ok",
+        "found": f"{issuer.url} publishes 1 usable keys.",
+        "advice": None,
+    }
+    assert found["webhook"]["found"] == "It cannot be reached: the connection failed: refused."
+    assert found["webhook"]["state"] == "wrong"
+    assert found["collector"]["state"] == "ok"
+    assert "differs by a final slash alone" in changed["found"]
+
+
+def test_missing_rights_in_postgresql_are_listed(
+    data: Path, monkeypatch: pytest.MonkeyPatch, postgres: Postgres, postgres_url: str
+) -> None:
+    postgres.execute("CREATE ROLE role_of_doctor LOGIN")
+    monkeypatch.setenv("MAILSETTINGS_DATABASE_URL", postgres_url.replace("postgres@", "role_of_doctor@"))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO role_of_doctor")
+        connection.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO role_of_doctor")
+        enough = checked(0)
+        connection.execute("REVOKE DELETE ON accounts FROM role_of_doctor")
+        lacking = checked(1)
+        connection.execute("DROP OWNED BY role_of_doctor")
+    postgres.execute("DROP ROLE role_of_doctor")
+
+    assert enough["encoding"]["found"] == "UTF8."
+    assert enough["rights"]["state"] == "note"
+    assert "cannot migrate" in enough["rights"]["found"]
+    assert lacking["rights"]["found"] == "The role lacks DELETE on accounts."
+
+
+def test_the_listener_of_metrics_is_looked_at(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAILSETTINGS_METRICS_LISTEN", f"127.0.0.1:{free_port()}")
+
+    assert "No program listens" in checked(0)["metrics"]["found"]

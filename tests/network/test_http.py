@@ -315,3 +315,23 @@ def test_text_with_broken_bytes_can_be_read() -> None:
         Response(200, {}, b"caf\xc3\xa9 \xff").text
         == "caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{REPLACEMENT CHARACTER}"
     )
+
+
+async def test_a_reached_host_gets_no_request(client: HTTPClient) -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        heard.set_result(await reader.read())
+
+    async with listening(serve) as port:
+        deadline = asyncio.get_running_loop().time() + GUARD_SECONDS
+        await client.reach(f"http://127.0.0.1:{port}/path", deadline=deadline)
+        assert await heard == b""
+
+
+async def test_a_host_is_reached_only_with_its_certificate(client: HTTPClient) -> None:
+    deadline = asyncio.get_running_loop().time() + GUARD_SECONDS
+    async with webhook_receiver() as receiver:
+        await client.reach(receiver.url, deadline=deadline)
+        with pytest.raises(RequestFailed, match="TLS failed"):
+            await client.reach(receiver.url.replace(NAME, "elsewhere.example"), deadline=deadline)

@@ -7,6 +7,7 @@ issuer can take the name of an account; and no two issuers have the same name.
 import logging
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import jwt
 
@@ -39,7 +40,8 @@ class OIDCTokenReader:
         self, trusted: TrustedIssuer, http: HTTPClient, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.trusted = trusted
-        self._keys = CachedIssuerKeys(trusted.issuer, lambda: fetch_keys(trusted, http), clock)
+        self._fetch = partial(fetch_keys, trusted, http)
+        self._keys = CachedIssuerKeys(trusted.issuer, self._fetch, clock)
 
     async def read(self, token: str) -> TokenClaims:
         """Return what *token* says. Raises `NotAuthenticated`, `IdentityUnavailable`."""
@@ -72,6 +74,10 @@ class OIDCTokenReader:
             _log.info("The issuer %s publishes %d usable keys.", self.trusted.issuer, len(keys))
         else:
             _log.warning("The issuer %s publishes no usable key, so no token of it is valid.", self.trusted.issuer)
+
+    async def published_keys(self) -> int:
+        """Return how many usable keys the issuer publishes now. Raises `RequestFailed`, `KeysUnusable`."""
+        return len((await self._fetch()).keys)
 
     async def _key_of(self, unverified: UnverifiedToken) -> tuple[KeySet, jwt.PyJWK]:
         """Return the key that the header names, and its set; fetch the keys again if it is new."""

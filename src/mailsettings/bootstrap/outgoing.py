@@ -104,6 +104,11 @@ def create_issuer_client(
     return HTTPClient(_network(settings_egress(settings)), tls)
 
 
+def create_collector_client(settings: Settings) -> HTTPClient:
+    """Return a client that reaches the collector of traces; the exporter itself connects on its own."""
+    return HTTPClient(_network(settings_egress(settings)), client_context())
+
+
 def _network(policy: EgressPolicy) -> GuardedNetwork:
     lookup = HostLookup()
     return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows)

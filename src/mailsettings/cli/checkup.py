@@ -18,7 +18,9 @@ from mailsettings.cli.command import Failure
 from mailsettings.cli.doctor import MAX_CLOCK_DIFFERENCE_SECONDS, clock_finding
 from mailsettings.cli.findings import Finding, State, good, wrong
 from mailsettings.cli.running import read_settings, reporting_errors
+from mailsettings.cli.surroundings import outgoing, rights
 from mailsettings.domain.audit_log import AuditFilter
+from mailsettings.domain.listening import ListenAddress
 from mailsettings.settings import Settings
 from mailsettings.settings.effective import effective_settings
 from mailsettings.store import database_url, migrations
@@ -44,6 +46,7 @@ def local_findings() -> Iterator[Finding]:
     yield database
     if database.state is State.GOOD:
         current = f"{migrations.head()}, current."
+        yield from rights(chosen)
         schema = _checked("schema", lambda: migrations.require_current(chosen.database), current)
         yield schema
         keys = _checked_keys(chosen)
@@ -52,7 +55,10 @@ def local_findings() -> Iterator[Finding]:
             yield from _by_database(chosen)
     yield from _files(chosen)
     yield _egress(chosen)
+    yield from outgoing(chosen)
     yield _listener(chosen)
+    if chosen.metrics_listen is not None:
+        yield _metrics_listener(chosen.metrics_listen)
     if chosen.dev:
         yield Finding(
             "dev", State.NOTE, "Development mode is on: connection tests may reach loopback and any port."
@@ -184,6 +190,18 @@ def _listener(chosen: Settings) -> Finding:
     return wrong(
         "listener", f"Another program listens on {place}.", "Choose another MAILSETTINGS_PORT, or stop it."
     )
+
+
+def _metrics_listener(listen: ListenAddress) -> Finding:
+    """Return whether the listener of metrics can be used; the service itself holds it while it runs."""
+    try:
+        with socket.create_connection((listen.reachable.host, listen.port), _LISTENER_SECONDS):
+            return good("metrics", f"A program listens on {listen}: the service, if it runs.")
+    except ConnectionRefusedError:
+        return good("metrics", f"No program listens on {listen}; `mailsettings serve` can.")
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return wrong("metrics", f"{listen} cannot be used: {reason}.", "Check MAILSETTINGS_METRICS_LISTEN.")
 
 
 def _is_ours(chosen: Settings) -> bool:

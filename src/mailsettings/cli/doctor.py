@@ -18,7 +18,7 @@ MAX_CLOCK_DIFFERENCE_SECONDS = 60
 
 @click.command(cls=Command)
 def doctor() -> None:
-    """Check settings, database, keys, files, clock and listeners; or, with --url, what the service says.
+    """Check settings, database, keys, files, clock, issuer, webhook and listeners; or what --url says.
 
     Prints a line for each, and what to do where it is wrong. Exits with 1 if anything is wrong.
     """

@@ -6,7 +6,8 @@ module adds what httpcore lacks: the egress policy, one deadline for the whole r
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -65,19 +66,22 @@ class HTTPClient:
 
         Redirects are responses like any other. With *max_body_bytes* 0 no body is read. Raises `RequestFailed`.
         """
-        try:
+        with _failures():
             async with asyncio.timeout_at(deadline):
                 return await self._send(method, url, {**_HEADERS, **(headers or {})}, content, max_body_bytes)
-        except TimeoutError as error:
-            raise RequestFailed("it took too long") from error
-        except ssl.SSLError as error:
-            raise RequestFailed(f"TLS failed: {_tls_reason(error)}") from error
-        except OSError as error:
-            raise RequestFailed(f"the connection was lost{_system_reason(error)}") from error
-        except httpcore.LocalProtocolError as error:
-            raise RequestFailed("its URL is not valid") from error
-        except httpcore.ProtocolError as error:
-            raise RequestFailed("the response is not valid HTTP") from error
+
+    async def reach(self, url: str, *, deadline: float) -> None:
+        """Connect to the host of *url*, with TLS for `https`, and send nothing. Raises `RequestFailed`."""
+        _, to = _parsed(url)
+        is_encrypted, host = to.scheme == b"https", to.host.decode()
+        with _failures():
+            async with asyncio.timeout_at(deadline):
+                stream = await self._network.connect_tcp(host, to.port or (443 if is_encrypted else 80))
+                try:
+                    if is_encrypted:
+                        await stream.start_tls(self._tls, host)
+                finally:
+                    await stream.aclose()
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, max_body_bytes: int
@@ -92,6 +96,23 @@ class HTTPClient:
             body = await _read(response, max_body_bytes) if max_body_bytes else b""
             named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
             return Response(response.status, named, body)
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Turn what can go wrong into `RequestFailed`."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise RequestFailed("it took too long") from error
+    except ssl.SSLError as error:
+        raise RequestFailed(f"TLS failed: {_tls_reason(error)}") from error
+    except OSError as error:
+        raise RequestFailed(f"the connection was lost{_system_reason(error)}") from error
+    except httpcore.LocalProtocolError as error:
+        raise RequestFailed("its URL is not valid") from error
+    except httpcore.ProtocolError as error:
+        raise RequestFailed("the response is not valid HTTP") from error
 
 
 def _parsed(url: str) -> tuple[str, httpcore.URL]:

@@ -60,6 +60,10 @@ class WebhookSender:
         self._http = http
         self._timeout_seconds = timeout_seconds
 
+    async def reach(self) -> None:
+        """Connect to the receiver and send nothing. Raises `RequestFailed`."""
+        await self._http.reach(self._url, deadline=asyncio.get_running_loop().time() + self._timeout_seconds)
+
     async def deliver(self, event: WaitingEvent) -> str | None:
         """Return None after a delivery, else what went wrong, without the address and the receiver's words."""
         body = event.body.encode()
