@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from mailsettings.auth.access_token import MAX_TOKEN_LENGTH
-from mailsettings.auth.jwks import MIN_REFRESH_INTERVAL_SECONDS
+from mailsettings.auth.jwks import ALGORITHMS, MIN_REFRESH_INTERVAL_SECONDS
 from mailsettings.auth.oidc import LEEWAY_SECONDS, OIDCTokenReader
 from mailsettings.domain.errors import NotAuthenticated
 
@@ -201,6 +201,28 @@ async def test_no_other_token_is_accepted(tokens: OIDCTokenReader, issuer: OpenI
     assert refused.value.presented
     assert token not in str(refused.value) or not token
     assert issuer.fetches == 1
+
+
+async def test_the_most_permissive_settings_let_no_forged_token_pass(issuer: OpenIDIssuer, clock: Clock) -> None:
+    """Case 37: except for the signs of an ID token that these settings allow."""
+    permissive = trusted(
+        issuer,
+        algorithms=frozenset(ALGORITHMS),
+        id_token_claims=frozenset({"nonce", "at_hash"}),
+        client_subject_claim=("sub",),
+    )
+    tokens = OIDCTokenReader(permissive, issuer_client(), clock)
+    passed = [name for name, forge in FORGED.items() if await passes(tokens, forge(issuer))]
+
+    assert passed == ["an ID token, by its nonce", "an ID token, by its hash"]
+
+
+async def passes(tokens: OIDCTokenReader, token: str) -> bool:
+    try:
+        await tokens.read(token)
+    except NotAuthenticated:
+        return False
+    return True
 
 
 async def test_the_forging_helper_makes_valid_tokens_of_valid_claims(

@@ -62,5 +62,24 @@ def test_a_curve_belongs_to_one_algorithm() -> None:
     assert algorithms(rsa_of(2048), allowed={"PS512", "ES256"}) == ["PS512"]
 
 
+def test_a_key_that_names_its_issuer_counts_for_it_only() -> None:
+    """As Microsoft marks its keys; all others name none."""
+    issuers = ["https://login.example/one/v2.0"]
+    named = {
+        None: True,
+        "https://login.example/one/v2.0": True,
+        "https://login.example/{tenantid}/v2.0": True,
+        "https://login.example/two/v2.0": False,
+        "https://elsewhere.example/{tenantid}/v2.0": False,
+        "https://login.example/{tenantid}": False,
+        "{tenantid}": False,
+        "": False,
+    }
+    jwk = SigningKey("one").jwk()
+    found = {issuer: parse_jwks({"keys": [jwk | {"issuer": issuer}]}, issuers=issuers).keys for issuer in named}
+
+    assert {issuer: bool(keys) for issuer, keys in found.items()} == named
+
+
 def algorithms(*keys: dict[str, Any], allowed: Collection[str] = DEFAULT_ALGORITHMS) -> list[str | None]:
     return [key.algorithm_name for key in parse_jwks({"keys": list(keys)}, allowed).keys]

@@ -45,6 +45,7 @@ PROGRAMS: Mapping[str, Program] = {
     "javac": Program(["javac"], "apt-get install default-jdk-headless; version 17 or newer"),
     "nginx": Program(["nginx"], "apt-get install nginx-light"),
     "node": Program(["node"], "apt-get install nodejs; version 20 or newer"),
+    "oidc-provider": Program(["provider.js"], f"{_NPM} oidc-provider@9"),
     "openapi-generator": Program(["openapi-generator-cli"], _GENERATORS),
     "openapi-python-client": Program(["openapi-python-client"], _GENERATORS),
     "openapi-typescript": Program(["openapi-typescript"], f"{_NPM} openapi-typescript openapi-fetch"),
@@ -88,6 +89,7 @@ def missing() -> list[str]:
 def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
     yield TOOLS / "node_modules" / "better-sqlite3" / "build" / "Release"
+    yield TOOLS / "node_modules" / "oidc-provider" / "lib"
     yield from (
         TOOLS,
         TOOLS / "node_modules" / ".bin",
