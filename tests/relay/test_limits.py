@@ -173,14 +173,13 @@ async def test_the_end_lets_messages_in_progress_finish() -> None:
     async with running_relay() as relay, relay.logged_in() as idle, relay.logged_in() as busy:
         await busy.envelope("post@example.org")
         await busy.command("DATA")
-        port = relay.port
         ending = asyncio.create_task(end(relay))
         idle_last = await idle.reply()
         busy.send(MESSAGE + b".\r\nMAIL FROM:<scan@example.com>\r\n")
         answers = [await busy.reply(), await busy.reply()]
         await ending
         with pytest.raises(OSError, match=r".*"):
-            await asyncio.open_connection(HOST, port)
+            await asyncio.open_connection(HOST, relay.port)
 
     assert idle_last.startswith("421 4.3.2")
     assert [answer[:9] for answer in answers] == ["250 2.0.0", "421 4.3.2"]

@@ -127,10 +127,7 @@ class RunningRelay:
     devices: Devices
     outgoing: WatchedOutgoing
     kind: ListenerKind
-
-    @property
-    def port(self) -> int:
-        return self.relay.ports[0]
+    port: int
 
     @property
     def records(self) -> list[MessageRecord]:
@@ -201,6 +198,10 @@ class SubmissionClient:
     async def start_tls(self) -> None:
         answer = await self.command("STARTTLS")
         assert answer.startswith("220"), answer
+        await self.start_tls_now()
+
+    async def start_tls_now(self) -> None:
+        """Start TLS, after the reply to STARTTLS."""
         await self.writer.start_tls(CLIENT_CONTEXT, server_hostname=HOST)
 
     async def envelope(self, *recipients: str, sender: str = "scan@example.com") -> list[str]:
@@ -268,7 +269,7 @@ async def running_relay(
         relay = RelayServer(parts)
         await relay.start([Endpoint(RelayListener(kind, ListenAddress(HOST, 0)), networks)])
         try:
-            yield RunningRelay(relay, mail_server, devices, outgoing, kind)
+            yield RunningRelay(relay, mail_server, devices, outgoing, kind, relay.ports[0])
         finally:
             await relay.close(0)
             await outgoing.close(0)

@@ -160,13 +160,15 @@ class Connection(asyncio.Protocol):
         """Send *reply* with the next `flush`: replies to pipelined commands travel together (RFC 2920 3.2)."""
         self._replies += reply
 
-    def flush(self) -> None:
-        """Send all replies."""
-        if not self._replies or self._transport is None:
+    def flush(self, *, is_last: bool = False) -> None:
+        """Send all replies in one packet, with the end of TLS if it *is_last*."""
+        if self._transport is None or not (self._replies or (is_last and self._tls)):
             return
         data = bytes(self._replies)
         self._replies.clear()
-        self._transport.write(self._tls.encrypt(data) if self._tls is not None else data)
+        if self._tls is not None:
+            data = self._tls.encrypt(data, is_last=is_last)
+        self._transport.write(data)
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109  # passed on to a timer
         """Wait while the client does not read, and send many replies early. Raises `ClientGone`, `TooSlow`."""
@@ -200,9 +202,7 @@ class Connection(asyncio.Protocol):
         if self._transport is None:
             return
         if self._tls is None or self._tls.is_open:
-            self.flush()
-        if self._tls is not None and self._tls.is_open:
-            self._transport.write(self._tls.end())
+            self.flush(is_last=True)
         self._transport.close() if self._is_writable else self._transport.abort()
 
     def abort(self) -> None:
@@ -223,13 +223,20 @@ class Connection(asyncio.Protocol):
         try:
             clear = tls.receive(data)
         except ssl.SSLError:
-            clear = b""
-            self._end()
-        if (answer := tls.outgoing()) and self._transport is not None:
+            self._fail(tls)
+            return b""
+        # The session tickets of TLS 1.3 travel with the next reply.
+        if (not tls.is_open or tls.version != "TLSv1.3") and (answer := tls.outgoing()) and self._transport:
             self._transport.write(answer)
         if tls.is_ended:
             self._end()
         return clear
+
+    def _fail(self, tls: TLSChannel) -> None:
+        """End the connection after the alert that says why."""
+        if self._transport is not None:
+            self._transport.write(tls.outgoing())
+        self._end()
 
     def _adjust_reading(self) -> None:
         """Read while there is room, and while the client reads the replies."""

@@ -8,7 +8,6 @@ from mailsettings.relay.content import ContentDecoder, ContentEncoder
 from mailsettings.relay.header import HeaderBlock
 from mailsettings.relay.header_rules import HeaderRules, message_id_of
 from mailsettings.relay.limits import (
-    CONTENT_HEAD_START_SECONDS,
     MAX_DISCARDED_BYTES,
     MIN_BYTES_PER_SECOND,
     RelayLimits,
@@ -82,7 +81,8 @@ class Delivery:
     async def _read(self) -> bytes:
         """Return the next bytes. Raises `Refused` if the client is silent, or too slow on average."""
         loop = asyncio.get_running_loop()
-        allowed = CONTENT_HEAD_START_SECONDS + self.size / MIN_BYTES_PER_SECOND - self._waited_seconds
+        head_start = self._limits.content_head_start_seconds
+        allowed = head_start + self.size / MIN_BYTES_PER_SECOND - self._waited_seconds
         started = loop.time()
         try:
             return await self._connection.read(min(self._limits.silence_timeout_seconds, max(allowed, 0)))

@@ -10,8 +10,7 @@ MAX_RECEIVED_FIELDS = (
 MAX_DISCARDED_BYTES = 256 * 1024 * 1024
 """So much of a refused message is read before the connection is closed."""
 MIN_BYTES_PER_SECOND = 500
-"""The average pace of content, after `CONTENT_HEAD_START_SECONDS`."""
-CONTENT_HEAD_START_SECONDS = 30
+"""The average pace of content, after the head start."""
 MAX_ERRORS = 10
 MAX_COMMANDS_BEFORE_LOGIN = 30
 MAX_REFUSED_LOGINS = 3
@@ -23,7 +22,7 @@ class RelayLimits:
 
     A client has `login_timeout_seconds` from the connection to the login, and then `command_timeout_seconds`
     for each command (RFC 5321 4.5.3.2). A client that holds a place and is silent for `silence_timeout_seconds`
-    loses it.
+    loses it, and so does a client that sends content too slowly after `content_head_start_seconds`.
     """
 
     max_message_bytes: int = 36_700_160
@@ -32,6 +31,7 @@ class RelayLimits:
     command_timeout_seconds: float = 300
     login_timeout_seconds: float = 60
     silence_timeout_seconds: float = 10
+    content_head_start_seconds: float = 30
 
 
 def _ignore(*_arguments: object) -> None:

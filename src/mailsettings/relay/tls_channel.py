@@ -31,15 +31,13 @@ class TLSChannel:
         """Return the bytes to send."""
         return self._outgoing.read()
 
-    def encrypt(self, data: bytes) -> bytes:
-        """Return *data* as it goes over the wire."""
-        self._session.write(data)
-        return self._outgoing.read()
-
-    def end(self) -> bytes:
-        """Return the bytes that end the session (close_notify)."""
-        with suppress(ssl.SSLError):  # the client's own close_notify is not awaited
-            self._session.unwrap()
+    def encrypt(self, data: bytes, *, is_last: bool = False) -> bytes:
+        """Return *data* as it goes over the wire, with the end of the session (close_notify) if it *is_last*."""
+        if data:
+            self._session.write(data)
+        if is_last:
+            with suppress(ssl.SSLError):  # the client's own close_notify is not awaited
+                self._session.unwrap()
         return self._outgoing.read()
 
     def receive(self, data: bytes) -> bytes:
