@@ -1,13 +1,16 @@
 """`mailsettings doctor`: a line for each check, what to do where it is wrong, and exit code 1."""
 
+import json
 import socket
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+import trustme
 import yaml
 from click.testing import CliRunner
 
@@ -45,7 +48,7 @@ def test_a_good_installation_has_nothing_wrong(data: Path) -> None:
     assert {name for name, finding in found.items() if finding["state"] != "ok"} == set()
     assert set(found) == {
         *("version", "settings", "database", "encoding", "rights", "schema", "keys", "clock"),
-        *("audit log", "files", "egress", "listener"),
+        *("audit log", "files", "egress", "listener", "relay"),
     }
     assert "MAILSETTINGS_DATA_DIR (environment)" in found["settings"]["found"]
     assert "No program listens" in found["listener"]["found"]
@@ -157,3 +160,33 @@ def test_the_listener_of_metrics_is_looked_at(data: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("MAILSETTINGS_METRICS_LISTEN", f"127.0.0.1:{free_port()}")
 
     assert "No program listens" in checked(0)["metrics"]["found"]
+
+
+def test_running_relays_and_their_listeners_are_listed(data: Path) -> None:
+    listeners = [{"listener": "starttls://192.0.2.1:587", "old_tls": False}]
+    with closing(sqlite3.connect(data / "mailsettings.db")) as database, database:
+        database.execute("INSERT INTO relays VALUES ('a:1', ?, 4e9)", [json.dumps(listeners)])
+
+    assert checked(0)["relay"]["found"] == "1 running, on starttls://192.0.2.1:587."
+
+
+def test_a_taken_address_of_the_relay_is_wrong(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        monkeypatch.setenv("MAILSETTINGS_RELAY_LISTEN", f"starttls://{address}")
+        found = checked(1)["relay"]
+
+    assert found["state"] == "wrong"
+    assert f"Cannot listen on {address}" in found["found"]
+
+
+@pytest.mark.parametrize(("left", "state"), [(timedelta(days=40), "ok"), (timedelta(days=3), "wrong")])
+def test_the_relays_certificate_is_checked_for_its_end(
+    data: Path, monkeypatch: pytest.MonkeyPatch, left: timedelta, state: str
+) -> None:
+    pair = trustme.CA().issue_cert("relay.example.com", not_after=datetime.now(UTC) + left)
+    for name, content in (("CERTIFICATE", pair.cert_chain_pems[0]), ("KEY", pair.private_key_pem)):
+        content.write_to_path(str(data / name))
+        monkeypatch.setenv(f"MAILSETTINGS_RELAY_TLS_{name}", str(data / name))
+
+    assert checked(0 if state == "ok" else 1)["certificate"]["state"] == state

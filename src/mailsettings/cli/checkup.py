@@ -5,7 +5,7 @@ import platform
 import socket
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -17,10 +17,11 @@ from mailsettings.bootstrap.backend import create_backend, key_ring, require_dat
 from mailsettings.cli.command import Failure
 from mailsettings.cli.doctor import MAX_CLOCK_DIFFERENCE_SECONDS, clock_finding
 from mailsettings.cli.findings import Finding, State, good, wrong
+from mailsettings.cli.relay_checkup import relay_findings
 from mailsettings.cli.running import read_settings, reporting_errors
 from mailsettings.cli.surroundings import outgoing, rights
 from mailsettings.domain.audit_log import AuditFilter
-from mailsettings.domain.listening import ListenAddress
+from mailsettings.domain.listening import ListenAddress, RunningRelay
 from mailsettings.settings import Settings
 from mailsettings.settings.effective import effective_settings
 from mailsettings.store import database_url, migrations
@@ -100,10 +101,10 @@ def _checked(check: str, require: Callable[[], None], found: str) -> Finding:
 
 
 def _by_database(chosen: Settings) -> Iterator[Finding]:
-    """Yield what needs an open database: its clock, and the witness of the audit log."""
+    """Yield what needs an open database: its clock, the witness of the audit log, and the relays."""
     try:
         with reporting_errors():
-            ahead, latest, problem = asyncio.run(_asked(chosen))
+            ahead, latest, problem, relays = asyncio.run(_asked(chosen))
     except Failure as failure:
         yield wrong("audit log", failure.message)
         return
@@ -112,16 +113,18 @@ def _by_database(chosen: Settings) -> Iterator[Finding]:
         yield good("audit log", "It continues what its witness in the data directory knows.")
     else:
         yield wrong("audit log", problem, "If a restore explains it, run: mailsettings audit accept")
+    yield from relay_findings(chosen, relays)
 
 
-async def _asked(chosen: Settings) -> tuple[float, str | None, str | None]:
-    """Return how far this clock is ahead, the time of the latest audit entry, and the problem of the witness."""
+async def _asked(chosen: Settings) -> tuple[float, str | None, str | None, Sequence[RunningRelay]]:
+    """Return the lead of this clock, the latest audit entry's time, the problem of the witness, and the relays."""
     backend = create_backend(chosen)
     try:
         async with backend.store.reading() as view:
             ahead = time.time() - await view.monitoring.now()
             newest = await view.audit.newest(AuditFilter(), None, 1)
-        return ahead, newest[0].at if newest else None, await backend.witness.problem()
+            relays = await view.relays.running()
+        return ahead, newest[0].at if newest else None, await backend.witness.problem(), relays
     finally:
         await backend.close()
 
