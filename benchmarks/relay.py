@@ -1,6 +1,6 @@
 """Compare the relay with devices that send directly and with other relays, by what an operator would notice.
 
-    … relay.py [--part trips|burst|rate|memory] [--rounds 3]
+    PYTHONPATH=tests … relay.py [--part trips|burst|rate|memory] [--rounds 3] [--only NAME…]
 
 - trips: one message at a time, with a mail server 20 ms away: the median in round trips.
 - burst: 64 devices at once, one try each, and a mail server that lets 3 connections log in.
@@ -50,6 +50,7 @@ MANY_CONNECTIONS = {"this service", "naive"}
 SAMPLE_SECONDS = 0.05
 
 T = TypeVar("T")
+Contenders = Mapping[str, Start]
 
 
 class Certificates(NamedTuple):
@@ -72,14 +73,16 @@ def main() -> None:
     options = _options()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    contenders = {name: start for name, start in available().items() if name in (options.only or [name])}
     with tempfile.TemporaryDirectory() as folder:
         certificates = _certificates(Path(folder))
         for part in [options.part] if options.part else PARTS:
-            PARTS[part](certificates, options.rounds)
+            PARTS[part](contenders, certificates, options.rounds)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Compare relays.")
+    parser.add_argument("--only", nargs="+", help="names of the relays to compare")
     parser.add_argument("--part", choices=[*PARTS])
     parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
@@ -99,11 +102,11 @@ def _certificates(folder: Path) -> Certificates:
     return Certificates(files, context)
 
 
-def _trips(certificates: Certificates, rounds: int) -> None:
+def _trips(contenders: Contenders, certificates: Certificates, rounds: int) -> None:
     figures = defaultdict[str, list[float]](list)
     with ExitStack() as stack:
         running = [
-            (name, stack.enter_context(_distant(start, certificates))) for name, start in available().items()
+            (name, stack.enter_context(_distant(start, certificates))) for name, start in contenders.items()
         ]
         round_trip = stack.enter_context(_measured_round_trip(certificates.context))
         for name, contender in _in_turns(running, rounds):
@@ -147,11 +150,11 @@ def _measured_round_trip(context: ssl.SSLContext) -> Iterator[float]:
     yield statistics.median(took)
 
 
-def _burst(certificates: Certificates, rounds: int) -> None:
+def _burst(contenders: Contenders, certificates: Certificates, rounds: int) -> None:
     pace = math.ceil(DEVICES / MAX_LOGINS) * SECONDS_EACH
     figures = defaultdict[str, list[tuple[float, ...]]](list)
     for _ in range(rounds):
-        for name, start in available().items():  # a new mail server for each: idle connections keep places
+        for name, start in contenders.items():  # a new mail server for each: idle connections keep places
             with _near(name, start, certificates, logins=MAX_LOGINS, seconds=SECONDS_EACH) as running:
                 figures[name].append(_burst_of(running, pace))
     print(f"\n{DEVICES} devices at once, {MAX_LOGINS} let in; the mail server alone needs {pace:.1f} s\n")
@@ -184,12 +187,10 @@ def _burst_of(running: Running, pace: float) -> tuple[float, ...]:
     return accepted, sent, sum(result.code >= 500 for result in results), refused, took / pace
 
 
-def _rate(certificates: Certificates, rounds: int) -> None:
+def _rate(contenders: Contenders, certificates: Certificates, rounds: int) -> None:
     figures = defaultdict[tuple[str, str, int], list[tuple[float, float]]](list)
     with ExitStack() as stack:
-        all_running = [
-            stack.enter_context(_near(name, start, certificates)) for name, start in available().items()
-        ]
+        all_running = [stack.enter_context(_near(name, start, certificates)) for name, start in contenders.items()]
         for running in _in_turns(all_running, rounds):
             encrypted = running.contender.encrypted
             places = {"clear": running.contender.plain} | ({"STARTTLS": encrypted} if encrypted else {})
@@ -220,9 +221,9 @@ def _processor(running: Running) -> float:
     return processor_seconds(process, ended=True) if process else math.nan
 
 
-def _memory(certificates: Certificates, _rounds: int) -> None:
+def _memory(contenders: Contenders, certificates: Certificates, _rounds: int) -> None:
     figures = dict[str, list[float]]()
-    for name, start in available().items():
+    for name, start in contenders.items():
         if name == "direct":
             continue
         with _near(name, start, certificates) as running:
@@ -311,7 +312,7 @@ def _table(heads: Sequence[str], rows: Mapping[str, Sequence[float]]) -> None:
         print(f"| {name} | {' | '.join(f'{figure:.3g}' for figure in figures)} |")
 
 
-PARTS: Mapping[str, Callable[[Certificates, int], None]] = {
+PARTS: Mapping[str, Callable[[Contenders, Certificates, int], None]] = {
     "trips": _trips,
     "burst": _burst,
     "rate": _rate,

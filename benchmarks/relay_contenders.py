@@ -1,5 +1,6 @@
 """The relays that `relay.py` compares, each with defaults as far as they allow, in processes of their own."""
 
+import asyncio
 import os
 import shlex
 import shutil
@@ -12,8 +13,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import naive_relay
+from mailsettings.domain.certificates import CustomTrust
+from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
+from mailsettings.domain.values import Secret
 from relay_devices import Place
 from servers import free_port, wait_for
+
+from support.relay_process import DEVICE, prepare, relay_environment
 
 TOOLS = Path(__file__).parents[1] / ".real"
 _BOX = TOOLS / "mta" / "postfix"
@@ -90,9 +96,30 @@ def postfix(port: int, files: Files, folder: Path) -> Iterator[Contender]:
         yield Contender(Place(mine), None, process)
 
 
+@contextmanager
+def ours(port: int, files: Files, folder: Path) -> Iterator[Contender]:
+    """The relay of this service, with SQLite and its message log."""
+    plain, encrypted = free_port(), free_port()
+    environment = relay_environment(
+        folder / "data",
+        RELAY_LISTEN=f"starttls://127.0.0.1:{encrypted},plain://127.0.0.1:{plain}",
+        RELAY_PLAIN_NETWORKS="127.0.0.0/8",
+        RELAY_TLS_CERTIFICATE=str(files.certificate),
+        RELAY_TLS_KEY=str(files.key),
+    )
+    login = PasswordAuthentication(USER, Secret(PASSWORD))
+    trust = CustomTrust(files.authority.read_text())
+    sender = Sender("scan@example.com")
+    server = MailServer("127.0.0.1", port, ConnectionSecurity.STARTTLS, sender, login, trust)
+    secret = asyncio.run(prepare(environment, server))
+    with _running([sys.executable, "-m", "mailsettings", "relay"], plain, environment) as process:
+        in_clear = Place(plain, DEVICE, secret)
+        yield Contender(in_clear, Place(encrypted, DEVICE, secret, _trusting(files)), process)
+
+
 def available() -> dict[str, Start]:
     """Return the contenders that this machine has."""
-    found: dict[str, Start] = {"direct": direct, "naive": naive}
+    found: dict[str, Start] = {"this service": ours, "direct": direct, "naive": naive}
     if (TOOLS / "postfix.installed").exists() and os.geteuid() == 0:
         found["Postfix"] = postfix
     if (shutil.which("msmtpd") or (TOOLS / "msmtpd").exists()) and shutil.which("msmtp"):
@@ -159,9 +186,9 @@ exec chroot {root} postfix start-fg
 
 
 @contextmanager
-def _running(command: list[str], port: int) -> Iterator[int]:
+def _running(command: list[str], port: int, environment: dict[str, str] | None = None) -> Iterator[int]:
     """Run *command* until the block ends; its log goes to a file that is not kept."""
-    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port)
         yield started.pid

@@ -74,19 +74,19 @@ def test_a_long_name_is_split_between_characters() -> None:
     assert str(make_header(decode_header(" ".join(lines)))) == f"{name} <web1@example.com>"
 
 
-def test_local_names_become_the_configured_address() -> None:
+def test_local_names_become_the_configured_addresses() -> None:
     text = finished(
         "From: root (Cron Daemon)\nTo: root, Ops <ops@x.test>,\n www@web1\nDate: x\nMessage-ID: <1@x>\n"
     )
 
     assert text == (
-        "From: admin@example.com (Cron Daemon)\nTo: admin@example.com, Ops <ops@x.test>,\n admin@example.com\n"
+        "From: web1@example.com (Cron Daemon)\nTo: admin@example.com, Ops <ops@x.test>,\n admin@example.com\n"
         "Date: x\nMessage-ID: <1@x>\n\n"
     )
 
 
 def test_without_a_configured_address_the_header_stays() -> None:
-    assert finished("From: root\n", local_address="").startswith("From: root\n")
+    assert finished("To: root\n", local_address="").startswith("To: root\n")
 
 
 @pytest.mark.parametrize(

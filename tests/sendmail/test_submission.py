@@ -51,7 +51,7 @@ async def test_mail_of_cron_goes_to_the_configured_address(
 
     assert ended == (0, "", "")
     assert server.envelopes == [("web1@example.com", ["admin@example.com"])]
-    assert b"From: admin@example.com (Cron Daemon)\r\n" in server.messages[0]
+    assert b"From: web1@example.com (Cron Daemon)\r\n" in server.messages[0]
     assert server.messages[0].endswith(b"\r\n\r\n.\r\n100 %\r\n")
 
 

@@ -46,6 +46,7 @@ PROGRAMS: Mapping[str, Program] = {
     "nginx": Program(["nginx"], "apt-get install nginx-light"),
     "node": Program(["node"], "apt-get install nodejs; version 20 or newer"),
     "oidc-provider": Program(["provider.js"], f"{_NPM} oidc-provider@9"),
+    "nodemailer": Program(["nodemailer.js"], f"{_NPM} nodemailer"),
     "openapi-generator": Program(["openapi-generator-cli"], _GENERATORS),
     "openapi-python-client": Program(["openapi-python-client"], _GENERATORS),
     "openapi-typescript": Program(["openapi-typescript"], f"{_NPM} openapi-typescript openapi-fetch"),
@@ -57,12 +58,15 @@ PROGRAMS: Mapping[str, Program] = {
         for name in ("dovecot", "exim", "opensmtpd", "postfix", "sendmail")
     },
     "pgbouncer": Program(["pgbouncer"], "apt-get install pgbouncer"),
+    "msmtp": Program(["msmtp"], "apt-get install msmtp"),
     "nc": Program(["nc"], "apt-get install netcat-openbsd"),
+    "php": Program(["php"], "apt-get install php-cli"),
     "prism": Program(["prism"], f"{_NPM} @stoplight/prism-cli"),
     "prometheus": Program(["prometheus"], "apt-get install prometheus; it brings promtool"),
     "redocly": Program(["redocly"], f"{_NPM} @redocly/cli"),
     "spectral": Program(["spectral"], f"{_NPM} @stoplight/spectral-cli"),
     "strace": Program(["strace"], "apt-get install strace"),
+    "swaks": Program(["swaks"], "apt-get install swaks"),
     "tsc": Program(["tsc"], f"{_NPM} typescript@5 @types/node@20"),
     "validator.go": Program(["validator.go"], "apt-get install golang-gopkg-validator.v2-dev"),
     "wget": Program(["wget"], "apt-get install wget"),
@@ -90,6 +94,8 @@ def _folders() -> Iterator[Path]:
     yield from map(Path, os.get_exec_path())
     yield TOOLS / "node_modules" / "better-sqlite3" / "build" / "Release"
     yield TOOLS / "node_modules" / "oidc-provider" / "lib"
+    yield TOOLS / "node_modules" / "nodemailer" / "dist" / "cjs"
+    yield TOOLS / "node_modules" / "nodemailer" / "lib"  # before version 10
     yield from (
         TOOLS,
         TOOLS / "node_modules" / ".bin",

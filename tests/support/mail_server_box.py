@@ -29,6 +29,7 @@ BOXES = TOOLS / "mta"
 START_SECONDS = 60  # a guard against hanging
 _CLONE_NEWNET = 0x40000000
 _FILES = "/etc/mail-test"
+_OWN_NETWORK = "ip link set lo up\nhostname mail.example.org"
 T = TypeVar("T")
 
 
@@ -90,9 +91,12 @@ def box_of(name: str) -> Path:
 
 @contextmanager
 def running(
-    name: str, folder: Path, files: Mapping[str, str], start: str, ports: tuple[int, ...]
+    name: str, folder: Path, files: Mapping[str, str], start: str, ports: tuple[int, ...], *, apart: bool = True
 ) -> Iterator[Box]:
-    """Run *start* in the box of *name* with *files*, and wait until *ports* take connections."""
+    """Run *start* in the box of *name* with *files*, and wait until *ports* take connections.
+
+    Unless it is *apart*, it has the network of this machine, and *ports* do not count.
+    """
     box, layer = box_of(name), folder / "layer"
     layer.mkdir()
     for path, text in {**files, **_certificate()}.items():
@@ -101,14 +105,13 @@ def running(
         place.write_text(text)
         place.chmod(0o600 if path.endswith(".key") else 0o644)
     script = folder / "start"
-    script.write_text(_script(box, layer, start))
+    script.write_text(_script(box, layer, start, _OWN_NETWORK if apart else ""))
     log = folder / "log"
     with log.open("wb") as output:
         command = [
             "unshare",
             "--mount",
-            "--net",
-            "--uts",
+            *(["--net", "--uts"] if apart else []),
             "--pid",
             "--fork",
             "--kill-child",
@@ -119,7 +122,8 @@ def running(
         process = subprocess.Popen(command, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     running_box = Box(process, log)
     try:
-        _wait_for(running_box, ports)
+        if apart:
+            _wait_for(running_box, ports)
         yield running_box
     finally:
         process.kill()
@@ -133,7 +137,7 @@ def _certificate() -> dict[str, str]:
     return {f"{_FILES}.crt": chain, f"{_FILES}.key": leaf.private_key_pem.bytes().decode()}
 
 
-def _script(box: Path, layer: Path, start: str) -> str:
+def _script(box: Path, layer: Path, start: str, network: str) -> str:
     root, memory = shlex.quote(str(box / "root")), shlex.quote(str(layer.parent / "memory"))
     return f"""
 mount --make-rprivate /
@@ -152,8 +156,7 @@ ln -s /proc/self/fd/2 {root}/dev/stderr
 mkdir {root}/dev/pts {root}/dev/shm
 mount -t tmpfs tmpfs {root}/run
 mount -t tmpfs tmpfs {root}/tmp && chmod 1777 {root}/tmp
-ip link set lo up
-hostname mail.example.org
+{network}
 exec chroot {root} bash -c {shlex.quote(start)}
 """
 

@@ -74,7 +74,8 @@ def _message(
     fields, body = header.read(lines)
     recipients = _recipients(arguments, fields, config.local_address)
     content = Content()
-    content.add(header.finished(fields, sender, arguments.full_name, config.local_address) + body)
+    originator = sender or config.sender.encode()
+    content.add(header.finished(fields, originator, arguments.full_name, config.local_address) + body)
     if arguments.dot_ends:
         for line in lines:
             content.add(line)

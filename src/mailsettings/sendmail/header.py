@@ -11,7 +11,7 @@ MAX_BYTES = 1 << 20
 _MAX_ENCODED = 45
 _RECIPIENTS = (b"to", b"cc", b"bcc")
 _LEFT_OUT = frozenset((b"bcc", b"resent-bcc", b"return-path"))
-_WITH_ADDRESSES = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc"))
+_ORIGINATORS = frozenset((b"from", b"sender", b"reply-to"))
 
 
 class Field:
@@ -78,35 +78,40 @@ def _resent_blocks(fields: list[Field]) -> Iterator[list[Field]]:
     yield block
 
 
-def finished(fields: list[Field], sender: bytes, full_name: str, local_address: str) -> bytes:
-    """Return the header as it is sent: local names are addresses, Bcc is gone, and required fields are there."""
+def finished(fields: list[Field], originator: bytes, full_name: str, local_address: str) -> bytes:
+    """Return the header as it is sent: local names are addresses, Bcc is gone, and required fields are there.
+
+    A local name becomes *originator* where it says who sends, since a device may send from its own addresses
+    only; elsewhere it becomes *local_address*.
+    """
     kept = [field for field in fields if field.name not in _LEFT_OUT]
     names = {field.name for field in kept}
-    text = b"".join(_with_addresses(field, local_address) for field in kept)
+    text = b"".join(_with_addresses(field, originator.decode(), local_address) for field in kept)
     if b"from" not in names:
-        text += b"From: " + _mailbox(full_name, sender or local_address.encode()) + b"\n"
+        text += b"From: " + _mailbox(full_name, originator) + b"\n"
     if b"date" not in names:
         text += time.strftime("Date: %a, %d %b %Y %H:%M:%S %z\n", time.localtime()).encode()
     if b"message-id" not in names:
-        domain = sender.rpartition(b"@")[2] or local_address.rpartition("@")[2].encode()
-        text += b"Message-ID: <%s@%s>\n" % (os.urandom(16).hex().encode(), domain or b"localhost.localdomain")
+        text += b"Message-ID: <%s@%s>\n" % (os.urandom(16).hex().encode(), originator.rpartition(b"@")[2])
     return text + b"\n"
 
 
-def _with_addresses(field: Field, local_address: str) -> bytes:
+def _with_addresses(field: Field, originator: str, local_address: str) -> bytes:
     """Return the text of a field with an address for each local name; without a configured address, as it is."""
-    if field.name.removeprefix(b"resent-") not in _WITH_ADDRESSES or not local_address:
+    name = field.name.removeprefix(b"resent-")
+    replacement = originator if name in _ORIGINATORS else local_address if name in {b"to", b"cc"} else ""
+    if not replacement:
         return field.text
     head, colon, body = field.text.partition(b":")
     for start, end, address in reversed(mailboxes(body)):
         if address:
-            body = body[:start] + _in_place(body[start:end], address, local_address) + body[end:]
+            body = body[:start] + _in_place(body[start:end], address, replacement) + body[end:]
     return head + colon + body
 
 
-def _in_place(text: bytes, address: bytes, local_address: str) -> bytes:
-    replacement = qualified(address, local_address)
-    return text if replacement == address else replacement
+def _in_place(text: bytes, address: bytes, replacement: str) -> bytes:
+    found = qualified(address, replacement)
+    return text if found == address else found
 
 
 def _mailbox(full_name: str, address: bytes) -> bytes:
