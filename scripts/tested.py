@@ -127,6 +127,7 @@ PARTS: Mapping[str, Part] = {
             "tests/use_cases",
             "tests/dialects/v1/test_accounts.py",
             "tests/dialects/v1/test_connection_tests.py",
+            "tests/dialects/v1/test_devices.py",
             "tests/dialects/v1/test_mail_servers.py",
             "tests/dialects/v1/test_management.py",
             "tests/dialects/v1/test_me.py",

@@ -360,7 +360,7 @@ def _of_single_operations() -> Iterable[Case]:
         yield name, "404", token("admin")
     yield "set_own_password", "429", own_password_guessed
     yield "get_preset", "404", unknown_preset
-    for name in ("create_account", "create_client"):
+    for name in ("create_account", "create_client", "create_device"):
         yield name, "409", twice_without_key
     for name in ("set_account_permissions", "set_client_permissions", "delete_account", "delete_client"):
         yield name, "409", of_the_last_manager
@@ -375,7 +375,11 @@ def _of_single_operations() -> Iterable[Case]:
     yield "test_mail_server", "409", of_a_disabled_server
     yield "create_mail_server", "409", with_a_taken_name
     yield "test_settings", "404", based_on_nothing
-    for name in ("list_accounts", "list_clients", "list_audit_entries", "list_deliveries"):
+    yield "update_device", "409", with_the_name_of_another_device
+    for name in (
+        *("list_accounts", "list_clients", "list_audit_entries", "list_deliveries"),
+        *("list_devices", "list_messages"),
+    ):
         yield name, "200", of_one_item
     for name in ("getOpenIdConfiguration", "getJsonWebKeySet"):
         yield name, "400", stage(allowed_hosts=["other.example.org"])
@@ -385,6 +389,10 @@ def _of_single_operations() -> Iterable[Case]:
 
 async def of_one_item(call: Call) -> httpx.Response:
     return await on(replace(call, path=f"{call.path}?limit=1"))
+
+
+async def with_the_name_of_another_device(call: Call) -> httpx.Response:
+    return await on(replace(call, json={"name": "stored-2"}))
 
 
 async def unknown_preset(call: Call) -> httpx.Response:

@@ -283,6 +283,7 @@ async def test_only_the_token_endpoint_and_key_documents_are_public(api: Caller)
 
 
 REPEATABLE = {
+    *("create_device", "create_device_secret", "disable_device", "enable_device"),
     *("unlock_account", "unlock_client", "verify_audit_log", "reseal_secrets"),  # the same effect again
     *("enable_mail_server", "disable_mail_server"),
     *("create_account", "create_client"),  # the name identifies them: a repetition is a 409

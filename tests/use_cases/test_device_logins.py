@@ -121,7 +121,7 @@ async def test_a_change_counts_for_the_next_login(
     logins: DeviceLogins, scanner: Added, manage: ManageDevices
 ) -> None:
     device, old = scanner
-    _, new = await manage.replace_secret(OPERATOR, device.id)
+    _, _, new = await manage.replace_secret(OPERATOR, device.id)
     assert await refused(logins, "scanner-3", old) is LoginRefused
     assert (await logins.log_in("scanner-3", new.reveal(), PEER)).id == device.id
     await manage.set_enabled(OPERATOR, device.id, enabled=False)

@@ -88,7 +88,7 @@ async def test_a_secret_is_stored_as_a_keyed_hash_only(manage: ManageDevices, st
 async def test_a_new_secret_ends_the_old_one(manage: ManageDevices, store: LocalStore) -> None:
     device_id, old = await manage.add(OPERATOR, DeviceSettings(SCANNER))
     before = await manage.get(OPERATOR, device_id)
-    name, new = await manage.replace_secret(OPERATOR, "scanner-3")
+    _, name, new = await manage.replace_secret(OPERATOR, "scanner-3")
     found = await store.cache.device(device_id)
     assert found is not None
     assert old is not None

@@ -1,12 +1,15 @@
 """Compose the use cases of one process."""
 
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import Grants
 from mailsettings.domain.audit_log import WitnessedEntry
+from mailsettings.domain.listening import SubmissionAddress
 from mailsettings.settings import Settings, effective_settings
 from mailsettings.site.audit import AUDIT
 from mailsettings.site.metrics import METRICS
@@ -17,10 +20,12 @@ from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.devices import ManageDevices
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.messages import ReadMessages
 from mailsettings.use_cases.metrics import GaugeSource, ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.own_account import OwnAccount
@@ -86,11 +91,14 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         encryption_keys=parts.encryption_keys,
         signing_keys=parts.signing_keys,
         service=_describing(settings, store),
+        devices=ManageDevices(store),
+        messages=ReadMessages(store),
         grants=parts.grants,
         json_web_keys=parts.json_web_keys,
         issuer=ISSUER,
         public_url=settings.public_url,
         client_secret=secret.get_secret_value() if secret else None,
+        submission=submission_addresses(settings),
         allowed_hosts=settings.allowed_hosts,
         concurrent_requests=ConcurrentRequests(settings.max_concurrent_requests_per_client),
     )
@@ -104,3 +112,21 @@ def _describing(settings: Settings, store: SQLStore) -> DescribeService:
         settings.monitoring_interval,
         has_webhook=settings.webhook_url is not None,
     )
+
+
+_EVERY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104  # compared, not listened on
+
+
+def submission_addresses(settings: Settings) -> Sequence[SubmissionAddress]:
+    """Return where devices reach the relay, by the settings: under its name, or that of this service."""
+    name = settings.relay_host_name or urlsplit(settings.public_url or "").hostname
+    # Not the full DNS name, which may take a look-up of seconds.
+    machine = socket.gethostname()
+    return [
+        SubmissionAddress(
+            name or (machine if each.address.host in _EVERY_ADDRESS else each.address.host),
+            each.address.port,
+            each.kind,
+        )
+        for each in settings.relay_listen
+    ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from mailsettings.domain.device import Device
 from mailsettings.domain.mail_server import Revision
@@ -36,7 +37,7 @@ class DeviceMailServer:
     """The mail server that a device sends through: its name, and why it cannot be used, if it cannot."""
 
     name: str | None
-    problem: str | None = None
+    problem: Literal["missing", "disabled"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,3 +75,12 @@ class RunningRelay:
 
     holder: str
     listeners: tuple[RelayListener, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionAddress:
+    """A host and a port that devices send to, and what the relay speaks there."""
+
+    host: str
+    port: int
+    kind: ListenerKind

@@ -1,6 +1,7 @@
 """The message log: one record for each message that a device submitted, without its content and subject."""
 
 import itertools
+import re
 import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -85,8 +86,8 @@ MAX_WORDS_LENGTH = 500
 MAX_LOGGED_TEXT_LENGTH = 1000
 """Longer than any path of an envelope (RFC 5321 4.5.3.1.3), and than a line of a header should be."""
 
-_ID_LENGTH = 32
 _TIME_LENGTH = 12
+_ID = re.compile("[0-9a-f]{32}")
 _counter = itertools.count()
 
 
@@ -105,6 +106,11 @@ def logged(record: MessageRecord) -> LoggedMessage:
         message_id=None if record.message_id is None else _storable(record.message_id),
     )
     return LoggedMessage(_new_id(record.at), storable)
+
+
+def is_message_id(text: str) -> bool:
+    """Return whether *text* has the form of an id."""
+    return _ID.fullmatch(text) is not None
 
 
 def first_id(at: datetime) -> str:

@@ -88,15 +88,15 @@ class ManageDevices:
                 await change.work.devices.set_enabled(stored.device.id, caller.name, enabled=enabled)
             return stored.device.id
 
-    async def replace_secret(self, caller: Principal, ref: DeviceRef) -> tuple[str, Secret]:
+    async def replace_secret(self, caller: Principal, ref: DeviceRef) -> tuple[int, str, Secret]:
         """Make a new secret for one device, which ends the old secret.
 
-        Return the name of the device and the new secret. Raises `PermissionDenied`, `DeviceNotFound`.
+        Return id and name of the device, and the new secret. Raises `PermissionDenied`, `DeviceNotFound`.
         """
         caller.require(Permission.DEVICES_MANAGE)
         async with audited(self._store, caller, Action.DEVICE_NEW_SECRET, _target(ref)) as change:
-            stored = await _found(change, ref)
-            return stored.device.name, await _give_secret(change.work, stored.device.id, caller)
+            device = (await _found(change, ref)).device
+            return device.id, device.name, await _give_secret(change.work, device.id, caller)
 
     async def remove(self, caller: Principal, ref: DeviceRef) -> None:
         """Remove one device; its messages stay in the message log. Raises `PermissionDenied`, `DeviceNotFound`."""
@@ -179,7 +179,6 @@ async def _overviews(view: Transaction, found: Sequence[StoredDevice]) -> Sequen
 
 def _mail_server(server_id: int | None, stored: StoredMailServer | None) -> DeviceMailServer:
     """Return what an overview says of the chosen mail server, or (None) of the default."""
-    problem = "missing" if stored is None else None if stored.enabled else "disabled"
-    if server_id is None:
-        return DeviceMailServer(None, problem)
-    return DeviceMailServer(stored.name if stored else name_of_id(server_id), problem)
+    if stored is None:
+        return DeviceMailServer(None if server_id is None else name_of_id(server_id), "missing")
+    return DeviceMailServer(None if server_id is None else stored.name, None if stored.enabled else "disabled")

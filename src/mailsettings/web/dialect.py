@@ -11,13 +11,16 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from mailsettings.domain.access import Grants, Principal
+from mailsettings.domain.listening import SubmissionAddress
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.devices import ManageDevices
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
+from mailsettings.use_cases.messages import ReadMessages
 from mailsettings.use_cases.metrics import ReadMetrics
 from mailsettings.use_cases.monitoring_status import MonitoringStatus
 from mailsettings.use_cases.own_account import OwnAccount
@@ -35,8 +38,8 @@ class UseCases:
 
     `grants` are the names of permissions of all APIs, with what they allow. `json_web_keys` verify the access
     tokens of this service (RFC 7517), and `issuer` is the claim `iss` in them.
-    `client_secret` is required of OAuth2 clients at the login of users; None accepts any. `allowed_hosts` are the
-    names of this service; an empty collection allows any.
+    `client_secret` is required of OAuth2 clients at the login of users; None accepts any. `submission` are the
+    addresses that devices send to. `allowed_hosts` are the names of this service; an empty collection allows any.
     """
 
     mail_servers: ManageMailServers
@@ -53,11 +56,14 @@ class UseCases:
     encryption_keys: ManageEncryptionKeys
     signing_keys: ManageSigningKeys
     service: DescribeService
+    devices: ManageDevices
+    messages: ReadMessages
     grants: Grants
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     issuer: str
     public_url: str | None = None
     client_secret: str | None = None
+    submission: Sequence[SubmissionAddress] = ()
     allowed_hosts: Collection[str] = ()
     concurrent_requests: ConcurrentRequests = field(default_factory=ConcurrentRequests)
 

@@ -5,9 +5,10 @@ JSON in snake_case, problem details (RFC 9457), and one module or folder for eac
 
 from dataclasses import replace
 
-from mailsettings.dialects.v1 import audit_log, keys, me, presets, problems, service, token
+from mailsettings.dialects.v1 import audit_log, keys, me, messages, presets, problems, service, token
 from mailsettings.dialects.v1.accounts import routes as accounts
 from mailsettings.dialects.v1.connection_tests import routes as connection_tests
+from mailsettings.dialects.v1.devices import routes as devices
 from mailsettings.dialects.v1.mail_servers import default_routes, version_routes
 from mailsettings.dialects.v1.mail_servers import routes as mail_servers
 from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS, Permission
@@ -32,6 +33,8 @@ V1 = Dialect(
         me.router,
         accounts.accounts,
         accounts.clients,
+        devices.router,
+        messages.router,
         audit_log.router,
         keys.router,
         service.open_router,
@@ -57,6 +60,8 @@ V1 = Dialect(
         me.TAG: "Read your permissions, change your password, and end your sessions.",
         accounts.ACCOUNTS_TAG: "Manage accounts of people, who log in with a password.",
         accounts.CLIENTS_TAG: "Manage accounts of machines, which log in with a secret.",
+        devices.TAG: "Manage the printers, scanners and programs that may send through the relay.",
+        messages.TAG: "Read which messages devices submitted, and how they ended.",
         audit_log.TAG: "Read who changed, tested and logged in to what, and when.",
         keys.TAG: "Manage the keys that encrypt secrets and sign access tokens.",
         service.TAG: "Read facts about this service: versions, settings, monitoring.",

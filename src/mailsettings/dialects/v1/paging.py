@@ -67,7 +67,7 @@ class PageQuery(QueryModel):
         text = self.after or "0"
         # Longer numbers are not positions; SQLite has 64 bits.
         if not (text.isascii() and text.isdecimal() and len(text) <= len("999999999999999999")):
-            raise _invalid_cursor()
+            raise invalid_cursor()
         return int(text)
 
 
@@ -109,14 +109,15 @@ def _position(cursor: str) -> str:
         padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
         text = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
     except (binascii.Error, UnicodeError):
-        raise _invalid_cursor() from None
+        raise invalid_cursor() from None
     position = text.removeprefix(_PREFIX)
     # Exactly as this service writes it: another spelling is not from here. Names and ids are printable.
     if not position.isprintable() or not position or _cursor(position) != cursor:
-        raise _invalid_cursor()
+        raise invalid_cursor()
     return position
 
 
-def _invalid_cursor() -> ParameterInvalid:
+def invalid_cursor() -> ParameterInvalid:
+    """Return the error for a cursor that this list did not make."""
     sentence = "cursor is not from a page of this list; begin with the first page."
     return ParameterInvalid(sentence, [FieldError("query", ("cursor",), sentence)])

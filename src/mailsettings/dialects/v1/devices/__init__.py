@@ -1,0 +1,1 @@
+"""Devices: the programs and printers that submit mail to the relay."""
