@@ -26,14 +26,21 @@ def issuers(file: Path, text: str) -> list[IssuerSettings]:
     return list(read_issuers(read(), OWN))
 
 
-def problem(file: Path, text: str) -> str:
+BEGINNING = "MAILSETTINGS_OIDC_ISSUERS_FILE is not valid: "
+
+
+def problems(file: Path, text: str) -> list[str]:
     with pytest.raises(SettingsInvalid) as refused:
         issuers(file, text)
-    sentence = str(refused.value)
-    assert sentence.startswith("MAILSETTINGS_OIDC_ISSUERS_FILE is not valid: ")
-    assert "\n" not in sentence
-    assert "canary" not in sentence
-    return sentence.removeprefix("MAILSETTINGS_OIDC_ISSUERS_FILE is not valid: ")
+    sentences = str(refused.value).split("\n")
+    assert all(sentence.startswith(BEGINNING) for sentence in sentences)
+    assert "canary" not in str(refused.value)
+    return [sentence.removeprefix(BEGINNING) for sentence in sentences]
+
+
+def problem(file: Path, text: str) -> str:
+    [only] = problems(file, text)
+    return only
 
 
 def test_a_file_names_several_issuers(file: Path) -> None:
@@ -144,6 +151,17 @@ def test_each_tenant_is_an_issuer_of_its_own(file: Path) -> None:
 )
 def test_a_wrong_file_is_explained(file: Path, text: str, sentence: str) -> None:
     assert problem(file, text).startswith(sentence)
+
+
+def test_a_file_with_several_mistakes_is_explained_at_once(file: Path) -> None:
+    found = problems(file, f"{STAFF}name = 1\n{MACHINES}required = 1\n" + f"{STAFF}roles = 1\n" * 9)
+
+    assert found[:3] == [
+        "issuer 1, name: it must be a text.",
+        "issuer 2, required: it must be a table.",
+        "issuer 3, roles: it is not a setting of an issuer.",
+    ]
+    assert len(found) == 5
 
 
 def test_a_missing_file_is_explained(file: Path) -> None:

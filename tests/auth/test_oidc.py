@@ -427,6 +427,12 @@ async def test_the_signature_alone_can_be_checked(tokens: OIDCTokenReader, issue
     assert refused.value.reason == "its signature does not fit the key of its issuer"
 
 
+async def test_the_usable_keys_of_an_issuer_can_be_counted(tokens: OIDCTokenReader, issuer: OpenIDIssuer) -> None:
+    issuer.published = [issuer.key.jwk(), SigningKey("second").jwk(), SigningKey("third").jwk(use="enc")]
+
+    assert await tokens.published_keys() == 2
+
+
 async def test_an_issuer_that_is_asked_at_start_is_logged(
     issuer: OpenIDIssuer, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:

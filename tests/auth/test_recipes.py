@@ -99,7 +99,8 @@ def auth0(**changes: Any) -> dict[str, Any]:
 def authentik(**changes: Any) -> dict[str, Any]:
     who = {"iss": "ISSUER/application/o/mail-settings/", "aud": "5IzPwjVFsTSR1Vbg1wTmX8Bq", "sub": "9e2f"}
     login = {"auth_time": 1700000000, "acr": "goauthentik.io/providers/oauth2/default", "nonce": "n-0S6_WzA2Mj"}
-    return who | login | {"azp": "5IzPwjVFsTSR1Vbg1wTmX8Bq", "uid": "Ci7x", "groups": ["mail-admins"]} | changes
+    whole = who | login | {"azp": "5IzPwjVFsTSR1Vbg1wTmX8Bq", "uid": "Ci7x", "groups": ["mail-admins"]} | changes
+    return {name: value for name, value in whole.items() if value is not None}
 
 
 def dex(**changes: Any) -> dict[str, Any]:
@@ -149,7 +150,7 @@ SHAPES = [
     Shape("Auth0", auth0(aud="https://example.eu.auth0.com/api/v2/"), None),
     Shape("authentik", authentik(), "127.0.0.1|9e2f", ALL),
     Shape("authentik", authentik(groups=["staff"]), "127.0.0.1|9e2f"),
-    Shape("authentik", authentik(at_hash="fPlsvVszI29LU2UhDyJ9vg"), None),  # an ID token
+    Shape("authentik", authentik(azp=None, uid=None), None),  # an ID token
     Shape("authentik", authentik(aud="another"), None),
     Shape("Dex", dex(), "127.0.0.1|CgVhbGljZRIEbGRhcA", READING, {}),
     Shape("Dex", dex(aud="cli"), None, header={}),

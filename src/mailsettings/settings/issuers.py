@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from mailsettings.settings.base import PREFIX, ClaimPath, SettingsInvalid, require_issuer_url
-from mailsettings.settings.model import Settings
+from mailsettings.settings.model import MAX_SENTENCES, Settings
 
 TENANT_MARK = "{tenantid}"
 """Stands for the id of a tenant, as in the documents of Microsoft Entra ID."""
@@ -208,7 +208,8 @@ def _of_file(file: Path) -> Sequence[IssuerSettings]:
     except OSError as error:
         raise _invalid(f"it is not a readable file: {error.strerror}") from error
     except ValidationError as error:
-        raise _invalid(_problem(error.errors()[0])) from None
+        # Not the original, which has the values.
+        raise _invalid(*map(_problem, _innermost(error.errors())[:MAX_SENTENCES])) from None
     except ValueError as error:  # a TOMLDecodeError or UnicodeDecodeError
         raise _invalid(f"it is not a TOML file: {error}") from error
     return [_with_path_of(file, issuer) for issuer in issuers]
@@ -235,6 +236,12 @@ _PROBLEMS = {
 """The sentences for pydantic's types of errors; all others have a message of their own."""
 
 
+def _innermost(findings: Sequence[Any]) -> Sequence[Any]:
+    """Leave out what pydantic says about a list or table as a whole because of a mistake inside of it."""
+    around = {finding["loc"][:depth] for finding in findings for depth in range(len(finding["loc"]))}
+    return [finding for finding in findings if finding["loc"] not in around]
+
+
 def _problem(finding: Any) -> str:
     """Return what is wrong, after the place of it: `issuer 2, audience`."""
     place = ", ".join(str(part) for part in finding["loc"])
@@ -243,5 +250,5 @@ def _problem(finding: Any) -> str:
     return f"{place}: {problem}"
 
 
-def _invalid(problem: str) -> SettingsInvalid:
-    return SettingsInvalid(f"{PREFIX}OIDC_ISSUERS_FILE is not valid: {problem}.")
+def _invalid(*problems: str) -> SettingsInvalid:
+    return SettingsInvalid("\n".join(f"{PREFIX}OIDC_ISSUERS_FILE is not valid: {each}." for each in problems))
