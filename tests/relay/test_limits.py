@@ -24,13 +24,13 @@ IMPATIENT = RelayLimits(silence_timeout_seconds=0.05, command_timeout_seconds=60
     ("limits", "reason"),
     [(RelayLimits(max_connections=2), "total"), (RelayLimits(max_connections_per_address=2), "address")],
 )
-async def test_a_connection_too_many_is_told_to_come_later(limits: RelayLimits, reason: str) -> None:
+async def test_a_connection_too_many_must_come_later(limits: RelayLimits, reason: str) -> None:
     seen: list[object] = []
     counters = Counters(connections=seen.append, refused_connection=seen.append)
     async with (
         running_relay(limits=limits, counters=counters) as relay,
-        relay.client(),
-        relay.client() as second,
+        relay.logged_in(),
+        relay.logged_in() as second,
     ):
         async with relay.client() as third:
             assert third.greeting.startswith("421 4.7.0")
@@ -41,6 +41,22 @@ async def test_a_connection_too_many_is_told_to_come_later(limits: RelayLimits, 
             assert fourth.greeting.startswith("220")
 
     assert seen[:4] == [1, 2, reason, 1]
+
+
+@pytest.mark.parametrize("kind", [ListenerKind.PLAIN, ListenerKind.TLS])
+async def test_clients_without_login_make_room(kind: ListenerKind) -> None:
+    async with (
+        running_relay(kind, limits=RelayLimits(max_connections=3)) as relay,
+        relay.logged_in() as device,
+        relay.client() as oldest,
+        relay.client() as other,
+        relay.logged_in() as newest,
+    ):
+        last = await oldest.reply()
+        answers = [await client.command("NOOP") for client in (device, other, newest)]
+
+    assert last.startswith("421 4.7.0")
+    assert [answer[:3] for answer in answers] == ["250"] * 3
 
 
 async def test_a_client_that_does_not_log_in_is_disconnected() -> None:

@@ -152,6 +152,14 @@ async def test_own_trouble_is_temporary(error: Exception, begin: str) -> None:
     assert again.startswith("250")
 
 
+async def test_greetings_work_while_the_database_is_away() -> None:
+    async with running_relay() as relay, relay.client() as client:
+        relay.devices.error = StoreUnavailable()
+        answers = [await client.command(line) for line in ("EHLO a", "HELO a", "MAIL FROM:<scan@example.com>")]
+
+    assert [answer[:9] for answer in answers] == ["250-relay", "250 relay", "451 4.3.0"]
+
+
 async def test_a_device_without_usable_mail_server_waits() -> None:
     async with running_relay() as relay, relay.logged_in() as client:
         relay.outgoing.refusal = Refused(

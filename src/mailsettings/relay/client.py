@@ -42,7 +42,7 @@ class RelayParts:
     tls_context: ssl.SSLContext | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Client:
     """One client: its connection, its name in EHLO or HELO, and the device that it logged in as."""
 

@@ -15,6 +15,7 @@ from mailsettings.relay.tls_channel import TLSChannel
 T = TypeVar("T")
 MAX_BUFFERED_BYTES = 64 * 1024
 """Reading pauses above it; the event loop may add one read of 256 KiB."""
+CLOSE_TIMEOUT_SECONDS = 1.0
 MAX_REPLY_BYTES = 16 * 1024
 MAX_LINE_BYTES = 12_288 + 512
 """RFC 4954 4 names 12,288 octets for the lines of a login; a command may have that as initial response."""
@@ -45,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._draining: asyncio.Future[None] | None = None
         self._is_reading = True
         self._is_writable = True
+        self._closing: asyncio.TimerHandle | None = None
         self.is_gone = False
         self.on_gone: Callable[[], object] | None = None
 
@@ -71,6 +73,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """End all waiting."""
         self._transport = None
+        if self._closing is not None:
+            self._closing.cancel()
         if self._draining is not None and not self._draining.done():
             self._draining.set_exception(ClientGone())
         self._end()
@@ -192,18 +196,21 @@ class Connection(asyncio.Protocol):
         finally:
             self.on_gone = None
 
-    def interrupt(self, error: Exception) -> None:
-        """Make a `read` or `read_line` that waits raise *error*; do nothing if none waits."""
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_exception(error)
+    def interrupt(self, error: Exception) -> bool:
+        """Make a `read` or `read_line` that waits raise *error*; return whether one waits."""
+        if self._waiting is None or self._waiting.done():
+            return False
+        self._waiting.set_exception(error)
+        return True
 
     def close(self) -> None:
-        """Send all replies and close. A client that does not read them is cut off."""
+        """Send all replies and close. A client that does not read them in time is cut off."""
         if self._transport is None:
             return
         if self._tls is None or self._tls.is_open:
             self.flush(is_last=True)
-        self._transport.close() if self._is_writable else self._transport.abort()
+        self._closing = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self.abort)
+        self._transport.close()
 
     def abort(self) -> None:
         """Close at once."""

@@ -15,7 +15,8 @@ from mailsettings.relay.limits import (
 from mailsettings.relay.outgoing import Transfer
 from mailsettings.relay.replies import Delivered, Refused
 
-DISCARD_TIMEOUT_SECONDS = 60
+DISCARD_SILENCE_TIMEOUT_SECONDS = 60
+DISCARD_TIMEOUT_SECONDS = 600
 
 
 class Delivery:
@@ -94,13 +95,14 @@ class Delivery:
     async def _discard(self) -> None:
         """Read to the end of the content. Raises `ClientGone` if the client does not come to an end."""
         discarded = 0
+        deadline = asyncio.get_running_loop().time() + DISCARD_TIMEOUT_SECONDS
         while self._decoder.rest is None:
-            if discarded > MAX_DISCARDED_BYTES:
-                raise ClientGone
             try:
-                data = await self._connection.read(DISCARD_TIMEOUT_SECONDS)
+                data = await self._connection.read(DISCARD_SILENCE_TIMEOUT_SECONDS)
             except TooSlow:
                 raise ClientGone from None
             self._decoder.feed(data)
             discarded += len(data)
+            if discarded > MAX_DISCARDED_BYTES or asyncio.get_running_loop().time() > deadline:
+                raise ClientGone
         self._connection.put_back(self._decoder.rest)

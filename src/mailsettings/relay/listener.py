@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import socket
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
@@ -11,14 +10,13 @@ from mailsettings.domain.device import Peer
 from mailsettings.domain.listening import ListenAddress, ListenerKind
 from mailsettings.logs import RateLimitedLog
 from mailsettings.relay import refusals
-from mailsettings.relay.client import Client, Endpoint, RelayParts
+from mailsettings.relay.admission import Admission
+from mailsettings.relay.client import Client, Disconnected, Endpoint, RelayParts
 from mailsettings.relay.connection import ClientGone, Connection, TooSlow
 from mailsettings.relay.replies import Reply
 from mailsettings.relay.submission import Submission
 
 BACKLOG = 1024
-CLOSE_TIMEOUT_SECONDS = 1.0
-"""A client that does not read the last reply is cut off after it."""
 _log = RateLimitedLog(logging.getLogger("mailsettings.relay"))
 
 
@@ -29,8 +27,7 @@ class RelayServer:
         self._parts = parts
         self._servers: list[asyncio.Server] = []
         self._submissions: dict[asyncio.Task[None], Submission | None] = {}
-        self._of_address: Counter[Peer] = Counter()
-        self._open = 0
+        self._admission = Admission(parts.limits, parts.counters)
         self._is_ending = False
 
     async def start(self, endpoints: Sequence[Endpoint]) -> None:
@@ -63,7 +60,7 @@ class RelayServer:
     @property
     def connections(self) -> int:
         """The number of open connections."""
-        return self._open
+        return self._admission.open
 
     async def close(self, grace_seconds: float) -> None:
         """Accept nothing more, let messages in progress finish within *grace_seconds*, then end the rest."""
@@ -86,10 +83,8 @@ class RelayServer:
         if refused is not None:
             self._refuse(endpoint, connection, *refused)
             return
-        self._open += 1
-        self._of_address[peer] += 1
-        self._parts.counters.connections(self._open)
         client = Client(self._parts, connection, endpoint, peer)
+        self._admission.enter(client)
         if endpoint.listener.kind is ListenerKind.TLS and client.tls_context is not None:
             connection.start_tls(client.tls_context)  # before the first bytes arrive
         task = asyncio.get_running_loop().create_task(self._serve(client))
@@ -98,16 +93,11 @@ class RelayServer:
 
     def _refusal(self, endpoint: Endpoint, peer: Peer) -> tuple[str, Reply] | None:
         """Return why a connection is refused, and the reply to it; None if it is accepted."""
-        limits = self._parts.limits
         if self._is_ending:
             return "ending", refusals.ENDING
         if not endpoint.admits(peer):
             return "network", refusals.PLAIN_NOT_ALLOWED
-        if self._open >= limits.max_connections:
-            return "total", refusals.TOO_MANY_CONNECTIONS
-        if self._of_address[peer] >= limits.max_connections_per_address:
-            return "address", refusals.TOO_MANY_CONNECTIONS
-        return None
+        return self._admission.refusal(peer)
 
     def _refuse(self, endpoint: Endpoint, connection: Connection, reason: str, reply: Reply) -> None:
         self._parts.counters.refused_connection(reason)
@@ -123,11 +113,10 @@ class RelayServer:
         try:
             await connection.shake_hands(self._parts.limits.login_timeout_seconds)
             await self._talk(client)
-        except (ClientGone, TooSlow):
+        except (ClientGone, TooSlow, Disconnected):
             pass
         finally:
             connection.close()
-            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, connection.abort)
 
     async def _talk(self, client: Client) -> None:
         submission = Submission(client)
@@ -140,11 +129,7 @@ class RelayServer:
 
     def _leave(self, client: Client, task: "asyncio.Task[None]") -> None:
         self._submissions.pop(task)
-        self._open -= 1
-        self._of_address[client.peer] -= 1
-        if not self._of_address[client.peer]:
-            del self._of_address[client.peer]
-        self._parts.counters.connections(self._open)
+        self._admission.leave(client)
         if not task.cancelled() and (error := task.exception()) is not None:
             logging.getLogger("mailsettings.relay").error("A connection failed: %r", error, exc_info=error)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import ClassVar
 
 from mailsettings.domain.errors import LoginRefused, StoreUnavailable, TooManyLogins
@@ -142,12 +143,15 @@ class Submission:
         self._mail.abort()
         self._client.hello, self._client.is_extended = argument, is_extended
         if not self._client.needs_tls:
-            await self._client.find_trusted()
+            with suppress(StoreUnavailable):  # AUTH and MAIL answer that
+                await self._client.find_trusted()
 
     async def _extensions(self) -> list[str]:
         """Return the keywords for EHLO, which depend on the device and its mail server once it is known."""
         relay, device = self._client.relay, self._client.device
-        server = await relay.services.mail_server(device) if device else None
+        server = None
+        with suppress(StoreUnavailable):
+            server = await relay.services.mail_server(device) if device else None
         features = relay.outgoing.features(server) if server else None
         offered = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
         offered.append(f"SIZE {max_message_bytes(relay, device, server)}")

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from mailsettings.domain.device import Device, Peer
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.message_log import MessageRecipient, MessageRecord, MessageResult
+from mailsettings.logs import info
 from mailsettings.relay import refusals
 from mailsettings.relay.outgoing import MailCommand, Outgoing, Transfer
 from mailsettings.relay.replies import OutcomeUnknown, Refused, Reply
@@ -165,11 +166,16 @@ class Transaction:
 
 
 def _log_message(record: MessageRecord, server: StoredMailServer | None) -> None:
-    _log.info(
-        "Message of device %s through mail server %s: %s with %d in %d ms.",
-        record.device,
-        server.name if server else "-",
-        record.result.value,
-        record.code,
-        record.milliseconds,
-    )
+    """Log the outcome. The recipients and the words of the mail server are in the message log."""
+    name = server.name if server else "-"
+    outcome = f"{record.result.value} with {record.code} in {record.milliseconds} ms"
+    members = {
+        "device": record.device,
+        "mail_server": name,
+        "peer": record.peer,
+        "result": record.result.value,
+        "code": record.code,
+        "failure": record.failure,
+        "milliseconds": record.milliseconds,
+    }
+    info(_log, f"Message of device {record.device} through mail server {name}: {outcome}.", members)
