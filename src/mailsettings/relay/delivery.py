@@ -45,7 +45,7 @@ class Delivery:
         After a refusal the rest of the content is read and dropped, so that the client reads the reply.
         """
         try:
-            await self._pass_on()
+            last = await self._pass_on()
         except Refused:
             self._transfer.abandon()
             await self._discard()
@@ -54,16 +54,21 @@ class Delivery:
             self._transfer.abandon()
             raise
         self.is_sent = True
-        return await self._transfer.finish()
+        return await self._transfer.finish(last)
 
-    async def _pass_on(self) -> None:
-        while (rest := self._decoder.rest) is None:
+    async def _pass_on(self) -> bytes:
+        """Pass the content on as it arrives, and return its last part."""
+        while True:
             content = self._decoder.feed(await self._read())
             self.size += len(content)
             if self.size > self._max_bytes:
                 raise Refused(refusals.TOO_LARGE)
-            await self._write(self._with_header(content))
-        self._connection.put_back(rest)
+            stuffed = self._encoder.feed(self._with_header(content))
+            if self._decoder.rest is not None:
+                self._connection.put_back(self._decoder.rest)
+                return stuffed
+            if stuffed:
+                await self._transfer.write(stuffed)
 
     def _with_header(self, content: bytes) -> bytes:
         """Return *content*, with the checked header in front of it once the header is complete."""
@@ -74,10 +79,6 @@ class Delivery:
         fields, body, self._header = self._header.fields, self._header.body, None
         self.message_id = message_id_of(fields)
         return self._rules.apply(fields) + body
-
-    async def _write(self, content: bytes) -> None:
-        if stuffed := self._encoder.feed(content):
-            await self._transfer.write(stuffed)
 
     async def _read(self) -> bytes:
         """Return the next bytes. Raises `Refused` if the client is silent, or too slow on average."""

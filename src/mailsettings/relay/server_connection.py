@@ -71,10 +71,10 @@ class ServerConnection:
         """Wait until the server has read enough. Raises the error that broke the connection."""
         await self._envelope.room()
 
-    def end_content(self) -> None:
-        """Send the final dot. Raises the error that broke the connection."""
+    def end_content(self, last: bytes) -> None:
+        """Send the *last* part of the content and the final dot. Raises the error that broke the connection."""
         self._require_open()
-        self._envelope.end_content()
+        self._envelope.end_content(last)
 
     def reset_later(self) -> None:
         """Note that a transaction is open, which RSET must end before the next begins."""

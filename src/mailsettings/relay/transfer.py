@@ -187,10 +187,7 @@ class Transfer:
     async def write(self, content: bytes) -> None:
         """Send content as it goes over the wire, with stuffed dots; wait while the mail server does not read."""
         connection = self._required()
-        # RFC 6152 3: without 8BITMIME a client must not send such content, converts it, or gives up.
-        if not self._takes_8bit and not content.isascii():
-            self.abort()
-            raise Refused(answers.NOT_8BIT)
+        self._require_taken(content)
         try:
             connection.write(content)
         except EXPECTED_ERRORS as error:
@@ -198,11 +195,24 @@ class Transfer:
         if connection.is_full:
             await self._within(ProbeStage.CONTENT, connection.room())
 
-    async def finish(self) -> Delivered:
-        """Send the final dot and return the acceptance. Raises `Refused`, `OutcomeUnknown`."""
+    def _require_taken(self, content: bytes) -> None:
+        """Refuse content that the server does not take.
+
+        RFC 6152 3: without 8BITMIME a client must not send such content, converts it, or gives up.
+        """
+        if not self._takes_8bit and not content.isascii():
+            self.abort()
+            raise Refused(answers.NOT_8BIT)
+
+    async def finish(self, last: bytes = b"") -> Delivered:
+        """Send the *last* part of the content and the final dot in one packet, and return the acceptance.
+
+        Raises `Refused`, `OutcomeUnknown`.
+        """
         connection = self._required()
+        self._require_taken(last)
         try:
-            connection.end_content()
+            connection.end_content(last)
         except EXPECTED_ERRORS as error:
             raise self._broken(error, ProbeStage.CONTENT) from error
         answer = await self._within(ProbeStage.CONTENT, connection.reply(), message_sent=True)

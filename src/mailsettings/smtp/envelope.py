@@ -57,8 +57,7 @@ class Envelope(asyncio.Protocol):
 
         Raises the error that broke the connection; then nothing is sent.
         """
-        self.write_content(re.sub(rb"(?m)^\.", b"..", message))
-        self.end_content()
+        self.end_content(re.sub(rb"(?m)^\.", b"..", message))
 
     def write_content(self, content: bytes) -> None:
         """Send a part of a message as it goes over the wire. Raises the error that broke the connection."""
@@ -67,13 +66,16 @@ class Envelope(asyncio.Protocol):
         self._in_content = True
         self._transport.write(content)
 
-    def end_content(self) -> None:
-        """Send the final dot. Raises the error that broke the connection; then nothing is sent."""
+    def end_content(self, last: bytes = b"") -> None:
+        """Send the *last* part and the final dot.
+
+        Raises the error that broke the connection; then nothing is sent.
+        """
         if self._error is not None:
             raise self._error
         self._in_content = False
         self._outstanding += 1
-        self._transport.write(b".\r\n")
+        self._transport.write(last + b".\r\n")
 
     @property
     def is_full(self) -> bool:
