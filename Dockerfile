@@ -15,7 +15,7 @@ RUN pip install --no-deps --no-build-isolation .
 
 FROM python:3.13-slim
 COPY --from=build /opt/mailsettings /opt/mailsettings
-ENV PATH=/opt/mailsettings/bin:$PATH PYTHONUNBUFFERED=1 MAILSETTINGS_DATA_DIR=/data
+ENV PATH=/opt/mailsettings/bin:$PATH PYTHONUNBUFFERED=1 MAILSETTINGS_DATA_DIR=/data MAILSETTINGS_HOST=0.0.0.0
 # A new volume gets the owner of the directory that it is mounted on. The user has only a number, so that an
 # orchestrator can see that it is not root.
 RUN install --directory --owner=10001 --group=10001 --mode=0700 /data
@@ -25,4 +25,4 @@ EXPOSE 8080
 # The relay: STARTTLS and implicit TLS.
 EXPOSE 2587 2465
 ENTRYPOINT ["mailsettings"]
-CMD ["serve", "--host", "0.0.0.0"]
+CMD ["serve"]

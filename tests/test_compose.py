@@ -143,7 +143,8 @@ def test_image_starts_this_projects_command_and_not_as_root() -> None:
 
     assert json.loads(entrypoint) == ["mailsettings"]
     assert "mailsettings" in scripts
-    assert json.loads(command) == ["serve", "--host", "0.0.0.0"]
+    assert json.loads(command) == ["serve"]
+    assert any("MAILSETTINGS_HOST=0.0.0.0" in line for line in dockerfile("ENV"))
     assert dockerfile("USER") == ["10001:10001"]
 
 

@@ -4,18 +4,30 @@ import logging
 import ssl
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 
-from mailsettings.server.certificate import OLD_SUBMISSION, SUBMISSION, CertificateUnusable, reloading_tls_context
+from mailsettings.server.certificate import (
+    OLD_SUBMISSION,
+    SUBMISSION,
+    CertificateUnusable,
+    reloading_tls_context,
+    warn_about,
+)
 
 AUTHORITY = trustme.CA()
 PAIRS = [AUTHORITY.issue_cert("localhost") for _ in range(3)]
@@ -167,3 +179,57 @@ def test_nothing_below_tls_1_2_is_spoken(certificate: Path, key: Path) -> None:
         pytest.warns(DeprecationWarning, match="TLSv1"),
     ):
         shown_by(context, minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)
+
+
+@pytest.mark.parametrize("suite", ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-SHA384", "AES128-SHA"])
+def test_tls_1_2_is_spoken_without_cbc(certificate: Path, key: Path, suite: str) -> None:
+    """Names of OpenSSL; RFC 9325 4.2 recommends only the first kind."""
+    write(certificate, key, PAIRS[0])
+    names = {each["name"] for each in reloading_tls_context(certificate, key).get_ciphers()}
+
+    assert (suite in names) == suite.endswith("GCM-SHA256")
+    assert not [name for name in names if not any(kind in name for kind in ("GCM", "POLY1305", "CCM"))]
+
+
+def test_a_weak_key_is_named(certificate: Path, key: Path) -> None:
+    weak = rsa.generate_private_key(65537, 1024)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, weak.public_key(), 1, now, now + timedelta(1))
+    certificate.write_bytes(builder.sign(weak, SHA256()).public_bytes(Encoding.PEM))
+    key.write_bytes(weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    with pytest.raises(CertificateUnusable, match="RSA key has 1024 bits; use a key of 2048 bits or more"):
+        reloading_tls_context(certificate, key)
+
+
+def test_the_reason_of_openssl_is_told(certificate: Path, key: Path) -> None:
+    certificate.write_text("nothing")
+    key.write_text("nothing")
+    with pytest.raises(CertificateUnusable, match=r"OpenSSL says [A-Z_]+"):
+        reloading_tls_context(certificate, key)
+
+
+def test_a_leaf_without_its_chain_is_warned_of(certificate: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pair = AUTHORITY.create_child_ca().issue_cert("localhost")
+    chain = [blob.bytes() for blob in pair.cert_chain_pems]
+    certificate.write_bytes(b"".join(chain))
+    warn_about(certificate)
+    before = list(caplog.messages)
+    certificate.write_bytes(chain[0])
+    warn_about(certificate)
+
+    assert before == []
+    assert len(caplog.messages) == 1
+    assert "append its certificate" in caplog.messages[0]
+
+
+def test_a_certificate_that_signed_itself_needs_no_chain(
+    certificate: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    certificate.write_bytes(AUTHORITY.cert_pem.bytes())
+    warn_about(certificate)
+    certificate.unlink()
+    warn_about(certificate)
+
+    assert caplog.messages == []

@@ -43,7 +43,7 @@ def create_egress(settings: Settings) -> EgressPolicy:
     listening = [*(listener.address for listener in settings.relay_listeners)]
     listening += [address for address in (settings.metrics_listen, settings.relay_status_listen) if address]
     own = [
-        (settings.host, settings.port),
+        *((host, settings.port) for host in settings.hosts),
         *((address.host, address.port) for address in listening),
         *endpoints(settings.database),
     ]

@@ -57,7 +57,8 @@ def local_findings() -> Iterator[Finding]:
     yield from _files(chosen)
     yield _egress(chosen)
     yield from outgoing(chosen)
-    yield _listener(chosen)
+    for host in chosen.hosts:
+        yield _listener(chosen, host)
     if chosen.metrics_listen is not None:
         yield _metrics_listener(chosen.metrics_listen)
     if chosen.dev:
@@ -179,16 +180,16 @@ def _egress(chosen: Settings) -> Finding:
     )
 
 
-def _listener(chosen: Settings) -> Finding:
-    place = f"{chosen.host}:{chosen.port}"
+def _listener(chosen: Settings, host: str) -> Finding:
+    place = f"[{host}]:{chosen.port}" if ":" in host else f"{host}:{chosen.port}"
     try:
-        with socket.create_connection((_reachable(chosen.host), chosen.port), _LISTENER_SECONDS):
+        with socket.create_connection((_reachable(host), chosen.port), _LISTENER_SECONDS):
             pass
     except ConnectionRefusedError:
         return good("listener", f"No program listens on {place}; `mailsettings serve` can.")
     except OSError as error:
         return wrong("listener", f"{place} cannot be used: {error.strerror or error}.", "Check MAILSETTINGS_HOST.")
-    if _is_ours(chosen):
+    if _is_ours(chosen, _reachable(host)):
         return good("listener", f"The service answers on {place}.")
     return wrong(
         "listener", f"Another program listens on {place}.", "Choose another MAILSETTINGS_PORT, or stop it."
@@ -207,9 +208,8 @@ def _metrics_listener(listen: ListenAddress) -> Finding:
         return wrong("metrics", f"{listen} cannot be used: {reason}.", "Check MAILSETTINGS_METRICS_LISTEN.")
 
 
-def _is_ours(chosen: Settings) -> bool:
+def _is_ours(chosen: Settings, host: str) -> bool:
     """Return whether the health check of this service answers; its certificate is for another name than this."""
-    host = _reachable(chosen.host)
     if chosen.tls_certificate is None:
         connection = HTTPConnection(host, chosen.port, timeout=_LISTENER_SECONDS)
     else:

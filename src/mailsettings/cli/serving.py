@@ -25,10 +25,11 @@ from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE
 from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
-from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context
+from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context, warn_about
 from mailsettings.server.child import SupervisedChild
 from mailsettings.server.connection import ConnectionLimits
 from mailsettings.server.server import Server, ShutdownTimeouts
+from mailsettings.server.sockets import listening_sockets
 from mailsettings.server.status import require_free
 from mailsettings.server.workers import Workers
 from mailsettings.settings import PREFIX, Settings
@@ -46,6 +47,7 @@ def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> No
         if chosen.tls_certificate and chosen.tls_key:
             # Report a bad pair before anything else is done.
             reloading_tls_context(chosen.tls_certificate, chosen.tls_key)
+            warn_about(chosen.tls_certificate)
         require_tracing(chosen)
         if chosen.metrics_listen is not None:
             require_free(chosen.metrics_listen)
@@ -105,7 +107,7 @@ async def create_first_admin(settings: Settings) -> str | None:
 
 def print_greeting(settings: Settings, password: str | None) -> None:
     """Print the addresses of the service, and *password* on the start that created it."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = f"[{settings.hosts[0]}]" if ":" in settings.hosts[0] else settings.hosts[0]
     url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
     if password is not None:
         click.echo(f"First account: {FIRST_ADMIN.name}   password: {password}   (not shown again)")
@@ -163,9 +165,22 @@ def serve_until_stopped(settings: Settings, workers: int, on_stop: Callable[[], 
     limits = CapacityLimits(settings.max_connections, settings.trusted_proxies)
     if workers == 1:
         status = settings.metrics_listen
-        server = Server(config, shutdown_timeouts, connection_limits, limits, status=status, on_stop=on_stop)
+        server = Server(
+            config,
+            shutdown_timeouts,
+            connection_limits,
+            limits,
+            status=status,
+            on_stop=on_stop,
+            hosts=settings.hosts,
+        )
         server.run()
         return 0 if server.started else STARTUP_FAILURE
+    try:
+        listening = listening_sockets(settings.hosts, settings.port, config.backlog)
+    except OSError as error:
+        _log.error("%s", error.strerror or error)
+        return STARTUP_FAILURE
     return Workers(
         workers,
         partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
@@ -178,7 +193,7 @@ def serve_until_stopped(settings: Settings, workers: int, on_stop: Callable[[], 
             status=settings.metrics_listen,
             is_worker=True,
         ),
-        config.bind_socket(),
+        listening,
         shutdown_timeouts.drain + shutdown_timeouts.grace + WORKER_EXIT_MARGIN_SECONDS,
         on_stop,
     ).run()
@@ -190,7 +205,7 @@ def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         "mailsettings.bootstrap.service:service_from_environment",
         factory=True,
-        host=settings.host,
+        host=settings.hosts[0],
         port=settings.port,
         ws="none",
         # uvicorn's default trusts every client on loopback.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mailsettings.server.certificate_checks import warnings_about, weakness_of_key
+
 _log = logging.getLogger("mailsettings.tls")
 FileFingerprint = tuple[int, int, int]
 """Inode, modification time in ns and size of a file, through symbolic links; they change with the content."""
@@ -21,10 +23,13 @@ class TLSProfile:
     """What a TLS server speaks: protocols for ALPN; with `old`, TLS 1.0 and 1.1 too."""
 
     alpn: tuple[str, ...] = ()
+    ciphers: str | None = None
+    """The cipher suites of TLS 1.2; those of TLS 1.3 are all authenticated encryption."""
     old: bool = False
 
 
-HTTPS = TLSProfile(alpn=("http/1.1",))
+# Without CBC, and with forward secrecy (RFC 9325 4.2; RFC 9113 appendix A).
+HTTPS = TLSProfile(alpn=("http/1.1",), ciphers="@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20")
 SUBMISSION = TLSProfile()
 OLD_SUBMISSION = TLSProfile(old=True)
 
@@ -66,6 +71,7 @@ class _CurrentContext:
                 _log.error("The new TLS certificate is unusable; the previous one stays in use. %s", unusable)
             else:
                 _log.info("Loaded a new TLS certificate.")
+                warn_about(self._files[0])
         return self._context
 
 
@@ -76,6 +82,8 @@ def _new_context(profile: TLSProfile) -> ssl.SSLContext:
         context.set_alpn_protocols(list(profile.alpn))
     if not profile.old:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if profile.ciphers is not None:
+            context.set_ciphers(profile.ciphers)
         return context
     # Since OpenSSL 3.0 the old versions also need security level 0: their signatures use SHA-1.
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
@@ -83,6 +91,12 @@ def _new_context(profile: TLSProfile) -> ssl.SSLContext:
         warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of the old versions
         context.minimum_version = ssl.TLSVersion.TLSv1
     return context
+
+
+def warn_about(certificate: Path) -> None:
+    """Log what may keep clients from trusting the certificate."""
+    for warning in warnings_about(certificate):
+        _log.warning("%s", warning)
 
 
 def _load_context(certificate: Path, key: Path, profile: TLSProfile) -> ssl.SSLContext:
@@ -97,12 +111,15 @@ def _load_context(certificate: Path, key: Path, profile: TLSProfile) -> ssl.SSLC
         if error.reason == "KEY_VALUES_MISMATCH":
             raise CertificateUnusable(
                 f"The private key in {key} does not belong to the certificate in {certificate}."
-            ) from None
+            ) from error
+        if (weakness := weakness_of_key(certificate)) is not None:
+            raise CertificateUnusable(f"The certificate in {certificate} is not safe. {weakness}") from error
         raise CertificateUnusable(
-            f"{certificate} and {key} must hold a certificate and its private key in PEM form."
-        ) from None
+            f"{certificate} and {key} must hold a certificate and its private key in PEM form; OpenSSL says "
+            f"{error.reason or type(error).__name__}."
+        ) from error
     except OSError as error:
-        raise CertificateUnusable(f"Cannot read {certificate} or {key}: {error.strerror}.") from None
+        raise CertificateUnusable(f"Cannot read {certificate} or {key}: {error.strerror}.") from error
     return context
 
 

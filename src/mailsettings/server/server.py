@@ -12,12 +12,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from math import ceil
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -29,6 +28,7 @@ from mailsettings.server.capacity import CAPACITY_STATE_KEY, Allocation, Capacit
 from mailsettings.server.connection import DRAINING_STATE_KEY, BoundedConnection, ConnectionLimits
 from mailsettings.server.listener import Listener
 from mailsettings.server.open_files import raise_open_file_limit
+from mailsettings.server.sockets import listening_sockets
 from mailsettings.server.status import STATUS_STATE_KEY, Status, serve_status
 
 _log = logging.getLogger("mailsettings.server")
@@ -58,8 +58,10 @@ class Server(uvicorn.Server):
         status: ListenAddress | None = None,
         on_stop: Callable[[], None] | None = None,
         is_worker: bool = False,
+        hosts: Sequence[str] = (),
     ) -> None:
         super().__init__(config)
+        self._hosts = hosts
         # One second more than `_cut_off`, for tasks that ignore their cancellation.
         config.timeout_graceful_shutdown = ceil(shutdown_timeouts.grace) + 1
         self._shutdown_timeouts = shutdown_timeouts
@@ -82,14 +84,12 @@ class Server(uvicorn.Server):
         self.lifespan.state[CAPACITY_STATE_KEY] = capacity
         self._listener = Listener(capacity, self._connection, self._connection_limits, self.config.ssl)
         self.config.loaded_app = _ignoring_cancellation(self.config.loaded_app)
-        host, port = self.config.host, self.config.port
-        listening: list[dict[str, Any]] = [{"sock": sock} for sock in sockets or ()] or [
-            {"host": host, "port": port}
-        ]
+        hosts = self._hosts or (self.config.host,)
         try:
-            self.servers = [await self._listen(**where) for where in listening]
+            listening = sockets or listening_sockets(hosts, self.config.port, self.config.backlog)
+            self.servers = [await self._listen(sock) for sock in listening]
         except OSError as error:
-            _log.error("%s", error)
+            _log.error("%s", error.strerror or error)
             await self.lifespan.shutdown()
             sys.exit(STARTUP_FAILURE)
         if self._status is not None:
@@ -101,10 +101,9 @@ class Server(uvicorn.Server):
         shown: Status = state[STATUS_STATE_KEY]
         return replace(shown, is_draining=lambda: state.get(DRAINING_STATE_KEY, False))
 
-    async def _listen(self, **where: Any) -> asyncio.Server:
-        options = {"backlog": self.config.backlog, **where}
-        server: asyncio.Server = await asyncio.get_running_loop().create_server(self._listener.accept, **options)
-        return server
+    async def _listen(self, sock: socket.socket) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self._listener.accept, sock=sock, backlog=self.config.backlog)
 
     def _connection(self, slot: ConnectionSlot, allocation: Allocation) -> BoundedConnection:
         return BoundedConnection(

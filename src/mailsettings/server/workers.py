@@ -29,7 +29,7 @@ _log = logging.getLogger("mailsettings.workers")
 
 
 class Workers:
-    """*count* processes, each of which calls *prepare*, makes a server and serves the socket *listening*.
+    """*count* processes, each of which calls *prepare*, makes a server and serves the sockets *listening*.
 
     *on_stop* is called at the first signal.
     """
@@ -39,7 +39,7 @@ class Workers:
         count: int,
         prepare: Callable[[], None],
         make_server: Callable[[], Server],
-        listening: socket.socket,
+        listening: Sequence[socket.socket],
         max_shutdown_seconds: float,
         on_stop: Callable[[], None] = lambda: None,
     ) -> None:
@@ -84,7 +84,8 @@ class Workers:
 
     def _end(self) -> None:
         """Let the workers finish; kill them at a second signal or after the time limit."""
-        self._listening.close()
+        for sock in self._listening:
+            sock.close()
         self._on_stop()
         for worker in self._workers:
             worker.terminate()
@@ -113,10 +114,12 @@ class Workers:
             signal.signal(number, hear)
 
 
-def _work(prepare: Callable[[], None], make_server: Callable[[], Server], listening: socket.socket) -> None:
+def _work(
+    prepare: Callable[[], None], make_server: Callable[[], Server], listening: Sequence[socket.socket]
+) -> None:
     prepare()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    make_server().run([listening])
+    make_server().run(list(listening))
 
 
 def _end_with_parent() -> None:

@@ -1,17 +1,20 @@
 """Settings of the HTTP server: addresses, proxies, limits of requests, TLS, shutdown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from mailsettings.settings.base import PREFIX, Address, HostNames, Networks, Port, SettingsGroup
+from mailsettings.settings.base import PREFIX, Address, HostNames, Networks, Port, SettingsGroup, split_at_commas
 
 
 class ServerSettings(SettingsGroup):
     """The HTTP server."""
 
     host: str = Field(
-        default="127.0.0.1", description="The address that `serve` listens on; its option `--host` wins."
+        default="127.0.0.1",
+        description="The address that `serve` listens on, or several separated by commas; `::` is all addresses, "
+        "of IPv4 too. The option `--host` wins.",
     )
     port: Port = Field(default=8080, description="The port that `serve` listens on; its option `--port` wins.")
     allowed_hosts: HostNames = Field(
@@ -86,6 +89,20 @@ class ServerSettings(SettingsGroup):
         description="URL under which clients reach this service, used in `Location` and the OpenAPI documents; by "
         "default the URL of the request.",
     )
+
+    @field_validator("host")
+    @classmethod
+    def _has_addresses(cls, host: str) -> str:
+        if not split_at_commas(host):
+            raise ValueError("it must be an address, or several separated by commas")
+        return host
+
+    @property
+    def hosts(self) -> Sequence[str]:
+        """The addresses that the service listens on, without brackets; both of `::`."""
+        given = [host.strip("[]") for host in split_at_commas(self.host)]
+        both = ["0.0.0.0"] if "::" in given else []  # noqa: S104  # the operator chooses it
+        return list(dict.fromkeys([*given, *both]))
 
     @field_validator("tls_key")
     @classmethod
