@@ -30,11 +30,14 @@ class Store(LocalStore):
     rejects: str | None = None
     forgets = False
     attempts = 0
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+    """Called during each write."""
 
     @asynccontextmanager
     async def writing_unqueued(self) -> AsyncIterator[Transaction]:
         self.attempts += 1
         self._require_there()
+        self.meanwhile()
         async with super().writing_unqueued() as work:
             add = work.messages.add
 
@@ -176,6 +179,15 @@ async def test_an_unexpected_fault_loses_one_batch_only(
     assert log.lost == 2
     assert "failed unexpectedly" in caplog.text
     assert await logged_in(store) == [1]
+
+
+async def test_records_that_come_meanwhile_gather_first(log: MessageLog, store: Store) -> None:
+    store.meanwhile = lambda: log.note(message(1)) if store.attempts == 1 else None
+    log.note(message(0))
+    await log.write_waiting()
+
+    assert (store.attempts, log.waiting) == (1, 1)
+    assert await logged_in(store) == [0]
 
 
 async def test_many_records_are_several_batches(

@@ -88,13 +88,18 @@ class MessageLog:
             await self._write_rest()
 
     async def write_waiting(self) -> None:
-        """Write all records that wait. Raises `StoreUnavailable`; the records then wait for the next time."""
-        while self.waiting:
+        """Write the records that wait now. Raises `StoreUnavailable`; the records then wait for the next time.
+
+        Records that arrive meanwhile gather first: on SQLite each commit makes every process read again.
+        """
+        left = self.waiting
+        while left > 0:
             if not self._batch:
                 self._in_hand = [self._records.popleft() for _ in range(min(MAX_BATCH, len(self._records)))]
                 # They get their ids once: a batch that is written again, because its commit was not confirmed,
                 # makes no second rows.
                 self._batch = list(map(logged, self._in_hand))
+            left -= len(self._in_hand)
             await shielded(self._write_batch())
 
     async def remove_old(self) -> None:
@@ -146,10 +151,12 @@ class MessageLog:
             self._say_when_back()
 
     async def _write_safely(self) -> None:
-        """Write all records that wait; lose a batch that fails unexpectedly. Raises `StoreUnavailable`."""
-        while self.waiting:
+        """Write the records that wait now; lose a batch that fails unexpectedly. Raises `StoreUnavailable`."""
+        is_written = False
+        while not is_written:
             try:
                 await self.write_waiting()
+                is_written = True
             except StoreUnavailable:
                 raise
             except Exception as error:  # noqa: BLE001  # whatever it is, the next records may be written
@@ -172,7 +179,8 @@ class MessageLog:
     async def _write_rest(self) -> None:
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(END_TIMEOUT_SECONDS):
-                await self._write_safely()
+                while self.waiting:
+                    await self._write_safely()
         if self.waiting:
             _log.error("%d records of the message log were lost at the end of this process.", self.waiting)
             self._lose(self.waiting)
