@@ -1,44 +1,19 @@
 """The commands about the audit log."""
 
-import re
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from mailsettings.cli.client import service
 from mailsettings.cli.command import FAILED, Group, LocalCommand, chosen, json_flag
+from mailsettings.cli.filters import TimeType, limited
 from mailsettings.cli.local import operator, run
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
 from mailsettings.cli.progress import working
 
 if TYPE_CHECKING:
     from mailsettings.domain.audit_log import WitnessedEntry
-
-_AGO = re.compile(r"([0-9]{1,6})([smhd])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class _TimeType(click.ParamType[str]):
-    """A time in ISO 8601, in UTC unless it has an offset, or an age: 90s, 15m, 12h, 30d."""
-
-    name = "time"
-
-    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the time in RFC 3339."""
-        ago = _AGO.fullmatch(value)
-        try:
-            if ago:
-                moment = datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-            else:
-                moment = datetime.fromisoformat(value)
-            moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):  # before the year 1 or after 9999, in UTC
-            self.fail("give a time like 2026-11-21T10:00, or how long ago, like 12h or 30d.", param, ctx)
-        return moment.replace(tzinfo=None).isoformat() + "Z"
 
 
 class _SeenEntryType(click.ParamType["WitnessedEntry"]):
@@ -95,8 +70,8 @@ def audit() -> None:
 
 
 @audit.command("list")
-@click.option("--since", type=_TimeType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
-@click.option("--until", type=_TimeType(), help="Skip entries from this time on.")
+@click.option("--since", type=TimeType(), help="Skip older entries: 2026-11-21T10:00, or 12h, or 30d.")
+@click.option("--until", type=TimeType(), help="Skip entries from this time on.")
 @click.option("--actor", help="Only what this account, client or operator did.")
 @click.option("--action", help="Only this action, for example mail-server.replace.")
 @click.option("--target", help="Only actions on this target, for example mail-server:7.")
@@ -106,7 +81,7 @@ def audit() -> None:
 def list_(limit: int | None, **filters: str | None) -> None:
     """Print changes, tests, logins and refusals, newest first."""
     with service() as client:
-        print_items(_limited(client.pages("/audit-log", **filters), limit), COLUMNS)
+        print_items(limited(client.pages("/audit-log", **filters), limit), COLUMNS)
 
 
 @audit.command()
@@ -140,14 +115,6 @@ def accept() -> None:
         click.echo(
             f"The witness follows the log from {accepted.now} on; before it had {accepted.before or 'no entry'}."
         )
-
-
-def _limited(pages: Iterator[Sequence[Item]], limit: int | None) -> Iterator[Sequence[Item]]:
-    left = limit
-    for page in pages:
-        yield page if left is None else list(islice(page, left))
-        if left is not None and (left := left - len(page)) <= 0:
-            return
 
 
 def _verdict() -> Item:

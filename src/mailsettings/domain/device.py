@@ -106,10 +106,10 @@ def device_ref(text: str) -> DeviceRef:
 def require_senders(senders: Collection[str]) -> None:
     """Refuse anything but addresses, `*@` with a domain, and `*`."""
     _require_length(Setting.SENDERS, senders)
-    for sender in senders:
-        # Any local part will do in place of the star.
-        if sender != ANY_SENDER:
-            require_mail_address(Setting.SENDERS, f"x{sender[1:]}" if sender.startswith("*@") else sender)
+    if not all(map(_is_sender, senders)):
+        raise InvalidSetting(
+            Setting.SENDERS, "must be addresses like scan@example.com, *@example.com for a domain, or * for any."
+        )
 
 
 def require_from_domains(domains: Collection[str]) -> None:
@@ -201,6 +201,15 @@ def _matches(address: str, patterns: tuple[str, ...]) -> bool:
     wanted = address.lower()
     domain = wanted.rpartition("@")[2]
     return any(pattern.lower() in {wanted, f"*@{domain}", ANY_SENDER} for pattern in patterns)
+
+
+def _is_sender(text: str) -> bool:
+    try:
+        # Any local part will do in place of the star.
+        require_mail_address(Setting.SENDERS, f"x{text[1:]}" if text.startswith("*@") else text)
+    except InvalidSetting:
+        return text == ANY_SENDER
+    return True
 
 
 def _require_length(setting: Setting, items: Collection[object]) -> None:

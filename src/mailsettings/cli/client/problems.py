@@ -10,6 +10,7 @@ from mailsettings.cli.output import printable
 PROBLEM = "application/problem+json"
 ADVICE = {
     "mail_server_not_found": "`mailsettings server list` prints all.",
+    "device_not_found": "`mailsettings device list` prints all.",
     "preset_not_found": "`mailsettings preset list` prints all.",
     "account_not_found": "`mailsettings account list` and `mailsettings client list` print all.",
     "signing_key_not_found": "`mailsettings key signing list` prints all.",
