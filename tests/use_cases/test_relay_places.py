@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from mailsettings.domain.relay_places import PlaceGrant, fair_number, most_beside_others
+from mailsettings.domain.relay_places import PlaceGrant, fair_number, largest_part
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.relay_places import RelayPlaces
 
@@ -108,5 +108,5 @@ async def test_mailboxes_are_counted_separately(store: SQLStore) -> None:
 
 def test_places_are_divided_fairly() -> None:
     assert [fair_number(3, relays) for relays in (1, 2, 3, 4)] == [3, 1, 1, 1]
-    assert [most_beside_others(3, relays) for relays in (1, 2, 3, 4)] == [3, 2, 1, 1]
+    assert [largest_part(3, relays) for relays in (1, 2, 3, 4)] == [3, 2, 1, 1]
     assert [fair_number(10, relays) for relays in (2, 3, 20)] == [5, 3, 1]

@@ -23,6 +23,6 @@ def fair_number(limit: int, relays: int) -> int:
     return max(1, limit // relays)
 
 
-def most_beside_others(limit: int, relays: int) -> int:
+def largest_part(limit: int, relays: int) -> int:
     """Return how many of *limit* places one of *relays* may hold while another waits."""
     return max(limit - fair_number(limit, relays) * (relays - 1), 1)

@@ -118,6 +118,8 @@ def _without(names: Sequence[str], text: str) -> str:
 def _wrapped(text: str) -> str:
     """Return *text* in ASCII, in lines that fit a reply (RFC 5321 4.5.3.1.5)."""
     plain = text.encode("ascii", "replace").decode()
+    if len(plain) <= MAX_LINE_LENGTH:
+        return plain
     return "\n".join(textwrap.wrap(plain, MAX_LINE_LENGTH))
 
 

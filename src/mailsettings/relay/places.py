@@ -2,7 +2,7 @@
 
 They are counted by host and user name, because a provider counts the connections of a mailbox: pools with another
 secret, and pools that a changed setting made obsolete, have them in common. Several relays of one database divide
-them by lease: a message takes a place in memory, and the database is asked beside the messages.
+them by lease: a message takes a place in memory, and a task of its own asks the database.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import Destination
-from mailsettings.domain.relay_places import PlaceGrant, most_beside_others
+from mailsettings.domain.relay_places import PlaceGrant, largest_part
 
 RELEASE_TIMEOUT_SECONDS = 3.0
 
@@ -90,7 +90,7 @@ class Counter:
 
     @property
     def claim(self) -> int:
-        """The number of places to claim: what was given up for another relay is released first."""
+        """The number of places to claim; a place given up for another relay is released first."""
         return min(self.need, self.granted) if self._yielded else self.need
 
     async def take(self) -> Place:
@@ -154,7 +154,7 @@ class Counter:
 
     def _yield_to_others(self, grant: PlaceGrant, now: float) -> None:
         """Release the places above the fair number; with more relays than places, take turns."""
-        keep = most_beside_others(self._limit, grant.relays)
+        keep = largest_part(self._limit, grant.relays)
         if grant.relays > self._limit and now - self.granted_since >= (self.until - now) / 5:
             keep = 0
         self._to_yield = max(self.granted - keep, 0)

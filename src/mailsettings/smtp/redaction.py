@@ -10,7 +10,9 @@ import re
 import ssl
 import unicodedata
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -56,6 +58,34 @@ _NAME = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 _ENCODINGS = ("utf-8", "utf-16-be")  # UTF8String and the older types of one byte; BMPString
 
 
+class HiddenForms(tuple[str, ...]):  # noqa: SLOT001  # the caches need a dictionary
+    """The forms of a secret, longest first. Searches share their preparation: the relay reads many replies."""
+
+    @classmethod
+    def of(cls, forms: Sequence[str]) -> "HiddenForms":
+        """Return *forms*, which may be such an object already."""
+        return forms if isinstance(forms, cls) else cls(forms)
+
+    @cached_property
+    def searched(self) -> Sequence[str]:
+        """The forms to hide: hiding a usual word of replies would reveal it, and spoil the reply."""
+        return [form for form in self if form.lower() not in REPLY_WORDS]
+
+    @cached_property
+    def squeezed(self) -> Sequence[str]:
+        """The letters and digits of each form."""
+        return [text for form in self.searched if (text := _letters_and_digits(form))]
+
+    @cached_property
+    def parts(self) -> AbstractSet[str]:
+        """The parts of the forms: a truncated secret is still a clue."""
+        return {
+            form[start : start + SECRET_PART_LENGTH]
+            for form in self.searched
+            for start in range(len(form.rstrip("=")) - SECRET_PART_LENGTH + 1)
+        }
+
+
 def displayable_reply(
     code: int,
     message: str,
@@ -94,7 +124,7 @@ def credential_forms(server: MailServer, token: str = "") -> Sequence[str]:
         forms.add(_base64(f"\0{login.username}\0{login.password.reveal()}"))
     if token:
         forms.add(_base64(f"user={login.username or ''}\x01auth=Bearer {token}\x01\x01"))
-    return sorted(forms, key=len, reverse=True)
+    return HiddenForms(sorted(forms, key=len, reverse=True))
 
 
 def displayable_text(
@@ -116,20 +146,18 @@ def redact(text: str, hidden: Sequence[str]) -> str:
     If a secret is disguised so that it has no single place, or too short to search for, the whole text is hidden.
     A secret that is a usual word of replies stays: hiding it would reveal it, and spoil the reply.
     """
-    hidden = _searched_forms(hidden)
-    for form in hidden:
+    forms = HiddenForms.of(hidden)
+    for form in forms.searched:
         if len(form) < MIN_SECRET_LENGTH and form in text:
             return MASK
         text = text.replace(form, MASK)
-    if _is_disguised(text, hidden):
+    if _is_disguised(text, forms):
         return MASK
-    # A truncated secret is still a clue, so any part of this length is hidden with its word.
-    clues = {
-        form[start : start + SECRET_PART_LENGTH]
-        for form in hidden
-        for start in range(len(form.rstrip("=")) - SECRET_PART_LENGTH + 1)
-    }
-    return " ".join(MASK if _word_parts(word) & clues else word for word in text.split(" "))
+    return " ".join(MASK if _has_part_of(word, forms) else word for word in text.split(" "))
+
+
+def _has_part_of(word: str, forms: HiddenForms) -> bool:
+    return len(word) >= SECRET_PART_LENGTH and not forms.parts.isdisjoint(_word_parts(word))
 
 
 def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str:
@@ -143,16 +171,15 @@ def _redact_except(sent: Sequence[str], text: str, hidden: Sequence[str]) -> str
     pattern = "|".join(map(re.escape, spared))
     parts = re.split(rf"(?<![^\W_])({pattern})(?![^\W_])", text, flags=re.IGNORECASE) if spared else [text]
     parts[::2] = [redact(part, hidden) for part in parts[::2]]
-    return MASK if _is_disguised("".join(parts[::2]), _searched_forms(hidden)) else "".join(parts)
+    return MASK if _is_disguised("".join(parts[::2]), HiddenForms.of(hidden)) else "".join(parts)
 
 
-def _searched_forms(hidden: Sequence[str]) -> Sequence[str]:
-    return [form for form in hidden if form.lower() not in REPLY_WORDS]
-
-
-def _is_disguised(text: str, hidden: Sequence[str]) -> bool:
+def _is_disguised(text: str, forms: HiddenForms) -> bool:
     """Return whether *text* still contains a form of the secret, with characters inserted or removed."""
-    return any(squeezed in _letters_and_digits(text) for form in hidden if (squeezed := _letters_and_digits(form)))
+    if not forms.squeezed or len(text) < len(min(forms.squeezed, key=len)):
+        return False
+    letters = _letters_and_digits(text)
+    return any(squeezed in letters for squeezed in forms.squeezed)
 
 
 def _letters_and_digits(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailsettings.domain.relay_places import PlaceGrant, fair_number, most_beside_others
+from mailsettings.domain.relay_places import PlaceGrant, fair_number, largest_part
 from mailsettings.store.coordination import Now, now
 from mailsettings.store.relay_tables import relay_places as place_rows
 from mailsettings.store.relay_tables import relay_waiting as waiting_rows
@@ -44,7 +44,7 @@ class SQLRelayPlaces:
         waiting = await self._waiting(key)
         others = waiting - {holder}
         relays = len({holder, *held.values(), *others})
-        most = most_beside_others(limit, relays) if others else limit
+        most = largest_part(limit, relays) if others else limit
         free = [place for place in range(limit) if place not in held]
         # Free places are for the relays that have waited for them.
         room = len(free) if holder in waiting else len(free) - len(others)
