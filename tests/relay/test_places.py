@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
@@ -43,26 +43,16 @@ class Relay:
         self.register = CountingRegister(store, name, 3, lease)
         self.places = Places(3, self.register)
         self.out = Outgoing(make_connector(), self.places, Limits(hold=GUARD_SECONDS))
-        self.keeping = asyncio.create_task(self.places.run())
-
-    async def stop_keeping(self) -> None:
-        """End as a killed process: without releasing places."""
-        self.register.away = True
-        self.keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await self.keeping
 
 
 @asynccontextmanager
 async def relays(store: SQLStore, number: int, lease: float = 3) -> AsyncIterator[list[Relay]]:
-    running_relays = [Relay(store, f"relay-{each}", lease) for each in range(number)]
-    try:
-        yield running_relays
-    finally:
-        for relay in running_relays:
-            await relay.out.close(0)
-            relay.keeping.cancel()
-        await asyncio.gather(*(relay.keeping for relay in running_relays), return_exceptions=True)
+    many = [Relay(store, f"relay-{each}", lease) for each in range(number)]
+    async with AsyncExitStack() as stack:
+        for relay in many:
+            await stack.enter_async_context(relay.places.running())
+            stack.push_async_callback(relay.out.close, 0)
+        yield many
 
 
 async def test_a_single_relay_asks_the_database_beside_its_messages(store: SQLStore) -> None:
@@ -91,7 +81,8 @@ async def test_the_places_of_a_killed_relay_are_taken_over(store: SQLStore) -> N
     ):
         server = provider.stored(LOGIN)
         await asyncio.gather(*(hand_on(dead.out, server) for _ in range(9)))
-        await dead.stop_keeping()
+        dead.register.away = True  # it releases nothing
+        await dead.out.close(0)
         await hand_on(other.out, server)
 
     assert len(provider.messages) == 10

@@ -47,6 +47,7 @@ from mailsettings.use_cases.device_logins import DeviceLogins
 from mailsettings.use_cases.device_rates import DeviceRates
 from mailsettings.use_cases.message_log import MessageLog
 from mailsettings.use_cases.relay_alerts import RelayAlerts
+from mailsettings.use_cases.relay_places import RelayPlaces
 from mailsettings.use_cases.relays import RelayRegistration
 
 
@@ -92,6 +93,8 @@ class Relay:
         self._store.on_appended = self._witness.appended
         self._messages = MessageLog(self._store, configuration.log_days)
         self._messages.on_lost = self._metrics.not_logged
+        limit = configuration.connections_per_server
+        self._places = Places(limit, RelayPlaces(self._store, self._holder, limit))
         self._alerts = RelayAlerts(self._store, self._metrics.server_login, has_webhook=configuration.has_webhook)
         self._is_draining = False
 
@@ -125,6 +128,7 @@ class Relay:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(self._messages.running())
             await stack.enter_async_context(self._alerts.running())
+            await stack.enter_async_context(self._places.running())
             await stack.enter_async_context(RelayRegistration(self._store, self._holder, announced).running())
             await stack.enter_async_context(sampling(lambda: self._sample(outgoing)))
             await stack.enter_async_context(self._status_served())
@@ -195,7 +199,7 @@ class Relay:
         )
         return Outgoing(
             connector,
-            Places(chosen.connections_per_server),
+            self._places,
             Limits(hold=chosen.hold_seconds),
             on_login_refused=self._alerts.refused,
             on_login_accepted=self._alerts.accepted,

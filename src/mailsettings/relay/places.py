@@ -7,10 +7,11 @@ them by lease: a message takes a place in memory, and a task of its own asks the
 
 import asyncio
 import hashlib
+import logging
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Protocol
 
 from mailsettings.domain.errors import StoreUnavailable
@@ -18,6 +19,7 @@ from mailsettings.domain.mail_server import Destination
 from mailsettings.domain.relay_places import PlaceGrant, largest_part
 
 RELEASE_TIMEOUT_SECONDS = 3.0
+_log = logging.getLogger("mailsettings.relay")
 
 
 class PlaceRegister(Protocol):
@@ -194,11 +196,20 @@ class Places:
             counter = self._counters[key] = Counter(self.limit, granted, self._needed.set)
         return await counter.take()
 
-    async def run(self) -> None:
-        """Hold places by lease, until cancelled. Only a relay without a register needs no such task."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Hold places by lease during the block; with a register, no place is given out before it."""
         if self._register is None:
+            yield
             return
-        keeper = _Keeper(self._register, self._counters)
+        task = asyncio.create_task(self._run(_Keeper(self._register, self._counters)))
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _run(self, keeper: "_Keeper") -> None:
         try:
             while True:
                 self._needed.clear()
@@ -233,6 +244,9 @@ class _Keeper:
             if due:
                 await self._claim(due)
         except StoreUnavailable:
+            return self._retry
+        except Exception:  # noqa: BLE001  # whatever it is, the next attempt may succeed
+            _log.exception("The places at mail servers were not renewed; trying again.")
             return self._retry
         return self._pause()
 
