@@ -10,7 +10,7 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.values import MASK
 from mailsettings.relay import answers
-from mailsettings.relay.places import Place
+from mailsettings.relay.place_counter import Place
 from mailsettings.relay.replies import Refused
 from mailsettings.relay.server_connection import ServerConnection
 from mailsettings.smtp.connector import EXPECTED_ERRORS, Connector, OnlyWait

@@ -11,6 +11,7 @@ from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.domain.observation import ServerGreeting
 from mailsettings.relay import answers
 from mailsettings.relay.backoff import Backoff, LoginBackoff
+from mailsettings.relay.idle import IdleConnections
 from mailsettings.relay.line import Line, Waiter
 from mailsettings.relay.opening import NotOpened, Opener, Trouble
 from mailsettings.relay.places import Places, places_key
@@ -65,10 +66,9 @@ class Pool:
         self._opener = Opener(server, connector, min(limits.connect, limits.hold))
         self._places = places
         self._key = places_key(server.server.destination())
-        self._limits = limits
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._idle: list[ServerConnection] = []
+        self._idle = IdleConnections(limits.idle, limits.age)
         self._open: set[ServerConnection] = set()
         self._opening: set[asyncio.Task[None]] = set()
         self._line = Line()
@@ -79,7 +79,6 @@ class Pool:
         self._last_refusal: Refused | None = None
         self._all_closed = asyncio.Event()
         self._all_closed.set()
-        self._sweeper: asyncio.TimerHandle | None = None
         self._retired = False
 
     def require_usable(self) -> None:
@@ -88,10 +87,9 @@ class Pool:
 
     async def take(self, deadline: float, *, again: bool = False) -> ServerConnection:
         """Wait for a connection until *deadline*; a message that tries *again* is first. Raises `Refused`."""
-        if self._idle and self._line.is_empty and not self._pause.failures:
-            connection = self._idle.pop()
-            if self._is_fit(connection):
-                return connection
+        self._login.require_over()
+        if self._line.is_empty and not self._pause.failures and (connection := self._idle.take()) is not None:
+            return connection
         waiter = self._line.join(again=again)
         self._serve()
         try:
@@ -114,9 +112,7 @@ class Pool:
             self._trial = None
         if connection.is_open and not connection.place.wanted:
             connection.reused = True
-            connection.idle_since = self._loop.time()
-            self._idle.append(connection)
-            self._sweeper = self._sweeper or self._loop.call_later(self._limits.idle, self._sweep)
+            self._idle.add(connection)
         else:
             connection.quit()
         self._serve()
@@ -165,23 +161,18 @@ class Pool:
         for connection in [each for each in self._open if each.is_open]:
             connection.abort()
         await self._all_closed.wait()  # for the replies to QUIT
-        if self._sweeper is not None:
-            self._sweeper.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
 
     def _serve(self) -> None:
         """Give idle connections to those in line, open more for the others, and close unneeded connections."""
-        while self._idle and not self._line.is_empty and self._may_try():
-            connection = self._idle.pop()
-            if self._is_fit(connection):
-                self._hand_over(connection)
+        while not self._line.is_empty and self._may_try() and (connection := self._idle.take()) is not None:
+            self._hand_over(connection)
         while self._may_open():
             task = asyncio.create_task(self._open_one())
             self._opening.add(task)
             task.add_done_callback(self._opening_ended)
         if self._retired and self._line.is_empty:
-            for connection in [*self._idle]:
-                self._quit(connection)
+            self._idle.end_all()
 
     def _may_try(self) -> bool:
         """Return whether a message may be sent now: after a refusal for now, messages are tried singly."""
@@ -226,7 +217,7 @@ class Pool:
         self._open.add(connection)
         self._all_closed.clear()
         connection.on_closed = lambda: self._closed(connection)
-        connection.place.on_wanted = lambda: self._wanted(connection)
+        connection.place.on_wanted = lambda: self._idle.end(connection)
         self._listener.accepted(self._server)
         if self._line.is_empty:
             self.give_back(connection)
@@ -266,36 +257,11 @@ class Pool:
             return self._last_refusal
         return answers.busy(NO_PLACE)
 
-    def _is_fit(self, connection: ServerConnection) -> bool:
-        if connection.is_open and self._loop.time() - connection.since < self._limits.age:
-            return True
-        connection.quit()
-        return False
-
-    def _wanted(self, connection: ServerConnection) -> None:
-        if connection in self._idle:
-            self._quit(connection)
-
-    def _quit(self, connection: ServerConnection) -> None:
-        self._idle.remove(connection)
-        connection.quit()
-
     def _closed(self, connection: ServerConnection) -> None:
         self._open.discard(connection)
         if not self._open:
             self._all_closed.set()
         if self._trial is connection:
             self._trial = None
-        if connection in self._idle:
-            self._idle.remove(connection)
+        self._idle.discard(connection)
         self._loop.call_soon(self._serve)
-
-    def _sweep(self) -> None:
-        """Close the connections that have been idle for long, and look again when the next may be."""
-        self._sweeper = None
-        now = self._loop.time()
-        for connection in [idle for idle in self._idle if now - idle.idle_since >= self._limits.idle]:
-            self._quit(connection)
-        if self._idle:
-            oldest = min(idle.idle_since for idle in self._idle)
-            self._sweeper = self._loop.call_at(oldest + self._limits.idle, self._sweep)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from aiosmtplib import SMTPResponse
 
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.relay.places import Place
+from mailsettings.relay.place_counter import Place
 from mailsettings.smtp.envelope import Envelope
 from mailsettings.smtp.errors import WIRE_ERRORS, ReplyError
 from mailsettings.smtp.journal import Journal
