@@ -144,8 +144,9 @@ def test_a_prepared_line_is_that_of_a_record(
     log = logging.getLogger("mailsettings.access")
     members = {"path": 'a"\\b\u20ac', "route": None, "status": 200, "duration_ms": 1.5, "request_id": "a-1"}
 
-    logs.info(log, "100% of \u20ac", members)
+    logs.request_line(log, logging.INFO, "100% of \u20ac", members)
     log.info("%s", "100% of \u20ac", extra=members)
 
     assert lines[0] == lines[1]
+    assert "2025-11-28T03:20:00.250Z" in lines[0]
     assert ours.filters

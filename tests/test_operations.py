@@ -110,7 +110,7 @@ def test_every_command_is_marked_with_its_database() -> None:
         line for step in STEPS if not step.is_sql for line in step.what.splitlines()
     }
     assert {line.split("=")[0].split()[0] for line in lines if not SCRIPT.match(line)} == {
-        *("kubectl", "printf", "(3", f"{PREFIX}DATABASE_URL")  # tests of their own
+        *("kubectl", "openssl", "printf", "(3", f"{PREFIX}DATABASE_URL")  # tests of their own
     }
 
 
@@ -213,7 +213,12 @@ def test_commands_of_the_page_name_objects_of_the_manifests() -> None:
     (keys,) = (volume["secret"] for volume in PODS["Deployment"]["spec"]["volumes"] if "secret" in volume)
 
     assert named == {(kind.lower(), BY_KIND[kind]["metadata"]["name"]) for kind in ("Job", "Deployment")}
-    assert secrets == {database["name"]: database["key"], keys["secretName"]: "sealing-keys"}
+    admin = variables("Deployment")[f"{PREFIX}ADMIN_PASSWORD"]["valueFrom"]["secretKeyRef"]
+    assert secrets == {
+        database["name"]: database["key"],
+        keys["secretName"]: "sealing-keys",
+        admin["name"]: admin["key"],
+    }
     assert variables("Deployment")[f"{PREFIX}ENCRYPTION_KEYS_FILE"]["value"].endswith("/sealing-keys")
     assert all("-n mailsettings" in line or " -f " in line or " -k " in line for line in lines)
 

@@ -1,13 +1,13 @@
 """Dispatch requests by path: each API gets its own paths, and the site all others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mailsettings.web.concurrency import UnauthenticatedLimitMiddleware
 from mailsettings.web.dialect import Dialect
-from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware, log_exchange
+from mailsettings.web.exchange import ExchangeListener, ExchangeMiddleware, log_exchange, no_trace
 from mailsettings.web.normalization import routable_path
 
 SITE_NAME = "site"
@@ -40,11 +40,18 @@ class PathDispatcher:
 
 
 def create_app(
-    dialects: Iterable[tuple[Dialect, FastAPI]], site: ASGIApp, listeners: Sequence[ExchangeListener] = ()
+    dialects: Iterable[tuple[Dialect, FastAPI]],
+    site: ASGIApp,
+    listeners: Sequence[ExchangeListener] = (),
+    trace_id: Callable[[], str | None] = no_trace,
 ) -> ASGIApp:
-    """Return the whole service as one ASGI application; the access log and *listeners* get each exchange."""
+    """Return the whole service as one ASGI application.
+
+    The access log and *listeners* get each exchange, with the id that *trace_id* returns when its answer begins.
+    """
     all_listeners = [log_exchange, *listeners]
     apis = [
-        (api, ExchangeMiddleware(app, api.name, all_listeners, api.request_id_header)) for api, app in dialects
+        (api, ExchangeMiddleware(app, api.name, all_listeners, api.request_id_header, trace_id))
+        for api, app in dialects
     ]
     return UnauthenticatedLimitMiddleware(PathDispatcher(apis, ExchangeMiddleware(site, SITE_NAME, all_listeners)))

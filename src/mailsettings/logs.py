@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import Literal, TextIO
 
+from pythonjsonlogger.core import RESERVED_ATTRS
 from pythonjsonlogger.json import JsonFormatter
 
 from mailsettings.log_writer import BackgroundWriter
@@ -52,7 +53,7 @@ def _background_handler(style: _Style) -> logging.Handler:
 class LineHandler(logging.Handler):
     """Passes a line for each record to *write*. At the end of the process `logging` calls *flush*.
 
-    *write_request* gets the lines of `write_info`; by default *write* gets them too.
+    *write_request* gets the lines of `write_line`; by default *write* gets them too.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class LineHandler(logging.Handler):
     ) -> None:
         super().__init__()
         self.addFilter(_add_request_id)
-        self.setFormatter(_json() if style == "json" else logging.Formatter(f"{_FIELDS} [%(request_id)s]"))
+        self.setFormatter(_json() if style == "json" else _TextFormatter(f"{_FIELDS} [%(request_id)s]"))
         self._style = style
         self._write = write
         self._write_request = write_request or write
@@ -81,15 +82,14 @@ class LineHandler(logging.Handler):
         """Wait for the lines so far."""
         self._flush()
 
-    def write_info(self, logger: str, message: str, members: Mapping[str, object]) -> None:
+    def write_line(self, level: str, logger: str, message: str, members: Mapping[str, object]) -> None:
         """Write the line that a record with these values has. *members* end with the request id."""
-        now = time.time()
-        at = f"{_second(int(now))},{int(now * 1000) % 1000:03d}"
+        at = _rfc3339(time.time())
         if self._style == "json":
-            head = f'{{"time": "{at}", "level": "INFO", "logger": "{logger}", "message": {_encode(message)}, '
+            head = f'{{"time": "{at}", "level": "{level}", "logger": "{logger}", "message": {_encode(message)}, '
             self._write_request(f"{head}{_encode(members)[1:]}\n")
         else:
-            self._write_request(f"{at} INFO {logger} {message} [{members['request_id']}]\n")
+            self._write_request(f"{at} {level} {logger} {_visible(message)} [{members['request_id']}]\n")
 
 
 _encode = json.JSONEncoder().encode
@@ -97,17 +97,54 @@ _encode = json.JSONEncoder().encode
 
 @lru_cache(2)
 def _second(timestamp: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(timestamp))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(timestamp))
 
 
-def info(log: logging.Logger, message: str, members: Mapping[str, object]) -> None:
-    """Log *message* with *members*, at a fifth of the cost of `log.info` where nothing but our handler listens."""
+def _rfc3339(timestamp: float) -> str:
+    """Return the time in UTC: lines of machines in different time zones sort together (RFC 3339)."""
+    return f"{_second(int(timestamp))}.{int(timestamp * 1000) % 1000:03d}Z"
+
+
+# Foreign text, such as the reply of a mail server, must not move the cursor of a terminal.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+def _visible(text: str) -> str:
+    return text.translate(_CONTROLS)
+
+
+_TIME, _MILLISECONDS = "%Y-%m-%dT%H:%M:%S", "%s.%03dZ"
+
+
+class _TextFormatter(logging.Formatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format, default_msec_format = _TIME, _MILLISECONDS
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of *record* without control characters."""
+        return _visible(super().format(record))
+
+
+class _JSONFormatter(JsonFormatter):
+    converter = staticmethod(time.gmtime)
+    default_time_format, default_msec_format = _TIME, _MILLISECONDS
+
+
+def request_line(log: logging.Logger, level: int, message: str, members: Mapping[str, object]) -> None:
+    """Log *message* with *members*, at a fifth of the cost of `log.log` where nothing but our handler listens."""
+    if not log.isEnabledFor(level):
+        return
     handlers = logging.getLogger().handlers
     only = handlers[0] if len(handlers) == 1 and not log.handlers else None
     if isinstance(only, LineHandler):
-        only.write_info(log.name, message, members)
+        only.write_line(logging.getLevelName(level), log.name, message, members)
     else:
-        log.info("%s", message, extra=members)
+        log.log(level, "%s", message, extra=members)
+
+
+def info(log: logging.Logger, message: str, members: Mapping[str, object]) -> None:
+    """Log *message* with *members* at the level info, as `request_line` does."""
+    request_line(log, logging.INFO, message, members)
 
 
 def _add_request_id(record: logging.LogRecord) -> bool:
@@ -117,7 +154,8 @@ def _add_request_id(record: logging.LogRecord) -> bool:
 
 def _json() -> logging.Formatter:
     names = {"asctime": "time", "levelname": "level", "name": "logger"}
-    return JsonFormatter(_FIELDS, rename_fields=names)
+    # uvicorn adds its message with escape codes.
+    return _JSONFormatter(_FIELDS, rename_fields=names, reserved_attrs=[*RESERVED_ATTRS, "color_message"])
 
 
 WARNING_INTERVAL_SECONDS = 10

@@ -1,5 +1,6 @@
 """A world-readable database file stops the start, as a world-readable key file does."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -48,8 +49,9 @@ def test_a_file_that_everybody_can_open_stops_the_start(
     for command in commands:
         refused = run(environment, *command)
 
-        sentence = f"Error: {file} can be read or written by every user; chmod it to 600.\n"
-        assert (refused.returncode, refused.stderr) == (3, sentence)
+        sentence = f"{file} can be read or written by every user; chmod it to 600."
+        told = json.loads(refused.stderr)["message"] if command == ["serve"] else refused.stderr
+        assert (refused.returncode, told) == (3, sentence if command == ["serve"] else f"Error: {sentence}\n")
     assert sorted(path.name for path in file.parent.iterdir()) == before
 
 

@@ -89,7 +89,7 @@ def test_options_of_serve_override_settings_for_its_workers_too(environment: dic
     with serving(environment, "--host", "127.0.0.1", "--workers", "2") as (url, output):
         assert httpx.get(f"{url}/health/live").status_code == 200
 
-    assert f"Documentation: {url}/docs" in output.read_text()
+    assert f"The documentation is at {url}/docs." in output.read_text()
 
 
 def test_first_password_can_be_given_and_is_not_printed(environment: dict[str, str]) -> None:

@@ -1,5 +1,6 @@
 """Many real processes on one database, on both kinds: they begin at once, agree, and end when told to."""
 
+import json
 import re
 import signal
 import sqlite3
@@ -25,7 +26,7 @@ MAIL_SERVER = "/api/20210901/system/mail/server"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
 TOKEN = "/cxrestapi/auth/identity/connect/token"
 KEYS = "/cxrestapi/auth/identity/.well-known/openid-configuration/jwks"
-PASSWORD = re.compile(r"First account: admin {3}password: (\S+)")
+PASSWORD = re.compile(r"The password of the first account, admin, is in (\S+)\. Delete")
 
 
 @dataclass
@@ -108,7 +109,20 @@ def log_in(replicas: Replicas) -> None:
 
 
 def passwords(replicas: Replicas) -> list[str]:
-    return [password for output in replicas.commands.outputs for password in PASSWORD.findall(output.read_text())]
+    text = "".join(output.read_text() for output in replicas.commands.outputs)
+    return [Path(file).read_text().strip() for file in PASSWORD.findall(text)]
+
+
+def test_the_log_in_json_names_a_private_file_with_the_password(replicas: Replicas) -> None:
+    text = "".join(output.read_text() for output in replicas.commands.outputs)
+    (file,) = map(Path, PASSWORD.findall(text))
+    others = set(replicas.data_dir.glob("mailsettings-first-password-*")) - {file}
+
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert others == set()  # each replica but the first removed its file
+    assert file.read_text().strip() not in text
+    assert all(json.loads(line)["time"].endswith("Z") for line in text.splitlines())
+    assert "\\u001b" not in text
 
 
 def test_simultaneous_first_starts_create_one_account_and_all_serve(replicas: Replicas) -> None:

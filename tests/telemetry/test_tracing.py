@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from mailsettings import settings
+from mailsettings import __version__, settings
 from mailsettings.bootstrap.service import create_tracing
 from mailsettings.domain.mail_server import ConnectionSecurity
 from mailsettings.settings import SettingsInvalid
@@ -95,6 +95,25 @@ async def test_a_callers_trace_continues(http: httpx.AsyncClient, traced: Traced
     assert span.context is not None
     assert span.parent is not None
     assert (f"{span.context.trace_id:032x}", f"{span.parent.span_id:016x}") == (TRACE, PARENT)
+
+
+async def test_the_access_line_names_the_trace(
+    http: httpx.AsyncClient, traced: Traced, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mailsettings.access")
+    await http.get(MAIL_SERVER, headers={"traceparent": f"00-{TRACE}-{PARENT}-01"})
+
+    assert vars(caplog.records[-1])["trace_id"] == TRACE
+
+
+def test_the_operator_names_the_service_in_traces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "mail-of-the-north")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment=test")
+    found = otlp.create_provider(InMemorySpanExporter()).resource.attributes
+
+    assert found["service.name"] == "mail-of-the-north"
+    assert found["deployment.environment"] == "test"
+    assert found["service.version"] == __version__
 
 
 async def test_an_unsampled_caller_is_not_traced(http: httpx.AsyncClient, traced: Traced) -> None:

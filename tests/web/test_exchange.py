@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,14 +77,16 @@ async def test_a_request_is_one_line_with_separate_members(api: Caller, written:
         "status": 404,
         "api": "checkmarx",
         "principal": "reader",
+        "client": "127.0.0.1",
         "request_id": "mine-1",
     }
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     assert "canary" not in json.dumps(written.lines) + "".join(written.text)
 
 
 @pytest.mark.parametrize(
     ("path", "api_name"),
-    [(MAIL_SERVER, "oracle-analytics"), ("/audit", "audit"), ("/health/live", "site"), ("/no%0Apath", "site")],
+    [(MAIL_SERVER, "oracle-analytics"), ("/audit", "audit"), ("/docs", "site"), ("/no%0Apath", "site")],
 )
 async def test_a_line_names_the_api_and_no_unknown_caller(
     api: Caller, written: Written, path: str, api_name: str
@@ -184,3 +187,27 @@ async def test_no_line_has_secret_of_query_header_or_token(api: Caller, written:
 
     assert len(written.accesses) == 4
     canary.assert_nowhere(json.dumps(written.lines), "\n".join(written.text))
+
+
+async def test_passed_health_probes_are_logged_at_debug_only(
+    api: Caller, written: Written, caplog: pytest.LogCaptureFixture
+) -> None:
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.set_level(level)
+        await api(None).send("GET", "/health/live")
+        await api(None).send("POST", "/health/live")
+
+    assert [(line["level"], line["status"]) for line in written.accesses] == [
+        ("INFO", 405),
+        ("DEBUG", 200),
+        ("INFO", 405),
+    ]
+
+
+def test_control_characters_do_not_reach_a_terminal(written: Written) -> None:
+    logging.getLogger("mailsettings.test").warning(
+        "It said \x1b[2J\x9b31m and\nmore.", extra={"color_message": "\x1b"}
+    )
+
+    assert written.text[-2].endswith(r"It said \x1b[2J\x9b31m and")
+    assert set(written.lines[-1]) == {"time", "level", "logger", "message", "request_id"}

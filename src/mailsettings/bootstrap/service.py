@@ -27,9 +27,15 @@ from mailsettings.store.encryption.key_check import WrongKey
 from mailsettings.store.migrations import SchemaError
 from mailsettings.store.private_file import KeyFileUnusable
 from mailsettings.telemetry.metrics import PrometheusMetrics, sampling
-from mailsettings.telemetry.tracing import Tracing, TracingNotInstalled, require_installed, send_traces_to
+from mailsettings.telemetry.tracing import (
+    Tracing,
+    TracingNotInstalled,
+    current_trace_id,
+    require_installed,
+    send_traces_to,
+)
 from mailsettings.web.dialect import NO_TELEMETRY, UseCases
-from mailsettings.web.exchange import Exchange, ExchangeListener
+from mailsettings.web.exchange import Exchange, ExchangeListener, no_trace
 
 
 def create_tracing(settings: Settings) -> Tracing | None:
@@ -99,7 +105,8 @@ def create_apis(
             yield {STATUS_STATE_KEY: Status(ping, use_cases.metrics.for_status)}
 
     site = create_site(documents, ping, lifespan, use_cases.allowed_hosts)
-    return create_app(dialects, _starting_plainly(site), [counting(metrics)])
+    trace_id = current_trace_id if telemetry["tracing"] else no_trace
+    return create_app(dialects, _starting_plainly(site), [counting(metrics)], trace_id)
 
 
 EXPECTED_AT_START = (StoreUnavailable, SchemaError, WrongKey, KeyFileUnusable)
@@ -137,7 +144,7 @@ def counting(metrics: PrometheusMetrics) -> ExchangeListener:
 def service_from_environment() -> ASGIApp:
     """Return the application for uvicorn's workers, from the environment."""
     settings = read()
-    logs.configure("text" if settings.dev else settings.log_format, settings.log_level, in_background=True)
+    logs.configure(settings.log_style, settings.log_level, in_background=True)
     metrics = PrometheusMetrics(metrics_directory())
     tracing = create_tracing(settings)
     service = create_service(create_backend(settings, metrics, tracing), metrics, tracing)

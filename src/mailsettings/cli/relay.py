@@ -40,7 +40,7 @@ def relay(*, dev: bool, supervisor: int | None) -> None:
     with reporting_errors():
         settings.override(dev=dev or None)
         chosen = settings.read()
-        logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
+        logs.configure(chosen.log_style, chosen.log_level)
         require_database(chosen)
         if chosen.dev and chosen.relay_certificate is None:
             certificate, key = development_certificate(chosen.data_dir)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import secrets
-import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +13,14 @@ from ssl import SSLContext
 from tempfile import TemporaryDirectory
 from typing import NoReturn
 
-import click
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from mailsettings import logs, settings
 from mailsettings.bootstrap.backend import create_backend, prepare
 from mailsettings.bootstrap.service import require_tracing
-from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE
+from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure
+from mailsettings.cli.greeting import greet, keep_password
 from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
@@ -32,7 +31,8 @@ from mailsettings.server.server import Server, ShutdownTimeouts
 from mailsettings.server.sockets import listening_sockets
 from mailsettings.server.status import require_free
 from mailsettings.server.workers import Workers
-from mailsettings.settings import PREFIX, Settings
+from mailsettings.settings import Settings
+from mailsettings.use_cases.accounts import ManageAccounts
 
 
 def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> NoReturn:
@@ -43,7 +43,8 @@ def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> No
     with reporting_errors():
         settings.override(**chosen_settings)
         chosen = settings.read()
-        logs.configure("text" if chosen.dev else chosen.log_format, chosen.log_level)
+        logs.configure(chosen.log_style, chosen.log_level)
+    with failing_in(chosen.log_style), reporting_errors():
         if chosen.tls_certificate and chosen.tls_key:
             # Report a bad pair before anything else is done.
             reloading_tls_context(chosen.tls_certificate, chosen.tls_key)
@@ -54,9 +55,21 @@ def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> No
         prepare(chosen)
         mark_dev_mode(chosen)
         password = asyncio.run(create_first_admin(chosen))
-    print_greeting(chosen, password)
+    greet(chosen, FIRST_ADMIN.name, password)
     with shared_metrics(workers):
         sys.exit(serve_with_relay(chosen, workers) if relay else serve_until_stopped(chosen, workers))
+
+
+@contextmanager
+def failing_in(style: str) -> Iterator[None]:
+    """Where the log has JSON lines, log an expected error of the block as such a line, and exit."""
+    try:
+        yield
+    except Failure as failure:
+        if style == "text":
+            raise
+        _log.error("%s", failure.message)  # the cause is in the message
+        sys.exit(failure.exit_code)
 
 
 MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private
@@ -90,8 +103,11 @@ FIRST_ADMIN = Account(
 )
 
 
-async def create_first_admin(settings: Settings) -> str | None:
-    """Create the first account if no account exists; return its password if it is random, to print it."""
+async def create_first_admin(settings: Settings) -> str | Path | None:
+    """Create the first account if no account exists.
+
+    Return its password if it is random; or the file with it, if the log is one of JSON lines.
+    """
     given = settings.admin_password
     password = given.get_secret_value() if given else secrets.token_urlsafe(18)
     backend = create_backend(settings)
@@ -99,29 +115,21 @@ async def create_first_admin(settings: Settings) -> str | None:
         await backend.establish()
         if await backend.accounts.list():
             return None
+        if given is None and settings.log_style == "json":
+            return await _created_with_file(settings, backend.accounts, password)
         made = await backend.accounts.add_first(operator(), FIRST_ADMIN, password)
     finally:
         await backend.close()
     return password if made and given is None else None
 
 
-def print_greeting(settings: Settings, password: str | None) -> None:
-    """Print the addresses of the service, and *password* on the start that created it."""
-    host = f"[{settings.hosts[0]}]" if ":" in settings.hosts[0] else settings.hosts[0]
-    url = f"{'https' if settings.tls_certificate else 'http'}://{host}:{settings.port}"
-    if password is not None:
-        click.echo(f"First account: {FIRST_ADMIN.name}   password: {password}   (not shown again)")
-    click.echo(f"Documentation: {url}/docs")
-    click.echo(f"Try:           {_curl(settings, url)}")
-    sys.stdout.flush()
-
-
-def _curl(settings: Settings, url: str) -> str:
-    """Return a command line that works in a shell on this machine; it contains no secret."""
-    directory = shlex.quote(f"{PREFIX}DATA_DIR={settings.data_dir.absolute()}")
-    program = f"{shlex.quote(sys.executable)} -m mailsettings"
-    make_token = f"env {directory} {program} token --permission view-mail-settings"
-    return f'curl -i -H "Authorization: Bearer $({make_token})" {url}/cxrestapi/auth/SMTPSettings'
+async def _created_with_file(settings: Settings, accounts: ManageAccounts, password: str) -> Path | None:
+    # The file first: without it, an account would exist with a password that is lost.
+    file = keep_password(settings.data_dir, password)
+    if await accounts.add_first(operator(), FIRST_ADMIN, password):
+        return file
+    file.unlink()  # another replica was quicker
+    return None
 
 
 _log = logging.getLogger("mailsettings.server")
@@ -183,7 +191,7 @@ def serve_until_stopped(settings: Settings, workers: int, on_stop: Callable[[], 
         return STARTUP_FAILURE
     return Workers(
         workers,
-        partial(logs.configure, "text" if settings.dev else settings.log_format, settings.log_level),
+        partial(logs.configure, settings.log_style, settings.log_level),
         partial(
             Server,
             config,

@@ -40,6 +40,11 @@ class Settings(RelaySettings, MonitoringSettings, IdentitySettings, SMTPSettings
     )
 
     @property
+    def log_style(self) -> Literal["json", "text"]:
+        """The format of the log in effect."""
+        return "text" if self.dev else self.log_format
+
+    @property
     def tested_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Networks that connection tests may reach in addition to those that the egress policy opens."""
         loopback = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))

@@ -50,7 +50,7 @@ class StorageSettings(SettingsGroup):
     admin_password: SecretStr | None = Field(
         default=None,
         description="Password of the account `admin`, which the first start creates; by default a random one, "
-        "printed once.",
+        "which is printed once, or with a log in JSON is in a file that the log names.",
     )
 
     @field_validator("admin_password")

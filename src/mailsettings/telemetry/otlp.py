@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanContext
@@ -34,7 +34,9 @@ def create_exporter(endpoint: str) -> SpanExporter:
 
 def create_provider(to: SpanExporter) -> TracerProvider:
     """Return a provider that sends spans in batches; the standard OTEL_… variables configure the batches."""
-    resource = Resource.create({"service.name": "mailsettings", "service.version": __version__})
+    ours = Resource({"service.name": "mailsettings", "service.version": __version__})
+    # The operator's OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win; the SDK gives them less weight than ours.
+    resource = Resource.create().merge(ours).merge(OTELResourceDetector().detect())
     allowed = FilteringExporter(to)
     made = _PromptProvider(allowed, resource)
     made.add_span_processor(BatchSpanProcessor(allowed))

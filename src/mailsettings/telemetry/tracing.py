@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from fastapi.telemetry import TelemetryConfig
-from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider, format_trace_id, get_current_span
 
 from mailsettings.domain.connection_test import Outcome, ProbeListener, ProbeReport, StageReport
 from mailsettings.domain.mail_server import MailServer
@@ -52,6 +52,12 @@ class Tracing:
     async def close(self) -> None:
         """Send the remaining spans, on a thread: the receiver may not respond."""
         await asyncio.to_thread(self.shut_down)
+
+
+def current_trace_id() -> str | None:
+    """Return the id of the current trace in hexadecimal digits (W3C Trace Context); None outside a trace."""
+    context = get_current_span().get_span_context()
+    return format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def require_installed() -> None:

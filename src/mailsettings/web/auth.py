@@ -76,11 +76,11 @@ class FixedCallerMiddleware:
 def origin_of(scope: Scope) -> Origin:
     """Return where a request came from, with the id from `ExchangeMiddleware`."""
     client = scope.get("client")
-    return Origin(_valid_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
+    return Origin(valid_address(client[0]) if client else None, scope.get("request_id"), scope.get("api"))
 
 
 @lru_cache(1024)
-def _valid_address(text: str) -> str | None:
+def valid_address(text: str) -> str | None:
     """Return *text* if it is an address: a trusted proxy may pass on any text."""
     try:
         return str(ip_address(text))

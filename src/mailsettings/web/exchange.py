@@ -10,14 +10,17 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailsettings import logs
 from mailsettings.domain.access import Principal
+from mailsettings.web.auth import valid_address
 
 REQUEST_ID_HEADER = "x-request-id"
+HEALTH_PATH = "/health/"
 # Plain enough for every log format and header; other ids are replaced, so that they cannot forge log lines.
 _ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # Browsers must not guess another media type (Fetch standard, section X-Content-Type-Options).
@@ -35,6 +38,7 @@ class Exchange:
     request_id: str
     status: int = 0
     seconds: float = 0
+    trace_id: str | None = None
 
     @property
     def method(self) -> str:
@@ -55,6 +59,17 @@ class Exchange:
         return None if route is None else route.path
 
     @property
+    def client(self) -> str | None:
+        """The address of the client, as far as it is known; behind a trusted proxy the address in its header."""
+        client = self.scope.get("client")
+        return valid_address(client[0]) if client else None
+
+    @property
+    def is_passed_probe(self) -> bool:
+        """Whether this is a request of a supervisor or a balancer for the health, and all is well."""
+        return (self.operation or "").startswith(HEALTH_PATH) and self.status == HTTPStatus.OK
+
+    @property
     def caller(self) -> str | None:
         """The name of the authenticated caller; None before the authentication."""
         principal: Principal | None = self.scope.get("principal")
@@ -64,18 +79,29 @@ class Exchange:
 ExchangeListener = Callable[[Exchange], None]
 
 
+def no_trace() -> None:
+    """Return no id, where no traces are sent."""
+
+
 class ExchangeMiddleware:
     """Gives each request an id, and each listener the finished exchange.
 
-    The id is taken from X-Request-ID or *id_header* if it is plain text. Pure ASGI: see `BearerAuthMiddleware`.
+    The id is taken from X-Request-ID or *id_header* if it is plain text. *trace_id* returns the current trace, if
+    there is one. Pure ASGI: see `BearerAuthMiddleware`.
     """
 
     def __init__(
-        self, app: ASGIApp, api: str, listeners: Sequence[ExchangeListener], id_header: str | None = None
+        self,
+        app: ASGIApp,
+        api: str,
+        listeners: Sequence[ExchangeListener],
+        id_header: str | None = None,
+        trace_id: Callable[[], str | None] = no_trace,
     ) -> None:
         self._app = app
         self._api = api
         self._listeners = listeners
+        self._trace_id = trace_id
         self._id_headers = [name.encode() for name in (id_header, REQUEST_ID_HEADER) if name]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,6 +116,7 @@ class ExchangeMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 exchange.status = message["status"]
+                exchange.trace_id = self._trace_id()  # the span ends before the listeners are called
                 message["headers"] = [*message.get("headers", ()), *added]
             await send(message)
 
@@ -128,8 +155,12 @@ _log = logging.getLogger("mailsettings.access")
 
 
 def log_exchange(exchange: Exchange) -> None:
-    """Log method, path, status and time as text, and the same and more as separate JSON members."""
-    if not _log.isEnabledFor(logging.INFO):
+    """Log method, path, status and time as text, and the same and more as separate JSON members.
+
+    Passed probes of the health come every few seconds, so their lines are only at the level debug.
+    """
+    level = logging.DEBUG if exchange.is_passed_probe else logging.INFO
+    if not _log.isEnabledFor(level):
         return
     method, path = _printable(exchange.method), _printable(exchange.path[:MAX_LOGGED_PATH_LENGTH])
     milliseconds = round(exchange.seconds * 1000, 1)
@@ -141,9 +172,11 @@ def log_exchange(exchange: Exchange) -> None:
         "duration_ms": milliseconds,
         "api": exchange.api,
         "principal": exchange.caller,
+        "client": exchange.client,
+        **({} if exchange.trace_id is None else {"trace_id": exchange.trace_id}),
         "request_id": exchange.request_id,
     }
-    logs.info(_log, f"{method} {path} {exchange.status} {milliseconds:.1f} ms", members)
+    logs.request_line(_log, level, f"{method} {path} {exchange.status} {milliseconds:.1f} ms", members)
 
 
 def _printable(text: str) -> str:
