@@ -134,6 +134,15 @@ async def test_silence_before_data_gives_the_place_up() -> None:
     assert [record.result for record in records].count(MessageResult.FAILED) == 1
 
 
+async def test_chatter_before_data_gives_the_place_up() -> None:
+    limits = RelayLimits(envelope_timeout_seconds=0)
+    async with running_relay(limits=limits, places=1) as relay, relay.logged_in() as client:
+        await client.envelope("post@example.org")
+        answers = [await client.command(line) for line in ("NOOP", "DATA")]
+
+    assert [answer[:9] for answer in answers] == ["250 2.0.0", "451 4.4.2"]
+
+
 async def test_silence_within_content_gives_the_place_up() -> None:
     async with (
         running_relay(limits=IMPATIENT, places=1) as relay,

@@ -42,7 +42,8 @@ async def test_the_mail_server_answers_each_recipient() -> None:
     ]
     assert data.startswith("554 5.5.1")
     assert relay.mail_server.messages == []
-    assert record.recipients == (MessageRecipient("gone@example.org", accepted=False),)
+    assert {recipient.address for recipient in record.recipients} == {"gone@example.org", "post@@example.org"}
+    assert not any(recipient.accepted for recipient in record.recipients)
 
 
 @pytest.mark.parametrize(
@@ -284,6 +285,17 @@ async def test_a_message_without_content_is_aborted(command: str) -> None:
 
     assert (record.result, relay.mail_server.messages) == (MessageResult.ABORTED, [])
     assert record.recipients == (MessageRecipient("post@example.org", accepted=True),)
+
+
+async def test_a_message_to_no_valid_address_is_noted() -> None:
+    async with running_relay() as relay, relay.logged_in() as client:
+        await client.envelope("root")
+        await client.command("RCPT")
+        await client.command("QUIT")
+        (record,) = await relay.has_records(1)
+
+    assert (record.result, record.code) == (MessageResult.REFUSED, 501)
+    assert record.recipients == (MessageRecipient("root", accepted=False),)
 
 
 async def test_mail_without_recipients_is_no_message() -> None:

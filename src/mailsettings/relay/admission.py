@@ -1,6 +1,7 @@
 """Count the open connections, and decide which clients the relay serves."""
 
 from collections import Counter
+from functools import lru_cache
 
 from mailsettings.domain.device import Peer
 from mailsettings.domain.login_throttling import client_network
@@ -8,6 +9,11 @@ from mailsettings.relay import refusals
 from mailsettings.relay.client import Client, Disconnected
 from mailsettings.relay.limits import Counters, RelayLimits
 from mailsettings.relay.replies import Reply
+
+
+@lru_cache(4096)
+def _network_of(peer: Peer) -> str:
+    return client_network(str(peer))
 
 
 class Admission:
@@ -26,7 +32,7 @@ class Admission:
 
     def refusal(self, peer: Peer) -> tuple[str, Reply] | None:
         """Return the reason for a refusal of *peer*, and the reply to it; None if there is room."""
-        if self._of_network[client_network(str(peer))] >= self._limits.max_connections_per_address:
+        if self._of_network[_network_of(peer)] >= self._limits.max_connections_per_address:
             return "address", refusals.TOO_MANY_CONNECTIONS
         if self.open >= self._limits.max_connections and not self._make_room():
             return "total", refusals.TOO_MANY_CONNECTIONS
@@ -43,7 +49,7 @@ class Admission:
         self._strangers.pop(client, None)
 
     def _count(self, client: Client, change: int) -> None:
-        network = client_network(str(client.peer))
+        network = _network_of(client.peer)
         self.open += change
         self._of_network[network] += change
         if not self._of_network[network]:

@@ -9,8 +9,8 @@ MAX_RECEIVED_FIELDS = (
 )
 MAX_DISCARDED_BYTES = 256 * 1024 * 1024
 """So much of a refused message is read before the connection is closed."""
-MIN_BYTES_PER_SECOND = 500
-"""The average pace of content, after the head start."""
+MIN_BYTES_PER_SECOND = 4000
+"""The average pace of content, after the head start: that of a modem."""
 MAX_ERRORS = 10
 MAX_COMMANDS_BEFORE_LOGIN = 30
 MAX_REFUSED_LOGINS = 3
@@ -21,8 +21,9 @@ class RelayLimits:
     """The configurable limits; sizes in bytes.
 
     A client has `login_timeout_seconds` from the connection to the login, and then `command_timeout_seconds`
-    for each command (RFC 5321 4.5.3.2). A client that holds a place and is silent for `silence_timeout_seconds`
-    loses it, and so does a client that sends content too slowly after `content_head_start_seconds`.
+    for each command (RFC 5321 4.5.3.2). A client that holds a place loses it after `silence_timeout_seconds`
+    without a byte, after `envelope_timeout_seconds` without DATA, and if it sends content too slowly after
+    `content_head_start_seconds`.
     """
 
     max_message_bytes: int = 36_700_160
@@ -31,6 +32,7 @@ class RelayLimits:
     command_timeout_seconds: float = 300
     login_timeout_seconds: float = 60
     silence_timeout_seconds: float = 10
+    envelope_timeout_seconds: float = 120
     content_head_start_seconds: float = 30
 
 

@@ -10,6 +10,7 @@ from mailsettings.relay.commands import parse_command, parse_path
 from mailsettings.relay.delivery import Delivery
 from mailsettings.relay.header_rules import HeaderRules
 from mailsettings.relay.mail_rules import (
+    address_of,
     max_message_bytes,
     own_trouble,
     prepare,
@@ -132,6 +133,7 @@ class MailCommands:
                 checked.append(require_recipient(argument, transaction.mail, room))
                 room -= 1
             except Refused as refused:
+                transaction.note_recipient(address_of(argument), refused.reply)
                 checked.append(refused.reply)
         return checked
 

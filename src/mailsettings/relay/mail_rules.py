@@ -13,7 +13,7 @@ from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import StoredMailServer
 from mailsettings.relay import answers, refusals
 from mailsettings.relay.client import Client, RelayParts
-from mailsettings.relay.commands import Path, parse_path, require_address
+from mailsettings.relay.commands import MAX_PATH_LENGTH, Path, parse_path, require_address
 from mailsettings.relay.header import Field
 from mailsettings.relay.outgoing import MailCommand
 from mailsettings.relay.replies import Refused
@@ -106,6 +106,14 @@ def require_recipient(argument: str, mail: MailCommand, room: int) -> str:
     if room < 1:
         raise Refused(refusals.TOO_MANY_RECIPIENTS)
     return address
+
+
+def address_of(argument: str | Refused) -> str:
+    """Return the address of a refused RCPT for the record, or "" if it has none."""
+    try:
+        return "" if isinstance(argument, Refused) else parse_path(argument, "TO:").address[:MAX_PATH_LENGTH]
+    except Refused:
+        return ""
 
 
 def received_field(client: Client, device: Device, now: datetime) -> Field:

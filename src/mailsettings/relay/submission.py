@@ -17,6 +17,7 @@ from mailsettings.relay.login import MECHANISMS, Credentials, read_credentials
 from mailsettings.relay.mail_commands import MailCommands
 from mailsettings.relay.mail_rules import max_message_bytes
 from mailsettings.relay.replies import Refused, Reply
+from mailsettings.relay.transaction import Transaction
 
 _log = logging.getLogger("mailsettings.relay")
 _DONE = Reply(250, "2.0.0", "OK")
@@ -81,10 +82,16 @@ class Submission:
             raise Disconnected(refusals.ENDING)
         if transaction is not None and transaction.holds_place:
             try:
-                return await self._connection.read_line(self._limits.silence_timeout_seconds)
+                return await self._next_line_in_place(transaction)
             except TooSlow:
                 transaction.fail(Refused(refusals.TOO_SLOW))
         return await self._connection.read_line(self._timeout())
+
+    async def _next_line_in_place(self, transaction: Transaction) -> bytes:
+        left = self._limits.envelope_timeout_seconds - transaction.seconds_with_place
+        if left <= 0:
+            raise TooSlow
+        return await self._connection.read_line(min(self._limits.silence_timeout_seconds, left))
 
     def _timeout(self) -> float:
         if self._client.device is not None:

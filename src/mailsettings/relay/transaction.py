@@ -15,6 +15,8 @@ from mailsettings.relay.outgoing import MailCommand, Outgoing, Transfer
 from mailsettings.relay.replies import OutcomeUnknown, Refused, Reply
 from mailsettings.relay.services import Services
 
+MAX_NOTED_RECIPIENTS = 1000
+"""Refused recipients beyond it are not in the record."""
 _log = logging.getLogger("mailsettings.relay")
 
 
@@ -39,6 +41,7 @@ class Transaction:
         self._recipients: list[MessageRecipient] = []
         self._last_reply: Reply | None = None
         self._is_noted = False
+        self._place_since = 0.0
         self._message_id: str | None = None
         self._is_sent = False
         self.said = said
@@ -58,6 +61,11 @@ class Transaction:
         """Whether a connection to the mail server waits for this transaction."""
         return self.transfer is not None and self.failure is None
 
+    @property
+    def seconds_with_place(self) -> float:
+        """How long that connection has been waiting."""
+        return time.monotonic() - self._place_since
+
     async def pass_on(self, recipients: Sequence[str], *, data: bool) -> Sequence[Reply]:
         """Pass *recipients* on, with DATA behind them if *data*, and return the reply to each."""
         replies = (
@@ -68,9 +76,11 @@ class Transaction:
         return replies
 
     def note_recipient(self, address: str, reply: Reply) -> None:
-        """Add *address*, with the *reply* that it got, to the record."""
-        self._recipients.append(MessageRecipient(address, reply.code // 100 == 2))  # noqa: PLR2004  # RFC 5321 4.2.1
+        """Add *address*, with the *reply* that it got, to the record; "" is not an address."""
         self._last_reply = reply
+        accepted = reply.code // 100 == 2  # noqa: PLR2004  # RFC 5321 4.2.1
+        if accepted or (address and len(self._recipients) < MAX_NOTED_RECIPIENTS):
+            self._recipients.append(MessageRecipient(address, accepted))
 
     def fail(self, refused: Refused) -> None:
         """Give the place up, so that nothing is sent."""
@@ -139,6 +149,7 @@ class Transaction:
             if self.transfer is not None:
                 return await self.transfer.add(recipients, data=data)
             self.transfer = await self._outgoing.begin(server, self.mail, recipients, data=data)
+            self._place_since = time.monotonic()
         except Refused as refused:
             self.fail(refused)
             return [refused.reply] * len(recipients)
