@@ -132,8 +132,12 @@ def test_no_line_is_lost_at_the_end_of_a_process(end: str) -> None:
 
 
 @pytest.mark.parametrize("style", ["json", "text"])
+@pytest.mark.parametrize("request_id", [{"request_id": "a-1"}, {}])
 def test_a_prepared_line_is_that_of_a_record(
-    style: logs._Style, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    style: logs._Style,
+    request_id: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The access log is written without a record, where nothing but our handler listens."""
     lines: list[str] = []
@@ -142,7 +146,7 @@ def test_a_prepared_line_is_that_of_a_record(
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("time.time", lambda: 1_764_300_000.25)
     log = logging.getLogger("mailsettings.access")
-    members = {"path": 'a"\\b\u20ac', "route": None, "status": 200, "duration_ms": 1.5, "request_id": "a-1"}
+    members = {"path": 'a"\\b\u20ac', "route": None, "status": 200, "duration_ms": 1.5, **request_id}
 
     logs.request_line(log, logging.INFO, "100% of \u20ac", members)
     log.info("%s", "100% of \u20ac", extra=members)

@@ -83,7 +83,8 @@ class LineHandler(logging.Handler):
         self._flush()
 
     def write_line(self, level: str, logger: str, message: str, members: Mapping[str, object]) -> None:
-        """Write the line that a record with these values has. *members* end with the request id."""
+        """Write the line that a record with these values has. *members* end with the request id, if any."""
+        members = members if "request_id" in members else {**members, "request_id": request_id.get() or "-"}
         at = _rfc3339(time.time())
         if self._style == "json":
             head = f'{{"time": "{at}", "level": "{level}", "logger": "{logger}", "message": {_encode(message)}, '

@@ -86,7 +86,7 @@ async def test_a_relay_delivers_is_known_and_ends_well(tmp_path: Path) -> None:
     assert greeting.startswith(b"220 ")
     assert farewell.startswith(b"421 4.3.2 ")
     assert (status, left) == (0, [])
-    assert f"message of {DEVICE}: delivered, 250" in written
+    assert f"Message of device {DEVICE} through mail server " in written
     assert secret not in written
     assert "post@example.org" not in written
 
@@ -107,7 +107,7 @@ def bad_certificate(environment: dict[str, str]) -> None:
 CANNOT_START: dict[Callable[[dict[str, str]], None], tuple[int, str]] = {
     no_certificate: (2, "The relay has no certificate for its listeners. Set MAILSETTINGS_RELAY_TLS_CERTIFICATE"),
     no_database: (3, "There is no mail-settings database at"),
-    bad_certificate: (1, "must hold a certificate and its private key in PEM form."),
+    bad_certificate: (1, "must hold a certificate and its private key in PEM form"),
 }
 
 

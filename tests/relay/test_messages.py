@@ -9,7 +9,7 @@ import pytest
 
 from mailsettings.domain.device import Device
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.message_log import MessageRecipient, MessageResult
+from mailsettings.domain.message_log import MessageRecipient, MessageRecord, MessageResult
 from mailsettings.domain.observation import ServerGreeting
 from mailsettings.relay.limits import RelayLimits
 from mailsettings.relay.outgoing import MailCommand
@@ -370,6 +370,21 @@ async def test_content_is_in_no_log(canary: Canary, caplog: pytest.LogCaptureFix
 
     assert canary.secret.encode() in relay.mail_server.messages[0]
     canary.assert_nowhere(repr(records))
+
+
+class Broken(list[MessageRecord]):
+    def append(self, _record: MessageRecord) -> None:
+        raise RuntimeError("out of order")
+
+
+async def test_a_broken_log_does_not_unsay_an_acceptance() -> None:
+    async with running_relay() as relay, relay.logged_in() as client:
+        relay.devices.records = Broken()
+        first = await client.message(MESSAGE)
+        second = await client.message(MESSAGE)
+
+    assert [first[:4], second[:4]] == ["250 ", "250 "]
+    assert len(relay.mail_server.messages) == 2
 
 
 async def test_a_log_line_names_device_server_and_result(caplog: pytest.LogCaptureFixture) -> None:

@@ -18,7 +18,6 @@ from typing import Literal
 from mailsettings.domain.device import Network
 from mailsettings.domain.listening import ListenAddress, RelayListener
 from mailsettings.domain.message_log import MessageRecord
-from mailsettings.logs import info
 from mailsettings.network.guard import EgressGuard, HostLookup
 from mailsettings.network.http import GuardedNetwork
 from mailsettings.network.policy import EgressPolicy
@@ -181,7 +180,6 @@ class Relay:
 
     def _note(self, record: MessageRecord) -> None:
         self._metrics.message(record)
-        log_message(record)
         self._messages.note(record)
 
     def _outgoing(self) -> Outgoing:
@@ -224,23 +222,6 @@ class Relay:
 
 _MACHINE_NAME = MachineName()
 _log = logging.getLogger("mailsettings.relay")
-
-
-def log_message(record: MessageRecord) -> None:
-    """Write one line for a message. It has no address and no subject; the message log has the addresses."""
-    members = {
-        "device": record.device,
-        "peer": record.peer,
-        "mail_server_id": record.mail_server_id,
-        "result": record.result,
-        "code": record.code,
-        "failure": record.failure,
-        "recipients": len(record.recipients),
-        "size": record.size,
-        "duration_ms": record.milliseconds,
-        "request_id": "-",
-    }
-    info(_log, f"message of {record.device}: {record.result}, {record.code}, {record.milliseconds} ms", members)
 
 
 def announced_listeners(listeners: Sequence[RelayListener]) -> Sequence[RelayListener]:

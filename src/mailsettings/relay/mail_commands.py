@@ -1,5 +1,6 @@
 """MAIL, RCPT and DATA: a message on its way from the device to the mail server."""
 
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,6 +22,7 @@ from mailsettings.relay.outgoing import Transfer
 from mailsettings.relay.replies import Delivered, Refused, Reply
 from mailsettings.relay.transaction import Said, Transaction
 
+_log = logging.getLogger("mailsettings.relay")
 MAX_BATCH = 100
 """So many pipelined recipients are passed on together."""
 _SENDER_OK = Reply(250, "2.1.0", "Sender OK")
@@ -151,8 +153,11 @@ class MailCommands:
             transaction.refuse(refused)
             raise
         self.transaction = None
-        transaction.end(MessageResult.DELIVERED, delivered.reply)
         self._say(delivered.reply)
+        try:
+            transaction.end(MessageResult.DELIVERED, delivered.reply)
+        except Exception:  # the mail server has the message, and the device must know that  # noqa: BLE001
+            _log.exception("A delivered message is not in the message log because of an error in this service.")
 
     async def _deliver_content(self, transaction: Transaction) -> Delivered:
         transfer = transaction.require_recipients()
