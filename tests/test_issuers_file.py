@@ -50,6 +50,14 @@ def test_a_file_names_several_issuers(file: Path) -> None:
     assert (machines.name, machines.accepted_issuers) == ("machines", ("https://idp.example/machines",))
 
 
+def test_the_example_of_the_page_names_two_issuers(file: Path) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "external-identity.md").read_text()
+    example = page.partition("## Several issuers")[2].partition("```toml\n")[2].partition("```")[0]
+    file.write_text(example)
+
+    assert [reader.trusted.name for reader in create_foreign_tokens(read())] == ["staff", "machines"]
+
+
 def test_each_setting_of_an_issuer_is_read(file: Path) -> None:
     [issuer] = issuers(
         file,
