@@ -1,4 +1,4 @@
-"""Renew requirements.lock and requirements-dev.lock from pyproject.toml, hashed and without any host name."""
+"""Renew all locks from pyproject.toml, hashed and without any host name."""
 
 import subprocess
 import sys
@@ -12,10 +12,14 @@ COMPILE = [
 
 
 def main() -> None:
-    """Write both locks; reject a lock that names a download location."""
-    for lock, group in (("requirements.lock", "build"), ("requirements-dev.lock", "dev")):
+    """Write all locks; reject a lock that names a download location."""
+    for lock, group, *extra in (
+        ("requirements.lock", "build"),
+        ("requirements-tracing.lock", "build", "--extra", "tracing"),
+        ("requirements-dev.lock", "dev"),
+    ):
         command = [str(Path(sys.executable).with_name(COMPILE[0])), *COMPILE[1:]]
-        subprocess.run([*command, "--group", group, "--output-file", lock], check=True)
+        subprocess.run([*command, "--group", group, *extra, "--output-file", lock], check=True)
         if "://" in Path(lock).read_text():
             sys.exit(f"{lock} names a host; look at the pip and uv configuration of this machine")
 

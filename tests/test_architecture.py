@@ -52,7 +52,7 @@ def vendor_words(dialect: Dialect) -> set[str]:
 def test_a_vendors_words_are_in_its_own_folder_only(dialect: Dialect) -> None:
     words = vendor_words(dialect)
     # The line to paste names a path of an API.
-    others = [path for path in SOURCES if "dialects" not in path.parts and path.name != "serving.py"]
+    others = [path for path in SOURCES if "dialects" not in path.parts and path.name != "greeting.py"]
 
     found = [
         f"{path.relative_to(ROOT)}: {word}"
@@ -64,7 +64,7 @@ def test_a_vendors_words_are_in_its_own_folder_only(dialect: Dialect) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-tracing.lock"])
 def test_lock_has_a_hash_for_everything_and_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     requirements = [block for block in text.split("\n\n") for block in block.replace("\\\n", " ").splitlines()]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mailsettings import __version__
 from mailsettings.settings import PREFIX, Settings
 
 from support.compose import ROOT, Config, conditions, read_compose_file
@@ -152,9 +153,32 @@ def test_the_image_installs_hashed_libraries_before_the_project() -> None:
     installs = [line for line in dockerfile("RUN") if "pip install" in line]
 
     assert installs == [
-        "pip install --no-deps --require-hashes --requirement requirements.lock",
+        'pip install --no-deps --require-hashes --requirement "$LOCK"',
         "pip install --no-deps --no-build-isolation .",
     ]
+    assert dockerfile("ARG") == ["LOCK=requirements.lock"]
+
+
+def test_the_lock_with_tracing_adds_packages_alone() -> None:
+    plain, tracing = [
+        dict(re.findall(r"^([\w.-]+)==([^ ;]+)", (ROOT / name).read_text(), re.MULTILINE))
+        for name in ("requirements.lock", "requirements-tracing.lock")
+    ]
+
+    assert plain.items() <= tracing.items()
+    assert {"opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http"} <= tracing.keys() - plain.keys()
+
+
+def test_the_image_has_labels_and_checks_its_health(services: Mapping[str, Config]) -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]+)"', text))
+    (check,) = re.findall(r"HEALTHCHECK .*\\\n +CMD (\[.+\])", text)
+    *_, program = json.loads(check)
+    compile(program, "health check", "exec")
+
+    assert (labels["version"], labels["licenses"]) == (__version__, "Apache-2.0")
+    assert "/health/ready" in program
+    assert {"mailsettings"} <= {name for name, each in services.items() if "healthcheck" in each}
 
 
 def test_every_source_of_image_exists_and_is_not_ignored() -> None:
