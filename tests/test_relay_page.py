@@ -1,10 +1,14 @@
 """The page about the relay is true: its replies, codes, keys and commands are the program's."""
 
+import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from mailsettings.cli import main
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials, Sender
@@ -17,6 +21,8 @@ from mailsettings.smtp.diagnosis.failures import explain_error
 from mailsettings.smtp.errors import ReplyError
 from mailsettings.smtp.journal import Journal
 from mailsettings.smtp.oauth2 import CODES_BY_AADSTS
+
+from support.processes import clean_environment
 
 PAGE = (Path(__file__).parents[1] / "docs" / "relay.md").read_text()
 MISTAKES = {500, 501, 502, 503, 504, 555}
@@ -109,3 +115,37 @@ def test_the_settings_of_sendmail_on_the_page_are_valid(tmp_path: Path) -> None:
     assert (read.host, read.port, read.user, read.local_address) == (
         *("relay.example.com", 2587, "web1", "admin@example.com"),
     )
+
+
+def commands() -> list[str]:
+    """Return every command of the page in order, in blocks and in sentences."""
+    blocks, inline = r"^    (mailsettings [^\n]+)$", r"`(mailsettings [^`]+)`"
+    return [block or sentence for block, sentence in re.findall(f"{blocks}|{inline}", PAGE, flags=re.MULTILINE)]
+
+
+ELSEWHERE = re.compile(r"mailsettings (serve|serve --relay|relay|device test .*)")
+"""Servers, and what needs a running relay: tests of their own run them."""
+FAILS = "mailsettings server test"
+"""It exits with 1 here: no mail server listens for the stored server."""
+
+
+def test_the_commands_of_the_page_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("client-secret", "new-client-secret"):
+        (tmp_path / name).write_text("canary-relay-page\n")
+        (tmp_path / name).chmod(0o600)
+    environment = {**dict.fromkeys(os.environ), **clean_environment(tmp_path / "data", DEV="true")}
+    run = CliRunner()
+    secrets = list[str]()
+    for line in ["mailsettings migrate", *commands()]:
+        if ELSEWHERE.fullmatch(line):
+            continue
+        result = run.invoke(main, shlex.split(line)[1:], env=environment)
+        assert result.exit_code == (1 if line.startswith(FAILS) else 0), (line, result.output)
+        assert "canary-relay-page" not in result.output
+        secrets += re.findall(r"\b[a-z0-9]{26}\b", result.output)
+        if line.startswith("mailsettings server create"):  # the real provider is not for tests
+            given = ["server", "set", "microsoft365", "--host", "127.0.0.1", "--secret-file", "client-secret"]
+            assert run.invoke(main, given, env=environment).exit_code == 0
+
+    assert len(set(secrets)) == 2  # of `device add` and `device new-secret`, each shown once

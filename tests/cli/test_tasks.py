@@ -42,9 +42,11 @@ OF_THE_MACHINE = ["Install without containers", "Upgrade", "Uninstall"]
 PERMISSIONS = (
     "manage-system-settings",
     "manage-accounts",
+    "manage-devices",
     "test-mail-servers",
     "view-audit-log",
     "view-mail-settings",
+    "view-messages",
 )
 
 
