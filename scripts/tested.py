@@ -103,6 +103,7 @@ PARTS: Mapping[str, Part] = {
             "tests/auth/test_jwks.py",
             "tests/webhook",
             "tests/network/test_http.py",
+            "tests/network/test_proxy.py",
             "tests/abuse/test_foreign_tokens.py::test_no_other_token_is_accepted",
             "tests/abuse/test_lying_issuers.py",
         ],

@@ -451,3 +451,12 @@ async def test_an_issuer_that_is_asked_at_start_is_logged(
             "name than the settings do, which differs by a final slash alone."
         ),
     ]
+
+
+async def test_the_published_keys_are_counted_without_the_cache(
+    tokens: OIDCTokenReader, issuer: OpenIDIssuer
+) -> None:
+    before = await tokens.published_keys()
+    issuer.published = []
+
+    assert (before, await tokens.published_keys()) == (1, 0)

@@ -1,5 +1,7 @@
 """Who a token speaks for: as things are now, not as they were when it was issued."""
 
+import logging
+
 import pytest
 
 from mailsettings.domain.access import OPERATOR, Account, AccountKind, Origin, Permission, TokenClaims
@@ -21,7 +23,7 @@ class Tokens:
 
     async def read(self, token: str) -> TokenClaims:
         if token == "bad":
-            raise NotAuthenticated("No.", presented=True)
+            raise NotAuthenticated("No.", presented=True, reason="it is a bad one")
         subject, _, stamp = token.partition(":")
         return TokenClaims(subject, frozenset({"admin"}), 2**40, stamp or None)
 
@@ -69,7 +71,8 @@ async def test_a_changed_password_ends_tokens(gate: Gate) -> None:
     assert refused.value.presented
     assert str(refused.value) == "The access token is no longer good."
     entry = (await records(gate.store))[-1]
-    assert (entry.actor, entry.target, entry.details) == (None, None, {"problem": "NotAuthenticated"})
+    assert (entry.actor, entry.target, entry.details["problem"]) == (None, None, "NotAuthenticated")
+    assert str(entry.details["reason"]).startswith("its account was removed, or its password was changed")
 
 
 async def test_a_removed_account_ends_its_tokens_for_good(gate: Gate) -> None:
@@ -97,7 +100,8 @@ async def test_no_account_is_authenticated_while_the_database_is_away(gate: Gate
         await gate.permissions(token)
 
 
-async def test_denied_callers_are_in_the_audit_log(gate: Gate) -> None:
+async def test_denied_callers_are_in_the_audit_log(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mailsettings.login")
     before = len(await records(gate.store))
     with pytest.raises(NotAuthenticated):
         await gate.permissions("bad")
@@ -109,6 +113,8 @@ async def test_denied_callers_are_in_the_audit_log(gate: Gate) -> None:
     assert (denied.actor, denied.action, denied.outcome) == ("alice", Action.ACCESS, AuditOutcome.REFUSED)
     assert (denied.origin, denied.target) == (HERE, None)
     assert denied.details == {"permission": "mail-servers:write"}
+    assert bad.details == {"problem": "NotAuthenticated", "reason": "it is a bad one"}
+    assert "Refused an access token from 192.0.2.1: it is a bad one." in caplog.messages
 
 
 async def test_flood_of_denials_does_not_fill_the_audit_log(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:

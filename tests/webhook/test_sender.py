@@ -235,3 +235,10 @@ async def test_the_webhook_url_is_in_no_log_or_error(caplog: pytest.LogCaptureFi
     assert canary.secret in receiver.posts[0].line
     assert problem is not None
     canary.assert_nowhere(problem, repr(told), *(text_of(record) for record in caplog.records))
+
+
+async def test_a_receiver_is_reached_without_an_event() -> None:
+    async with webhook_receiver() as receiver:
+        await webhook(receiver.url).reach()
+
+    assert receiver.posts == []

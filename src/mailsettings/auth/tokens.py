@@ -55,8 +55,8 @@ def load(pem: str) -> ec.EllipticCurvePrivateKey:
     """Return the key in *pem*. Raises `SigningKeyUnusable`."""
     try:
         key = serialization.load_pem_private_key(pem.encode(), password=None)
-    except (ValueError, TypeError):
-        raise SigningKeyUnusable from None
+    except (ValueError, TypeError) as error:
+        raise SigningKeyUnusable from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise SigningKeyUnusable
     return key

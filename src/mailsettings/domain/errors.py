@@ -259,10 +259,14 @@ class TooManyProbes(TooMany):
 
 
 class SecretUnreadable(MailSettingsError):
-    """A sealed secret cannot be decrypted: it is damaged, was moved, or was sealed with another key."""
+    """A sealed secret cannot be decrypted: it is damaged, was moved, or was sealed with another key.
 
-    def __init__(self) -> None:
+    `reason` is for the operator, without the secret.
+    """
+
+    def __init__(self, reason: str = "") -> None:
         super().__init__("The stored secret cannot be decrypted with the current keys; send it again.")
+        self.reason = reason
 
 
 class IdentityUnavailable(MailSettingsError):

@@ -148,8 +148,9 @@ class SQLStore:
         """Raise `WrongKey` if the audit key cannot be opened: without it no change could be audited."""
         try:
             await SQLAuditLog(connection, SQLServiceKeys(connection, self._keys.newest())).chain()
-        except SecretUnreadable:
-            raise WrongKey("The key of the audit log, in this database, is damaged; restore it.") from None
+        except SecretUnreadable as unreadable:
+            problem = f"The key of the audit log, in this database, cannot be decrypted: {unreadable.reason}."
+            raise WrongKey(f"{problem} Restore it from a backup.") from unreadable
 
     async def ping(self) -> None:
         """Raise `StoreUnavailable` if the database does not answer."""

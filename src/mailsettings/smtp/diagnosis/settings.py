@@ -1,5 +1,6 @@
 """Judge the settings of a test: unusable settings before it connects, risky settings after it passes."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +27,8 @@ from mailsettings.domain.setting import Setting
 from mailsettings.domain.values import require_mail_address
 from mailsettings.smtp.errors import StageFailed
 from mailsettings.smtp.journal import Journal
+
+_log = logging.getLogger("mailsettings.smtp")
 
 CLEARTEXT_SETTING = "MAILSETTINGS_SMTP_ALLOW_CLEARTEXT_LOGIN"
 
@@ -61,7 +64,8 @@ def require_credentials(server: MailServer, *, cleartext_allowed: bool) -> None:
         )
     try:
         server.secret.reveal()
-    except SecretUnreadable:
+    except SecretUnreadable as unreadable:
+        _log.warning("The stored %s cannot be decrypted: %s.", setting, unreadable.reason)
         explanation = f"the stored {setting} cannot be read with this service's key."
         raise _login_unusable(FailureCode.SECRET_UNREADABLE, explanation, (), SuggestedChange(setting)) from None
     if server.security is ConnectionSecurity.NONE and not cleartext_allowed:

@@ -91,16 +91,16 @@ class Sealer:
         needed = key_id_of(sealed)
         cipher = None if needed is None else self._ciphers.get(needed) or self._asked_later(needed)
         if needed is None or cipher is None:
-            raise SecretUnreadable
+            raise SecretUnreadable(f"its key {needed or 'of an old form'} is not in the key file")
         binds = sealed.startswith(_BOUND)
         if associated_data and not binds and self._only_bound(needed):
-            raise SecretUnreadable
+            raise SecretUnreadable("it is not bound to its destination, as all secrets of its key are")
         nonce, text = sealed[PREFIX_BYTES : PREFIX_BYTES + _NONCE_BYTES], sealed[PREFIX_BYTES + _NONCE_BYTES :]
         try:
             aad = _bound_to(place, needed, associated_data if binds else "")
             return cipher.decrypt(nonce, text, aad).decode()
         except (InvalidTag, ValueError):
-            raise SecretUnreadable from None
+            raise SecretUnreadable("it is damaged, or was moved from another row or destination") from None
 
     def opening_only(self) -> "Sealer":
         """Return a sealer with the same keys that seals nothing."""
