@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,6 +95,8 @@ class Relay:
         limit = configuration.connections_per_server
         self._places = Places(limit, RelayPlaces(self._store, self._holder, limit))
         self._alerts = RelayAlerts(self._store, self._metrics.server_login, has_webhook=configuration.has_webhook)
+        places = configuration.connections_per_server
+        self._places = Places(places, RelayPlaces(self._store, self._holder, places))
         self._is_draining = False
 
     async def run(self, stopped: asyncio.Event) -> None:
@@ -131,6 +133,7 @@ class Relay:
             await stack.enter_async_context(RelayRegistration(self._store, self._holder, announced).running())
             await stack.enter_async_context(sampling(lambda: self._sample(outgoing)))
             await stack.enter_async_context(self._status_served())
+            await stack.enter_async_context(_running(self._places.run()))
             yield
 
     @asynccontextmanager
@@ -139,12 +142,8 @@ class Relay:
             yield
             return
         status = Status(self._store.ping, self._metrics.exposition, lambda: self._is_draining)
-        task = asyncio.create_task(serve_status(self._configuration.status, status))
-        try:
+        async with _running(serve_status(self._configuration.status, status)):
             yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
 
     def _sample(self, outgoing: Outgoing) -> None:
         usage = outgoing.usage
@@ -218,6 +217,17 @@ class Relay:
         """Return the name for the greeting, which RFC 5321 4.1.3 allows to be an address."""
         name = self._configuration.host_name or await _MACHINE_NAME.get()
         return name or f"[{own_address()}]"
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run *work* during the block."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 _MACHINE_NAME = MachineName()
