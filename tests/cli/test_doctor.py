@@ -163,7 +163,7 @@ def test_the_listener_of_metrics_is_looked_at(data: Path, monkeypatch: pytest.Mo
 
 
 def test_running_relays_and_their_listeners_are_listed(data: Path) -> None:
-    listeners = [{"listener": "starttls://192.0.2.1:587", "old_tls": False}]
+    listeners = {"listeners": [{"listener": "starttls://192.0.2.1:587", "old_tls": False}], "certificate": None}
     with closing(sqlite3.connect(data / "mailsettings.db")) as database, database:
         database.execute("INSERT INTO relays VALUES ('a:1', ?, 4e9)", [json.dumps(listeners)])
 

@@ -17,6 +17,7 @@ from mailsettings.dialects.v1 import V1
 from mailsettings.domain.access import OPERATOR, AccountKind, Permission
 from mailsettings.domain.connection_test import FailureCode, Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.domain.findings import failure
+from mailsettings.domain.listening import RelayListener, RunningRelay
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication, Sender
 from mailsettings.domain.values import Secret
 from mailsettings.store.transaction import Transaction
@@ -105,6 +106,9 @@ class BrokenStore(LocalStore):
             raise RuntimeError
 
 
+RELAY = RunningRelay("here:1", (RelayListener.parse("starttls://127.0.0.1:2587"),))
+
+
 @dataclass
 class Stage:
     """One service, and a client of it."""
@@ -123,6 +127,7 @@ class Stage:
             for as_default in (False, True):
                 number = await work.mail_servers.add(server, as_default=as_default)
                 await work.mail_servers.replace(number, replace(server, port=PORT + number))
+            await work.relays.renew(RELAY, 1e6)
         await store_named(self.store)
 
     async def prepare_account(self) -> None:
@@ -376,6 +381,7 @@ def _of_single_operations() -> Iterable[Case]:
     yield "create_mail_server", "409", with_a_taken_name
     yield "test_settings", "404", based_on_nothing
     yield "update_device", "409", with_the_name_of_another_device
+    yield "test_device", "409", without_a_relay
     for name in (
         *("list_accounts", "list_clients", "list_audit_entries", "list_deliveries"),
         *("list_devices", "list_messages"),
@@ -393,6 +399,13 @@ async def of_one_item(call: Call) -> httpx.Response:
 
 async def with_the_name_of_another_device(call: Call) -> httpx.Response:
     return await on(replace(call, json={"name": "stored-2"}))
+
+
+async def without_a_relay(call: Call) -> httpx.Response:
+    async with staged() as made:
+        async with made.store.writing() as work:
+            await work.relays.leave(RELAY.holder)
+        return await made.send(call)
 
 
 async def unknown_preset(call: Call) -> httpx.Response:

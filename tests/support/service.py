@@ -104,6 +104,7 @@ def use_cases_of(
         Parts(
             store=store,
             prober=prober,
+            relay_prober=prober,
             passwords=passwords or PlainPasswords(),
             issuer=NamesAsTokens(),
             reader=NamesAsTokens(store),

@@ -22,21 +22,21 @@ async def running(store: SQLStore) -> list[RunningRelay]:
 
 async def test_a_relay_is_known_exactly_while_it_runs(store: SQLStore) -> None:
     async with RelayRegistration(store, "a:1", LISTENERS).running():
-        async with RelayRegistration(store, "b:1", LISTENERS[:1]).running():
+        async with RelayRegistration(store, "b:1", LISTENERS[:1], lambda: "PEM").running():
             both = await running(store)
         left = await running(store)
 
-    assert both == [RunningRelay("a:1", LISTENERS), RunningRelay("b:1", LISTENERS[:1])]
+    assert both == [RunningRelay("a:1", LISTENERS), RunningRelay("b:1", LISTENERS[:1], "PEM")]
     assert left == [RunningRelay("a:1", LISTENERS)]
     assert await running(store) == []
 
 
 async def test_a_killed_relay_is_forgotten(local_store: LocalStore) -> None:
     async with local_store.writing() as work:
-        await work.relays.renew("a:1", LISTENERS, -1)
+        await work.relays.renew(RunningRelay("a:1", LISTENERS), -1)
     before = await running(local_store)
     async with local_store.writing() as work:
-        await work.relays.renew("b:1", LISTENERS, 60)
+        await work.relays.renew(RunningRelay("b:1", LISTENERS), 60)
 
     assert (before, await running(local_store)) == ([], [RunningRelay("b:1", LISTENERS)])
 

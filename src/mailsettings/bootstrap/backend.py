@@ -10,7 +10,7 @@ from mailsettings.auth.oidc import OIDCTokenReader
 from mailsettings.auth.passwords import Argon2Passwords
 from mailsettings.auth.tokens import OwnTokenIssuer, OwnTokenReader, SigningKeys
 from mailsettings.bootstrap.identity import create_foreign_tokens, create_token_reader
-from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_webhook
+from mailsettings.bootstrap.outgoing import create_egress, create_prober, create_relay_prober, create_webhook
 from mailsettings.bootstrap.use_cases import ISSUER, Parts, create_use_cases
 from mailsettings.dialects import DIALECTS
 from mailsettings.domain.access import IssuedToken, Principal
@@ -172,6 +172,7 @@ def create_backend(
         Parts(
             store=store,
             prober=prober,
+            relay_prober=create_relay_prober(settings),
             passwords=passwords,
             issuer=issuer,
             reader=create_token_reader(settings, OwnTokenReader(keys, ISSUER), foreign),

@@ -16,7 +16,7 @@ from mailsettings.smtp.connector import Connector
 from mailsettings.smtp.machine_name import MachineName
 from mailsettings.smtp.oauth2 import OAuth2Tokens
 from mailsettings.smtp.prober import SMTPProber
-from mailsettings.smtp.tls import TLSContexts
+from mailsettings.smtp.tls import OwnCertificates, TLSContexts
 from mailsettings.store.database_url import endpoints
 from mailsettings.webhook.sender import WebhookSender, parse_webhook_keys
 
@@ -78,6 +78,25 @@ def create_prober(settings: Settings, egress: EgressPolicy) -> SMTPProber:
         deadline_seconds=settings.smtp_test_timeout_seconds,
         request_id=logs.request_id.get,
     )
+
+
+def create_relay_prober(settings: Settings) -> SMTPProber:
+    """Return a prober for our own relays: their addresses are in the database, and no caller chooses them."""
+    trust = OwnCertificates(settings.smtp_ca_file)
+    policy = EgressPolicy(UNRESTRICTED.allowed_networks, None)
+    connector = Connector(
+        policy,
+        ehlo_name=settings.smtp_ehlo_name,
+        allow_cleartext_credentials=True,  # a login that works once, and a relay that chose a plain listener
+        trust=trust,
+        oauth2=OAuth2Tokens(settings.oauth2_authority, _network(policy), trust),
+        machine_name=MACHINE_NAME,
+    )
+    return SMTPProber(
+        connector,
+        deadline_seconds=settings.relay_hold_seconds + settings.smtp_test_timeout_seconds,
+        request_id=logs.request_id.get,
+    ).without_other_ports()
 
 
 def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | None:

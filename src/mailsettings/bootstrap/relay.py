@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from mailsettings.domain.certificates import first_certificate
 from mailsettings.domain.device import Network
 from mailsettings.domain.listening import ListenAddress, RelayListener
 from mailsettings.domain.message_log import MessageRecord
@@ -44,6 +45,7 @@ from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.device_logins import DeviceLogins
 from mailsettings.use_cases.device_rates import DeviceRates
+from mailsettings.use_cases.device_test_logins import DeviceTestLogins
 from mailsettings.use_cases.message_log import MessageLog
 from mailsettings.use_cases.relay_alerts import RelayAlerts
 from mailsettings.use_cases.relay_places import RelayPlaces
@@ -130,10 +132,10 @@ class Relay:
             await stack.enter_async_context(self._messages.running())
             await stack.enter_async_context(self._alerts.running())
             await stack.enter_async_context(self._places.running())
-            await stack.enter_async_context(RelayRegistration(self._store, self._holder, announced).running())
+            registration = RelayRegistration(self._store, self._holder, announced, self._own_certificate)
+            await stack.enter_async_context(registration.running())
             await stack.enter_async_context(sampling(lambda: self._sample(outgoing)))
             await stack.enter_async_context(self._status_served())
-            await stack.enter_async_context(_running(self._places.run()))
             yield
 
     @asynccontextmanager
@@ -168,10 +170,11 @@ class Relay:
 
     def _services(self) -> Services:
         logins = DeviceLogins(self._store, DenialLog(self._store))
+        with_tests = DeviceTestLogins(self._store, logins)
         return Services(
-            log_in=logins.log_in,
+            log_in=with_tests.log_in,
             trusted_device=logins.trusted_device,
-            current=logins.current,
+            current=with_tests.current,
             mail_server=logins.mail_server,
             admit=DeviceRates(self._store).admit,
             note=self._note,
@@ -212,6 +215,14 @@ class Relay:
             Endpoint(listener, networks, old if listener.old_tls else new)
             for listener in self._configuration.listeners
         ]
+
+    def _own_certificate(self) -> str | None:
+        """Return the first certificate of the file, without those of authorities."""
+        files = self._configuration.certificate
+        try:
+            return None if files is None else first_certificate(files[0].read_text(encoding="ascii"))
+        except (OSError, ValueError):  # the listeners keep the certificate before it, which the row does not have
+            return None
 
     async def _host_name(self) -> str:
         """Return the name for the greeting, which RFC 5321 4.1.3 allows to be an address."""

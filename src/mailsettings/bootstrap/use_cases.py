@@ -20,6 +20,7 @@ from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
+from mailsettings.use_cases.device_tests import RunDeviceTests
 from mailsettings.use_cases.devices import ManageDevices
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
@@ -50,7 +51,7 @@ class Parts:
     """What the use cases stand on.
 
     `witnessed` returns the entry that the witness of the audit log noted; `json_web_keys` returns the keys that
-    verify our access tokens; `grants` are all names of permissions.
+    verify our access tokens; `relay_prober` tests our own relays, and `grants` are all names of permissions.
     """
 
     store: SQLStore
@@ -58,6 +59,7 @@ class Parts:
     passwords: PasswordHasher
     issuer: TokenIssuer
     reader: TokenReader
+    relay_prober: Prober
     meter: Meter
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]
     witnessed: Callable[[], Awaitable[WitnessedEntry | None]]
@@ -92,6 +94,7 @@ def create_use_cases(settings: Settings, parts: Parts) -> UseCases:
         signing_keys=parts.signing_keys,
         service=_describing(settings, store),
         devices=ManageDevices(store),
+        device_tests=RunDeviceTests(store, parts.relay_prober.probe, parts.limits),
         messages=ReadMessages(store),
         grants=parts.grants,
         json_web_keys=parts.json_web_keys,

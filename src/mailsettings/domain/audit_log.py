@@ -39,6 +39,7 @@ class Action(StrEnum):
     """A refused login of a device; logins that succeed are not recorded."""
     DEVICE_NEW_SECRET = "device.new-secret"  # as above
     DEVICE_REMOVE = "device.remove"
+    DEVICE_TEST = "device.test"
     LOGIN = "login"
     MAIL_SERVER_CLEAR_DEFAULT = "mail-server.clear-default"
     MAIL_SERVER_CREATE = "mail-server.create"

@@ -27,6 +27,11 @@ def read_pem(pem: str) -> Sequence[x509.Certificate]:
         return x509.load_pem_x509_certificates(pem.encode("ascii"))
 
 
+def first_certificate(pem: str) -> str:
+    """Return the first certificate in *pem*, in PEM form. Raises `CertificateUnreadable`."""
+    return read_pem(pem)[0].public_bytes(Encoding.PEM).decode()
+
+
 def read_der(der: bytes) -> x509.Certificate:
     """Return the certificate in *der*. Raises `CertificateUnreadable`."""
     with reading("must be a certificate in DER form."):

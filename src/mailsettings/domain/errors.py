@@ -9,6 +9,8 @@ MailSettingsError
 │   ├── SecretNeededAgain   the stored secret was given for another destination
 │   ├── NameTaken           another mail server or device has this name
 │   └── NetworkTaken        another device trusts a part of this network
+├── DeviceDisabled          the device is not tested
+├── RelayNotRunning         no relay runs that a device could be tested through
 ├── MailServerDisabled      the mail server is neither tested nor made the default
 ├── DefaultMailServerInUse  the default mail server is neither disabled nor removed through another API
 ├── NotFound
@@ -154,6 +156,20 @@ class AccountNotFound(NotFound):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is no account named {name}.")
+
+
+class DeviceDisabled(MailSettingsError):
+    """The device may not submit, so it is not tested."""
+
+    def __init__(self) -> None:
+        super().__init__("The device is disabled. Enable it first.")
+
+
+class RelayNotRunning(MailSettingsError):
+    """No relay is connected to the database."""
+
+    def __init__(self) -> None:
+        super().__init__("No relay runs on this database. Start it with: mailsettings relay")
 
 
 class DeviceNotFound(NotFound):

@@ -71,10 +71,14 @@ class RelayListener:
 
 @dataclass(frozen=True, slots=True)
 class RunningRelay:
-    """A relay that runs now; its listeners have addresses at which other machines reach them, where they can."""
+    """A relay that runs now; its listeners have addresses at which other machines reach them, where they can.
+
+    `certificate` is its own certificate in PEM form, if it has one.
+    """
 
     holder: str
     listeners: tuple[RelayListener, ...]
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,13 +17,14 @@ class SQLRelays:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def renew(self, holder: str, listeners: Sequence[RelayListener], seconds: float) -> None:
-        """Note that *holder* runs for *seconds* more; delete the rows of relays that are over."""
+    async def renew(self, relay: RunningRelay, seconds: float) -> None:
+        """Note that *relay* runs for *seconds* more; delete the rows of relays that are over."""
         moment = await now(self._connection)
-        values = {"listeners": json.dumps([_to_json(each) for each in listeners]), "until": moment + seconds}
-        renewed = await self._connection.execute(update(table).where(table.c.holder == holder).values(values))
+        values = {"listeners": _to_json(relay), "until": moment + seconds}
+        mine = table.c.holder == relay.holder
+        renewed = await self._connection.execute(update(table).where(mine).values(values))
         if not renewed.rowcount:
-            await self._connection.execute(insert(table).values(holder=holder, **values))
+            await self._connection.execute(insert(table).values(holder=relay.holder, **values))
         await self._connection.execute(delete(table).where(table.c.until < moment))
 
     async def leave(self, holder: str) -> None:
@@ -33,12 +34,15 @@ class SQLRelays:
     async def running(self) -> Sequence[RunningRelay]:
         """Return the relays that run now, by their holders."""
         rows = await self._connection.execute(select(table).where(table.c.until > Now()).order_by(table.c.holder))
-        return [RunningRelay(row.holder, tuple(map(_from_json, json.loads(row.listeners)))) for row in rows]
+        return [_from_json(row.holder, row.listeners) for row in rows]
 
 
-def _to_json(listener: RelayListener) -> dict[str, object]:
-    return {"listener": str(listener), "old_tls": listener.old_tls}
+def _to_json(relay: RunningRelay) -> str:
+    listeners = [{"listener": str(each), "old_tls": each.old_tls} for each in relay.listeners]
+    return json.dumps({"listeners": listeners, "certificate": relay.certificate})
 
 
-def _from_json(member: dict[str, object]) -> RelayListener:
-    return RelayListener.parse(str(member["listener"]), old_tls=bool(member["old_tls"]))
+def _from_json(holder: str, text: str) -> RunningRelay:
+    content = json.loads(text)
+    listeners = (RelayListener.parse(each["listener"], old_tls=each["old_tls"]) for each in content["listeners"])
+    return RunningRelay(holder, tuple(listeners), content["certificate"])

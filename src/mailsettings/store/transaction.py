@@ -10,6 +10,7 @@ from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFai
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
 from mailsettings.store.device_rates import SQLDeviceRates
+from mailsettings.store.device_test_logins import SQLDeviceTestLogins
 from mailsettings.store.devices import SQLDevices
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
@@ -124,6 +125,11 @@ class Transaction:
     def leases(self) -> SQLLeases:
         """The leases of work that one process does for all."""
         return SQLLeases(self._connection)
+
+    @cached_property
+    def device_test_logins(self) -> SQLDeviceTestLogins:
+        """The logins for tests of devices."""
+        return SQLDeviceTestLogins(self._connection)
 
     @cached_property
     def relays(self) -> SQLRelays:

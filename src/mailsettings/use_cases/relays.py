@@ -2,11 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.domain.listening import RelayListener
+from mailsettings.domain.listening import RelayListener, RunningRelay
 from mailsettings.store.database import SQLStore
 from mailsettings.use_cases.lease import shielded
 
@@ -17,18 +17,20 @@ _log = logging.getLogger("mailsettings.relay")
 
 
 class RelayRegistration:
-    """The row of the relay *holder*, which listens at *listeners*."""
+    """The row of the relay *holder*, which listens at *listeners*; *certificate* returns its certificate."""
 
     def __init__(
         self,
         store: SQLStore,
         holder: str,
         listeners: Sequence[RelayListener],
+        certificate: Callable[[], str | None] = lambda: None,
         lifetime_seconds: float = LIFETIME_SECONDS,
     ) -> None:
         self._store = store
         self._holder = holder
-        self._listeners = listeners
+        self._listeners = tuple(listeners)
+        self._certificate = certificate
         self._lifetime_seconds = lifetime_seconds
         self._is_away = False
 
@@ -66,7 +68,8 @@ class RelayRegistration:
 
     async def _write(self) -> None:
         async with self._store.writing() as work:
-            await work.relays.renew(self._holder, self._listeners, self._lifetime_seconds)
+            relay = RunningRelay(self._holder, self._listeners, self._certificate())
+            await work.relays.renew(relay, self._lifetime_seconds)
 
     async def _leave(self) -> None:
         async with self._store.writing() as work:

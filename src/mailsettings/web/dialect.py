@@ -15,6 +15,7 @@ from mailsettings.domain.listening import SubmissionAddress
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_tests import RunConnectionTests
+from mailsettings.use_cases.device_tests import RunDeviceTests
 from mailsettings.use_cases.devices import ManageDevices
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
@@ -57,6 +58,7 @@ class UseCases:
     signing_keys: ManageSigningKeys
     service: DescribeService
     devices: ManageDevices
+    device_tests: RunDeviceTests
     messages: ReadMessages
     grants: Grants
     json_web_keys: Callable[[], Awaitable[Mapping[str, object]]]

@@ -47,6 +47,8 @@ STATUSES: Mapping[type[Exception], int] = {
     errors.InvalidSetting: 400,
     errors.NameTaken: 409,
     errors.MailServerDisabled: 409,
+    errors.DeviceDisabled: 409,
+    errors.RelayNotRunning: 409,
     errors.DefaultMailServerInUse: 409,
     errors.NotFound: 404,
     errors.AccountExists: 409,

@@ -9,6 +9,7 @@ from mailsettings.dialects.v1 import audit_log, keys, me, messages, presets, pro
 from mailsettings.dialects.v1.accounts import routes as accounts
 from mailsettings.dialects.v1.connection_tests import routes as connection_tests
 from mailsettings.dialects.v1.devices import routes as devices
+from mailsettings.dialects.v1.devices import testing as device_tests
 from mailsettings.dialects.v1.mail_servers import default_routes, version_routes
 from mailsettings.dialects.v1.mail_servers import routes as mail_servers
 from mailsettings.domain.access import ALL_MAIL_SERVER_PERMISSIONS, Permission
@@ -34,6 +35,7 @@ V1 = Dialect(
         accounts.accounts,
         accounts.clients,
         devices.router,
+        device_tests.router,
         messages.router,
         audit_log.router,
         keys.router,

@@ -173,10 +173,11 @@ async def list_messages(request: Request, query: Annotated[MessageQuery, Query()
     found = await use_cases(request).messages.page(
         current_principal(request), query.to_filter(), query.before, query.limit + 1
     )
-    return page_response(request, query, found, lambda message: message.id, _view)
+    return page_response(request, query, found, lambda message: message.id, message_members)
 
 
-def _view(message: LoggedMessage) -> dict[str, object]:
+def message_members(message: LoggedMessage) -> dict[str, object]:
+    """Return *message* as this API shows it."""
     record = message.record
     return MessageView(
         id=message.id,

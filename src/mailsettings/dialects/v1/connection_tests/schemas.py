@@ -132,6 +132,13 @@ Recipient = Annotated[
 ]
 
 
+RequiredRecipient = Annotated[
+    StrictStr,
+    Field(max_length=255, description="Address that gets the test mail."),
+    rule(_require_recipient),
+]
+
+
 class StoredTest(Input):
     """Options of the test of a stored mail server."""
 
