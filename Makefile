@@ -15,8 +15,8 @@ QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook network s
 help:  ## say what each command does
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: .venv/runtime  ## install, prepare ./data, and serve on http://$(HOST):$(PORT)
-	@MAILSETTINGS_DATA_DIR="$${MAILSETTINGS_DATA_DIR:-$(CURDIR)/data}" $(BIN)/mailsettings serve --dev --host $(HOST) --port $(PORT)
+run: .venv/runtime  ## install, prepare ./data, serve on http://$(HOST):$(PORT), and relay mail on 127.0.0.1:2587
+	@MAILSETTINGS_DATA_DIR="$${MAILSETTINGS_DATA_DIR:-$(CURDIR)/data}" $(BIN)/mailsettings serve --dev --relay --host $(HOST) --port $(PORT)
 
 catch-all: .venv/dev  ## a mail server on 127.0.0.1:$(CATCH_ALL_PORT) that prints every mail, to try connection tests
 	@$(BIN)/python scripts/catch_all.py --port $(CATCH_ALL_PORT)

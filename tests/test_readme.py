@@ -2,11 +2,12 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,6 +15,7 @@ import pytest
 
 from support import commands
 from support.processes import free_port, serving
+from support.timeouts import GUARD_SECONDS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,27 +43,45 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 
 def test_the_curl_lines_work_when_pasted(environment: dict[str, str]) -> None:
-    script = lines_of("Oracle") + "\n" + lines_of("Checkmarx")
+    script = "\n".join(map(lines_of, ("Oracle", "Checkmarx", "Send through it")))
+    relay = free_port()
+    environment["MAILSETTINGS_RELAY_LISTEN"] = f"starttls://127.0.0.1:{relay}"
+    data = environment["MAILSETTINGS_DATA_DIR"]
     script = script.replace(".venv/bin/", "")
     script = script.replace("export MAILSETTINGS_DATA_DIR=data ", ": ")
     script = script.replace("password=...", f"password={PASSWORD}")
     script = script.replace("curl ", "curl -sS -w '\\n<%{http_code}>\\n' ")
 
-    with serving(environment, "--dev") as (url, _), catching_all() as (port, printed):
+    with serving(environment, "--dev", "--relay") as (url, _), catching_all() as (port, printed):
         script = script.replace("1025", str(port)).replace("http://127.0.0.1:8080", url)
+        script = script.replace("127.0.0.1:2587", f"127.0.0.1:{relay}").replace(" data/", f" {data}/")
+        wait_for_connection(relay)
         ran = subprocess.run(
             ["bash", "-ec", script], env=environment, capture_output=True, text=True, timeout=300, check=False
         )
         mails = printed.read_text()
 
     assert ran.stderr == ""
-    # Put, get, put, test, delete; log in, create, list, test.
-    assert re.findall(r"<(\d+)>", ran.stdout) == [*(["200"] * 5), "200", "201", "200", "200"]
+    # Put, get, put, test, delete; log in, create, list, test; the reply to the content.
+    assert re.findall(r"<(\d+)>", ran.stdout) == [*(["200"] * 5), "200", "201", "200", "200", "250"]
     assert re.findall(r"--- mail from (\S+) to (\S+)", mails) == [
         ("reports@example.com", "me@example.com"),
         ("scans@example.com", "me@example.com"),
+        ("scan@example.com", "me@example.com"),
+        ("scan@example.com", "me@example.com"),
     ]
-    assert mails.count("Subject: Test of mail settings\n") == 2
+    assert mails.count("Subject: Test of mail settings\n") == 3
+    assert "Subject: Scan\n" in mails
+    assert f"scanner-1 -> relay at starttls://127.0.0.1:{relay}\n" in ran.stdout
+
+
+def wait_for_connection(port: int) -> None:
+    end = time.monotonic() + GUARD_SECONDS
+    while True:
+        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), GUARD_SECONDS):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @contextmanager

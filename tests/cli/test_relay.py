@@ -1,6 +1,7 @@
 """`mailsettings relay` as a process: what it says when it cannot start, what it does, and how it ends."""
 
 import asyncio
+import json
 import os
 import signal
 import smtplib
@@ -69,6 +70,9 @@ async def test_a_relay_delivers_is_known_and_ends_well(tmp_path: Path) -> None:
         with relay_started(environment) as relay:
             await eventually(lambda: is_ready(relay.status))
             await asyncio.to_thread(submit, relay, secret)
+            tested = await asyncio.to_thread(
+                commands.run, environment, "device", "test", DEVICE, "--to", "me@example.org", "-o", "json"
+            )
             metrics = (await asyncio.to_thread(httpx.get, f"{relay.status}/metrics")).text
             known = await running_relays(environment)
             with socket.create_connection(("127.0.0.1", relay.port), GUARD_SECONDS) as idle:
@@ -79,8 +83,11 @@ async def test_a_relay_delivers_is_known_and_ends_well(tmp_path: Path) -> None:
             written = relay.output.read_text()
         left = await running_relays(environment)
 
-    assert mail_server.envelopes == [(SENDER, ["post@example.org"])]
-    assert 'mailsettings_relay_messages_total{result="delivered"} 1.0' in metrics
+    report = json.loads(tested.stdout)
+    assert mail_server.envelopes == [(SENDER, ["post@example.org"]), (SENDER, ["me@example.org"])]
+    assert (tested.returncode, report["delivered"], report["message"]["result"]) == (0, True, "delivered")
+    assert [stage["stage"] for stage in report["submission"]["stages"]][-1] == "content"
+    assert 'mailsettings_relay_messages_total{result="delivered"} 2.0' in metrics
     assert 'mailsettings_relay_server_logins_total{accepted="yes"} 1.0' in metrics
     assert [list(map(str, each.listeners)) for each in known] == [[environment["MAILSETTINGS_RELAY_LISTEN"]]]
     assert greeting.startswith(b"220 ")

@@ -289,6 +289,7 @@ REPEATABLE = {
     *("create_account", "create_client"),  # the name identifies them: a repetition is a 409
     # One more key or secret does no harm; a stored response would be a stored secret.
     *("create_client_secret", "rotate_signing_keys"),
+    "test_device",  # it sends another mail, to show the way of this mail
 }
 """Operations that need no idempotency key (docs/v1.md)."""
 

@@ -97,8 +97,6 @@ class Relay:
         limit = configuration.connections_per_server
         self._places = Places(limit, RelayPlaces(self._store, self._holder, limit))
         self._alerts = RelayAlerts(self._store, self._metrics.server_login, has_webhook=configuration.has_webhook)
-        places = configuration.connections_per_server
-        self._places = Places(places, RelayPlaces(self._store, self._holder, places))
         self._is_draining = False
 
     async def run(self, stopped: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """The commands about devices: the printers, scanners and programs that may send through the relay."""
 
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -8,8 +9,10 @@ import click
 
 from mailsettings.cli.client import service
 from mailsettings.cli.client.client import segment
-from mailsettings.cli.command import Group, json_flag
+from mailsettings.cli.command import FAILED, Group, json_flag
+from mailsettings.cli.device_report import print_test
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
+from mailsettings.cli.progress import working
 
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 _SIZE = re.compile(r"([0-9]{1,10})([km]?)", re.IGNORECASE)
@@ -210,6 +213,21 @@ def new_secret(name: str) -> None:
     """Replace the secret of the device NAME and print what to enter into it; the old secret stops working."""
     with service() as api:
         _print_login(api.send("POST", f"{_path(name)}/new-secret"))
+
+
+@device.command()
+@click.argument("name")
+@click.option("--to", "recipient", metavar="ADDRESS", required=True, help="Send the test mail to this address.")
+@json_flag
+def test(name: str, recipient: str) -> None:
+    """Send a test mail as the device NAME through the running relay, and print both halves of its way.
+
+    Exits with 1 if the mail server did not accept the mail.
+    """
+    with service() as api, working("Sending through the relay"):
+        report = api.send("POST", f"{_path(name)}/test", {"recipient": recipient})
+    print_test(report)
+    sys.exit(0 if report["delivered"] else FAILED)
 
 
 @device.command()

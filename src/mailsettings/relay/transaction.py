@@ -188,5 +188,6 @@ def _log_message(record: MessageRecord, server: StoredMailServer | None) -> None
         "code": record.code,
         "failure": record.failure,
         "milliseconds": record.milliseconds,
+        "request_id": "-",
     }
     info(_log, f"Message of device {record.device} through mail server {name}: {outcome}.", members)

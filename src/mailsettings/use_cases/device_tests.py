@@ -39,7 +39,7 @@ _SECURITY: Mapping[ListenerKind, ConnectionSecurity] = {
 }
 """In the order in which a test prefers them."""
 ProbeRelay = Callable[[MailServer, str], Awaitable[ProbeReport]]
-"""Submits a mail to a relay, whose own certificate is in the trust of its settings."""
+"""Submits a mail to a relay, with the trust in its certificate that the settings have."""
 
 
 @dataclass(frozen=True, slots=True)
