@@ -128,10 +128,10 @@ def test_the_documented_scrape_is_a_valid_configuration(promtool: Callable[..., 
 
 
 def test_targets_have_the_jobs_that_alarms_name() -> None:
-    monitor = yaml.safe_load((FOLDER / "service-monitor.yaml").read_text())
-    (endpoint,) = monitor["spec"]["endpoints"]
+    (service,) = yaml.safe_load((FOLDER / "service-monitor.yaml").read_text())["spec"]["endpoints"]
+    (relay,) = yaml.safe_load((FOLDER / "pod-monitor.yaml").read_text())["spec"]["podMetricsEndpoints"]
     scraped = re.findall(r"job_name: ([\w-]+)", (ROOT / "docs" / "metrics.md").read_text())
 
-    assert [each["replacement"] for each in endpoint["relabelings"]] == ["mail-settings"]
-    assert set(re.findall(r'job="([^"]+)"', " ".join(ALARMS.values()))) >= set(scraped)
+    jobs = [each["replacement"] for endpoint in (service, relay) for each in endpoint["relabelings"]]
+    assert set(re.findall(r'job="([^"]+)"', " ".join(ALARMS.values()))) == set(jobs) >= set(scraped)
     assert "mail-settings" in scraped

@@ -43,6 +43,7 @@ PROGRAMS: Mapping[str, Program] = {
     "httpmime.jar": Program(["httpmime.jar"], "apt-get install libhttpmime-java"),
     "java": Program(["java"], "apt-get install default-jdk-headless; version 17 or newer"),
     "javac": Program(["javac"], "apt-get install default-jdk-headless; version 17 or newer"),
+    "kubectl": Program(["kubectl"], "apt-get install kubernetes-client, or kubectl of kubernetes.io"),
     "nginx": Program(["nginx"], "apt-get install nginx-light"),
     "node": Program(["node"], "apt-get install nodejs; version 20 or newer"),
     "oidc-provider": Program(["provider.js"], f"{_NPM} oidc-provider@9"),
