@@ -42,8 +42,16 @@ def cases(documents: Sequence[dict[str, Any]], secret: str) -> st.SearchStrategy
         for document in documents
         for found in schemathesis.openapi.from_dict(document).get_all_operations()
     ]
-    made = st.one_of([one.as_strategy(generation_mode=mode) for one in operations for mode in GenerationMode])
-    return st.tuples(made, st.booleans()).map(lambda drawn: _plant(drawn[0], secret) if drawn[1] else drawn[0])
+    made = [one.as_strategy(generation_mode=mode) for one in operations for mode in GenerationMode]
+
+    # Not `st.one_of`: when a draw is rejected, hypothesis writes out the strategy with its arguments, and refuses
+    # one of that length.
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Case:
+        case = draw(made[draw(st.integers(0, len(made) - 1))])
+        return _plant(case, secret) if draw(st.booleans()) else case
+
+    return drawn()
 
 
 def as_sent(case: Case, *, probe_works: bool, as_admin: bool) -> Raw:
