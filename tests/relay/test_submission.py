@@ -5,6 +5,8 @@ import smtplib
 from email import message_from_bytes
 from email.message import EmailMessage
 
+import pytest
+
 from mailsettings.domain.listening import ListenerKind
 from mailsettings.domain.message_log import MessageRecipient, MessageResult
 
@@ -42,3 +44,41 @@ async def test_a_device_delivers_by_starttls_and_login() -> None:
     assert (record.result, record.code) == (MessageResult.DELIVERED, 250)
     assert record.recipients == (MessageRecipient("post@example.org", accepted=True),)
     assert record.message_id is None or record.message_id == received["Message-ID"]
+
+
+ORDER = {
+    "greeting without name": [("EHLO", "501 5.5.2"), ("HELO ", "501 5.5.2")],
+    "MAIL before a greeting": [("MAIL FROM:<scan@example.com>", "503 5.5.1")],
+    "RCPT before MAIL": [("EHLO a", "250"), ("RCPT TO:<a@example.org>", "503 5.5.1")],
+    "DATA before MAIL": [("EHLO a", "250"), ("DATA", "503 5.5.1")],
+    "an unknown command": [("XYZZY", "500 5.5.1"), ("", "500 5.5.1"), ("250 OK", "500 5.5.1")],
+    "a proxy's header": [("PROXY TCP4 10.0.0.5 127.0.0.1 1 25", "500 5.5.1")],
+    "commands that are not offered": [
+        *(("ETRN a", "502 5.5.1"), ("BDAT 7 LAST", "502 5.5.1"), ("EXPN a", "502 5.5.1"), ("TURN", "502 5.5.1")),
+        *(("XCLIENT ADDR=10.0.0.5", "502 5.5.1"), ("XFORWARD ADDR=10.0.0.5", "502 5.5.1")),
+    ],
+    "commands that do nothing": [("NOOP x", "250"), ("RSET", "250"), ("VRFY a", "252 2.5.2"), ("HELP", "214")],
+}
+
+
+@pytest.mark.parametrize("steps", ORDER.values(), ids=list(ORDER))
+async def test_a_command_has_its_place(steps: list[tuple[str, str]]) -> None:
+    async with running_relay() as relay, relay.client() as client:
+        answers = [(await client.command(line), begin) for line, begin in steps]
+        last = await client.command("QUIT")
+
+        assert await client.is_closed()
+    assert all(answer.startswith(begin) for answer, begin in answers), answers
+    assert last.startswith("221 2.0.0")
+
+
+async def test_a_message_in_progress_has_its_order() -> None:
+    async with running_relay() as relay, relay.logged_in() as client:
+        await client.envelope("post@example.org")
+        answers = [await client.command(line) for line in ("MAIL FROM:<scan@example.com>", "DATA now")]
+        client.send("RCPT TO:<b@example.org>\r\nRCPT TO:<c@example.org>\nRCPTX TO:<d@example.org>\r\n")
+        answers += [await client.reply() for _ in range(3)]
+
+    assert [answer[:9] for answer in answers] == [
+        *("503 5.5.1", "501 5.5.4", "250 2.1.5", "500 5.5.2", "500 5.5.1")
+    ]

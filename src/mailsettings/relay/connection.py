@@ -44,6 +44,7 @@ class Connection(asyncio.Protocol):
         self._tls: TLSChannel | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._draining: asyncio.Future[None] | None = None
+        self._is_broken = False
         self._is_reading = True
         self._is_writable = True
         self._closing: asyncio.TimerHandle | None = None
@@ -166,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     def flush(self, *, is_last: bool = False) -> None:
         """Send all replies in one packet, with the end of TLS if it *is_last*."""
-        if self._transport is None or not (self._replies or (is_last and self._tls)):
+        if self._transport is None or self._is_broken or not (self._replies or (is_last and self._tls)):
             return
         data = bytes(self._replies)
         self._replies.clear()
@@ -241,6 +242,7 @@ class Connection(asyncio.Protocol):
 
     def _fail(self, tls: TLSChannel) -> None:
         """End the connection after the alert that says why."""
+        self._is_broken = True
         if self._transport is not None:
             self._transport.write(tls.outgoing())
         self._end()

@@ -1,0 +1,102 @@
+"""A connection holds bounded memory, and ends whatever the client does."""
+
+import asyncio
+import os
+
+import pytest
+
+from mailsettings.domain.listening import ListenerKind
+from mailsettings.relay.connection import MAX_BUFFERED_BYTES, MAX_REPLY_BYTES, ClientGone, Connection, TooSlow
+
+from support.relay import running_relay
+from support.timeouts import GUARD_SECONDS
+
+
+class Transport(asyncio.Transport):
+    """Records what the connection does with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.calls.append("write")
+
+    def pause_reading(self) -> None:
+        self.calls.append("pause")
+
+    def resume_reading(self) -> None:
+        self.calls.append("resume")
+
+
+@pytest.fixture
+async def connection() -> Connection:
+    made = Connection(lambda _connection: None)
+    made.connection_made(Transport())
+    return made
+
+
+def calls(connection: Connection) -> list[str]:
+    transport = connection._transport  # noqa: SLF001  # the transport of this test
+    assert isinstance(transport, Transport)
+    return transport.calls
+
+
+async def test_reading_pauses_while_the_buffer_is_full(connection: Connection) -> None:
+    connection.data_received(b"a" * (MAX_BUFFERED_BYTES + 1))
+    paused = list(calls(connection))
+
+    assert len(await connection.read(0)) == MAX_BUFFERED_BYTES + 1
+    assert (paused, calls(connection)) == (["pause"], ["pause", "resume"])
+
+
+async def test_a_client_that_reads_again_is_served_again(connection: Connection) -> None:
+    connection.data_received(b"NOOP\r\n")
+    connection.pause_writing()
+    waiting = asyncio.create_task(connection.read_line(GUARD_SECONDS))
+    await asyncio.sleep(0)
+    was_waiting = not waiting.done()
+    connection.resume_writing()
+
+    assert was_waiting
+    assert await waiting == b"NOOP\r\n"
+    assert calls(connection) == ["pause", "resume"]
+
+
+async def test_a_client_that_never_reads_again_is_too_slow(connection: Connection) -> None:
+    connection.data_received(b"NOOP\r\n")
+    connection.pause_writing()
+
+    with pytest.raises(TooSlow):
+        await connection.read_line(0.01)
+
+
+async def test_a_client_that_leaves_without_reading_is_gone(connection: Connection) -> None:
+    connection.data_received(b"NOOP\r\n")
+    connection.pause_writing()
+    waiting = asyncio.create_task(connection.read_line(GUARD_SECONDS))
+    await asyncio.sleep(0)
+    connection.connection_lost(None)
+
+    with pytest.raises(ClientGone):
+        await waiting
+
+
+async def test_many_replies_are_sent_early(connection: Connection) -> None:
+    connection.data_received(b"NOOP\r\n" * 2)
+    connection.write(b"a" * (MAX_REPLY_BYTES + 1))
+    await connection.read_line(0)
+
+    assert calls(connection) == ["write"]
+
+
+async def test_garbage_within_tls_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async with running_relay(ListenerKind.STARTTLS) as relay, relay.logged_in() as client:
+        await client.envelope("post@example.org")
+        sock = client.writer.get_extra_info("socket")
+        os.write(sock.fileno(), b"NOOP\r\n" * 10)
+
+        assert await client.is_closed()
+        await relay.has_records(1)
+
+    assert "failed" not in caplog.text
