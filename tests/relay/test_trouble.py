@@ -17,13 +17,14 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.domain.values import Secret
-from mailsettings.network.policy import EgressPolicy
-from mailsettings.relay.replies import OutcomeUnknown
+from mailsettings.network.policy import EgressPolicy, Endpoint
+from mailsettings.relay.replies import OutcomeUnknown, Reply
 
 from support.canary import Canary
+from support.probers import LOOPBACK
 from support.processes import free_port
 from support.provider import CLOSE, RESET, SILENCE, Provider, Reaction, password_login, running
-from support.relaying import outgoing, refused
+from support.relaying import hand_on, outgoing, refused
 from support.timeouts import scaled
 
 STARTTLS, IMPLICIT_TLS = ConnectionSecurity.STARTTLS, ConnectionSecurity.IMPLICIT_TLS
@@ -184,3 +185,31 @@ async def test_a_server_that_stops_reading_is_left() -> None:
 
     assert (refusal.reply.code, refusal.reply.enhanced) == (451, "4.4.2")
     assert not isinstance(refusal, OutcomeUnknown)
+
+
+async def test_the_services_own_listeners_get_no_message() -> None:
+    async with running(Provider()) as provider:
+        egress = EgressPolicy(LOOPBACK, None, own=(Endpoint("127.0.0.1", provider.port),))
+        async with outgoing(connector={"egress": egress}) as out:
+            reply = (await refused(out, provider.stored(password_login()))).reply
+
+    assert reply == Reply(451, "4.3.5", "mail server settings not usable: address_not_allowed")
+    assert provider.connections == 0
+
+
+@pytest.mark.parametrize("position", range(3))
+async def test_a_connection_used_before_has_the_same_replies(position: int) -> None:
+    """The trouble of one message says nothing about the next."""
+    steps = [("MAIL", "550 5.7.1 No"), ("RCPT", "550 5.1.1 Nobody"), (".", "554 5.6.0 Bad")]
+    command, reply = steps[position]
+    provider = Provider()
+    async with running(provider), outgoing() as out:
+        server = provider.stored(password_login())
+        await hand_on(out, server)
+        provider.react = at(command, reply)
+        refusal = await refused(out, server)
+        provider.react = good
+        await hand_on(out, server)
+
+    assert f"{refusal.reply.code} {refusal.reply.enhanced} {refusal.reply.text}" == reply
+    assert (provider.connections, len(provider.messages)) == (1, 2)

@@ -50,6 +50,8 @@ class Provider:
     """The bytes of content after which it refuses a message."""
     reads: bool = True
     """Whether it reads content."""
+    on_accepted: Callable[[bytes], None] = lambda _content: None
+    """Called with each accepted message before the reply."""
     port: int = 0
     connections: int = 0
     logged_in: int = 0
@@ -82,14 +84,14 @@ def password_login(
 
 
 @asynccontextmanager
-async def running(provider: Provider) -> AsyncIterator[Provider]:
-    """Run *provider* on a free port."""
+async def running(provider: Provider, port: int = 0) -> AsyncIterator[Provider]:
+    """Run *provider* on *port*, by default a free port."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await Visit(provider, reader, writer).serve()
 
     tls = provider.security is ConnectionSecurity.IMPLICIT_TLS
-    async with listening(serve, _context() if tls else None) as provider.port:
+    async with listening(serve, _context() if tls else None, port) as provider.port:
         yield provider
 
 
@@ -218,6 +220,7 @@ class Visit:
             provider.heard.append(".")
             reply = self._reaction(".") or f"250 2.0.0 Ok: queued as {len(provider.messages) + 1:04}"
             if reply.startswith("250"):
+                provider.on_accepted(b"".join(content))
                 provider.messages.append((self.sender or "", self.recipients, b"".join(content)))
             return await self._say(reply)
         finally:

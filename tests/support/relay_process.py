@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from mailsettings.bootstrap.backend import create_backend
 from mailsettings.bootstrap.backend import prepare as prepare_database
 from mailsettings.domain.access import OPERATOR
@@ -56,9 +58,10 @@ def relay_environment(data_dir: Path, **settings: str) -> dict[str, str]:
     return clean_environment(data_dir, **defaults | settings)
 
 
-async def prepare(environment: dict[str, str], mail_server: MailServer) -> str:
+async def prepare(environment: dict[str, str], mail_server: MailServer, database_url: str = "") -> str:
     """Create the database, with *mail_server* as default and `DEVICE`; return the secret of the device."""
-    settings = Settings(data_dir=Path(environment["MAILSETTINGS_DATA_DIR"]))
+    folder = Path(environment["MAILSETTINGS_DATA_DIR"])
+    settings = Settings(data_dir=folder, database_url=SecretStr(database_url))
     await asyncio.to_thread(prepare_database, settings)
     backend = create_backend(settings)
     try:

@@ -237,7 +237,7 @@ async def scripted_server(script: Script) -> AsyncIterator[ScriptedServer]:
 
 
 @asynccontextmanager
-async def listening(serve: Script, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def listening(serve: Script, context: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[int]:
     """The port on which *serve* is run for each connection, which is closed when it ends."""
     tasks: set[asyncio.Task[None]] = set()
 
@@ -251,7 +251,7 @@ async def listening(serve: Script, context: ssl.SSLContext | None = None) -> Asy
         finally:
             writer.close()
 
-    server = await asyncio.start_server(visit, HOST, 0, limit=2**20, ssl=context)
+    server = await asyncio.start_server(visit, HOST, port, limit=2**20, ssl=context)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
