@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mailsettings import logs
 from mailsettings.network.guard import EgressGuard, HostLookup
-from mailsettings.network.http import GuardedNetwork, HTTPClient
+from mailsettings.network.http import GuardedNetwork, HTTPClient, ProxyRoute
 from mailsettings.network.policy import UNRESTRICTED, EgressPolicy, EgressPreset, Endpoint
+from mailsettings.network.proxy import ProxyNetwork, proxy_of
 from mailsettings.network.tls import client_context
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.connector import Connector
@@ -66,7 +67,12 @@ def create_connector(settings: Settings, egress: EgressPolicy) -> Connector:
         ehlo_name=settings.smtp_ehlo_name,
         allow_cleartext_credentials=settings.smtp_allow_cleartext_login,
         trust=trust,
-        oauth2=OAuth2Tokens(settings.oauth2_authority, _network(settings_egress(settings)), trust),
+        oauth2=OAuth2Tokens(
+            settings.oauth2_authority,
+            _network(settings_egress(settings), settings),
+            trust,
+            settings.outgoing_ca_file,
+        ),
         machine_name=MACHINE_NAME,
     )
 
@@ -108,29 +114,42 @@ def create_webhook(settings: Settings, egress: EgressPolicy) -> WebhookSender | 
         keys = parse_webhook_keys(secret.get_secret_value())
     except ValueError as problem:
         raise SettingsInvalid(f"{PREFIX}WEBHOOK_SECRET is not valid: {problem}.") from problem
-    with loading_ca_file("WEBHOOK_CA_FILE"):
-        tls = client_context(ca_file=settings.webhook_ca_file)
+    tls = _client_context(settings, settings.webhook_ca_file, "WEBHOOK_CA_FILE")
     anywhere = replace(egress, allowed_ports=None)  # the list of ports is for mail
-    return WebhookSender(url.get_secret_value(), keys, HTTPClient(_network(anywhere), tls))
+    return WebhookSender(url.get_secret_value(), keys, HTTPClient(_network(anywhere, settings), tls))
 
 
 def create_issuer_client(
     settings: Settings, ca_file: Path | None = None, setting: str = "OIDC_CA_FILE"
 ) -> HTTPClient:
     """Return the client that fetches keys of an issuer; *setting* names *ca_file*. Raises `SettingsInvalid`."""
-    with loading_ca_file(setting):
-        tls = client_context(ca_file=ca_file)
-    return HTTPClient(_network(settings_egress(settings)), tls)
+    tls = _client_context(settings, ca_file, setting)
+    return HTTPClient(_network(settings_egress(settings), settings), tls)
 
 
 def create_collector_client(settings: Settings) -> HTTPClient:
     """Return a client that reaches the collector of traces; the exporter itself connects on its own."""
-    return HTTPClient(_network(settings_egress(settings)), client_context())
+    tls = _client_context(settings, None, "OUTGOING_CA_FILE")
+    return HTTPClient(_network(settings_egress(settings), settings), tls)
 
 
-def _network(policy: EgressPolicy) -> GuardedNetwork:
+def _client_context(settings: Settings, ca_file: Path | None, setting: str) -> ssl.SSLContext:
+    """Return a context that trusts *ca_file* of *setting*, else the authorities for all outgoing requests."""
+    with loading_ca_file(setting if ca_file is not None else "OUTGOING_CA_FILE"):
+        return client_context(ca_file=ca_file or settings.outgoing_ca_file)
+
+
+def _network(policy: EgressPolicy, settings: Settings) -> GuardedNetwork:
     lookup = HostLookup()
-    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows)
+    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows, _proxy_route(settings))
+
+
+def _proxy_route(settings: Settings) -> ProxyRoute | None:
+    if settings.outgoing_proxy is None:
+        return None
+    lookup = HostLookup()
+    network = GuardedNetwork(lookup, EgressGuard(settings_egress(settings), lookup).allows)
+    return ProxyRoute(proxy_of(settings.outgoing_proxy.get_secret_value()), ProxyNetwork(network))
 
 
 def settings_egress(settings: Settings) -> EgressPolicy:

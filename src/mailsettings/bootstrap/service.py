@@ -41,7 +41,10 @@ from mailsettings.web.exchange import Exchange, ExchangeListener, no_trace
 def create_tracing(settings: Settings) -> Tracing | None:
     """Return what sends traces, if a collector is set. Raises `SettingsInvalid`."""
     require_tracing(settings)
-    return send_traces_to(settings.otlp_endpoint) if settings.otlp_endpoint else None
+    if settings.otlp_endpoint is None:
+        return None
+    proxy = settings.outgoing_proxy.get_secret_value() if settings.outgoing_proxy else None
+    return send_traces_to(settings.otlp_endpoint, proxy, settings.outgoing_ca_file)
 
 
 def require_tracing(settings: Settings) -> None:

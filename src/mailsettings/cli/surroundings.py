@@ -46,12 +46,16 @@ def outgoing(chosen: Settings) -> Iterator[Finding]:
 
 async def _outgoing(chosen: Settings) -> Sequence[Finding]:
     checks = [_issuer(reader) for reader in create_foreign_tokens(chosen)]
+    answers = "It" if chosen.outgoing_proxy is None else "The proxy on the way to it"
+    found = f"{answers} accepts connections; nothing was sent."
     if (webhook := create_webhook(chosen, create_egress(chosen))) is not None:
-        checks.append(_reached("webhook", webhook.reach(), "Check MAILSETTINGS_WEBHOOK_URL and its CA file."))
+        checks.append(
+            _reached("webhook", found, webhook.reach(), "Check MAILSETTINGS_WEBHOOK_URL and its CA file.")
+        )
     if chosen.otlp_endpoint is not None:
         deadline = asyncio.get_running_loop().time() + REACH_SECONDS
         reaching = create_collector_client(chosen).reach(chosen.otlp_endpoint, deadline=deadline)
-        checks.append(_reached("collector", reaching, "Check MAILSETTINGS_OTLP_ENDPOINT."))
+        checks.append(_reached("collector", found, reaching, "Check MAILSETTINGS_OTLP_ENDPOINT."))
     return await asyncio.gather(*checks)
 
 
@@ -66,9 +70,9 @@ async def _issuer(reader: OIDCTokenReader) -> Finding:
     return good("issuer", f"{issuer} publishes {count} usable keys.")
 
 
-async def _reached(check: str, reaching: Awaitable[None], advice: str) -> Finding:
+async def _reached(check: str, found: str, reaching: Awaitable[None], advice: str) -> Finding:
     try:
         await reaching
     except RequestFailed as failed:
         return wrong(check, f"It cannot be reached: {failed}.", advice)
-    return good(check, "It accepts connections; nothing was sent.")
+    return good(check, found)

@@ -6,7 +6,7 @@ module adds what httpcore lacks: the egress policy, one deadline for the whole r
 
 import asyncio
 import ssl
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -17,8 +17,10 @@ import httpcore
 from mailsettings import __version__
 from mailsettings.network.connect import HappyEyeballs, IsAllowed, NotConnected
 from mailsettings.network.guard import HostLookup
+from mailsettings.network.policy import Address
 
 MAX_BODY_BYTES = 256 * 1024
+HTTPS_PORT = 443
 _HEADERS = {"user-agent": f"mailsettings/{__version__}", "accept-encoding": "identity"}
 
 
@@ -52,6 +54,14 @@ class HTTPClient:
         self._network = network
         self._tls = tls
 
+    async def _pool(self, to: httpcore.URL) -> httpcore.AsyncConnectionPool:
+        """Return a pool for one request: the next one looks the host up and checks its addresses again."""
+        through = self._network.through
+        if through is None or to.scheme != b"https":  # plain HTTP is for loopback alone
+            return httpcore.AsyncConnectionPool(self._tls, network_backend=self._network)
+        await self._network.require_allowed(to.host.decode(), to.port or HTTPS_PORT)
+        return httpcore.AsyncConnectionPool(self._tls, proxy=through.proxy, network_backend=through.network)
+
     async def request(  # noqa: PLR0913  # a request has as many parts
         self,
         method: str,
@@ -74,14 +84,24 @@ class HTTPClient:
         """Connect to the host of *url*, with TLS for `https`, and send nothing. Raises `RequestFailed`."""
         _, to = _parsed(url)
         is_encrypted, host = to.scheme == b"https", to.host.decode()
+        if is_encrypted and (through := self._network.through) is not None:
+            await self._reach_proxy(through, deadline)
+            return
         with _failures():
             async with asyncio.timeout_at(deadline):
-                stream = await self._network.connect_tcp(host, to.port or (443 if is_encrypted else 80))
+                stream = await self._network.connect_tcp(host, to.port or (HTTPS_PORT if is_encrypted else 80))
                 try:
                     if is_encrypted:
                         await stream.start_tls(self._tls, host)
                 finally:
                     await stream.aclose()
+
+    @staticmethod
+    async def _reach_proxy(through: "ProxyRoute", deadline: float) -> None:
+        place = through.proxy.url
+        with _failures():
+            async with asyncio.timeout_at(deadline):
+                await (await through.network.connect_tcp(place.host.decode(), place.port or 80)).aclose()
 
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes | None, max_body_bytes: int
@@ -89,8 +109,7 @@ class HTTPClient:
         host, to = _parsed(url)
         every_header = [("host", host), *headers.items()]
         async with (
-            # A pool for one request: the next one looks the host up and checks its addresses again.
-            httpcore.AsyncConnectionPool(self._tls, network_backend=self._network) as pool,
+            await self._pool(to) as pool,
             pool.stream(method, to, headers=every_header, content=content) as response,
         ):
             body = await _read(response, max_body_bytes) if max_body_bytes else b""
@@ -109,6 +128,9 @@ def _failures() -> Iterator[None]:
         raise RequestFailed(f"TLS failed: {_tls_reason(error)}") from error
     except OSError as error:
         raise RequestFailed(f"the connection was lost{_system_reason(error)}") from error
+    except httpcore.ProxyError as error:
+        status = str(error)[:3]  # not the words of the proxy
+        raise RequestFailed(f"the proxy refused with the status {status if status.isdigit() else '?'}") from error
     except httpcore.LocalProtocolError as error:
         raise RequestFailed("its URL is not valid") from error
     except httpcore.ProtocolError as error:
@@ -135,15 +157,33 @@ async def _read(response: httpcore.Response, max_bytes: int) -> bytes:
     return bytes(body)
 
 
+@dataclass(frozen=True, slots=True)
+class ProxyRoute:
+    """A proxy, and the network that connects to it."""
+
+    proxy: httpcore.Proxy = field(repr=False)
+    network: httpcore.AsyncNetworkBackend
+
+
 class GuardedNetwork(httpcore.AsyncNetworkBackend):
     """Connects to addresses that *is_allowed* accepts.
 
     A host is looked up once for each connection, so that no other address takes the place of a checked address.
     """
 
-    def __init__(self, lookup: HostLookup, is_allowed: IsAllowed) -> None:
+    def __init__(self, lookup: HostLookup, is_allowed: IsAllowed, through: "ProxyRoute | None" = None) -> None:
         self._lookup = lookup
         self._is_allowed = is_allowed
+        self.through = through
+        """The proxy for `https` requests, if any."""
+
+    async def require_allowed(self, host: str, port: int) -> None:
+        """Raise `RequestFailed` for a closed address; a host that is unknown here is left to the proxy."""
+        try:
+            addresses = await self._lookup.addresses(host)
+        except (OSError, UnicodeError):
+            return
+        await self._require_open(addresses, port)
 
     async def connect_tcp(
         self,
@@ -158,15 +198,18 @@ class GuardedNetwork(httpcore.AsyncNetworkBackend):
             addresses = await self._lookup.addresses(host)
         except (OSError, UnicodeError) as error:
             raise RequestFailed(f"the host was not found{_system_reason(error)}") from error
-        # One closed address closes the host, as in a connection test.
-        if not addresses or not all([await self._is_allowed(address, port) for address in addresses]):
-            raise RequestFailed("its address is not allowed")
+        await self._require_open(addresses, port)
         try:
             sock = await HappyEyeballs(addresses, port, self._is_allowed).connect()
         except NotConnected as error:
             problems = ", ".join(sorted({attempt.problem for attempt in error.attempts if attempt.problem}))
             raise RequestFailed(f"the connection failed: {problems}") from error
         return _Stream(*await asyncio.open_connection(sock=sock))
+
+    async def _require_open(self, addresses: Sequence[Address], port: int) -> None:
+        # One closed address closes the host, as in a connection test.
+        if not addresses or not all([await self._is_allowed(address, port) for address in addresses]):
+            raise RequestFailed("its address is not allowed")
 
 
 class _Stream(httpcore.AsyncNetworkStream):

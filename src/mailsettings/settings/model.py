@@ -14,6 +14,7 @@ from mailsettings.domain.service import SettingSource
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.identity import IdentitySettings
 from mailsettings.settings.monitoring import MonitoringSettings
+from mailsettings.settings.outgoing import OutgoingSettings
 from mailsettings.settings.relay import RelaySettings
 from mailsettings.settings.secret_files import SUFFIX, in_files, read_secret_files
 from mailsettings.settings.server import ServerSettings
@@ -21,7 +22,15 @@ from mailsettings.settings.smtp import SMTPSettings
 from mailsettings.settings.storage import StorageSettings
 
 
-class Settings(RelaySettings, MonitoringSettings, IdentitySettings, SMTPSettings, ServerSettings, StorageSettings):
+class Settings(
+    RelaySettings,
+    MonitoringSettings,
+    OutgoingSettings,
+    IdentitySettings,
+    SMTPSettings,
+    ServerSettings,
+    StorageSettings,
+):
     """Every group, the last one first in the documents; and the settings of logs and traces."""
 
     otlp_endpoint: str | None = Field(

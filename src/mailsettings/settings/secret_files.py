@@ -23,7 +23,7 @@ def read_secret_files(fields: Iterable[str]) -> Mapping[str, Any]:
 
 
 def in_files(fields: Iterable[str]) -> frozenset[str]:
-    """Return the names of *fields* whose values are in files."""
+    """Return the names of those *fields* that have their values in files."""
     return frozenset(name for name in fields if _file_of(name) is not None)
 
 

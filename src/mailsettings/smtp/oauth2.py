@@ -7,6 +7,8 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +18,7 @@ from mailsettings.domain.mail_server import Destination, MailServer, OAuth2Clien
 from mailsettings.domain.values import Secret
 from mailsettings.network.http import GuardedNetwork, HTTPClient, RequestFailed, Response
 from mailsettings.network.threads import DaemonThreads
+from mailsettings.network.tls import client_context
 from mailsettings.smtp.tls import TLSContexts
 
 SCOPE = "https://outlook.office365.com/.default"
@@ -63,12 +66,19 @@ class AccessToken:
 
 
 class OAuth2Tokens:
-    """Gets tokens from *authority*, `https://host`; MSAL caches them until shortly before they expire."""
+    """Gets tokens from *authority*, `https://host`; MSAL caches them until shortly before they expire.
 
-    def __init__(self, authority: str, network: GuardedNetwork, trust: TLSContexts) -> None:
+    With *ca_file*, only its authorities are trusted for the authority of tokens.
+    """
+
+    def __init__(
+        self, authority: str, network: GuardedNetwork, trust: TLSContexts, ca_file: Path | None = None
+    ) -> None:
         self._authority = authority.rstrip("/")
         self._network = network
         self._trust = trust
+        self._ca_file = ca_file
+        self._only_ca_file = cache(lambda: client_context(ca_file=ca_file))
         self._threads = DaemonThreads(MAX_CONCURRENT_CALLS, "oauth2")
         self._applications: dict[_ApplicationKey, Any] = {}
         self._running: dict[_ApplicationKey, asyncio.Future[AccessToken]] = {}
@@ -95,7 +105,11 @@ class OAuth2Tokens:
         self._latest[key] = fetched.result().text
 
     async def _fetch(self, server: MailServer, login: OAuth2ClientCredentials) -> AccessToken:
-        tls = await self._trust.context(SystemTrust())
+        tls = (
+            await self._trust.context(SystemTrust())
+            if self._ca_file is None
+            else await asyncio.to_thread(self._only_ca_file)
+        )
         http = _BlockingClient(HTTPClient(self._network, tls), asyncio.get_running_loop())
         text, was_cached = await self._threads.run(lambda: self._token(server, login, http))
         return AccessToken(text, _roles(text), was_cached)

@@ -6,7 +6,9 @@ and the Host header, which may contain secrets.
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
+import requests
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -27,9 +29,17 @@ TIMEOUT_SECONDS = 5
 """For one batch, and for all remaining batches at shutdown."""
 
 
-def create_exporter(endpoint: str) -> SpanExporter:
-    """Return an exporter to `/v1/traces` below *endpoint*, as with OTEL_EXPORTER_OTLP_ENDPOINT."""
-    return OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces", timeout=TIMEOUT_SECONDS)
+def create_exporter(endpoint: str, proxy: str | None = None, ca_file: Path | None = None) -> SpanExporter:
+    """Return an exporter to `/v1/traces` below *endpoint*, as with OTEL_EXPORTER_OTLP_ENDPOINT.
+
+    It uses *proxy* for `https`, and no proxy of the environment.
+    """
+    session = requests.Session()
+    session.trust_env = False
+    session.proxies = {"https": proxy} if proxy else {}
+    trusted = str(ca_file) if ca_file is not None else None
+    place = f"{endpoint.rstrip('/')}/v1/traces"
+    return OTLPSpanExporter(place, certificate_file=trusted, timeout=TIMEOUT_SECONDS, session=session)
 
 
 def create_provider(to: SpanExporter) -> TracerProvider:

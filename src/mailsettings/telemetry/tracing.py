@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry.trace import Span, StatusCode, Tracer, TracerProvider, format_trace_id, get_current_span
@@ -68,12 +69,12 @@ def require_installed() -> None:
         raise TracingNotInstalled from None
 
 
-def send_traces_to(endpoint: str) -> Tracing:
+def send_traces_to(endpoint: str, proxy: str | None = None, ca_file: Path | None = None) -> Tracing:
     """Return traces that are sent by OTLP over HTTP. Raises `TracingNotInstalled`."""
     require_installed()
     from mailsettings.telemetry import otlp  # noqa: PLC0415  # the SDK is optional, and slow to import
 
-    provider = otlp.create_provider(otlp.create_exporter(endpoint))
+    provider = otlp.create_provider(otlp.create_exporter(endpoint, proxy, ca_file))
     return Tracing(provider, provider.shutdown)
 
 
