@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
@@ -20,8 +21,9 @@ from mailsettings.use_cases.denial_log import DenialLog
 from mailsettings.use_cases.device_logins import DeviceLogins
 from mailsettings.use_cases.devices import ManageDevices
 
+from support.backups import Place
 from support.canary import Canary
-from support.databases import LocalStore, records
+from support.databases import LocalStore, new_file, records
 
 RELAY = MailServer("relay.example.org", 25, ConnectionSecurity.NONE, Sender("a@example.org"))
 SCANNER = Device(0, "scanner-3", senders=("scan@example.com",), networks=(parse_network("10.1.0.0/16"),))
@@ -267,6 +269,21 @@ async def test_only_an_enabled_mail_server_is_used(
     seen += [await logins.mail_server(device), await logins.mail_server(chosen)]
 
     assert [server and server.id for server in seen] == [None, first, second, None, None]
+
+
+async def test_a_device_logs_in_to_a_restored_service(tmp_path: Path) -> None:
+    places = [Place(new_file(tmp_path / name / "mailsettings.db"), tmp_path / name) for name in ("old", "new")]
+    old, new = places
+    _, secret = await ManageDevices(old.store).add(OPERATOR, DeviceSettings(SCANNER))
+    await old.make(tmp_path / "backup")
+    await new.restore(tmp_path / "backup")
+    assert secret is not None
+    found = await DeviceLogins(new.store, DenialLog(new.store)).log_in("scanner-3", secret.reveal(), PEER)
+    for place in places:
+        await place.store.close()
+
+    assert found.name == "scanner-3"
+    Canary(made=secret.reveal()).assert_nowhere(tmp_path)
 
 
 async def test_a_damaged_key_of_the_service_refuses_no_login(

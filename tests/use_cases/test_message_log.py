@@ -204,7 +204,7 @@ async def test_many_records_are_several_batches(
 async def test_messages_are_removed_after_their_days(
     store: Store, log: MessageLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(message_log, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(message_log, "MAX_REMOVED", 2)
     old = START - timedelta(days=message_log.KEEP_DAYS, seconds=1)
     for _ in range(5):
         log.note(message(at=old))

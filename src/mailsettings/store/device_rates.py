@@ -10,7 +10,7 @@ from mailsettings.store.coordination import now
 from mailsettings.store.relay_tables import device_rates as table
 
 SECONDS_OF_WINDOW = 60
-_SHARE = 4
+_PART = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class SQLDeviceRates:
         # With a lock on the row: on PostgreSQL other relays ask at the same time.
         used = (await self._connection.execute(select(table.c.used).where(*here).with_for_update())).scalar_one()
         left = max(0, per_minute - used)
-        taken = min(left, max(1, left // _SHARE))
+        taken = min(left, max(1, left // _PART))
         if taken:
             await self._connection.execute(update(table).where(*here).values(used=used + taken))
         if not used:

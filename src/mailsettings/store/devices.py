@@ -25,7 +25,7 @@ KEY_NAME = "device-logins"
 """The service key of the hashes of the devices' secrets."""
 
 
-_SEALED_KEY = select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery()
+_KEY_COLUMN = select(service_keys.c.sealed).where(service_keys.c.name == KEY_NAME).scalar_subquery()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,12 @@ class SQLDevices:
 
     async def versioned(self, ref: DeviceRef) -> tuple[DeviceCredentials | None, str | None]:
         """Return the device with this id or name for a login, and the data version with a device."""
-        wanted = select(table, DATA_VERSION, _SEALED_KEY.label("sealed_key")).where(_is(ref))
+        wanted = select(table, DATA_VERSION, _KEY_COLUMN.label("service_key")).where(_is(ref))
         row = (await self._connection.execute(wanted)).one_or_none()
         if row is None:
             return None, None
         # Opened at a login only, so that a damaged key leaves the devices readable that need no login.
-        key = partial(self._opened, row.sealed_key)
+        key = partial(self._opened, row.service_key)
         return DeviceCredentials(_device(row), row.secret_hash, key), row.data_version
 
     async def trusting(self) -> Sequence[Device]:

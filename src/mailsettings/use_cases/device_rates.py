@@ -12,7 +12,7 @@ from mailsettings.use_cases.lease import shielded
 
 
 @dataclass(slots=True)
-class _Share:
+class _Reserve:
     """What this relay may still admit of one device until `ends_at`."""
 
     left: int = 0
@@ -27,31 +27,31 @@ class DeviceRates:
     def __init__(self, store: SQLStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
         self._clock = clock
-        self._shares: dict[int, _Share] = defaultdict(_Share)
+        self._reserves: dict[int, _Reserve] = defaultdict(_Reserve)
 
     async def admit(self, device: Device) -> bool:
         """Count a message of *device*; return whether its rate allows the message. Raises `StoreUnavailable`."""
         if device.messages_per_minute is None:
             return True
-        share = self._shares[device.id]
-        if self._taken(share):
+        reserve = self._reserves[device.id]
+        if self._taken(reserve):
             return True
-        async with share.asking:
+        async with reserve.asking:
             # Another message may have asked meanwhile.
-            while not self._taken(share):
-                if share.exhausted and self._clock() < share.ends_at:
+            while not self._taken(reserve):
+                if reserve.exhausted and self._clock() < reserve.ends_at:
                     return False
-                await shielded(self._ask(device, share))
+                await shielded(self._ask(device, reserve))
         return True
 
-    def _taken(self, share: _Share) -> bool:
-        if share.left and self._clock() < share.ends_at:
-            share.left -= 1
+    def _taken(self, reserve: _Reserve) -> bool:
+        if reserve.left and self._clock() < reserve.ends_at:
+            reserve.left -= 1
             return True
         return False
 
-    async def _ask(self, device: Device, share: _Share) -> None:
+    async def _ask(self, device: Device, reserve: _Reserve) -> None:
         async with self._store.writing_unqueued() as work:
             found = await work.device_rates.reserve(device.id, device.messages_per_minute or 0)
-        share.left, share.exhausted = found.messages, not found.messages
-        share.ends_at = self._clock() + found.seconds_left
+        reserve.left, reserve.exhausted = found.messages, not found.messages
+        reserve.ends_at = self._clock() + found.seconds_left

@@ -28,7 +28,7 @@ MAX_BATCH = 250
 RETRY_SECONDS = 5.0
 END_TIMEOUT_SECONDS = 5.0
 REMOVAL_SECONDS = 3600.0
-REMOVED_AT_ONCE = 500
+MAX_REMOVED = 500
 _PAUSE_BETWEEN_REMOVALS = 0.1
 _log = logging.getLogger("mailsettings.relay")
 
@@ -105,8 +105,8 @@ class MessageLog:
     async def remove_old(self) -> None:
         """Remove the messages that were kept long enough, a part at a time. Raises `StoreUnavailable`."""
         end = first_id(datetime.fromtimestamp(self._clock(), UTC) - self._keep)
-        removed = REMOVED_AT_ONCE
-        while removed == REMOVED_AT_ONCE:
+        removed = MAX_REMOVED
+        while removed == MAX_REMOVED:
             removed = await shielded(self._remove_part(end))
             await asyncio.sleep(_PAUSE_BETWEEN_REMOVALS)
 
@@ -193,7 +193,7 @@ class MessageLog:
 
     async def _remove_part(self, end: str) -> int:
         async with self._store.writing_unqueued() as work:
-            return await work.messages.remove_before(end, REMOVED_AT_ONCE)
+            return await work.messages.remove_before(end, MAX_REMOVED)
 
 
 def _rows(record: MessageRecord) -> int:
