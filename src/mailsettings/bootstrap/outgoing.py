@@ -95,7 +95,7 @@ def create_relay_prober(settings: Settings) -> SMTPProber:
         ehlo_name=settings.smtp_ehlo_name,
         allow_cleartext_credentials=True,  # a login that works once, and a relay that chose a plain listener
         trust=trust,
-        oauth2=OAuth2Tokens(settings.oauth2_authority, _network(policy), trust),
+        oauth2=OAuth2Tokens(settings.oauth2_authority, _network(policy, settings), trust),
         machine_name=MACHINE_NAME,
     )
     return SMTPProber(
