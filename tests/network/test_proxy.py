@@ -128,6 +128,18 @@ async def test_a_proxy_that_is_away_is_named() -> None:
             await attempt
 
 
+async def test_a_proxy_is_reached_without_a_request() -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def serve(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        heard.set_result(await reader.read())
+
+    async with listening(serve) as port:
+        deadline = asyncio.get_running_loop().time() + GUARD_SECONDS
+        await client_through(port, unknown).reach("https://hooks.example.org/", deadline=deadline)
+        assert await heard == b""
+
+
 async def test_the_environment_chooses_no_proxy(monkeypatch: pytest.MonkeyPatch, tls: ssl.SSLContext) -> None:
     async with webhook_receiver() as receiver:
         for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
