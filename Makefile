@@ -43,12 +43,14 @@ lint: .venv/dev  ## format and lint
 types: .venv/dev  ## mypy --strict
 	$(BIN)/mypy
 
-bench: .venv/dev  ## measure reads, tests, growth, and a long list; minutes on an idle machine
+bench: .venv/dev  ## measure reads, tests, growth, a long list, and the relay; minutes on an idle machine
 	PYTHONPATH=tests $(BIN)/python benchmarks/read_path.py
 	$(BIN)/python benchmarks/probe_round_trips.py
 	$(BIN)/python benchmarks/probe_concurrency.py
 	PYTHONPATH=tests $(BIN)/python benchmarks/scale.py --rounds 3 --seconds 1
 	PYTHONPATH=tests $(BIN)/python benchmarks/attacks.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/relay.py
+	PYTHONPATH=tests $(BIN)/python benchmarks/sendmail.py
 
 fuzz: .venv/dev  ## fire 100,000 requests at the APIs; FUZZ_REQUESTS and FUZZ_SEED say how many and which
 	PYTHONPATH=tests $(BIN)/python -m fuzz

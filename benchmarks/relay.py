@@ -75,7 +75,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     contenders = {name: start for name, start in available().items() if name in (options.only or [name])}
     with tempfile.TemporaryDirectory() as folder:
-        certificates = _certificates(Path(folder))
+        certificates = certificates_in(Path(folder))
         for part in [options.part] if options.part else PARTS:
             PARTS[part](contenders, certificates, options.rounds)
 
@@ -88,7 +88,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _certificates(folder: Path) -> Certificates:
+def certificates_in(folder: Path) -> Certificates:
     """Return files for the relays, and a context for the mail server."""
     authority = trustme.CA()
     leaf = authority.issue_cert("127.0.0.1", "localhost")
@@ -235,36 +235,33 @@ def _memory(contenders: Contenders, certificates: Certificates, _rounds: int) ->
                     running.contender.plain, Load(BIG_MESSAGES, BIG_MESSAGES, size=BIG_BYTES)
                 )
             arrived = sum(result.code == 250 for result in results)
-        with _near(name, start, certificates) as running:
-            each = asyncio.run(_idle_kilobytes(running)) if name in MANY_CONNECTIONS else math.nan
-        figures[name] = [idle, max(peak), arrived, each]
+        each = [math.nan, math.nan]
+        if name in MANY_CONNECTIONS:
+            each = [_idle_kilobytes(name, start, certificates, encrypted=encrypted) for encrypted in (False, True)]
+        figures[name] = [idle, max(peak), arrived, *each]
     print(f"\nMemory in MB; {BIG_MESSAGES} messages of {BIG_BYTES >> 20} MB at once; {IDLE} idle connections\n")
-    _table(["relay", "idle", "peak", "messages sent", "kB for an idle connection"], figures)
+    _table(["relay", "idle", "peak", "messages sent", "kB for an idle connection", "with STARTTLS"], figures)
 
 
-async def _idle_kilobytes(running: Running) -> float:
-    """Return the memory that a connection costs that said EHLO and is silent."""
-    process, writers = running.contender.process, list[asyncio.StreamWriter]()
-    port = running.contender.plain.port
-    await _open(port, 20, [])
+def _idle_kilobytes(name: str, start: Start, certificates: Certificates, *, encrypted: bool) -> float:
+    """Return the memory that a connection costs that has logged in and is silent."""
+    with _near(name, start, certificates) as running:
+        place = running.contender.encrypted if encrypted else running.contender.plain
+        assert place is not None
+        return asyncio.run(_idle(running.contender.process, place))
+
+
+async def _idle(process: int, place: Place) -> float:
+    await relay_devices.idle(place, 20)
     before = memory_megabytes(process)
-    await _open(port, IDLE, writers)
+    connections = await relay_devices.idle(place, IDLE)
     after = memory_megabytes(process)
-    for writer in writers:
+    gone = sum(reader.at_eof() for reader, _ in connections)
+    if gone:
+        raise SystemExit(f"{gone} idle connections were closed")
+    for _, writer in connections:
         writer.close()
-    return (after - before) * 1024 / max(len(writers), 1)
-
-
-async def _open(port: int, connections: int, writers: list[asyncio.StreamWriter]) -> None:
-    """Open connections up to the relay's limit for an address; each waits for the reply to its EHLO."""
-    for number in range(connections):
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, local_addr=(f"127.0.1.{1 + number % 100}", 0)
-        )
-        writer.write(b"EHLO [127.0.0.1]\r\n")
-        if (await reader.readline()).startswith(b"220"):
-            await reader.readuntil(b"250 ")
-            writers.append(writer)
+    return (after - before) * 1024 / IDLE
 
 
 @contextmanager

@@ -94,19 +94,15 @@ async def _timed(place: Place, load: Load, content: bytes) -> Result:
     return Result(code, time.perf_counter() - begun)
 
 
+async def idle(place: Place, count: int) -> Sequence[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Return so many connections that have logged in, from a hundred addresses of this machine."""
+    return [await _begin(place, f"127.0.1.{1 + number % 100}") for number in range(count)]
+
+
 async def submit(place: Place, content: bytes, *, pipelining: bool) -> None:
     """Send one message over a new connection. Raises `Refused`, `OSError`, `asyncio.IncompleteReadError`."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=_LIMIT)
+    reader, writer = await _begin(place)
     try:
-        await _expect(reader, 220)
-        await _ask(reader, writer, "EHLO [127.0.0.1]")
-        if place.context:
-            await _ask(reader, writer, "STARTTLS", 220)
-            await writer.start_tls(place.context, server_hostname="127.0.0.1")
-            await _ask(reader, writer, "EHLO [127.0.0.1]")
-        if place.user:
-            response = base64.b64encode(f"\0{place.user}\0{place.secret}".encode()).decode()
-            await _ask(reader, writer, f"AUTH PLAIN {response}", 235)
         await _envelope(reader, writer, place.sender, pipelining=pipelining)
         writer.write(content)
         await writer.drain()
@@ -114,6 +110,29 @@ async def submit(place: Place, content: bytes, *, pipelining: bool) -> None:
         writer.write(b"QUIT\r\n")
     finally:
         writer.close()
+
+
+async def _begin(place: Place, address: str | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect from *address*, encrypt and log in."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=_LIMIT, local_addr=(address, 0))
+    try:
+        await _expect(reader, 220)
+        await _ask(reader, writer, "EHLO [127.0.0.1]")
+        if place.context:
+            await _ask(reader, writer, "STARTTLS", 220)
+            await writer.start_tls(place.context, server_hostname="127.0.0.1")
+            await _ask(reader, writer, "EHLO [127.0.0.1]")
+        await _log_in(reader, writer, place)
+    except BaseException:
+        writer.close()
+        raise
+    return reader, writer
+
+
+async def _log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, place: Place) -> None:
+    if place.user:
+        response = base64.b64encode(f"\0{place.user}\0{place.secret}".encode()).decode()
+        await _ask(reader, writer, f"AUTH PLAIN {response}", 235)
 
 
 async def _envelope(
