@@ -4,6 +4,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import trustme
 
 from mailsettings.bootstrap.outgoing import create_egress
 from mailsettings.bootstrap.relay_configuration import relay_configuration
@@ -38,6 +39,20 @@ async def test_listeners_of_both_processes_are_closed(settings: Settings, addres
 
     assert not any([await guard.allows(ip_address(address), port) for guard in guards])
     assert all([await guard.allows(ip_address(address), port + 1000) for guard in guards])
+
+
+def test_the_relay_requests_tokens_as_the_service_does(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_bytes(trustme.CA().cert_pem.bytes())
+    monkeypatch.setenv("MAILSETTINGS_OUTGOING_PROXY", "http://user:canary-17@proxy:3128")
+    monkeypatch.setenv("MAILSETTINGS_OUTGOING_CA_FILE", str(authorities))
+    configuration = relay_configuration(read())
+
+    assert configuration.outgoing_proxy == "http://user:canary-17@proxy:3128"
+    assert configuration.outgoing_ca_file == authorities
+    assert "canary" not in repr(configuration)
 
 
 async def test_default_listeners_of_the_relay_are_closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

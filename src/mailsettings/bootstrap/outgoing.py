@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mailsettings import logs
-from mailsettings.network.guard import EgressGuard, HostLookup
-from mailsettings.network.http import GuardedNetwork, HTTPClient, ProxyRoute
+from mailsettings.network.http import GuardedNetwork, HTTPClient
 from mailsettings.network.policy import UNRESTRICTED, EgressPolicy, EgressPreset, Endpoint
-from mailsettings.network.proxy import ProxyNetwork, proxy_of
+from mailsettings.network.proxy import create_network
 from mailsettings.network.tls import client_context
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid
 from mailsettings.smtp.connector import Connector
@@ -140,16 +139,8 @@ def _client_context(settings: Settings, ca_file: Path | None, setting: str) -> s
 
 
 def _network(policy: EgressPolicy, settings: Settings) -> GuardedNetwork:
-    lookup = HostLookup()
-    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows, _proxy_route(settings))
-
-
-def _proxy_route(settings: Settings) -> ProxyRoute | None:
-    if settings.outgoing_proxy is None:
-        return None
-    lookup = HostLookup()
-    network = GuardedNetwork(lookup, EgressGuard(settings_egress(settings), lookup).allows)
-    return ProxyRoute(proxy_of(settings.outgoing_proxy.get_secret_value()), ProxyNetwork(network))
+    proxy = settings.outgoing_proxy
+    return create_network(policy, proxy.get_secret_value() if proxy else None, settings_egress(settings))
 
 
 def settings_egress(settings: Settings) -> EgressPolicy:

@@ -19,9 +19,8 @@ from mailsettings.domain.certificates import first_certificate
 from mailsettings.domain.device import Network
 from mailsettings.domain.listening import ListenAddress, RelayListener
 from mailsettings.domain.message_log import MessageRecord
-from mailsettings.network.guard import EgressGuard, HostLookup
-from mailsettings.network.http import GuardedNetwork
 from mailsettings.network.policy import EgressPolicy
+from mailsettings.network.proxy import create_network
 from mailsettings.relay.client import Endpoint, RelayParts
 from mailsettings.relay.limits import Counters, RelayLimits
 from mailsettings.relay.listener import RelayServer
@@ -62,6 +61,8 @@ class RelayConfiguration:
     egress: EgressPolicy
     authority_egress: EgressPolicy
     oauth2_authority: str
+    outgoing_proxy: str | None = field(repr=False)
+    outgoing_ca_file: Path | None
     ca_file: Path | None
     ehlo_name: str | None
     allows_cleartext_login: bool
@@ -185,14 +186,13 @@ class Relay:
     def _outgoing(self) -> Outgoing:
         chosen = self._configuration
         trust = TLSContexts(chosen.ca_file)
-        lookup = HostLookup()
-        network = GuardedNetwork(lookup, EgressGuard(chosen.authority_egress, lookup).allows)
+        network = create_network(chosen.authority_egress, chosen.outgoing_proxy, chosen.authority_egress)
         connector = Connector(
             chosen.egress,
             ehlo_name=chosen.ehlo_name,
             allow_cleartext_credentials=chosen.allows_cleartext_login,
             trust=trust,
-            oauth2=OAuth2Tokens(chosen.oauth2_authority, network, trust),
+            oauth2=OAuth2Tokens(chosen.oauth2_authority, network, trust, chosen.outgoing_ca_file),
             machine_name=_MACHINE_NAME,
         )
         return Outgoing(

@@ -1,6 +1,6 @@
 """Read the relay's configuration from the settings, in the program that starts the relay's process."""
 
-from mailsettings.bootstrap.outgoing import create_egress, settings_egress
+from mailsettings.bootstrap.outgoing import create_connector, create_egress, settings_egress
 from mailsettings.bootstrap.relay import RelayConfiguration
 from mailsettings.domain.listening import ListenerKind
 from mailsettings.relay.limits import RelayLimits
@@ -17,6 +17,7 @@ def relay_configuration(settings: Settings) -> RelayConfiguration:
             f"The relay has no certificate for its listeners. Set {PREFIX}RELAY_TLS_CERTIFICATE and "
             f"{PREFIX}RELAY_TLS_KEY, or {PREFIX}TLS_CERTIFICATE and {PREFIX}TLS_KEY for the HTTP server too."
         )
+    create_connector(settings, create_egress(settings))  # reports a file of authorities that cannot be read
     return RelayConfiguration(
         database=settings.database,
         data_dir=settings.data_dir.absolute(),
@@ -24,6 +25,8 @@ def relay_configuration(settings: Settings) -> RelayConfiguration:
         egress=create_egress(settings),
         authority_egress=settings_egress(settings),
         oauth2_authority=settings.oauth2_authority,
+        outgoing_proxy=settings.outgoing_proxy.get_secret_value() if settings.outgoing_proxy else None,
+        outgoing_ca_file=settings.outgoing_ca_file,
         ca_file=settings.smtp_ca_file,
         ehlo_name=settings.smtp_ehlo_name,
         allows_cleartext_login=settings.smtp_allow_cleartext_login,

@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit
 
 import httpcore
 
-from mailsettings.network.http import GuardedNetwork, RequestFailed
+from mailsettings.network.guard import EgressGuard, HostLookup
+from mailsettings.network.http import GuardedNetwork, ProxyRoute, RequestFailed
+from mailsettings.network.policy import UNRESTRICTED, EgressPolicy
 
 
 class ProxyNetwork(httpcore.AsyncNetworkBackend):
@@ -31,6 +33,15 @@ class ProxyNetwork(httpcore.AsyncNetworkBackend):
             return await self._network.connect_tcp(host, port, timeout)
         except RequestFailed as failed:
             raise RequestFailed(f"the proxy cannot be reached: {failed}") from failed
+
+
+def create_network(
+    policy: EgressPolicy, proxy: str | None = None, to_proxy: EgressPolicy = UNRESTRICTED
+) -> GuardedNetwork:
+    """Return a network within *policy*, for `https` through the *proxy* at a URL, if any, within *to_proxy*."""
+    route = None if proxy is None else ProxyRoute(proxy_of(proxy), ProxyNetwork(create_network(to_proxy)))
+    lookup = HostLookup()
+    return GuardedNetwork(lookup, EgressGuard(policy, lookup).allows, route)
 
 
 def proxy_of(url: str) -> httpcore.Proxy:
