@@ -74,6 +74,17 @@ async def test_relays_together_never_pass_the_limit(store: SQLStore, number: int
     assert (provider.most_logged_in <= 3, provider.said["432"]) == (True, 0)
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
+async def test_connections_stay_open_beside_another_relay(store: SQLStore) -> None:
+    """A relay that has fewer places than it could use logs in no more often for that."""
+    async with running(Provider(most=3, pace=0.005)) as provider, relays(store, 2, lease=3) as many:
+        server = provider.stored(LOGIN)
+        await asyncio.gather(*(hand_on(many[each % 2].out, server) for each in range(160)))
+
+    assert len(provider.messages) == 160
+    assert provider.connections <= 8
+
+
 async def test_the_places_of_a_killed_relay_are_taken_over(store: SQLStore) -> None:
     async with (
         running(Provider(most=3, pace=0.02)) as provider,

@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from mailsettings.domain.relay_places import PlaceGrant, largest_part
 
@@ -11,12 +12,13 @@ from mailsettings.domain.relay_places import PlaceGrant, largest_part
 class Place:
     """The right to one connection, until `until` by the event loop's clock.
 
-    The holder sets `on_wanted`, called when another needs the place after the message in progress, and `on_lost`,
-    called when it must end the connection at once.
+    `owner` is the pool that holds it. That sets `on_wanted`, called when another needs the place after the message
+    in progress, and `on_lost`, called when the connection must end at once.
     """
 
-    def __init__(self, counter: "Counter") -> None:
+    def __init__(self, counter: "Counter", owner: object) -> None:
         self._counter: Counter | None = counter
+        self.owner = owner
         self.wanted = False
         self.on_wanted: Callable[[], None] = _ignore
         self.on_lost: Callable[[], object] = _ignore
@@ -38,6 +40,12 @@ class Place:
             counter.released(self)
 
 
+@dataclass(eq=False, slots=True)
+class _Waiter:
+    place: asyncio.Future[Place]
+    owner: object
+
+
 class Counter:
     """The places of one key: those held, and the pools in line. `granted` of them belong to this relay."""
 
@@ -45,7 +53,7 @@ class Counter:
         self._limit = limit
         self._on_need = on_need
         self._held: list[Place] = []
-        self._line: deque[asyncio.Future[Place]] = deque()
+        self._line: deque[_Waiter] = deque()
         self._to_yield = 0
         self._yielded = False
         self.granted = granted
@@ -56,7 +64,7 @@ class Counter:
     @property
     def need(self) -> int:
         """The number of places to hold: those in use, and those that would be."""
-        waiting = sum(not waiter.done() for waiter in self._line)
+        waiting = sum(not waiter.place.done() for waiter in self._line)
         return min(len(self._held) + waiting, self._limit)
 
     @property
@@ -64,37 +72,51 @@ class Counter:
         """The number of places to claim; a place given up for another relay is released first."""
         return min(self.need, self.granted) if self._yielded else self.need
 
-    async def take(self) -> Place:
+    async def take(self, owner: object) -> Place:
         """Wait for a place, in the order of arrival."""
-        waiter: asyncio.Future[Place] = asyncio.get_running_loop().create_future()
+        waiter = _Waiter(asyncio.get_running_loop().create_future(), owner)
         self._line.append(waiter)
         self._serve()
         self._ask_for_more()
         try:
-            return await waiter
+            return await waiter.place
         except asyncio.CancelledError:
             self._leave(waiter)
             raise
 
-    def _leave(self, waiter: "asyncio.Future[Place]") -> None:
+    def _leave(self, waiter: "_Waiter") -> None:
         if waiter in self._line:
             self._line.remove(waiter)
-        elif not waiter.cancelled():
-            waiter.result().release()
+        elif not waiter.place.cancelled():
+            waiter.place.result().release()
 
     def _serve(self) -> None:
         while self._line and len(self._held) < self.granted - self._to_yield:
             waiter = self._line.popleft()
-            if not waiter.done():
-                place = Place(self)
+            if not waiter.place.done():
+                place = Place(self, waiter.owner)
                 self._held.append(place)
-                waiter.set_result(place)
+                waiter.place.set_result(place)
 
     def _ask_for_more(self) -> None:
         if self._line and self.granted < self._limit:
             self._on_need()
-        elif self._line:
-            self._ask_for(len(self._line))
+        else:
+            self._ask_other_pools()
+
+    def _ask_other_pools(self) -> None:
+        """Ask for a place for each waiter, but not its own pool, which would only log in again."""
+        asked = [place for place in self._held if place.wanted]
+        for waiter in [*self._line]:
+            given = next((place for place in asked if place.owner is not waiter.owner), None)
+            if given is not None:
+                asked.remove(given)
+            elif (place := self._of_another(waiter.owner)) is not None:
+                place.want()
+
+    def _of_another(self, owner: object) -> Place | None:
+        free = (place for place in self._held if not place.wanted and place.owner is not owner)
+        return next(free, None)
 
     def _ask_for(self, number: int) -> None:
         missing = number - sum(place.wanted for place in self._held)
@@ -121,7 +143,7 @@ class Counter:
         if grant.waiting:
             self._yield_to_others(grant, now)
         self._serve()
-        self._ask_for(len(self._line))
+        self._ask_other_pools()
 
     def _yield_to_others(self, grant: PlaceGrant, now: float) -> None:
         """Release the places above the fair number; with more relays than places, take turns."""

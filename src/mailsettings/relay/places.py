@@ -29,13 +29,13 @@ class Places:
         self._counters: dict[str, Counter] = {}
         self._needed = asyncio.Event()
 
-    async def take(self, key: str) -> Place:
-        """Wait for a place in the order of arrival; holders of idle connections are asked for theirs."""
+    async def take(self, key: str, owner: object) -> Place:
+        """Wait for a place in the order of arrival; pools other than *owner* are asked for theirs."""
         counter = self._counters.get(key)
         if counter is None:
             granted = self.limit if self._register is None else 0
             counter = self._counters[key] = Counter(self.limit, granted, self._needed.set)
-        return await counter.take()
+        return await counter.take(owner)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -191,7 +191,7 @@ class Pool:
         self._line.serve(connection)
 
     async def _open_one(self) -> None:
-        place = await self._places.take(self._key)
+        place = await self._places.take(self._key, self)
         if (task := asyncio.current_task()) is not None:
             place.on_lost = task.cancel
         if self._line.is_empty:
