@@ -12,11 +12,14 @@ from mailsettings.cli import main
 from mailsettings.domain.connection_test import FailureCode, ProbeStage
 from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials, Sender
+from mailsettings.domain.relay_places import PLACE_LEASE_SECONDS
 from mailsettings.domain.values import Secret
 from mailsettings.relay import answers, refusals
+from mailsettings.relay.limits import RelayLimits
 from mailsettings.relay.replies import Reply
 from mailsettings.sendmail import config_file
 from mailsettings.sendmail import failure as exits
+from mailsettings.settings.relay import RelaySettings
 from mailsettings.smtp.diagnosis.failures import explain_error
 from mailsettings.smtp.errors import ReplyError
 from mailsettings.smtp.journal import Journal
@@ -115,6 +118,17 @@ def test_the_settings_of_sendmail_on_the_page_are_valid(tmp_path: Path) -> None:
     assert (read.host, read.port, read.user, read.local_address) == (
         *("relay.example.com", 2587, "web1", "admin@example.com"),
     )
+
+
+def test_limits_on_the_page_are_those_of_the_relay() -> None:
+    chosen, limits = RelaySettings(), RelayLimits()
+
+    assert f"free again within {PLACE_LEASE_SECONDS:.0f} seconds" in PAGE
+    assert f"sends nothing for {limits.silence_timeout_seconds:.0f} seconds" in PAGE
+    assert f"at most {chosen.relay_hold_seconds:.0f} seconds for a connection" in PAGE
+    assert f"may have {chosen.relay_max_message_bytes >> 20} MiB" in PAGE
+    assert f"kept for {chosen.relay_log_days} days" in PAGE
+    assert {"2587", "2465"} == {str(each.address.port) for each in chosen.relay_listen}
 
 
 def commands() -> list[str]:
