@@ -131,17 +131,6 @@ def test_a_relay_that_cannot_start_says_why(tmp_path: Path, spoil: Callable[[dic
     assert words in ended.stderr
 
 
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    environment = relay_environment(tmp_path / "data")
-    commands.run(environment, "migrate")
-    port = int(environment["MAILSETTINGS_RELAY_LISTEN"].rpartition(":")[2])
-    with socket.create_server(("127.0.0.1", port)):
-        ended = commands.run(environment, "relay")
-
-    assert ended.returncode == 1
-    assert ended.stderr == f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
-
-
 def test_the_relays_process_has_no_library_of_the_apis() -> None:
     program = "import mailsettings.bootstrap.relay_process, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
