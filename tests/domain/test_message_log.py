@@ -7,6 +7,7 @@ from mailsettings.domain.message_log import (
     MAX_WORDS_LENGTH,
     MessageRecipient,
     first_id,
+    is_message_id,
     logged,
 )
 
@@ -19,6 +20,8 @@ def test_ids_have_the_order_of_time() -> None:
 
     assert ids == sorted(set(ids))
     assert {len(each) for each in ids} == {32}
+    assert all(map(is_message_id, ids))
+    assert not any(map(is_message_id, ["", "f" * 31, "F" * 32, "g" * 32, f"{ids[0]}\n"]))
 
 
 def test_a_time_is_a_bound_of_ids() -> None:
