@@ -118,16 +118,17 @@ def free_port() -> int:
             return port
 
 
-_RESERVED: list[BinaryIO] = []
-
-
 def _reserve(port: int) -> None:
     """Lock the file of this port. Raises `BlockingIOError`, an `OSError`, if another process holds the lock."""
     folder = Path(tempfile.gettempdir()) / f"mailsettings-test-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
-    file = (folder / str(port)).open("wb")
-    _RESERVED.append(file)  # an open file keeps the lock, also on a port that turns out to be taken
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # A bare descriptor stays open until the process ends, and Python does not warn of it.
+    descriptor = os.open(folder / str(port), os.O_WRONLY | os.O_CREAT)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def make_token(environment: dict[str, str]) -> str:
