@@ -1,6 +1,12 @@
 """The addresses of a From: field, by the grammar of RFC 5322 3.4 and its examples (appendix A)."""
 
+from email import message_from_string, policy
+from email.errors import HeaderParseError
+from email.utils import getaddresses
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mailsettings.relay.addresses import MalformedAddresses, parse_mailboxes
 
@@ -35,12 +41,25 @@ ADDRESSES = {
     "(ceo@example.net (nested)) scan@example.com": ["scan@example.com"],
     '"ceo@example.net" <scan@example.com>': ["scan@example.com"],
     "ceo@example.net <scan@example.com>": ["scan@example.com", "ceo@example.net"],
+    '"ceo"@example.net <scan@example.com>': ["scan@example.com", "ceo@example.net"],
+    "ceo @ example.net<scan@example.com>": ["scan@example.com", "ceo@example.net"],
     "=?utf-8?q?ceo=40example.net?= <scan@example.com>": ["scan@example.com"],
     "Büro 3 <scan@example.com>": ["scan@example.com"],
     "scan@[192.0.2.1]": ["scan@[192.0.2.1]"],
     "": [],
 }
 MALFORMED = [
+    # Python's own parsers find another address in each of these
+    "Scan ceo@example.net <scan@example.com>",
+    '""ceo@example.net <scan@example.com>',
+    '"Scan"ceo@example.net <scan@example.com>',
+    'ceo@example.net"Scan" <scan@example.com>',
+    "@ceo@example.net <scan@example.com>",
+    "<ceo@example.net example.com>",
+    '"ceo@example.net"[192.0.2.1] <scan@example.com>',
+    "=?utf-8?q?ceo=40example.net?=@example.com",
+    "ceo@=?utf-8?q?example.net?=",
+    "ceo@@example.net <scan@example.com>",
     "Scanner",
     "Scan ner@example.com",
     "=?utf-8?q?scan=40example.com?=",
@@ -73,3 +92,41 @@ def test_every_address_of_a_field_is_found(value: str) -> None:
 def test_a_field_of_no_addresses_is_malformed(value: str) -> None:
     with pytest.raises(MalformedAddresses):
         parse_mailboxes(value)
+
+
+PARTS = [
+    *("a@x.example", "b@y.example", '"q"', '"q@y.example"', "<", ">", "(", ")", ",", ":", ";", " ", "@", ".", '"'),
+    *(
+        "\\",
+        "=?utf-8?q?c=40y.example?=",
+        "word",
+        "[192.0.2.1]",
+        "<a@x.example>",
+        "<b@y.example>",
+        "\t",
+        "x.example",
+    ),
+]
+
+
+def found_by_others(value: str) -> set[str]:
+    """The addresses that the parsers of the standard library find."""
+    found = {address for _, address in getaddresses([value])}
+    try:
+        field = message_from_string(f"From: {value}\r\n\r\n", policy=policy.default)["From"]
+        found |= {address.addr_spec for address in field.addresses}
+    except (HeaderParseError, IndexError, AttributeError):  # the parser gives up
+        pass
+    return {address.replace('"', "") for address in found if "@" in address}
+
+
+@settings(max_examples=400)
+@given(parts=st.lists(st.sampled_from(PARTS), min_size=1, max_size=6))
+def test_no_other_reader_finds_another_address(parts: list[str]) -> None:
+    value = "".join(parts)
+    try:
+        found = {mailbox.address.replace('"', "") for mailbox in parse_mailboxes(value)}
+    except MalformedAddresses:
+        return
+
+    assert not found or found_by_others(value) <= found

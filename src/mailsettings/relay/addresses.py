@@ -16,6 +16,9 @@ _TOKEN = re.compile(
 _COMMENT_PART = re.compile(r"\\.|[()]|[^\\()]+", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PLAIN_LOCAL = re.compile(r"[^\x00-\x20\x7f()<>@,;:\\\".\[\]]+(?:\.[^\x00-\x20\x7f()<>@,;:\\\".\[\]]+)*")
+_JOINING = frozenset({".", "@", ",", ":"})
+_ENCODED_WORD = "=?"
+"""Some readers decode encoded words in an address, against RFC 2047 5."""
 _ADDRESS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^@"\[\]]+)@(?:[^@"\[\]]+|\[[^\[\]]+\])')
 
 
@@ -110,7 +113,7 @@ class _Parser:
             raise MalformedAddresses
         if token.text == ">":
             self.is_in_angle = False
-        elif token.kind != "space" and self.angle is not None:
+        elif self.angle is not None:
             self.angle.append(token)
 
     def _start_angle(self) -> None:
@@ -119,7 +122,7 @@ class _Parser:
         self.angle, self.is_in_angle = [], True
 
     def _start_group(self) -> None:
-        if self.is_in_group or self.angle is not None or any(token.text == "@" for token in self.words):
+        if self.is_in_group or self.angle is not None or _has_address(self.words):
             raise MalformedAddresses
         self.words, self.is_in_group = [], True
 
@@ -138,11 +141,16 @@ class _Parser:
         words, angle = _stripped(self.words), self.angle
         self.words, self.angle = [], None
         if angle is not None:
-            self.mailboxes.append(Mailbox(_text(words), _address(_without_route(angle))))
+            self.mailboxes.append(Mailbox(_text(words), _address(_without_route(_joined(_stripped(angle))))))
             # Some readers take an unquoted address in the place of the name for the sender.
-            self.mailboxes.extend(_addresses_in_name(words))
+            if _has_address(words):
+                self.mailboxes.append(Mailbox("", _address(_joined(words))))
         elif words:
             self.mailboxes.append(Mailbox("", _address(_joined(words))))
+
+
+def _has_address(words: list[_Token]) -> bool:
+    return any(token.text == "@" or token.kind == "literal" for token in words)
 
 
 def _stripped(tokens: list[_Token]) -> list[_Token]:
@@ -164,12 +172,15 @@ def _without_route(angle: list[_Token]) -> list[_Token]:
 
 
 def _joined(words: list[_Token]) -> list[_Token]:
-    """Return *words* without blanks next to `.` and `@` (RFC 5322 4.4). Two words in a row are not an address."""
+    """Return *words* without blanks next to `.`, `@` and in routes (RFC 5322 4.4).
+
+    Two words in a row are not an address.
+    """
     joined: list[_Token] = []
     for place, token in enumerate(words):
         if token.kind != "space":
             joined.append(token)
-        elif words[place - 1].text not in {".", "@"} and _next_text(words, place) not in {".", "@"}:
+        elif words[place - 1].text not in _JOINING and _next_text(words, place) not in _JOINING:
             raise MalformedAddresses
     return joined
 
@@ -178,15 +189,11 @@ def _next_text(words: list[_Token], place: int) -> str:
     return next((token.text for token in words[place:] if token.kind != "space"), "")
 
 
-def _addresses_in_name(words: list[_Token]) -> Iterator[Mailbox]:
-    for word in _text(words).split():
-        if "@" in word and not word.startswith('"'):
-            yield Mailbox("", _canonical(word))
-
-
 def _address(tokens: list[_Token]) -> str:
     text = "".join(token.text for token in tokens)
-    if not _ADDRESS.fullmatch(text) or any(token.text in {",", ";", ":"} for token in tokens):
+    if not _ADDRESS.fullmatch(text) or _ENCODED_WORD in text:
+        raise MalformedAddresses
+    if any(token.text in {",", ";", ":"} for token in tokens):
         raise MalformedAddresses
     return _canonical(text)
 
