@@ -112,7 +112,7 @@ class Relay:
             outgoing = self._outgoing()
             server = RelayServer(self._parts(outgoing, name))
             await server.start(self._endpoints())
-            async with self._beside(outgoing):
+            async with self._background_work(outgoing):
                 _log.info("The relay takes mail on %s, as %s.", ", ".join(map(str, chosen.listeners)), name)
                 await stopped.wait()
                 self._is_draining = True
@@ -124,7 +124,7 @@ class Relay:
             await self._store.close()
 
     @asynccontextmanager
-    async def _beside(self, outgoing: Outgoing) -> AsyncIterator[None]:
+    async def _background_work(self, outgoing: Outgoing) -> AsyncIterator[None]:
         """Run what the relay does in addition to taking mail."""
         announced = announced_listeners(self._configuration.listeners)
         async with AsyncExitStack() as stack:

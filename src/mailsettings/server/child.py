@@ -40,7 +40,7 @@ class SupervisedChild:
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep_running, name=name, daemon=True)
-        self._watched, self._held = os.pipe()
+        self._read_end, self._write_end = os.pipe()
 
     def start(self) -> None:
         """Start the child, on a thread that restarts it."""
@@ -62,8 +62,8 @@ class SupervisedChild:
             _log.warning("Killed the %s: it had not ended in time.", self._name)
             process.kill()
             self._thread.join()
-        os.close(self._held)
-        os.close(self._watched)
+        os.close(self._write_end)
+        os.close(self._read_end)
 
     def _keep_running(self) -> None:
         pause = self._pause_seconds
@@ -82,7 +82,7 @@ class SupervisedChild:
 
     def _run_once(self) -> int:
         self._process = process = subprocess.Popen(  # noqa: S603  # our own program
-            self._command(self._watched), pass_fds=(self._watched,), start_new_session=True
+            self._command(self._read_end), pass_fds=(self._read_end,), start_new_session=True
         )
         if self._stopping.is_set():  # `begin_stop` was called meanwhile
             process.terminate()
