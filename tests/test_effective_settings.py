@@ -68,6 +68,7 @@ def test_secrets_are_left_out_and_said_to_be_set(canary: Canary) -> None:
         "MAILSETTINGS_WEBHOOK_SECRET": True,
         "MAILSETTINGS_WEBHOOK_URL": True,
         "MAILSETTINGS_TOKEN_CLIENT_SECRET": False,
+        "MAILSETTINGS_OUTGOING_PROXY": False,
     }
     assert found["MAILSETTINGS_DATABASE_URL"].value == "named mail at db.example.com"
     canary.assert_nowhere(repr(found))
