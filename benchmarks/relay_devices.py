@@ -114,7 +114,8 @@ async def submit(place: Place, content: bytes, *, pipelining: bool) -> None:
 
 async def _begin(place: Place, address: str | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect from *address*, encrypt and log in."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=_LIMIT, local_addr=(address, 0))
+    local = (address, 0) if address else None  # uvloop binds to no address otherwise
+    reader, writer = await asyncio.open_connection("127.0.0.1", place.port, limit=_LIMIT, local_addr=local)
     try:
         await _expect(reader, 220)
         await _ask(reader, writer, "EHLO [127.0.0.1]")
