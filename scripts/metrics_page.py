@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mailsettings.telemetry.catalogue import ALL_METRICS, PREFIX, RELAY_METRICS, MetricDescription
-from mailsettings.use_cases.gauges import ALL_GAUGES
+from mailsettings.use_cases.monitoring.gauges import ALL_GAUGES
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 _BETWEEN = re.compile(r"(<!-- metrics -->\n).*(<!-- /metrics -->)", re.DOTALL)

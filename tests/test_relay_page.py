@@ -14,8 +14,9 @@ from mailsettings.domain.findings import failure
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, OAuth2ClientCredentials, Sender
 from mailsettings.domain.relay_places import PLACE_LEASE_SECONDS
 from mailsettings.domain.values import Secret
-from mailsettings.relay import answers, refusals
-from mailsettings.relay.limits import RelayLimits
+from mailsettings.relay.incoming import refusals
+from mailsettings.relay.incoming.limits import RelayLimits
+from mailsettings.relay.outgoing import answers
 from mailsettings.relay.replies import Reply
 from mailsettings.sendmail import config_file
 from mailsettings.sendmail import failure as exits

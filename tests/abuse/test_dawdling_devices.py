@@ -5,7 +5,7 @@ import contextlib
 from contextlib import AsyncExitStack
 
 from mailsettings.domain.listening import ListenerKind
-from mailsettings.relay.limits import RelayLimits
+from mailsettings.relay.incoming.limits import RelayLimits
 
 from support.relay import RunningRelay, SubmissionClient, running_relay
 from support.timeouts import GUARD_SECONDS, scaled

@@ -8,7 +8,7 @@ import pytest
 
 from mailsettings.domain.device import Device
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
-from mailsettings.relay.client import Endpoint
+from mailsettings.relay.incoming.client import Endpoint
 
 from support.relay import DEVICE, LOOPBACK, SECRET, RunningRelay, encoded, plain, running_relay
 

@@ -15,7 +15,7 @@ from mailsettings.store.database import SQLStore
 from mailsettings.store.database_errors import StatementRejected
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.outages import Outages
-from mailsettings.store.postgres_data_version import PostgresDataVersion
+from mailsettings.store.postgres.data_version import PostgresDataVersion
 
 from support.databases import KEY, all_of
 from support.postgres import Postgres, running_pair

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailsettings.relay.addresses import MalformedAddresses, parse_mailboxes
+from mailsettings.relay.incoming.addresses import MalformedAddresses, parse_mailboxes
 
 ADDRESSES = {
     # RFC 5322 appendix A.1, A.5 and A.6.1

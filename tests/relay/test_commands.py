@@ -2,8 +2,8 @@
 
 import pytest
 
-from mailsettings.relay.commands import Command, Path, parse_command, parse_path, require_address
-from mailsettings.relay.refusals import BAD_SENDER, LINE_TOO_LONG, NOT_A_LINE, NOT_ASCII, SYNTAX
+from mailsettings.relay.incoming.commands import Command, Path, parse_command, parse_path, require_address
+from mailsettings.relay.incoming.refusals import BAD_SENDER, LINE_TOO_LONG, NOT_A_LINE, NOT_ASCII, SYNTAX
 from mailsettings.relay.replies import Refused, Reply
 
 PATHS = {

@@ -6,7 +6,13 @@ import os
 import pytest
 
 from mailsettings.domain.listening import ListenerKind
-from mailsettings.relay.connection import MAX_BUFFERED_BYTES, MAX_REPLY_BYTES, ClientGone, Connection, TooSlow
+from mailsettings.relay.incoming.connection import (
+    MAX_BUFFERED_BYTES,
+    MAX_REPLY_BYTES,
+    ClientGone,
+    Connection,
+    TooSlow,
+)
 
 from support.relay import running_relay
 from support.timeouts import GUARD_SECONDS

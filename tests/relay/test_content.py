@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailsettings.relay.content import ContentDecoder, ContentEncoder
+from mailsettings.relay.incoming.content import ContentDecoder, ContentEncoder
 
 END = b"\r\n.\r\n"
 TRICKY = [b"\r", b"\n", b"\r\n", b".", b"..", b"a", b"\r\n.", b"\r\n..", b"\n.\n", b"\r.\r", b"\0", END]

@@ -8,10 +8,10 @@ from email.message import EmailMessage
 import pytest
 
 from mailsettings.domain.mail_server import Sender
-from mailsettings.relay import refusals
-from mailsettings.relay.header import Field, HeaderBlock
-from mailsettings.relay.header_rules import HeaderRules, message_id_of
-from mailsettings.relay.limits import MAX_HEADER_BYTES
+from mailsettings.relay.incoming import refusals
+from mailsettings.relay.incoming.header import Field, HeaderBlock
+from mailsettings.relay.incoming.header_rules import HeaderRules, message_id_of
+from mailsettings.relay.incoming.limits import MAX_HEADER_BYTES
 from mailsettings.relay.replies import Refused, Reply
 
 from support.relay import DEVICE

@@ -8,9 +8,9 @@ import pytest
 
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.domain.message_log import MessageResult
-from mailsettings.relay.client import Endpoint, RelayParts
-from mailsettings.relay.limits import Counters, RelayLimits
-from mailsettings.relay.listener import RelayServer
+from mailsettings.relay.incoming.client import Endpoint, RelayParts
+from mailsettings.relay.incoming.limits import Counters, RelayLimits
+from mailsettings.relay.incoming.listener import RelayServer
 
 from support.relay import Devices, RunningRelay, WatchedOutgoing, running_relay
 from support.smtp_server import HOST

@@ -9,7 +9,7 @@ import pytest
 
 from mailsettings.domain.errors import StoreUnavailable, TooManyLogins
 from mailsettings.domain.listening import ListenerKind
-from mailsettings.relay.limits import Counters
+from mailsettings.relay.incoming.limits import Counters
 
 from support.canary import Canary
 from support.relay import DEVICE, SECRET, encoded, plain, running_relay

@@ -11,8 +11,8 @@ from mailsettings.domain.device import Device
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.message_log import MessageRecipient, MessageRecord, MessageResult
 from mailsettings.domain.observation import ServerGreeting
-from mailsettings.relay.limits import RelayLimits
-from mailsettings.relay.outgoing import MailCommand
+from mailsettings.relay.incoming.limits import RelayLimits
+from mailsettings.relay.outgoing.pools import MailCommand
 from mailsettings.relay.replies import Refused, Reply
 
 from support.canary import Canary

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mailsettings.relay.outgoing import MailCommand, Transfer
+from mailsettings.relay.outgoing.pools import MailCommand, Transfer
 from mailsettings.relay.replies import Refused
 
 from support.provider import Provider, Visit, running

@@ -8,12 +8,12 @@ import pytest
 
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.relay_places import PlaceGrant
-from mailsettings.relay.outgoing import Outgoing
-from mailsettings.relay.places import Places
-from mailsettings.relay.pool import Limits
+from mailsettings.relay.outgoing.places import Places
+from mailsettings.relay.outgoing.pool import Limits
+from mailsettings.relay.outgoing.pools import Outgoing
 from mailsettings.relay.replies import Refused
 from mailsettings.store.database import SQLStore
-from mailsettings.use_cases.relay_places import RelayPlaces
+from mailsettings.use_cases.relay.places import RelayPlaces
 
 from support.probers import make_connector
 from support.provider import Provider, password_login, running

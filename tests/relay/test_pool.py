@@ -10,7 +10,7 @@ import pytest
 from mailsettings.domain.connection_test import ProbeFailure
 from mailsettings.domain.mail_server import PasswordAuthentication, StoredMailServer
 from mailsettings.domain.values import Secret
-from mailsettings.relay.outgoing import MailCommand
+from mailsettings.relay.outgoing.pools import MailCommand
 from mailsettings.relay.replies import Refused, Reply
 
 from support.canary import Canary

@@ -8,7 +8,7 @@ import pytest
 
 from mailsettings.domain.mail_server import OAuth2ClientCredentials
 from mailsettings.domain.values import Secret
-from mailsettings.relay.outgoing import Outgoing
+from mailsettings.relay.outgoing.pools import Outgoing
 
 from support.provider import Provider, running
 from support.relaying import hand_on, outgoing, refused

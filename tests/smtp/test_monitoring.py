@@ -14,7 +14,7 @@ from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.use_cases.lease import Lease
-from mailsettings.use_cases.monitoring import ScheduledChecks
+from mailsettings.use_cases.monitoring.checks import ScheduledChecks
 
 from support.databases import KEY
 from support.misbehaving_server import Kind, Step, misbehaving_server

@@ -18,7 +18,7 @@ from mailsettings.store import engine, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.freshness import CachedValues, Freshness
-from mailsettings.store.postgres_data_version import PostgresDataVersion
+from mailsettings.store.postgres.data_version import PostgresDataVersion
 from mailsettings.store.tables import metadata
 
 from support.databases import KEY

@@ -19,7 +19,7 @@ from mailsettings.domain.message_log import (
 )
 from mailsettings.store import engine
 from mailsettings.store.database import SQLStore
-from mailsettings.store.messages import newest_first
+from mailsettings.store.relay.messages import newest_first
 
 from support.databases import LocalStore
 from support.messages import START, message

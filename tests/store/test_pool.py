@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from sqlalchemy.dialects.postgresql.psycopg import PGDialectAsync_psycopg
 
-from mailsettings.store import postgres_connection
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
+from mailsettings.store.postgres import connection as postgres_connection
 
 from support.databases import KEY
 from support.postgres import Postgres

@@ -32,7 +32,7 @@ from mailsettings.store.backup.writer import NewBackup, new_file
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.key_file import KeyFile, LiveKeys
 from mailsettings.store.encryption.sealing import SEALED_COLUMNS, Sealer
-from mailsettings.store.relay_tables import (
+from mailsettings.store.relay.tables import (
     device_rates,
     device_test_logins,
     device_uses,

@@ -19,13 +19,15 @@ from mailsettings.domain.audit_log import AuditRecord
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.store import database as writer_queue
-from mailsettings.store import engine, migrations, postgres_connection, postgres_session
+from mailsettings.store import engine, migrations
 from mailsettings.store.database import SQLStore
 from mailsettings.store.database_url import sqlite_file
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.engine import make_private, sync_engine
 from mailsettings.store.freshness import Freshness, Version
 from mailsettings.store.mail_servers import SQLMailServers
+from mailsettings.store.postgres import connection as postgres_connection
+from mailsettings.store.postgres import session as postgres_session
 from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.tables import mail_servers
 from mailsettings.store.transaction import Transaction

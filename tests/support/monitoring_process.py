@@ -11,7 +11,7 @@ from mailsettings.smtp.prober import SMTPProber
 from mailsettings.smtp.tls import TLSContexts
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.use_cases.monitoring_service import MonitoringService
+from mailsettings.use_cases.monitoring.service import MonitoringService
 
 from support.token_authority import make_tokens
 

@@ -15,11 +15,11 @@ from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayList
 from mailsettings.domain.mail_server import MailServer, StoredMailServer
 from mailsettings.domain.message_log import MessageRecord
 from mailsettings.domain.observation import ServerGreeting
-from mailsettings.relay.client import Endpoint, RelayParts
-from mailsettings.relay.limits import Counters, RelayLimits
-from mailsettings.relay.listener import RelayServer
-from mailsettings.relay.outgoing import MailCommand, Outgoing, Transfer
-from mailsettings.relay.places import Places
+from mailsettings.relay.incoming.client import Endpoint, RelayParts
+from mailsettings.relay.incoming.limits import Counters, RelayLimits
+from mailsettings.relay.incoming.listener import RelayServer
+from mailsettings.relay.outgoing.places import Places
+from mailsettings.relay.outgoing.pools import MailCommand, Outgoing, Transfer
 from mailsettings.relay.replies import Refused
 from mailsettings.relay.services import Services
 

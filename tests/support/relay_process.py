@@ -18,7 +18,7 @@ from mailsettings.domain.device import Device
 from mailsettings.domain.device_overview import DeviceSettings
 from mailsettings.domain.mail_server import MailServer
 from mailsettings.settings import Settings
-from mailsettings.use_cases.devices import ManageDevices
+from mailsettings.use_cases.devices.management import ManageDevices
 
 from support import commands
 from support.commands import Process

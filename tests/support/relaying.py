@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from mailsettings.domain.mail_server import StoredMailServer
-from mailsettings.relay.outgoing import MailCommand, Outgoing, Transfer
-from mailsettings.relay.places import Places
-from mailsettings.relay.pool import Limits
+from mailsettings.relay.outgoing.places import Places
+from mailsettings.relay.outgoing.pool import Limits
+from mailsettings.relay.outgoing.pools import MailCommand, Outgoing, Transfer
 from mailsettings.relay.replies import Delivered, Refused
 
 from support.probers import make_connector

@@ -14,12 +14,12 @@ from mailsettings.domain.device_overview import DeviceSettings
 from mailsettings.domain.device_secret import new_secret
 from mailsettings.domain.errors import LoginRefused, StoreUnavailable, TooManyLogins
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store.devices import KEY_NAME
+from mailsettings.store.relay.devices import KEY_NAME
 from mailsettings.store.tables import audit_entries, service_keys
-from mailsettings.use_cases import device_logins
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.device_logins import DeviceLogins
-from mailsettings.use_cases.devices import ManageDevices
+from mailsettings.use_cases.devices import logins as device_logins
+from mailsettings.use_cases.devices.logins import DeviceLogins
+from mailsettings.use_cases.devices.management import ManageDevices
 
 from support.backups import Place
 from support.canary import Canary

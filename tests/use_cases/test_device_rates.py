@@ -7,12 +7,12 @@ from sqlalchemy import func, select
 
 from mailsettings.domain.device import Device
 from mailsettings.domain.errors import StoreUnavailable
-from mailsettings.store import device_rates
 from mailsettings.store.database import SQLStore
-from mailsettings.store.device_rates import Allowance, SQLDeviceRates
 from mailsettings.store.encryption.sealing import Sealer
-from mailsettings.store.relay_tables import device_rates as table
-from mailsettings.use_cases.device_rates import DeviceRates
+from mailsettings.store.relay import rates as device_rates
+from mailsettings.store.relay.rates import Allowance, SQLDeviceRates
+from mailsettings.store.relay.tables import device_rates as table
+from mailsettings.use_cases.devices.rates import DeviceRates
 
 from support.databases import KEY, LocalStore
 

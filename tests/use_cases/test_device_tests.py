@@ -35,12 +35,12 @@ from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Pass
 from mailsettings.domain.message_log import MessageRecipient, MessageRecord, MessageResult
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.device_logins import DeviceLogins
-from mailsettings.use_cases.device_test_logins import DeviceTestLogins
-from mailsettings.use_cases.device_tests import RunDeviceTests, nearest, preferred_listener
-from mailsettings.use_cases.devices import ManageDevices
+from mailsettings.use_cases.devices.logins import DeviceLogins
+from mailsettings.use_cases.devices.management import ManageDevices
+from mailsettings.use_cases.devices.test_logins import DeviceTestLogins
+from mailsettings.use_cases.devices.testing import RunDeviceTests, nearest, preferred_listener
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.message_log import MessageLog
+from mailsettings.use_cases.relay.message_log import MessageLog
 
 from support.databases import LocalStore
 

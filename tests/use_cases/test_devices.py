@@ -19,8 +19,8 @@ from mailsettings.domain.errors import (
     PermissionDenied,
 )
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender
-from mailsettings.store.relay_tables import device_rates, device_test_logins, device_uses, devices
-from mailsettings.use_cases.devices import ManageDevices
+from mailsettings.store.relay.tables import device_rates, device_test_logins, device_uses, devices
+from mailsettings.use_cases.devices.management import ManageDevices
 
 from support.canary import Canary
 from support.databases import LocalStore, records

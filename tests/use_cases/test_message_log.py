@@ -14,10 +14,10 @@ from mailsettings.domain.errors import PermissionDenied, StoreUnavailable
 from mailsettings.domain.message_log import MessageFilter
 from mailsettings.store.database_errors import StatementRejected
 from mailsettings.store.transaction import Transaction
-from mailsettings.use_cases import message_log
-from mailsettings.use_cases.devices import ManageDevices
-from mailsettings.use_cases.message_log import MessageLog
-from mailsettings.use_cases.messages import ReadMessages
+from mailsettings.use_cases.devices.management import ManageDevices
+from mailsettings.use_cases.relay import message_log
+from mailsettings.use_cases.relay.message_log import MessageLog
+from mailsettings.use_cases.relay.messages import ReadMessages
 
 from support.databases import LocalStore
 from support.messages import START, message

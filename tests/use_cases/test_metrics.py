@@ -17,10 +17,10 @@ from mailsettings.domain.monitoring import Health, MonitoringState, WaitingEvent
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
 from mailsettings.use_cases.connection_tests import RunConnectionTests
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.gauges import ALL_GAUGES, StateGauges
 from mailsettings.use_cases.login import LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
 from mailsettings.use_cases.metrics import NO_METRICS, NoMetrics, ReadMetrics
+from mailsettings.use_cases.monitoring.gauges import ALL_GAUGES, StateGauges
 
 from support.databases import LocalStore, add
 from support.fakes import WORKS, NamesAsTokens, PlainPasswords, ScriptedProber

@@ -30,10 +30,10 @@ from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.transaction import Transaction
 from mailsettings.use_cases.lease import Lease, LeaseLost
 from mailsettings.use_cases.metrics import NoMetrics
-from mailsettings.use_cases.monitoring import MAX_CONCURRENT_CHECKS, ScheduledChecks
-from mailsettings.use_cases.monitoring_service import LEASE_NAME, MonitoringService
-from mailsettings.use_cases.monitoring_status import MonitoringStatus
-from mailsettings.use_cases.outbox import EventDelivery
+from mailsettings.use_cases.monitoring.checks import MAX_CONCURRENT_CHECKS, ScheduledChecks
+from mailsettings.use_cases.monitoring.outbox import EventDelivery
+from mailsettings.use_cases.monitoring.service import LEASE_NAME, MonitoringService
+from mailsettings.use_cases.monitoring.status import MonitoringStatus
 
 from support.canary import Canary, text_of
 from support.databases import KEY, all_of

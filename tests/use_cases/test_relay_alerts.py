@@ -12,8 +12,8 @@ from mailsettings.domain.connection_test import FailureCode, ProbeFailure, Probe
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, Sender, StoredMailServer
 from mailsettings.domain.monitoring import WaitingEvent
 from mailsettings.store import coordination
-from mailsettings.use_cases import relay_alerts
-from mailsettings.use_cases.relay_alerts import RelayAlerts
+from mailsettings.use_cases.relay import alerts as relay_alerts
+from mailsettings.use_cases.relay.alerts import RelayAlerts
 
 from support.databases import LocalStore
 from support.waiting import eventually

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from mailsettings.domain.relay_places import PlaceGrant, fair_number, largest_part
 from mailsettings.store.database import SQLStore
-from mailsettings.use_cases.relay_places import RelayPlaces
+from mailsettings.use_cases.relay.places import RelayPlaces
 
 LIMIT = 3
 KEY = "k" * 64

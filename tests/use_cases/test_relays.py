@@ -7,7 +7,7 @@ import pytest
 
 from mailsettings.domain.listening import RelayListener, RunningRelay
 from mailsettings.store.database import SQLStore
-from mailsettings.use_cases.relays import RelayRegistration
+from mailsettings.use_cases.relay.registration import RelayRegistration
 
 from support.databases import LocalStore
 from support.waiting import eventually

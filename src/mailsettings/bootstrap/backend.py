@@ -30,12 +30,12 @@ from mailsettings.use_cases.audit_log import write_audit_entry
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.backups import ManageBackups
 from mailsettings.use_cases.connection_test_limits import ConnectionTestLimits
-from mailsettings.use_cases.gauges import StateGauges
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.mail_server_names import name_mail_servers
 from mailsettings.use_cases.metrics import NO_METRICS
-from mailsettings.use_cases.monitoring_service import MonitoringService
-from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.monitoring.gauges import StateGauges
+from mailsettings.use_cases.monitoring.service import MonitoringService
+from mailsettings.use_cases.monitoring.status import MonitoringStatus
 from mailsettings.use_cases.ports import Meter, Prober
 from mailsettings.web.dialect import UseCases
 

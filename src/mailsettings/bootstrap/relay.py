@@ -21,12 +21,12 @@ from mailsettings.domain.listening import ListenAddress, RelayListener
 from mailsettings.domain.message_log import MessageRecord
 from mailsettings.network.policy import EgressPolicy
 from mailsettings.network.proxy import create_network
-from mailsettings.relay.client import Endpoint, RelayParts
-from mailsettings.relay.limits import Counters, RelayLimits
-from mailsettings.relay.listener import RelayServer
-from mailsettings.relay.outgoing import Outgoing
-from mailsettings.relay.places import Places
-from mailsettings.relay.pool import Limits
+from mailsettings.relay.incoming.client import Endpoint, RelayParts
+from mailsettings.relay.incoming.limits import Counters, RelayLimits
+from mailsettings.relay.incoming.listener import RelayServer
+from mailsettings.relay.outgoing.places import Places
+from mailsettings.relay.outgoing.pool import Limits
+from mailsettings.relay.outgoing.pools import Outgoing
 from mailsettings.relay.services import Services
 from mailsettings.server.certificate import OLD_SUBMISSION, SUBMISSION, reloading_tls_context
 from mailsettings.server.open_files import raise_open_file_limit
@@ -42,13 +42,13 @@ from mailsettings.telemetry.metrics import sampling
 from mailsettings.telemetry.relay import RelayMetrics
 from mailsettings.use_cases.audit_witness import AuditWitness
 from mailsettings.use_cases.denial_log import DenialLog
-from mailsettings.use_cases.device_logins import DeviceLogins
-from mailsettings.use_cases.device_rates import DeviceRates
-from mailsettings.use_cases.device_test_logins import DeviceTestLogins
-from mailsettings.use_cases.message_log import MessageLog
-from mailsettings.use_cases.relay_alerts import RelayAlerts
-from mailsettings.use_cases.relay_places import RelayPlaces
-from mailsettings.use_cases.relays import RelayRegistration
+from mailsettings.use_cases.devices.logins import DeviceLogins
+from mailsettings.use_cases.devices.rates import DeviceRates
+from mailsettings.use_cases.devices.test_logins import DeviceTestLogins
+from mailsettings.use_cases.relay.alerts import RelayAlerts
+from mailsettings.use_cases.relay.message_log import MessageLog
+from mailsettings.use_cases.relay.places import RelayPlaces
+from mailsettings.use_cases.relay.registration import RelayRegistration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from mailsettings.bootstrap.outgoing import create_connector, create_egress, settings_egress
 from mailsettings.bootstrap.relay import RelayConfiguration
 from mailsettings.domain.listening import ListenerKind
-from mailsettings.relay.limits import RelayLimits
+from mailsettings.relay.incoming.limits import RelayLimits
 from mailsettings.server.certificate import OLD_SUBMISSION, SUBMISSION, reloading_tls_context
 from mailsettings.server.status import require_free
 from mailsettings.settings import PREFIX, Settings, SettingsInvalid

@@ -21,7 +21,7 @@ from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.freshness import DataVersion, Freshness, SQLiteDataVersion
 from mailsettings.store.outages import Outages
-from mailsettings.store.postgres_data_version import PostgresDataVersion
+from mailsettings.store.postgres.data_version import PostgresDataVersion
 from mailsettings.store.read_cache import ReadCache
 from mailsettings.store.transaction import Transaction
 

@@ -13,9 +13,9 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from mailsettings.store import postgres_session
 from mailsettings.store.database_url import driver_arguments, is_pooled, is_sqlite, parsed_url, pool_size
-from mailsettings.store.postgres_connection import TimeLimitedConnection, replace_dead_connections
+from mailsettings.store.postgres import session as postgres_session
+from mailsettings.store.postgres.connection import TimeLimitedConnection, replace_dead_connections
 from mailsettings.store.private_file import require_private
 
 WRITE_OPTIONS = {"mailsettings_writes": True}

@@ -9,8 +9,8 @@ from mailsettings.domain.device import DeviceRef
 from mailsettings.domain.mail_server import ListedMailServer, StoredMailServer
 from mailsettings.domain.naming import MailServerRef
 from mailsettings.domain.trusted_networks import TrustedNetworks
-from mailsettings.store.devices import DeviceCredentials
 from mailsettings.store.freshness import CachedValues, Freshness, Version
+from mailsettings.store.relay.devices import DeviceCredentials
 from mailsettings.store.transaction import Transaction
 
 _BYTES_PER_ROW = 1024

@@ -20,7 +20,7 @@ from sqlalchemy import (
     true,
 )
 
-import mailsettings.store.relay_tables  # noqa: F401  # adds its tables to the metadata
+import mailsettings.store.relay.tables  # noqa: F401  # adds its tables to the metadata
 from mailsettings.store import metadata as names
 
 metadata = names.metadata

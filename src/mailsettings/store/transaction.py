@@ -9,18 +9,18 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailsettings.store.access import SQLAccounts, SQLKnownNetworks, SQLLoginFailures
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.coordination import SQLConnectionTestUsage, SQLLeases, SQLOutbox
-from mailsettings.store.device_rates import SQLDeviceRates
-from mailsettings.store.device_test_logins import SQLDeviceTestLogins
-from mailsettings.store.devices import SQLDevices
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.key_registry import SQLKeyRegistry
 from mailsettings.store.encryption.sealing import Sealer
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.mail_servers import SQLMailServers
-from mailsettings.store.messages import SQLMessages
 from mailsettings.store.monitoring import SQLMonitoring
-from mailsettings.store.relay_places import SQLRelayPlaces
-from mailsettings.store.relays import SQLRelays
+from mailsettings.store.relay.devices import SQLDevices
+from mailsettings.store.relay.messages import SQLMessages
+from mailsettings.store.relay.places import SQLRelayPlaces
+from mailsettings.store.relay.rates import SQLDeviceRates
+from mailsettings.store.relay.registration import SQLRelays
+from mailsettings.store.relay.test_logins import SQLDeviceTestLogins
 from mailsettings.store.tables import DATA_VERSION
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from mailsettings.domain.listening import SubmissionAddress
 from mailsettings.use_cases.accounts import ManageAccounts
 from mailsettings.use_cases.audit_log import ReadAuditLog
 from mailsettings.use_cases.connection_tests import RunConnectionTests
-from mailsettings.use_cases.device_tests import RunDeviceTests
-from mailsettings.use_cases.devices import ManageDevices
+from mailsettings.use_cases.devices.management import ManageDevices
+from mailsettings.use_cases.devices.testing import RunDeviceTests
 from mailsettings.use_cases.history import MailServerHistory
 from mailsettings.use_cases.keys import ManageEncryptionKeys, ManageSigningKeys
 from mailsettings.use_cases.login import Authenticator, LogIn
 from mailsettings.use_cases.mail_servers import ManageMailServers
-from mailsettings.use_cases.messages import ReadMessages
 from mailsettings.use_cases.metrics import ReadMetrics
-from mailsettings.use_cases.monitoring_status import MonitoringStatus
+from mailsettings.use_cases.monitoring.status import MonitoringStatus
 from mailsettings.use_cases.own_account import OwnAccount
+from mailsettings.use_cases.relay.messages import ReadMessages
 from mailsettings.use_cases.service import DescribeService
 from mailsettings.use_cases.several_tests import RunSeveralTests
 from mailsettings.web.auth import BearerAuthMiddleware, FixedCallerMiddleware

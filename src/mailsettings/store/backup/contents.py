@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Boolean, Column, Date, DateTime, Float, Integer, LargeBinary, String, Table
 
 from mailsettings.domain.backup import Backup
-from mailsettings.store import relay_tables, tables
+from mailsettings.store import tables
+from mailsettings.store.relay import tables as relay_tables
 
 BACKED_UP: Sequence[Table] = (
     *(tables.mail_servers, tables.mail_server_versions, tables.accounts, tables.service_keys),

@@ -15,7 +15,7 @@ from mailsettings.dialects.v1.operations import NO_QUERY, WITH_BODY, example, js
 from mailsettings.dialects.v1.problems import Problem
 from mailsettings.dialects.v1.request_parts import Input
 from mailsettings.domain.access import Permission
-from mailsettings.use_cases.device_tests import DeviceTestReport
+from mailsettings.use_cases.devices.testing import DeviceTestReport
 from mailsettings.web.auth import current_principal
 from mailsettings.web.dialect import use_cases
 from mailsettings.web.openapi import error_responses

@@ -1,0 +1,1 @@
+"""The tables of devices, the message log and the relays."""

@@ -1,0 +1,1 @@
+"""Devices: managing them, their logins and rates, and testing one."""
