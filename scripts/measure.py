@@ -201,7 +201,7 @@ async def _service(package: Path) -> AsyncIterator[httpx.AsyncClient]:
         sys.path.insert(0, str(package.parent))
         _run("migrate")
         added = _run("client", "add", "measure", "--permission", "manage-system-settings")
-        app = import_module("mailsettings.bootstrap").service_from_environment()
+        app = import_module("mailsettings.bootstrap.service").service_from_environment()
         logging.getLogger("mailsettings").setLevel(logging.ERROR)
         transport = httpx.ASGITransport(app)
         async with (
