@@ -1,5 +1,7 @@
 """The addresses of a From: field, by the grammar of RFC 5322 3.4 and its examples (appendix A)."""
 
+import time
+import timeit
 from email import message_from_string, policy
 from email.errors import HeaderParseError
 from email.utils import getaddresses
@@ -92,6 +94,19 @@ def test_every_address_of_a_field_is_found(value: str) -> None:
 def test_a_field_of_no_addresses_is_malformed(value: str) -> None:
     with pytest.raises(MalformedAddresses):
         parse_mailboxes(value)
+
+
+def seconds_for(value: str) -> float:
+    """The processor time of reading *value*, the best of three."""
+    return min(timeit.repeat(lambda: parse_mailboxes(value), number=1, repeat=3, timer=time.process_time))
+
+
+@pytest.mark.parametrize("around", [("scan", "@example.com"), ("<scan@", "example.com>")])
+def test_many_comments_take_proportional_time(around: tuple[str, str]) -> None:
+    """All devices wait while a field is read: 60 KB of comments must not take half a minute."""
+    few, many = ("()" * count for count in (500, 8000))
+
+    assert seconds_for(many.join(around)) < 64 * seconds_for(few.join(around)), "16 times as many comments"
 
 
 PARTS = [

@@ -114,7 +114,7 @@ class _Parser:
         if token.text == ">":
             self.is_in_angle = False
         elif self.angle is not None:
-            self.angle.append(token)
+            _append(self.angle, token)
 
     def _start_angle(self) -> None:
         if self.angle is not None:
@@ -135,7 +135,7 @@ class _Parser:
     def _take_word(self, token: _Token) -> None:
         if token.kind != "space" and self.angle is not None:
             raise MalformedAddresses
-        self.words.append(token)
+        _append(self.words, token)
 
     def _end_mailbox(self) -> None:
         words, angle = _stripped(self.words), self.angle
@@ -149,16 +149,20 @@ class _Parser:
             self.mailboxes.append(Mailbox("", _address(_joined(words))))
 
 
+def _append(tokens: list[_Token], token: _Token) -> None:
+    """Append *token*; blanks in a row count as a single, so that no later step depends on their number."""
+    if token.kind != "space" or not tokens or tokens[-1].kind != "space":
+        tokens.append(token)
+
+
 def _has_address(words: list[_Token]) -> bool:
     return any(token.text == "@" or token.kind == "literal" for token in words)
 
 
 def _stripped(tokens: list[_Token]) -> list[_Token]:
-    while tokens and tokens[0].kind == "space":
-        tokens = tokens[1:]
-    while tokens and tokens[-1].kind == "space":
-        tokens = tokens[:-1]
-    return tokens
+    start = 1 if tokens and tokens[0].kind == "space" else 0
+    end = len(tokens) - 1 if tokens and tokens[-1].kind == "space" else len(tokens)
+    return tokens[start:end]
 
 
 def _text(words: list[_Token]) -> str:
@@ -174,19 +178,15 @@ def _without_route(angle: list[_Token]) -> list[_Token]:
 def _joined(words: list[_Token]) -> list[_Token]:
     """Return *words* without blanks next to `.`, `@` and in routes (RFC 5322 4.4).
 
-    Two words in a row are not an address.
+    A blank is between two words. Two words in a row are not an address.
     """
     joined: list[_Token] = []
     for place, token in enumerate(words):
         if token.kind != "space":
             joined.append(token)
-        elif words[place - 1].text not in _JOINING and _next_text(words, place) not in _JOINING:
+        elif _JOINING.isdisjoint({words[place - 1].text, words[place + 1].text}):
             raise MalformedAddresses
     return joined
-
-
-def _next_text(words: list[_Token], place: int) -> str:
-    return next((token.text for token in words[place:] if token.kind != "space"), "")
 
 
 def _address(tokens: list[_Token]) -> str:
