@@ -85,7 +85,6 @@ def _create_rows_of_devices() -> None:
         sa.Column("secret_hash", sa.LargeBinary, nullable=False),
         sa.Column("expires_at", _SECONDS, nullable=False),
         sa.Column("used_at", _SECONDS),
-        sa.Column("report", sa.Text),
         sa.PrimaryKeyConstraint("name", name="pk_device_test_logins"),
     )
     op.create_index("ix_device_test_logins_expires_at", "device_test_logins", ["expires_at"])

@@ -81,8 +81,6 @@ device_test_logins = Table(
     Column("expires_at", Float(53), nullable=False, index=True),
     # Empty until the login was used.
     Column("used_at", Float(53)),
-    # What the relay reports, as JSON; empty until it does.
-    Column("report", Text),
 )
 
 # The message log. Ids begin with the time, so that their order is the order of time.
