@@ -2,6 +2,10 @@
 
 import asyncio
 import os
+import socket
+import ssl
+import struct
+from contextlib import suppress
 
 import pytest
 
@@ -14,7 +18,8 @@ from mailsettings.relay.incoming.connection import (
     TooSlow,
 )
 
-from support.relay import running_relay
+from support.relay import CLIENT_CONTEXT, running_relay
+from support.smtp_server import HOST, Behaviour, server_context
 from support.timeouts import GUARD_SECONDS
 
 
@@ -22,11 +27,13 @@ class Transport(asyncio.Transport):
     """Records what the connection does with it."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({"peername": ("192.0.2.1", 49152)})
         self.calls: list[str] = []
+        self.written = b""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.calls.append("write")
+        self.written += data
 
     def pause_reading(self) -> None:
         self.calls.append("pause")
@@ -42,10 +49,14 @@ async def connection() -> Connection:
     return made
 
 
-def calls(connection: Connection) -> list[str]:
+def transport_of(connection: Connection) -> Transport:
     transport = connection._transport  # noqa: SLF001  # the transport of this test
     assert isinstance(transport, Transport)
-    return transport.calls
+    return transport
+
+
+def calls(connection: Connection) -> list[str]:
+    return transport_of(connection).calls
 
 
 async def test_reading_pauses_while_the_buffer_is_full(connection: Connection) -> None:
@@ -94,6 +105,33 @@ async def test_many_replies_are_sent_early(connection: Connection) -> None:
     await connection.read_line(0)
 
     assert calls(connection) == ["write"]
+
+
+async def test_nothing_is_read_behind_the_end_of_tls(connection: Connection) -> None:
+    """A client that ends TLS and sends on, while the mail server is slow to answer, fills no memory."""
+    received, sent = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = CLIENT_CONTEXT.wrap_bio(received, sent, server_hostname=HOST)
+    connection.start_tls(server_context(Behaviour()))
+    for step in (client.do_handshake, client.do_handshake, client.unwrap):
+        with suppress(ssl.SSLWantReadError):
+            step()
+        connection.data_received(sent.read())
+        received.write(transport_of(connection).written)
+        transport_of(connection).written = b""
+
+    assert calls(connection)[-1] == "pause"
+
+
+async def test_clients_that_reset_at_once_leave_no_trace(caplog: pytest.LogCaptureFixture) -> None:
+    async with running_relay() as relay:
+        for _ in range(50):
+            with socket.create_connection((HOST, relay.port)) as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        async with relay.client() as client_after:
+            greeting, open_ones = client_after.greeting, relay.relay.connections
+
+    assert (greeting[:4], open_ones) == ("220 ", 1)
+    assert caplog.text == ""
 
 
 async def test_garbage_within_tls_ends_the_connection(caplog: pytest.LogCaptureFixture) -> None:

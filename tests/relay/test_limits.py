@@ -9,12 +9,13 @@ import pytest
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
 from mailsettings.domain.message_log import MessageResult
 from mailsettings.relay.incoming.client import Endpoint, RelayParts
-from mailsettings.relay.incoming.limits import Counters, RelayLimits
+from mailsettings.relay.incoming.limits import MAX_REFUSED_MAILS, Counters, RelayLimits
 from mailsettings.relay.incoming.listener import RelayServer
 
 from support.relay import Devices, RunningRelay, WatchedOutgoing, running_relay
 from support.smtp_server import HOST
 from support.timeouts import GUARD_SECONDS
+from support.waiting import eventually
 
 MESSAGE = b"From: scan@example.com\r\n\r\nPage\r\n"
 IMPATIENT = RelayLimits(silence_timeout_seconds=0.05, command_timeout_seconds=60)
@@ -222,6 +223,37 @@ async def test_the_end_of_the_grace_time_aborts_messages() -> None:
     assert last.startswith("421 4.3.2")
     assert [record.result for record in relay.records] == [MessageResult.ABORTED]
     assert relay.mail_server.messages == []
+
+
+async def connections(relay: RunningRelay) -> int:
+    return relay.relay.connections
+
+
+async def test_the_end_does_not_wait_for_handshakes() -> None:
+    async with running_relay(ListenerKind.TLS) as relay:
+        reader, writer = await asyncio.open_connection(HOST, relay.port)
+        await eventually(lambda: connections(relay))
+        async with asyncio.timeout(GUARD_SECONDS):
+            await relay.relay.close(3600)
+
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_refusals_without_end_do_not_fill_the_logs() -> None:
+    refused = "MAIL FROM:<ceo@example.net>\r\n"
+    async with running_relay() as relay:
+        async with relay.logged_in() as client:
+            client.send(refused * (MAX_REFUSED_MAILS + 2))
+            answers = [await client.reply() for _ in range(MAX_REFUSED_MAILS + 1)]
+            closed = await client.is_closed()
+        async with relay.logged_in() as client:
+            delivered = await client.message(MESSAGE, "post@example.org")
+
+    assert [answer[:9] for answer in answers[-2:]] == ["550 5.7.1", "421 4.7.0"]
+    assert closed
+    assert delivered.startswith("250 ")
+    assert len(relay.records) == MAX_REFUSED_MAILS + 1
 
 
 async def test_a_listener_with_tls_needs_a_certificate() -> None:

@@ -7,7 +7,7 @@ from mailsettings.domain.device import Device, Network, Peer
 from mailsettings.domain.listening import ListenerKind, RelayListener
 from mailsettings.relay.incoming import refusals
 from mailsettings.relay.incoming.connection import Connection
-from mailsettings.relay.incoming.limits import Counters, RelayLimits
+from mailsettings.relay.incoming.limits import Counters, RefusedMails, RelayLimits
 from mailsettings.relay.outgoing.pools import Outgoing
 from mailsettings.relay.replies import Refused
 from mailsettings.relay.services import Services
@@ -40,6 +40,7 @@ class RelayParts:
     limits: RelayLimits = field(default_factory=RelayLimits)
     counters: Counters = field(default_factory=Counters)
     tls_context: ssl.SSLContext | None = None
+    refused_mails: RefusedMails = field(default_factory=RefusedMails)
 
 
 @dataclass(slots=True, eq=False)

@@ -6,10 +6,10 @@ It does not know SMTP. Reading pauses while the buffer is full or the device doe
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import TypeVar
 
-from mailsettings.domain.device import Peer
+from mailsettings.domain.device import Peer, plain_peer
 from mailsettings.relay.incoming.tls_channel import TLSChannel
 
 T = TypeVar("T")
@@ -36,6 +36,9 @@ class LineTooLong(Exception):
 class Connection(asyncio.Protocol):
     """A connection; *accept* is called once it is made, `on_gone` once the client is gone."""
 
+    peer: Peer
+    """The address of the client; an IPv4-mapped address as IPv4 (RFC 4291 2.5.5.2)."""
+
     def __init__(self, accept: "Callable[[Connection], None]") -> None:
         self._accept = accept
         self._transport: asyncio.Transport | None = None
@@ -54,8 +57,13 @@ class Connection(asyncio.Protocol):
     # The transport calls these.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # TCP transports are of this type
-        """Accept the connection."""
+        """Accept the connection, unless the client has left already: under uvloop it has no address then."""
         self._transport = transport
+        name = transport.get_extra_info("peername")
+        if name is None:
+            transport.abort()
+            return
+        self.peer = _peer(name[0])
         self._accept(self)
 
     def data_received(self, data: bytes) -> None:
@@ -93,13 +101,6 @@ class Connection(asyncio.Protocol):
         self._adjust_reading()
 
     # The conversation calls these.
-
-    @property
-    def peer(self) -> Peer:
-        """The address of the client; an IPv4-mapped address as IPv4 (RFC 4291 2.5.5.2)."""
-        assert self._transport is not None  # noqa: S101  # it is read before anything else happens
-        address = ip_address(str(self._transport.get_extra_info("peername")[0]).partition("%")[0])
-        return (isinstance(address, IPv6Address) and address.ipv4_mapped) or address
 
     @property
     def tls_version(self) -> str | None:
@@ -248,8 +249,8 @@ class Connection(asyncio.Protocol):
         self._end()
 
     def _adjust_reading(self) -> None:
-        """Read while there is room, and while the client reads the replies."""
-        wanted = len(self._buffer) <= MAX_BUFFERED_BYTES and self._is_writable
+        """Read while there is room, and while the client reads the replies; nothing behind the end of TLS."""
+        wanted = len(self._buffer) <= MAX_BUFFERED_BYTES and self._is_writable and not self.is_gone
         if self._transport is None or wanted is self._is_reading:
             return
         self._is_reading = wanted
@@ -264,6 +265,11 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+
+def _peer(text: str) -> Peer:
+    """Return the address in *text*, without the zone of a link-local address (RFC 4007 11.2)."""
+    return plain_peer(ip_address(text.partition("%")[0]))
 
 
 async def _in_time(waiting: "asyncio.Future[None]", deadline: float) -> None:

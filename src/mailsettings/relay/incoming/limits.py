@@ -1,5 +1,7 @@
 """The limits of the relay for its clients, and the callbacks that count what it does."""
 
+import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,6 +16,8 @@ MIN_BYTES_PER_SECOND = 4000
 MAX_ERRORS = 10
 MAX_COMMANDS_BEFORE_LOGIN = 30
 MAX_REFUSED_LOGINS = 3
+MAX_REFUSED_MAILS = 120
+"""In a minute, for each device: a MAIL that is refused counts towards no rate, but fills the logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +55,20 @@ class Counters:
     connections: Callable[[int], None] = _ignore
     refused_connection: Callable[[str], None] = _ignore
     login: Callable[[bool], None] = _ignore
+
+
+class RefusedMails:
+    """Counts the refused MAIL commands of each device in the current minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._minute = 0
+        self._counts: Counter[int] = Counter()
+
+    def count(self, device_id: int) -> int:
+        """Count a refusal, and return the number of those in this minute."""
+        minute = int(self._clock() // 60)
+        if minute != self._minute:
+            self._minute, self._counts = minute, Counter()
+        self._counts[device_id] += 1
+        return self._counts[device_id]

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mailsettings.domain.device import Peer
@@ -26,7 +26,7 @@ class RelayServer:
     def __init__(self, parts: RelayParts) -> None:
         self._parts = parts
         self._servers: list[asyncio.Server] = []
-        self._submissions: dict[asyncio.Task[None], Submission | None] = {}
+        self._submissions: dict[asyncio.Task[None], Callable[[], None]] = {}  # each with what ends it
         self._admission = Admission(parts.limits, parts.counters)
         self._is_ending = False
 
@@ -67,9 +67,8 @@ class RelayServer:
         self._is_ending = True
         for server in self._servers:
             server.close()
-        for submission in list(self._submissions.values()):
-            if submission is not None:
-                submission.end()
+        for end in list(self._submissions.values()):
+            end()
         if self._submissions:
             await asyncio.wait(self._submissions, timeout=grace_seconds)
         for task in list(self._submissions):
@@ -88,7 +87,7 @@ class RelayServer:
         if endpoint.listener.kind is ListenerKind.TLS and client.tls_context is not None:
             connection.start_tls(client.tls_context)  # before the first bytes arrive
         task = asyncio.get_running_loop().create_task(self._serve(client))
-        self._submissions[task] = None
+        self._submissions[task] = connection.abort  # a handshake may last as long as the grace time
         task.add_done_callback(partial(self._leave, client))
 
     def _refusal(self, endpoint: Endpoint, peer: Peer) -> tuple[str, Reply] | None:
@@ -122,7 +121,7 @@ class RelayServer:
         submission = Submission(client)
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a coroutine runs in a task
-        self._submissions[task] = submission
+        self._submissions[task] = submission.end
         if self._is_ending:
             submission.end()
         await submission.run()

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from mailsettings.domain.device import Device
 from mailsettings.domain.message_log import MessageResult
 from mailsettings.relay.incoming import refusals
 from mailsettings.relay.incoming.client import Client, Disconnected
 from mailsettings.relay.incoming.commands import parse_command, parse_path
 from mailsettings.relay.incoming.delivery import Delivery
 from mailsettings.relay.incoming.header_rules import HeaderRules
+from mailsettings.relay.incoming.limits import MAX_REFUSED_MAILS
 from mailsettings.relay.incoming.mail_rules import (
     address_of,
     max_message_bytes,
@@ -59,6 +61,7 @@ class MailCommands:
             with own_trouble():
                 await prepare(self._relay, transaction, path)
         except Refused as refused:
+            self._require_few_refusals(device)
             transaction.refuse(refused)
             raise
         self.transaction = transaction
@@ -88,6 +91,18 @@ class MailCommands:
         if argument:
             raise Refused(refusals.NO_PARAMETERS)
         await self._deliver(transaction)
+
+    def _require_few_refusals(self, device: Device) -> None:
+        """Count a refused MAIL. Raises `Disconnected` after many in a minute, which are in no log."""
+        refused = self._relay.refused_mails.count(device.id)
+        if refused == MAX_REFUSED_MAILS + 1:
+            _log.warning(
+                "Refused %d messages of device %s at MAIL in a minute; the logs have no more of this minute.",
+                MAX_REFUSED_MAILS,
+                device.name,
+            )
+        if refused > MAX_REFUSED_MAILS:
+            raise Disconnected(refusals.TOO_MANY_ERRORS)
 
     def _say(self, reply: Reply) -> None:
         self._connection.write(reply.encode())
