@@ -14,6 +14,7 @@ import pytest
 from mailsettings import logs
 from mailsettings.log_writer import BackgroundWriter
 
+from support import commands
 from support.timeouts import GUARD_SECONDS
 
 Pipe = tuple[int, int]
@@ -126,9 +127,48 @@ def test_no_line_is_lost_at_the_end_of_a_process(end: str) -> None:
 
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=GUARD_SECONDS, check=False)
 
-    lines = [json.loads(line)["message"] for line in run.stderr.decode().splitlines() if line.startswith("{")]
+    lines = [json.loads(line)["message"] for line in run.stderr.decode().splitlines()]
     expected = [str(number) for number in range(500)]
-    assert sorted(lines) == sorted([*expected, "parent", *expected] if end == "forked" else expected)
+    more = {"error": ["Uncaught exception."], "forked": ["parent", *expected]}.get(end, [])
+    assert sorted(lines) == sorted([*expected, *more])
+
+
+MISHAPS = """
+import logging, sys, threading, warnings
+from mailsettings import logs
+logs.configure("json", "warning", in_background=True)
+class Broken:
+    def __del__(self): raise SystemError("in a destructor")
+warnings.warn("old", UserWarning)
+thread = threading.Thread(target=lambda: 1 / 0)
+thread.start()
+thread.join()
+Broken()
+logging.getLogger("a").warning("%d of %d", "too few")
+raise SystemError("at the end")
+"""
+
+
+def test_what_python_prints_is_in_lines_of_json() -> None:
+    run = subprocess.run(
+        [commands.python(), "-c", MISHAPS], capture_output=True, timeout=GUARD_SECONDS, check=False
+    )
+
+    lines = [json.loads(line) for line in run.stderr.decode().splitlines()]
+    uncaught = [line["exc_info"].splitlines()[-1] for line in lines if line["message"] == "Uncaught exception."]
+    assert run.returncode == 1
+    assert not run.stdout
+    assert uncaught == [
+        "ZeroDivisionError: division by zero",
+        "SystemError: in a destructor",
+        "SystemError: at the end",
+    ]
+    assert [line["message"].partition("\n")[0] for line in lines if line["logger"] == "py.warnings"] == [
+        "<string>:7: UserWarning: old"
+    ]
+    (mistake,) = [line for line in lines if line["logger"] == "a"]
+    assert mistake["message"] == "Cannot write the line of the log from <string>:12: TypeError"
+    assert len(lines) == 5
 
 
 @pytest.mark.parametrize("style", ["json", "text"])

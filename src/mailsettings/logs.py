@@ -6,6 +6,7 @@ Each line that is written while a request is processed carries the id of that re
 import json
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -22,6 +23,7 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _Style = Literal["json", "text"]
+_log = logging.getLogger("mailsettings.log")
 
 
 def configure(style: _Style, level: str, *, in_background: bool = False) -> None:
@@ -33,6 +35,19 @@ def configure(style: _Style, level: str, *, in_background: bool = False) -> None
     # program itself logs the events that matter.
     for name in ("alembic", "msal", "aiosqlite", "httpcore"):
         logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
+    _log_what_python_prints()
+
+
+def _log_what_python_prints() -> None:
+    """Log Python's warnings and uncaught exceptions: a line that is not of the log breaks a log of JSON lines."""
+    logging.captureWarnings(capture=True)
+    sys.excepthook = lambda kind, value, trace: _log_uncaught(value)  # noqa: ARG005  # of Python
+    threading.excepthook = lambda hook: _log_uncaught(hook.exc_value)
+    sys.unraisablehook = lambda hook: _log_uncaught(hook.exc_value)
+
+
+def _log_uncaught(error: BaseException | None) -> None:
+    _log.error("Uncaught exception.", exc_info=error)
 
 
 def handler(style: _Style, stream: TextIO) -> logging.Handler:
@@ -72,11 +87,21 @@ class LineHandler(logging.Handler):
         self._flush = flush
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write the line of *record*."""
+        """Write the line of *record*, or of the mistake in it."""
         try:
-            self._write(f"{self.format(record)}\n")
+            self._write(f"{self._line(record)}\n")
         except Exception:  # as the handlers of `logging` do  # noqa: BLE001
             self.handleError(record)
+
+    def _line(self, record: logging.LogRecord) -> str:
+        try:
+            return self.format(record)
+        except Exception as error:  # such as a missing argument  # noqa: BLE001
+            place = f"{record.pathname}:{record.lineno}"
+            level, message = logging.ERROR, "Cannot write the line of the log from %s: %s"
+            mistake = logging.LogRecord(record.name, level, "", 0, message, (place, type(error).__name__), None)
+            _add_request_id(mistake)
+            return self.format(mistake)
 
     def flush(self) -> None:
         """Wait for the lines so far."""

@@ -367,9 +367,9 @@ def test_an_unknown_permission_stops_the_start_with_a_sentence(environment: dict
     started = commands.run(wrong, "serve")
 
     assert started.returncode == 2
-    assert started.stderr == (
-        "Error: MAILSETTINGS_OIDC_PERMISSIONS has an unknown permission; "
+    assert json.loads(started.stderr)["message"] == (
+        "MAILSETTINGS_OIDC_PERMISSIONS has an unknown permission; "
         "use one of: bi-service-administrator, manage-accounts, manage-devices, manage-keys, "
         "manage-system-settings, test-mail-servers, view-audit-log, view-mail-settings, view-messages, "
-        "view-metrics.\n"
+        "view-metrics."
     )

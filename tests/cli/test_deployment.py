@@ -1,5 +1,6 @@
 """As docker-compose.yml runs it, without containers: migrate, then serve, on PostgreSQL; and the wheel."""
 
+import json
 import os
 import subprocess
 import sys
@@ -49,8 +50,9 @@ def test_a_database_server_is_migrated_by_demand_only(environment: dict[str, str
     migrated = run(environment, "migrate")
 
     assert refused.returncode == 3
-    assert refused.stderr.startswith("Error: The database is not up to date: it is empty, and this version of ")
-    assert refused.stderr.endswith("To migrate it, run: mailsettings migrate\n")
+    said = json.loads(refused.stderr)["message"]
+    assert said.startswith("The database is not up to date: it is empty, and this version of ")
+    assert said.endswith("To migrate it, run: mailsettings migrate")
     assert (migrated.returncode, migrated.stderr) == (0, "")
 
 

@@ -284,6 +284,5 @@ def test_a_bad_certificate_stops_the_start_before_any_change(tmp_path: Path) -> 
     refused = commands.run(environment, "serve", certificate, key)
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("Error: ")
-    assert len(refused.stderr.splitlines()) == 1
+    assert "must hold a certificate and its private key in PEM form" in json.loads(refused.stderr)["message"]
     assert not (tmp_path / "data").exists()

@@ -34,11 +34,11 @@ def relay(*, dev: bool, supervisor: int | None) -> None:
     from mailsettings import logs, settings
     from mailsettings.bootstrap.backend import prepare, require_database
     from mailsettings.bootstrap.relay_configuration import relay_configuration, require_startable
-    from mailsettings.cli.running import reporting_errors
+    from mailsettings.cli.running import reporting_errors_of_service
     from mailsettings.server.development_certificate import development_certificate
 
-    with reporting_errors():
-        settings.override(dev=dev or None)
+    settings.override(dev=dev or None)
+    with reporting_errors_of_service():
         chosen = settings.read()
         logs.configure(chosen.log_style, chosen.log_level)
         require_database(chosen)

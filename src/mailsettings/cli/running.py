@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mailsettings import settings
+from mailsettings import logs, settings
 from mailsettings.auth.tokens import SigningKeyUnusable
 from mailsettings.bootstrap.backend import Backend, create_backend, prepare, require_database, require_usable
 from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure
@@ -42,6 +42,7 @@ gc.freeze()
 gc.enable()
 
 Result = TypeVar("Result")
+_log = logging.getLogger("mailsettings.server")
 
 EXIT_CODES: dict[type[Exception], int] = {
     **dict.fromkeys((SettingsInvalid, DatabaseUnsupported), USAGE),
@@ -64,6 +65,20 @@ def reporting_errors() -> Iterator[None]:
         raise Failure(sentences_for_operator(error), code) from error
 
 
+@contextmanager
+def reporting_errors_of_service() -> Iterator[None]:
+    """As `reporting_errors`, and where the log has lines of JSON, write the error as such a line and exit."""
+    try:
+        with reporting_errors():
+            yield
+    except Failure as failure:
+        if settings.read_log_style() == "text":
+            raise
+        logs.configure("json", "info")  # the settings may be what is wrong
+        _log.error("%s", failure.message)  # the cause is in the message
+        sys.exit(failure.exit_code)
+
+
 def sentences_for_operator(error: Exception) -> str:
     """Return what to print about an expected error: of a database, also what a caller of the API is not told."""
     return error.explanation if isinstance(error, DatabaseUnavailable) else str(error)
@@ -73,7 +88,6 @@ DEV_MARK_FILE = "started-with-dev"
 _DEV_MARK_TEXT = (
     "The last `mailsettings serve` here ran with --dev, so commands follow its rules. See MAILSETTINGS_DEV.\n"
 )
-_log = logging.getLogger("mailsettings.server")
 
 
 def mark_dev_mode(chosen: Settings) -> None:

@@ -19,9 +19,9 @@ from uvicorn.config import STARTUP_FAILURE
 from mailsettings import logs, settings
 from mailsettings.bootstrap.backend import create_backend, prepare
 from mailsettings.bootstrap.service import require_tracing
-from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE, Failure
+from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE
 from mailsettings.cli.greeting import greet, keep_password
-from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors
+from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors_of_service
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context, warn_about
@@ -40,11 +40,10 @@ def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> No
 
     With *relay*, run the relay as a child.
     """
-    with reporting_errors():
-        settings.override(**chosen_settings)
+    settings.override(**chosen_settings)
+    with reporting_errors_of_service():
         chosen = settings.read()
         logs.configure(chosen.log_style, chosen.log_level)
-    with failing_in(chosen.log_style), reporting_errors():
         if chosen.tls_certificate and chosen.tls_key:
             # Report a bad pair before anything else is done.
             reloading_tls_context(chosen.tls_certificate, chosen.tls_key)
@@ -58,18 +57,6 @@ def serve(workers: int, *, relay: bool = False, **chosen_settings: object) -> No
     greet(chosen, FIRST_ADMIN.name, password)
     with shared_metrics(workers):
         sys.exit(serve_with_relay(chosen, workers) if relay else serve_until_stopped(chosen, workers))
-
-
-@contextmanager
-def failing_in(style: str) -> Iterator[None]:
-    """Where the log has JSON lines, log an expected error of the block as such a line, and exit."""
-    try:
-        yield
-    except Failure as failure:
-        if style == "text":
-            raise
-        _log.error("%s", failure.message)  # the cause is in the message
-        sys.exit(failure.exit_code)
 
 
 MEMORY_FILE_SYSTEM = Path("/dev/shm")  # noqa: S108  # the directory in it is private

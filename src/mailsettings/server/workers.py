@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from mailsettings.server.server import Server
 
 RESTART_INTERVAL_SECONDS = 1
 """Between the end of a worker and its replacement, so that a worker that cannot start costs little."""
+UNCAUGHT = 1
+"""The exit status of Python after an uncaught exception."""
 
 _log = logging.getLogger("mailsettings.workers")
 
@@ -119,7 +122,11 @@ def _work(
 ) -> None:
     prepare()
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
-    make_server().run(list(listening))
+    try:
+        make_server().run(list(listening))
+    except Exception:  # multiprocessing would print it beside the log  # noqa: BLE001
+        _log.exception("Uncaught exception.")
+        sys.exit(UNCAUGHT)
 
 
 def _end_with_parent() -> None:

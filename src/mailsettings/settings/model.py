@@ -13,6 +13,7 @@ from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayList
 from mailsettings.domain.service import SettingSource
 from mailsettings.settings.base import PREFIX, SettingsInvalid
 from mailsettings.settings.identity import IdentitySettings
+from mailsettings.settings.log_style import LogStyleSettings
 from mailsettings.settings.monitoring import MonitoringSettings
 from mailsettings.settings.outgoing import OutgoingSettings
 from mailsettings.settings.relay import RelaySettings
@@ -23,6 +24,7 @@ from mailsettings.settings.storage import StorageSettings
 
 
 class Settings(
+    LogStyleSettings,
     RelaySettings,
     MonitoringSettings,
     OutgoingSettings,
@@ -31,27 +33,17 @@ class Settings(
     ServerSettings,
     StorageSettings,
 ):
-    """Every group, the last one first in the documents; and the settings of logs and traces."""
+    """Every group, the last one first in the documents; and the level of the log, and traces."""
 
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="`debug`, `info`, `warning` or `error`."
+    )
     otlp_endpoint: str | None = Field(
         default=None,
         pattern=r"^https?://[^\s?#@]+$",
         description="URL that receives OpenTelemetry traces by OTLP over HTTP, such as `http://collector:4318`; "
         "needs the extra `tracing`. By default no traces are sent.",
     )
-    log_format: Literal["json", "text"] = Field(default="json", description="`json` or `text`.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="`debug`, `info`, `warning` or `error`."
-    )
-    dev: bool = Field(
-        default=False,
-        description="Same as `serve --dev`: readable logs; connection tests may reach loopback and any port.",
-    )
-
-    @property
-    def log_style(self) -> Literal["json", "text"]:
-        """The format of the log in effect."""
-        return "text" if self.dev else self.log_format
 
     @property
     def tested_networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
