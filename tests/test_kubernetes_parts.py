@@ -84,3 +84,23 @@ def test_patches_name_settings_and_ports_of_the_program() -> None:
     assert "metrics_listen" in Settings.model_fields
     assert {each["name"] for each in patched["env"]} <= KNOWN
     assert [mount["mountPath"] for mount in patched["volumeMounts"] if "$patch" not in mount] == ["/data"]
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_sqlite_changes_the_first_volume_of_jobs_and_all_variables(name: str) -> None:
+    (patch,) = [
+        yaml.safe_load(each["patch"])
+        for each in read("sqlite/kustomization.yaml")["patches"]
+        if each.get("target") == {"kind": "CronJob"}
+    ]
+    pod = pod_of(name)
+    (only,) = pod["containers"]
+    server = read("deployment.yaml")["spec"]["template"]["metadata"]["labels"]
+    (near,) = patch[3]["value"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
+
+    assert {each["name"] for each in only["env"]} == {
+        "MAILSETTINGS_DATABASE_URL",
+        "MAILSETTINGS_ENCRYPTION_KEYS_FILE",
+    }
+    assert only["volumeMounts"][0]["name"] == pod["volumes"][0]["name"] == "sealing-keys"
+    assert near["labelSelector"]["matchLabels"].items() <= server.items()

@@ -1,7 +1,6 @@
 """`mailsettings key encryption`: every command by its words, and all of them while a real service serves."""
 
 import asyncio
-import json
 import os
 import subprocess
 from base64 import b64decode
@@ -123,7 +122,8 @@ def test_a_database_without_its_key_is_not_migrated(environment: dict[str, str],
     refused = run(environment, "serve")
 
     assert refused.returncode == 3
-    assert json.loads(refused.stderr)["message"].startswith(f"There is no key file {data / 'sealing-keys'}")
+    assert refused.stderr.startswith(f"Error: There is no key file {data / 'sealing-keys'}")
+    assert refused.stderr.count("\n") == 1
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
 
 

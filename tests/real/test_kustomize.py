@@ -68,6 +68,25 @@ def test_one_pod_on_sqlite_needs_no_secret(build: Build) -> None:
     assert "PersistentVolumeClaim mailsettings-data" in built
 
 
+def test_jobs_use_the_volume_of_sqlite_near_its_pod(build: Build) -> None:
+    built = build("ingress", "backup", "audit-verify", "prometheus", "sqlite")
+    jobs = [pod(each) for each in built.values() if each["kind"] == "CronJob"]
+    server = pod(built["Deployment mailsettings"])
+    (data,) = [volume for volume in server["volumes"] if volume["name"] == "data"]
+
+    assert len(jobs) == 2
+    for job in jobs:
+        (only,) = job["containers"]
+        secrets = {each["secret"]["secretName"] for each in job["volumes"] if "secret" in each}
+        mounts = {mount["name"]: mount["mountPath"] for mount in only["volumeMounts"]}
+        assert secrets <= {"mailsettings-backup"}
+        assert data in job["volumes"]
+        assert mounts["data"] == "/data"  # of the image
+        assert mounts.keys() == {volume["name"] for volume in job["volumes"]}
+        assert "env" not in only
+        assert "podAffinity" in job["affinity"]
+
+
 def test_all_other_parts_fit_together(build: Build) -> None:
     built = build("relay", "ingress", "backup", "audit-verify", "prometheus")
     pods = [pod(each) for each in built.values() if each["kind"] in {"Deployment", "Job", "CronJob"}]
