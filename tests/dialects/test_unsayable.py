@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailsettings.domain.certificates import CustomTrust, SystemTrust
+from mailsettings.domain.device import Device
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
     ConnectionSecurity,
@@ -123,6 +124,8 @@ async def test_what_was_read_and_sent_back_changes_nothing(
     api: Caller, store: SQLStore, reading: Operation, writing: Operation, name: str
 ) -> None:
     await add(store, STATES[name])
+    async with store.writing() as work:
+        await work.devices.add(Device(0, "stored-1"), None)
 
     shown = (await api.send(reading.method, reading.path)).json()
     answer = await api.send(writing.method, writing.path, json=shown)
