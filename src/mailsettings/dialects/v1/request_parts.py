@@ -1,13 +1,14 @@
 """Parts of every request body: strict members, and rules of the domain about a single member."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema
 
 from mailsettings.domain.errors import InvalidSetting
+from mailsettings.web.request_errors import FieldError, ParameterInvalid
 
 
 def checked(check: Callable[[], object]) -> None:
@@ -48,3 +49,15 @@ class Input(BaseModel):
     """A part of a request; unknown members are refused by name."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+Ignored = Annotated[Any, SkipJsonSchema()]
+"""A member that the service sets: a client may send back what it read."""
+
+
+def require_unchanged(sent: BaseModel, now: Mapping[str, object]) -> None:
+    """Raise `ParameterInvalid` for other values of members that the service sets, such as an old version."""
+    wrong = [name for name in now if name in sent.model_fields_set and getattr(sent, name) != now[name]]
+    if wrong:
+        fields = [FieldError("body", (name,), f"{name} is set by the service.", "read_only") for name in wrong]
+        raise ParameterInvalid(" ".join(field.sentence for field in fields), fields)

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, WithJsonSchema
 
-from mailsettings.dialects.v1.devices.schemas import BYTES, PER_MINUTE, RECIPIENTS, or_null
-from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input, rule
+from mailsettings.dialects.v1.devices.schemas import BYTES, PER_MINUTE, RECIPIENTS, or_null, view
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Ignored, Input, require_unchanged, rule
 from mailsettings.domain.device import (
     MAX_LIST_LENGTH,
     MAX_RECIPIENTS,
@@ -54,8 +54,8 @@ Recipients = Annotated[StrictInt | None, rule(_limit(Setting.MAX_RECIPIENTS)), W
 Bytes = Annotated[StrictInt | None, rule(_limit(Setting.MAX_MESSAGE_BYTES)), WithJsonSchema(or_null(BYTES))]
 
 
-class DevicePatch(Input):
-    """The members to change (RFC 7396): null gives a member its default."""
+class DeviceMembers(Input):
+    """The members that a caller sets: null gives a member its default."""
 
     name: Annotated[NameText | None, WITHOUT_NULL, Field(description="A new name.")] = None
     description: Annotated[Description | None, Field(description="Notes for people.")] = None
@@ -104,7 +104,25 @@ class DevicePatch(Input):
     ] = None
 
 
-class NewDevice(DevicePatch):
+class DevicePatch(DeviceMembers):
+    """The members to change (RFC 7396): null gives a member its default.
+
+    A client may send back what it read, with the members that the service sets.
+    """
+
+    id: Ignored = None
+    mail_server_problem: Ignored = None
+    secret_stored_at: Ignored = None
+    created_at: Ignored = None
+    created_by: Ignored = None
+    changed_at: Ignored = None
+    changed_by: Ignored = None
+    version: Ignored = None
+    last_used_at: Ignored = None
+    last_peer: Ignored = None
+
+
+class NewDevice(DeviceMembers):
     """The settings of a new device."""
 
     name: Annotated[
@@ -112,6 +130,7 @@ class NewDevice(DevicePatch):
     ]
 
 
+_SET_BY_SERVICE = {"id", "secret_stored_at", "created_at", "created_by", "changed_at", "changed_by", "version"}
 _DEFAULTS: Mapping[str, Any] = {member.name: member.default for member in fields(Device)}
 _FROM_JSON: Mapping[str, Callable[[Any], Any]] = {
     "senders": tuple,
@@ -129,6 +148,7 @@ def patching(patch: DevicePatch) -> Callable[[DeviceOverview], DeviceSettings]:
     """Return the change that a PATCH makes."""
 
     def onto(shown: DeviceOverview) -> DeviceSettings:
+        _require_unchanged(patch, shown)
         device = shown.stored.device
         changed = replace(device, name=patch.name or device.name, **_given(patch))
         chosen = "mail_server" in patch.model_fields_set
@@ -137,9 +157,17 @@ def patching(patch: DevicePatch) -> Callable[[DeviceOverview], DeviceSettings]:
     return onto
 
 
-def _given(sent: DevicePatch) -> dict[str, Any]:
+def _require_unchanged(patch: DevicePatch, shown: DeviceOverview) -> None:
+    """Refuse other values of members that the service sets, such as an old version."""
+    # Not the last use and the problem of the mail server, which change between a GET and the PATCH.
+    now = view(shown).model_dump(mode="json", include=_SET_BY_SERVICE)
+    require_unchanged(patch, now)
+
+
+def _given(sent: DeviceMembers) -> dict[str, Any]:
     """Return the members of the request, with defaults in place of null."""
-    values = {name: getattr(sent, name) for name in sent.model_fields_set - {"name", "mail_server"}}
+    settable = DeviceMembers.model_fields.keys() - {"name", "mail_server"}
+    values = {name: getattr(sent, name) for name in sent.model_fields_set & settable}
     return {
         name: _DEFAULTS[name] if value is None else _FROM_JSON.get(name, lambda same: same)(value)
         for name, value in values.items()

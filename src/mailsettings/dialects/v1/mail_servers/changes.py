@@ -8,6 +8,7 @@ from pydantic_core import to_jsonable_python
 
 from mailsettings.dialects.v1.mail_servers import inputs, translate
 from mailsettings.dialects.v1.mail_servers.schemas import Security
+from mailsettings.dialects.v1.request_parts import require_unchanged
 from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
 from mailsettings.domain.change import Replacement, SecretInput
 from mailsettings.domain.mail_server import (
@@ -21,7 +22,6 @@ from mailsettings.domain.mail_server import (
     StoredMailServer,
 )
 from mailsettings.web.body import findings_error
-from mailsettings.web.request_errors import FieldError, ParameterInvalid
 
 _PORTS: Mapping[Security, int] = {"starttls": 587, "implicit_tls": 465, "none": 25}
 _UNIONS = ("authentication", "trust")
@@ -95,13 +95,8 @@ def _is_other_kind(sent: object, shown: Mapping[str, Any]) -> bool:
 
 
 def _require_unchanged(model: inputs.MailServerReplacement, stored: StoredMailServer) -> None:
-    """Refuse other values of members that the service sets, such as an old version."""
     # Not the health: it changes by itself between a GET and the PUT of what it showed.
-    now = to_jsonable_python(translate.read_only(stored))
-    wrong = [name for name in now if name in model.model_fields_set and getattr(model, name) != now[name]]
-    if wrong:
-        fields = [FieldError("body", (name,), f"{name} is set by the service.", "read_only") for name in wrong]
-        raise ParameterInvalid(" ".join(field.sentence for field in fields), fields)
+    require_unchanged(model, to_jsonable_python(translate.read_only(stored)))
 
 
 def _replacement(

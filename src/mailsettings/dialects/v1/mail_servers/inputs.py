@@ -17,7 +17,7 @@ from pydantic_core import PydanticKnownError
 from typing_extensions import TypeAliasType
 
 from mailsettings.dialects.v1.mail_servers.schemas import PORT, Security
-from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Input, checked, rule
+from mailsettings.dialects.v1.request_parts import WITHOUT_NULL, Ignored, Input, checked, rule
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.change import SecretInput
 from mailsettings.domain.mail_server import MAX_PORT, MAX_SECRET_LENGTH, PasswordAuthentication
@@ -198,7 +198,6 @@ NameText = Annotated[
 ]
 Labels = Annotated[dict[str, str], PlainValidator(_labels), WithJsonSchema(_LABELS_SCHEMA)]
 Refused = Annotated[Any, BeforeValidator(_set_by_service), SkipJsonSchema()]
-Ignored = Annotated[Any, SkipJsonSchema()]
 
 
 PortNumber = Annotated[StrictInt, Field(ge=1, le=MAX_PORT), BeforeValidator(integral), WithJsonSchema(PORT)]
