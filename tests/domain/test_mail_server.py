@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import trustme
 
-from mailsettings.domain.certificates import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust
+from mailsettings.domain.certificates import MAX_CERTIFICATES, MAX_PEM_LENGTH, CustomTrust, first_certificate
 from mailsettings.domain.errors import InvalidSetting
 from mailsettings.domain.mail_server import (
     AmbientCredentials,
@@ -178,3 +179,9 @@ def test_the_maximum_number_and_length_of_certificates_is_accepted() -> None:
 
     assert CustomTrust.parse(most).pem == most
     assert CustomTrust.parse(longest).pem == longest
+
+
+def test_the_first_certificate_of_a_file_is_the_servers_own() -> None:
+    own, issuer = authority_pem(), trustme.CA().cert_pem.bytes().decode()
+
+    assert first_certificate(own + issuer).split() == own.split()

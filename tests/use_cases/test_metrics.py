@@ -67,6 +67,10 @@ async def test_an_unavailable_source_is_left_out_and_others_stay() -> None:
     assert await read(OPERATOR, "text/plain") == Exposition(b"['watched']", "text/plain")
 
 
+async def test_the_status_listener_gets_all_metrics_as_text() -> None:
+    assert await ReadMetrics(Tally(), [watched, away]).for_status() == b"['watched']"
+
+
 async def test_each_connection_test_is_counted_by_its_source(local_store: LocalStore) -> None:
     store, tally = local_store, Tally()
     await ManageMailServers(store).put_default(OPERATOR, Replacement(SERVER))

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from mailsettings.domain.certificates import CertificateUnreadable, reading
 
 MIN_RSA_BITS = 2048
 MIN_CURVE_BITS = 224
@@ -12,14 +15,15 @@ MIN_CURVE_BITS = 224
 
 
 def weakness_of_key(certificate: Path) -> str | None:
-    """Return why the key of the certificate is too weak, None if it is not."""
+    """Return why the key of the certificate is too weak, None if it is not or cannot be read."""
     try:
-        chain = _read(certificate)
-    except (OSError, ValueError):
+        with reading("has a key that cannot be read."):
+            return _weakness(_read(certificate)[0].public_key())
+    except CertificateUnreadable:
         return None  # the caller has a better sentence for it
-    if not chain:
-        return None
-    key = chain[0].public_key()
+
+
+def _weakness(key: CertificatePublicKeyTypes) -> str | None:
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS:
         return f"Its RSA key has {key.key_size} bits; use a key of {MIN_RSA_BITS} bits or more."
     if isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_CURVE_BITS:
@@ -30,10 +34,11 @@ def weakness_of_key(certificate: Path) -> str | None:
 def warnings_about(certificate: Path) -> Iterator[str]:
     """Yield what may keep clients from trusting the certificate, as sentences."""
     try:
-        chain = _read(certificate)
-    except (OSError, ValueError):
+        with reading("has names that cannot be read."):
+            lacks_issuer = _lacks_issuer(_read(certificate))
+    except CertificateUnreadable:
         return
-    if chain and _lacks_issuer(chain):
+    if lacks_issuer:
         yield (
             f"{certificate} lacks the certificate of the authority that issued the server's certificate. If "
             "that is an intermediate authority, append its certificate; otherwise clients that know only the root "
