@@ -17,6 +17,7 @@ from mailsettings.relay.incoming.connection import (
     Connection,
     TooSlow,
 )
+from mailsettings.relay.incoming.time_limit import TimeLimit
 
 from support.relay import CLIENT_CONTEXT, running_relay
 from support.smtp_server import HOST, Behaviour, server_context
@@ -144,3 +145,32 @@ async def test_garbage_within_tls_ends_the_connection(caplog: pytest.LogCaptureF
         await relay.has_records(1)
 
     assert "failed" not in caplog.text
+
+
+async def test_the_timer_of_an_earlier_wait_ends_no_later_wait() -> None:
+    loop, limit = asyncio.get_running_loop(), TimeLimit()
+    first, second = loop.create_future(), loop.create_future()
+    first.set_result(None)
+    gone_off = loop.create_future()
+    soon = loop.time() + 0.01
+    await limit.wait(first, soon)
+    waiting = asyncio.create_task(limit.wait(second, soon + GUARD_SECONDS))
+    loop.call_at(soon + 0.01, gone_off.set_result, None)
+    await gone_off
+
+    assert not waiting.done()
+    second.set_result(None)
+    await waiting
+    limit.end()
+
+
+async def test_a_wait_ends_in_time_after_a_longer_wait() -> None:
+    loop, limit = asyncio.get_running_loop(), TimeLimit()
+    first = loop.create_future()
+    first.set_result(None)
+    await limit.wait(first, loop.time() + 2 * GUARD_SECONDS)
+
+    with pytest.raises(TooSlow):
+        async with asyncio.timeout(GUARD_SECONDS):
+            await limit.wait(loop.create_future(), loop.time() + 0.01)
+    limit.end()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_network
 
+from mailsettings.domain.access import Moment
 from mailsettings.domain.device import Device, Network, Peer
 from mailsettings.domain.errors import LoginRefused
 from mailsettings.domain.listening import ListenAddress, ListenerKind, RelayListener
@@ -82,16 +83,16 @@ class Devices:
             raise LoginRefused
         return device
 
-    async def trusted_device(self, peer: Peer) -> Device | None:
+    async def trusted_device(self, peer: Peer, _moment: Moment) -> Device | None:
         self._raise()
         trusting = (device for device in self.known.values() if device.trusts_network)
         return next((device for device in trusting if device.networks and device.allows_peer(peer)), None)
 
-    async def current(self, device: Device) -> Device | None:
+    async def current(self, device: Device, _moment: Moment) -> Device | None:
         self._raise()
         return self.known.get(device.name)
 
-    async def mail_server(self, device: Device) -> StoredMailServer | None:
+    async def mail_server(self, device: Device, _moment: Moment) -> StoredMailServer | None:
         self._raise()
         return self.server
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select, update
 
-from mailsettings.domain.access import OPERATOR
+from mailsettings.domain.access import OPERATOR, Moment
 from mailsettings.domain.audit_log import Action, AuditOutcome
 from mailsettings.domain.device import Device, parse_network
 from mailsettings.domain.device_overview import DeviceSettings
@@ -309,3 +309,35 @@ async def test_a_database_that_is_away_refuses_no_login(
     ):
         with pytest.raises(StoreUnavailable):
             await attempt()
+
+
+async def test_one_moment_costs_one_question(
+    logins: DeviceLogins, scanner: Added, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[float]()
+    data_version = store.cache._devices._freshness._data_version  # noqa: SLF001  # counts its questions
+    ask = data_version.ask
+
+    async def counted() -> None:
+        asked.append(1)
+        await ask()
+
+    monkeypatch.setattr(data_version, "ask", counted)
+    moment = Moment()
+    device = await logins.current(scanner[0], moment)
+    assert device is not None
+    await logins.trusted_device(PEER, moment)
+    await logins.mail_server(device, moment)
+
+    assert len(asked) == 1
+
+
+async def test_an_older_moment_does_not_hide_a_change(
+    logins: DeviceLogins, scanner: Added, manage: ManageDevices
+) -> None:
+    moment = Moment()
+    before = await logins.current(scanner[0], moment)
+    await manage.set_enabled(OPERATOR, scanner[0].id, enabled=False)
+
+    assert before is not None
+    assert await logins.current(scanner[0], Moment()) is None

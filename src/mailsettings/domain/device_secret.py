@@ -5,7 +5,6 @@ A slow password hash protects what people choose. A secret of 130 random bits ne
 device logs in for each message.
 """
 
-import hashlib
 import hmac
 import secrets
 from dataclasses import dataclass, field
@@ -38,7 +37,7 @@ class DeviceSecretKey:
         """Return the hash of *secret*, which is worth nothing for any other *owner*."""
         # Some devices capitalise typed text; no secret has capital letters.
         typed = secret.lower().encode("utf-8", "surrogatepass")[:_MAX_TYPED_LENGTH]
-        return hmac.digest(self.key, f"{owner}|".encode() + typed, hashlib.sha256)
+        return hmac.digest(self.key, f"{owner}|".encode() + typed, "sha256")
 
     def fits(self, owner: str, secret: str, stored: bytes | None) -> bool:
         """Return whether *secret* is that of *owner*; without a stored hash the work is the same."""

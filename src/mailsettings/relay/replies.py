@@ -22,6 +22,8 @@ class Reply:
     def encode(self) -> bytes:
         """Return the reply as it goes over the wire."""
         prefix = f"{self.enhanced} " if self.enhanced else ""
+        if "\n" not in self.text and len(self.text) < MAX_REPLY_LINE_BYTES // 2:
+            return f"{self.code} {prefix}{self.text}\r\n".encode("ascii", "replace")
         lines = [f"{prefix}{line}"[: MAX_REPLY_LINE_BYTES - 6] for line in self.text.split("\n")]
         marked = [f"{self.code}-{line}" for line in lines[:-1]] + [f"{self.code} {lines[-1]}"]
         return "".join(f"{line}\r\n" for line in marked).encode("ascii", "replace")

@@ -48,20 +48,20 @@ class RelayMetrics:
         self._places = self._gauge(RELAY_PLACES)
         self._pool = {name: self._gauge(described) for name, described in DATABASE_POOL.items()}
         self._gauge(BUILD_INFO).labels(__version__).set(1)
+        # Each series exists from the start, and finding it by its label costs more than counting.
+        self._by_result = {result: self._messages.labels(result) for result in MessageResult}
+        self._by_login = {accepted: self._device_logins.labels(_yes_or_no(accepted)) for accepted in (True, False)}
         self._start_at_zero()
 
     def _start_at_zero(self) -> None:
-        for result in MessageResult:
-            self._messages.labels(result)
         for reason in REFUSED_CONNECTION_REASONS:
             self._refused.labels(reason)
-        for logins in (self._device_logins, self._server_logins):
-            logins.labels("yes")
-            logins.labels("no")
+        for accepted in (True, False):
+            self._server_logins.labels(_yes_or_no(accepted))
 
     def message(self, record: MessageRecord) -> None:
         """Count a message."""
-        self._messages.labels(record.result).inc()
+        self._by_result[record.result].inc()
         self._seconds.observe(record.milliseconds / 1000)
 
     def connections(self, count: int) -> None:
@@ -74,7 +74,7 @@ class RelayMetrics:
 
     def device_login(self, accepted: bool) -> None:  # noqa: FBT001  # a callback of the listener
         """Count a login of a device."""
-        self._device_logins.labels(_yes_or_no(accepted)).inc()
+        self._by_login[accepted].inc()
 
     def server_login(self, accepted: bool) -> None:  # noqa: FBT001  # as above
         """Count a login at a mail server."""

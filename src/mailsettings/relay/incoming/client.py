@@ -1,8 +1,10 @@
 """What the relay knows of one client, and the parts of the relay that serve it."""
 
 import ssl
+import time
 from dataclasses import dataclass, field
 
+from mailsettings.domain.access import Moment
 from mailsettings.domain.device import Device, Network, Peer
 from mailsettings.domain.listening import ListenerKind, RelayListener
 from mailsettings.relay.incoming import refusals
@@ -11,6 +13,14 @@ from mailsettings.relay.incoming.limits import Counters, RefusedMails, RelayLimi
 from mailsettings.relay.outgoing.pools import Outgoing
 from mailsettings.relay.replies import Refused
 from mailsettings.relay.services import Services
+
+HELLO_SECONDS = 1.0
+"""What a client learns from EHLO may be so old: MAIL asks again, and applies what it finds."""
+
+
+def moment_of_hello() -> Moment:
+    """Return the time of which EHLO may show the state, so that few of them cost a question to the database."""
+    return Moment(time.perf_counter() - HELLO_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +94,17 @@ class Client:
         self.hello, self.is_extended = "", False
         self.device, self.is_logged_in = None, False
 
-    async def find_trusted(self) -> Device | None:
+    async def find_trusted(self, moment: Moment) -> Device | None:
         """Return the device that was logged in, or that trusts the network of this client."""
         if not self.is_logged_in:
-            self.device = await self.relay.services.trusted_device(self.peer)
+            self.device = await self.relay.services.trusted_device(self.peer, moment)
         return self.device
 
-    async def current_device(self) -> Device | None:
+    async def current_device(self, moment: Moment) -> Device | None:
         """Return the device as it is now, or None without one. Raises `Disconnected` if a login is void."""
         if self.device is None or not self.is_logged_in:
-            return await self.find_trusted()
-        self.device = await self.relay.services.current(self.device)
+            return await self.find_trusted(moment)
+        self.device = await self.relay.services.current(self.device, moment)
         if self.device is None or not self.device.allows_peer(self.peer):
             raise Disconnected(refusals.LOGIN_ENDED)
         return self.device

@@ -11,7 +11,7 @@ from mailsettings.relay.replies import Refused, Reply
 MAX_COMMAND_BYTES = 1024
 """RFC 5321 4.5.3.1.4 names 512 octets; the parameters of extensions add to them."""
 MAX_PATH_LENGTH = 254  # RFC 5321 4.5.3.1.3: 256 octets with the angle brackets
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # all but the tab
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _PATH = re.compile(rf"[ \t]*(?:<((?:{_QUOTED}|[^\">])*)>|([^ \t<>]+))(?=[ \t]|$)")
 _SOURCE_ROUTE = re.compile(r"@[^@:,]+(?:,@[^@:,]+)*:")  # RFC 5321 4.1.2 At-domain; accepted and ignored
@@ -43,7 +43,7 @@ def parse_command(line: bytes) -> Command:
     verb, _, argument = _decode(line[:-2]).partition(" ")
     if len(line) > MAX_COMMAND_BYTES and verb.upper() != "AUTH":
         raise Refused(refusals.LINE_TOO_LONG)
-    if _CONTROL.search(argument.replace("\t", " ")):
+    if _CONTROL.search(argument):
         raise Refused(refusals.NOT_A_LINE)
     return Command(verb.upper(), argument.strip(" \t"))
 

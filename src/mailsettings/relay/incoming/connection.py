@@ -10,7 +10,10 @@ from ipaddress import ip_address
 from typing import TypeVar
 
 from mailsettings.domain.device import Peer, plain_peer
+from mailsettings.relay.incoming.time_limit import TimeLimit, TooSlow
 from mailsettings.relay.incoming.tls_channel import TLSChannel
+
+__all__ = ["ClientGone", "Connection", "LineTooLong", "TooSlow"]
 
 T = TypeVar("T")
 MAX_BUFFERED_BYTES = 64 * 1024
@@ -23,10 +26,6 @@ MAX_LINE_BYTES = 12_288 + 512
 
 class ClientGone(Exception):
     """The client closed the connection, or it broke."""
-
-
-class TooSlow(Exception):
-    """The client did not send, or did not read, in time."""
 
 
 class LineTooLong(Exception):
@@ -47,6 +46,7 @@ class Connection(asyncio.Protocol):
         self._tls: TLSChannel | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._draining: asyncio.Future[None] | None = None
+        self._limit = TimeLimit()
         self._is_broken = False
         self._is_reading = True
         self._is_writable = True
@@ -84,6 +84,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         if self._closing is not None:
             self._closing.cancel()
+        self._limit.end()
         if self._draining is not None and not self._draining.done():
             self._draining.set_exception(ClientGone())
         self._end()
@@ -182,7 +183,7 @@ class Connection(asyncio.Protocol):
             self.flush()
         while not self._is_writable:
             self._draining = asyncio.get_running_loop().create_future()
-            await _in_time(self._draining, asyncio.get_running_loop().time() + timeout)
+            await self._limit.wait(self._draining, asyncio.get_running_loop().time() + timeout)
 
     async def unless_gone(self, work: Awaitable[T]) -> T:
         """Return the result of *work*; cancel it when the client leaves, and raise `ClientGone`."""
@@ -226,7 +227,7 @@ class Connection(asyncio.Protocol):
             raise ClientGone
         self._waiting = asyncio.get_running_loop().create_future()
         self._adjust_reading()
-        await _in_time(self._waiting, deadline)
+        await self._limit.wait(self._waiting, deadline)
 
     def _decrypt(self, tls: TLSChannel, data: bytes) -> bytes:
         try:
@@ -270,17 +271,3 @@ class Connection(asyncio.Protocol):
 def _peer(text: str) -> Peer:
     """Return the address in *text*, without the zone of a link-local address (RFC 4007 11.2)."""
     return plain_peer(ip_address(text.partition("%")[0]))
-
-
-async def _in_time(waiting: "asyncio.Future[None]", deadline: float) -> None:
-    loop = asyncio.get_running_loop()
-    timer = loop.call_at(deadline, _expire, waiting)
-    try:
-        await waiting
-    finally:
-        timer.cancel()
-
-
-def _expire(waiting: "asyncio.Future[None]") -> None:
-    if not waiting.done():
-        waiting.set_exception(TooSlow())

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from mailsettings.domain.access import Moment
 from mailsettings.domain.device import Device
 from mailsettings.domain.message_log import MessageResult
 from mailsettings.relay.incoming import refusals
@@ -50,8 +51,9 @@ class MailCommands:
         """Start a message. The mail server hears of it with the first recipient."""
         if self.transaction is not None:
             raise Refused(refusals.MAIL_TWICE)
+        moment = Moment()
         with own_trouble():
-            device = await self._client.current_device()
+            device = await self._client.current_device(moment)
         if device is None:
             raise Refused(refusals.LOGIN_FIRST)
         path = parse_path(argument, "FROM:")
@@ -59,7 +61,7 @@ class MailCommands:
         transaction = Transaction(self._relay.services, self._relay.outgoing, said)
         try:
             with own_trouble():
-                await prepare(self._relay, transaction, path)
+                await prepare(self._relay, transaction, path, moment)
         except Refused as refused:
             self._require_few_refusals(device)
             transaction.refuse(refused)

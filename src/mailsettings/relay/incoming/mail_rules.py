@@ -1,13 +1,14 @@
 """The rules for MAIL and RCPT: who may send what to how many, and how large (RFC 6409, RFC 1870)."""
 
 import re
-import uuid
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from email.utils import format_datetime
 
+from mailsettings.domain.access import Moment
 from mailsettings.domain.device import Device
 from mailsettings.domain.errors import StoreUnavailable
 from mailsettings.domain.mail_server import StoredMailServer
@@ -35,11 +36,11 @@ def own_trouble() -> Iterator[None]:
         raise Refused(refusals.OWN_TROUBLE) from None
 
 
-async def prepare(relay: RelayParts, transaction: Transaction, path: Path) -> None:
-    """Apply the rules for MAIL, and find the mail server. Raises `Refused`, `StoreUnavailable`."""
+async def prepare(relay: RelayParts, transaction: Transaction, path: Path, moment: Moment) -> None:
+    """Apply the rules for MAIL, and find the mail server after *moment*. Raises `Refused`, `StoreUnavailable`."""
     device, mail = transaction.said.device, _mail_command(path)
     sender = _require_sender(device, mail)
-    transaction.server = server = await relay.services.mail_server(device)
+    transaction.server = server = await relay.services.mail_server(device, moment)
     if server is None:
         raise Refused(refusals.NO_MAIL_SERVER)
     _require_possible(relay, device, server, mail)
@@ -124,5 +125,5 @@ def received_field(client: Client, device: Device, now: datetime) -> Field:
     return Field.of(
         "Received",
         f"from {hello} ([{peer}])\r\n\tby {client.relay.host_name} (mail-settings) with {client.protocol}"
-        f" id {uuid.uuid4().hex[:16]}\r\n\t(device {device.name});\r\n\t{format_datetime(now)}",
+        f" id {secrets.token_hex(8)}\r\n\t(device {device.name});\r\n\t{format_datetime(now)}",
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from mailsettings.domain.errors import LoginRefused, StoreUnavailable, TooManyLogins
 from mailsettings.relay.incoming import refusals
-from mailsettings.relay.incoming.client import Client, Disconnected
+from mailsettings.relay.incoming.client import Client, Disconnected, moment_of_hello
 from mailsettings.relay.incoming.commands import Command, parse_command
 from mailsettings.relay.incoming.connection import ClientGone, LineTooLong, TooSlow
 from mailsettings.relay.incoming.limits import MAX_COMMANDS_BEFORE_LOGIN, MAX_ERRORS, MAX_REFUSED_LOGINS
@@ -151,14 +151,14 @@ class Submission:
         self._client.hello, self._client.is_extended = argument, is_extended
         if not self._client.needs_tls:
             with suppress(StoreUnavailable):  # AUTH and MAIL answer that
-                await self._client.find_trusted()
+                await self._client.find_trusted(moment_of_hello())
 
     async def _extensions(self) -> list[str]:
         """Return the keywords for EHLO, which depend on the device and its mail server once it is known."""
         relay, device = self._client.relay, self._client.device
         server = None
         with suppress(StoreUnavailable):
-            server = await relay.services.mail_server(device) if device else None
+            server = await relay.services.mail_server(device, moment_of_hello()) if device else None
         features = relay.outgoing.features(server) if server else None
         offered = ["PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES"]
         offered.append(f"SIZE {max_message_bytes(relay, device, server)}")

@@ -8,6 +8,7 @@ codes.
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 from mailsettings.domain.connection_test import FailureCode, ProbeFailure, ProbeStage
 from mailsettings.domain.observation import SMTPReply
@@ -111,8 +112,13 @@ def reply_of(said: SMTPReply, journal: Journal) -> Reply:
 
 def _without(names: Sequence[str], text: str) -> str:
     for name in names:
-        text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", MASK, text, flags=re.IGNORECASE)
+        text = _as_word(name).sub(MASK, text)
     return text
+
+
+@lru_cache(256)
+def _as_word(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
 
 
 def _wrapped(text: str) -> str:

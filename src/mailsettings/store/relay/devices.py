@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, delete, false, insert, select, update
@@ -66,7 +66,7 @@ class SQLDevices:
         if row is None:
             return None, None
         # Opened at a login only, so that a damaged key leaves the devices readable that need no login.
-        key = partial(self._opened, row.service_key)
+        key = cache(partial(self._opened, row.service_key))
         return DeviceCredentials(_device(row), row.secret_hash, key), row.data_version
 
     async def trusting(self) -> Sequence[Device]:

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailsettings.domain.access import Origin
+from mailsettings.domain.access import Moment, Origin
 from mailsettings.domain.audit_log import Action
 from mailsettings.domain.device import Device, Peer, plain_peer
 from mailsettings.domain.device_secret import device_owner
@@ -44,7 +44,10 @@ class _Refusals:
 
 
 class DeviceLogins:
-    """Finds the device that a peer is, and what it may use. All reads may raise `StoreUnavailable`."""
+    """Finds the device that a peer is, and what it may use. All reads may raise `StoreUnavailable`.
+
+    With a moment, a read shows a time after it.
+    """
 
     def __init__(
         self, store: SQLStore, denial_log: DenialLog, clock: Callable[[], float] = time.monotonic
@@ -67,23 +70,23 @@ class DeviceLogins:
         await self._count(found, peer, problem or _UNKNOWN_NAME)
         raise LoginRefused
 
-    async def trusted_device(self, peer: Peer) -> Device | None:
+    async def trusted_device(self, peer: Peer, moment: Moment | None = None) -> Device | None:
         """Return the enabled device that trusts the network of *peer*, if any."""
-        found = (await self._store.cache.trusted_networks()).device_of(peer)
+        found = (await self._store.cache.trusted_networks(moment)).device_of(peer)
         return found if found is not None and found.enabled else None
 
-    async def current(self, device: Device) -> Device | None:
+    async def current(self, device: Device, moment: Moment | None = None) -> Device | None:
         """Return *device* as it is now; None if it is disabled, gone, or has another secret."""
-        found = await self._store.cache.device(device.id)
+        found = await self._store.cache.device(device.id, moment)
         if found is None or not found.device.enabled or found.device.secret_stamp != device.secret_stamp:
             return None
         return found.device
 
-    async def mail_server(self, device: Device) -> StoredMailServer | None:
+    async def mail_server(self, device: Device, moment: Moment | None = None) -> StoredMailServer | None:
         """Return the enabled mail server of *device*; None if it is disabled or gone."""
         ref = device.mail_server_id
         cache = self._store.cache
-        found = await (cache.default_mail_server() if ref is None else cache.mail_server(ref))
+        found = await (cache.default_mail_server(moment) if ref is None else cache.mail_server(ref, moment))
         return found if found is not None and found.enabled else None
 
     async def _count(self, found: DeviceCredentials | None, peer: Peer, problem: str) -> None:

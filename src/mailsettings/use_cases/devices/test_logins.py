@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 
+from mailsettings.domain.access import Moment
 from mailsettings.domain.device import Device, Peer
 from mailsettings.domain.errors import LoginRefused
 from mailsettings.store.database import SQLStore
@@ -35,9 +36,9 @@ class DeviceTestLogins:
             raise LoginRefused
         return _tested(found.device)
 
-    async def current(self, device: Device) -> Device | None:
+    async def current(self, device: Device, moment: Moment | None = None) -> Device | None:
         """Return *device* as it is now; None if it is disabled, gone, or has another secret."""
-        found = await self._logins.current(device)
+        found = await self._logins.current(device, moment)
         return _tested(found) if found is not None and isinstance(device, TestedDevice) else found
 
     async def _used(self, name: str, secret: str) -> int | None:
