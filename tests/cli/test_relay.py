@@ -16,13 +16,16 @@ import httpx
 import pytest
 
 from mailsettings.domain.listening import RunningRelay
+from mailsettings.domain.mail_server import PasswordAuthentication
+from mailsettings.domain.values import Secret
 from mailsettings.store.database import SQLStore
 from mailsettings.store.encryption.sealing import Sealer
 
 from support import commands
+from support.canary import Canary
 from support.processes import END_SECONDS, started
 from support.relay_process import DEVICE, SENDER, RelayProcess, prepare, relay_environment, relay_started
-from support.smtp_server import Behaviour, real_server
+from support.smtp_server import USERNAME, Behaviour, real_server
 from support.timeouts import GUARD_SECONDS
 from support.waiting import eventually
 
@@ -32,18 +35,18 @@ HEAVY = {
 }
 
 
-def mail() -> EmailMessage:
+def mail(content: str) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = SENDER, "post@example.org", "Scan"
-    message.set_content("Page 1\n")
+    message.set_content(f"{content}\n")
     return message
 
 
-def submit(relay: RelayProcess, secret: str) -> None:
+def submit(relay: RelayProcess, secret: str, content: str) -> None:
     with smtplib.SMTP("127.0.0.1", relay.port, timeout=GUARD_SECONDS) as client:
         client.starttls(context=relay.trust)
         client.login(DEVICE, secret)
-        client.send_message(mail())
+        client.send_message(mail(content))
 
 
 async def is_ready(status: str) -> bool:
@@ -64,12 +67,15 @@ async def running_relays(environment: dict[str, str]) -> list[RunningRelay]:
 
 
 async def test_a_relay_delivers_is_known_and_ends_well(tmp_path: Path) -> None:
-    environment = relay_environment(tmp_path / "data", GRACE_TIMEOUT_SECONDS="5")
-    async with real_server(Behaviour()) as mail_server:
-        secret = await prepare(environment, mail_server.settings())
+    environment = relay_environment(tmp_path / "data", GRACE_TIMEOUT_SECONDS="5", LOG_LEVEL="debug")
+    environment["MAILSETTINGS_SMTP_ALLOW_CLEARTEXT_LOGIN"] = "true"
+    password, content = Canary(), Canary(plain=True)
+    async with real_server(Behaviour(password=password.secret)) as mail_server:
+        login = PasswordAuthentication(USERNAME, Secret(password.secret))
+        secret = await prepare(environment, mail_server.settings(login=login))
         with relay_started(environment) as relay:
             await eventually(lambda: is_ready(relay.status))
-            await asyncio.to_thread(submit, relay, secret)
+            await asyncio.to_thread(submit, relay, secret, content.secret)
             tested = await asyncio.to_thread(
                 commands.run, environment, "device", "test", DEVICE, "--to", "me@example.org", "-o", "json"
             )
@@ -94,8 +100,10 @@ async def test_a_relay_delivers_is_known_and_ends_well(tmp_path: Path) -> None:
     assert farewell.startswith(b"421 4.3.2 ")
     assert (status, left) == (0, [])
     assert f"Message of device {DEVICE} through mail server " in written
-    assert secret not in written
     assert "post@example.org" not in written
+    assert content.secret.encode() in mail_server.messages[0]
+    for canary in (Canary(made=secret), password, content):
+        canary.assert_nowhere(tmp_path, metrics, tested.stdout + tested.stderr)
 
 
 def no_certificate(environment: dict[str, str]) -> None:
