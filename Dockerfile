@@ -19,7 +19,7 @@ FROM python:3.13-slim
 LABEL org.opencontainers.image.title="mail-settings" \
       org.opencontainers.image.description="Keeps an organisation's SMTP settings and proves that they work." \
       org.opencontainers.image.licenses="Apache-2.0" \
-      org.opencontainers.image.version="0.4.0"
+      org.opencontainers.image.version="0.5.0"
 COPY --from=build /opt/mailsettings /opt/mailsettings
 ENV PATH=/opt/mailsettings/bin:$PATH PYTHONUNBUFFERED=1 MAILSETTINGS_DATA_DIR=/data MAILSETTINGS_HOST=0.0.0.0
 # A new volume gets the owner of the directory that it is mounted on. The user has only a number, so that an

@@ -151,7 +151,7 @@ _DELIVERY: dict[str, Any] = {
     responses={
         200: example(
             {
-                "version": "0.4.0",
+                "version": "0.5.0",
                 "python": "3.11.9",
                 "database": {"kind": "sqlite", "version": "3.46.1", "schema_revision": "0007"},
             }
