@@ -196,6 +196,16 @@ async def test_resealing_binds_secrets_of_an_older_version(store: SQLStore, data
     assert await reveal(store, server_id) == CANARY
 
 
+async def test_a_start_with_a_known_key_waits_for_no_writer(store: SQLStore, database_url: str) -> None:
+    await store.register_key()
+    restarted = SQLStore(database_url, Sealer(KEY))
+    try:
+        async with store.writing():
+            await restarted.register_key()
+    finally:
+        await restarted.close()
+
+
 async def test_database_accepts_only_the_key_it_was_written_with(store: SQLStore, database_url: str) -> None:
     """Case 18."""
     await store.register_key()

@@ -16,7 +16,7 @@ from mailsettings.domain.service import DatabaseVersion
 from mailsettings.store import database_url, engine
 from mailsettings.store.audit_log import SQLAuditLog
 from mailsettings.store.database_errors import WRITERS_WAIT, DatabaseUnavailable, translate_database_errors
-from mailsettings.store.encryption.key_check import WrongKey, register_key, sealer_for_writing
+from mailsettings.store.encryption.key_check import WrongKey, is_registered, register_key, sealer_for_writing
 from mailsettings.store.encryption.key_file import KeySource
 from mailsettings.store.encryption.service_keys import SQLServiceKeys
 from mailsettings.store.freshness import DataVersion, Freshness, SQLiteDataVersion
@@ -140,8 +140,15 @@ class SQLStore:
 
     async def register_key(self) -> None:
         """Check that the keys fit the database, and register the newest. Raises `WrongKey`, `KeyFileUnusable`."""
+        sealer = self._keys.newest()
+        # Without the writer's lock in the common case: on SQLite, many processes that start at once would wait for
+        # it too long.
+        async with self._transaction(self._for_reading) as connection:
+            if await connection.run_sync(is_registered, sealer):
+                await self._require_audit_key(connection)
+                return
         async with self._transaction(engine.WRITE_OPTIONS) as connection:
-            await connection.run_sync(register_key, self._keys.newest())
+            await connection.run_sync(register_key, sealer)
             await self._require_audit_key(connection)
 
     async def _require_audit_key(self, connection: AsyncConnection) -> None:

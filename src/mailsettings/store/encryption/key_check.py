@@ -82,6 +82,12 @@ def require_known_key(connection: Connection, sealer: Sealer) -> None:
         raise WrongKey
 
 
+def is_registered(connection: Connection, sealer: Sealer) -> bool:
+    """Return whether the key that seals is in the database, so that `register_key` has nothing to write."""
+    check = key_checks(connection).get(sealer.key_id, DROPPED_KEY_CHECK)
+    return check != DROPPED_KEY_CHECK and _opens(sealer, sealer.key_id, check)
+
+
 def register_key(connection: Connection, sealer: Sealer) -> None:
     """Register the key that seals in the database. Raises `WrongKey`. Requires the writer's lock."""
     key = sealer.key_id
