@@ -54,6 +54,7 @@ PROGRAMS: Mapping[str, Program] = {
     "orval": Program(["orval"], f"{_NPM} orval"),
     "pip 22.3": Program(["pip-22.3-py3-none-any.whl"], "pip download --no-deps --dest .real pip==22.3"),
     "pip 24.2": Program(["pip-24.2-py3-none-any.whl"], "pip download --no-deps --dest .real pip==24.2"),
+    "pipx": Program(["pipx"], "apt-get install pipx"),
     **{
         name: Program([f"{name}.installed"], "sudo make mta")
         for name in ("dovecot", "exim", "opensmtpd", "postfix", "sendmail")
