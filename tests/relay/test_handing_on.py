@@ -2,15 +2,18 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import NoReturn
 
 import pytest
 
 from mailsettings.domain.mail_server import StoredMailServer
+from mailsettings.relay.outgoing import answers
 from mailsettings.relay.outgoing.places import Places
 from mailsettings.relay.outgoing.pool import Limits
 from mailsettings.relay.outgoing.pools import MailCommand, Outgoing, Transfer
 from mailsettings.relay.replies import Delivered, Refused
 
+from support.canary import Canary
 from support.probers import make_connector
 from support.provider import Provider, password_login, running
 
@@ -44,6 +47,21 @@ async def test_a_message_arrives_with_its_envelope() -> None:
     assert provider.messages == [("scan@example.org", ["anna@example.com", "bo@example.com"], CONTENT)]
     assert (delivered.reply.code, delivered.reply.enhanced) == (250, "2.0.0")
     assert delivered.reply.text == "Ok: queued as 0001"
+
+
+async def test_a_defect_does_not_unsay_an_acceptance(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, canary: Canary
+) -> None:
+    def fail(*_: object) -> NoReturn:
+        raise RuntimeError(canary.secret)
+
+    monkeypatch.setattr(answers, "passed", fail)
+    async with running(Provider()) as provider, outgoing() as out:
+        delivered = await hand_on(out, provider.stored(password_login()))
+
+    assert len(provider.messages) == 1
+    assert delivered.reply.code == 250
+    assert "then a RuntimeError occurred" in caplog.text
 
 
 async def test_a_second_message_needs_two_round_trips() -> None:

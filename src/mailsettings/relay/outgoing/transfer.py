@@ -1,7 +1,9 @@
 """One message's way over a connection to a mail server: sender, recipients, content, answer."""
 
 import asyncio
+import logging
 import re
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,9 +22,11 @@ _OK, _GO_AHEAD, _LATER, _NEVER = 2, 3, 4, 5  # RFC 5321 4.2.1: first digits
 _CLOSING = 421
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f<>]")
 TOO_LARGE = Reply(552, "5.3.4", "The message is larger than the mail server takes")
+ACCEPTED = Reply(250, "2.0.0", "Accepted")
 UNSAFE_ADDRESS = Reply(501, "5.1.7", "The address has a character that the relay does not pass on")
 
 Result = TypeVar("Result")
+_log = logging.getLogger("mailsettings.relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +222,18 @@ class Transfer:
         answer = await self._within(ProbeStage.CONTENT, connection.reply(), message_sent=True)
         if answer.code // 100 != _OK:
             raise self._refused(answer, message_sent=True)
-        self._end(in_transaction=False)
-        return Delivered(answers.passed(answer.code, answer.message, self.journal))
+        return self._accepted_with(answer)
+
+    def _accepted_with(self, answer: SMTPResponse) -> Delivered:
+        """Return the acceptance, also after a defect: the mail server has the message, so the device must know."""
+        try:
+            self._end(in_transaction=False)
+            return Delivered(answers.passed(answer.code, answer.message, self.journal))
+        except Exception as defect:  # noqa: BLE001  # as said
+            # Without its text, which may quote the reply.
+            places = "".join(traceback.format_tb(defect.__traceback__))
+            _log.error("A message was delivered; then a %s occurred.\n%s", type(defect).__name__, places)
+            return Delivered(Reply(answer.code, ACCEPTED.enhanced, ACCEPTED.text))
 
     def abandon(self) -> None:
         """End the transfer so that nothing is sent: without a final dot. Does nothing after the end."""
