@@ -44,7 +44,7 @@ class Secrets:
 
 
 def environment(folder: Path, authority: Authority) -> dict[str, str]:
-    """Not for development, so that the log is JSON; hence with a certificate of its own."""
+    """Not for development, so that the log is JSON; so it needs a certificate of its own."""
     files = {name: folder / f"{name.lower()}.pem" for name in ("CERTIFICATE", "KEY")}
     issued = AUTHORITY.issue_cert("127.0.0.1")
     files["CERTIFICATE"].write_bytes(issued.cert_chain_pems[0].bytes())

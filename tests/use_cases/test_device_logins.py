@@ -332,9 +332,7 @@ async def test_one_moment_costs_one_question(
     assert len(asked) == 1
 
 
-async def test_an_older_moment_does_not_hide_a_change(
-    logins: DeviceLogins, scanner: Added, manage: ManageDevices
-) -> None:
+async def test_a_newer_moment_shows_a_change(logins: DeviceLogins, scanner: Added, manage: ManageDevices) -> None:
     moment = Moment()
     before = await logins.current(scanner[0], moment)
     await manage.set_enabled(OPERATOR, scanner[0].id, enabled=False)

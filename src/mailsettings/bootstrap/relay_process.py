@@ -23,8 +23,8 @@ from mailsettings.store.private_file import KeyFileUnusable
 
 FAILED = 1
 GARBAGE_THRESHOLD = 10_000
-"""So many new objects, in place of 700, start a search for cycles: it took a tenth of the processor time, and a
-message leaves hardly any."""
+"""So many new objects, in place of 700, start a search for cycles: it took up to a tenth of the processor time,
+and a message leaves hardly any."""
 _log = logging.getLogger("mailsettings.relay")
 
 

@@ -124,7 +124,7 @@ def _work(
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     try:
         make_server().run(list(listening))
-    except Exception:  # multiprocessing would print it beside the log  # noqa: BLE001
+    except Exception:  # multiprocessing would print it next to the log  # noqa: BLE001
         _log.exception("Uncaught exception.")
         sys.exit(UNCAUGHT)
 
