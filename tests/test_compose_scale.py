@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
+from mailsettings.cli.serving.start import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.server.connection import MAX_HEAD_BYTES, ConnectionLimits
 from mailsettings.settings import PREFIX, Settings
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mailsettings.bootstrap.use_cases import APIS, GRANTS
-from mailsettings.cli.serving import FIRST_ADMIN
+from mailsettings.cli.serving.start import FIRST_ADMIN
 from mailsettings.domain.access import MEANINGS, Permission, permissions_of
 
 from support.service import Caller

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from mailsettings import __version__
 from mailsettings.cli import main
-from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
+from mailsettings.cli.serving.start import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store.encryption.key_file import KeyFile, new_key_line
 

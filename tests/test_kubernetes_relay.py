@@ -6,7 +6,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
+from mailsettings.cli.serving.start import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.domain.listening import ListenAddress
 from mailsettings.settings import PREFIX, Settings
 

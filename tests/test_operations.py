@@ -13,7 +13,7 @@ from sqlalchemy import QueuePool, text
 
 from mailsettings.auth import passwords
 from mailsettings.cli import main
-from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
+from mailsettings.cli.serving.start import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 from mailsettings.store import engine
 

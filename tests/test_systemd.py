@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from mailsettings.cli import main
-from mailsettings.cli.serving import WORKER_EXIT_MARGIN_SECONDS
+from mailsettings.cli.serving.start import WORKER_EXIT_MARGIN_SECONDS
 from mailsettings.settings import PREFIX, Settings
 
 from support.compose import ROOT

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.probing import STORED_VOCABULARY, members
-from mailsettings.cli.report import ReportPrinter
+from mailsettings.cli.testing.probing import STORED_VOCABULARY, members
+from mailsettings.cli.testing.report import ReportPrinter
 from mailsettings.domain.certificates import CustomTrust
 from mailsettings.domain.connection_test import FailureCode, ProbeReport
 from mailsettings.domain.mail_server import ConnectionSecurity, MailServer, PasswordAuthentication

@@ -95,7 +95,7 @@ def test_another_program_on_the_port_is_reported(data: Path, monkeypatch: pytest
     with socket.create_server(("127.0.0.1", 0)) as taken:
         taken.settimeout(0)
         monkeypatch.setenv("MAILSETTINGS_PORT", str(taken.getsockname()[1]))
-        monkeypatch.setattr("mailsettings.cli.checkup._LISTENER_SECONDS", 0.2)
+        monkeypatch.setattr("mailsettings.cli.checkup.checks._LISTENER_SECONDS", 0.2)
         assert "Another program listens" in checked(1)["listener"]["found"]
 
 

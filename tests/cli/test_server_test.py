@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.probing import STORED_VOCABULARY, members
-from mailsettings.cli.report import render
+from mailsettings.cli.testing.probing import STORED_VOCABULARY, members
+from mailsettings.cli.testing.report import render
 from mailsettings.domain.connection_test import Outcome, ProbeReport, ProbeStage, StageReport
 from mailsettings.store import migrations
 from mailsettings.store.database import SQLStore

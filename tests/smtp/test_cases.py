@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.probing import STORED_VOCABULARY, members
-from mailsettings.cli.report import render
+from mailsettings.cli.testing.probing import STORED_VOCABULARY, members
+from mailsettings.cli.testing.report import render
 from mailsettings.dialects.checkmarx.errors import STYLE as CHECKMARX
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.dialects.oracle_analytics.errors import STYLE as ORACLE

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mailsettings.cli.probing import PROBE_VOCABULARY, STORED_VOCABULARY
+from mailsettings.cli.testing.probing import PROBE_VOCABULARY, STORED_VOCABULARY
 from mailsettings.dialects.checkmarx.translate import VOCABULARY
 from mailsettings.domain.connection_test import (
     FailureCode,

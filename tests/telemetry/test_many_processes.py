@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from mailsettings.cli.serving import MEMORY_FILE_SYSTEM
+from mailsettings.cli.serving.start import MEMORY_FILE_SYSTEM
 
 from support import commands
 from support.processes import clean_environment, free_port, serving

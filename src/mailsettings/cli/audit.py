@@ -10,7 +10,7 @@ from mailsettings.cli.command import FAILED, Group, LocalCommand, chosen, json_f
 from mailsettings.cli.filters import TimeType, limited
 from mailsettings.cli.local import operator, run
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
-from mailsettings.cli.progress import working
+from mailsettings.cli.testing.progress import working
 
 if TYPE_CHECKING:
     from mailsettings.domain.audit_log import WitnessedEntry

@@ -10,7 +10,7 @@ import click
 
 from mailsettings.cli.command import LocalCommand
 from mailsettings.cli.local import operator, run
-from mailsettings.cli.progress import working
+from mailsettings.cli.testing.progress import working
 
 if TYPE_CHECKING:
     from mailsettings.bootstrap.backend import Backend

@@ -18,7 +18,7 @@ PLACES = {
     "oidc": "mailsettings.cli.oidc:oidc",
     "permission": "mailsettings.cli.accounts:permission",
     "preset": "mailsettings.cli.facts:preset",
-    "probe": "mailsettings.cli.probe:probe",
+    "probe": "mailsettings.cli.testing.probe:probe",
     "relay": "mailsettings.cli.relay:relay",
     "restore": "mailsettings.cli.backup:restore",
     "server": "mailsettings.cli.server:server",
@@ -48,7 +48,7 @@ def main() -> None:
 @click.option("--relay", is_flag=True, help="Also run the relay, as a child that is restarted when it ends.")
 def serve(workers: int, *, dev: bool, relay: bool, **chosen_settings: object) -> None:
     """Serve the APIs and the documentation page."""
-    from mailsettings.cli.serving import serve as run_service
+    from mailsettings.cli.serving.start import serve as run_service
 
     run_service(workers, relay=relay, dev=dev or None, **chosen_settings)
 

@@ -10,9 +10,9 @@ import click
 from mailsettings.cli.client import service
 from mailsettings.cli.client.client import segment
 from mailsettings.cli.command import FAILED, Group, json_flag
-from mailsettings.cli.device_report import print_test
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
-from mailsettings.cli.progress import working
+from mailsettings.cli.testing.device_report import print_test
+from mailsettings.cli.testing.progress import working
 
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 _SIZE = re.compile(r"([0-9]{1,10})([km]?)", re.IGNORECASE)

@@ -25,7 +25,7 @@ def doctor() -> None:
     if chosen("url"):
         is_well = print_findings(_far())
     else:
-        from mailsettings.cli.checkup import local_findings
+        from mailsettings.cli.checkup.checks import local_findings
 
         is_well = print_findings(local_findings())
     sys.exit(0 if is_well else FAILED)

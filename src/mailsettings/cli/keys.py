@@ -10,7 +10,7 @@ from mailsettings.cli.client.client import segment
 from mailsettings.cli.command import FAILED, Group, LocalCommand
 from mailsettings.cli.local import operator, run
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
-from mailsettings.cli.progress import working
+from mailsettings.cli.testing.progress import working
 
 SIGNING_COLUMNS = [
     Column("id"),

@@ -9,9 +9,9 @@ from mailsettings.cli.client import Client, Event, service
 from mailsettings.cli.client.problems import sentences_of
 from mailsettings.cli.command import FAILED, REFUSED, Failure, json_flag
 from mailsettings.cli.output import Column, Item, is_for_people, print_item, print_items
-from mailsettings.cli.progress import working
-from mailsettings.cli.report import ReportPrinter, pem_option, recipient_option
 from mailsettings.cli.server.group import DEFAULT, ID_TYPE, path_of, server
+from mailsettings.cli.testing.progress import working
+from mailsettings.cli.testing.report import ReportPrinter, pem_option, recipient_option
 
 RESULT_COLUMNS = [
     Column("mail_server"),

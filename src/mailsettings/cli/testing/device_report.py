@@ -4,7 +4,7 @@ import click
 
 from mailsettings.cli.messages import COLUMNS as MESSAGE
 from mailsettings.cli.output import Column, Item, is_for_people, print_item
-from mailsettings.cli.report import ReportPrinter
+from mailsettings.cli.testing.report import ReportPrinter
 
 REPORT = [Column("device"), Column("delivered"), Column("relay"), Column("submission"), Column("message")]
 LOGGED = [column for column in MESSAGE if column.name not in {"at", "device", "peer"}]

@@ -14,12 +14,12 @@ from ssl import CERT_NONE, create_default_context
 
 from mailsettings import __version__
 from mailsettings.bootstrap.backend import create_backend, key_ring, require_database
+from mailsettings.cli.checkup.relay import relay_findings
+from mailsettings.cli.checkup.surroundings import outgoing, rights
 from mailsettings.cli.command import Failure
 from mailsettings.cli.doctor import MAX_CLOCK_DIFFERENCE_SECONDS, clock_finding
 from mailsettings.cli.findings import Finding, State, good, wrong
-from mailsettings.cli.relay_checkup import relay_findings
 from mailsettings.cli.running import read_settings, reporting_errors
-from mailsettings.cli.surroundings import outgoing, rights
 from mailsettings.domain.audit_log import AuditFilter
 from mailsettings.domain.listening import ListenAddress, RunningRelay
 from mailsettings.settings import Settings

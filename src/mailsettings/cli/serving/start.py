@@ -20,8 +20,8 @@ from mailsettings import logs, settings
 from mailsettings.bootstrap.backend import create_backend, prepare
 from mailsettings.bootstrap.service import require_tracing
 from mailsettings.cli.command import FAILED, REFUSED, UNREACHABLE, USAGE
-from mailsettings.cli.greeting import greet, keep_password
 from mailsettings.cli.running import mark_dev_mode, operator, reporting_errors_of_service
+from mailsettings.cli.serving.greeting import greet, keep_password
 from mailsettings.domain.access import Account
 from mailsettings.server.capacity import CapacityLimits
 from mailsettings.server.certificate import CertificateUnusable, reloading_tls_context, warn_about

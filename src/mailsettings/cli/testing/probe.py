@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from mailsettings.cli.command import LocalCommandOfService
-from mailsettings.cli.report import json_option, pem_option, recipient_option
+from mailsettings.cli.testing.report import json_option, pem_option, recipient_option
 
 MAX_PORT = 65535
 
@@ -34,6 +34,6 @@ MAX_PORT = 65535
 @pem_option
 def probe(**options: Any) -> None:
     """Test the mail server HOST from this machine and print what happened, stage by stage."""
-    from mailsettings.cli.probing import run_probe
+    from mailsettings.cli.testing.probing import run_probe
 
     run_probe(**options)

@@ -11,8 +11,8 @@ from mailsettings import settings
 from mailsettings.bootstrap.outgoing import create_prober
 from mailsettings.cli.command import USAGE, Failure
 from mailsettings.cli.output import as_json as as_indented_json
-from mailsettings.cli.report import ReportPrinter
 from mailsettings.cli.running import reporting_errors, run_on_loop
+from mailsettings.cli.testing.report import ReportPrinter
 from mailsettings.domain.certificates import CustomTrust, SystemTrust, Trust
 from mailsettings.domain.connection_test import ProbeProgress, ProbeReport, StageReport
 from mailsettings.domain.errors import MailSettingsError

@@ -1,0 +1,1 @@
+"""Connection tests on the command line: their progress and their reports."""
