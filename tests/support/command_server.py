@@ -16,10 +16,8 @@ import socket
 import sys
 import time
 
-from mailsettings.cli import (
-    probing,  # noqa: F401  # what commands import when they run
-    serving,  # noqa: F401
-)
+import mailsettings.cli.serving.start  # what commands import when they run
+import mailsettings.cli.testing.probing  # noqa: F401  # the same
 
 from support import worker_forks
 
