@@ -7,7 +7,7 @@ CATCH_ALL_PORT ?= 1025
 BIN := .venv/bin
 
 # More processes than processors: half of the time the tests wait, for a deadline or another process.
-PYTEST := $(BIN)/pytest -n 6 --dist worksteal
+PYTEST := $(BIN)/pytest -n 4 --dist worksteal
 QUICK := $(addprefix tests/,auth dialects domain use_cases web webhook network store/test_sealing.py)
 
 .PHONY: help run catch-all test check quick real mta lint types bench lock fuzz chaos mutate coverage audit measure

@@ -20,8 +20,8 @@ from support.postgres import Postgres
 from support.processes import READY_SECONDS, clean_environment, free_port
 from support.recycled_databases import new_database
 
-REPLICAS = {"sqlite": 8, "postgresql": 3}
-MIGRATIONS = 8
+REPLICAS = {"sqlite": 5, "postgresql": 3}
+MIGRATIONS = 4
 MAIL_SERVER = "/api/20210901/system/mail/server"
 SETTINGS = "/cxrestapi/auth/SMTPSettings"
 TOKEN = "/cxrestapi/auth/identity/connect/token"

@@ -74,7 +74,7 @@ def answers() -> Sequence[Provoked]:
     return asyncio.run(all_of_them())
 
 
-def test_every_documented_status_comes_and_no_other(answers: Sequence[Provoked]) -> None:
+def require_every_documented_status_comes_and_no_other(answers: Sequence[Provoked]) -> None:
     documented = {(name, status) for name, found in OPERATIONS.items() for status in found["responses"]}
     # The other errors are provoked by way of the database.
     documented -= {(name, "default") for name in WITHOUT_DATABASE}
@@ -87,7 +87,7 @@ def test_every_documented_status_comes_and_no_other(answers: Sequence[Provoked])
     assert {each.came.status_code for each in answers if each.status == "default"} == {500}
 
 
-def test_every_answer_has_the_documented_media_type_and_body(answers: Sequence[Provoked]) -> None:
+def require_every_answer_has_the_documented_media_type_and_body(answers: Sequence[Provoked]) -> None:
     wrong = [
         (each.where, problem)
         for each in answers
@@ -110,7 +110,7 @@ def wrong_body(each: Provoked) -> Iterator[str]:
         yield from problems(content[media_type]["schema"], value)
 
 
-def test_a_successful_test_is_empty_or_the_preferred_report(answers: Sequence[Provoked]) -> None:
+def require_a_successful_test_is_empty_or_the_preferred_report(answers: Sequence[Provoked]) -> None:
     """Generated clients parse what a document promises, and an empty body is no JSON."""
     bodies = {each.came.content for each in answers if (each.operation, each.status) == REPORT}
     promised = OPERATIONS[REPORT[0]]["responses"][REPORT[1]]
@@ -122,7 +122,7 @@ def test_a_successful_test_is_empty_or_the_preferred_report(answers: Sequence[Pr
     assert [list(problems(report, json.loads(body))) for body in bodies if body] == [[]]
 
 
-def test_every_required_header_comes_and_every_header_is_documented(answers: Sequence[Provoked]) -> None:
+def require_every_required_header_comes_and_every_header_is_documented(answers: Sequence[Provoked]) -> None:
     missing = [
         (each.where, name)
         for each in answers
@@ -139,7 +139,7 @@ def test_every_required_header_comes_and_every_header_is_documented(answers: Seq
     assert (missing, undocumented) == ([], [])
 
 
-def test_every_header_has_a_value_of_its_schema(answers: Sequence[Provoked]) -> None:
+def require_every_header_has_a_value_of_its_schema(answers: Sequence[Provoked]) -> None:
     wrong = [
         (each.where, name, problem)
         for each in answers
@@ -155,8 +155,18 @@ def parsed(text: str, schema: dict[str, Any]) -> str | int:
     return int(text) if schema["type"] == "integer" else text
 
 
-def test_every_documented_header_comes_in_some_answer(answers: Sequence[Provoked]) -> None:
+def require_every_documented_header_comes_in_some_answer(answers: Sequence[Provoked]) -> None:
     documented = {(each.where, name) for each in answers for name in each.headers}
     came = {(each.where, name) for each in answers for name in each.came.headers}
 
     assert set() == documented - came
+
+
+def test_answers_are_as_the_document_promises(answers: Sequence[Provoked]) -> None:
+    """One test, because provoking all answers takes most of its time."""
+    require_every_documented_status_comes_and_no_other(answers)
+    require_every_answer_has_the_documented_media_type_and_body(answers)
+    require_a_successful_test_is_empty_or_the_preferred_report(answers)
+    require_every_required_header_comes_and_every_header_is_documented(answers)
+    require_every_header_has_a_value_of_its_schema(answers)
+    require_every_documented_header_comes_in_some_answer(answers)
