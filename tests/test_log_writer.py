@@ -125,7 +125,9 @@ def test_no_line_is_lost_at_the_end_of_a_process(end: str) -> None:
         f"log = logging.getLogger('a'); [log.info('%d', n) for n in range(500)]; {ENDS[end]}"
     )
 
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=GUARD_SECONDS, check=False)
+    # Since Python 3.12, a fork of a process with threads warns.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    run = subprocess.run(command, capture_output=True, timeout=GUARD_SECONDS, check=False)
 
     lines = [json.loads(line)["message"] for line in run.stderr.decode().splitlines()]
     expected = [str(number) for number in range(500)]
@@ -185,6 +187,7 @@ def test_a_prepared_line_is_that_of_a_record(
     monkeypatch.setattr(logging.getLogger(), "handlers", [ours])
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("time.time", lambda: 1_764_300_000.25)
+    monkeypatch.setattr("time.time_ns", lambda: 1_764_300_000_250_000_000)  # since Python 3.13
     log = logging.getLogger("mailsettings.access")
     members = {"path": 'a"\\b\u20ac', "route": None, "status": 200, "duration_ms": 1.5, **request_id}
 
