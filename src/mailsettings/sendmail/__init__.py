@@ -40,10 +40,10 @@ def run(words: list[str], stream: BufferedIOBase) -> int:
         else:
             print("There is no queue and no alias file: mail is submitted at once, or the caller gets an error.")  # noqa: T201 - a program
     except Failed as failed:
-        print(f"{words[0].rpartition('/')[2]}: {failed}", file=sys.stderr)  # noqa: T201
+        print(f"{words[0].rpartition('/')[2]}: {failed}", file=sys.stderr)  # noqa: T201  # how programs report
         return failed.code
     except OSError as error:
-        print(f"{words[0].rpartition('/')[2]}: {error.strerror or error}", file=sys.stderr)  # noqa: T201
+        print(f"{words[0].rpartition('/')[2]}: {error.strerror or error}", file=sys.stderr)  # noqa: T201  # as above
         return TRY_LATER
     return OK
 

@@ -40,7 +40,7 @@ class RelaySettings(SettingsGroup):
     relay_listen: Listeners = Field(
         default=(
             RelayListener(ListenerKind.STARTTLS, ListenAddress("0.0.0.0", 2587)),  # noqa: S104  # devices are elsewhere
-            RelayListener(ListenerKind.TLS, ListenAddress("0.0.0.0", 2465)),  # noqa: S104
+            RelayListener(ListenerKind.TLS, ListenAddress("0.0.0.0", 2465)),  # noqa: S104  # devices are elsewhere
         ),
         min_length=1,
         description="Listeners of the relay, separated by commas: `starttls://0.0.0.0:587`, `tls://0.0.0.0:465` "

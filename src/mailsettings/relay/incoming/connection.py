@@ -79,7 +79,7 @@ class Connection(asyncio.Protocol):
         self._end()
         return True
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # of asyncio
         """End all waiting."""
         self._transport = None
         if self._closing is not None:
